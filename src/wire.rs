@@ -142,7 +142,37 @@ pub struct Exchanged {
     /// Every header as sent.
     pub sent_headers: Vec<(String, String)>,
     /// The answer, or why there is none.
-    pub result: Result<Answer, String>,
+    pub result: Result<Answer, Trouble>,
     /// From sending to the last byte.
     pub duration: Duration,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where it failed.
+    pub kind: TroubleKind,
+    /// The innermost cause, in words.
+    pub text: String,
+}
+
+/// Where a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// No connection: refused, no such host, TLS.
+    Connect,
+    /// Nothing, or not all, within the time for one request.
+    Timeout,
+    /// The connection was closed before the answer was whole.
+    Closed,
+    /// What came is not HTTP.
+    Protocol,
+    /// The request could not be built from what the case asks for.
+    Request,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }
