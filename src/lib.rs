@@ -4,3 +4,4 @@
 pub mod diagnostic;
 pub mod outcome;
 pub mod source;
+pub mod spec;
