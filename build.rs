@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Constant, folder, ending of the files.
-const BUNDLES: [(&str, &str, &str); 2] =
-    [("SPEC_V1", "spec/v1", "yaml"), ("SPEC_R0", "spec/r0", "yaml")];
+const BUNDLES: [(&str, &str, &str); 3] =
+    [("SPEC_V1", "spec/v1", "yaml"), ("SPEC_R0", "spec/r0", "yaml"), ("CASES", "cases", "yaml")];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut code = String::new();
     for (constant, folder, ending) in BUNDLES {
         println!("cargo::rerun-if-changed={folder}");
-        writeln!(code, "const {constant}: &[(&str, &str)] = &[")?;
+        writeln!(code, "/// Path below `{folder}` and text of every file there.")?;
+        writeln!(code, "pub const {constant}: &[(&str, &str)] = &[")?;
         for path in files(&root.join(folder), "", ending)? {
             let file = format!("/{folder}/{path}");
             writeln!(
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         writeln!(code, "];")?;
     }
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("bundled_spec.rs"), code)?;
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("bundled.rs"), code)?;
     Ok(())
 }
 

@@ -572,7 +572,8 @@ fn read_body<'d>(reader: &mut Reader<'d>, step: &Node<'d>, row: Option<&Row<'d>>
     };
     check_syntax(reader, &node);
     let mut value = node.value.clone();
-    change(reader, &mut value, step.member("with"), &pointers(reader, step.member("without")), &node.at);
+    let without = pointers(reader, step.member("without"));
+    change(reader, &mut value, step.member("with"), &without, &node.at);
     if let Some(row) = row {
         change(reader, &mut value, row.with.clone(), &row.without, &row.at);
     }

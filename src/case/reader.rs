@@ -83,7 +83,7 @@ impl<'d> Reader<'d> {
     }
 
     /// An object with no other keys than `known`; `what` names it in messages.
-    pub fn object(&mut self, node: &Node<'d>, what: &str, known: &[&str]) -> Option<&'d Map<String, Value>> {
+    pub fn object<'n>(&mut self, node: &Node<'n>, what: &str, known: &[&str]) -> Option<&'n Map<String, Value>> {
         let Some(members) = node.value.as_object() else {
             self.fault(&node.at, format!("{what} is a mapping, not {}", kind(node.value)));
             return None;
@@ -101,7 +101,7 @@ impl<'d> Reader<'d> {
     }
 
     /// A string that is not empty.
-    pub fn string(&mut self, node: &Node<'d>, what: &str) -> Option<&'d str> {
+    pub fn string<'n>(&mut self, node: &Node<'n>, what: &str) -> Option<&'n str> {
         match node.value.as_str() {
             Some("") => {
                 self.fault(&node.at, format!("{what} is empty"));
@@ -116,7 +116,7 @@ impl<'d> Reader<'d> {
     }
 
     /// The member `key`, which must be there.
-    pub fn required(&mut self, node: &Node<'d>, what: &str, key: &str) -> Option<Node<'d>> {
+    pub fn required<'n>(&mut self, node: &Node<'n>, what: &str, key: &str) -> Option<Node<'n>> {
         let member = node.member(key);
         if member.is_none() && node.value.is_object() {
             self.fault(&node.at, format!("{what} has no `{key}`"));
@@ -125,7 +125,7 @@ impl<'d> Reader<'d> {
     }
 
     /// A whole number from 1.
-    pub fn count(&mut self, node: &Node<'d>, what: &str) -> Option<u32> {
+    pub fn count(&mut self, node: &Node, what: &str) -> Option<u32> {
         let count = node.value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
         if count.is_none() {
             self.fault(&node.at, format!("{what} is a whole number from 1"));
@@ -134,7 +134,7 @@ impl<'d> Reader<'d> {
     }
 
     /// A boolean.
-    pub fn boolean(&mut self, node: &Node<'d>, what: &str) -> Option<bool> {
+    pub fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
         let truth = node.value.as_bool();
         if truth.is_none() {
             self.fault(&node.at, format!("{what} is true or false, not {}", kind(node.value)));
@@ -143,7 +143,7 @@ impl<'d> Reader<'d> {
     }
 
     /// A list; empty ones are a fault.
-    pub fn list(&mut self, node: &Node<'d>, what: &str) -> Vec<Node<'d>> {
+    pub fn list<'n>(&mut self, node: &Node<'n>, what: &str) -> Vec<Node<'n>> {
         match node.value.as_array() {
             Some(items) if items.is_empty() => self.fault(&node.at, format!("{what} is empty")),
             Some(_) => {}
@@ -153,7 +153,7 @@ impl<'d> Reader<'d> {
     }
 
     /// One word of a fixed set.
-    pub fn word<T: Copy>(&mut self, node: &Node<'d>, what: &str, words: &[(&str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&str, T)]) -> Option<T> {
         let word = self.string(node, what)?;
         let found = words.iter().find(|(known, _)| *known == word).map(|(_, value)| *value);
         if found.is_none() {

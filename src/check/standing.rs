@@ -7,6 +7,7 @@ use crate::spec::{SchemaCheck, Spec};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What a standing check says of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -339,7 +340,6 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
     if exchanged.ask.schema_off {
         return;
     }
-    let operation_status = (operation, answer.status);
     // A 401 of an operation with interactive auth is documented as the challenge; a plain error
     // for a missing or dead token is judged as a standard error alone.
     if answer.status == 401 && json.get("flows").is_none() {
@@ -354,8 +354,8 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
         .into_iter()
         .filter_map(|violation| {
             let watcher = context.register.watching(
-                operation_status.0,
-                operation_status.1,
+                operation,
+                answer.status,
                 &violation.pointer,
                 &violation.keyword,
             )?;
@@ -370,11 +370,10 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
             Some((requirement, observation))
         })
         .collect();
-    for requirement in context.register.watchers(operation, answer.status) {
-        let is_broken = broken.iter().any(|(id, _)| *id == requirement.id);
-        if !is_broken && is_seen(requirement, operation, answer.status, json) {
+    for requirement in seen(context, operation, answer.status, json) {
+        if !broken.iter().any(|(id, _)| *id == requirement) {
             sheet.observations.push(Observation {
-                requirement: requirement.id.clone(),
+                requirement,
                 miss: None,
                 mild: false,
                 place: None,
@@ -384,20 +383,25 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
     sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
 }
 
-/// Whether the answer gave occasion to look: what only speaks of an optional member is observed
-/// when that member, or what holds it, is there.
-fn is_seen(
-    requirement: &crate::register::Requirement,
-    operation: &str,
-    status: u16,
-    body: &Value,
-) -> bool {
-    requirement.schema_watches(operation, status).any(|watch| {
-        watch.keyword == "required"
-            || watch.keyword == "*"
-            || watch.pointer.ends_with("**")
-            || exists(body, &watch.pointer)
-    })
+/// The requirements that this answer gave occasion to look at: those that watch a place which is
+/// there, or whose parent is there where it is about a missing member.
+fn seen(context: Context<'_>, operation: &str, status: u16, body: &Value) -> BTreeSet<String> {
+    let response = context.spec.operation(operation).and_then(|o| o.response(status));
+    let Some(schema) = response.and_then(|response| response.schema.as_ref()) else {
+        return BTreeSet::new();
+    };
+    schema
+        .locations()
+        .into_iter()
+        .filter(|(pointer, keyword)| match keyword.as_str() {
+            "required" => exists(body, pointer.rsplit_once('/').map_or("", |(parent, _)| parent)),
+            _ => exists(body, pointer),
+        })
+        .filter_map(|(pointer, keyword)| {
+            context.register.watching(operation, status, &pointer, &keyword)
+        })
+        .map(|requirement| requirement.id.clone())
+        .collect()
 }
 
 fn exists(body: &Value, pointer: &str) -> bool {

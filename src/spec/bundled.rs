@@ -1,12 +1,10 @@
 //! The specification files that are carried inside the program.
 use super::{Spec, load};
+use crate::bundled::{SPEC_R0, SPEC_V1};
 use crate::diagnostic::Diagnostic;
 use std::sync::OnceLock;
 
 type Loaded = Result<Spec, Vec<Diagnostic>>;
-
-// `SPEC_V1` and `SPEC_R0`: path and text of every file, as the build script found them.
-include!(concat!(env!("OUT_DIR"), "/bundled_spec.rs"));
 
 pub(super) fn v1() -> Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
