@@ -3,5 +3,6 @@
 //! The crate is a one-way pipeline: load, probe, plan, run, report, with a value between each pair.
 pub mod diagnostic;
 pub mod outcome;
+pub mod register;
 pub mod source;
 pub mod version;
