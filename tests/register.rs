@@ -1,0 +1,419 @@
+//! The bundled register, held against facts of the specification that are written down here a
+//! second time: how many requirements there are, which operations answer with which statuses, and
+//! which requirement has to be named for which broken answer.
+use homespec::outcome::{Level, Mark};
+use homespec::register::{NEEDS, Register, Requirement, Rule, Severity, Tier, Watch};
+use homespec::version::{Listed, SpecVersion};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+fn register() -> &'static Register {
+    static REGISTER: LazyLock<Register> = LazyLock::new(|| Register::bundled().unwrap());
+    &REGISTER
+}
+
+fn listed(entries: &[&str]) -> Listed {
+    Listed::new(entries.iter().copied())
+}
+
+/// Method, path and the statuses whose body has a schema, of every operation that is watched, as
+/// published with v1.19.
+const OPERATIONS: &[(&str, &str, &str, &[u16])] = &[
+    ("changePassword", "post", "/_matrix/client/v3/account/password", &[200, 401, 429]),
+    ("deactivateAccount", "post", "/_matrix/client/v3/account/deactivate", &[200, 401, 429]),
+    ("deleteDevice", "delete", "/_matrix/client/v3/devices/{deviceId}", &[200, 401]),
+    ("deleteDevices", "post", "/_matrix/client/v3/delete_devices", &[200, 401]),
+    ("generateLoginToken", "post", "/_matrix/client/v1/login/get_token", &[200, 400, 401, 429]),
+    ("getAuthMetadata", "get", "/_matrix/client/v1/auth_metadata", &[200, 404]),
+    ("getCapabilities", "get", "/_matrix/client/v3/capabilities", &[200, 429]),
+    ("getDevice", "get", "/_matrix/client/v3/devices/{deviceId}", &[200]),
+    ("getDevices", "get", "/_matrix/client/v3/devices", &[200]),
+    ("getLoginFlows", "get", "/_matrix/client/v3/login", &[200, 404, 429]),
+    ("getTokenOwner", "get", "/_matrix/client/v3/account/whoami", &[200, 401, 403, 429]),
+    ("getVersions", "get", "/_matrix/client/versions", &[200]),
+    ("getWellknown", "get", "/.well-known/matrix/client", &[200]),
+    ("login", "post", "/_matrix/client/v3/login", &[200, 400, 403, 429]),
+    ("logout", "post", "/_matrix/client/v3/logout", &[200]),
+    ("logout_all", "post", "/_matrix/client/v3/logout/all", &[200]),
+    ("redirectToIdP", "get", "/_matrix/client/v3/login/sso/redirect/{idpId}", &[]),
+    ("redirectToSSO", "get", "/_matrix/client/v3/login/sso/redirect", &[]),
+    ("refresh", "post", "/_matrix/client/v3/refresh", &[200, 401, 429]),
+    ("register", "post", "/_matrix/client/v3/register", &[200, 400, 401, 403, 429]),
+    ("updateDevice", "put", "/_matrix/client/v3/devices/{deviceId}", &[200, 201]),
+];
+
+/// The headings of the published text that the register links to, besides operations.
+const HEADINGS: &[(&str, &[&str])] = &[
+    (
+        "https://spec.matrix.org/v1.19/client-server-api/",
+        &[
+            "account-locking",
+            "account-suspension",
+            "api-standards",
+            "appservice-login",
+            "authentication-api-discovery",
+            "client-login-via-sso",
+            "common-error-codes",
+            "definition-mloginsso-flow-schema",
+            "device-authorisation-grant",
+            "fallback",
+            "guest-access",
+            "handling-the-callback-from-the-authentication-server",
+            "identifier-types",
+            "legacy-login",
+            "login-fallback",
+            "matrix-user-id",
+            "mget_login_token-capability",
+            "oauth-20-aware-clients",
+            "password-based",
+            "phone-number",
+            "rate-limiting",
+            "redirecting-to-the-authentication-server",
+            "refreshing-access-tokens",
+            "relationship-between-access-tokens-and-devices",
+            "soft-logout",
+            "sso-during-user-interactive-authentication",
+            "standard-error-response",
+            "third-party-id",
+            "user-interactive-api-in-the-rest-api",
+            "user-interactive-authentication-api",
+            "using-access-tokens",
+            "web-browser-clients",
+            "well-known-uris",
+        ],
+    ),
+    (
+        "https://spec.matrix.org/unstable/client-server-api/",
+        &["using-access-tokens", "well-known-uris"],
+    ),
+    (
+        "https://spec.matrix.org/v1.19/application-service-api/",
+        &["identity-assertion", "server-admin-style-permissions"],
+    ),
+    (
+        "https://spec.matrix.org/v1.19/appendices/",
+        &["common-namespaced-identifier-grammar", "e-mail", "opaque-identifiers"],
+    ),
+    ("https://spec.matrix.org/v1.19/", &["deprecation-policy", "devices", "legacy-versioning"]),
+    ("https://matrix.org/docs/spec/client_server/r0.6.1", &["get-matrix-client-versions"]),
+    ("https://matrix.org/docs/spec/client_server/r0.4.0.html", &["cas-based-client-login"]),
+];
+
+/// The anchor that the published text gives an operation: the method and the path, without what no
+/// anchor may hold.
+fn operation_anchor(method: &str, path: &str) -> String {
+    let kept = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    format!("{method}{}", path.to_lowercase().chars().filter(kept).collect::<String>())
+}
+
+#[test]
+fn every_requirement_of_the_catalogue_is_there() {
+    let count =
+        |level, mark| register().iter().filter(|r| r.level == level && r.mark == mark).count();
+    let counts =
+        |level| [Mark::Plain, Mark::Soft, Mark::Derived, Mark::Schema].map(|m| count(level, m));
+    // One of the schema requirements is for all that no other one watches.
+    assert_eq!(counts(Level::Must), [31, 133, 26, 55 + 1]);
+    assert_eq!(counts(Level::Should), [14, 30, 26, 0]);
+    assert_eq!(counts(Level::May), [2, 11, 2, 0]);
+    assert_eq!(register().iter().len(), 331);
+}
+
+#[test]
+fn every_group_is_whole_and_stands_together() {
+    let register = register();
+    let mut groups: Vec<(&str, usize)> = Vec::new();
+    for requirement in register.iter() {
+        match groups.last_mut() {
+            Some((group, count)) if *group == requirement.group => *count += 1,
+            _ => groups.push((&requirement.group, 1)),
+        }
+    }
+    let expected = [
+        ("wire", 12),
+        ("errors", 12),
+        ("routes", 7),
+        ("cors", 10),
+        ("versions", 8),
+        ("well-known", 9),
+        ("auth-discovery", 16),
+        ("login-flows", 17),
+        ("login", 23),
+        ("password", 27),
+        ("login-token", 10),
+        ("appservice", 11),
+        ("devices", 29),
+        ("access-tokens", 13),
+        ("whoami", 13),
+        ("logout", 18),
+        ("refresh", 26),
+        ("get-token", 28),
+        ("sso", 18),
+        ("fallback", 3),
+        ("rate-limit", 10),
+        ("account-state", 11),
+    ];
+    assert_eq!(groups, expected);
+}
+
+#[test]
+fn the_tiers_are_those_of_the_catalogue() {
+    let count = |tier| register().iter().filter(|r| r.tier == tier).count();
+    assert_eq!([Tier::T0, Tier::T1, Tier::T2, Tier::T3].map(count), [140 + 1, 80, 69, 41]);
+}
+
+#[test]
+fn every_word_of_needs_is_used() {
+    let register = register();
+    let used: BTreeSet<&str> = register.iter().flat_map(|r| &r.needs).map(String::as_str).collect();
+    let known: BTreeSet<&str> = NEEDS.iter().map(|(word, _)| *word).collect();
+    assert_eq!(used, known);
+}
+
+#[test]
+fn every_link_leads_to_a_heading_or_an_operation() {
+    let operations: BTreeSet<String> =
+        OPERATIONS.iter().map(|(_, method, path, _)| operation_anchor(method, path)).collect();
+    let of_operation = |page: &str, anchor: &str| {
+        page == "https://spec.matrix.org/v1.19/client-server-api/" && operations.contains(anchor)
+    };
+    for requirement in register().iter() {
+        let (page, anchor) = requirement.url.split_once('#').unwrap();
+        let heading = HEADINGS.iter().any(|(p, anchors)| *p == page && anchors.contains(&anchor));
+        assert!(heading || of_operation(page, anchor), "{}: {}", requirement.id, requirement.url);
+    }
+}
+
+#[test]
+fn anchors_of_operations_are_made_as_published() {
+    let anchor = |id: &str| {
+        let (_, method, path, _) = OPERATIONS.iter().find(|(o, ..)| *o == id).unwrap();
+        operation_anchor(method, path)
+    };
+    assert_eq!(anchor("login"), "post_matrixclientv3login");
+    assert_eq!(anchor("generateLoginToken"), "post_matrixclientv1loginget_token");
+    assert_eq!(anchor("getWellknown"), "getwell-knownmatrixclient");
+    assert_eq!(anchor("getDevice"), "get_matrixclientv3devicesdeviceid");
+}
+
+#[test]
+fn sentences_are_sentences() {
+    for requirement in register().iter() {
+        let texts = [
+            Some(&requirement.title),
+            Some(&requirement.check),
+            requirement.note.as_ref(),
+            requirement.untestable.as_ref(),
+        ];
+        for text in texts.into_iter().flatten() {
+            assert!(text.ends_with('.') && text.trim() == text, "{}: {text}", requirement.id);
+        }
+        // A title stands alone in a report, away from the one before it in the file.
+        let first = requirement.title.split(' ').next().unwrap();
+        assert!(
+            !["That", "Those", "They", "Such", "Its", "It"].contains(&first),
+            "{}",
+            requirement.id
+        );
+    }
+}
+
+#[test]
+fn every_reason_for_another_treatment_is_given() {
+    for requirement in register().iter() {
+        let treated = requirement.tightened.or(requirement.relaxed).is_some();
+        assert_eq!(treated, requirement.note.is_some(), "{}", requirement.id);
+    }
+}
+
+#[test]
+fn every_rule_decides_one_requirement() {
+    let register = register();
+    let decided: BTreeSet<&str> =
+        Rule::ALL.iter().map(|rule| register.rule(*rule).unwrap().id.as_str()).collect();
+    assert_eq!(decided.len(), Rule::ALL.len());
+    assert_eq!(register.rule(Rule::SoftLogout).unwrap().id, "error.soft_logout.type");
+}
+
+#[test]
+fn every_watched_operation_answers_with_the_watched_status() {
+    let statuses: BTreeMap<&str, &[u16]> =
+        OPERATIONS.iter().map(|(id, _, _, s)| (*id, *s)).collect();
+    for requirement in register().iter() {
+        for watch in &requirement.standing {
+            let Watch::Schema(watch) = watch else { continue };
+            let in_question = |id: &str| watch.operation.as_deref().is_none_or(|o| o == id);
+            let answers =
+                |s: &[u16]| watch.status.map_or(!s.is_empty(), |status| s.contains(&status));
+            let found = statuses.iter().any(|(id, s)| in_question(id) && answers(s));
+            assert!(found, "{}: {watch:?}", requirement.id);
+        }
+    }
+}
+
+/// One violation, and the only requirement that it is a finding of.
+const VIOLATIONS: &[(&str, u16, &str, &str, &str)] = &[
+    ("getVersions", 200, "/versions", "required", "versions.versions.required"),
+    ("getVersions", 200, "/versions/3", "type", "versions.versions.required"),
+    (
+        "getVersions",
+        200,
+        "/unstable_features/org.example",
+        "type",
+        "versions.unstable_features.type",
+    ),
+    ("getVersions", 200, "/unstable_features", "null", "versions.unstable_features.type"),
+    ("getWellknown", 200, "", "type", "well_known.get.json"),
+    ("getWellknown", 200, "/m.homeserver", "required", "well_known.homeserver.required"),
+    ("getWellknown", 200, "/m.homeserver/base_url", "type", "well_known.homeserver.required"),
+    ("getWellknown", 200, "/m.homeserver/base_url", "format", "well_known.homeserver.url"),
+    (
+        "getWellknown",
+        200,
+        "/m.identity_server/base_url",
+        "format",
+        "well_known.identity_server.shape",
+    ),
+    ("getAuthMetadata", 200, "/issuer", "required", "auth_metadata.required"),
+    ("getAuthMetadata", 200, "/issuer", "format", "auth_metadata.issuer"),
+    ("getAuthMetadata", 200, "/grant_types_supported/0", "type", "auth_metadata.required"),
+    ("getAuthMetadata", 200, "/account_management_uri", "null", "auth_metadata.account_management"),
+    ("getAuthMetadata", 200, "/prompt_values_supported", "type", "http.response.schema"),
+    ("getLoginFlows", 200, "/flows", "required", "login.get.flows"),
+    ("getLoginFlows", 200, "/flows", "type", "login.get.flows"),
+    ("getLoginFlows", 200, "/flows/0", "type", "login.get.flows"),
+    ("getLoginFlows", 200, "/flows/0/type", "required", "login.get.flow.type"),
+    ("getLoginFlows", 200, "/flows/1/get_login_token", "type", "login.get.get_login_token.type"),
+    ("getLoginFlows", 404, "/errcode", "required", "error.shape.errcode"),
+    ("getLoginFlows", 429, "/errcode", "required", "login.get.rate_limited"),
+    ("getLoginFlows", 429, "/retry_after_ms", "type", "rate_limit.retry_after_ms.type"),
+    ("login", 200, "/user_id", "required", "login.post.ok.required"),
+    ("login", 200, "/user_id", "type", "login.post.ok.required"),
+    ("login", 200, "/user_id", "null", "login.post.ok.required"),
+    ("login", 200, "/user_id", "pattern", "login.post.ok.user_id.form"),
+    ("login", 200, "/user_id", "format", "login.post.ok.user_id.form"),
+    ("login", 200, "/access_token", "required", "login.post.ok.required"),
+    ("login", 200, "/access_token", "type", "login.post.ok.access_token"),
+    ("login", 200, "/access_token", "null", "login.post.ok.access_token"),
+    ("login", 200, "/device_id", "required", "login.post.ok.required"),
+    ("login", 200, "/device_id", "null", "login.post.ok.device_id.type"),
+    ("login", 200, "/home_server", "format", "login.post.ok.home_server"),
+    ("login", 200, "/home_server", "null", "login.post.ok.no_null"),
+    ("login", 200, "/expires_in_ms", "type", "login.post.ok.expires_in_ms"),
+    ("login", 200, "/expires_in_ms", "null", "login.post.ok.no_null"),
+    ("login", 200, "/refresh_token", "type", "login.post.ok.refresh_token"),
+    ("login", 200, "/refresh_token", "null", "login.post.ok.no_null"),
+    ("login", 200, "/well_known", "null", "login.post.ok.no_null"),
+    ("login", 200, "/well_known", "type", "login.response.well_known.shape"),
+    ("login", 200, "/well_known/m.homeserver/base_url", "type", "login.response.well_known.shape"),
+    ("login", 200, "", "type", "http.response.schema"),
+    ("login", 400, "/errcode", "required", "login.post.400.shape"),
+    ("login", 403, "/errcode", "required", "login.post.403.shape"),
+    ("login", 403, "/error", "type", "login.post.403.shape"),
+    ("login", 403, "", "type", "login.post.403.shape"),
+    ("login", 429, "/errcode", "type", "login.post.rate_limited"),
+    ("login", 429, "/retry_after_ms", "null", "rate_limit.retry_after_ms.type"),
+    ("getTokenOwner", 200, "/user_id", "pattern", "whoami.ok"),
+    ("getTokenOwner", 200, "/is_guest", "type", "whoami.is_guest.type"),
+    ("getTokenOwner", 200, "/device_id", "type", "http.response.schema"),
+    ("getTokenOwner", 401, "/errcode", "required", "error.shape.errcode"),
+    ("getTokenOwner", 401, "/error", "type", "error.shape.error"),
+    ("getDevices", 200, "/devices/0/device_id", "required", "device.list.shape"),
+    ("getDevice", 200, "/device_id", "required", "http.response.schema"),
+    ("logout", 200, "", "type", "logout.ok"),
+    ("logout_all", 200, "", "type", "logout_all.ok"),
+    ("refresh", 200, "/access_token", "required", "refresh.ok.required"),
+    ("refresh", 200, "/expires_in_ms", "type", "refresh.ok.types"),
+    ("refresh", 401, "/errcode", "type", "error.shape.errcode"),
+    ("refresh", 429, "/error", "type", "refresh.rate_limited"),
+    ("generateLoginToken", 200, "/login_token", "required", "get_token.ok.required"),
+    ("generateLoginToken", 401, "/flows", "required", "uia.challenge.flows"),
+    ("generateLoginToken", 401, "/flows/0/stages/1", "type", "uia.challenge.flows"),
+    ("deleteDevice", 401, "/params/m.login.terms", "type", "uia.challenge.optional"),
+    ("changePassword", 401, "/session", "null", "uia.challenge.optional"),
+    ("register", 401, "/completed/0", "type", "uia.challenge.optional"),
+    (
+        "getCapabilities",
+        200,
+        "/capabilities/m.get_login_token/enabled",
+        "required",
+        "get_token.capability.shape",
+    ),
+    ("getCapabilities", 200, "/capabilities/m.change_password", "type", "http.response.schema"),
+    ("register", 200, "/user_id", "pattern", "http.response.schema"),
+    ("anotherOperation", 418, "/some/where", "minimum", "http.response.schema"),
+];
+
+#[test]
+fn every_broken_schema_is_a_finding_of_exactly_one_requirement() {
+    let register = register();
+    for (operation, status, pointer, keyword, expected) in VIOLATIONS {
+        let watching =
+            register.watching(operation, *status, pointer, keyword).map(|r| r.id.as_str());
+        assert_eq!(watching, Some(*expected), "{operation} {status} {pointer} {keyword}");
+    }
+}
+
+#[test]
+fn every_watching_requirement_is_reached_by_some_violation() {
+    let reached: BTreeSet<&str> = VIOLATIONS.iter().map(|(.., id)| *id).collect();
+    let has_watch = |r: &&Requirement| r.standing.iter().any(|w| matches!(w, Watch::Schema(_)));
+    let register = register();
+    let watching: BTreeSet<&str> =
+        register.iter().filter(has_watch).map(|r| r.id.as_str()).collect();
+    assert_eq!(reached, watching);
+}
+
+fn severity(id: &str, versions: &[&str]) -> Severity {
+    register().get(id).unwrap().severity(&listed(versions))
+}
+
+fn applies(id: &str, versions: &[&str]) -> bool {
+    register().get(id).unwrap().applies(&listed(versions))
+}
+
+#[test]
+fn what_became_binding_later_only_warns_on_older_servers() {
+    assert_eq!(severity("login.post.ok.required", &["r0.6.1", "v1.3"]), Severity::Warns);
+    assert_eq!(severity("login.post.ok.required", &["v1.3", "v1.4"]), Severity::Fails);
+    assert_eq!(severity("login.get.flow.type", &["v1.6"]), Severity::Warns);
+    assert_eq!(severity("get_token.uia.always", &["v1.11"]), Severity::Fails);
+    assert_eq!(severity("fallback.page.callback", &["v1.11"]), Severity::Warns);
+    assert_eq!(severity("rate_limit.retry_after_ms.present", &["v1.9"]), Severity::Warns);
+    assert_eq!(severity("rate_limit.retry_after_ms.present", &["v1.10"]), Severity::Observes);
+}
+
+#[test]
+fn the_query_token_goes_by_what_is_listed() {
+    assert!(applies("token.query.legacy", &["v1.19", "v1.20"]), "still listed, so still due");
+    assert!(!applies("token.query.legacy", &["v1.20"]));
+    assert!(applies("token.query.removed", &["v1.20"]));
+    assert!(!applies("token.query.removed", &["v1.19", "v1.20"]));
+}
+
+#[test]
+fn old_and_new_prefixes_go_by_what_is_listed() {
+    assert!(
+        applies("route.r0_prefix", &["r0.6.1", "v1.19"]) && !applies("route.r0_prefix", &["v1.1"])
+    );
+    assert!(applies("route.v3_prefix", &["v1.1"]) && !applies("route.v3_prefix", &["r0.6.1"]));
+    assert!(!applies("versions.latest_patch", &["r0.6.0", "r0.6.1", "v1.1"]));
+}
+
+#[test]
+fn clarifications_bind_every_server() {
+    assert!(applies("logout.empty_body", &["r0.1.0"]));
+    assert!(!applies("refresh.early", &["v1.2"]) && applies("refresh.early", &["v1.3"]));
+}
+
+#[test]
+fn all_rules_of_the_newest_release_apply_to_a_broken_list() {
+    let register = register();
+    let newer = |r: &&Requirement| r.range.since > SpecVersion::NEWEST;
+    let historic = ["route.r0_prefix", "versions.latest_patch"];
+    let expected: BTreeSet<&str> =
+        register.iter().filter(newer).map(|r| r.id.as_str()).chain(historic).collect();
+    let left_out: BTreeSet<&str> =
+        register.iter().filter(|r| !r.applies(&listed(&[]))).map(|r| r.id.as_str()).collect();
+    assert_eq!(left_out, expected);
+}
