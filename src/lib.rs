@@ -2,3 +2,4 @@
 //!
 //! The crate is a one-way pipeline: load, probe, plan, run, report, with a value between each pair.
 pub mod outcome;
+pub mod report;
