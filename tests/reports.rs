@@ -337,6 +337,33 @@ fn colours_come_only_when_asked_for() {
     );
 }
 
+// --- curl ---
+
+/// The words that a shell makes of the curl line of this request.
+#[cfg(unix)]
+fn shell_words(url: &str, body: &str) -> Vec<String> {
+    let mut exchange = runs::clean().cases[0].exchanges[0].clone();
+    exchange.request.url = url.to_owned();
+    exchange.request.body = Some(body.to_owned());
+    let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}\n{}", report::curl(&exchange));
+    let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
+    let text = String::from_utf8(out.stdout).unwrap();
+    text.split_terminator('\0').map(String::from).collect()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_shell_gives_curl_the_request_as_it_was_sent() {
+    let url = "http://127.0.0.1:1/it's?a=$HOME&b={1}#x";
+    for body in ["", "it's", "$(id) `id` $HOME \\ \"", "@file", "-X", "two\nlines\n\t!", "'''"] {
+        let words = shell_words(url, body);
+        assert_eq!(words.last().map(String::as_str), Some(body));
+        assert!(words.iter().any(|w| w == url), "{words:?}");
+        assert_eq!(words.iter().filter(|w| *w == "-H").count(), 3);
+    }
+}
+
 // --- annotations ---
 
 #[test]
@@ -369,6 +396,14 @@ fn reports_are_written_under_their_names() {
     }
     assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), report::json(&run));
     assert_eq!(fs::read_dir(&out).unwrap().count(), 4, "something temporary is left");
+}
+
+#[test]
+fn a_format_that_is_named_twice_is_written_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let formats = [Format::Junit, Format::Json, Format::Junit];
+    let paths = report::write_all(dir.path(), &runs::clean(), &formats).unwrap();
+    assert_eq!(paths, ["junit.xml", "run.json"].map(|name| dir.path().join(name)));
 }
 
 #[test]

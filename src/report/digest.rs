@@ -1,6 +1,6 @@
 //! What more than one report says about a run: counts, the sentence at the top, the issues in order,
 //! what is undecided and why. Pure, and without any mark-up.
-use super::text::count;
+use super::text::{count, cut};
 use crate::outcome::{
     CaseOutcome, Decision, Exchange, Finding, Level, Mark, Reason, RequirementOutcome,
     RequirementTally, RequirementVerdict, Run, StandingOutcome, Tally, Verdict,
@@ -11,6 +11,8 @@ use std::collections::HashMap;
 pub(super) const BODY_LIMIT: usize = 4_000;
 /// How many characters of a single value or sentence a report shows.
 pub(super) const VALUE_LIMIT: usize = 1_000;
+/// How many characters of the server's name for itself, or of a version, a report shows.
+const NAME_LIMIT: usize = 200;
 /// How many exchanges or findings of one requirement a report shows.
 pub(super) const SHOWN_LIMIT: usize = 10;
 
@@ -65,7 +67,7 @@ fn list_counts(counts: &[(usize, &str)]) -> Option<String> {
 
 /// What the homeserver is: its name if it tells, its versions, the prefix that was used.
 pub(super) fn server(run: &Run) -> String {
-    let name = run.target.server.as_deref().unwrap_or("server name not told");
+    let name = cut(run.target.server.as_deref().unwrap_or("name not told"), NAME_LIMIT);
     format!("{name}, {}, api {}", versions(&run.target.versions), run.target.api)
 }
 
@@ -73,8 +75,11 @@ pub(super) fn server(run: &Run) -> String {
 fn versions(all: &[String]) -> String {
     match all {
         [] => "no versions listed".into(),
-        [one] => one.clone(),
-        [first, .., last] => format!("{first} to {last} ({})", count(all.len(), "version")),
+        [one] => cut(one, NAME_LIMIT).into_owned(),
+        [first, .., last] => {
+            let (first, last) = (cut(first, NAME_LIMIT), cut(last, NAME_LIMIT));
+            format!("{first} to {last} ({})", count(all.len(), "version"))
+        }
     }
 }
 

@@ -55,9 +55,6 @@ struct Page {
     outcome: String,
     outcome_class: &'static str,
     sentence: String,
-    decided: usize,
-    applicable: usize,
-    registered: usize,
     numbers: Vec<Number>,
     facts: Vec<Fact>,
     note: &'static str,
@@ -212,7 +209,6 @@ const VERDICTS: [RequirementVerdict; 7] = [
 
 impl Page {
     fn of(run: &Run) -> Page {
-        let applicable = digest::applicable(run);
         let issues = digest::issues(run);
         let exchanges = digest::exchanges(run);
         let shown: HashSet<String> = issues.iter().map(anchor).collect();
@@ -220,9 +216,6 @@ impl Page {
             outcome: digest::outcome(run),
             outcome_class: outcome_class(run),
             sentence: digest::sentence(run),
-            decided: applicable.decided(),
-            applicable: run.applicable(),
-            registered: run.requirements.len(),
             numbers: numbers(run),
             facts: facts(run),
             note: SECRETS_NOTE,

@@ -346,7 +346,7 @@ fn write_suite(xml: &mut Xml, run: &Run, suite: &Suite, dialect: Dialect) {
     xml.open("testsuite", &attributes);
     let target = [
         ("target", visible(&run.target.base_url)),
-        ("server", visible(run.target.server.as_deref().unwrap_or("not told"))),
+        ("server", one_line(&cut(run.target.server.as_deref().unwrap_or("not told"), VALUE_LIMIT))),
         ("homespec", visible(&run.tool.version)),
         ("secrets", SECRETS_NOTE.to_owned()),
     ];

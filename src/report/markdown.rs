@@ -5,7 +5,9 @@ use super::digest::{
     self, BODY_LIMIT, Exchanges, Issue, Place, ReasonGroup, SHOWN_LIMIT, Showing, VALUE_LIMIT,
 };
 use super::text::{count, cut, duration, one_line, safe_link, visible};
-use crate::outcome::{Exchange, Header, RequirementTally, RequirementVerdict, Run, Tally, Verdict};
+use crate::outcome::{
+    Exchange, Header, LimitHit, RequirementTally, RequirementVerdict, Run, Tally, Verdict,
+};
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
 const LIMIT: usize = 900 * 1024;
@@ -57,18 +59,15 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// As many blocks as fit below `limit` bytes; says how many are left out.
-    fn blocks(&mut self, blocks: impl Iterator<Item = String>, limit: usize, noun: &str) {
-        let mut left = 0;
-        for block in blocks {
-            if left == 0 && self.text.len() + block.len() + RESERVE <= limit {
-                self.block(&block);
-            } else {
-                left += 1;
+    /// The items as blocks, as many as fit below `limit` bytes; says how many are left out.
+    fn blocks<T>(&mut self, items: &[T], block: impl Fn(&T) -> String, limit: usize, noun: &str) {
+        for (n, item) in items.iter().enumerate() {
+            let text = block(item);
+            if self.text.len() + text.len() + RESERVE > limit {
+                let left = count(items.len() - n, &format!("more {noun}"));
+                return self.block(&format!("{left}, see `run.json`."));
             }
-        }
-        if left > 0 {
-            self.block(&format!("{}, see `run.json`.", count(left, &format!("more {noun}"))));
+            self.block(&text);
         }
     }
 
@@ -184,7 +183,7 @@ fn issues(page: &mut Page, title: &str, issues: &[&Issue<'_>], exchanges: &Excha
     if with_curl {
         page.block(SECRETS_NOTE);
     }
-    page.blocks(issues.iter().map(|i| issue(i, exchanges)), ISSUES_LIMIT, "requirement");
+    page.blocks(issues, |i| issue(i, exchanges), ISSUES_LIMIT, "requirement");
 }
 
 fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> String {
@@ -304,7 +303,7 @@ fn reasons(page: &mut Page, title: &str, groups: &[ReasonGroup<'_>]) {
     let requirements: usize = groups.iter().map(|g| g.requirements.len()).sum();
     let cases: usize = groups.iter().map(|g| g.cases.len()).sum();
     page.block(&format!("## {title}: {}", requirements_and_cases(requirements, cases)));
-    page.blocks(groups.iter().map(reason), LIMIT, "reason");
+    page.blocks(groups, reason, LIMIT, "reason");
 }
 
 fn requirements_and_cases(requirements: usize, cases: usize) -> String {
@@ -350,27 +349,23 @@ fn unfold(title: &str, ids: Vec<String>) -> String {
 
 /// What the operator is to know beside the verdicts.
 fn remarks(page: &mut Page, run: &Run) {
-    let limits = run.limits_hit.iter().map(|l| {
-        let times = count(l.count, "time");
-        let waited = duration(l.waited_ms);
-        format!(
-            "- {}: {times}, waited {waited}, {} blocked",
-            code(&l.operation),
-            count(l.blocked, "case")
-        )
-    });
-    list(page, "Rate limits met", limits);
+    list(page, "Rate limits met", &run.limits_hit, limit);
     let item = |text: &String| format!("- {}", prose(&cut(text, VALUE_LIMIT)));
-    list(page, "Not cleaned up", run.not_cleaned_up.iter().map(item));
-    list(page, "Notes", run.notes.iter().map(item));
+    list(page, "Not cleaned up", &run.not_cleaned_up, item);
+    list(page, "Notes", &run.notes, item);
 }
 
-fn list(page: &mut Page, title: &str, items: impl Iterator<Item = String>) {
-    let mut items = items.peekable();
-    if items.peek().is_some() {
+fn limit(hit: &LimitHit) -> String {
+    let (operation, times) = (code(&hit.operation), count(hit.count, "time"));
+    let (waited, cases) = (duration(hit.waited_ms), count(hit.blocked, "case"));
+    format!("- {operation}: {times}, waited {waited}, {cases} blocked")
+}
+
+fn list<T>(page: &mut Page, title: &str, items: &[T], item: impl Fn(&T) -> String) {
+    if !items.is_empty() {
         page.block(&format!("## {title}"));
         // A blank line between items is still one list.
-        page.blocks(items, LIMIT, "item");
+        page.blocks(items, item, LIMIT, "item");
     }
 }
 
@@ -390,7 +385,7 @@ fn prose(text: &str) -> String {
                 out.push_str("<!-- -->");
             }
             ':' if rest.peek() == Some(&'/') => out.push_str("&#58;"),
-            '.' if out.to_ascii_lowercase().ends_with("www") => out.push_str("&#46;"),
+            '.' if ends_with_www(&out) => out.push_str("&#46;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' | '!' => {
                 out.push('\\');
                 out.push(c);
@@ -408,6 +403,12 @@ fn prose(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a full stop here would make a forge take what follows for a web address.
+fn ends_with_www(before: &str) -> bool {
+    let tail = before.len().checked_sub(3).and_then(|start| before.get(start..));
+    tail.is_some_and(|t| t.eq_ignore_ascii_case("www"))
 }
 
 /// Whether a full stop or bracket here would make a numbered list of the line.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes the run in these formats to `dir`, which is made if it is not there, and gives the paths in
-/// the order of `formats`. Earlier reports of the same names are replaced.
+/// the order of `formats`, each once. Earlier reports of the same names are replaced.
 ///
 /// Everything is rendered and written under temporary names first, and renamed when all of it is on
 /// disk, so that a reader never sees half a report.
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 ///
 /// The first path that could not be made, written or renamed. The temporary files are removed again.
 pub fn write_all(dir: &Path, run: &Run, formats: &[Format]) -> Result<Vec<PathBuf>, WriteError> {
-    let drafts: Vec<Draft> = formats.iter().map(|f| Draft::new(dir, *f, run)).collect();
+    let drafts: Vec<Draft> =
+        once_each(formats).into_iter().map(|f| Draft::new(dir, f, run)).collect();
     fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;
     let written = write_drafts(&drafts).and_then(|()| rename_drafts(&drafts));
     if let Err(error) = written {
@@ -25,6 +26,17 @@ pub fn write_all(dir: &Path, run: &Run, formats: &[Format]) -> Result<Vec<PathBu
     }
     sync_folder(dir);
     Ok(drafts.into_iter().map(|d| d.path).collect())
+}
+
+/// The formats without repetitions: two drafts of one report would share a temporary name.
+fn once_each(formats: &[Format]) -> Vec<Format> {
+    let mut once = Vec::new();
+    for format in formats {
+        if !once.contains(format) {
+            once.push(*format);
+        }
+    }
+    once
 }
 
 /// A report that is rendered and not yet there.
