@@ -499,3 +499,28 @@ fn by_name<'a, 'k, T>(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_remedy_fits_on_a_line_of_a_terminal() {
+        let codes = [
+            "rate_limited",
+            "not_provided:account bob",
+            "not_provided:appservice",
+            "no_account",
+            "setup_failed",
+            "refused",
+            "gateway",
+            "not_reached",
+            "interrupted",
+            "destructive",
+        ];
+        for code in codes {
+            assert!(remedy(code).is_some_and(|r| r.len() <= 76), "{code}");
+        }
+        assert_eq!(remedy("version"), None);
+    }
+}
