@@ -1,8 +1,22 @@
 //! homespec: a conformance suite for the login API of Matrix homeservers.
 //!
 //! The crate is a one-way pipeline: load, probe, plan, run, report, with a value between each pair.
+pub mod assemble;
+pub mod bundled;
+pub mod case;
+pub mod check;
 pub mod diagnostic;
+pub mod exit;
+pub mod facts;
 pub mod outcome;
+pub mod plan;
+pub mod reference;
 pub mod register;
+pub mod report;
+pub mod run;
+pub mod secret;
+pub mod select;
 pub mod source;
+pub mod spec;
 pub mod version;
+pub mod wire;

@@ -4,7 +4,7 @@
 //! The file is read into a [`Register`] as a whole or not at all: whatever is wrong with it comes
 //! back as diagnostics, all at once.
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::outcome::{Level, Mark};
+use crate::outcome::{Level, Mark, Verdict};
 use crate::source::{Document, pointer_tokens};
 use crate::version::{Listed, SpecVersion, VersionRange};
 use serde_json::{Map, Value};
@@ -134,6 +134,22 @@ pub enum Severity {
     Warns,
     /// It fails.
     Fails,
+}
+
+impl Severity {
+    /// The verdict of a requirement that is broken.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Severity::Observes => Verdict::Passed,
+            Severity::Warns => Verdict::Warned,
+            Severity::Fails => Verdict::Failed,
+        }
+    }
+
+    /// The same, but no graver than a warning.
+    pub fn at_most_warns(self) -> Severity {
+        self.min(Severity::Warns)
+    }
 }
 
 /// How much it takes to see a requirement.

@@ -1,0 +1,2 @@
+//! The files that are carried inside the program, as the build script found them.
+include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

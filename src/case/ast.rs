@@ -1,0 +1,444 @@
+//! A case as plain data. Values still hold their references; see [`super::template`].
+use super::matcher::Matcher;
+use crate::outcome::Level;
+use crate::source::Document;
+use crate::version::SpecVersion;
+use serde_json::Value;
+use std::fmt;
+use std::time::Duration;
+
+/// One case file.
+#[derive(Debug, Clone)]
+pub struct CaseFile {
+    /// The file with its positions.
+    pub document: Document,
+    /// The file's stem.
+    pub area: String,
+    /// What the file is about, in one line.
+    pub about: String,
+    /// Its cases, rows of tables already expanded.
+    pub cases: Vec<Case>,
+}
+
+/// What is sent and what must come back, to decide one or a few requirements.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Unique in the suite; `id[row]` for a row.
+    pub id: String,
+    /// What is true of a server that passes.
+    pub title: String,
+    /// The area of its file.
+    pub area: String,
+    /// Its file as shown to readers.
+    pub file: String,
+    /// Line of the case, or of the row.
+    pub line: u32,
+    /// Its place in the file.
+    pub pointer: String,
+    /// Requirement ids, in the order written.
+    pub checks: Vec<String>,
+    /// What must be there for it to apply.
+    pub needs: Vec<Need>,
+    /// What it does to its accounts.
+    pub impact: Impact,
+    /// How many wrong passwords it tries on a known account.
+    pub wrong_passwords: u32,
+    /// Whether 429 is waited out or is what the case looks at.
+    pub limits: Limits,
+    /// Runs after everything else: what it sends is known to wedge some servers.
+    pub last: bool,
+    /// Whether it stands for one case for each operation of the loaded specification.
+    pub each_operation: bool,
+    /// Values by dotted name: `row.*` and the file's `let`.
+    pub values: Vec<(String, Value)>,
+    /// Steps that only prepare.
+    pub setup: Vec<Step>,
+    /// Steps that decide.
+    pub steps: Vec<Step>,
+}
+
+/// What must be there for a case to apply.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Need {
+    /// `flow m.login.password`: `GET /login` advertises it.
+    Flow(String),
+    /// `version v1.3`: the server lists that release or a later one.
+    Version(SpecVersion),
+    /// `capability m.get_login_token`: `/capabilities` says it is enabled.
+    Capability(String),
+    /// `feature refresh`: the probe saw it.
+    Feature(Feature),
+    /// `account alice`, `account carol disposable`.
+    Account {
+        /// The name that the case uses.
+        name: String,
+        /// Whether the case may ruin it.
+        disposable: bool,
+    },
+    /// `session alice`: a shared login of that account, only for reading.
+    Session(String),
+    /// `operator appservice`: something that only an operator can give.
+    Operator(String),
+}
+
+/// What a probe can see that is no login flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Feature {
+    /// `GET /login` answers 200.
+    Legacy,
+    /// It does not.
+    NoLegacy,
+    /// `GET /auth_metadata` answers 200.
+    Oauth,
+    /// The proof login returned a refresh token.
+    Refresh,
+    /// `POST /login/get_token` is there.
+    GetToken,
+    /// It is not.
+    NoGetToken,
+    /// Interactive auth with a password stage, as seen on deleting a device.
+    UiaPassword,
+}
+
+impl Feature {
+    /// Every feature with the word that case files use for it.
+    pub const ALL: [(&'static str, Feature); 7] = [
+        ("legacy", Feature::Legacy),
+        ("no_legacy", Feature::NoLegacy),
+        ("oauth", Feature::Oauth),
+        ("refresh", Feature::Refresh),
+        ("get_token", Feature::GetToken),
+        ("no_get_token", Feature::NoGetToken),
+        ("uia_password", Feature::UiaPassword),
+    ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        Feature::ALL.iter().find(|(_, f)| *f == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// What a case does to its accounts, from harmless to final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Impact {
+    /// Nothing.
+    Reads,
+    /// Makes sessions of its own and ends them.
+    Session,
+    /// Changes something that other sessions of the account can see.
+    Account,
+    /// Ends sessions that it did not make.
+    EndsSessions,
+    /// Tries wrong secrets, for which a server may lock the account.
+    LocksOut,
+    /// Leaves the account unusable.
+    Destroys,
+}
+
+impl Impact {
+    /// Every impact with the word that case files use for it.
+    pub const ALL: [(&'static str, Impact); 6] = [
+        ("reads", Impact::Reads),
+        ("session", Impact::Session),
+        ("account", Impact::Account),
+        ("ends-sessions", Impact::EndsSessions),
+        ("locks-out", Impact::LocksOut),
+        ("destroys", Impact::Destroys),
+    ];
+}
+
+impl fmt::Display for Impact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Impact::ALL.iter().find(|(_, i)| i == self).map_or("", |(word, _)| word))
+    }
+}
+
+/// Who deals with 429.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    /// The driver waits, within the budget.
+    Wait,
+    /// The case itself looks at it.
+    Observe,
+}
+
+/// One request and what is expected of its answer.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its place in the file.
+    pub pointer: String,
+    /// Line in the file.
+    pub line: u32,
+    /// What is called.
+    pub target: Target,
+    /// Values for the `{names}` in the path.
+    pub params: Vec<(String, Value)>,
+    /// Query parameters.
+    pub query: Vec<(String, Value)>,
+    /// Further headers.
+    pub headers: Vec<(String, Value)>,
+    /// Which path prefix, if not the run's.
+    pub api: Option<Api>,
+    /// How the request says who asks.
+    pub auth: Auth,
+    /// What is sent.
+    pub body: Body,
+    /// The Content-Type of a body.
+    pub media_type: MediaType,
+    /// The account that passes interactive auth, if it is asked for.
+    pub uia: Option<String>,
+    /// How often the request is sent.
+    pub send: Send,
+    /// How long before the request the case pauses.
+    pub wait: Option<Duration>,
+    /// How long an answer that is not yet as expected may be asked for again.
+    pub within: Option<Duration>,
+    /// Why the published schema is not applied to the answer, if it is not.
+    pub schema_off: Option<String>,
+    /// What is expected.
+    pub blocks: Vec<Block>,
+    /// What is kept for later steps.
+    pub save: Vec<(String, Source)>,
+}
+
+/// What a step calls.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// An operation of the loaded specification.
+    Call(String),
+    /// A method and a path that no file describes; both may hold references.
+    Raw {
+        /// The method.
+        method: String,
+        /// The path below the base URL.
+        path: String,
+    },
+}
+
+/// The path prefix of the client API: `/_matrix/client/r0` or `/_matrix/client/v3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// Releases r0.0 to r0.6.
+    R0,
+    /// v1.1 and later.
+    V3,
+}
+
+impl Api {
+    /// `r0` or `v3`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Api::R0 => "r0",
+            Api::V3 => "v3",
+        }
+    }
+}
+
+/// How a request says who asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(Value),
+    /// `?access_token=…`.
+    Query(Value),
+    /// A whole Authorization header.
+    Raw(Value),
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// JSON.
+    Json(Value),
+    /// Text as written, with references.
+    Text(String),
+    /// Bytes as written.
+    Bytes(Vec<u8>),
+}
+
+/// The Content-Type of a request with a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaType {
+    /// `application/json`.
+    Json,
+    /// None at all.
+    None,
+    /// As written.
+    Given(String),
+}
+
+/// How often a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Send {
+    /// Once.
+    Once,
+    /// That often at the same time.
+    Parallel(u32),
+    /// That often, one after the other.
+    Repeat(u32),
+    /// Until an answer has this status, at most so often.
+    Until {
+        /// The status that ends it.
+        status: u16,
+        /// The most requests.
+        at_most: u32,
+    },
+}
+
+/// The expectations of one requirement at one step.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The keyword it stands under.
+    pub level: Level,
+    /// The requirement.
+    pub req: String,
+    /// It says something only of answers like this.
+    pub when: Option<Expect>,
+    /// With several answers: exactly so many are as expected; without it, all are.
+    pub exactly: Option<u32>,
+    /// The outcomes that are allowed; without `one_of` there is one, without a name.
+    pub branches: Vec<Branch>,
+    /// Its place in the file.
+    pub pointer: String,
+    /// Line in the file.
+    pub line: u32,
+}
+
+/// One outcome that is allowed.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// Its name, for the report.
+    pub name: Option<String>,
+    /// Why taking it deserves a warning.
+    pub warn: Option<String>,
+    /// What the answer then looks like.
+    pub expect: Expect,
+}
+
+/// What an answer looks like.
+#[derive(Debug, Clone, Default)]
+pub struct Expect {
+    /// Its status.
+    pub status: Option<StatusRule>,
+    /// Its headers, by name.
+    pub headers: Vec<(String, Matcher)>,
+    /// Its JSON body, by pointer.
+    pub body: Vec<(String, Matcher)>,
+    /// Its body as text.
+    pub text: Option<Matcher>,
+}
+
+/// Which statuses are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRule {
+    /// The statuses or classes, at least one.
+    pub any_of: Vec<StatusPattern>,
+    /// Whether it means every other status.
+    pub negated: bool,
+}
+
+/// A status or a class of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusPattern {
+    /// `403`.
+    Exact(u16),
+    /// `4xx` is `Class(4)`.
+    Class(u16),
+}
+
+impl StatusRule {
+    /// Whether a status is meant.
+    pub fn holds(&self, status: u16) -> bool {
+        let any = self.any_of.iter().any(|pattern| match pattern {
+            StatusPattern::Exact(wanted) => *wanted == status,
+            StatusPattern::Class(class) => status / 100 == *class,
+        });
+        any != self.negated
+    }
+
+    /// Whether it can only mean success.
+    pub fn is_success(&self) -> bool {
+        !self.negated
+            && self.any_of.iter().all(|pattern| match pattern {
+                StatusPattern::Exact(status) => status / 100 == 2,
+                StatusPattern::Class(class) => *class == 2,
+            })
+    }
+}
+
+impl fmt::Display for StatusRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self
+            .any_of
+            .iter()
+            .map(|pattern| match pattern {
+                StatusPattern::Exact(status) => status.to_string(),
+                StatusPattern::Class(class) => format!("{class}xx"),
+            })
+            .collect();
+        write!(f, "{}{}", if self.negated { "not " } else { "" }, all.join(" or "))
+    }
+}
+
+/// Where a saved value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A JSON Pointer into the body.
+    Body(String),
+    /// A header, by name.
+    Header(String),
+    /// A parameter in the query of `Location`.
+    Location(String),
+    /// The status.
+    Status,
+}
+
+impl Step {
+    /// Setup steps and steps; each reference of the request, in no order.
+    pub fn request_references(&self) -> Vec<String> {
+        let mut values: Vec<Value> = Vec::new();
+        for (_, value) in self.params.iter().chain(&self.query).chain(&self.headers) {
+            values.push(value.clone());
+        }
+        match &self.auth {
+            Auth::None => {}
+            Auth::Bearer(value) | Auth::Query(value) | Auth::Raw(value) => {
+                values.push(value.clone());
+            }
+        }
+        match &self.body {
+            Body::Json(value) => values.push(value.clone()),
+            Body::Text(text) => values.push(Value::String(text.clone())),
+            Body::None | Body::Bytes(_) => {}
+        }
+        if let Target::Raw { method, path } = &self.target {
+            values.push(Value::String(method.clone()));
+            values.push(Value::String(path.clone()));
+        }
+        references_of(&values)
+    }
+}
+
+impl Expect {
+    /// Each reference in it.
+    pub fn references(&self) -> Vec<String> {
+        let pointers: Vec<_> =
+            self.body.iter().map(|(pointer, _)| Value::String(pointer.clone())).collect();
+        let matchers = self.headers.iter().chain(&self.body).map(|(_, matcher)| matcher);
+        let mut names = references_of(&pointers);
+        names.extend(matchers.chain(&self.text).flat_map(Matcher::references));
+        names
+    }
+}
+
+fn references_of(values: &[Value]) -> Vec<String> {
+    values
+        .iter()
+        .flat_map(|value| super::template::references(value).unwrap_or_default())
+        .map(|(name, _)| name)
+        .collect()
+}

@@ -1,0 +1,521 @@
+//! What an expectation means: a [`Matcher`] against one JSON value, one header or the text of an
+//! answer. Pure; a mismatch says in words what was expected and what came.
+use super::template::{self, FillError, Scope};
+use regex::Regex;
+use serde_json::Value;
+use url::Url;
+
+/// The kinds of JSON value that `type:` may name; `integer` is a number without a fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    String,
+    Number,
+    Integer,
+    Boolean,
+    Object,
+    Array,
+    Null,
+}
+
+impl Kind {
+    /// Every kind with the word that case files use for it.
+    pub const ALL: [(&'static str, Kind); 7] = [
+        ("string", Kind::String),
+        ("number", Kind::Number),
+        ("integer", Kind::Integer),
+        ("boolean", Kind::Boolean),
+        ("object", Kind::Object),
+        ("array", Kind::Array),
+        ("null", Kind::Null),
+    ];
+
+    /// The kind with a noun and its article, for sentences.
+    pub fn described(self) -> &'static str {
+        match self {
+            Kind::String => "a string",
+            Kind::Number => "a number",
+            Kind::Integer => "an integer",
+            Kind::Boolean => "a boolean",
+            Kind::Object => "an object",
+            Kind::Array => "a list",
+            Kind::Null => "null",
+        }
+    }
+
+    fn holds(self, value: &Value) -> bool {
+        match self {
+            Kind::String => value.is_string(),
+            Kind::Number => value.is_number(),
+            Kind::Integer => {
+                value.as_i64().is_some()
+                    || value.as_u64().is_some()
+                    || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+            }
+            Kind::Boolean => value.is_boolean(),
+            Kind::Object => value.is_object(),
+            Kind::Array => value.is_array(),
+            Kind::Null => value.is_null(),
+        }
+    }
+}
+
+/// Bounds, both inclusive; at least one is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// Not less than this.
+    pub min: Option<f64>,
+    /// Not more than this.
+    pub max: Option<f64>,
+}
+
+impl Range {
+    fn holds(self, number: f64) -> bool {
+        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
+    }
+
+    fn described(self) -> String {
+        match (self.min, self.max) {
+            (Some(min), Some(max)) if min == max => format!("exactly {min}"),
+            (Some(min), Some(max)) => format!("between {min} and {max}"),
+            (Some(min), None) => format!("at least {min}"),
+            (None, Some(max)) => format!("at most {max}"),
+            (None, None) => "any number".to_owned(),
+        }
+    }
+}
+
+/// What a URL must be beyond being absolute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UrlRule {
+    /// One of these schemes; empty: any.
+    pub schemes: Vec<String>,
+    /// No `?query`.
+    pub no_query: bool,
+    /// No `#fragment`.
+    pub no_fragment: bool,
+}
+
+/// One expectation of one value.
+#[derive(Debug, Clone)]
+pub enum Matcher {
+    /// Equal to this value once its references are filled. Numbers are equal by value.
+    Equals(Value),
+    /// The other way round.
+    Not(Box<Matcher>),
+    /// Of this kind.
+    Type(Kind),
+    /// A string in which this expression is found.
+    Pattern(Regex),
+    /// Equal to one of these.
+    In(Vec<Value>),
+    /// A number within bounds.
+    Range(Range),
+    /// A string (in characters), list or object of a size within bounds.
+    Length(Range),
+    /// There at all, or not.
+    Present(bool),
+    /// A string with this part, a list with an item, or an object with this key.
+    Contains(Box<Matcher>),
+    /// A list or object of which each item matches.
+    Every(Box<Matcher>),
+    /// A list or object of which an item matches.
+    Some(Box<Matcher>),
+    /// An object, by JSON Pointers into it.
+    Members(Vec<(String, Matcher)>),
+    /// A list without equal items; or whose items differ at this JSON Pointer.
+    Unique(Option<String>),
+    /// A string that is an absolute URL.
+    Url(UrlRule),
+    /// Absent, or matching.
+    WhenPresent(Box<Matcher>),
+    /// All of these.
+    All(Vec<Matcher>),
+    /// For headers: the media type's essence, whatever its parameters.
+    MediaType(String),
+    /// For headers: a comma-separated list that has all of these, in any case and order.
+    TokensInclude(Vec<String>),
+}
+
+/// What was expected and what came, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Where below the place that was checked; empty for the place itself.
+    pub below: String,
+    /// What the matcher asks for.
+    pub expected: String,
+    /// What was there.
+    pub actual: String,
+}
+
+impl Mismatch {
+    fn here(expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        Mismatch { below: String::new(), expected: expected.into(), actual: actual.into() }
+    }
+
+    fn under(mut self, token: &str) -> Self {
+        self.below = format!("/{}{}", template::escape_pointer(token), self.below);
+        self
+    }
+}
+
+/// The result of a check: it holds, or why not; or the matcher's references have no value.
+pub type Checked = Result<Result<(), Mismatch>, FillError>;
+
+const HOLDS: Checked = Ok(Ok(()));
+
+fn fails(expected: impl Into<String>, value: Option<&Value>) -> Checked {
+    Ok(Err(Mismatch::here(expected, shown(value))))
+}
+
+impl Matcher {
+    /// Checks a value, or its absence.
+    pub fn check(&self, value: Option<&Value>, scope: &dyn Scope) -> Checked {
+        match (self, value) {
+            (Matcher::Present(wanted), _) => match (*wanted, value) {
+                (true, None) => fails("present", None),
+                (false, Some(_)) => fails("absent", value),
+                _ => HOLDS,
+            },
+            (Matcher::Not(inner), _) => match inner.check(value, scope)? {
+                Ok(()) => fails(format!("not {}", inner.described(scope)?), value),
+                Err(_) => HOLDS,
+            },
+            (Matcher::WhenPresent(_), None) => HOLDS,
+            (Matcher::WhenPresent(inner), Some(_)) => inner.check(value, scope),
+            (Matcher::All(all), _) => {
+                for one in all {
+                    if let Err(mismatch) = one.check(value, scope)? {
+                        return Ok(Err(mismatch));
+                    }
+                }
+                HOLDS
+            }
+            (_, None) => fails(self.described(scope)?, None),
+            (_, Some(value)) => self.check_present(value, scope),
+        }
+    }
+
+    fn check_present(&self, value: &Value, scope: &dyn Scope) -> Checked {
+        let holds = match self {
+            Matcher::Equals(wanted) => equal(&template::fill(wanted, scope)?, value),
+            Matcher::In(wanted) => {
+                let mut any = false;
+                for one in wanted {
+                    any |= equal(&template::fill(one, scope)?, value);
+                }
+                any
+            }
+            Matcher::Type(kind) => kind.holds(value),
+            Matcher::Pattern(regex) => value.as_str().is_some_and(|text| regex.is_match(text)),
+            Matcher::Range(range) => value.as_f64().is_some_and(|number| range.holds(number)),
+            Matcher::Length(range) => size(value).is_some_and(|size| range.holds(size as f64)),
+            Matcher::Contains(inner) => return contains(inner, value, scope),
+            Matcher::Every(inner) => return every(inner, value, scope),
+            Matcher::Some(inner) => return some(inner, value, scope),
+            Matcher::Members(members) => return check_members(members, value, scope),
+            Matcher::Unique(by) => value.as_array().is_some_and(|items| unique(items, by)),
+            Matcher::Url(rule) => value.as_str().is_some_and(|text| is_url(text, rule)),
+            Matcher::MediaType(wanted) => {
+                value.as_str().is_some_and(|text| media_type_essence(text) == *wanted)
+            }
+            Matcher::TokensInclude(wanted) => {
+                value.as_str().is_some_and(|text| missing_tokens(text, wanted).is_empty())
+            }
+            Matcher::Present(_)
+            | Matcher::Not(_)
+            | Matcher::WhenPresent(_)
+            | Matcher::All(_) => return self.check(Some(value), scope),
+        };
+        if holds { HOLDS } else { fails(self.described(scope)?, Some(value)) }
+    }
+
+    /// What it asks for, as the object of "expected …".
+    pub fn described(&self, scope: &dyn Scope) -> Result<String, FillError> {
+        Ok(match self {
+            Matcher::Equals(wanted) => template::fill(wanted, scope)?.to_string(),
+            Matcher::Not(inner) => format!("not {}", inner.described(scope)?),
+            Matcher::Type(kind) => kind.described().to_owned(),
+            Matcher::Pattern(regex) => format!("a string matching {regex}"),
+            Matcher::In(wanted) => format!("one of {}", filled_list(wanted, scope)?),
+            Matcher::Range(range) => format!("a number, {}", range.described()),
+            Matcher::Length(range) => format!("a size of {}", range.described()),
+            Matcher::Present(true) => "present".to_owned(),
+            Matcher::Present(false) => "absent".to_owned(),
+            Matcher::Contains(inner) => format!("containing {}", inner.described(scope)?),
+            Matcher::Every(inner) => format!("every item {}", inner.described(scope)?),
+            Matcher::Some(inner) => format!("an item that is {}", inner.described(scope)?),
+            Matcher::Members(members) => {
+                let all = members
+                    .iter()
+                    .map(|(pointer, inner)| Ok(format!("{pointer} {}", inner.described(scope)?)))
+                    .collect::<Result<Vec<_>, FillError>>()?;
+                format!("an object with {}", all.join(", "))
+            }
+            Matcher::Unique(None) => "a list without equal items".to_owned(),
+            Matcher::Unique(Some(by)) => format!("a list whose items differ at {by}"),
+            Matcher::Url(rule) => describe_url(rule),
+            Matcher::WhenPresent(inner) => format!("absent, or {}", inner.described(scope)?),
+            Matcher::All(all) => all
+                .iter()
+                .map(|one| one.described(scope))
+                .collect::<Result<Vec<_>, _>>()?
+                .join(" and "),
+            Matcher::MediaType(wanted) => format!("the media type {wanted}"),
+            Matcher::TokensInclude(wanted) => format!("a list with {}", wanted.join(", ")),
+        })
+    }
+
+    /// Every reference in it, for checking before anything is sent.
+    pub fn references(&self) -> Vec<String> {
+        let of = |value: &Value| {
+            let found = template::references(value).unwrap_or_default();
+            found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        match self {
+            Matcher::Equals(value) => of(value),
+            Matcher::In(values) => values.iter().flat_map(of).collect(),
+            Matcher::Not(inner)
+            | Matcher::Contains(inner)
+            | Matcher::Every(inner)
+            | Matcher::Some(inner)
+            | Matcher::WhenPresent(inner) => inner.references(),
+            Matcher::All(all) => all.iter().flat_map(Matcher::references).collect(),
+            Matcher::Members(members) => members
+                .iter()
+                .flat_map(|(pointer, inner)| {
+                    let mut names = of(&Value::String(pointer.clone()));
+                    names.extend(inner.references());
+                    names
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Equality as JSON has it: `1` and `1.0` are one number.
+pub fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// A value for a reader: as JSON, cut when it is long; `absent` when it is not there.
+pub fn shown(value: Option<&Value>) -> String {
+    const LONGEST: usize = 200;
+    let Some(value) = value else { return "absent".to_owned() };
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// `Text/HTML; charset=x` → `text/html`.
+pub fn media_type_essence(header: &str) -> String {
+    header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Which of `wanted` a comma-separated header does not have.
+pub fn missing_tokens<'a>(header: &str, wanted: &'a [String]) -> Vec<&'a str> {
+    let there: Vec<_> = header.split(',').map(|token| token.trim().to_ascii_lowercase()).collect();
+    wanted.iter().map(String::as_str).filter(|w| !there.contains(&w.to_ascii_lowercase())).collect()
+}
+
+fn filled_list(values: &[Value], scope: &dyn Scope) -> Result<String, FillError> {
+    let all = values
+        .iter()
+        .map(|value| Ok(template::fill(value, scope)?.to_string()))
+        .collect::<Result<Vec<_>, FillError>>()?;
+    Ok(all.join(", "))
+}
+
+fn size(value: &Value) -> Option<usize> {
+    match value {
+        Value::String(text) => Some(text.chars().count()),
+        Value::Array(items) => Some(items.len()),
+        Value::Object(members) => Some(members.len()),
+        _ => None,
+    }
+}
+
+fn items(value: &Value) -> Option<Vec<(String, &Value)>> {
+    match value {
+        Value::Array(items) => {
+            Some(items.iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect())
+        }
+        Value::Object(members) => Some(members.iter().map(|(k, v)| (k.clone(), v)).collect()),
+        _ => None,
+    }
+}
+
+fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
+    let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
+    for (token, item) in items {
+        if let Err(mismatch) = inner.check(Some(item), scope)? {
+            return Ok(Err(mismatch.under(&token)));
+        }
+    }
+    HOLDS
+}
+
+fn some(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
+    let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
+    for (_, item) in items {
+        if inner.check(Some(item), scope)?.is_ok() {
+            return HOLDS;
+        }
+    }
+    fails(format!("an item that is {}", inner.described(scope)?), Some(value))
+}
+
+fn contains(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
+    let holds = match value {
+        Value::String(text) => match inner {
+            Matcher::Equals(part) => match template::fill(part, scope)? {
+                Value::String(part) => text.contains(&part),
+                _ => false,
+            },
+            _ => false,
+        },
+        Value::Array(_) => return some(inner, value, scope),
+        Value::Object(members) => {
+            let mut any = false;
+            for key in members.keys() {
+                any |= inner.check(Some(&Value::String(key.clone())), scope)?.is_ok();
+            }
+            any
+        }
+        _ => false,
+    };
+    let described = || inner.described(scope);
+    if holds { HOLDS } else { fails(format!("containing {}", described()?), Some(value)) }
+}
+
+fn check_members(members: &[(String, Matcher)], value: &Value, scope: &dyn Scope) -> Checked {
+    if !value.is_object() {
+        return fails("an object", Some(value));
+    }
+    for (pointer, inner) in members {
+        let pointer = template::fill_pointer(pointer, scope)?;
+        if let Err(mut mismatch) = inner.check(value.pointer(&pointer), scope)? {
+            mismatch.below = format!("{pointer}{}", mismatch.below);
+            return Ok(Err(mismatch));
+        }
+    }
+    HOLDS
+}
+
+fn unique(items: &[Value], by: &Option<String>) -> bool {
+    let keys: Vec<_> = items
+        .iter()
+        .filter_map(|item| match by {
+            Some(pointer) => item.pointer(pointer),
+            None => Some(item),
+        })
+        .collect();
+    keys.iter().enumerate().all(|(at, key)| !keys[..at].iter().any(|other| equal(key, other)))
+}
+
+fn is_url(text: &str, rule: &UrlRule) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        (rule.schemes.is_empty() || rule.schemes.iter().any(|scheme| scheme == url.scheme()))
+            && !(rule.no_query && url.query().is_some())
+            && !(rule.no_fragment && url.fragment().is_some())
+    })
+}
+
+fn describe_url(rule: &UrlRule) -> String {
+    let mut text = "an absolute URL".to_owned();
+    if !rule.schemes.is_empty() {
+        text += &format!(" ({})", rule.schemes.join(" or "));
+    }
+    if rule.no_query {
+        text += " without a query";
+    }
+    if rule.no_fragment {
+        text += " without a fragment";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn none(_: &str) -> Option<Value> {
+        None
+    }
+
+    fn holds(matcher: &Matcher, value: Value) -> bool {
+        matcher.check(Some(&value), &none).unwrap().is_ok()
+    }
+
+    #[test]
+    fn numbers_are_equal_by_value() {
+        assert!(holds(&Matcher::Equals(json!(1)), json!(1.0)));
+        assert!(!holds(&Matcher::Equals(json!(1)), json!("1")));
+        assert!(holds(&Matcher::Type(Kind::Integer), json!(2.0)));
+        assert!(!holds(&Matcher::Type(Kind::Integer), json!(2.5)));
+    }
+
+    #[test]
+    fn absence_matches_only_what_allows_it() {
+        let absent = |matcher: Matcher| matcher.check(None, &none).unwrap().is_ok();
+        assert!(absent(Matcher::Present(false)));
+        assert!(absent(Matcher::WhenPresent(Box::new(Matcher::Type(Kind::String)))));
+        assert!(absent(Matcher::Not(Box::new(Matcher::Equals(json!(1))))));
+        assert!(!absent(Matcher::Type(Kind::Null)));
+        assert!(!absent(Matcher::Present(true)));
+    }
+
+    #[test]
+    fn a_mismatch_names_the_item() {
+        let each = Matcher::Every(Box::new(Matcher::Members(vec![(
+            "/type".to_owned(),
+            Matcher::Type(Kind::String),
+        )])));
+        let mismatch =
+            each.check(Some(&json!([{"type": "a"}, {"type": 1}])), &none).unwrap().unwrap_err();
+        assert_eq!(mismatch.below, "/1/type");
+        assert_eq!(mismatch.actual, "1");
+    }
+
+    #[test]
+    fn header_lists_and_media_types_compare_by_meaning() {
+        let methods = Matcher::TokensInclude(vec!["GET".into(), "POST".into()]);
+        assert!(holds(&methods, json!("post,  put, get")));
+        assert!(!holds(&methods, json!("POST")));
+        let json_type = Matcher::MediaType("application/json".into());
+        assert!(holds(&json_type, json!("Application/JSON; charset=UTF-8")));
+        assert!(!holds(&json_type, json!("application/jsonp")));
+    }
+
+    #[test]
+    fn urls_lists_and_sizes() {
+        let https = Matcher::Url(UrlRule {
+            schemes: vec!["https".into()],
+            no_query: true,
+            no_fragment: true,
+        });
+        assert!(holds(&https, json!("https://x.example/")));
+        assert!(!holds(&https, json!("https://x.example/?a")));
+        assert!(!holds(&https, json!("x.example")));
+        assert!(holds(&Matcher::Unique(Some("/id".into())), json!([{"id": 1}, {"id": 2}, {}])));
+        assert!(!holds(&Matcher::Unique(None), json!([1, 1.0])));
+        assert!(holds(&Matcher::Length(Range { min: Some(1.0), max: None }), json!("ä")));
+        assert!(!holds(&Matcher::Length(Range { min: Some(1.0), max: None }), json!("")));
+        assert!(holds(&Matcher::Contains(Box::new(Matcher::Equals(json!("b")))), json!("abc")));
+        assert!(holds(&Matcher::Contains(Box::new(Matcher::Equals(json!("b")))), json!({"b": 1})));
+    }
+}

@@ -1,0 +1,125 @@
+//! All case files together: those carried inside the program and those of the user.
+use super::ast::{Case, CaseFile};
+use super::load::case_file;
+use crate::diagnostic::Diagnostic;
+use crate::source::Document;
+use std::fs;
+use std::path::Path;
+
+/// Every case, by file.
+#[derive(Debug, Clone, Default)]
+pub struct Suite {
+    /// In the order of their names, the bundled ones first.
+    pub files: Vec<CaseFile>,
+}
+
+/// The order in which a reader finds the areas most easily; others follow by name.
+const AREAS: [&str; 17] = [
+    "discovery",
+    "flows",
+    "wire",
+    "routes",
+    "cors",
+    "login",
+    "password",
+    "identifier",
+    "login_token",
+    "device",
+    "token",
+    "refresh",
+    "logout",
+    "uia",
+    "account_state",
+    "sso",
+    "appservice",
+];
+
+impl Suite {
+    /// The cases carried inside the program.
+    ///
+    /// # Errors
+    /// Every fault of every file; none in a program that passes its tests.
+    pub fn bundled() -> Result<Suite, Vec<Diagnostic>> {
+        let files = crate::bundled::CASES
+            .iter()
+            .map(|(path, text)| (format!("cases/{path}"), (*text).to_owned()));
+        Suite::from_texts(files)
+    }
+
+    /// The case files of a folder (not below it), or one file.
+    ///
+    /// # Errors
+    /// Every fault of every file; a folder that cannot be read or holds no case file.
+    pub fn from_path(path: &Path) -> Result<Suite, Vec<Diagnostic>> {
+        let paths = if path.is_dir() { yaml_files(path)? } else { vec![path.to_owned()] };
+        if paths.is_empty() {
+            let fault = Diagnostic::in_file(path.display().to_string(), "no case file in here")
+                .with_help("case files end in .yaml");
+            return Err(vec![fault]);
+        }
+        let (mut files, mut faults) = (Vec::new(), Vec::new());
+        for path in paths {
+            match Document::read(&path, path.display().to_string()).and_then(case_file) {
+                Ok(file) => files.push(file),
+                Err(found) => faults.extend(found),
+            }
+        }
+        if faults.is_empty() { Ok(Suite { files }) } else { Err(faults) }
+    }
+
+    /// Case files from memory: name to show, and text.
+    ///
+    /// # Errors
+    /// Every fault of every file.
+    pub fn from_texts(
+        texts: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Suite, Vec<Diagnostic>> {
+        let (mut files, mut faults) = (Vec::new(), Vec::new());
+        for (name, text) in texts {
+            match Document::parse(name, text).and_then(case_file) {
+                Ok(file) => files.push(file),
+                Err(found) => faults.extend(found),
+            }
+        }
+        files.sort_by_key(|file| {
+            let known = AREAS.iter().position(|area| *area == file.area);
+            (known.unwrap_or(AREAS.len()), file.area.clone())
+        });
+        if faults.is_empty() { Ok(Suite { files }) } else { Err(faults) }
+    }
+
+    /// This suite and another one behind it.
+    pub fn and(mut self, other: Suite) -> Suite {
+        self.files.extend(other.files);
+        self
+    }
+
+    /// Every case, in order.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.files.iter().flat_map(|file| &file.cases)
+    }
+
+    /// The document that a case stands in.
+    pub fn document(&self, case: &Case) -> Option<&Document> {
+        self.files
+            .iter()
+            .find(|file| file.document.name() == case.file)
+            .map(|file| &file.document)
+    }
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, Vec<Diagnostic>> {
+    let unreadable = |error: std::io::Error| {
+        vec![Diagnostic::in_file(folder.display().to_string(), format!("cannot be read: {error}"))]
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let is_yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        if is_yaml && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

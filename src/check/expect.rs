@@ -1,0 +1,352 @@
+//! A block of a case against the answers of its step.
+use crate::case::ast::{Block, Branch, Expect};
+use crate::case::matcher::{Mismatch, shown};
+use crate::case::template::{FillError, Scope, fill_pointer};
+use crate::wire::Answer;
+use serde_json::Value;
+
+/// One way in which an answer is not as expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miss {
+    /// Where: `status`, `header NAME`, `body`, or a JSON Pointer.
+    pub place: String,
+    /// What was expected there.
+    pub expected: String,
+    /// What was there.
+    pub actual: String,
+}
+
+/// What one block says of the answers of its step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// All is as expected; with the branches that were taken.
+    Met {
+        /// Their names.
+        branches: Vec<String>,
+    },
+    /// As a branch allows that deserves a warning.
+    Doubtful {
+        /// The branch's name.
+        branch: String,
+        /// Its `warn` text.
+        why: String,
+        /// Index of the answer within the step.
+        answer: usize,
+    },
+    /// Not as expected.
+    Broken {
+        /// In which ways.
+        misses: Vec<Miss>,
+        /// Index of the answer within the step.
+        answer: usize,
+    },
+    /// The block's `if` holds for no answer.
+    NotObserved,
+}
+
+impl Judgement {
+    /// Whether the status was not one of those expected.
+    pub fn is_wrong_status(&self) -> bool {
+        matches!(self, Judgement::Broken { misses, .. } if misses.iter().any(|m| m.place == "status"))
+    }
+
+    /// Whether it is as the specification wants it.
+    pub fn is_met(&self) -> bool {
+        matches!(self, Judgement::Met { .. } | Judgement::NotObserved)
+    }
+}
+
+/// Judges the answers of a step, in the order sent.
+///
+/// # Errors
+/// A reference without a value: the step cannot be judged.
+pub fn judge(
+    block: &Block,
+    answers: &[&Answer],
+    scope: &dyn Scope,
+) -> Result<Judgement, FillError> {
+    let mut looked_at = Vec::new();
+    for (index, answer) in answers.iter().enumerate() {
+        let meant = match &block.when {
+            Some(when) => misses(when, answer, scope)?.is_empty(),
+            None => true,
+        };
+        if meant {
+            looked_at.push((index, *answer));
+        }
+    }
+    match block.exactly {
+        Some(wanted) => count(block, &looked_at, wanted, scope),
+        None => all(block, &looked_at, scope),
+    }
+}
+
+fn all(
+    block: &Block,
+    answers: &[(usize, &Answer)],
+    scope: &dyn Scope,
+) -> Result<Judgement, FillError> {
+    if answers.is_empty() {
+        return Ok(Judgement::NotObserved);
+    }
+    let (mut names, mut doubt) = (Vec::new(), None);
+    for (index, answer) in answers {
+        match taken(&block.branches, answer, scope)? {
+            Ok(branch) => match (&branch.warn, &branch.name) {
+                (Some(why), name) => {
+                    doubt.get_or_insert(Judgement::Doubtful {
+                        branch: name.clone().unwrap_or_default(),
+                        why: why.clone(),
+                        answer: *index,
+                    });
+                }
+                (None, Some(name)) if !names.contains(name) => names.push(name.clone()),
+                _ => {}
+            },
+            Err(misses) => return Ok(Judgement::Broken { misses, answer: *index }),
+        }
+    }
+    Ok(doubt.unwrap_or(Judgement::Met { branches: names }))
+}
+
+fn count(
+    block: &Block,
+    answers: &[(usize, &Answer)],
+    wanted: u32,
+    scope: &dyn Scope,
+) -> Result<Judgement, FillError> {
+    let (mut hits, mut last) = (Vec::new(), 0);
+    for (index, answer) in answers {
+        last = *index;
+        if taken(&block.branches, answer, scope)?.is_ok() {
+            hits.push(*index);
+        }
+    }
+    if hits.len() == wanted as usize {
+        return Ok(Judgement::Met { branches: Vec::new() });
+    }
+    let described = block
+        .branches
+        .iter()
+        .map(|branch| describe(&branch.expect, scope))
+        .collect::<Result<Vec<_>, _>>()?
+        .join(", or ");
+    let answer = hits.get(wanted as usize).copied().unwrap_or(last);
+    Ok(Judgement::Broken {
+        misses: vec![Miss {
+            place: "answers".to_owned(),
+            expected: format!("exactly {wanted} of {} with {described}", answers.len()),
+            actual: hits.len().to_string(),
+        }],
+        answer,
+    })
+}
+
+/// The first branch that the answer takes; else in which ways it misses the nearest one.
+fn taken<'b>(
+    branches: &'b [Branch],
+    answer: &Answer,
+    scope: &dyn Scope,
+) -> Result<Result<&'b Branch, Vec<Miss>>, FillError> {
+    let mut nearest: Option<Vec<Miss>> = None;
+    for branch in branches {
+        let found = misses(&branch.expect, answer, scope)?;
+        if found.is_empty() {
+            return Ok(Ok(branch));
+        }
+        let by_status = found.iter().any(|miss| miss.place == "status");
+        let kept_by_status =
+            nearest.as_ref().is_none_or(|kept| kept.iter().any(|miss| miss.place == "status"));
+        if nearest.is_none() || (kept_by_status && !by_status) {
+            nearest = Some(found);
+        }
+    }
+    let mut found = nearest.unwrap_or_default();
+    if let [miss] = found.as_mut_slice()
+        && miss.place == "status"
+        && branches.len() > 1
+    {
+        let statuses: Vec<_> = branches
+            .iter()
+            .filter(|branch| branch.warn.is_none())
+            .filter_map(|branch| branch.expect.status.as_ref())
+            .map(|status| format!("status {status}"))
+            .fold(Vec::new(), |mut kept, status| {
+                if !kept.contains(&status) {
+                    kept.push(status);
+                }
+                kept
+            });
+        miss.expected = statuses.join(" or ");
+    }
+    Ok(Err(found))
+}
+
+/// In which ways an answer is not as expected. A wrong status stands alone: what follows from it
+/// would only repeat it.
+pub fn misses(
+    expect: &Expect,
+    answer: &Answer,
+    scope: &dyn Scope,
+) -> Result<Vec<Miss>, FillError> {
+    if let Some(rule) = &expect.status
+        && !rule.holds(answer.status)
+    {
+        return Ok(vec![Miss {
+            place: "status".to_owned(),
+            expected: format!("status {rule}"),
+            actual: status_in_words(answer),
+        }]);
+    }
+    let mut found = Vec::new();
+    for (name, matcher) in &expect.headers {
+        let value = answer.header(&name.to_ascii_lowercase()).map(Value::String);
+        if let Err(mismatch) = matcher.check(value.as_ref(), scope)? {
+            found.push(miss(format!("header {name}"), mismatch));
+        }
+    }
+    if !expect.body.is_empty() {
+        found.extend(body_misses(&expect.body, answer, scope)?);
+    }
+    if let Some(matcher) = &expect.text {
+        let text = Value::String(answer.text().into_owned());
+        if let Err(mismatch) = matcher.check(Some(&text), scope)? {
+            found.push(miss("body".to_owned(), mismatch));
+        }
+    }
+    Ok(found)
+}
+
+fn body_misses(
+    expected: &[(String, crate::case::matcher::Matcher)],
+    answer: &Answer,
+    scope: &dyn Scope,
+) -> Result<Vec<Miss>, FillError> {
+    let body = match answer.json() {
+        Ok(body) => body,
+        Err(why) => {
+            return Ok(vec![Miss {
+                place: "body".to_owned(),
+                expected: "a JSON body".to_owned(),
+                actual: format!("not JSON: {why}"),
+            }]);
+        }
+    };
+    let mut found = Vec::new();
+    for (pointer, matcher) in expected {
+        let pointer = fill_pointer(pointer, scope)?;
+        if let Err(mismatch) = matcher.check(body.pointer(&pointer), scope)? {
+            found.push(miss(pointer, mismatch));
+        }
+    }
+    Ok(found)
+}
+
+fn miss(place: String, mismatch: Mismatch) -> Miss {
+    let place = format!("{place}{}", mismatch.below);
+    Miss { place, expected: mismatch.expected, actual: mismatch.actual }
+}
+
+/// `status 401 with errcode "M_UNKNOWN_TOKEN"`: the errcode is what a reader looks for first.
+fn status_in_words(answer: &Answer) -> String {
+    match answer.json().ok().and_then(|body| body.get("errcode")) {
+        Some(errcode) => format!("status {} with errcode {}", answer.status, shown(Some(errcode))),
+        None => format!("status {}", answer.status),
+    }
+}
+
+fn describe(expect: &Expect, scope: &dyn Scope) -> Result<String, FillError> {
+    let mut parts = Vec::new();
+    parts.extend(expect.status.as_ref().map(|status| format!("status {status}")));
+    for (name, matcher) in expect.headers.iter().chain(&expect.body) {
+        parts.push(format!("{name} {}", matcher.described(scope)?));
+    }
+    Ok(parts.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::ast::{StatusPattern, StatusRule};
+    use crate::case::matcher::Matcher;
+    use crate::outcome::Level;
+    use serde_json::json;
+
+    fn none(_: &str) -> Option<Value> {
+        None
+    }
+
+    fn answer(status: u16, body: Value) -> Answer {
+        Answer::new(status, Vec::new(), body.to_string().into_bytes(), false)
+    }
+
+    fn expect(status: u16, errcode: Option<&str>) -> Expect {
+        let rule = StatusRule { any_of: vec![StatusPattern::Exact(status)], negated: false };
+        let body = errcode
+            .map(|code| ("/errcode".to_owned(), Matcher::Equals(json!(code))))
+            .into_iter()
+            .collect();
+        Expect { status: Some(rule), body, ..Expect::default() }
+    }
+
+    fn block(branches: Vec<Branch>) -> Block {
+        Block {
+            level: Level::Must,
+            req: "x".into(),
+            when: None,
+            exactly: None,
+            branches,
+            pointer: String::new(),
+            line: 1,
+        }
+    }
+
+    fn branch(name: &str, expect: Expect) -> Branch {
+        Branch { name: Some(name.into()), warn: None, expect }
+    }
+
+    #[test]
+    fn the_branch_that_was_taken_is_named() {
+        let block = block(vec![
+            branch("says so", expect(403, Some("M_USER_DEACTIVATED"))),
+            branch("hides it", expect(403, Some("M_FORBIDDEN"))),
+        ]);
+        let hidden = answer(403, json!({"errcode": "M_FORBIDDEN"}));
+        let met = Judgement::Met { branches: vec!["hides it".into()] };
+        assert_eq!(judge(&block, &[&hidden], &none), Ok(met));
+        let other = answer(403, json!({"errcode": "M_UNKNOWN"}));
+        let Ok(Judgement::Broken { misses, .. }) = judge(&block, &[&other], &none) else {
+            panic!("not broken")
+        };
+        assert_eq!(misses[0].place, "/errcode");
+    }
+
+    #[test]
+    fn a_wrong_status_stands_alone_and_names_the_errcode() {
+        let block = block(vec![branch("a", expect(403, Some("M_FORBIDDEN")))]);
+        let wrong = answer(401, json!({"errcode": "M_UNAUTHORIZED"}));
+        let judged = judge(&block, &[&wrong], &none).unwrap();
+        assert!(judged.is_wrong_status());
+        let Judgement::Broken { misses, .. } = judged else { panic!("not broken") };
+        assert_eq!(misses.len(), 1);
+        assert_eq!(misses[0].actual, "status 401 with errcode \"M_UNAUTHORIZED\"");
+    }
+
+    #[test]
+    fn a_condition_that_holds_for_no_answer_is_not_observed() {
+        let mut block = block(vec![branch("a", expect(403, Some("M_FORBIDDEN")))]);
+        block.when = Some(expect(403, None));
+        let fine = answer(200, json!({}));
+        assert_eq!(judge(&block, &[&fine], &none), Ok(Judgement::NotObserved));
+    }
+
+    #[test]
+    fn exactly_counts_the_answers_that_match() {
+        let mut block = block(vec![branch("a", expect(200, None))]);
+        block.exactly = Some(1);
+        let (good, bad) = (answer(200, json!({})), answer(403, json!({})));
+        assert!(judge(&block, &[&bad, &good, &bad], &none).unwrap().is_met());
+        assert!(!judge(&block, &[&good, &good], &none).unwrap().is_met());
+        assert!(!judge(&block, &[&bad], &none).unwrap().is_met());
+    }
+}

@@ -1,0 +1,4 @@
+//! Judging answers. Everything in here is pure: an answer and an expectation in, findings out.
+pub mod expect;
+pub mod standing;
+pub mod verdict;

@@ -1,0 +1,420 @@
+//! The checks on every answer, unasked: media type, UTF-8, JSON object, the published schema, the
+//! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
+use super::expect::Miss;
+use crate::case::matcher::{media_type_essence, shown};
+use crate::register::{Register, Rule};
+use crate::spec::{SchemaCheck, Spec};
+use crate::version::Listed;
+use crate::wire::{Answer, Exchanged};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What a standing check says of one answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The requirement.
+    pub requirement: String,
+    /// Nothing, or in which way it is broken.
+    pub miss: Option<Miss>,
+    /// Whether a breach is only worth a warning here, whatever its level.
+    pub mild: bool,
+    /// Where the specification file asks for it, if one does.
+    pub place: Option<(String, u32)>,
+}
+
+/// What the checks need to know beside the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The register.
+    pub register: &'a Register,
+    /// The specification files.
+    pub spec: &'a Spec,
+    /// What the server lists.
+    pub listed: &'a Listed,
+}
+
+/// Every observation that one exchange allows.
+pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> {
+    let Ok(answer) = &exchanged.result else { return Vec::new() };
+    let mut sheet = Sheet { register: context.register, observations: Vec::new() };
+    match resource(exchanged, answer) {
+        Resource::Aside => {}
+        Resource::Page => cors(&mut sheet, answer),
+        Resource::Document => schema(&mut sheet, context, exchanged, answer),
+        Resource::Api => {
+            cors(&mut sheet, answer);
+            body(&mut sheet, answer);
+            if answer.status >= 400 && !crate::run::uia::is_challenge(answer) {
+                error(&mut sheet, answer);
+            }
+            soft_logout(&mut sheet, answer);
+            rate_limit(&mut sheet, context.listed, answer);
+            schema(&mut sheet, context, exchanged, answer);
+        }
+    }
+    sheet.observations
+}
+
+enum Resource {
+    /// Answers JSON by the general rules.
+    Api,
+    /// For browsers: a page or a redirect.
+    Page,
+    /// A static JSON document whose headers nobody pins.
+    Document,
+    /// OPTIONS, redirects, what lies outside the API, and pages that something in front of it
+    /// answers.
+    Aside,
+}
+
+fn resource(exchanged: &Exchanged, answer: &Answer) -> Resource {
+    let path = exchanged.ask.path.split('?').next().unwrap_or_default();
+    if exchanged.ask.method == "OPTIONS" || exchanged.ask.method == "HEAD" {
+        return Resource::Aside;
+    }
+    if path.contains("/.well-known/") {
+        return Resource::Document;
+    }
+    if path.contains("/sso/") || path.contains("/static/") || path.contains("/fallback/") {
+        return if answer.status >= 500 { Resource::Aside } else { Resource::Page };
+    }
+    if (300..400).contains(&answer.status) || !path.contains("/_matrix/client/") {
+        return Resource::Aside;
+    }
+    // An unknown path or method may be answered by the web server in front of the API; the cases
+    // on routes look at it. A gateway's own page says nothing of the homeserver.
+    let foreign = exchanged.ask.operation.is_none() || matches!(answer.status, 502..=504);
+    if foreign && answer.json().is_err() { Resource::Aside } else { Resource::Api }
+}
+
+struct Sheet<'a> {
+    register: &'a Register,
+    observations: Vec<Observation>,
+}
+
+impl Sheet<'_> {
+    fn note(&mut self, rule: Rule, miss: Option<Miss>) {
+        self.note_mildly(rule, miss, false);
+    }
+
+    fn note_mildly(&mut self, rule: Rule, miss: Option<Miss>, mild: bool) {
+        if let Some(requirement) = self.register.rule(rule) {
+            let requirement = requirement.id.clone();
+            self.observations.push(Observation { requirement, miss, mild, place: None });
+        }
+    }
+
+    fn check(&mut self, rule: Rule, holds: bool, place: &str, expected: &str, actual: &dyn Fn() -> String) {
+        self.note(rule, (!holds).then(|| miss(place, expected, actual())));
+    }
+}
+
+fn miss(place: &str, expected: impl Into<String>, actual: impl Into<String>) -> Miss {
+    Miss { place: place.to_owned(), expected: expected.into(), actual: actual.into() }
+}
+
+fn body(sheet: &mut Sheet, answer: &Answer) {
+    let content_type = answer.header("content-type");
+    let is_json = content_type.as_deref().map(media_type_essence);
+    let parsed = answer.json();
+    if parsed.is_ok() || is_json.as_deref() == Some("application/json") {
+        sheet.check(
+            Rule::MediaType,
+            is_json.as_deref() == Some("application/json"),
+            "header Content-Type",
+            "the media type application/json",
+            &|| content_type.clone().map_or("absent".to_owned(), |value| format!("{value:?}")),
+        );
+        utf8(sheet, answer, content_type.as_deref());
+    }
+    let object = parsed.is_ok_and(Value::is_object);
+    sheet.check(Rule::JsonObject, object, "body", "a JSON object", &|| match answer.json() {
+        Ok(value) => shown(Some(value)),
+        Err(why) => format!("not JSON: {why}"),
+    });
+}
+
+fn utf8(sheet: &mut Sheet, answer: &Answer, content_type: Option<&str>) {
+    let valid = std::str::from_utf8(&answer.body).is_ok();
+    let charset = content_type.and_then(|value| {
+        let (_, parameters) = value.split_once(';')?;
+        parameters.split(';').find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim()
+                .eq_ignore_ascii_case("charset")
+                .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
+        })
+    });
+    let charset_fits = charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
+    let found = if !valid && !answer.truncated {
+        Some(miss("body", "UTF-8", "bytes that are not UTF-8"))
+    } else if !charset_fits {
+        Some(miss("header Content-Type", "charset UTF-8, or none", charset.unwrap_or_default()))
+    } else {
+        None
+    };
+    let bom = answer.body.starts_with(b"\xef\xbb\xbf");
+    match found {
+        None if bom => {
+            let found = miss("body", "JSON without a byte order mark", "a byte order mark");
+            sheet.note_mildly(Rule::Utf8, Some(found), true);
+        }
+        found => sheet.note(Rule::Utf8, found),
+    }
+}
+
+fn error(sheet: &mut Sheet, answer: &Answer) {
+    let object = answer.json().ok().filter(|body| body.is_object());
+    sheet.check(Rule::ErrorObject, object.is_some(), "body", "a standard error object", &|| {
+        match answer.json() {
+            Ok(value) => shown(Some(value)),
+            Err(why) => format!("not JSON: {why}"),
+        }
+    });
+    let Some(object) = object else { return };
+    let errcode = object.get("errcode");
+    sheet.check(
+        Rule::Errcode,
+        errcode.is_some_and(Value::is_string),
+        "/errcode",
+        "a string",
+        &|| shown(errcode),
+    );
+    let text = object.get("error");
+    sheet.check(Rule::ErrorText, text.is_some_and(Value::is_string), "/error", "a string", &|| {
+        shown(text)
+    });
+    if let Some(code) = errcode.and_then(Value::as_str) {
+        sheet.check(
+            Rule::ErrcodeNamespace,
+            is_namespaced(code),
+            "/errcode",
+            "a namespace in capitals, an underscore, then the code",
+            &|| format!("{code:?}"),
+        );
+        by_code(sheet, code, object);
+    }
+}
+
+/// `M_FORBIDDEN`, `ORG.MATRIX.MSC1234_CODE` (Client-Server API, "Standard error response").
+fn is_namespaced(code: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    code.split_once('_').is_some_and(|(namespace, rest)| {
+        !namespace.is_empty()
+            && !rest.is_empty()
+            && namespace.chars().all(|c| allowed(c) || c == '.')
+            && rest.chars().all(|c| allowed(c) || c == '_' || c == '.')
+    })
+}
+
+fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
+    match code {
+        "M_RESOURCE_LIMIT_EXCEEDED" => {
+            let contact = object.get("admin_contact");
+            sheet.check(
+                Rule::ResourceLimit,
+                contact.is_some(),
+                "/admin_contact",
+                "present",
+                &|| shown(contact),
+            );
+        }
+        "M_USER_LIMIT_EXCEEDED" => {
+            let uri = object.get("info_uri");
+            let fits = uri.is_some_and(Value::is_string);
+            sheet.check(Rule::UserLimit, fits, "/info_uri", "a string", &|| shown(uri));
+            if let Some(can) = object.get("can_upgrade") {
+                sheet.check(Rule::CanUpgrade, can.is_boolean(), "/can_upgrade", "a boolean", &|| {
+                    shown(Some(can))
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+fn soft_logout(sheet: &mut Sheet, answer: &Answer) {
+    let Some(value) = answer.json().ok().and_then(|body| body.get("soft_logout")) else { return };
+    if answer.status < 400 {
+        return;
+    }
+    let fits = value.is_boolean() && answer.status == 401;
+    sheet.check(Rule::SoftLogout, fits, "/soft_logout", "a boolean, and only with 401", &|| {
+        format!("{} with status {}", shown(Some(value)), answer.status)
+    });
+}
+
+fn cors(sheet: &mut Sheet, answer: &Answer) {
+    let origin = answer.header("access-control-allow-origin");
+    let rule = if answer.status >= 400 { Rule::CorsError } else { Rule::CorsActual };
+    sheet.check(rule, origin.is_some(), "header Access-Control-Allow-Origin", "present", &|| {
+        "absent".to_owned()
+    });
+    if let Some(origin) = origin {
+        let fits = origin == "*" || origin == crate::run::http::ORIGIN;
+        sheet.check(
+            Rule::CorsOrigin,
+            fits,
+            "header Access-Control-Allow-Origin",
+            "\"*\", or the request's Origin",
+            &|| format!("{origin:?}"),
+        );
+    }
+}
+
+fn rate_limit(sheet: &mut Sheet, listed: &Listed, answer: &Answer) {
+    let errcode = answer.text_at("/errcode");
+    let says_limited = errcode == Some("M_LIMIT_EXCEEDED");
+    if answer.status != 429 && !says_limited {
+        return;
+    }
+    sheet.check(Rule::RateLimitStatus, answer.status == 429, "status", "status 429", &|| {
+        format!("status {}", answer.status)
+    });
+    if answer.status != 429 {
+        return;
+    }
+    sheet.check(Rule::RateLimitErrcode, says_limited, "/errcode", "\"M_LIMIT_EXCEEDED\"", &|| {
+        errcode.map_or("absent".to_owned(), |code| format!("{code:?}"))
+    });
+    retry_after(sheet, listed, answer);
+}
+
+fn retry_after(sheet: &mut Sheet, listed: &Listed, answer: &Answer) {
+    const PLACE: &str = "header Retry-After";
+    let header = answer.header("retry-after");
+    let in_body = answer.json().ok().and_then(|body| body.get("retry_after_ms").cloned());
+    if let Some(rule) = sheet.register.rule(Rule::RetryAfterPresent)
+        && rule.applies(listed)
+    {
+        sheet.check(Rule::RetryAfterPresent, header.is_some(), PLACE, "present", &|| {
+            "absent".to_owned()
+        });
+    }
+    if let Some(value) = &header {
+        let seconds = value.trim().parse::<u64>().ok();
+        let digits = !value.trim().is_empty() && value.trim().bytes().all(|b| b.is_ascii_digit());
+        let date = httpdate::parse_http_date(value.trim()).is_ok();
+        let fits = digits || date;
+        const LONGEST: u64 = 10_000;
+        let doubtful = digits && seconds.is_none_or(|seconds| seconds > LONGEST);
+        if fits && doubtful {
+            let found = miss(PLACE, "seconds", format!("{value:?}, which looks like milliseconds"));
+            sheet.note_mildly(Rule::RetryAfterGrammar, Some(found), true);
+        } else {
+            sheet.check(Rule::RetryAfterGrammar, fits, PLACE, "seconds or an HTTP date", &|| {
+                format!("{value:?}")
+            });
+        }
+        if let (Some(seconds), Some(ms)) = (seconds, in_body.as_ref().and_then(Value::as_u64)) {
+            let fits = seconds.saturating_mul(1000).saturating_add(1000) >= ms;
+            sheet.check(
+                Rule::RateLimitConsistent,
+                fits,
+                PLACE,
+                &format!("at least the {ms} ms of the body, rounded to seconds"),
+                &|| format!("{seconds} s"),
+            );
+        }
+    }
+    sheet.check(
+        Rule::RetryAfterMsPresent,
+        in_body.is_some(),
+        "/retry_after_ms",
+        "present",
+        &|| "absent".to_owned(),
+    );
+    if let Some(value) = &in_body {
+        let fits = value.is_i64()
+            || value.is_u64()
+            || value.as_f64().is_some_and(|number| number.fract() == 0.0);
+        sheet.check(Rule::RetryAfterMsType, fits, "/retry_after_ms", "an integer", &|| {
+            shown(Some(value))
+        });
+    }
+}
+
+fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer: &Answer) {
+    let Some(operation) = exchanged.ask.operation.as_deref() else { return };
+    let Ok(json) = answer.json() else { return };
+    if exchanged.ask.schema_off {
+        return;
+    }
+    // A 401 of an operation with interactive auth is documented as the challenge; a plain error
+    // for a missing or dead token is judged as a standard error alone.
+    if answer.status == 401 && json.get("flows").is_none() {
+        return;
+    }
+    let violations = match context.spec.check(operation, answer.status, json) {
+        SchemaCheck::NoSchema => return,
+        SchemaCheck::Valid => Vec::new(),
+        SchemaCheck::Violations(violations) => violations,
+    };
+    let broken: Vec<(String, Observation)> = violations
+        .into_iter()
+        .filter_map(|violation| {
+            let watcher = context.register.watching(
+                operation,
+                answer.status,
+                &violation.pointer,
+                &violation.keyword,
+            )?;
+            let requirement = watcher.id.clone();
+            let found = miss(&violation.pointer, violation.expected, violation.actual);
+            let observation = Observation {
+                requirement: requirement.clone(),
+                miss: Some(found),
+                mild: requirement == "login.post.ok.no_null",
+                place: Some((violation.spec_file, violation.spec_line)),
+            };
+            Some((requirement, observation))
+        })
+        .collect();
+    for requirement in seen(context, operation, answer.status, json) {
+        if !broken.iter().any(|(id, _)| *id == requirement) {
+            sheet.observations.push(Observation {
+                requirement,
+                miss: None,
+                mild: false,
+                place: None,
+            });
+        }
+    }
+    sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
+}
+
+/// The requirements that this answer gave occasion to look at: those that watch a place which is
+/// there, or whose parent is there where it is about a missing member.
+fn seen(context: Context<'_>, operation: &str, status: u16, body: &Value) -> BTreeSet<String> {
+    let response = context.spec.operation(operation).and_then(|o| o.response(status));
+    let Some(schema) = response.and_then(|response| response.schema.as_ref()) else {
+        return BTreeSet::new();
+    };
+    schema
+        .locations()
+        .into_iter()
+        .filter(|(pointer, keyword)| match keyword.as_str() {
+            "required" => exists(body, pointer.rsplit_once('/').map_or("", |(parent, _)| parent)),
+            _ => exists(body, pointer),
+        })
+        .filter_map(|(pointer, keyword)| {
+            context.register.watching(operation, status, &pointer, &keyword)
+        })
+        .map(|requirement| requirement.id.clone())
+        .collect()
+}
+
+fn exists(body: &Value, pointer: &str) -> bool {
+    fn walk(value: &Value, tokens: &[&str]) -> bool {
+        match (tokens.split_first(), value) {
+            (None, _) => true,
+            (Some((&"*", rest)), Value::Array(items)) => items.iter().any(|item| walk(item, rest)),
+            (Some((&"*", rest)), Value::Object(members)) => members.values().any(|item| walk(item, rest)),
+            (Some((token, rest)), _) => {
+                value.pointer(&format!("/{token}")).is_some_and(|value| walk(value, rest))
+            }
+        }
+    }
+    let tokens: Vec<_> = pointer.split('/').skip(1).collect();
+    walk(body, &tokens)
+}

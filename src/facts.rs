@@ -1,0 +1,96 @@
+//! What the target offers, as far as the probe could see. Pure.
+use crate::case::ast::{Api, Feature};
+use crate::version::Listed;
+use crate::wire::Answer;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of the homeserver before the first case.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What `/versions` lists.
+    pub listed: Listed,
+    /// The types of `GET /login`; empty without the legacy API.
+    pub flows: Vec<String>,
+    /// What the probe saw beside flows.
+    pub features: BTreeSet<Feature>,
+    /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
+    pub capabilities: BTreeMap<String, bool>,
+    /// Which path prefix to use.
+    pub api: Api,
+    /// Which accounts can be had.
+    pub accounts: AccountFacts,
+    /// Names of what the operator gave.
+    pub operator: BTreeSet<String>,
+    /// Which classes of cases are allowed beyond the harmless.
+    pub allowed: BTreeSet<Allow>,
+}
+
+/// A class of cases that needs the operator's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Allow {
+    /// Cases that end sessions, lock or ruin, on supplied accounts.
+    Destructive,
+    /// Bursts that provoke rate limiting.
+    RateLimit,
+}
+
+impl Allow {
+    /// Every class with its word on the command line.
+    pub const ALL: [(&'static str, Allow); 2] =
+        [("destructive", Allow::Destructive), ("rate-limit", Allow::RateLimit)];
+}
+
+/// Which accounts a run can use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// How many there are, or can be made, for ordinary use.
+    pub main: usize,
+    /// Whether these belong to somebody.
+    pub supplied: bool,
+    /// Whether any number of disposable ones can be made.
+    pub can_make: bool,
+    /// How many disposable ones were given.
+    pub disposable: usize,
+    /// Whether the password of the first is known.
+    pub password: bool,
+}
+
+/// The login types that `GET /login` advertises, or nothing if this is no flow list.
+pub fn flows(answer: &Answer) -> Option<Vec<String>> {
+    let body = answer.json().ok().filter(|_| answer.status == 200)?;
+    let flows = body.get("flows")?.as_array()?;
+    Some(flows.iter().filter_map(|flow| flow.get("type")?.as_str().map(str::to_owned)).collect())
+}
+
+/// What `/versions` lists; not-strings are left out.
+pub fn versions(answer: &Answer) -> Vec<String> {
+    let body = answer.json().ok().filter(|_| answer.status == 200);
+    let list = body.and_then(|body| body.get("versions")?.as_array());
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Which path prefix a server that lists this serves: `r0` where nothing newer is listed.
+pub fn api(listed: &Listed) -> Api {
+    if listed.only_r0() { Api::R0 } else { Api::V3 }
+}
+
+/// `/capabilities` by name: `enabled`, or true for those without it.
+pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
+    let body = answer.json().ok().filter(|_| answer.status == 200);
+    let members = body.and_then(|body| body.get("capabilities")?.as_object());
+    members
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            let enabled = value.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+            (name.clone(), enabled)
+        })
+        .collect()
+}
+
+/// Whether an endpoint is there: it does not answer as an unknown path or method does.
+pub fn exists(answer: &Answer) -> bool {
+    let unrecognized = answer.text_at("/errcode") == Some("M_UNRECOGNIZED");
+    !(matches!(answer.status, 404 | 405) || (answer.status == 400 && unrecognized))
+}

@@ -1,0 +1,178 @@
+//! Accounts: registration, change of password, deactivation, and Synapse's admin call that makes accounts with a
+//! secret that both sides know.
+
+use super::answer::{Answer, Outcome};
+use super::house::{Exchange, Members, flag, required, text};
+use super::login::{Wish, open_session};
+use super::refusal::Refusal;
+use super::store::Account;
+use super::uia::{self, Proof};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha1::Sha1;
+use std::time::Duration;
+
+/// How long a nonce of the admin call is good.
+const NONCE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Refuses user names outside the grammar of localparts, and such that make the id longer than 255 bytes.
+fn check_grammar(x: &Exchange, localpart: &str) -> Result<(), Refusal> {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte);
+    let fits = x.house.user_id(localpart).len() <= 255;
+    let valid = !localpart.is_empty() && fits && localpart.bytes().all(allowed);
+    if valid { Ok(()) } else { Err(Refusal::InvalidUsername) }
+}
+
+/// Refuses user names that cannot be registered.
+pub(super) fn check_free(x: &Exchange, localpart: &str) -> Result<(), Refusal> {
+    check_grammar(x, localpart)?;
+    if x.store.accounts.contains_key(localpart) { Err(Refusal::UserInUse) } else { Ok(()) }
+}
+
+/// `POST /register`.
+pub(super) fn register(x: &mut Exchange) -> Outcome {
+    match x.call.query("kind") {
+        Some("guest") => return register_guest(x),
+        None | Some("user") => {}
+        Some(_) => return Err(Refusal::MemberInvalid.into()),
+    }
+    let settings = &x.house.settings;
+    let flow: &[&str] = match (&settings.registration_token, settings.registration) {
+        (Some(_), _) => &[uia::REGISTRATION_TOKEN, uia::DUMMY],
+        (None, true) => &[uia::DUMMY],
+        (None, false) => return Err(Refusal::RegistrationClosed.into()),
+    };
+    let body = x.object()?;
+    let wanted = text(&body, "username", Refusal::MemberWrongType)?;
+    if let Some(localpart) = wanted {
+        check_free(x, localpart)?;
+    }
+    let inhibit_login = flag(&body, "inhibit_login", Refusal::MemberWrongType)?;
+    let password = text(&body, "password", Refusal::PasswordNotString)?;
+    let wish = Wish::read(&body)?;
+    let binding = format!("register {}", wanted.unwrap_or_default());
+    uia::pass(x, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
+    let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
+    let localpart = wanted.map_or_else(|| x.store.device_id().to_lowercase(), str::to_owned);
+    x.store
+        .accounts
+        .insert(localpart.clone(), Account { password: Some(password), ..Account::default() });
+    if inhibit_login == Some(true) {
+        return Ok(Answer::ok(json!({"user_id": x.house.user_id(&localpart)})));
+    }
+    Ok(Answer::ok(Value::Object(open_session(x, &localpart, &wish)?)))
+}
+
+/// Makes a guest: an account without a password, whose device id the homeserver chooses.
+fn register_guest(x: &mut Exchange) -> Outcome {
+    if !x.house.settings.guests {
+        return Err(Refusal::GuestsRefused.into());
+    }
+    let localpart = format!("guest-{}", x.store.device_id().to_lowercase());
+    x.store.accounts.insert(localpart.clone(), Account { guest: true, ..Account::default() });
+    Ok(Answer::ok(Value::Object(open_session(x, &localpart, &Wish::default())?)))
+}
+
+/// `GET /register/available`.
+pub(super) fn available(x: &mut Exchange) -> Outcome {
+    let name = x.call.query("username").ok_or(Refusal::MemberMissing)?;
+    check_free(x, name)?;
+    Ok(Answer::ok(json!({"available": true})))
+}
+
+/// `POST /account/password`: sets a new password and, unless the client says otherwise, ends all other sessions.
+pub(super) fn change_password(x: &mut Exchange) -> Outcome {
+    let owner = x.full_owner()?;
+    let body = x.object()?;
+    let password = text(&body, "new_password", Refusal::PasswordNotString)?;
+    let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
+    let binding = format!("password {}", owner.user);
+    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] }, &body)?;
+    let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
+    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
+        account.password = Some(password);
+    }
+    if logout_devices {
+        for device in
+            x.store.device_ids(&owner.user).iter().filter(|device| **device != owner.device)
+        {
+            x.store.drop_device(&owner.user, device, None);
+        }
+    }
+    Ok(Answer::empty())
+}
+
+/// `POST /account/deactivate`: ends all sessions; the name is never free again.
+pub(super) fn deactivate(x: &mut Exchange) -> Outcome {
+    let owner = x.full_owner()?;
+    let body = x.object()?;
+    let binding = format!("deactivate {}", owner.user);
+    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] }, &body)?;
+    for device in x.store.device_ids(&owner.user) {
+        x.store.drop_device(&owner.user, &device, None);
+    }
+    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
+        account.deactivated = true;
+    }
+    Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
+}
+
+/// `GET /_synapse/admin/v1/register`: a nonce.
+pub(super) fn admin_nonce(x: &mut Exchange) -> Outcome {
+    let nonce = x.store.token("nonce");
+    x.store.nonces.insert(nonce.clone(), x.now + NONCE_LIFETIME);
+    Ok(Answer::ok(json!({"nonce": nonce})))
+}
+
+/// `POST /_synapse/admin/v1/register`: makes an account when the mac shows knowledge of the secret.
+pub(super) fn admin_register(x: &mut Exchange) -> Outcome {
+    let body = x.object()?;
+    let member = |name| required(&body, name, Refusal::MemberMissing, Refusal::MemberWrongType);
+    let (nonce, username, password, mac) =
+        (member("nonce")?, member("username")?, member("password")?, member("mac")?);
+    if x.store.nonces.remove(nonce).is_none_or(|end| end <= x.now) {
+        return Err(Refusal::NonceUnknown.into());
+    }
+    let secret = x.house.settings.shared_secret.as_deref().unwrap_or_default();
+    if !mac_matches(secret, &signed_text(&body, nonce, username, password)?, mac) {
+        return Err(Refusal::MacWrong.into());
+    }
+    check_free(x, username)?;
+    let account = Account { password: Some(password.to_owned()), ..Account::default() };
+    x.store.accounts.insert(username.to_owned(), account);
+    let mut members = open_session(x, username, &Wish::default())?;
+    members.insert("home_server".into(), json!(x.house.settings.server_name));
+    Ok(Answer::ok(Value::Object(members)))
+}
+
+/// What the mac is made over: the fields with NUL bytes between them, the user type only if it is given.
+fn signed_text(
+    body: &Members,
+    nonce: &str,
+    username: &str,
+    password: &str,
+) -> Result<String, Refusal> {
+    let admin = flag(body, "admin", Refusal::MemberWrongType)?.unwrap_or(false);
+    let role = if admin { "admin" } else { "notadmin" };
+    let mut signed = [nonce, username, password, role].join("\0");
+    if let Some(user_type) = body.get("user_type").filter(|value| !value.is_null()) {
+        signed.push('\0');
+        signed.push_str(user_type.as_str().ok_or(Refusal::MemberWrongType)?);
+    }
+    Ok(signed)
+}
+
+/// Whether `mac` is the HMAC-SHA1 of the text, in hexadecimal digits.
+fn mac_matches(secret: &str, signed: &str, mac: &str) -> bool {
+    let digits: Option<Vec<u8>> = mac
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
+        .collect();
+    let Some(digits) = digits else { return false };
+    let bytes: Vec<u8> =
+        digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
+    <Hmac<Sha1> as KeyInit>::new_from_slice(secret.as_bytes()).is_ok_and(|keyed| {
+        digits.len() % 2 == 0 && keyed.chain_update(signed).verify_slice(&bytes).is_ok()
+    })
+}

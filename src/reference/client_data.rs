@@ -1,0 +1,167 @@
+//! What clients need beside a session to begin their work: device keys, an empty sync, filters.
+
+use super::answer::{Answer, Outcome};
+use super::house::{Exchange, Members};
+use super::refusal::Refusal;
+use super::release::v1;
+use super::store::public_keys;
+use super::uia::{self, Proof};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// An object member: empty if absent.
+fn object(members: &Members, name: &str) -> Result<Members, Refusal> {
+    match members.get(name) {
+        None => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object.clone()),
+        Some(_) => Err(Refusal::MemberWrongType),
+    }
+}
+
+/// `POST /keys/upload`: keeps the keys with the device.
+pub(super) fn keys_upload(x: &mut Exchange) -> Outcome {
+    let owner = x.owner()?;
+    let body = x.object()?;
+    let (keys, one_time) = (object(&body, "device_keys")?, object(&body, "one_time_keys")?);
+    let Some(device) = x.store.device_mut(&owner.user, &owner.device) else {
+        return Err(Refusal::DeviceUnknown.into());
+    };
+    if !keys.is_empty() {
+        device.keys = Some(Value::Object(keys));
+    }
+    device.one_time_keys.extend(one_time);
+    Ok(Answer::ok(json!({"one_time_key_counts": counts(&device.one_time_keys)})))
+}
+
+/// How many one-time keys there are of each algorithm.
+fn counts(one_time_keys: &Members) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for name in one_time_keys.keys() {
+        *counts.entry(name.split(':').next().unwrap_or_default()).or_default() += 1;
+    }
+    counts
+}
+
+/// `POST /keys/query`: the keys of the devices of users here.
+pub(super) fn keys_query(x: &mut Exchange) -> Outcome {
+    x.owner()?;
+    let body = x.object()?;
+    let mut devices = Map::new();
+    let mut signing: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for (user_id, wanted) in object(&body, "device_keys")? {
+        let wanted = wanted.as_array().ok_or(Refusal::MemberWrongType)?;
+        let Some(account) = x.house.localpart(&user_id).and_then(|user| x.store.accounts.get(user))
+        else {
+            continue;
+        };
+        let asked =
+            |id: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted.as_str() == Some(id));
+        let found: Members = account
+            .devices
+            .iter()
+            .filter(|(id, _)| asked(id))
+            .filter_map(|(id, device)| Some((id.clone(), device.keys.clone()?)))
+            .collect();
+        devices.insert(user_id.clone(), Value::Object(found));
+        for usage in ["master_key", "self_signing_key"] {
+            if let Some(key) = account.signing_keys.get(usage) {
+                signing.entry(usage).or_default().insert(user_id.clone(), key.clone());
+            }
+        }
+    }
+    let mut answer = Answer::ok(json!({"device_keys": devices, "failures": {}}));
+    for (usage, keys) in signing {
+        answer.put(
+            if usage == "master_key" { "master_keys" } else { "self_signing_keys" },
+            Value::Object(keys),
+        );
+    }
+    Ok(answer)
+}
+
+/// `POST /keys/device_signing/upload`. Since v1.11 the first keys of an account need no interactive auth. Signatures
+/// are not verified: no call here depends on them.
+pub(super) fn signing_keys_upload(x: &mut Exchange) -> Outcome {
+    let owner = x.full_owner()?;
+    let body = x.object()?;
+    let mut uploaded = Map::new();
+    for usage in ["master_key", "self_signing_key", "user_signing_key"] {
+        let key = object(&body, usage)?;
+        if !key.is_empty() {
+            uploaded.insert(usage.to_owned(), Value::Object(key));
+        }
+    }
+    let present = x
+        .store
+        .accounts
+        .get(&owner.user)
+        .map(|account| account.signing_keys.clone())
+        .unwrap_or_default();
+    if !present.contains_key("master_key") && !uploaded.contains_key("master_key") {
+        return Err(Refusal::MemberMissing.into());
+    }
+    let first = present.is_empty() && x.house.listed.since(v1(11));
+    if !first {
+        let binding = format!("signing keys {}", owner.user);
+        uia::pass(
+            x,
+            &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] },
+            &body,
+        )?;
+    }
+    let taken = public_keys(uploaded.values());
+    if x.store.device_ids(&owner.user).iter().any(|device| taken.contains(device)) {
+        return Err(Refusal::CrossSigningDevice.into());
+    }
+    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
+        account.signing_keys.extend(uploaded);
+    }
+    Ok(Answer::empty())
+}
+
+/// `GET /sync`: nothing ever happens here. Answers at once, whatever `timeout` says, which is the longest a client is
+/// willing to wait.
+pub(super) fn sync(x: &mut Exchange) -> Outcome {
+    let owner = x.owner()?;
+    let device = x.store.device(&owner.user, &owner.device);
+    let counts = device.map(|device| counts(&device.one_time_keys)).unwrap_or_default();
+    Ok(Answer::ok(json!({
+        "next_batch": format!("s{}", x.store.requests),
+        "account_data": {"events": []},
+        "device_lists": {"changed": [], "left": []},
+        "device_one_time_keys_count": counts,
+        "presence": {"events": []},
+        "rooms": {"invite": {}, "join": {}, "knock": {}, "leave": {}},
+        "to_device": {"events": []},
+    })))
+}
+
+/// Refuses a path that names another user than the token's.
+fn own(x: &mut Exchange) -> Result<String, super::answer::Stop> {
+    let owner = x.owner()?;
+    if x.call.parameter(0) != x.house.user_id(&owner.user) {
+        return Err(Refusal::NotThisUser.into());
+    }
+    Ok(owner.user)
+}
+
+/// `POST /user/{userId}/filter`.
+pub(super) fn make_filter(x: &mut Exchange) -> Outcome {
+    let user = own(x)?;
+    let filter = Value::Object(x.object()?);
+    let Some(account) = x.store.accounts.get_mut(&user) else {
+        return Err(Refusal::UnknownToken.into());
+    };
+    account.filters.push(filter);
+    Ok(Answer::ok(json!({"filter_id": (account.filters.len() - 1).to_string()})))
+}
+
+/// `GET /user/{userId}/filter/{filterId}`.
+pub(super) fn filter(x: &mut Exchange) -> Outcome {
+    let user = own(x)?;
+    let filters =
+        x.store.accounts.get(&user).map(|account| account.filters.as_slice()).unwrap_or_default();
+    let index: Option<usize> = x.call.parameter(1).parse().ok();
+    let found = index.and_then(|index| filters.get(index)).ok_or(Refusal::FilterUnknown)?;
+    Ok(Answer::ok(found.clone()))
+}

@@ -1,0 +1,60 @@
+//! What a client learns before it logs in: releases, the well-known file, OAuth metadata, capabilities.
+
+use super::answer::{Answer, Outcome};
+use super::house::{Exchange, House};
+use super::refusal::Refusal;
+use super::release::v1;
+use serde_json::{Value, json};
+
+/// `GET /versions`.
+pub(super) fn versions(x: &mut Exchange) -> Outcome {
+    let features = json!({"org.example.homespec.reference": true});
+    Ok(Answer::ok(json!({"versions": x.house.settings.versions, "unstable_features": features})))
+}
+
+/// The discovery document, also given in login answers.
+pub(super) fn document(house: &House) -> Value {
+    json!({"m.homeserver": {"base_url": house.base_url}})
+}
+
+/// `GET /.well-known/matrix/client`.
+pub(super) fn well_known(x: &mut Exchange) -> Outcome {
+    Ok(Answer::ok(document(x.house)))
+}
+
+/// `GET /v1/auth_metadata`.
+pub(super) fn auth_metadata(x: &mut Exchange) -> Outcome {
+    if !x.house.settings.oauth {
+        return Err(Refusal::NoOauth.into());
+    }
+    let base = &x.house.base_url;
+    Ok(Answer::ok(json!({
+        "issuer": format!("{base}/"),
+        "authorization_endpoint": format!("{base}/oauth2/auth"),
+        "token_endpoint": format!("{base}/oauth2/token"),
+        "revocation_endpoint": format!("{base}/oauth2/revoke"),
+        "registration_endpoint": format!("{base}/oauth2/clients/register"),
+        "device_authorization_endpoint": format!("{base}/oauth2/device"),
+        "response_types_supported": ["code"],
+        "grant_types_supported":
+            ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        "response_modes_supported": ["query", "fragment"],
+        "code_challenge_methods_supported": ["S256"],
+        "account_management_uri": format!("{base}/account"),
+        "account_management_actions_supported": ["org.matrix.profile"],
+    })))
+}
+
+/// `GET /capabilities`.
+pub(super) fn capabilities(x: &mut Exchange) -> Outcome {
+    let owner = x.owner()?;
+    let mut capabilities = json!({
+        "m.change_password": {"enabled": !owner.guest},
+        "m.room_versions": {"default": "11", "available": {"11": "stable"}},
+    });
+    if x.house.listed.since(v1(7)) && x.house.settings.legacy {
+        let enabled = x.house.settings.get_token && !owner.guest;
+        capabilities["m.get_login_token"] = json!({"enabled": enabled});
+    }
+    Ok(Answer::ok(json!({"capabilities": capabilities})))
+}

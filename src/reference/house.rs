@@ -1,0 +1,191 @@
+//! The homeserver as handlers see it: settings, the request at hand, the state.
+
+use super::Settings;
+use super::answer::{Answer, Stop};
+use super::fault::Switch;
+use super::refusal::Refusal;
+use super::release::{Listed, v1};
+use super::route::Operation;
+use super::store::Store;
+use axum::http::HeaderMap;
+use serde_json::{Map, Value};
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// What stays the same while the homeserver runs.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) settings: Settings,
+    pub(super) listed: Listed,
+    /// The URL at which clients reach it, without a slash at the end.
+    pub(super) base_url: String,
+}
+
+impl House {
+    /// Whether a fault or a quirk is switched on.
+    pub(super) fn has(&self, switch: Switch) -> bool {
+        let on = |names: &[String]| names.iter().any(|name| name == switch.0);
+        on(&self.settings.faults) || on(&self.settings.quirks)
+    }
+
+    /// The full id of a local user.
+    pub(super) fn user_id(&self, localpart: &str) -> String {
+        format!("@{localpart}:{}", self.settings.server_name)
+    }
+
+    /// The localpart that a user name means here: a localpart as it is, a full id of this server without its frame.
+    /// `None` for ids of other servers.
+    pub(super) fn localpart<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match name.strip_prefix('@').and_then(|id| id.split_once(':')) {
+            Some((localpart, server)) => (server == self.settings.server_name).then_some(localpart),
+            None => Some(name),
+        }
+    }
+}
+
+/// One request, read whole.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) operation: Operation,
+    /// Values of the path's variable segments.
+    pub(super) parameters: Vec<String>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    pub(super) peer: SocketAddr,
+    pub(super) path: String,
+}
+
+impl Call {
+    /// The first query parameter of a name.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A path parameter; empty if the route has none there, which no route does that is asked for it.
+    pub(super) fn parameter(&self, index: usize) -> &str {
+        self.parameters.get(index).map_or("", String::as_str)
+    }
+
+    /// A header as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The owner of an access token.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    pub(super) user: String,
+    pub(super) device: String,
+    pub(super) guest: bool,
+    pub(super) token: String,
+}
+
+/// A request in the hands of a handler.
+pub(super) struct Exchange<'a> {
+    pub(super) house: &'a House,
+    pub(super) call: &'a Call,
+    pub(super) store: &'a mut Store,
+    pub(super) now: Instant,
+}
+
+/// The members of a JSON object.
+pub(super) type Members = Map<String, Value>;
+
+impl Exchange<'_> {
+    /// Whether a fault or a quirk is switched on.
+    pub(super) fn has(&self, switch: Switch) -> bool {
+        self.house.has(switch)
+    }
+
+    /// The body as a JSON object. The media type of the request is not looked at: sending it is advice to clients.
+    pub(super) fn object(&self) -> Result<Members, Refusal> {
+        if self.call.body.is_empty() {
+            return Err(Refusal::EmptyBody);
+        }
+        match serde_json::from_slice(&self.call.body) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(Refusal::NotObject),
+            Err(_) => Err(Refusal::NotJson),
+        }
+    }
+
+    /// The access token of the request: from the header, or from the query for servers that list a release that knew
+    /// it there (all up to v1.19).
+    pub(super) fn presented_token(&self) -> Option<&str> {
+        let header = self.call.header("authorization").and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let query = || self.call.query("access_token").filter(|_| self.house.listed.before(v1(20)));
+        header.or_else(query).filter(|token| !token.is_empty())
+    }
+
+    /// The owner of the request's access token; using the token revokes the refresh token that it was made from.
+    pub(super) fn owner(&mut self) -> Result<Owner, Stop> {
+        let token = self.presented_token().ok_or(Refusal::MissingToken)?.to_owned();
+        let dead = self.store.dead.contains(&token);
+        let unknown = if dead { Refusal::LoggedOutToken } else { Refusal::UnknownToken };
+        let session = self.store.access.get_mut(&token).ok_or(unknown)?;
+        if session.dies.is_some_and(|moment| moment <= self.now) {
+            return Err(Refusal::LoggedOutToken.into());
+        }
+        if session.expires.is_some_and(|moment| moment <= self.now) {
+            return Err(Refusal::ExpiredToken.into());
+        }
+        let (user, device, made_from) =
+            (session.user.clone(), session.device.clone(), session.made_from.take());
+        if let Some(spent) = made_from {
+            self.store.revoke_refresh(&spent);
+        }
+        let (address, moment) = (self.call.peer.ip().to_string(), milliseconds());
+        if let Some(device) = self.store.device_mut(&user, &device) {
+            (device.last_seen_ip, device.last_seen_ts) = (address, moment);
+        }
+        let guest = self.store.accounts.get(&user).is_some_and(|account| account.guest);
+        Ok(Owner { user, device, guest, token })
+    }
+
+    /// The owner of the access token, if it is no guest.
+    pub(super) fn full_owner(&mut self) -> Result<Owner, Stop> {
+        let owner = self.owner()?;
+        if owner.guest { Err(Refusal::GuestForbidden.into()) } else { Ok(owner) }
+    }
+
+    /// Takes a permit of the login limit for `key`.
+    pub(super) fn login_permit(&mut self, key: &str) -> Result<(), Stop> {
+        let Some(limit) = self.house.settings.login_limit else { return Ok(()) };
+        self.store.buckets.take(limit, key, self.now).map_err(|wait| Answer::limited(wait).into())
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A string member: `None` if absent, refused with `wrong` if it is something else.
+pub(super) fn text<'a>(
+    members: &'a Members,
+    name: &str,
+    wrong: Refusal,
+) -> Result<Option<&'a str>, Refusal> {
+    members.get(name).map(|value| value.as_str().ok_or(wrong)).transpose()
+}
+
+/// A string member that must be there.
+pub(super) fn required<'a>(
+    members: &'a Members,
+    name: &str,
+    missing: Refusal,
+    wrong: Refusal,
+) -> Result<&'a str, Refusal> {
+    text(members, name, wrong)?.ok_or(missing)
+}
+
+/// A boolean member: `None` if absent, refused with `wrong` if it is something else.
+pub(super) fn flag(members: &Members, name: &str, wrong: Refusal) -> Result<Option<bool>, Refusal> {
+    members.get(name).map(|value| value.as_bool().ok_or(wrong)).transpose()
+}

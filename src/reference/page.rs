@@ -1,0 +1,91 @@
+//! The few pages for browsers.
+
+use super::answer::Answer;
+
+/// Replaces what means something in HTML.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The login page for clients without a login of their own. It hands the answer of the login to
+/// `window.matrixLogin.onLogin`; the parameters of its URL that are no credentials go into the login.
+pub(super) const LOGIN: &str = r#"<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Log in</title></head>
+<body>
+<h1>Log in</h1>
+<form id="login">
+<p><label>User <input name="user" autocomplete="username"></label></p>
+<p><label>Password <input name="password" type="password" autocomplete="current-password"></label></p>
+<p><button>Log in</button> <span id="message" role="alert"></span></p>
+</form>
+<script>
+document.getElementById("login").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = new FormData(event.target);
+  const body = {};
+  for (const [name, value] of new URLSearchParams(location.search)) body[name] = value;
+  body.type = "m.login.password";
+  body.identifier = { type: "m.id.user", user: form.get("user") };
+  body.password = form.get("password");
+  if (body.refresh_token !== undefined) body.refresh_token = body.refresh_token === "true";
+  const answer = await fetch("/_matrix/client/v3/login", { method: "POST", body: JSON.stringify(body) });
+  const json = await answer.json();
+  if (answer.ok) window.matrixLogin.onLogin(json);
+  else document.getElementById("message").textContent = json.error;
+});
+</script>
+</body></html>
+"#;
+
+/// The page on which a person takes an interactive-auth stage.
+pub(super) fn stage(status: u16, stage: &str, session: &str) -> Answer {
+    let field = match stage {
+        super::uia::PASSWORD => {
+            r#"<p><label>Password <input name="password" type="password"></label></p>"#
+        }
+        super::uia::REGISTRATION_TOKEN => r#"<p><label>Token <input name="token"></label></p>"#,
+        _ => "",
+    };
+    let trouble = if status == 200 { "" } else { r#"<p role="alert">That was not right.</p>"# };
+    let page = format!(
+        r#"<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Confirm</title></head>
+<body><h1>Confirm</h1>{trouble}
+<form method="post"><input type="hidden" name="session" value="{}">{field}<p><button>Go on</button></p></form>
+</body></html>
+"#,
+        escape(session)
+    );
+    Answer::html(status, &page)
+}
+
+/// The page that tells the client that a stage is done.
+pub(super) fn stage_done() -> Answer {
+    Answer::html(
+        200,
+        r#"<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Done</title></head>
+<body><p>Done. This window may be closed.</p>
+<script>
+if (window.onAuthDone) window.onAuthDone();
+else if (window.opener && window.opener.postMessage) window.opener.postMessage("authDone", "*");
+</script>
+</body></html>
+"#,
+    )
+}
+
+/// The page of the built-in identity provider: it asks who logs in and believes the answer.
+pub(super) fn provider(redirect_url: &str) -> Answer {
+    let page = format!(
+        r#"<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Identity provider</title></head>
+<body><h1>Identity provider</h1>
+<form method="post"><input type="hidden" name="redirectUrl" value="{}">
+<p><label>User <input name="user"></label></p><p><button>Log in</button></p></form>
+</body></html>
+"#,
+        escape(redirect_url)
+    );
+    Answer::html(200, &page)
+}

@@ -1,0 +1,231 @@
+//! What the homeserver knows: accounts with their devices, tokens of three kinds, pending interactive auth. Everything
+//! is in memory and lost when it stops. Nothing here knows of HTTP, of settings or of faults.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Map, Value};
+use sha1::Sha1;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use super::limit::Buckets;
+
+/// A device of an account, and with it its end-to-end keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Device {
+    pub(super) display_name: Option<String>,
+    pub(super) last_seen_ip: String,
+    /// Milliseconds since 1970.
+    pub(super) last_seen_ts: u64,
+    pub(super) keys: Option<Value>,
+    pub(super) one_time_keys: Map<String, Value>,
+}
+
+/// An account, filed under its localpart.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// `None` for guests and for accounts that came by single sign-on.
+    pub(super) password: Option<String>,
+    pub(super) deactivated: bool,
+    pub(super) guest: bool,
+    pub(super) devices: BTreeMap<String, Device>,
+    /// Cross-signing keys by usage: `master_key`, `self_signing_key`, `user_signing_key`.
+    pub(super) signing_keys: Map<String, Value>,
+    pub(super) filters: Vec<Value>,
+}
+
+/// The session behind an access token.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    pub(super) user: String,
+    pub(super) device: String,
+    pub(super) expires: Option<Instant>,
+    /// The refresh token that this token was made from, until that one is revoked by the first use of this.
+    pub(super) made_from: Option<String>,
+    /// A moment from which the token is refused: for servers whose caches lag behind.
+    pub(super) dies: Option<Instant>,
+}
+
+/// The session behind a refresh token.
+#[derive(Debug, Clone)]
+pub(super) struct Refresh {
+    pub(super) user: String,
+    pub(super) device: String,
+    /// The refresh token before it, until that one is revoked by the first use of this.
+    pub(super) made_from: Option<String>,
+}
+
+/// A token for one login.
+#[derive(Debug, Clone)]
+pub(super) struct LoginToken {
+    pub(super) user: String,
+    pub(super) expires: Instant,
+    pub(super) spent: bool,
+}
+
+/// An interactive-auth session.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pending {
+    /// The operation and the user that it was begun for.
+    pub(super) binding: String,
+    /// The account whose password the stage takes; `None` when there is no account yet.
+    pub(super) owner: Option<String>,
+    pub(super) completed: Vec<String>,
+}
+
+/// The whole state.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) access: HashMap<String, Access>,
+    pub(super) refresh: HashMap<String, Refresh>,
+    pub(super) login_tokens: HashMap<String, LoginToken>,
+    pub(super) pending: HashMap<String, Pending>,
+    pub(super) nonces: HashMap<String, Instant>,
+    pub(super) buckets: Buckets,
+    /// Tokens of all kinds that were valid once; only so that their refusal can be told from that of unknown ones.
+    pub(super) dead: HashSet<String>,
+    /// Requests answered so far.
+    pub(super) requests: u64,
+    /// Logins asked for so far.
+    pub(super) logins: u64,
+    secrets: Secrets,
+}
+
+/// A source of tokens that nobody can guess: one random seed, then HMAC over a counter, so that only the start can fail.
+#[derive(Debug)]
+struct Secrets {
+    keyed: Hmac<Sha1>,
+    counter: u64,
+}
+
+impl Secrets {
+    fn next(&mut self) -> Vec<u8> {
+        self.counter += 1;
+        self.keyed.clone().chain_update(self.counter.to_be_bytes()).finalize().into_bytes().to_vec()
+    }
+}
+
+impl Store {
+    /// An empty state. Fails if the system gives no random bytes.
+    pub(super) fn new() -> Result<Self, getrandom::Error> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)?;
+        // HMAC takes keys of any length; the error of the type cannot happen.
+        let keyed = <Hmac<Sha1> as KeyInit>::new_from_slice(&seed)
+            .map_err(|_| getrandom::Error::UNSUPPORTED)?;
+        Ok(Self {
+            accounts: BTreeMap::new(),
+            access: HashMap::new(),
+            refresh: HashMap::new(),
+            login_tokens: HashMap::new(),
+            pending: HashMap::new(),
+            nonces: HashMap::new(),
+            buckets: Buckets::default(),
+            dead: HashSet::new(),
+            requests: 0,
+            logins: 0,
+            secrets: Secrets { keyed, counter: 0 },
+        })
+    }
+
+    /// A fresh opaque token that begins with `prefix`.
+    pub(super) fn token(&mut self, prefix: &str) -> String {
+        format!("{prefix}_{}", URL_SAFE_NO_PAD.encode(self.secrets.next()))
+    }
+
+    /// A fresh device id: ten capital letters.
+    pub(super) fn device_id(&mut self) -> String {
+        self.secrets.next().iter().take(10).map(|byte| char::from(b'A' + byte % 26)).collect()
+    }
+
+    /// The device behind a user and an id.
+    pub(super) fn device(&self, user: &str, id: &str) -> Option<&Device> {
+        self.accounts.get(user)?.devices.get(id)
+    }
+
+    /// The device behind a user and an id, to change it.
+    pub(super) fn device_mut(&mut self, user: &str, id: &str) -> Option<&mut Device> {
+        self.accounts.get_mut(user)?.devices.get_mut(id)
+    }
+
+    /// Revokes the access tokens of a device at `moment` (at once if `None`).
+    pub(super) fn end_access(&mut self, user: &str, device: &str, moment: Option<Instant>) {
+        if moment.is_some() {
+            for session in self.access.values_mut().filter(|a| a.user == user && a.device == device)
+            {
+                session.dies = moment;
+            }
+            return;
+        }
+        let Self { access, dead, .. } = self;
+        access.retain(|token, session| {
+            let kept = session.user != user || session.device != device;
+            if !kept {
+                dead.insert(token.clone());
+            }
+            kept
+        });
+    }
+
+    /// Revokes the refresh tokens of a device.
+    pub(super) fn end_refresh(&mut self, user: &str, device: &str) {
+        let Self { refresh, dead, .. } = self;
+        refresh.retain(|token, session| {
+            let kept = session.user != user || session.device != device;
+            if !kept {
+                dead.insert(token.clone());
+            }
+            kept
+        });
+    }
+
+    /// Revokes one refresh token.
+    pub(super) fn revoke_refresh(&mut self, token: &str) {
+        if self.refresh.remove(token).is_some() {
+            self.dead.insert(token.to_owned());
+        }
+    }
+
+    /// Deletes a device and everything that belongs to it: keys, access tokens (at `moment`), refresh tokens.
+    pub(super) fn drop_device(&mut self, user: &str, device: &str, moment: Option<Instant>) {
+        if let Some(account) = self.accounts.get_mut(user) {
+            account.devices.remove(device);
+        }
+        self.end_access(user, device, moment);
+        self.end_refresh(user, device);
+    }
+
+    /// The ids of a user's devices.
+    pub(super) fn device_ids(&self, user: &str) -> Vec<String> {
+        self.accounts
+            .get(user)
+            .map(|account| account.devices.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// The public keys of a user's cross-signing keys.
+    pub(super) fn signing_public_keys(&self, user: &str) -> HashSet<String> {
+        let keys = self.accounts.get(user).map(|account| &account.signing_keys);
+        public_keys(keys.into_iter().flat_map(Map::values))
+    }
+
+    /// Makes a login token for a user.
+    pub(super) fn login_token(&mut self, user: &str, now: Instant, lifetime: Duration) -> String {
+        let token = self.token("login");
+        let made = LoginToken { user: user.to_owned(), expires: now + lifetime, spent: false };
+        self.login_tokens.insert(token.clone(), made);
+        token
+    }
+}
+
+/// The public keys in cross-signing key objects: `keys` maps `ed25519:KEY` to KEY.
+pub(super) fn public_keys<'a>(objects: impl Iterator<Item = &'a Value>) -> HashSet<String> {
+    objects
+        .filter_map(|object| object.get("keys")?.as_object())
+        .flat_map(Map::values)
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,451 @@
+//! What more than one report says about a run: counts, the sentence at the top, the issues in order,
+//! what is undecided and why. Pure, and without any mark-up.
+use super::text::{count, cut};
+use crate::outcome::{
+    CaseOutcome, Decision, Exchange, Finding, Level, Mark, Reason, RequirementOutcome,
+    RequirementTally, RequirementVerdict, Run, StandingOutcome, Tally, Verdict,
+};
+use std::collections::HashMap;
+
+/// How many characters of a body a report shows; `run.json` has it all.
+pub(super) const BODY_LIMIT: usize = 4_000;
+/// How many characters of a single value or sentence a report shows.
+pub(super) const VALUE_LIMIT: usize = 1_000;
+/// How many characters of the server's name for itself, or of a version, a report shows.
+const NAME_LIMIT: usize = 200;
+/// How many exchanges or findings of one requirement a report shows.
+pub(super) const SHOWN_LIMIT: usize = 10;
+
+/// The code under which stands what gives no reason.
+const NO_REASON: &str = "no_reason";
+
+/// The verdicts of the requirements that apply to this server.
+pub(super) fn applicable(run: &Run) -> RequirementTally {
+    run.requirements.iter().filter(|r| r.applies).map(|r| r.verdict).collect()
+}
+
+/// The outcome in a few words, without a full stop.
+pub(super) fn outcome(run: &Run) -> String {
+    let tally = run.tally_requirements;
+    match run.exit_status {
+        0 if tally.failed > 0 => "Only known deviations".into(),
+        0 if tally.blocked > 0 => "No deviation in what was decided".into(),
+        0 => "Conforms".into(),
+        1 => "Does not conform".into(),
+        5 => "Not fully decided".into(),
+        70 => "No verdict: homespec itself failed".into(),
+        130 => "Interrupted".into(),
+        status => format!("Ended with exit status {status}"),
+    }
+}
+
+/// How much was decided and how, in one or two sentences.
+pub(super) fn sentence(run: &Run) -> String {
+    let tally = applicable(run);
+    let decided = [(tally.failed, "failed"), (tally.warned, "warned"), (tally.passed, "passed")];
+    let open = [
+        (tally.blocked, "blocked"),
+        (tally.errored, "errored"),
+        (tally.skipped, "skipped"),
+        (tally.untested, "untested"),
+    ];
+    let how = list_counts(&decided).map_or(String::new(), |counts| format!(": {counts}"));
+    let (decided, all) = (tally.decided(), run.applicable());
+    let mut text = format!("{decided} of {all} applicable requirements decided{how}.");
+    if let Some(open) = list_counts(&open) {
+        text.push_str(&format!(" Not decided: {open}."));
+    }
+    text
+}
+
+/// `3 failed, 2 warned`; the zeros are left out.
+fn list_counts(counts: &[(usize, &str)]) -> Option<String> {
+    let parts: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What the homeserver is: its name if it tells, its versions, the prefix that was used.
+pub(super) fn server(run: &Run) -> String {
+    let name = cut(run.target.server.as_deref().unwrap_or("name not told"), NAME_LIMIT);
+    format!("{name}, {}, api {}", versions(&run.target.versions), run.target.api)
+}
+
+/// A short form of a list of versions.
+fn versions(all: &[String]) -> String {
+    match all {
+        [] => "no versions listed".into(),
+        [one] => cut(one, NAME_LIMIT).into_owned(),
+        [first, .., last] => {
+            let (first, last) = (cut(first, NAME_LIMIT), cut(last, NAME_LIMIT));
+            format!("{first} to {last} ({})", count(all.len(), "version"))
+        }
+    }
+}
+
+/// Which part of the cases ran, if it was not all of them.
+pub(super) fn selection(run: &Run) -> Option<String> {
+    let s = &run.selection;
+    let levels: Vec<String> = s.levels.iter().map(Level::to_string).collect();
+    let options = [
+        ("--case", &s.cases),
+        ("--requirement", &s.requirements),
+        ("--area", &s.areas),
+        ("--level", &levels),
+        ("--skip", &s.skip),
+    ];
+    let typed: Vec<String> = options
+        .iter()
+        .flat_map(|(option, values)| values.iter().map(move |v| format!("{option} {v}")))
+        .collect();
+    let narrowed = !typed.is_empty() || s.selected != s.available;
+    let by = if typed.is_empty() { String::new() } else { format!(": {}", typed.join(" ")) };
+    narrowed.then(|| format!("{} of {} selected{by}", s.selected, count(s.available, "case")))
+}
+
+/// How a requirement binds, in the words of a reader.
+pub(super) fn level_words(level: Level, mark: Mark) -> String {
+    match mark {
+        Mark::Plain => level.to_string(),
+        Mark::Soft => format!("{} (lower case in the source)", level.as_str().to_lowercase()),
+        Mark::Derived => format!("{level}, follows from several rules"),
+        Mark::Schema => format!("{level}, follows from the published schema"),
+    }
+}
+
+/// Where something was seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In a case.
+    Case(&'a CaseOutcome),
+    /// On any answer of the run.
+    Standing(&'a StandingOutcome),
+}
+
+/// One showing of an issue: a finding, or a decision that names no finding (a branch that warns).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Showing<'a> {
+    /// Where.
+    pub place: Place<'a>,
+    /// The finding, if there is one.
+    pub finding: Option<&'a Finding>,
+    /// What the case decided about this requirement.
+    pub decision: Option<&'a Decision>,
+}
+
+/// A requirement that is not met, with everything that shows it.
+#[derive(Debug)]
+pub(super) struct Issue<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// What the register says of it.
+    pub requirement: Option<&'a RequirementOutcome>,
+    /// Failed, warned, or passed where something was only observed (MAY).
+    pub gravity: Verdict,
+    /// Never empty.
+    pub showings: Vec<Showing<'a>>,
+}
+
+impl Issue<'_> {
+    /// How it binds, in words.
+    pub(super) fn level(&self) -> String {
+        match (self.requirement, self.gravity) {
+            (Some(r), _) => level_words(r.level, r.mark),
+            (None, Verdict::Failed) => Level::Must.to_string(),
+            (None, Verdict::Warned) => Level::Should.to_string(),
+            (None, _) => Level::May.to_string(),
+        }
+    }
+
+    /// The level alone.
+    pub(super) fn level_word(&self) -> &'static str {
+        let by_gravity = match self.gravity {
+            Verdict::Failed => Level::Must,
+            Verdict::Warned => Level::Should,
+            _ => Level::May,
+        };
+        self.requirement.map_or(by_gravity, |r| r.level).as_str()
+    }
+
+    /// What it asks for; empty if the register does not have it.
+    pub(super) fn title(&self) -> &str {
+        self.requirement.map_or("", |r| r.title.as_str())
+    }
+
+    /// Whether a baseline knows every showing.
+    pub(super) fn is_known(&self) -> bool {
+        self.showings.iter().all(|s| s.finding.is_some_and(|f| f.known))
+    }
+}
+
+impl<'a> Showing<'a> {
+    /// What is wrong, in one sentence.
+    pub(super) fn message(&self) -> &'a str {
+        match (self.finding, self.decision) {
+            (Some(finding), _) => &finding.message,
+            (None, Some(Decision { reason: Some(reason), .. })) => &reason.text,
+            _ => "no finding was recorded",
+        }
+    }
+
+    /// File and line of the expectation.
+    pub(super) fn file(&self) -> Option<(&'a str, u32)> {
+        match (self.finding, self.place) {
+            (Some(f), _) => Some((&f.file, f.line)),
+            (None, Place::Case(case)) => Some((&case.file, case.line)),
+            (None, Place::Standing(_)) => None,
+        }
+    }
+
+    /// The exchange that shows it.
+    pub(super) fn exchange(&self, exchanges: &Exchanges<'a>) -> Option<&'a Exchange> {
+        exchanges.get(self.finding?.exchange.as_deref()?).copied()
+    }
+
+    /// The branch that the server took.
+    pub(super) fn branch(&self) -> Option<&'a str> {
+        self.decision.and_then(|d| d.branch.as_deref())
+    }
+}
+
+/// The name of a standing check's entry in JUnit and in a test harness.
+pub(super) fn standing_name(standing: &StandingOutcome) -> String {
+    format!("standing::{}", standing.requirement)
+}
+
+/// All exchanges of a run by id.
+pub(super) type Exchanges<'a> = HashMap<&'a str, &'a Exchange>;
+
+/// All exchanges by id; of several with one id the first counts, as for [`Run::exchange`].
+pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
+    let in_cases = run.cases.iter().flat_map(|c| &c.exchanges);
+    let outside = run.support.iter().flat_map(|s| &s.exchanges);
+    let mut by_id = HashMap::new();
+    for exchange in in_cases.chain(outside) {
+        by_id.entry(exchange.id.as_str()).or_insert(exchange);
+    }
+    by_id
+}
+
+/// Every requirement that is not met: the gravest first, then in register order.
+pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
+    let register: HashMap<&str, (usize, &RequirementOutcome)> =
+        run.requirements.iter().enumerate().map(|(n, r)| (r.id.as_str(), (n, r))).collect();
+    let mut found: Vec<Issue<'_>> = Vec::new();
+    let mut index: HashMap<(Verdict, &str), usize> = HashMap::new();
+    for (gravity, id, showing) in showings(run) {
+        match index.get(&(gravity, id)).and_then(|n| found.get_mut(*n)) {
+            Some(issue) => issue.showings.push(showing),
+            None => {
+                index.insert((gravity, id), found.len());
+                let requirement = register.get(id).map(|(_, r)| *r);
+                found.push(Issue { id, requirement, gravity, showings: vec![showing] });
+            }
+        }
+    }
+    let place = |issue: &Issue<'_>| register.get(issue.id).map_or(usize::MAX, |(n, _)| *n);
+    found.sort_by_key(|issue| (std::cmp::Reverse(issue.gravity), place(issue)));
+    found
+}
+
+/// All findings and all decisions without one, cases first.
+fn showings(run: &Run) -> impl Iterator<Item = (Verdict, &str, Showing<'_>)> {
+    let cases = run.cases.iter().flat_map(|case| {
+        let found = case.findings.iter().map(move |f| {
+            let decision = case.decisions.iter().find(|d| d.requirement == f.requirement);
+            (
+                gravity(f.level),
+                f.requirement.as_str(),
+                Showing { place: Place::Case(case), finding: Some(f), decision },
+            )
+        });
+        let bare = case.decisions.iter().filter(move |d| is_bare(case, d)).map(move |d| {
+            let showing = Showing { place: Place::Case(case), finding: None, decision: Some(d) };
+            (d.verdict, d.requirement.as_str(), showing)
+        });
+        found.chain(bare)
+    });
+    let standing = run.standing.iter().flat_map(|standing| {
+        standing.findings.iter().map(move |f| {
+            let showing =
+                Showing { place: Place::Standing(standing), finding: Some(f), decision: None };
+            (gravity(f.level), f.requirement.as_str(), showing)
+        })
+    });
+    cases.chain(standing)
+}
+
+/// A decision against the server that no finding explains.
+fn is_bare(case: &CaseOutcome, decision: &Decision) -> bool {
+    matches!(decision.verdict, Verdict::Warned | Verdict::Failed)
+        && !case.findings.iter().any(|f| f.requirement == decision.requirement)
+}
+
+/// What a finding of this level means for the server.
+fn gravity(level: Level) -> Verdict {
+    match level {
+        Level::Must => Verdict::Failed,
+        Level::Should => Verdict::Warned,
+        Level::May => Verdict::Passed,
+    }
+}
+
+/// What was not decided for one reason.
+#[derive(Debug)]
+pub(super) struct ReasonGroup<'a> {
+    /// The reason's code.
+    pub code: &'a str,
+    /// The different sentences, in the order met.
+    pub texts: Vec<&'a str>,
+    /// In register order.
+    pub requirements: Vec<&'a RequirementOutcome>,
+    /// In plan order.
+    pub cases: Vec<&'a CaseOutcome>,
+}
+
+impl ReasonGroup<'_> {
+    /// What an operator can do about it.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
+        remedy(self.code)
+    }
+}
+
+/// Everything that ended this way, by reason; the reason with most requirements first.
+pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGroup<'_>> {
+    let requirements = run.requirements.iter().filter(|r| r.verdict == verdict);
+    let cases = run.cases.iter().filter(|c| Some(c.verdict) == verdict.verdict());
+    let all: Vec<Undecided<'_>> =
+        requirements.map(Undecided::Requirement).chain(cases.map(Undecided::Case)).collect();
+    let mut groups: Vec<_> =
+        by_name(&all, Undecided::code).into_iter().map(|(code, list)| group(code, &list)).collect();
+    groups.sort_by_key(|g| std::cmp::Reverse((g.requirements.len(), g.cases.len())));
+    groups
+}
+
+/// One thing that was not decided.
+enum Undecided<'a> {
+    Requirement(&'a RequirementOutcome),
+    Case(&'a CaseOutcome),
+}
+
+impl<'a> Undecided<'a> {
+    fn reason(&self) -> Option<&'a Reason> {
+        match self {
+            Undecided::Requirement(r) => r.reason.as_ref(),
+            Undecided::Case(c) => c.reason.as_ref(),
+        }
+    }
+
+    fn code(&self) -> &'a str {
+        self.reason().map_or(NO_REASON, |r| r.code.as_str())
+    }
+}
+
+fn group<'a>(code: &'a str, all: &[&Undecided<'a>]) -> ReasonGroup<'a> {
+    let mut group = ReasonGroup { code, texts: vec![], requirements: vec![], cases: vec![] };
+    for item in all {
+        match item {
+            Undecided::Requirement(r) => group.requirements.push(r),
+            Undecided::Case(c) => group.cases.push(c),
+        }
+        match item.reason() {
+            Some(reason) if !group.texts.contains(&reason.text.as_str()) => {
+                group.texts.push(&reason.text);
+            }
+            _ => {}
+        }
+    }
+    group
+}
+
+/// What an operator can do about a reason, by the part of its code before the colon; a line of a
+/// terminal holds it.
+pub(super) fn remedy(code: &str) -> Option<&'static str> {
+    let head = code.split(':').next().unwrap_or(code);
+    Some(match head {
+        "rate_limited" => "raise the server's limit (Synapse: rc_login), or wait with --max-wait",
+        "not_provided" if code.contains("account") => ACCOUNTS,
+        "no_account" => ACCOUNTS,
+        "not_provided" => "give it under operator: in homespec.yaml",
+        "setup_failed" | "setup_refused" => {
+            "see in run.json what the server answered to the set-up"
+        }
+        "refused" | "policy" => "the server's policy forbids it here; try another account",
+        "gateway" => "a proxy answered in the homeserver's place; look at its log",
+        "not_reached" => "mend what stopped the case before this step",
+        "interrupted" => "run again and let it finish",
+        "destructive" => "give a disposable account, or use --allow destructive",
+        _ => return None,
+    })
+}
+
+/// What to do when there are too few accounts.
+const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
+
+/// The verdicts of the cases of one area.
+#[derive(Debug)]
+pub(super) struct Area<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// In plan order.
+    pub cases: Vec<&'a CaseOutcome>,
+}
+
+impl Area<'_> {
+    /// How its cases ended.
+    pub(super) fn tally(&self) -> Tally {
+        self.cases.iter().map(|c| c.verdict).collect()
+    }
+}
+
+/// The cases by area, in the order in which the areas are first met.
+pub(super) fn areas(run: &Run) -> Vec<Area<'_>> {
+    by_name(&run.cases, |c| c.area.as_str())
+        .into_iter()
+        .map(|(name, cases)| Area { name, cases })
+        .collect()
+}
+
+/// The requirements of one group: those whose ids begin with the same word.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    /// The word.
+    pub name: &'a str,
+    /// In register order.
+    pub requirements: Vec<&'a RequirementOutcome>,
+}
+
+impl Group<'_> {
+    /// How its requirements ended.
+    pub(super) fn tally(&self) -> RequirementTally {
+        self.requirements.iter().map(|r| r.verdict).collect()
+    }
+}
+
+/// The requirements by group, in register order.
+pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
+    by_name(&run.requirements, |r| r.id.split('.').next().unwrap_or(&r.id))
+        .into_iter()
+        .map(|(name, requirements)| Group { name, requirements })
+        .collect()
+}
+
+/// The items by name, both in the order in which they are met.
+fn by_name<'a, 'k, T>(
+    items: &'a [T],
+    name: impl Fn(&'a T) -> &'k str,
+) -> Vec<(&'k str, Vec<&'a T>)> {
+    let mut found: Vec<(&str, Vec<&T>)> = Vec::new();
+    let mut index: HashMap<&str, usize> = HashMap::new();
+    for item in items {
+        let key = name(item);
+        match index.get(key).and_then(|n| found.get_mut(*n)) {
+            Some((_, list)) => list.push(item),
+            None => {
+                index.insert(key, found.len());
+                found.push((key, vec![item]));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,69 @@
+//! Annotations for GitHub Actions: workflow commands on standard output.
+use super::digest::{self, Showing};
+use super::text::{cut, visible};
+use crate::outcome::{CaseOutcome, Run, Verdict};
+
+/// GitHub keeps ten annotations of a kind for each step and drops the rest without a word.
+const LIMIT: usize = 9;
+/// How many characters of a message are sent.
+const MESSAGE_LIMIT: usize = 600;
+
+/// At most nine workflow commands for the gravest of what is not as it should be, and a tenth that says
+/// how many more there are: `::error` for a broken MUST and for our own faults, `::warning` for a broken
+/// SHOULD. What a baseline knows is left out. Each is one line; no text in it can start another command.
+pub fn github_annotations(run: &Run) -> Vec<String> {
+    let all: Vec<String> = errors(run).chain(of_gravity(run, Verdict::Warned)).collect();
+    let left = all.len().saturating_sub(LIMIT);
+    let more =
+        (left > 0).then(|| format!("::notice title=homespec::and {left} more, see the report"));
+    all.into_iter().take(LIMIT).chain(more).collect()
+}
+
+fn errors(run: &Run) -> impl Iterator<Item = String> {
+    let own = run.cases.iter().filter(|c| c.verdict == Verdict::Errored).map(own_fault);
+    of_gravity(run, Verdict::Failed).into_iter().chain(own)
+}
+
+/// One annotation for each requirement, at the place of its first showing that is news.
+fn of_gravity(run: &Run, gravity: Verdict) -> Vec<String> {
+    let command = if gravity == Verdict::Failed { "error" } else { "warning" };
+    let annotation = |issue: &digest::Issue<'_>| {
+        let showing = issue.showings.iter().find(|s| !s.finding.is_some_and(|f| f.known))?;
+        let title = format!("{} ({})", issue.id, issue.level_word());
+        Some(self::command(command, showing.file(), &title, &message(showing)))
+    };
+    digest::issues(run).iter().filter(|i| i.gravity == gravity).filter_map(annotation).collect()
+}
+
+fn message(showing: &Showing<'_>) -> String {
+    match showing.finding {
+        Some(f) => format!("{}\nexpected: {}\ngot: {}", f.message, f.expected, f.actual),
+        None => showing.message().to_owned(),
+    }
+}
+
+fn own_fault(case: &CaseOutcome) -> String {
+    let text = case.reason.as_ref().map_or("no reason was recorded", |r| &r.text);
+    command("error", Some((&case.file, case.line)), &format!("{} (errored)", case.id), text)
+}
+
+fn command(name: &str, place: Option<(&str, u32)>, title: &str, message: &str) -> String {
+    let place = place.map(|(file, line)| format!("file={},line={line},", property(file)));
+    let message = visible(message);
+    format!(
+        "::{name} {}title={}::{}",
+        place.unwrap_or_default(),
+        property(title),
+        data(&cut(&message, MESSAGE_LIMIT))
+    )
+}
+
+/// The message of a workflow command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// The value of a workflow command's property.
+fn property(text: &str) -> String {
+    data(&visible(text)).replace(':', "%3A").replace(',', "%2C")
+}

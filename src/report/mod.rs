@@ -1,0 +1,119 @@
+//! Reports: pure functions of one [`Run`].
+//!
+//! | function | for |
+//! |---|---|
+//! | [`json()`], [`read`] | programs; `run.json` is the value itself |
+//! | [`junit()`] | continuous integration |
+//! | [`markdown()`], [`html()`] | people, on a forge and in a browser |
+//! | [`terminal()`] | people, at the end of a run |
+//! | [`curl()`] | sending one request again |
+//! | [`github_annotations`] | GitHub Actions |
+//!
+//! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
+//! Only [`write_all`] touches the file system.
+mod curl;
+mod digest;
+mod github;
+mod html;
+mod json;
+mod junit;
+mod markdown;
+mod terminal;
+mod text;
+mod write;
+
+pub use curl::{SECRETS_NOTE, curl};
+pub use github::github_annotations;
+pub use html::html;
+pub use json::{ReadError, json, read};
+pub use junit::{Dialect, junit};
+pub use markdown::markdown;
+pub use terminal::terminal;
+pub use write::{WriteError, write_all};
+
+use crate::outcome::Run;
+use std::fmt;
+use std::str::FromStr;
+
+/// A report that is written to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// `run.json`, see [`json()`].
+    Json,
+    /// `junit.xml` in the common dialect, see [`junit()`].
+    Junit,
+    /// `report.md`, see [`markdown()`].
+    Markdown,
+    /// `report.html`, see [`html()`].
+    Html,
+}
+
+impl Format {
+    /// All formats, in the order in which they are written.
+    pub const ALL: [Format; 4] = [Format::Json, Format::Junit, Format::Markdown, Format::Html];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Junit => "junit",
+            Format::Markdown => "markdown",
+            Format::Html => "html",
+        }
+    }
+
+    /// The name of the file that it is written to.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Format::Json => "run.json",
+            Format::Junit => "junit.xml",
+            Format::Markdown => "report.md",
+            Format::Html => "report.html",
+        }
+    }
+
+    /// The run in this format, ending with a newline.
+    pub fn render(self, run: &Run) -> String {
+        match self {
+            Format::Json => json(run),
+            Format::Junit => junit(run, Dialect::Common),
+            Format::Markdown => markdown(run),
+            Format::Html => html(run),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Format::ALL
+            .into_iter()
+            .find(|f| f.as_str() == text)
+            .ok_or_else(|| UnknownFormat(text.to_owned()))
+    }
+}
+
+/// A word that is no [`Format`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no report format; there are json, junit, markdown and html")]
+pub struct UnknownFormat(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_is_found_by_its_name() {
+        for format in Format::ALL {
+            assert_eq!(format.as_str().parse(), Ok(format));
+        }
+        assert!("pdf".parse::<Format>().unwrap_err().to_string().contains("markdown"));
+    }
+}

@@ -1,0 +1,236 @@
+//! The summary at the end of a run on a terminal: a screenful, the answer first.
+use super::digest::{self, Issue, ReasonGroup};
+use super::text::{count, duration, fit, one_line};
+use crate::outcome::{RequirementVerdict, Run, Verdict};
+use anstyle::{AnsiColor, Style};
+use std::path::PathBuf;
+
+/// Lines of a screen; the summary has at most one fewer, for the prompt that follows.
+const HEIGHT: usize = 24;
+/// How many broken MUSTs are listed.
+const BROKEN: usize = 8;
+/// How many SHOULDs that are not followed are listed.
+const WARNED: usize = 3;
+/// How many reasons for blocked requirements are listed.
+const BLOCKED: usize = 2;
+
+/// The summary of a run: what was tested, how much of it was decided, what broke, what was blocked and
+/// what to do about it, where the reports are (`paths`). Ends with a newline; at most 23 lines.
+///
+/// `width` is the width of the terminal in columns (less than 40 counts as 40); no line but those
+/// with paths is longer. With `color` the outcome is coloured; without it the text is plain.
+pub fn terminal(run: &Run, paths: &[PathBuf], width: usize, color: bool) -> String {
+    let page = Page { width: width.max(40), color };
+    let head = head(run, &page);
+    let tail = tail(run, paths, &page);
+    // The lists in the middle get what is left, so that neither the answer nor the paths scroll away.
+    let room = (HEIGHT - 1).saturating_sub(head.len() + tail.len());
+    let lines = [head, middle(run, &page, room), tail].concat();
+    lines.join("\n") + "\n"
+}
+
+/// How lines are made.
+struct Page {
+    width: usize,
+    color: bool,
+}
+
+impl Page {
+    /// Untrusted text, on one line that fits.
+    fn line(&self, text: &str) -> String {
+        let indent = text.chars().take_while(|c| *c == ' ').count();
+        fit(&format!("{}{}", " ".repeat(indent), one_line(text)), self.width)
+    }
+
+    fn styled(&self, style: Style, text: &str) -> String {
+        let line = self.line(text);
+        if self.color { format!("{style}{line}{style:#}") } else { line }
+    }
+
+    /// A text on as many lines as it needs, the words kept whole.
+    fn wrapped(&self, text: &str) -> Vec<String> {
+        let text = one_line(text);
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split(' ') {
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 1 + word.chars().count() <= self.width => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                _ => lines.push(fit(word, self.width)),
+            }
+        }
+        lines
+    }
+}
+
+/// The style of an outcome and of the headings of its kind.
+fn style(verdict: Verdict) -> Style {
+    let color = match verdict {
+        Verdict::Passed => AnsiColor::Green,
+        Verdict::Failed | Verdict::Errored => AnsiColor::Red,
+        Verdict::Warned | Verdict::Blocked | Verdict::Skipped => AnsiColor::Yellow,
+    };
+    color.on_default().bold()
+}
+
+/// What was tested and the answer.
+fn head(run: &Run, page: &Page) -> Vec<String> {
+    let worst = match run.exit_status {
+        0 => Verdict::Passed,
+        1 => Verdict::Failed,
+        70 => Verdict::Errored,
+        _ => Verdict::Blocked,
+    };
+    // Every line begins with a word of ours, so that none can start a workflow command.
+    let tool = format!("homespec {} on {}", run.tool.version, run.target.base_url);
+    let server = format!("Server: {}", digest::server(run));
+    let mut lines = vec![page.line(&tool), page.line(&server)];
+    lines.extend(digest::selection(run).map(|s| page.line(&s)));
+    lines.push(String::new());
+    let took = if run.complete { "" } else { ", not complete" };
+    let outcome = format!("{} ({}{took})", digest::outcome(run), duration(run.duration_ms));
+    lines.push(page.styled(style(worst), &outcome));
+    lines.extend(page.wrapped(&digest::sentence(run)).into_iter().take(3));
+    lines
+}
+
+/// What the operator is to do or know, and where the reports are.
+fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(first) = run.not_cleaned_up.first() {
+        let more = more(run.not_cleaned_up.len(), 1);
+        lines.push(page.styled(style(Verdict::Warned), &format!("Not cleaned up: {first}{more}")));
+    }
+    if let Some(first) = run.notes.first() {
+        lines.push(page.line(&format!("Note: {first}{}", more(run.notes.len(), 1))));
+    }
+    let files: Vec<String> = paths.iter().map(|p| one_line(&p.to_string_lossy())).collect();
+    if !files.is_empty() {
+        lines.push(String::new());
+        // Not cut: a path is there to be copied.
+        lines.push(format!("Reports: {}", files.join(" ")));
+    }
+    lines
+}
+
+fn more(total: usize, shown: usize) -> String {
+    match total.saturating_sub(shown) {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
+    }
+}
+
+/// What is listed under one heading.
+struct Section {
+    heading: String,
+    entries: Vec<Vec<String>>,
+    noun: &'static str,
+    /// Lines that it gets before any other section gets more.
+    floor: usize,
+}
+
+impl Section {
+    /// How many lines it would like to have, with at most `limit` entries.
+    fn wish(&self, limit: usize) -> usize {
+        let shown: usize = self.entries.iter().take(limit).map(Vec::len).sum();
+        match self.entries.len() {
+            0 => 0,
+            n => 1 + shown + usize::from(n > limit),
+        }
+    }
+
+    /// At most `room` lines: the heading, whole entries, how many more there are.
+    fn lines(&self, room: usize) -> Vec<String> {
+        if self.entries.is_empty() || room == 0 {
+            return Vec::new();
+        }
+        let mut lines = vec![self.heading.clone()];
+        for (n, entry) in self.entries.iter().enumerate() {
+            let left = self.entries.len() - n;
+            let room_for_more = usize::from(left > 1);
+            if lines.len() + entry.len() + room_for_more > room {
+                if lines.len() < room {
+                    lines.push(format!("  and {left} more{}", self.noun));
+                }
+                break;
+            }
+            lines.extend(entry.iter().cloned());
+        }
+        lines
+    }
+}
+
+/// What broke, what was our fault, what was only warned of, what was blocked; in at most `room` lines.
+fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
+    let issues = digest::issues(run);
+    let errored = digest::undecided(run, RequirementVerdict::Errored);
+    let blocked = digest::undecided(run, RequirementVerdict::Blocked);
+    let sections = [
+        (issue_section("Broken", Verdict::Failed, &issues, page, 4), BROKEN),
+        (
+            reason_section("Errored (a fault of homespec)", Verdict::Errored, &errored, page, 2),
+            BLOCKED,
+        ),
+        (issue_section("Warned", Verdict::Warned, &issues, page, 1), WARNED),
+        (reason_section("Blocked", Verdict::Blocked, &blocked, page, 4), BLOCKED),
+    ];
+    let room = room.saturating_sub(1);
+    let mut shares: Vec<usize> =
+        sections.iter().map(|(s, limit)| s.wish(*limit).min(s.floor)).collect();
+    let mut left = room.saturating_sub(shares.iter().sum());
+    for (share, (section, limit)) in shares.iter_mut().zip(&sections) {
+        let more = section.wish(*limit).saturating_sub(*share).min(left);
+        *share += more;
+        left -= more;
+    }
+    let lines: Vec<String> = sections
+        .iter()
+        .zip(shares)
+        .flat_map(|((section, _), share)| section.lines(share))
+        .take(room)
+        .collect();
+    if lines.is_empty() { lines } else { [vec![String::new()], lines].concat() }
+}
+
+fn issue_section(
+    title: &str,
+    verdict: Verdict,
+    issues: &[Issue<'_>],
+    page: &Page,
+    floor: usize,
+) -> Section {
+    let entries: Vec<_> =
+        issues.iter().filter(|i| i.gravity == verdict).map(|i| vec![issue_line(i, page)]).collect();
+    let heading = format!("{title}: {}", count(entries.len(), "requirement"));
+    Section { heading: page.styled(style(verdict), &heading), entries, noun: "", floor }
+}
+
+/// The requirement, its level, and what is wrong in the reader's words.
+fn issue_line(issue: &Issue<'_>, page: &Page) -> String {
+    let message = issue.showings.first().map_or("", |s| s.message());
+    let known = if issue.is_known() { " (known)" } else { "" };
+    page.line(&format!("  {} {}{known}: {message}", issue.level_word(), issue.id))
+}
+
+fn reason_section(
+    title: &str,
+    verdict: Verdict,
+    groups: &[ReasonGroup<'_>],
+    page: &Page,
+    floor: usize,
+) -> Section {
+    let number: usize = groups.iter().map(|g| g.requirements.len()).sum();
+    let heading = format!("{title}: {}", count(number, "requirement"));
+    let entries = groups.iter().map(|g| reason_lines(g, page)).collect();
+    Section { heading: page.styled(style(verdict), &heading), entries, noun: " reasons", floor }
+}
+
+/// A line with the reason and one with what to do about it.
+fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
+    let text = group.texts.first().copied().unwrap_or("no reason was recorded");
+    let more = more(group.texts.len(), 1);
+    let first = format!("  {} {}: {text}{more}", group.requirements.len(), group.code);
+    let remedy = group.remedy().map(|r| page.line(&format!("    {r}")));
+    [page.line(&first)].into_iter().chain(remedy).collect()
+}

@@ -1,0 +1,417 @@
+//! Accounts and their shared sessions: given, registered, proven, kept for the cases.
+use super::courier::Courier;
+use super::env::{AccountView, fresh_localpart, fresh_password};
+use super::machine::Routes;
+use super::uia::{self, Prover};
+use crate::case::ast::Limits;
+use crate::outcome::Reason;
+use crate::secret::{ExposeSecret, SecretKind, SecretString};
+use crate::wire::{Answer, Ask, Exchanged, Reply};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha1::Sha1;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// An account that the operator gave.
+#[derive(Debug, Clone)]
+pub struct Supplied {
+    /// A localpart or a full Matrix ID.
+    pub user: String,
+    /// How it proves itself.
+    pub credential: Credential,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+}
+
+/// How a supplied account proves itself.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Its password.
+    Password(SecretString),
+    /// An access token of a session that is left alone.
+    AccessToken(SecretString),
+}
+
+/// How accounts can be made.
+#[derive(Debug, Clone)]
+pub enum Maker {
+    /// `POST /register` with interactive auth, dummy stage.
+    Open,
+    /// The same with a registration token.
+    Token(SecretString),
+    /// Synapse's shared-secret admin call.
+    SharedSecret(SecretString),
+}
+
+/// Where accounts come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// In the order given.
+    pub supplied: Vec<Supplied>,
+    /// How further ones can be made.
+    pub maker: Option<Maker>,
+}
+
+/// Which account a case uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// The n-th account for ordinary use.
+    Main(usize),
+    /// The one that wrong passwords are tried on.
+    Wrongs,
+    /// The n-th disposable account that was given.
+    GivenDisposable(usize),
+    /// One made for a single case: its place in the plan, and the name it has there.
+    Fresh(usize, String),
+}
+
+/// A session that cases share.
+#[derive(Debug, Clone)]
+struct Session {
+    token: String,
+    device_id: Option<String>,
+    refresh_token: Option<String>,
+    expires: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Account {
+    user_id: String,
+    password: Option<SecretString>,
+    session: Option<Session>,
+    proven: bool,
+}
+
+type Entry = Arc<Mutex<Option<Result<Account, Reason>>>>;
+
+/// Hands out accounts. A slot is asked for by one case at a time.
+pub struct Desk {
+    courier: Courier,
+    sources: Sources,
+    routes: Arc<dyn Routes + Send + Sync>,
+    entries: std::sync::Mutex<BTreeMap<Slot, Entry>>,
+    log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchanged>>>,
+}
+
+/// How long before its end a shared session is renewed.
+const MARGIN: Duration = Duration::from_secs(20);
+
+impl Desk {
+    /// A desk that has not yet asked for anything.
+    pub fn new(
+        courier: Courier,
+        sources: Sources,
+        routes: Arc<dyn Routes + Send + Sync>,
+    ) -> Desk {
+        for account in &sources.supplied {
+            let (kind, secret) = match &account.credential {
+                Credential::Password(secret) => (SecretKind::Password, secret),
+                Credential::AccessToken(secret) => (SecretKind::AccessToken, secret),
+            };
+            courier.http.vault().learn(kind, secret.expose_secret());
+        }
+        match &sources.maker {
+            Some(Maker::Token(secret)) => {
+                courier.http.vault().learn(SecretKind::RegistrationToken, secret.expose_secret());
+            }
+            Some(Maker::SharedSecret(secret)) => {
+                courier.http.vault().learn(SecretKind::SharedSecret, secret.expose_secret());
+            }
+            Some(Maker::Open) | None => {}
+        }
+        let (entries, log) = Default::default();
+        Desk { courier, sources, routes, entries, log }
+    }
+
+    /// The account in a slot, made and proven where that is needed.
+    ///
+    /// `session`: with a shared session; `proven`: one good password login has been seen.
+    pub async fn account(
+        &self,
+        slot: &Slot,
+        session: bool,
+        proven: bool,
+    ) -> Result<AccountView, Reason> {
+        let entry = {
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.entry(slot.clone()).or_default().clone()
+        };
+        let mut entry = entry.lock().await;
+        if entry.is_none() {
+            *entry = Some(self.open(slot).await);
+        }
+        let account = match entry.as_mut() {
+            Some(Ok(account)) => account,
+            Some(Err(reason)) => return Err(reason.clone()),
+            None => return Err(reason("account", "no account".to_owned())),
+        };
+        if proven && !account.proven && account.password.is_some() {
+            self.prove(slot, account).await?;
+        }
+        if session {
+            self.keep_session(slot, account).await?;
+        }
+        let shared = account.session.as_ref().filter(|_| session);
+        Ok(AccountView {
+            user_id: account.user_id.clone(),
+            password: account.password.as_ref().map(|p| p.expose_secret().to_owned()),
+            token: shared.map(|session| session.token.clone()),
+            device_id: shared.and_then(|session| session.device_id.clone()),
+        })
+    }
+
+    /// Forgets the shared session of a slot: a case may have ended it.
+    pub async fn forget_session(&self, slot: &Slot) {
+        let entry = {
+            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.get(slot).cloned()
+        };
+        if let Some(entry) = entry
+            && let Some(Ok(account)) = entry.lock().await.as_mut()
+        {
+            account.session = None;
+        }
+    }
+
+    /// Whether the proof login of a slot returned a refresh token.
+    pub async fn has_refresh_token(&self, slot: &Slot) -> bool {
+        let entry = {
+            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.get(slot).cloned()
+        };
+        let Some(entry) = entry else { return false };
+        let entry = entry.lock().await;
+        let session = entry.as_ref().and_then(|e| e.as_ref().ok()).and_then(|a| a.session.as_ref());
+        session.is_some_and(|session| session.refresh_token.is_some())
+    }
+
+    /// Every exchange that accounts took, by slot.
+    pub fn exchanges(&self) -> Vec<Exchanged> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.values().flatten().cloned().collect()
+    }
+
+    async fn open(&self, slot: &Slot) -> Result<Account, Reason> {
+        let given: Option<&Supplied> = match slot {
+            Slot::Main(index) => self.sources.supplied.get(*index),
+            Slot::GivenDisposable(index) => {
+                self.sources.supplied.iter().filter(|account| account.disposable).nth(*index)
+            }
+            Slot::Wrongs | Slot::Fresh(..) => None,
+        };
+        match (given, &self.sources.maker) {
+            (Some(given), _) => self.open_given(slot, given).await,
+            (None, Some(maker)) => self.make(slot, maker).await,
+            (None, None) => Err(reason("no_account", "no account was given".to_owned())),
+        }
+    }
+
+    async fn open_given(&self, slot: &Slot, given: &Supplied) -> Result<Account, Reason> {
+        match &given.credential {
+            Credential::Password(password) => {
+                let mut account = Account {
+                    user_id: given.user.clone(),
+                    password: Some(password.clone()),
+                    session: None,
+                    proven: false,
+                };
+                self.prove(slot, &mut account).await?;
+                Ok(account)
+            }
+            Credential::AccessToken(token) => {
+                let token = token.expose_secret();
+                let ask = self.ask("getTokenOwner")?.bearer(token);
+                let answer = self.send(slot, &ask).await?;
+                let user_id = answer.text_at("/user_id").ok_or_else(|| {
+                    refused("the access token given", "GET /account/whoami", &answer)
+                })?;
+                let session = Session {
+                    token: token.to_owned(),
+                    device_id: answer.text_at("/device_id").map(str::to_owned),
+                    refresh_token: None,
+                    expires: None,
+                };
+                Ok(Account {
+                    user_id: user_id.to_owned(),
+                    password: None,
+                    session: Some(session),
+                    proven: true,
+                })
+            }
+        }
+    }
+
+    /// The proof login: one good login, with `refresh_token: true`, that also is the first shared
+    /// session and tells the canonical user id.
+    async fn prove(&self, slot: &Slot, account: &mut Account) -> Result<(), Reason> {
+        let Some(password) = &account.password else { return Ok(()) };
+        let ask = self.ask("login")?.json(&json!({
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": account.user_id},
+            "password": password.expose_secret(),
+            "refresh_token": true,
+            "initial_device_display_name": "homespec",
+        }));
+        let answer = self.send(slot, &ask).await?;
+        let token = answer.text_at("/access_token");
+        let Some(token) = token.filter(|_| answer.status == 200) else {
+            return Err(refused("the account given", "POST /login", &answer));
+        };
+        account.session = Some(session_from(&answer, token));
+        account.user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+        account.proven = true;
+        Ok(())
+    }
+
+    async fn keep_session(&self, slot: &Slot, account: &mut Account) -> Result<(), Reason> {
+        let Some(session) = account.session.clone() else {
+            return self.prove(slot, account).await;
+        };
+        let fresh = session.expires.is_none_or(|end| end > Instant::now() + MARGIN);
+        if fresh {
+            return Ok(());
+        }
+        let Some(refresh_token) = &session.refresh_token else {
+            return self.prove(slot, account).await;
+        };
+        let ask = self.ask("refresh")?.json(&json!({"refresh_token": refresh_token}));
+        let answer = self.send(slot, &ask).await?;
+        match answer.text_at("/access_token").filter(|_| answer.status == 200) {
+            Some(token) => {
+                let renewed = session_from(&answer, token);
+                account.session = Some(Session {
+                    device_id: session.device_id,
+                    refresh_token: renewed.refresh_token.or(session.refresh_token),
+                    ..renewed
+                });
+                Ok(())
+            }
+            None => self.prove(slot, account).await,
+        }
+    }
+
+    async fn make(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
+        let (localpart, password) = (fresh_localpart(), fresh_password());
+        self.courier.http.vault().learn(SecretKind::Password, &password);
+        let answer = match maker {
+            Maker::Open => self.register(slot, &localpart, &password, None).await?,
+            Maker::Token(token) => {
+                self.register(slot, &localpart, &password, Some(token.expose_secret())).await?
+            }
+            Maker::SharedSecret(secret) => {
+                self.register_by_secret(slot, &localpart, &password, secret.expose_secret()).await?
+            }
+        };
+        let user_id = answer.text_at("/user_id").filter(|_| answer.status == 200);
+        let Some(user_id) = user_id else {
+            return Err(refused("registration", "the server", &answer));
+        };
+        let session = answer.text_at("/access_token").map(|token| session_from(&answer, token));
+        Ok(Account {
+            user_id: user_id.to_owned(),
+            password: Some(password.into()),
+            session,
+            proven: false,
+        })
+    }
+
+    async fn register(
+        &self,
+        slot: &Slot,
+        localpart: &str,
+        password: &str,
+        registration_token: Option<&str>,
+    ) -> Result<Answer, Reason> {
+        let mut body = json!({
+            "username": localpart,
+            "password": password,
+            "initial_device_display_name": "homespec",
+        });
+        let mut stages: Vec<String> = Vec::new();
+        loop {
+            let answer = self.send(slot, &self.ask("register")?.json(&body)).await?;
+            let challenge = match answer.json() {
+                Ok(challenge) if uia::is_challenge(&answer) => challenge,
+                _ => return Ok(answer),
+            };
+            let prover =
+                Prover { user: Some(localpart), password: None, registration_token };
+            let auth = uia::answer(challenge, prover, &stages)
+                .map_err(|why| reason("registration", format!("cannot register: {why}")))?;
+            stages.extend(auth["type"].as_str().map(str::to_owned));
+            body["auth"] = auth;
+        }
+    }
+
+    /// Synapse's admin call: a nonce, then an HMAC-SHA1 over nonce, name, password and `notadmin`,
+    /// separated by NUL.
+    async fn register_by_secret(
+        &self,
+        slot: &Slot,
+        localpart: &str,
+        password: &str,
+        secret: &str,
+    ) -> Result<Answer, Reason> {
+        const PATH: &str = "/_synapse/admin/v1/register";
+        let nonce = self.send(slot, &Ask::new(None, "GET", PATH)).await?;
+        let Some(text) = nonce.text_at("/nonce") else {
+            return Err(refused("shared-secret registration", "GET /_synapse/admin/v1/register", &nonce));
+        };
+        let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
+            return Err(reason("registration", "the shared secret cannot be used".to_owned()));
+        };
+        mac.update([text, localpart, password, "notadmin"].join("\0").as_bytes());
+        let mac: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let ask = Ask::new(None, "POST", PATH).json(&json!({
+            "nonce": text, "username": localpart, "password": password, "admin": false, "mac": mac,
+        }));
+        self.send(slot, &ask).await
+    }
+
+    fn ask(&self, operation: &str) -> Result<Ask, Reason> {
+        let route = self.routes.route(operation, None).ok_or_else(|| {
+            reason("not_in_spec", format!("the specification files have no operation {operation}"))
+        })?;
+        Ok(Ask::new(Some(operation), &route.method, &route.path))
+    }
+
+    async fn send(&self, slot: &Slot, ask: &Ask) -> Result<Answer, Reason> {
+        let delivered = self.courier.deliver(ask, Limits::Wait).await;
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.entry(slot.clone()).or_default().extend(delivered.exchanges);
+        match delivered.reply {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::Dropped(text) => Err(reason("no_answer", text)),
+            Reply::Undecided(reason) => Err(reason),
+        }
+    }
+}
+
+fn session_from(answer: &Answer, token: &str) -> Session {
+    let expires = answer.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
+    Session {
+        token: token.to_owned(),
+        device_id: answer.text_at("/device_id").map(str::to_owned),
+        refresh_token: answer.text_at("/refresh_token").map(str::to_owned),
+        expires: expires.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
+    }
+}
+
+fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
+    let body = answer.json().ok();
+    let member = |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str);
+    let said = match (member("errcode"), member("error")) {
+        (Some(code), Some(error)) => format!(" {code} ({error})"),
+        (Some(code), None) => format!(" {code}"),
+        _ => String::new(),
+    };
+    reason("account", format!("{what} was refused: {by} answered {}{said}", answer.status))
+}
+
+fn reason(code: &str, text: String) -> Reason {
+    Reason { code: code.to_owned(), text }
+}

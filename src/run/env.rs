@@ -1,0 +1,211 @@
+//! What the references of a case name while it runs.
+use crate::case::template::{self, Scope};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// An account as a case sees it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AccountView {
+    /// The full Matrix ID, as the server spells it.
+    pub user_id: String,
+    /// Its password; accounts that were given as an access token have none.
+    pub password: Option<String>,
+    /// The shared session's access token.
+    pub token: Option<String>,
+    /// The shared session's device.
+    pub device_id: Option<String>,
+}
+
+impl AccountView {
+    /// The part between `@` and the first colon.
+    pub fn localpart(&self) -> &str {
+        self.user_id.trim_start_matches('@').split(':').next().unwrap_or_default()
+    }
+
+    /// The part behind the first colon.
+    pub fn server_name(&self) -> &str {
+        self.user_id.split_once(':').map_or("", |(_, server)| server)
+    }
+
+    fn get(&self, member: &str) -> Option<Value> {
+        let text = match member {
+            "user_id" => self.user_id.clone(),
+            "localpart" => self.localpart().to_owned(),
+            "server_name" => self.server_name().to_owned(),
+            "password" => self.password.clone()?,
+            "password_other_case" => other_case(self.password.as_deref()?),
+            "password_shortened" => shortened(self.password.as_deref()?),
+            "password_escaped" => escaped(self.password.as_deref()?),
+            "token" => self.token.clone()?,
+            "device_id" => self.device_id.clone()?,
+            _ => return None,
+        };
+        Some(json!(text))
+    }
+}
+
+/// The same letters with upper and lower case exchanged; without letters, one is put behind.
+pub fn other_case(password: &str) -> String {
+    let swapped: String = password
+        .chars()
+        .map(|c| {
+            if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }
+        })
+        .collect();
+    if swapped == password { format!("{password}a") } else { swapped }
+}
+
+/// Without its last character; of one character, another one.
+pub fn shortened(password: &str) -> String {
+    let mut characters = password.chars();
+    characters.next_back();
+    match characters.as_str() {
+        "" => "x".to_owned(),
+        rest => rest.to_owned(),
+    }
+}
+
+/// Every character as a JSON escape, without the quotes around the string (RFC 8259, section 7).
+pub fn escaped(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+/// The values of one running case.
+pub struct Env {
+    values: BTreeMap<String, Value>,
+    accounts: BTreeMap<String, AccountView>,
+    fresh: RefCell<BTreeMap<String, Value>>,
+    /// `server.*` and `operator.*`.
+    given: BTreeMap<String, Value>,
+}
+
+impl Env {
+    /// An environment with the case's own values and what the run gives.
+    pub fn new(
+        values: impl IntoIterator<Item = (String, Value)>,
+        accounts: BTreeMap<String, AccountView>,
+        given: BTreeMap<String, Value>,
+    ) -> Self {
+        Env {
+            values: values.into_iter().collect(),
+            accounts,
+            fresh: RefCell::default(),
+            given,
+        }
+    }
+
+    /// Keeps a value for later steps.
+    pub fn save(&mut self, name: &str, value: Value) {
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// The account of that name.
+    pub fn account(&self, name: &str) -> Option<&AccountView> {
+        self.accounts.get(name)
+    }
+
+    fn fresh(&self, member: &str) -> Value {
+        let mut fresh = self.fresh.borrow_mut();
+        fresh.entry(member.to_owned()).or_insert_with(|| json!(generate(member))).clone()
+    }
+}
+
+impl Scope for Env {
+    fn get(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self.values.get(name) {
+            // The values of a file may themselves hold references; a cycle ends as unresolved.
+            return match template::references(value) {
+                Ok(found) if found.is_empty() => Some(value.clone()),
+                Ok(found) if found.iter().any(|(inner, _)| inner == name) => None,
+                _ => template::fill(value, self).ok(),
+            };
+        }
+        if let Some(member) = name.strip_prefix("new.") {
+            return Some(self.fresh(member));
+        }
+        if let Some(value) = self.given.get(name) {
+            return Some(value.clone());
+        }
+        let (account, member) = name.split_once('.')?;
+        self.accounts.get(account)?.get(member)
+    }
+}
+
+fn generate(member: &str) -> String {
+    let kind = member.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
+    match kind {
+        "device_id" => format!("Hs{}", random_text(8, MIXED)),
+        "localpart" => format!("homespec-{}", random_text(10, LOWER)),
+        "password" => format!("Pw.{}", random_text(20, MIXED)),
+        "token" => format!("hsunknown_{}", random_text(32, MIXED)),
+        "unicode" => format!("Grüße 你好 🦀 {}", random_text(6, MIXED)),
+        _ => format!("homespec {}", random_text(8, MIXED)),
+    }
+}
+
+const MIXED: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+const LOWER: &[u8] = b"abcdefghijkmnopqrstuvwxyz23456789";
+
+/// So many characters of an alphabet, from the system's random source.
+pub fn random_text(length: usize, alphabet: &[u8]) -> String {
+    let mut bytes = vec![0; length];
+    if getrandom::fill(&mut bytes).is_err() {
+        // Without a random source uniqueness within the run is all that can be had.
+        static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_le_bytes();
+        for (byte, part) in bytes.iter_mut().zip(count.iter().cycle()) {
+            *byte = *part;
+        }
+    }
+    bytes
+        .iter()
+        .map(|byte| char::from(alphabet.get(usize::from(*byte) % alphabet.len()).copied().unwrap_or(b'x')))
+        .collect()
+}
+
+/// A localpart that no other run uses.
+pub fn fresh_localpart() -> String {
+    generate("localpart")
+}
+
+/// A password that no other run uses.
+pub fn fresh_password() -> String {
+    generate("password")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_passwords_are_wrong() {
+        for password in ["Secret1", "1234", "x", "ÄB"] {
+            assert_ne!(other_case(password), password);
+            assert_ne!(shortened(password), password);
+            let read: String = serde_json::from_str(&format!("\"{}\"", escaped(password))).unwrap();
+            assert_eq!(read, password);
+        }
+    }
+
+    #[test]
+    fn new_values_stay_within_a_case_and_differ_by_number() {
+        let env = Env::new([], BTreeMap::new(), BTreeMap::new());
+        let (first, again) = (env.get("new.device_id"), env.get("new.device_id"));
+        assert!(first.is_some() && first == again);
+        assert_ne!(first, env.get("new.device_id_2"));
+    }
+
+    #[test]
+    fn values_may_refer_to_others_but_not_to_themselves() {
+        let values = [
+            ("row.user".to_owned(), json!("@${alice.localpart}:x")),
+            ("loop".to_owned(), json!("$loop")),
+        ];
+        let alice = AccountView { user_id: "@al:hs".to_owned(), ..AccountView::default() };
+        let accounts = BTreeMap::from([("alice".to_owned(), alice)]);
+        let env = Env::new(values, accounts, BTreeMap::new());
+        assert_eq!(env.get("row.user"), Some(json!("@al:x")));
+        assert_eq!(env.get("loop"), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
+use crate::outcome::{LimitHit, Reason};
+use crate::wire::Answer;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// The shortest wait: servers round down.
+const FLOOR: Duration = Duration::from_millis(100);
+/// Waited when a 429 does not say how long.
+const UNSAID: Duration = Duration::from_secs(1);
+/// Nothing waits longer than this in one go, whatever a server says.
+const CAP: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an answer asks to wait: `Retry-After` in seconds or as a date, else `retry_after_ms`
+/// (Client-Server API, "Rate limiting"), within a floor and a cap.
+pub fn retry_after(answer: &Answer, now: SystemTime) -> Duration {
+    let header = answer.header("retry-after").and_then(|value| from_header(value.trim(), now));
+    let in_body = || {
+        let value = answer.json().ok()?.get("retry_after_ms")?;
+        let ms = value.as_u64().or_else(|| value.as_f64().map(|ms| ms.max(0.0) as u64))?;
+        Some(Duration::from_millis(ms))
+    };
+    // Where both are there and differ, the longer one: the header is often rounded down.
+    let said = match (header, in_body()) {
+        (Some(header), Some(body)) => Some(header.max(body.min(header + Duration::from_secs(1)))),
+        (header, body) => header.or(body),
+    };
+    said.unwrap_or(UNSAID).clamp(FLOOR, CAP)
+}
+
+fn from_header(value: &str, now: SystemTime) -> Option<Duration> {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.parse().map_or(CAP, Duration::from_secs));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When an operation may be called again.
+    until: BTreeMap<String, Instant>,
+    /// All waiting so far ends here; waiting that overlaps is paid for once.
+    waiting_until: Option<Instant>,
+    spent: Duration,
+    hits: Vec<LimitHit>,
+}
+
+/// The limits of one target and what is left of the budget.
+#[derive(Debug)]
+pub struct Limits {
+    budget: Duration,
+    state: Mutex<State>,
+}
+
+impl Limits {
+    /// A budget for all waiting together.
+    pub fn new(budget: Duration) -> Self {
+        Limits { budget, state: Mutex::default() }
+    }
+
+    /// Waits until an operation may be called, if the budget allows.
+    ///
+    /// # Errors
+    /// The reason to block with, when it does not; nothing was waited then.
+    pub async fn admit(&self, operation: &str) -> Result<(), Reason> {
+        let until = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let Some(until) = state.until.get(operation).copied().filter(|until| *until > now)
+            else {
+                return Ok(());
+            };
+            let from = state.waiting_until.unwrap_or(now).max(now);
+            let cost = until.saturating_duration_since(from);
+            if state.spent + cost > self.budget {
+                count(&mut state.hits, operation).blocked += 1;
+                return Err(self.reason(operation, until - now, state.spent));
+            }
+            state.spent += cost;
+            state.waiting_until = Some(from.max(until));
+            let waited = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+            count(&mut state.hits, operation).waited_ms += waited;
+            until
+        };
+        tokio::time::sleep_until(until).await;
+        Ok(())
+    }
+
+    /// Takes note of a 429.
+    pub fn hit(&self, operation: &str, answer: &Answer) {
+        let until = Instant::now() + retry_after(answer, SystemTime::now());
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&mut state.hits, operation).count += 1;
+        let known = state.until.entry(operation.to_owned()).or_insert(until);
+        *known = (*known).max(until);
+    }
+
+    /// What was met, in the order of first meeting.
+    pub fn hits(&self) -> Vec<LimitHit> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).hits.clone()
+    }
+
+    fn reason(&self, operation: &str, left: Duration, spent: Duration) -> Reason {
+        let text = format!(
+            "the server limits {operation}: it asks to wait {} s more, and {} of the {} s of --max-wait are spent",
+            left.as_secs_f64().ceil(),
+            spent.as_secs_f64().ceil(),
+            self.budget.as_secs(),
+        );
+        Reason { code: "rate_limited".to_owned(), text }
+    }
+}
+
+fn count<'a>(hits: &'a mut Vec<LimitHit>, operation: &str) -> &'a mut LimitHit {
+    let at = match hits.iter().position(|hit| hit.operation == operation) {
+        Some(at) => at,
+        None => {
+            let operation = operation.to_owned();
+            hits.push(LimitHit { operation, count: 0, waited_ms: 0, blocked: 0 });
+            hits.len() - 1
+        }
+    };
+    &mut hits[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn limited(header: Option<&str>, body: serde_json::Value) -> Answer {
+        let headers =
+            header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
+        Answer::new(429, headers, body.to_string().into_bytes(), false)
+    }
+
+    #[test]
+    fn the_wait_follows_the_server_within_floor_and_cap() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        let wait = |header, body| retry_after(&limited(header, body), now);
+        assert_eq!(wait(Some("3"), json!({})), Duration::from_secs(3));
+        assert_eq!(wait(None, json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
+        assert_eq!(wait(Some("1"), json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
+        assert_eq!(wait(Some("Sun, 06 Nov 1994 08:49:37 GMT"), json!({})), Duration::from_secs(10));
+        assert_eq!(wait(Some("Sun, 06 Nov 1993 08:49:37 GMT"), json!({})), FLOOR);
+        assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
+        assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
+        assert_eq!(wait(Some("soon"), json!({})), UNSAID);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_when_the_budget_does() {
+        let limits = Limits::new(Duration::from_secs(5));
+        limits.hit("login", &limited(Some("3"), json!({})));
+        assert!(limits.admit("whoami").await.is_ok());
+        assert!(limits.admit("login").await.is_ok());
+        limits.hit("login", &limited(Some("3"), json!({})));
+        let refused = limits.admit("login").await;
+        assert_eq!(refused.map_err(|reason| reason.code), Err("rate_limited".to_owned()));
+        let hits = limits.hits();
+        assert_eq!((hits[0].count, hits[0].waited_ms, hits[0].blocked), (2, 3000, 1));
+    }
+}

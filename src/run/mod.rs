@@ -1,0 +1,9 @@
+//! Running a plan: the only part, with the probe, that touches the network.
+pub mod courier;
+pub mod desk;
+pub mod env;
+pub mod http;
+pub mod ledger;
+pub mod limits;
+pub mod machine;
+pub mod uia;

@@ -1,0 +1,112 @@
+//! Passing interactive authentication (Client-Server API, "User-Interactive Authentication API"):
+//! which stage to answer next, from the challenge alone.
+use serde_json::{Value, json};
+
+/// What is known of the account that has to pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Prover<'a> {
+    /// Its localpart or full id, for the password stage; nothing while it is being registered.
+    pub user: Option<&'a str>,
+    /// Its password, if it is known.
+    pub password: Option<&'a str>,
+    /// A registration token, if one was given.
+    pub registration_token: Option<&'a str>,
+}
+
+/// Whether an answer is a challenge: 401 with a list of flows.
+pub fn is_challenge(answer: &crate::wire::Answer) -> bool {
+    answer.status == 401
+        && answer.json().is_ok_and(|body| body.get("flows").is_some_and(Value::is_array))
+}
+
+/// The `auth` member that answers a challenge, or why there is none, for a reader.
+///
+/// `tried` are the stages answered so far; a stage that comes back uncompleted was refused.
+pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result<Value, String> {
+    let completed = strings(&challenge["completed"]);
+    if let Some(refused) = tried.iter().find(|stage| !completed.contains(&stage.as_str())) {
+        return Err(format!("the server did not accept the stage {refused}"));
+    }
+    let flows: Vec<Vec<&str>> = challenge["flows"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|flow| strings(&flow["stages"]))
+        .collect();
+    let open = |flow: &Vec<&str>| -> Option<Vec<String>> {
+        let stages: Vec<_> =
+            flow.iter().filter(|stage| !completed.contains(stage)).map(|s| (*s).to_owned()).collect();
+        stages.iter().all(|stage| reply(stage, prover).is_some()).then_some(stages)
+    };
+    let mut ways: Vec<_> = flows.iter().filter_map(open).filter(|stages| !stages.is_empty()).collect();
+    ways.sort_by_key(Vec::len);
+    let Some(stage) = ways.first().and_then(|stages| stages.first()) else {
+        let offered: Vec<_> = flows.iter().map(|stages| stages.join(" + ")).collect();
+        return Err(format!(
+            "interactive authentication offers only what homespec cannot pass: {}",
+            offered.join("; ")
+        ));
+    };
+    let mut auth = reply(stage, prover).unwrap_or_else(|| json!({}));
+    if let Some(session) = challenge["session"].as_str() {
+        auth["session"] = json!(session);
+    }
+    Ok(auth)
+}
+
+fn reply(stage: &str, prover: Prover<'_>) -> Option<Value> {
+    match stage {
+        "m.login.dummy" => Some(json!({"type": stage})),
+        "m.login.password" => Some(json!({
+            "type": stage,
+            "identifier": {"type": "m.id.user", "user": prover.user?},
+            "password": prover.password?,
+        })),
+        "m.login.registration_token" => {
+            Some(json!({"type": stage, "token": prover.registration_token?}))
+        }
+        _ => None,
+    }
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: Prover<'_> =
+        Prover { user: Some("alice"), password: Some("pw"), registration_token: None };
+
+    #[test]
+    fn the_shortest_flow_that_can_be_passed_is_taken() {
+        let challenge = json!({"session": "s", "flows": [
+            {"stages": ["m.login.recaptcha"]},
+            {"stages": ["m.login.dummy", "m.login.password"]},
+            {"stages": ["m.login.password"]},
+        ]});
+        let auth = answer(&challenge, ALICE, &[]).unwrap();
+        assert_eq!(auth["type"], "m.login.password");
+        assert_eq!(auth["session"], "s");
+        assert_eq!(auth["identifier"]["user"], "alice");
+    }
+
+    #[test]
+    fn a_second_stage_follows_the_first() {
+        let challenge = json!({"completed": ["m.login.dummy"],
+            "flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
+        let auth = answer(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
+        assert_eq!(auth["type"], "m.login.password");
+    }
+
+    #[test]
+    fn what_cannot_be_passed_is_named() {
+        let challenge = json!({"flows": [{"stages": ["m.login.sso"]}]});
+        assert!(answer(&challenge, ALICE, &[]).unwrap_err().contains("m.login.sso"));
+        let refused = json!({"flows": [{"stages": ["m.login.password"]}]});
+        let tried = ["m.login.password".to_owned()];
+        assert!(answer(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+    }
+}

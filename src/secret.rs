@@ -1,0 +1,248 @@
+//! Secrets: wrapped where they enter, and replaced by value in everything that is shown or written.
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+pub use secrecy::{ExposeSecret, SecretString};
+
+/// What a secret is; its stable name in reports is `‹KIND N›`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretKind {
+    /// An account's password.
+    Password,
+    /// An access token.
+    AccessToken,
+    /// A refresh token.
+    RefreshToken,
+    /// A login token, single use.
+    LoginToken,
+    /// A token that allows registering.
+    RegistrationToken,
+    /// A secret shared with the server, or what is computed from it.
+    SharedSecret,
+    /// A header that the operator gave.
+    Header,
+}
+
+impl SecretKind {
+    fn word(self) -> &'static str {
+        match self {
+            SecretKind::Password => "password",
+            SecretKind::AccessToken => "access_token",
+            SecretKind::RefreshToken => "refresh_token",
+            SecretKind::LoginToken => "login_token",
+            SecretKind::RegistrationToken => "registration_token",
+            SecretKind::SharedSecret => "shared_secret",
+            SecretKind::Header => "header",
+        }
+    }
+}
+
+/// Which member of a JSON body holds which kind of secret.
+const MEMBERS: [(&str, SecretKind); 9] = [
+    ("access_token", SecretKind::AccessToken),
+    ("refresh_token", SecretKind::RefreshToken),
+    ("login_token", SecretKind::LoginToken),
+    ("loginToken", SecretKind::LoginToken),
+    ("password", SecretKind::Password),
+    ("new_password", SecretKind::Password),
+    ("token", SecretKind::LoginToken),
+    ("mac", SecretKind::SharedSecret),
+    ("registration_token", SecretKind::RegistrationToken),
+];
+
+/// Shorter values are not replaced: they would be found in ordinary words.
+const SHORTEST: usize = 4;
+
+#[derive(Default)]
+struct Known {
+    names: HashMap<String, String>,
+    counts: BTreeMap<SecretKind, usize>,
+}
+
+/// Every secret of a run. What was once a secret stays one.
+#[derive(Default)]
+pub struct Vault {
+    known: Mutex<Known>,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+impl Vault {
+    /// Remembers a secret under the next free name of its kind, unless it is known.
+    pub fn learn(&self, kind: SecretKind, value: &str) {
+        if value.len() < SHORTEST {
+            return;
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.names.contains_key(value) {
+            return;
+        }
+        let count = known.counts.entry(kind).or_default();
+        *count += 1;
+        let name = format!("‹{} {}›", kind.word(), count);
+        known.names.insert(value.to_owned(), name);
+    }
+
+    /// Remembers every secret of a JSON body, by the names of its members, at any depth.
+    pub fn learn_json(&self, body: &Value) {
+        match body {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    let kind = MEMBERS.iter().find(|(name, _)| name == key).map(|(_, kind)| *kind);
+                    if let (Some(kind), Some(text)) = (kind, value.as_str()) {
+                        self.learn(kind, text);
+                    }
+                    self.learn_json(value);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn_json(item)),
+            _ => {}
+        }
+    }
+
+    /// Remembers what an `Authorization` header holds.
+    pub fn learn_authorization(&self, value: &str) {
+        let secret = value.split_once(' ').map_or(value, |(_, secret)| secret);
+        self.learn(SecretKind::AccessToken, secret.trim());
+    }
+
+    /// What replaces all that is known so far.
+    pub fn redactor(&self) -> Redactor {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pairs: Vec<(String, String)> = known
+            .names
+            .iter()
+            .flat_map(|(value, name)| {
+                encodings(value).into_iter().map(|encoded| (encoded, name.clone()))
+            })
+            .collect();
+        pairs.sort();
+        pairs.dedup_by(|a, b| a.0 == b.0);
+        let (patterns, names): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&patterns)
+            .ok()
+            .filter(|_| !patterns.is_empty());
+        Redactor { finder, names, patterns }
+    }
+}
+
+/// The forms in which a secret may appear: as it is, inside JSON, in a URL, in base64.
+fn encodings(value: &str) -> Vec<String> {
+    let json = Value::String(value.to_owned()).to_string();
+    let ascii_json: String = value
+        .encode_utf16()
+        .map(|unit| match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii_graphic() || byte == b' ' => char::from(byte).to_string(),
+            _ => format!("\\u{unit:04x}"),
+        })
+        .collect();
+    let mut all = vec![
+        value.to_owned(),
+        json.trim_matches('"').to_owned(),
+        json.trim_matches('"').replace('/', "\\/"),
+        ascii_json,
+        crate::run::env::escaped(value),
+        crate::run::machine::encode_segment(value),
+        crate::run::machine::encode_segment(value).to_ascii_lowercase(),
+        url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
+        base64::engine::general_purpose::STANDARD.encode(value),
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value),
+    ];
+    all.retain(|form| form.len() >= SHORTEST);
+    all
+}
+
+/// Replaces secrets by their names.
+#[derive(Debug, Clone)]
+pub struct Redactor {
+    finder: Option<AhoCorasick>,
+    names: Vec<String>,
+    patterns: Vec<String>,
+}
+
+impl Redactor {
+    /// The text with every secret replaced.
+    pub fn text(&self, text: &str) -> String {
+        match &self.finder {
+            Some(finder) => finder.replace_all(text, &self.names),
+            None => text.to_owned(),
+        }
+    }
+
+    /// A value with every secret replaced in all its strings, keys included.
+    pub fn value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Array(items) => {
+                Value::Array(items.into_iter().map(|item| self.value(item)).collect())
+            }
+            Value::Object(members) => Value::Object(
+                members
+                    .into_iter()
+                    .map(|(key, value)| (self.text(&key), self.value(value)))
+                    .collect(),
+            ),
+            other => other,
+        }
+    }
+
+    /// Whether a text still holds a secret.
+    pub fn finds_in(&self, text: &str) -> bool {
+        self.finder.as_ref().is_some_and(|finder| finder.is_match(text))
+    }
+
+    /// How many forms of secrets are known.
+    pub fn len(&self) -> usize {
+        self.patterns.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_secret_keeps_its_name_in_every_encoding() {
+        let vault = Vault::default();
+        vault.learn(SecretKind::Password, "pä/ss\"word 1");
+        vault.learn_json(&json!({"x": [{"access_token": "syt_abc"}]}));
+        vault.learn(SecretKind::AccessToken, "syt_abc");
+        let redactor = vault.redactor();
+        for text in [
+            "pä/ss\"word 1",
+            "p\\u00e4/ss\\\"word 1",
+            "p%C3%A4%2Fss%22word%201",
+            "p%C3%A4%2Fss%22word+1",
+            "pä\\/ss\\\"word 1",
+        ] {
+            assert!(!redactor.text(text).contains("ss"), "{text} -> {}", redactor.text(text));
+        }
+        assert_eq!(redactor.text("Bearer syt_abc."), "Bearer ‹access_token 1›.");
+        assert_eq!(redactor.value(json!({"syt_abc": "syt_abc"})), json!({"‹access_token 1›": "‹access_token 1›"}));
+    }
+
+    #[test]
+    fn the_longest_secret_wins_and_short_ones_are_left() {
+        let vault = Vault::default();
+        vault.learn(SecretKind::Password, "secret");
+        vault.learn(SecretKind::Password, "secret-longer");
+        vault.learn(SecretKind::Password, "a");
+        assert_eq!(vault.redactor().text("a secret-longer"), "a ‹password 2›");
+    }
+}

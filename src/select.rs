@@ -1,0 +1,144 @@
+//! Which cases to run, as asked for on the command line. Pure.
+use crate::case::ast::Case;
+use crate::case::suite::Suite;
+use crate::outcome::{Level, Selection};
+use crate::register::Register;
+use regex::Regex;
+
+/// What was asked for; empty lists select everything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wish {
+    /// Globs over case ids; a case id also stands for all its rows.
+    pub cases: Vec<String>,
+    /// Globs over requirement ids.
+    pub requirements: Vec<String>,
+    /// Areas.
+    pub areas: Vec<String>,
+    /// Levels.
+    pub levels: Vec<Level>,
+    /// Globs over case ids to leave out.
+    pub skip: Vec<String>,
+}
+
+/// A word that selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{option} `{word}` names nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+pub struct NamesNothing {
+    /// The option it was given to.
+    pub option: &'static str,
+    /// The word.
+    pub word: String,
+    /// What it was probably meant to be.
+    pub near: Option<String>,
+}
+
+/// The cases that are wished for, in the suite's order, or every word that names nothing.
+pub fn select<'s>(
+    suite: &'s Suite,
+    register: &Register,
+    wish: &Wish,
+) -> Result<Vec<&'s Case>, Vec<NamesNothing>> {
+    let all: Vec<&Case> = suite.cases().collect();
+    let mut faults = Vec::new();
+    let ids: Vec<&str> = all.iter().map(|case| case.id.as_str()).collect();
+    let requirement_ids: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
+    let areas: Vec<&str> = suite.files.iter().map(|file| file.area.as_str()).collect();
+    check("--case", &wish.cases, &ids, case_matches, &mut faults);
+    check("--skip", &wish.skip, &ids, case_matches, &mut faults);
+    check("--requirement", &wish.requirements, &requirement_ids, glob_matches, &mut faults);
+    check("--area", &wish.areas, &areas, |word, area| word == area, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(all.into_iter().filter(|case| is_wished(case, register, wish)).collect())
+}
+
+/// Whether the standing checks of a requirement belong to the selection: they do unless it names
+/// cases, areas, levels or requirements, and then only if a requirement glob or level names them.
+pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool {
+    if wish.requirements.is_empty() && wish.levels.is_empty() {
+        return wish.cases.is_empty() && wish.areas.is_empty();
+    }
+    any_or_empty(&wish.requirements, |glob| glob_matches(glob, requirement))
+        && any_or_empty(&wish.levels, |wanted| *wanted == level)
+}
+
+/// The selection for the report.
+pub fn selection(wish: &Wish, available: usize, selected: usize) -> Selection {
+    Selection {
+        cases: wish.cases.clone(),
+        requirements: wish.requirements.clone(),
+        areas: wish.areas.clone(),
+        levels: wish.levels.clone(),
+        skip: wish.skip.clone(),
+        available,
+        selected,
+    }
+}
+
+fn is_wished(case: &Case, register: &Register, wish: &Wish) -> bool {
+    let levels = || case.checks.iter().filter_map(|id| register.get(id)).map(|r| r.level);
+    any_or_empty(&wish.cases, |glob| case_matches(glob, &case.id))
+        && any_or_empty(&wish.requirements, |glob| {
+            case.checks.iter().any(|id| glob_matches(glob, id))
+        })
+        && any_or_empty(&wish.areas, |area| *area == case.area)
+        && any_or_empty(&wish.levels, |wanted| levels().any(|level| level == *wanted))
+        && !wish.skip.iter().any(|glob| case_matches(glob, &case.id))
+}
+
+fn any_or_empty<T>(words: &[T], holds: impl Fn(&T) -> bool) -> bool {
+    words.is_empty() || words.iter().any(holds)
+}
+
+fn check(
+    option: &'static str,
+    words: &[String],
+    known: &[&str],
+    matches: impl Fn(&str, &str) -> bool,
+    faults: &mut Vec<NamesNothing>,
+) {
+    for word in words {
+        if !known.iter().any(|name| matches(word, name)) {
+            let near = crate::diagnostic::did_you_mean(word, known.iter().copied());
+            faults.push(NamesNothing {
+                option,
+                word: word.clone(),
+                near: near.map(str::to_owned),
+            });
+        }
+    }
+}
+
+fn case_matches(glob: &str, id: &str) -> bool {
+    glob_matches(glob, id)
+        || id.split_once('[').is_some_and(|(whole, _)| glob_matches(glob, whole))
+}
+
+/// `*` is any run of characters, `?` any one; everything else, brackets too, is itself.
+pub fn glob_matches(glob: &str, name: &str) -> bool {
+    let pattern: String = glob
+        .chars()
+        .map(|c| match c {
+            '*' => ".*".to_owned(),
+            '?' => ".".to_owned(),
+            other => regex::escape(&other.to_string()),
+        })
+        .collect();
+    Regex::new(&format!("^{pattern}$")).is_ok_and(|regex| regex.is_match(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_name_cases_rows_and_requirements() {
+        assert!(glob_matches("device.*", "device.login.echo"));
+        assert!(!glob_matches("device", "device.login.echo"));
+        assert!(case_matches("body-refused", "body-refused[empty]"));
+        assert!(case_matches("body-refused[empty]", "body-refused[empty]"));
+        assert!(!case_matches("body-refused[null]", "body-refused[empty]"));
+        assert!(case_matches("body-*", "body-refused[empty]"));
+    }
+}

@@ -1,0 +1,178 @@
+//! A request and its answer as values, before anything is replaced or judged.
+use serde_json::Value;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// One request, ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// The operation, if a specification file describes it.
+    pub operation: Option<String>,
+    /// The method as sent.
+    pub method: String,
+    /// Path and query below the base URL, already encoded.
+    pub path: String,
+    /// Headers that the case asks for, beside those of every request.
+    pub headers: Vec<(String, String)>,
+    /// The body and nothing else: its media type stands in `headers`.
+    pub body: Option<Vec<u8>>,
+    /// Whether the published schema is left aside for its answer.
+    pub schema_off: bool,
+}
+
+impl Ask {
+    /// A request without headers and body.
+    pub fn new(operation: Option<&str>, method: &str, path: &str) -> Self {
+        Ask {
+            operation: operation.map(str::to_owned),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            schema_off: false,
+        }
+    }
+
+    /// With a JSON body and its media type.
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string().into_bytes());
+        self.headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        self
+    }
+
+    /// With an access token.
+    pub fn bearer(mut self, token: &str) -> Self {
+        self.headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+        self
+    }
+
+    /// Its body as JSON, if it is some.
+    pub fn json_body(&self) -> Option<Value> {
+        serde_json::from_slice(self.body.as_deref()?).ok()
+    }
+
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, in the order received; bytes that are not UTF-8 became U+FFFD.
+    pub headers: Vec<(String, String)>,
+    /// The body, up to the limit.
+    pub body: Vec<u8>,
+    /// Whether there was more.
+    pub truncated: bool,
+    json: OnceLock<Result<Value, String>>,
+}
+
+impl Clone for Answer {
+    fn clone(&self) -> Self {
+        Answer::new(self.status, self.headers.clone(), self.body.clone(), self.truncated)
+    }
+}
+
+impl Answer {
+    /// An answer from its parts.
+    pub fn new(
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        truncated: bool,
+    ) -> Self {
+        Answer { status, headers, body, truncated, json: OnceLock::new() }
+    }
+
+    /// The body as JSON, or why it is none, in words that hold nothing of the body.
+    pub fn json(&self) -> Result<&Value, &str> {
+        let parsed = self.json.get_or_init(|| {
+            if self.truncated {
+                return Err("it is longer than what is read of an answer".to_owned());
+            }
+            if self.body.is_empty() {
+                return Err("it is empty".to_owned());
+            }
+            serde_json::from_slice(&self.body).map_err(|error| error.to_string())
+        });
+        parsed.as_ref().map_err(String::as_str)
+    }
+
+    /// All values of a header, joined by commas (RFC 9110, section 5.3).
+    pub fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> =
+            self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// The string at a JSON Pointer of the body.
+    pub fn text_at(&self, pointer: &str) -> Option<&str> {
+        self.json().ok()?.pointer(pointer)?.as_str()
+    }
+
+    /// The body as text; bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// What became of one request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// It was answered.
+    Answer(Answer),
+    /// The server dropped it twice running on fresh connections while it answered a control
+    /// request in between.
+    Dropped(String),
+    /// It cannot be decided.
+    Undecided(crate::outcome::Reason),
+}
+
+/// A request with what came of it on the wire.
+#[derive(Debug, Clone)]
+pub struct Exchanged {
+    /// What was sent.
+    pub ask: Ask,
+    /// The full URL.
+    pub url: String,
+    /// Every header as sent.
+    pub sent_headers: Vec<(String, String)>,
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Trouble>,
+    /// From sending to the last byte.
+    pub duration: Duration,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where it failed.
+    pub kind: TroubleKind,
+    /// The innermost cause, in words.
+    pub text: String,
+}
+
+/// Where a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// No connection: refused, no such host, TLS.
+    Connect,
+    /// Nothing, or not all, within the time for one request.
+    Timeout,
+    /// The connection was closed before the answer was whole.
+    Closed,
+    /// What came is not HTTP.
+    Protocol,
+    /// The request could not be built from what the case asks for.
+    Request,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
