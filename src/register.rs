@@ -79,7 +79,7 @@ pub struct Requirement {
     pub tightened: Option<SpecVersion>,
     /// The release from which on it is a MAY; before it was a SHOULD, and breaking it warns.
     pub relaxed: Option<SpecVersion>,
-    /// Why one of the four above is as it is, for a reader.
+    /// Why one of the four above is as it is, or where the specification contradicts itself.
     pub note: Option<String>,
     /// How much it takes to see it.
     pub tier: Tier,

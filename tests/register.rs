@@ -222,7 +222,7 @@ fn sentences_are_sentences() {
 fn every_reason_for_another_treatment_is_given() {
     for requirement in register().iter() {
         let treated = requirement.tightened.or(requirement.relaxed).is_some();
-        assert_eq!(treated, requirement.note.is_some(), "{}", requirement.id);
+        assert!(!treated || requirement.note.is_some(), "{}", requirement.id);
     }
 }
 
