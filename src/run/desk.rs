@@ -91,7 +91,7 @@ type Entry = Arc<Mutex<Option<Result<Account, Reason>>>>;
 pub struct Desk {
     courier: Courier,
     sources: Sources,
-    routes: Arc<dyn Routes + Send + Sync>,
+    routes: Arc<dyn Routes>,
     entries: std::sync::Mutex<BTreeMap<Slot, Entry>>,
     log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchanged>>>,
 }
@@ -104,7 +104,7 @@ impl Desk {
     pub fn new(
         courier: Courier,
         sources: Sources,
-        routes: Arc<dyn Routes + Send + Sync>,
+        routes: Arc<dyn Routes>,
     ) -> Desk {
         for account in &sources.supplied {
             let (kind, secret) = match &account.credential {

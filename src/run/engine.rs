@@ -59,7 +59,7 @@ pub struct Engine {
     /// Hands out accounts.
     pub desk: Arc<Desk>,
     /// Where operations lie.
-    pub routes: Arc<dyn Routes + Send + Sync>,
+    pub routes: Arc<dyn Routes>,
     /// Levels and versions of the requirements.
     pub register: Arc<Register>,
     /// What the probe saw.

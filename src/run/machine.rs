@@ -11,7 +11,7 @@ use std::time::Duration;
 use url::form_urlencoded;
 
 /// Method and path template of the operations that cases call.
-pub trait Routes {
+pub trait Routes: std::marker::Send + Sync {
     /// The route of an operation under the run's path prefix, or under the one given.
     fn route(&self, operation: &str, api: Option<crate::case::ast::Api>) -> Option<Route>;
 }

@@ -1,0 +1,374 @@
+//! The pipeline on one screen: load, probe, plan, run, report.
+use crate::assemble::{Parts, assemble};
+use crate::case::ast::{Api, Case};
+use crate::case::suite::Suite;
+use crate::check::verdict::Decided;
+use crate::diagnostic::Diagnostic;
+use crate::exit::{self, Gate};
+use crate::facts::{AccountFacts, Allow, Facts};
+use crate::outcome::{Reason, Run, Verdict};
+use crate::plan::{self, Paths, Plan};
+use crate::register::Register;
+use crate::run::clean_up::clean_up;
+use crate::run::courier::Courier;
+use crate::run::desk::{Credential, Desk, Sources};
+use crate::run::engine::{CaseResult, Engine, Progress};
+use crate::run::http::{ClientError, Http, Transport};
+use crate::run::ledger::Ledger;
+use crate::run::limits::Limits;
+use crate::run::probe::{self, NoTarget, Sighting};
+use crate::secret::Vault;
+use crate::select::{NamesNothing, Wish, select};
+use crate::spec::Spec;
+use crate::version::Listed;
+use crate::wire::Exchanged;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What is tested with: files, read and found to be right.
+#[derive(Debug, Clone)]
+pub struct Material {
+    /// Every case.
+    pub suite: Suite,
+    /// The register.
+    pub register: Arc<Register>,
+    /// For servers that list v1.1 or later.
+    pub v1: Arc<Spec>,
+    /// For servers that list only r0 releases.
+    pub r0: Arc<Spec>,
+}
+
+impl Material {
+    /// The bundled files, with cases and specification files of the user where there are some.
+    ///
+    /// # Errors
+    /// Every fault of every file.
+    pub fn load(suite: Option<Suite>, spec: Option<Spec>) -> Result<Material, Vec<Diagnostic>> {
+        let register = Register::bundled()?;
+        let suite = match suite {
+            Some(suite) => suite,
+            None => Suite::bundled()?,
+        };
+        let (v1, r0) = (Spec::bundled_v1()?, Spec::bundled_r0()?);
+        let (v1, r0) = match spec {
+            Some(spec) => (spec.clone().over(v1), spec.over(r0)),
+            None => (v1, r0),
+        };
+        let faults = plan::lint(&suite, &register, &[&v1, &r0]);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (register, v1, r0) = (Arc::new(register), Arc::new(v1), Arc::new(r0));
+        Ok(Material { suite, register, v1, r0 })
+    }
+
+    /// The specification files for a server that lists this.
+    pub fn spec_for(&self, listed: &Listed) -> Arc<Spec> {
+        if listed.only_r0() { self.r0.clone() } else { self.v1.clone() }
+    }
+
+    /// Whether any case decides a requirement.
+    pub fn covers(&self, requirement: &str) -> bool {
+        self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
+    }
+}
+
+/// What is to be done with a target.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// How it is reached.
+    pub transport: Transport,
+    /// Where accounts come from.
+    pub sources: Sources,
+    /// Which path prefix; by what the server lists, if not given.
+    pub api: Option<Api>,
+    /// What to run.
+    pub wish: Wish,
+    /// What is allowed beyond the harmless.
+    pub allowed: BTreeSet<Allow>,
+    /// How many cases at once.
+    pub jobs: usize,
+    /// For all waiting for rate limits together.
+    pub max_wait: Duration,
+    /// How long to wait for a server that is starting.
+    pub wait_ready: Duration,
+    /// What gates the exit status.
+    pub gate: Gate,
+}
+
+/// Why a run did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Words of the selection name nothing.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    NamesNothing(Vec<NamesNothing>),
+    /// The selection is empty.
+    #[error("the selection holds no case: its words exclude each other")]
+    Empty,
+    /// There can be no client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl JobError {
+    /// Its exit status.
+    pub fn status(&self) -> u8 {
+        match self {
+            JobError::NamesNothing(_) | JobError::Client(_) => exit::USAGE,
+            JobError::Empty => exit::NOTHING_SELECTED,
+        }
+    }
+}
+
+/// What the pipeline tells on its way, beside the cases.
+pub trait Watcher: Progress {
+    /// A plan was made.
+    fn planned(&self, plan: &Plan, facts: &Facts);
+    /// There is no target; the run ends.
+    fn no_target(&self, why: &NoTarget);
+}
+
+/// A run that is prepared: files and selection are right, nothing has been sent.
+pub struct Prepared<'m> {
+    material: &'m Material,
+    job: Job,
+    selected: Vec<&'m Case>,
+    courier: Courier,
+    vault: Arc<Vault>,
+    /// Set it to stop the run.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Checks the selection and prepares the wire; nothing is sent.
+///
+/// # Errors
+/// A selection that names nothing or is empty, a transport that cannot be.
+pub fn prepare(material: &Material, job: Job) -> Result<Prepared<'_>, JobError> {
+    let selected = select(&material.suite, &material.register, &job.wish)
+        .map_err(JobError::NamesNothing)?;
+    if selected.is_empty() {
+        return Err(JobError::Empty);
+    }
+    let vault = Arc::new(Vault::default());
+    let courier = Courier {
+        http: Http::new(&job.transport, vault.clone())?,
+        limits: Arc::new(Limits::new(job.max_wait)),
+        ledger: Arc::new(Ledger::default()),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    Ok(Prepared { material, job, selected, courier, vault, stop })
+}
+
+/// What a dry run shows.
+#[derive(Debug)]
+pub struct Preview {
+    /// What the probe's GETs saw.
+    pub facts: Facts,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl Prepared<'_> {
+    /// Sends the probe's GETs alone and makes the plan.
+    ///
+    /// # Errors
+    /// There is no target.
+    pub async fn preview(&self) -> Result<Preview, NoTarget> {
+        let sighting = self.look().await.map_err(|(why, _)| why)?;
+        let facts = probe::facts(
+            &sighting,
+            None,
+            self.job.api,
+            self.account_facts(),
+            self.job.allowed.clone(),
+        );
+        // What only a login can show is taken as offered: the bound is an upper one.
+        let mut facts = facts;
+        facts.features.extend([
+            crate::case::ast::Feature::Refresh,
+            crate::case::ast::Feature::GetToken,
+        ]);
+        let spec = self.material.spec_for(&facts.listed);
+        let plan = plan::plan(&self.selected, &self.material.register, &spec, &facts);
+        Ok(Preview { facts, plan })
+    }
+
+    /// Probes, plans, runs, cleans up, and puts together what came of it.
+    pub async fn run(self, watcher: &dyn Watcher) -> Run {
+        let (started, clock) = (jiff::Timestamp::now(), Instant::now());
+        let sighting = match self.look().await {
+            Ok(sighting) => sighting,
+            Err((why, exchanges)) => {
+                watcher.no_target(&why);
+                return self.without_target(&why, exchanges, started, clock);
+            }
+        };
+        let listed = Listed::new(sighting.versions.clone());
+        let spec = self.material.spec_for(&listed);
+        let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
+        let routes = Arc::new(Paths::new(spec.clone(), api));
+        let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
+        let accounts = self.account_facts();
+        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, accounts).await;
+        let facts = Arc::new(probe::facts(
+            &sighting,
+            Some(&beyond),
+            self.job.api,
+            accounts,
+            self.job.allowed.clone(),
+        ));
+        let plan = plan::plan(&self.selected, &self.material.register, &spec, &facts);
+        watcher.planned(&plan, &facts);
+        let desk = Arc::new(desk);
+        let engine = Engine {
+            courier: self.courier.clone(),
+            desk: desk.clone(),
+            routes: routes.clone(),
+            register: self.material.register.clone(),
+            facts: facts.clone(),
+            stop: self.stop.clone(),
+        };
+        let results = engine.run(&plan, self.job.jobs, watcher).await;
+        let cleaned = clean_up(&self.courier, &*routes).await;
+        let mut probed = sighting.exchanges;
+        probed.extend(beyond.exchanges);
+        let support = vec![
+            ("probe".to_owned(), probed),
+            ("accounts".to_owned(), desk.exchanges()),
+            ("clean-up".to_owned(), cleaned.exchanges),
+        ];
+        let outcome = Outcome { results, support, left: cleaned.left, server: sighting.server };
+        let times = Times { started, clock };
+        self.assembled(&spec, &facts, &plan, outcome, &times)
+    }
+
+    async fn look(&self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+        const EVERY: Duration = Duration::from_millis(250);
+        let until = Instant::now() + self.job.wait_ready;
+        loop {
+            let seen = probe::look(&self.courier, self.job.api).await;
+            let stopped = self.stop.load(Ordering::Relaxed);
+            if seen.is_ok() || stopped || Instant::now() + EVERY > until {
+                return seen;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    fn account_facts(&self) -> AccountFacts {
+        let sources = &self.job.sources;
+        let supplied = sources.supplied.len();
+        let can_make = sources.maker.is_some();
+        let first = sources.supplied.first();
+        let password = first.is_none_or(|a| matches!(a.credential, Credential::Password(_)));
+        // Two of those that can be made serve all cases that only add sessions to an account.
+        let made = if can_make { 2 } else { 0 };
+        AccountFacts {
+            main: supplied.max(made),
+            supplied: supplied > 0,
+            can_make,
+            disposable: sources.supplied.iter().filter(|account| account.disposable).count(),
+            password,
+        }
+    }
+
+    fn without_target(
+        &self,
+        why: &NoTarget,
+        exchanges: Vec<Exchanged>,
+        started: jiff::Timestamp,
+        clock: Instant,
+    ) -> Run {
+        let facts = Facts {
+            listed: Listed::new(Vec::<String>::new()),
+            flows: Vec::new(),
+            features: BTreeSet::new(),
+            capabilities: BTreeMap::new(),
+            api: self.job.api.unwrap_or(Api::V3),
+            accounts: self.account_facts(),
+            operator: BTreeSet::new(),
+            allowed: self.job.allowed.clone(),
+        };
+        let spec = self.material.v1.clone();
+        let code = match why {
+            NoTarget::Unreachable { .. } => "unreachable",
+            NoTarget::NotMatrix { .. } => "not_a_homeserver",
+        };
+        let reason = Reason { code: code.to_owned(), text: why.to_string() };
+        let cases: Vec<plan::Planned> = self
+            .selected
+            .iter()
+            .map(|case| plan::Planned {
+                case: (*case).clone(),
+                fate: plan::Fate::Not(Verdict::Blocked, reason.clone()),
+            })
+            .collect();
+        let results = cases
+            .iter()
+            .map(|planned| CaseResult {
+                decided: Decided::all(&planned.case, Verdict::Blocked, reason.clone()),
+                exchanges: Vec::new(),
+                duration: Duration::ZERO,
+            })
+            .collect();
+        let plan = Plan { cases, phases: Vec::new() };
+        let support = vec![("probe".to_owned(), exchanges)];
+        let outcome = Outcome { results, support, left: Vec::new(), server: None };
+        let times = Times { started, clock };
+        let mut run = self.assembled(&spec, &facts, &plan, outcome, &times);
+        run.notes.insert(0, why.to_string());
+        if run.complete {
+            run.exit_status = exit::UNDECIDED;
+        }
+        run
+    }
+
+    fn assembled(
+        &self,
+        spec: &Spec,
+        facts: &Facts,
+        plan: &Plan,
+        outcome: Outcome,
+        times: &Times,
+    ) -> Run {
+        let parts = Parts {
+            register: &self.material.register,
+            spec,
+            facts,
+            plan,
+            results: outcome.results,
+            support: outcome.support,
+            wish: &self.job.wish,
+            available: self.material.suite.cases().count(),
+            covered: &|id| self.material.covers(id),
+            base_url: self.courier.http.base().to_owned(),
+            server: outcome.server,
+            limits_hit: self.courier.limits.hits(),
+            not_cleaned_up: outcome.left,
+            complete: !self.stop.load(Ordering::Relaxed),
+            started_at: rfc3339(times.started),
+            duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+            gate: self.job.gate,
+        };
+        assemble(parts, &self.vault.redactor())
+    }
+}
+
+struct Outcome {
+    results: Vec<CaseResult>,
+    support: Vec<(String, Vec<Exchanged>)>,
+    left: Vec<String>,
+    server: Option<String>,
+}
+
+struct Times {
+    started: jiff::Timestamp,
+    clock: Instant,
+}
+
+/// To the second, as `2026-01-31T12:00:00Z`.
+fn rfc3339(time: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}

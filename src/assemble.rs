@@ -1,0 +1,400 @@
+//! From the results of the cases to the [`Run`] that every report is a function of. Pure; secrets
+//! are replaced here, at this one seam.
+use crate::check::expect::Miss;
+use crate::check::standing::{self, Context, Observation};
+use crate::exit::{self, Gate};
+use crate::facts::Facts;
+use crate::outcome::*;
+use crate::plan::Plan;
+use crate::register::{Register, Requirement, Severity, Watch};
+use crate::run::engine::CaseResult;
+use crate::secret::Redactor;
+use crate::select::{Wish, standing_is_wished};
+use crate::spec::Spec;
+use crate::wire::Exchanged;
+use std::collections::BTreeMap;
+
+/// How much of a body stands in a report, in bytes.
+pub const LONGEST_SHOWN: usize = 16 * 1024;
+
+/// Everything that a run came to.
+pub struct Parts<'a> {
+    /// The register.
+    pub register: &'a Register,
+    /// The specification files.
+    pub spec: &'a Spec,
+    /// What the probe saw.
+    pub facts: &'a Facts,
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// One for each planned case.
+    pub results: Vec<CaseResult>,
+    /// What was sent outside cases, by name.
+    pub support: Vec<(String, Vec<Exchanged>)>,
+    /// What was wished for.
+    pub wish: &'a Wish,
+    /// How many cases there are.
+    pub available: usize,
+    /// All ids of requirements that have a case, selected or not.
+    pub covered: &'a dyn Fn(&str) -> bool,
+    /// The homeserver's URL.
+    pub base_url: String,
+    /// Its name and version, if it tells.
+    pub server: Option<String>,
+    /// Which limits were met.
+    pub limits_hit: Vec<LimitHit>,
+    /// What could not be removed again.
+    pub not_cleaned_up: Vec<String>,
+    /// Whether every case was reached.
+    pub complete: bool,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// In milliseconds.
+    pub duration_ms: u64,
+    /// What gates the exit status.
+    pub gate: Gate,
+}
+
+/// Builds the [`Run`].
+pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
+    let standing = standing_outcomes(&parts);
+    let cases: Vec<CaseOutcome> = parts
+        .plan
+        .cases
+        .iter()
+        .zip(&parts.results)
+        .map(|(planned, result)| case_outcome(&planned.case, result))
+        .collect();
+    let requirements = requirement_outcomes(&parts, &cases, &standing);
+    let support = parts
+        .support
+        .iter()
+        .map(|(name, exchanges)| Support { name: name.clone(), exchanges: shown(name, exchanges) })
+        .collect();
+    let mut run = Run {
+        schema_version: SCHEMA_VERSION,
+        complete: parts.complete,
+        exit_status: exit::CONFORMS,
+        tool: Tool { name: "homespec".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        target: Target {
+            base_url: parts.base_url.clone(),
+            server: parts.server.clone(),
+            versions: parts.facts.listed.all().to_vec(),
+            flows: parts.facts.flows.clone(),
+            api: parts.facts.api.as_str().to_owned(),
+            spec: parts.spec.name().to_owned(),
+        },
+        selection: crate::select::selection(parts.wish, parts.available, parts.plan.cases.len()),
+        started_at: parts.started_at.clone(),
+        duration_ms: parts.duration_ms,
+        tally: cases.iter().map(|case| case.verdict).collect(),
+        tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
+        limits_hit: parts.limits_hit.clone(),
+        not_cleaned_up: parts.not_cleaned_up.clone(),
+        notes: notes(&requirements),
+        cases,
+        standing,
+        requirements,
+        support,
+    };
+    run.exit_status = exit::status(&run, parts.gate);
+    redacted(run, redactor)
+}
+
+/// The same run with every secret replaced by its name, in all its strings.
+fn redacted(run: Run, redactor: &Redactor) -> Run {
+    let Ok(value) = serde_json::to_value(&run) else { return run };
+    serde_json::from_value(redactor.value(value)).unwrap_or(run)
+}
+
+fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutcome {
+    let decided = &result.decided;
+    CaseOutcome {
+        id: case.id.clone(),
+        title: case.title.clone(),
+        area: case.area.clone(),
+        file: case.file.clone(),
+        line: case.line,
+        impact: case.impact.to_string(),
+        verdict: decided.verdict,
+        reason: decided.reason.clone(),
+        branch: decided.branch.clone(),
+        requirements: case.checks.clone(),
+        duration_ms: millis(result.duration),
+        decisions: decided.decisions.clone(),
+        findings: decided.findings.clone(),
+        exchanges: shown(&case.id, &result.exchanges),
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn shown(owner: &str, exchanges: &[Exchanged]) -> Vec<Exchange> {
+    exchanges
+        .iter()
+        .enumerate()
+        .map(|(index, exchanged)| shown_exchange(format!("{owner}#{}", index + 1), exchanged))
+        .collect()
+}
+
+fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
+    let headers = |pairs: &[(String, String)]| {
+        let header = |(name, value): &(String, String)| Header {
+            name: name.clone(),
+            value: value.clone(),
+        };
+        pairs.iter().map(header).collect()
+    };
+    let (response, trouble) = match &exchanged.result {
+        Ok(answer) => {
+            let cut = answer.body.len().min(LONGEST_SHOWN);
+            let response = Response {
+                status: answer.status,
+                headers: headers(&answer.headers),
+                body: String::from_utf8_lossy(&answer.body[..cut]).into_owned(),
+                truncated: answer.truncated || cut < answer.body.len(),
+            };
+            (Some(response), None)
+        }
+        Err(trouble) => (None, Some(trouble.text.clone())),
+    };
+    let body = exchanged.ask.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
+    Exchange {
+        id,
+        operation: exchanged.ask.operation.clone(),
+        request: Request {
+            method: exchanged.ask.method.clone(),
+            url: exchanged.url.clone(),
+            headers: headers(&exchanged.sent_headers),
+            body,
+        },
+        response,
+        trouble,
+        duration_ms: millis(exchanged.duration),
+    }
+}
+
+/// What the standing checks found of one requirement so far.
+#[derive(Default)]
+struct Tallied {
+    observed: usize,
+    count: usize,
+    verdict: Option<Verdict>,
+    findings: Vec<Finding>,
+}
+
+/// The most examples that are kept of one requirement; all are counted.
+const MOST_EXAMPLES: usize = 10;
+
+fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
+    let context =
+        Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
+    let mut tallies: BTreeMap<String, Tallied> = BTreeMap::new();
+    let cases = parts.plan.cases.iter().zip(&parts.results);
+    let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
+    let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
+    for (owner, exchanges) in support.chain(of_cases) {
+        for (index, exchanged) in exchanges.iter().enumerate() {
+            for observation in standing::observe(context, exchanged) {
+                let id = format!("{owner}#{}", index + 1);
+                tally(parts, &mut tallies, observation, exchanged, id);
+            }
+        }
+    }
+    parts
+        .register
+        .iter()
+        .filter(|requirement| !requirement.standing.is_empty())
+        .filter(|r| standing_is_wished(&r.id, r.level, parts.wish))
+        .map(|requirement| standing_outcome(requirement, tallies.remove(&requirement.id), parts))
+        .collect()
+}
+
+fn tally(
+    parts: &Parts<'_>,
+    tallies: &mut BTreeMap<String, Tallied>,
+    observation: Observation,
+    exchanged: &Exchanged,
+    exchange: String,
+) {
+    let Some(requirement) = parts.register.get(&observation.requirement) else { return };
+    let tallied = tallies.entry(requirement.id.clone()).or_default();
+    tallied.observed += 1;
+    let severity = requirement.severity(&parts.facts.listed);
+    let severity = if observation.mild { severity.at_most_warns() } else { severity };
+    let verdict = match &observation.miss {
+        Some(_) => severity.verdict(),
+        None => Verdict::Passed,
+    };
+    tallied.verdict = tallied.verdict.max(Some(verdict));
+    let Some(miss) = observation.miss else { return };
+    if severity == Severity::Observes {
+        return;
+    }
+    tallied.count += 1;
+    let what = exchanged.ask.operation.clone().unwrap_or_else(|| {
+        let path = exchanged.ask.path.split('?').next().unwrap_or_default();
+        format!("{} {path}", exchanged.ask.method)
+    });
+    let finding = standing_finding(requirement, &what, miss, exchange, observation.place);
+    let known = |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
+    if tallied.findings.len() < MOST_EXAMPLES && !tallied.findings.iter().any(known) {
+        tallied.findings.push(finding);
+    }
+}
+
+fn standing_finding(
+    requirement: &Requirement,
+    what: &str,
+    miss: Miss,
+    exchange: String,
+    place: Option<(String, u32)>,
+) -> Finding {
+    let where_ = match miss.place.as_str() {
+        "" => "the body".to_owned(),
+        place => place.to_owned(),
+    };
+    let (file, line) =
+        place.unwrap_or_else(|| ("spec/requirements.yaml".to_owned(), requirement.line));
+    Finding {
+        requirement: requirement.id.clone(),
+        level: requirement.level,
+        message: format!(
+            "the answer to {what}: {where_} is {}, not {}",
+            miss.actual, miss.expected
+        ),
+        expected: miss.expected,
+        actual: miss.actual,
+        pointer: miss.place,
+        exchange: Some(exchange),
+        file,
+        line,
+        known: false,
+    }
+}
+
+fn standing_outcome(
+    requirement: &Requirement,
+    tallied: Option<Tallied>,
+    parts: &Parts<'_>,
+) -> StandingOutcome {
+    let outcome = |verdict, tallied: Tallied, reason| StandingOutcome {
+        requirement: requirement.id.clone(),
+        verdict,
+        count: tallied.count,
+        observed: tallied.observed,
+        findings: tallied.findings,
+        reason,
+    };
+    let skipped = |code: &str, text: &str| {
+        let reason = Reason { code: code.to_owned(), text: text.to_owned() };
+        outcome(Verdict::Skipped, Tallied::default(), Some(reason))
+    };
+    if !requirement.applies(&parts.facts.listed) {
+        return skipped("version", "no release that the server lists has it");
+    }
+    match tallied {
+        Some(tallied) => outcome(tallied.verdict.unwrap_or(Verdict::Passed), tallied, None),
+        None => skipped("not_observed", "no answer gave occasion to look at it"),
+    }
+}
+
+fn requirement_outcomes(
+    parts: &Parts<'_>,
+    cases: &[CaseOutcome],
+    standing: &[StandingOutcome],
+) -> Vec<RequirementOutcome> {
+    let mut by_id: BTreeMap<&str, Vec<(&str, Verdict, Option<&Reason>)>> = BTreeMap::new();
+    for case in cases {
+        for decision in &case.decisions {
+            by_id.entry(&decision.requirement).or_default().push((
+                &case.id,
+                decision.verdict,
+                decision.reason.as_ref(),
+            ));
+        }
+    }
+    for outcome in standing {
+        let decision = ("standing", outcome.verdict, outcome.reason.as_ref());
+        by_id.entry(&outcome.requirement).or_default().push(decision);
+    }
+    parts
+        .register
+        .iter()
+        .map(|requirement| {
+            let decisions = by_id.get(requirement.id.as_str()).map_or(&[][..], Vec::as_slice);
+            requirement_outcome(parts, requirement, decisions)
+        })
+        .collect()
+}
+
+fn requirement_outcome(
+    parts: &Parts<'_>,
+    requirement: &Requirement,
+    decisions: &[(&str, Verdict, Option<&Reason>)],
+) -> RequirementOutcome {
+    let worst = decisions.iter().map(|(_, verdict, _)| *verdict).max();
+    let verdict = worst.map_or(RequirementVerdict::Untested, RequirementVerdict::from);
+    let reason = match worst {
+        Some(worst) => decisions
+            .iter()
+            .find(|(_, verdict, reason)| *verdict == worst && reason.is_some())
+            .and_then(|(_, _, reason)| reason.cloned()),
+        None => Some(untested(parts, requirement)),
+    };
+    RequirementOutcome {
+        id: requirement.id.clone(),
+        level: requirement.level,
+        mark: requirement.mark,
+        title: requirement.title.clone(),
+        source_url: requirement.url.clone(),
+        applies: requirement.applies(&parts.facts.listed),
+        verdict,
+        reason,
+        cases: decisions.iter().map(|(case, _, _)| (*case).to_owned()).collect(),
+    }
+}
+
+fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
+    let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: text.to_owned() };
+    let is_standing = requirement
+        .standing
+        .iter()
+        .any(|watch| matches!(watch, Watch::Rule(_) | Watch::Schema(_)));
+    if is_standing || (parts.covered)(&requirement.id) {
+        return reason("not_selected", "nothing that decides it was selected");
+    }
+    match &requirement.untestable {
+        Some(why) => reason("untestable", why),
+        None => reason("no_case", "there is no case for it yet"),
+    }
+}
+
+/// What would reach more requirements, from the reasons of those that were skipped.
+fn notes(requirements: &[RequirementOutcome]) -> Vec<String> {
+    let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
+    for requirement in requirements.iter().filter(|r| r.applies) {
+        let code = requirement.reason.as_ref().map_or("", |reason| reason.code.as_str());
+        if let Some(name) = code.strip_prefix("not_provided:") {
+            *missing.entry(name).or_default() += 1;
+        }
+    }
+    let way = |name: &str| match name {
+        "disposable account" => {
+            "a way to make accounts (--register open, --registration-shared-secret-file) or an account with `disposable: true`"
+                .to_owned()
+        }
+        name if name.starts_with("account ") => "a further account".to_owned(),
+        "password" => "an account with its password".to_owned(),
+        name => format!("`{name}` from the operator"),
+    };
+    let mut ways: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, count) in missing {
+        *ways.entry(way(name)).or_default() += count;
+    }
+    ways.into_iter()
+        .map(|(way, count)| format!("{way} would reach {count} more requirements"))
+        .collect()
+}

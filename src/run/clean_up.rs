@@ -1,0 +1,53 @@
+//! Logging out every session that a run made.
+use super::courier::Courier;
+use super::ledger::Session;
+use super::machine::Routes;
+use crate::case::ast::Limits;
+use crate::wire::{Ask, Exchanged, Reply};
+
+/// What a clean-up came to.
+#[derive(Debug, Default)]
+pub struct CleanUp {
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchanged>,
+    /// What could not be removed, in the reader's words.
+    pub left: Vec<String>,
+}
+
+/// Logs out every session that is still open.
+pub async fn clean_up(courier: &Courier, routes: &dyn Routes) -> CleanUp {
+    let mut done = CleanUp::default();
+    let Some(route) = routes.route("logout", None) else { return done };
+    for session in courier.ledger.open() {
+        let logout = Ask::new(Some("logout"), &route.method, &route.path);
+        if let Some(left) = log_out(courier, &logout, &session, &mut done.exchanges).await {
+            done.left.push(left);
+        }
+    }
+    done
+}
+
+/// Tries its tokens, the newest first; a token that is refused belongs to a session that is over.
+async fn log_out(
+    courier: &Courier,
+    logout: &Ask,
+    session: &Session,
+    exchanges: &mut Vec<Exchanged>,
+) -> Option<String> {
+    let name = format!("session {} of {}", session.device_id, session.user_id);
+    let mut left = None;
+    for token in session.tokens.iter().rev() {
+        let delivered = courier.deliver(&logout.clone().bearer(token), Limits::Wait).await;
+        exchanges.extend(delivered.exchanges);
+        match delivered.reply {
+            Reply::Answer(answer) if answer.status == 200 => return None,
+            Reply::Answer(answer) if matches!(answer.status, 401 | 403) => {}
+            Reply::Answer(answer) => {
+                left = Some(format!("{name}: logging out was answered with {}", answer.status));
+            }
+            Reply::Dropped(why) => left = Some(format!("{name}: {why}")),
+            Reply::Undecided(reason) => left = Some(format!("{name}: {}", reason.text)),
+        }
+    }
+    left
+}

@@ -1,0 +1,199 @@
+//! What the target offers, asked before anything is planned.
+use super::courier::Courier;
+use super::desk::{Desk, Slot};
+use super::machine::Routes;
+use crate::case::ast::{Api, Feature, Limits};
+use crate::facts::{self, AccountFacts, Allow, Facts};
+use crate::outcome::Reason;
+use crate::version::Listed;
+use crate::wire::{Answer, Ask, Exchanged, Reply};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a look at the target's public answers found.
+#[derive(Debug, Default)]
+pub struct Sighting {
+    /// What `/versions` lists.
+    pub versions: Vec<String>,
+    /// The login types, if there is a flow list.
+    pub flows: Option<Vec<String>>,
+    /// Which features were seen.
+    pub features: BTreeSet<Feature>,
+    /// The `Server` header.
+    pub server: Option<String>,
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchanged>,
+}
+
+/// Why there is nothing to test.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoTarget {
+    /// Nothing answers there.
+    #[error("{url} cannot be reached: {why}")]
+    Unreachable {
+        /// The homeserver's URL.
+        url: String,
+        /// The cause.
+        why: String,
+    },
+    /// Something answers, but it is no homeserver.
+    #[error("{url} does not look like a Matrix homeserver: GET /_matrix/client/versions answered {status} with {body}")]
+    NotMatrix {
+        /// The homeserver's URL.
+        url: String,
+        /// The status.
+        status: u16,
+        /// What kind of body.
+        body: String,
+    },
+}
+
+/// Looks at the target with GETs alone; without credentials.
+///
+/// # Errors
+/// There is no homeserver; what was sent is in the second part.
+pub async fn look(
+    courier: &Courier,
+    api: Option<Api>,
+) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+    let mut sighting = Sighting::default();
+    let url = courier.http.base().to_owned();
+    let versions = match get(courier, &mut sighting, "getVersions", "/_matrix/client/versions").await
+    {
+        Ok(answer) => answer,
+        Err(reason) => {
+            let gone = NoTarget::Unreachable { url, why: reason.text };
+            return Err((gone, sighting.exchanges));
+        }
+    };
+    sighting.versions = facts::versions(&versions);
+    sighting.server = versions.header("server");
+    let api = api.unwrap_or_else(|| facts::api(&Listed::new(sighting.versions.clone())));
+    let path = format!("/_matrix/client/{}/login", api.as_str());
+    let login = get(courier, &mut sighting, "getLoginFlows", &path).await.ok();
+    if !is_matrix(&versions) && !login.as_ref().is_some_and(is_matrix) {
+        let gone =
+            NoTarget::NotMatrix { url, status: versions.status, body: kind_of_body(&versions) };
+        return Err((gone, sighting.exchanges));
+    }
+    sighting.flows = login.as_ref().and_then(facts::flows);
+    let legacy = login.is_some_and(|answer| facts::exists(&answer));
+    sighting.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
+    let metadata = "/_matrix/client/v1/auth_metadata";
+    let oauth = get(courier, &mut sighting, "getAuthMetadata", metadata).await;
+    if oauth.is_ok_and(|answer| answer.status == 200 && answer.json().is_ok_and(Value::is_object)) {
+        sighting.features.insert(Feature::Oauth);
+    }
+    Ok(sighting)
+}
+
+/// What only requests beyond GET and an account show.
+pub struct Beyond {
+    /// Every feature that was seen, those of the sighting included.
+    pub features: BTreeSet<Feature>,
+    /// What `/capabilities` says.
+    pub capabilities: BTreeMap<String, bool>,
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchanged>,
+}
+
+/// Asks on: whether login tokens can be had, and with the first account what it may do.
+pub async fn ask_on(
+    courier: &Courier,
+    desk: &Desk,
+    routes: &dyn Routes,
+    sighting: &Sighting,
+    accounts: AccountFacts,
+) -> Beyond {
+    let mut beyond = Beyond {
+        features: sighting.features.clone(),
+        capabilities: BTreeMap::new(),
+        exchanges: Vec::new(),
+    };
+    if beyond.features.contains(&Feature::Legacy) {
+        let ask = Ask::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
+            .json(&json!({}));
+        let there = answer(courier, &ask, &mut beyond.exchanges).await;
+        let there = there.is_ok_and(|answer| facts::exists(&answer));
+        beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
+    }
+    let flows = sighting.flows.as_deref().unwrap_or_default();
+    let can_log_in = flows.iter().any(|flow| flow == "m.login.password") || !accounts.password;
+    let usable = accounts.main > 0 && can_log_in;
+    let view = match usable {
+        true => desk.account(&Slot::Main(0), true, true).await.ok(),
+        false => None,
+    };
+    let Some(token) = view.and_then(|view| view.token) else { return beyond };
+    if desk.has_refresh_token(&Slot::Main(0)).await {
+        beyond.features.insert(Feature::Refresh);
+    }
+    if let Some(route) = routes.route("getCapabilities", None) {
+        let ask = Ask::new(Some("getCapabilities"), &route.method, &route.path).bearer(&token);
+        if let Ok(answer) = answer(courier, &ask, &mut beyond.exchanges).await {
+            beyond.capabilities = facts::capabilities(&answer);
+        }
+    }
+    beyond
+}
+
+/// Facts from what was seen.
+pub fn facts(
+    sighting: &Sighting,
+    beyond: Option<&Beyond>,
+    api: Option<Api>,
+    accounts: AccountFacts,
+    allowed: BTreeSet<Allow>,
+) -> Facts {
+    let listed = Listed::new(sighting.versions.clone());
+    let features = beyond.map_or(&sighting.features, |beyond| &beyond.features);
+    Facts {
+        api: api.unwrap_or_else(|| facts::api(&listed)),
+        listed,
+        flows: sighting.flows.clone().unwrap_or_default(),
+        features: features.clone(),
+        capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
+        accounts,
+        operator: BTreeSet::new(),
+        allowed,
+    }
+}
+
+async fn get(
+    courier: &Courier,
+    sighting: &mut Sighting,
+    operation: &str,
+    path: &str,
+) -> Result<Answer, Reason> {
+    answer(courier, &Ask::new(Some(operation), "GET", path), &mut sighting.exchanges).await
+}
+
+async fn answer(
+    courier: &Courier,
+    ask: &Ask,
+    exchanges: &mut Vec<Exchanged>,
+) -> Result<Answer, Reason> {
+    let delivered = courier.deliver(ask, Limits::Wait).await;
+    exchanges.extend(delivered.exchanges);
+    match delivered.reply {
+        Reply::Answer(answer) => Ok(answer),
+        Reply::Dropped(text) => Err(Reason { code: "no_answer".to_owned(), text }),
+        Reply::Undecided(reason) => Err(reason),
+    }
+}
+
+/// Whether only a homeserver answers like this.
+fn is_matrix(answer: &Answer) -> bool {
+    answer.json().is_ok_and(|body| {
+        ["versions", "flows", "errcode"].iter().any(|key| body.get(key).is_some())
+    })
+}
+
+fn kind_of_body(answer: &Answer) -> String {
+    match (answer.json(), answer.header("content-type")) {
+        (Ok(_), _) => "JSON that is not Matrix's".to_owned(),
+        (Err(_), _) if answer.body.is_empty() => "an empty body".to_owned(),
+        (Err(_), Some(media_type)) => media_type,
+        (Err(_), None) => "a body that is not JSON".to_owned(),
+    }
+}
