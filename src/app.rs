@@ -17,6 +17,7 @@ use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
 use crate::run::probe::{self, NoTarget, Sighting};
+use crate::run::stop::Stop;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
 use crate::spec::Spec;
@@ -24,7 +25,6 @@ use crate::version::Listed;
 use crate::wire::Exchanged;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What is tested with: files, read and found to be right.
@@ -138,7 +138,7 @@ pub struct Prepared<'m> {
     courier: Courier,
     vault: Arc<Vault>,
     /// Set it to stop the run.
-    pub stop: Arc<AtomicBool>,
+    pub stop: Stop,
 }
 
 /// Checks the selection and prepares the wire; nothing is sent.
@@ -156,8 +156,9 @@ pub fn prepare(material: &Material, job: Job) -> Result<Prepared<'_>, JobError> 
         http: Http::new(&job.transport, vault.clone())?,
         limits: Arc::new(Limits::new(job.max_wait)),
         ledger: Arc::new(Ledger::default()),
+        stop: Stop::default(),
     };
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = courier.stop.clone();
     Ok(Prepared { material, job, selected, courier, vault, stop })
 }
 
@@ -228,10 +229,11 @@ impl Prepared<'_> {
             routes: routes.clone(),
             register: self.material.register.clone(),
             facts: facts.clone(),
-            stop: self.stop.clone(),
         };
         let results = engine.run(&plan, self.job.jobs, watcher).await;
-        let cleaned = clean_up(&self.courier, &*routes).await;
+        // Cleaning up goes on after a stop.
+        let cleaner = Courier { stop: Stop::default(), ..self.courier.clone() };
+        let cleaned = clean_up(&cleaner, &*routes).await;
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
         let support = vec![
@@ -249,11 +251,14 @@ impl Prepared<'_> {
         let until = Instant::now() + self.job.wait_ready;
         loop {
             let seen = probe::look(&self.courier, self.job.api).await;
-            let stopped = self.stop.load(Ordering::Relaxed);
+            let stopped = self.stop.is_set();
             if seen.is_ok() || stopped || Instant::now() + EVERY > until {
                 return seen;
             }
-            tokio::time::sleep(EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.stop.stopped() => {}
+            }
         }
     }
 
@@ -347,7 +352,7 @@ impl Prepared<'_> {
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
             not_cleaned_up: outcome.left,
-            complete: !self.stop.load(Ordering::Relaxed),
+            complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             gate: self.job.gate,

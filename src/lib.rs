@@ -19,5 +19,6 @@ pub mod secret;
 pub mod select;
 pub mod source;
 pub mod spec;
+pub mod strict;
 pub mod version;
 pub mod wire;

@@ -5,7 +5,7 @@
 //! [`crate::plan::lint`].
 use super::ast::*;
 use super::matcher::{Kind, Matcher, Range, UrlRule};
-use super::reader::{Node, Reader, kind};
+use crate::strict::{Node, Reader, kind};
 use super::template;
 use crate::diagnostic::Diagnostic;
 use crate::outcome::Level;

@@ -4,6 +4,5 @@
 pub mod ast;
 pub mod load;
 pub mod matcher;
-pub mod reader;
 pub mod suite;
 pub mod template;

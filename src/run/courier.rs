@@ -3,6 +3,7 @@
 use super::http::Http;
 use super::ledger::Ledger;
 use super::limits::Limits;
+use super::stop::Stop;
 use crate::case::ast;
 use crate::outcome::Reason;
 use crate::wire::{Answer, Ask, Exchanged, Reply, Trouble, TroubleKind};
@@ -17,6 +18,8 @@ pub struct Courier {
     pub limits: Arc<Limits>,
     /// Which sessions were made.
     pub ledger: Arc<Ledger>,
+    /// Ends every waiting.
+    pub stop: Stop,
 }
 
 /// What came of one request, and every exchange that it took.
@@ -50,7 +53,7 @@ impl Courier {
         let mut gateway_tried = false;
         loop {
             if limits == ast::Limits::Wait
-                && let Err(reason) = self.limits.admit(&operation).await
+                && let Err(reason) = self.admit(&operation).await
             {
                 return Reply::Undecided(reason);
             }
@@ -71,6 +74,13 @@ impl Courier {
                 Ok(answer) => return Reply::Answer(answer),
                 Err(trouble) => return self.without_answer(ask, trouble, exchanges).await,
             }
+        }
+    }
+
+    async fn admit(&self, operation: &str) -> Result<(), Reason> {
+        tokio::select! {
+            admitted = self.limits.admit(operation) => admitted,
+            () = self.stop.stopped() => Err(interrupted()),
         }
     }
 
@@ -104,6 +114,11 @@ impl Courier {
             Err(second) => Reply::Undecided(no_answer(&second)),
         }
     }
+}
+
+/// The reason of everything that a stop kept from being asked.
+pub fn interrupted() -> Reason {
+    Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
 }
 
 fn control() -> Ask {

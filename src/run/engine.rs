@@ -1,5 +1,5 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
-use super::courier::{Courier, Delivered};
+use super::courier::{Courier, Delivered, interrupted};
 use super::desk::{Desk, Slot};
 use super::env::{AccountView, Env};
 use super::machine::{Machine, Next, Routes};
@@ -13,7 +13,6 @@ use crate::wire::{Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -64,8 +63,6 @@ pub struct Engine {
     pub register: Arc<Register>,
     /// What the probe saw.
     pub facts: Arc<Facts>,
-    /// Set when the run is to stop asking.
-    pub stop: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -85,10 +82,6 @@ impl Engine {
         for phase in &plan.phases {
             self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
         }
-        let interrupted = || Reason {
-            code: "interrupted".to_owned(),
-            text: "the run was stopped before it came to this case".to_owned(),
-        };
         results
             .into_iter()
             .zip(&plan.cases)
@@ -114,7 +107,7 @@ impl Engine {
         let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
         loop {
-            while running.len() < jobs && !self.stop.load(Ordering::Relaxed) {
+            while running.len() < jobs && !self.courier.stop.is_set() {
                 let Some(at) = next_free(plan, &waiting, &busy) else { break };
                 let index = waiting.remove(at);
                 let planned = &plan.cases[index];
@@ -165,13 +158,12 @@ impl Engine {
         loop {
             match machine.next() {
                 Next::Done => break,
-                Next::Pause(time) => tokio::time::sleep(time).await,
-                Next::Send(_) if self.stop.load(Ordering::Relaxed) => {
-                    let reason = Reason {
-                        code: "interrupted".to_owned(),
-                        text: "the run was stopped".to_owned(),
-                    };
-                    machine.replied(vec![Reply::Undecided(reason)]);
+                Next::Pause(time) => tokio::select! {
+                    () = tokio::time::sleep(time) => {}
+                    () = self.courier.stop.stopped() => {}
+                },
+                Next::Send(_) if self.courier.stop.is_set() => {
+                    machine.replied(vec![Reply::Undecided(interrupted())]);
                 }
                 Next::Send(asks) => {
                     let mut replies = Vec::new();

@@ -9,4 +9,5 @@ pub mod ledger;
 pub mod limits;
 pub mod machine;
 pub mod probe;
+pub mod stop;
 pub mod uia;

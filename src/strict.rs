@@ -15,7 +15,7 @@ pub struct Node<'d> {
 impl<'d> Node<'d> {
     /// The member `key` of an object.
     pub fn member(&self, key: &str) -> Option<Node<'d>> {
-        let at = format!("{}/{}", self.at, super::template::escape_pointer(key));
+        let at = format!("{}/{}", self.at, crate::case::template::escape_pointer(key));
         self.value.get(key).map(|value| Node { value, at })
     }
 
@@ -33,7 +33,7 @@ impl<'d> Node<'d> {
     pub fn members(&self) -> impl Iterator<Item = (&'d str, Node<'d>)> + use<'d> {
         let at = self.at.clone();
         self.value.as_object().into_iter().flatten().map(move |(key, value)| {
-            let at = format!("{at}/{}", super::template::escape_pointer(key));
+            let at = format!("{at}/{}", crate::case::template::escape_pointer(key));
             (key.as_str(), Node { value, at })
         })
     }
