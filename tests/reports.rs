@@ -337,6 +337,26 @@ fn colours_come_only_when_asked_for() {
     );
 }
 
+// --- HTML ---
+
+#[test]
+fn the_page_loads_nothing_and_runs_nothing() {
+    let page = report::html(&runs::every_verdict());
+    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline';"));
+    for loaded in ["<script", "<img", "<link", "<iframe", " src=", "url(", "@import", " onclick="] {
+        assert!(!page.contains(loaded), "{loaded}");
+    }
+}
+
+#[test]
+fn what_does_not_look_like_a_web_address_is_no_link() {
+    let mut run = runs::every_verdict();
+    run.requirements.iter_mut().for_each(|r| r.source_url = "javascript:alert(1)".into());
+    let page = report::html(&run);
+    assert!(page.matches("href=\"").count() == page.matches("href=\"#").count());
+    assert!(!report::markdown(&run).contains("<javascript"));
+}
+
 // --- curl ---
 
 /// The words that a shell makes of the curl line of this request.

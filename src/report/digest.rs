@@ -1,8 +1,8 @@
 //! What more than one report says about a run: counts, the sentence at the top, the issues in order,
 //! what is undecided and why. Pure, and without any mark-up.
-use super::text::{count, cut};
+use super::text::{count, cut, one_line, visible};
 use crate::outcome::{
-    CaseOutcome, Decision, Exchange, Finding, Level, Mark, Reason, RequirementOutcome,
+    CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Reason, RequirementOutcome,
     RequirementTally, RequirementVerdict, Run, StandingOutcome, Tally, Verdict,
 };
 use std::collections::HashMap;
@@ -227,6 +227,42 @@ pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
     by_id
 }
 
+/// How many headers of a message a report shows.
+const HEADER_LIMIT: usize = 40;
+
+/// The request as text: method and URL, headers, body; visible, and cut where it is long.
+pub(super) fn sent(exchange: &Exchange) -> String {
+    let request = &exchange.request;
+    let first = format!("{} {}", request.method, request.url);
+    message(&first, &request.headers, request.body.as_deref())
+}
+
+/// The answer as text: status, headers, body; or that there was none, and why.
+pub(super) fn came(exchange: &Exchange) -> String {
+    match (&exchange.response, &exchange.trouble) {
+        (Some(r), _) => {
+            let text = message(&r.status.to_string(), &r.headers, Some(&r.body));
+            if r.truncated { text + "\n… (the rest of the body was not kept)" } else { text }
+        }
+        (None, Some(trouble)) => format!("no answer: {}", visible(&cut(trouble, VALUE_LIMIT))),
+        (None, None) => "no answer".into(),
+    }
+}
+
+fn message(first: &str, headers: &[Header], body: Option<&str>) -> String {
+    let line = |text: &str| one_line(&cut(text, VALUE_LIMIT));
+    let mut lines = vec![line(first)];
+    let shown = headers.iter().take(HEADER_LIMIT);
+    lines.extend(shown.map(|h| line(&format!("{}: {}", h.name, h.value))));
+    if headers.len() > HEADER_LIMIT {
+        lines.push(format!("… ({})", count(headers.len() - HEADER_LIMIT, "more header")));
+    }
+    if let Some(body) = body.filter(|b| !b.is_empty()) {
+        lines.extend([String::new(), visible(&cut(body, BODY_LIMIT))]);
+    }
+    lines.join("\n")
+}
+
 /// Every requirement that is not met: the gravest first, then in register order.
 pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
     let register: HashMap<&str, (usize, &RequirementOutcome)> =
@@ -304,9 +340,23 @@ pub(super) struct ReasonGroup<'a> {
 }
 
 impl ReasonGroup<'_> {
+    /// How much there is of it: `3 requirements, 2 cases`.
+    pub(super) fn number(&self) -> String {
+        requirements_and_cases(self.requirements.len(), self.cases.len())
+    }
+
     /// What an operator can do about it.
     pub(super) fn remedy(&self) -> Option<&'static str> {
         remedy(self.code)
+    }
+}
+
+/// Both numbers with their nouns; a zero is left out.
+pub(super) fn requirements_and_cases(requirements: usize, cases: usize) -> String {
+    match (requirements, cases) {
+        (r, 0) => count(r, "requirement"),
+        (0, c) => count(c, "case"),
+        (r, c) => format!("{}, {}", count(r, "requirement"), count(c, "case")),
     }
 }
 
@@ -448,4 +498,29 @@ fn by_name<'a, 'k, T>(
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_remedy_fits_on_a_line_of_a_terminal() {
+        let codes = [
+            "rate_limited",
+            "not_provided:account bob",
+            "not_provided:appservice",
+            "no_account",
+            "setup_failed",
+            "refused",
+            "gateway",
+            "not_reached",
+            "interrupted",
+            "destructive",
+        ];
+        for code in codes {
+            assert!(remedy(code).is_some_and(|r| r.len() <= 76), "{code}");
+        }
+        assert_eq!(remedy("version"), None);
+    }
 }

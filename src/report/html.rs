@@ -7,9 +7,7 @@ use super::digest::{
     self, BODY_LIMIT, Exchanges, Issue, Place, ReasonGroup, SHOWN_LIMIT, Showing, VALUE_LIMIT,
 };
 use super::text::{count, cut, duration, one_line, safe_link, visible};
-use crate::outcome::{
-    CaseOutcome, Exchange, Header, RequirementOutcome, RequirementVerdict, Run, Verdict,
-};
+use crate::outcome::{CaseOutcome, Exchange, RequirementOutcome, RequirementVerdict, Run, Verdict};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value, value::Serde};
 use serde::Serialize;
@@ -361,41 +359,15 @@ fn showing(showing: &Showing<'_>, exchanges: &Exchanges<'_>) -> ShowingView {
 
 fn exchange(exchange: &Exchange) -> ExchangeView {
     let request = &exchange.request;
-    let first = format!("{} {}", request.method, request.url);
-    let (answer, response) = match (&exchange.response, &exchange.trouble) {
-        (Some(r), _) => {
-            let mut text = message(&r.status.to_string(), &r.headers, Some(&r.body));
-            if r.truncated {
-                text.push_str("\n… (the rest of the body was not kept)");
-            }
-            (r.status.to_string(), text)
-        }
-        (None, Some(trouble)) => ("no answer".into(), lines(trouble, VALUE_LIMIT)),
-        (None, None) => ("no answer".into(), "no answer".into()),
-    };
+    let answer = exchange.response.as_ref().map_or("no answer".into(), |r| r.status.to_string());
+    let took = duration(exchange.duration_ms);
     ExchangeView {
         id: line(&exchange.id),
-        summary: line(&format!("{first} → {answer}, {}", duration(exchange.duration_ms))),
-        request: message(&first, &request.headers, request.body.as_deref()),
-        response,
+        summary: line(&format!("{} {} → {answer}, {took}", request.method, request.url)),
+        request: digest::sent(exchange),
+        response: digest::came(exchange),
         curl: lines(&curl(exchange), BODY_LIMIT),
     }
-}
-
-/// How many headers of a message are shown.
-const HEADER_LIMIT: usize = 40;
-
-fn message(first: &str, headers: &[Header], body: Option<&str>) -> String {
-    let mut all = vec![line(first)];
-    let shown = headers.iter().take(HEADER_LIMIT);
-    all.extend(shown.map(|h| line(&format!("{}: {}", h.name, h.value))));
-    if headers.len() > HEADER_LIMIT {
-        all.push(format!("… ({} more headers)", headers.len() - HEADER_LIMIT));
-    }
-    if let Some(body) = body.filter(|b| !b.is_empty()) {
-        all.extend([String::new(), lines(body, BODY_LIMIT)]);
-    }
-    all.join("\n")
 }
 
 fn reason_lists(run: &Run) -> Vec<ReasonList> {
@@ -420,13 +392,9 @@ fn reason_lists(run: &Run) -> Vec<ReasonList> {
 }
 
 fn reason(group: &ReasonGroup<'_>) -> ReasonView {
-    let (requirements, cases) = (group.requirements.len(), group.cases.len());
     ReasonView {
         code: line(group.code),
-        number: match cases {
-            0 => count(requirements, "requirement"),
-            _ => format!("{}, {}", count(requirements, "requirement"), count(cases, "case")),
-        },
+        number: group.number(),
         texts: group.texts.iter().take(SHOWN_LIMIT).map(|t| line(t)).collect(),
         more: group.texts.len().saturating_sub(SHOWN_LIMIT),
         remedy: group.remedy(),

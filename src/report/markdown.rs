@@ -6,7 +6,7 @@ use super::digest::{
 };
 use super::text::{count, cut, duration, one_line, safe_link, visible};
 use crate::outcome::{
-    Exchange, Header, LimitHit, RequirementTally, RequirementVerdict, Run, Tally, Verdict,
+    Exchange, LimitHit, RequirementTally, RequirementVerdict, Run, Tally, Verdict,
 };
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
@@ -254,43 +254,13 @@ fn source(showing: &Showing<'_>) -> String {
 
 /// Request, answer and the line that sends it again.
 fn exchange(exchange: &Exchange) -> String {
-    let request = &exchange.request;
-    let sent = message(
-        &format!("{} {}", request.method, request.url),
-        &request.headers,
-        request.body.as_deref(),
-    );
-    let came = match (&exchange.response, &exchange.trouble) {
-        (Some(r), _) => {
-            let text = message(&r.status.to_string(), &r.headers, Some(&r.body));
-            if r.truncated { text + "\n… (the rest of the body was not kept)" } else { text }
-        }
-        (None, Some(trouble)) => format!("no answer: {trouble}"),
-        (None, None) => "no answer".into(),
-    };
     [
         format!("Exchange {}, {}:", code(&exchange.id), duration(exchange.duration_ms)),
-        fence("http", &sent),
-        fence("http", &came),
+        fence("http", &digest::sent(exchange)),
+        fence("http", &digest::came(exchange)),
         fence("sh", &cut(&curl(exchange), BODY_LIMIT)),
     ]
     .join("\n\n")
-}
-
-/// How many headers of a message are shown.
-const HEADER_LIMIT: usize = 40;
-
-fn message(first: &str, headers: &[Header], body: Option<&str>) -> String {
-    let mut lines = vec![cut(first, VALUE_LIMIT).into_owned()];
-    let shown = headers.iter().take(HEADER_LIMIT);
-    lines.extend(shown.map(|h| cut(&format!("{}: {}", h.name, h.value), VALUE_LIMIT).into_owned()));
-    if headers.len() > HEADER_LIMIT {
-        lines.push(format!("… ({} more headers)", headers.len() - HEADER_LIMIT));
-    }
-    if let Some(body) = body.filter(|b| !b.is_empty()) {
-        lines.extend([String::new(), cut(body, BODY_LIMIT).into_owned()]);
-    }
-    lines.join("\n")
 }
 
 /// How many different sentences of one reason are shown.
@@ -302,21 +272,12 @@ fn reasons(page: &mut Page, title: &str, groups: &[ReasonGroup<'_>]) {
     }
     let requirements: usize = groups.iter().map(|g| g.requirements.len()).sum();
     let cases: usize = groups.iter().map(|g| g.cases.len()).sum();
-    page.block(&format!("## {title}: {}", requirements_and_cases(requirements, cases)));
+    page.block(&format!("## {title}: {}", digest::requirements_and_cases(requirements, cases)));
     page.blocks(groups, reason, LIMIT, "reason");
 }
 
-fn requirements_and_cases(requirements: usize, cases: usize) -> String {
-    match (requirements, cases) {
-        (r, 0) => count(r, "requirement"),
-        (0, c) => count(c, "case"),
-        (r, c) => format!("{}, {}", count(r, "requirement"), count(c, "case")),
-    }
-}
-
 fn reason(group: &ReasonGroup<'_>) -> String {
-    let number = requirements_and_cases(group.requirements.len(), group.cases.len());
-    let mut parts = vec![format!("### {}: {number}", code(group.code))];
+    let mut parts = vec![format!("### {}: {}", code(group.code), group.number())];
     let texts: Vec<String> =
         group.texts.iter().take(TEXT_LIMIT).map(|t| prose(&cut(t, VALUE_LIMIT))).collect();
     let more = group.texts.len().saturating_sub(TEXT_LIMIT);

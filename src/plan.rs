@@ -1,0 +1,502 @@
+//! From files and facts to a whole plan: which cases run, in which order, with which accounts,
+//! and why the others do not. Pure.
+//!
+//! [`lint`] needs no server and finds every fault that only shows when the case files, the
+//! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
+use crate::case::ast::{Api, Block, Case, Feature, Impact, Limits, Need, Step, Target};
+use crate::case::suite::Suite;
+use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::facts::{Allow, Facts};
+use crate::outcome::{Level, Reason, Verdict};
+use crate::register::Register;
+use crate::run::desk::Slot;
+use crate::run::machine::{Route, Routes};
+use crate::spec::Spec;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The operations of a specification under one path prefix.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    spec: Arc<Spec>,
+    api: Api,
+}
+
+impl Paths {
+    /// The routes of a specification for a server that serves this prefix.
+    pub fn new(spec: Arc<Spec>, api: Api) -> Self {
+        Paths { spec, api }
+    }
+}
+
+impl Routes for Paths {
+    fn route(&self, operation: &str, api: Option<Api>) -> Option<Route> {
+        let operation = self.spec.operation(operation)?;
+        let prefix = format!("/_matrix/client/{}/", api.unwrap_or(self.api).as_str());
+        let known = ["/_matrix/client/v3/", "/_matrix/client/r0/"];
+        let path = known
+            .iter()
+            .find_map(|known| operation.path.strip_prefix(known))
+            .map_or_else(|| operation.path.clone(), |rest| format!("{prefix}{rest}"));
+        Some(Route { method: operation.method.clone(), path })
+    }
+}
+
+/// A case with what is to become of it.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The case.
+    pub case: Case,
+    /// What is to become of it.
+    pub fate: Fate,
+}
+
+/// What is to become of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    /// It runs, with these accounts.
+    Run(Assignment),
+    /// It does not.
+    Not(Verdict, Reason),
+}
+
+/// The accounts of a case.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Assignment {
+    /// Which account stands behind each name.
+    pub accounts: BTreeMap<String, Slot>,
+    /// The names that need a shared session.
+    pub sessions: Vec<String>,
+}
+
+/// What a run does, in which order.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// In the order of the reports.
+    pub cases: Vec<Planned>,
+    /// Indices of the cases that run, phase by phase: a phase begins when the one before is over.
+    pub phases: Vec<Vec<usize>>,
+}
+
+impl Plan {
+    /// How many requests of cases count as logins at most; those of rate limiting apart.
+    pub fn logins(&self) -> usize {
+        let running = self.cases.iter().filter(|p| matches!(p.fate, Fate::Run(_)));
+        running
+            .filter(|planned| planned.case.limits == Limits::Wait)
+            .flat_map(|planned| planned.case.setup.iter().chain(&planned.case.steps))
+            .filter(|step| is_login(step))
+            .map(times)
+            .sum()
+    }
+
+    /// How many requests the cases send at most.
+    pub fn requests(&self) -> usize {
+        let running = self.cases.iter().filter(|p| matches!(p.fate, Fate::Run(_)));
+        running
+            .flat_map(|planned| planned.case.setup.iter().chain(&planned.case.steps))
+            .map(times)
+            .sum()
+    }
+
+    /// How many accounts it makes at most.
+    pub fn accounts(&self) -> usize {
+        let slots: std::collections::BTreeSet<&Slot> = self
+            .cases
+            .iter()
+            .filter_map(|planned| match &planned.fate {
+                Fate::Run(assignment) => Some(assignment.accounts.values()),
+                Fate::Not(..) => None,
+            })
+            .flatten()
+            .collect();
+        slots.len()
+    }
+}
+
+fn is_login(step: &Step) -> bool {
+    matches!(&step.target, Target::Call(operation) if operation == "login")
+}
+
+fn times(step: &Step) -> usize {
+    use crate::case::ast::Send;
+    match step.send {
+        Send::Once => 1,
+        Send::Parallel(times) | Send::Repeat(times) => times as usize,
+        Send::Until { at_most, .. } => at_most as usize,
+    }
+}
+
+/// Every fault of the case files that shows only beside the register and the specification.
+pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    let mut first: BTreeMap<&str, &Case> = BTreeMap::new();
+    for case in suite.cases() {
+        let Some(document) = suite.document(case) else { continue };
+        if let Some(other) = first.insert(case.id.as_str(), case) {
+            let fault = Diagnostic::at(document, &case.pointer, "a case id that exists already")
+                .with_help(format!("`{}` also stands in {}:{}", case.id, other.file, other.line));
+            faults.push(fault);
+        }
+        let mut at = |pointer: &str, message: String, help: Option<String>| {
+            let fault = Diagnostic::at(document, pointer, message);
+            faults.push(match help {
+                Some(help) => fault.with_help(help),
+                None => fault,
+            });
+        };
+        lint_case(case, register, specs, &mut at);
+    }
+    faults
+}
+
+type Report<'a> = dyn FnMut(&str, String, Option<String>) + 'a;
+
+fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Report<'_>) {
+    for id in &case.checks {
+        if register.get(id).is_none() {
+            let help = register.closest(id).map(|near| format!("did you mean `{near}`?"));
+            let pointer = case.pointer.split("/each/").next().unwrap_or_default();
+            fault(&format!("{pointer}/checks"), format!("`{id}` is not in the register"), help);
+        }
+    }
+    for block in case.steps.iter().flat_map(|step| &step.blocks) {
+        lint_block(block, register, fault);
+    }
+    for step in case.setup.iter().chain(&case.steps) {
+        lint_step(step, specs, fault);
+    }
+    let uses = |impact| {
+        matches!(impact, Impact::EndsSessions | Impact::Destroys)
+            && case.needs.iter().any(|need| matches!(need, Need::Account { disposable: false, .. }))
+    };
+    if uses(case.impact) {
+        fault(
+            &case.pointer,
+            format!("impact {} needs disposable accounts", case.impact),
+            Some("write `account NAME disposable`".to_owned()),
+        );
+    }
+}
+
+fn lint_block(block: &Block, register: &Register, fault: &mut Report<'_>) {
+    let Some(requirement) = register.get(&block.req) else { return };
+    if requirement.level != block.level {
+        let keyword = block.level.as_str().to_ascii_lowercase();
+        fault(
+            &block.pointer,
+            format!("`{keyword}` decides `{}`, which is a {}", block.req, requirement.level),
+            Some(format!("spec/requirements.yaml:{} has its level", requirement.line)),
+        );
+    }
+}
+
+fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
+    let Target::Call(id) = &step.target else { return };
+    let known: Vec<_> = specs.iter().filter_map(|spec| spec.operation(id)).collect();
+    let Some(operation) = known.first() else {
+        let all = specs.iter().flat_map(|spec| spec.operations()).map(|o| o.id.as_str());
+        let help = did_you_mean(id, all).map(|near| format!("did you mean `{near}`?"));
+        return fault(
+            &format!("{}/call", step.pointer),
+            format!("no operation `{id}` in the specification files"),
+            help,
+        );
+    };
+    let wanted = names_in(&operation.path);
+    for name in &wanted {
+        if !step.params.iter().any(|(given, _)| given == name) {
+            fault(
+                &step.pointer,
+                format!("`{id}` needs `{name}` for its path {}", operation.path),
+                Some("give it under `params`".to_owned()),
+            );
+        }
+    }
+    for (given, _) in &step.params {
+        if !wanted.contains(given) {
+            let help = did_you_mean(given, wanted.iter().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"));
+            let place = format!("{}/params", step.pointer);
+            fault(&place, format!("`{given}` is not in the path {}", operation.path), help);
+        }
+    }
+}
+
+/// The `{names}` of a path.
+fn names_in(path: &str) -> Vec<String> {
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned()))
+        .collect()
+}
+
+/// Makes a plan of the selected cases.
+pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
+    let expanded: Vec<Case> = selected.iter().flat_map(|case| expand(case, spec)).collect();
+    let mut permits = Permits { wrong_passwords: 2, disposable: facts.accounts.disposable };
+    let mut cases: Vec<Planned> = Vec::new();
+    for (index, case) in expanded.into_iter().enumerate() {
+        let fate = fate(&case, index, register, spec, facts, &mut permits);
+        cases.push(Planned { case, fate });
+    }
+    let phases = phases(&cases, register);
+    Plan { cases, phases }
+}
+
+/// A case for each operation of the specification, where it asks for that.
+fn expand(case: &Case, spec: &Spec) -> Vec<Case> {
+    if !case.each_operation {
+        return vec![case.clone()];
+    }
+    let mut operations: Vec<_> = spec.operations().collect();
+    operations.sort_by(|a, b| a.id.cmp(&b.id));
+    operations
+        .into_iter()
+        .map(|operation| {
+            let mut path = operation.path.clone();
+            for name in names_in(&operation.path) {
+                path = path.replace(&format!("{{{name}}}"), "homespec");
+            }
+            let values = [
+                ("row.operation", operation.id.clone()),
+                ("row.method", operation.method.clone()),
+                ("row.path", path),
+            ];
+            let mut row = case.clone();
+            row.id = format!("{}[{}]", case.id, operation.id);
+            for (name, value) in values {
+                row.values.retain(|(known, _)| known != name);
+                row.values.push((name.to_owned(), Value::String(value)));
+            }
+            row
+        })
+        .collect()
+}
+
+/// What there is only so much of.
+struct Permits {
+    /// Wrong passwords on somebody's account, in a whole run.
+    wrong_passwords: u32,
+    /// Disposable accounts that were given and not yet used up.
+    disposable: usize,
+}
+
+fn fate(
+    case: &Case,
+    index: usize,
+    register: &Register,
+    spec: &Spec,
+    facts: &Facts,
+    permits: &mut Permits,
+) -> Fate {
+    let skip = |code: &str, text: String| {
+        Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text })
+    };
+    let applies = |id: &String| register.get(id).is_some_and(|r| r.applies(&facts.listed));
+    if !case.checks.iter().any(applies) {
+        let text = "its requirements are not part of a release that the server lists".to_owned();
+        return skip("version", text);
+    }
+    if let Some(operation) = missing_operation(case, spec) {
+        let text = format!("the specification files have no operation {operation}");
+        return skip("not_in_spec", text);
+    }
+    for need in &case.needs {
+        if let Some(fate) = unmet(need, facts) {
+            return fate;
+        }
+    }
+    if case.limits == Limits::Observe && !facts.allowed.contains(&Allow::RateLimit) {
+        let text = "a burst of requests is sent only with --allow rate-limit".to_owned();
+        return skip("not_allowed:rate-limit", text);
+    }
+    assign(case, index, facts, permits)
+}
+
+fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
+    case.setup.iter().chain(&case.steps).find_map(|step| match &step.target {
+        Target::Call(id) if spec.operation(id).is_none() => Some(id.as_str()),
+        _ => None,
+    })
+}
+
+fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
+    let skip = |code: &str, text: String| {
+        Some(Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text }))
+    };
+    match need {
+        Need::Flow(flow) if !facts.flows.contains(flow) => {
+            skip("not_offered", format!("the server does not offer the login type {flow}"))
+        }
+        Need::Version(version) if !facts.listed.has_at_least(*version) => {
+            skip("version", format!("the server lists neither {version} nor a later release"))
+        }
+        Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => {
+            skip("not_offered", format!("/capabilities does not enable {name}"))
+        }
+        Need::Feature(feature) if !facts.features.contains(feature) => {
+            skip("not_offered", feature_in_words(*feature).to_owned())
+        }
+        Need::Operator(name) if !facts.operator.contains(name) => {
+            skip(&format!("not_provided:{name}"), format!("only an operator can give {name}"))
+        }
+        _ => None,
+    }
+}
+
+fn feature_in_words(feature: Feature) -> &'static str {
+    match feature {
+        Feature::Legacy => "the server does not offer the legacy login API",
+        Feature::NoLegacy => "the server offers the legacy login API",
+        Feature::Oauth => "the server does not offer the OAuth 2.0 API",
+        Feature::Refresh => "the login returned no refresh token",
+        Feature::GetToken => "the server does not offer POST /login/get_token",
+        Feature::NoGetToken => "the server offers POST /login/get_token",
+        Feature::UiaPassword => "no interactive auth with a password stage was seen",
+    }
+}
+
+fn assign(case: &Case, index: usize, facts: &Facts, permits: &mut Permits) -> Fate {
+    let mut assignment = Assignment::default();
+    for need in &case.needs {
+        let (name, disposable) = match need {
+            Need::Account { name, disposable } => (name, *disposable),
+            Need::Session(name) => {
+                assignment.sessions.push(name.clone());
+                (name, false)
+            }
+            _ => continue,
+        };
+        if assignment.accounts.contains_key(name) {
+            continue;
+        }
+        let wanted = Wanted { case, index, name, disposable, nth: assignment.accounts.len() };
+        match slot(&wanted, facts, permits) {
+            Ok(slot) => {
+                assignment.accounts.insert(name.clone(), slot);
+            }
+            Err(fate) => return fate,
+        }
+    }
+    Fate::Run(assignment)
+}
+
+struct Wanted<'c> {
+    case: &'c Case,
+    index: usize,
+    name: &'c str,
+    disposable: bool,
+    /// How many accounts the case already has.
+    nth: usize,
+}
+
+fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slot, Fate> {
+    let accounts = facts.accounts;
+    let skip = |what: &str, text: String| {
+        Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text })
+    };
+    if accounts.main == 0 && !accounts.can_make {
+        let text = "no account was given, and none can be made".to_owned();
+        let reason = Reason { code: "no_account".to_owned(), text };
+        return Err(Fate::Not(Verdict::Blocked, reason));
+    }
+    if uses_password(wanted.case) && accounts.supplied && !accounts.password {
+        let text = "the account was given by its access token, and this needs its password".to_owned();
+        return Err(skip("password", text));
+    }
+    let needs_disposable = wanted.disposable
+        || matches!(wanted.case.impact, Impact::EndsSessions | Impact::Destroys);
+    if needs_disposable {
+        if accounts.can_make {
+            return Ok(Slot::Fresh(wanted.index, wanted.name.to_owned()));
+        }
+        if permits.disposable > 0 {
+            permits.disposable -= usize::from(wanted.case.impact == Impact::Destroys);
+            return Ok(Slot::GivenDisposable(permits.disposable.saturating_sub(
+                usize::from(wanted.case.impact != Impact::Destroys),
+            )));
+        }
+        let allowed = facts.allowed.contains(&Allow::Destructive)
+            && wanted.case.impact != Impact::Destroys
+            && wanted.nth < accounts.main;
+        if allowed {
+            return Ok(Slot::Main(wanted.nth));
+        }
+        let text = "it could harm the account: it needs a disposable one, or one that can be made";
+        return Err(skip("disposable account", text.to_owned()));
+    }
+    if wanted.case.impact == Impact::LocksOut && wanted.nth == 0 {
+        if accounts.can_make {
+            return Ok(Slot::Wrongs);
+        }
+        if accounts.supplied && permits.wrong_passwords < wanted.case.wrong_passwords {
+            let text = "no more wrong passwords are tried on an account that somebody needs";
+            return Err(skip("disposable account", text.to_owned()));
+        }
+        permits.wrong_passwords =
+            permits.wrong_passwords.saturating_sub(wanted.case.wrong_passwords);
+    }
+    if wanted.nth >= accounts.main {
+        let text = format!("it needs {} accounts", wanted.nth + 1);
+        return Err(skip(&format!("account {}", wanted.name), text));
+    }
+    let turn = if accounts.can_make { wanted.index } else { 0 };
+    Ok(Slot::Main((wanted.nth + turn) % accounts.main))
+}
+
+/// Whether a case uses the password of an account.
+fn uses_password(case: &Case) -> bool {
+    let steps = || case.setup.iter().chain(&case.steps);
+    let named = |name: &String| name.contains(".password");
+    let by_values = case.values.iter().any(|(_, value)| {
+        crate::case::template::references(value)
+            .unwrap_or_default()
+            .iter()
+            .any(|(name, _)| named(name))
+    });
+    by_values
+        || steps().any(|step| step.uia.is_some() || step.request_references().iter().any(named))
+}
+
+/// What costs no login goes first, then MUSTs, then what may harm accounts, then bursts, then what
+/// may wedge the server; within a phase the order of the files.
+fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
+    let mut running: Vec<usize> = (0..cases.len())
+        .filter(|index| matches!(cases[*index].fate, Fate::Run(_)))
+        .collect();
+    let rank = |index: usize| {
+        let case = &cases[index].case;
+        let must = case
+            .checks
+            .iter()
+            .filter_map(|id| register.get(id))
+            .any(|requirement| requirement.level == Level::Must);
+        let logs_in = case.setup.iter().chain(&case.steps).any(is_login);
+        (phase(case), logs_in, !must)
+    };
+    running.sort_by_key(|index| (rank(*index), *index));
+    let mut phases: Vec<Vec<usize>> = Vec::new();
+    let mut last = None;
+    for index in running {
+        let phase = phase(&cases[index].case);
+        if last != Some(phase) {
+            phases.push(Vec::new());
+            last = Some(phase);
+        }
+        if let Some(current) = phases.last_mut() {
+            current.push(index);
+        }
+    }
+    phases
+}
+
+fn phase(case: &Case) -> u8 {
+    match (case.last, case.limits, case.impact) {
+        (true, _, _) => 3,
+        (_, Limits::Observe, _) => 2,
+        (_, _, Impact::Destroys) => 1,
+        _ => 0,
+    }
+}
