@@ -79,7 +79,9 @@ pub struct Requirement {
     pub tightened: Option<SpecVersion>,
     /// The release from which on it is a MAY; before it was a SHOULD, and breaking it warns.
     pub relaxed: Option<SpecVersion>,
-    /// Why one of the four above is as it is, or where the specification contradicts itself.
+    /// Whether breaking a MUST only warns, whatever is listed.
+    pub warns: bool,
+    /// Why one of the five above is as it is, or where the specification contradicts itself.
     pub note: Option<String>,
     /// How much it takes to see it.
     pub tier: Tier,
@@ -116,7 +118,7 @@ impl Requirement {
         let not_yet =
             |release: Option<SpecVersion>| release.is_some_and(|r| !listed.has_at_least(r));
         match self.level {
-            Level::Must if not_yet(self.tightened) => Severity::Warns,
+            Level::Must if self.warns || not_yet(self.tightened) => Severity::Warns,
             Level::Must => Severity::Fails,
             Level::Should => Severity::Warns,
             Level::May if not_yet(self.relaxed) => Severity::Warns,
@@ -475,6 +477,7 @@ const ENTRY_KEYS: &[&str] = &[
     "clarification",
     "tightened",
     "relaxed",
+    "warns",
     "note",
     "tier",
     "needs",
@@ -531,6 +534,7 @@ impl Reader<'_> {
         let clarification = self.flag(fields, "clarification");
         let tightened = self.optional(fields, "tightened", Reader::release);
         let relaxed = self.optional(fields, "relaxed", Reader::release);
+        let warns = self.flag(fields, "warns");
         let note = self.optional(fields, "note", Reader::text);
         let tier = self.word(fields, "tier", &Tier::ALL, Tier::as_str);
         let needs = self.needs(fields);
@@ -550,6 +554,7 @@ impl Reader<'_> {
             clarification,
             tightened,
             relaxed,
+            warns,
             note,
             tier: tier?,
             needs,
@@ -595,6 +600,7 @@ impl Reader<'_> {
             ("until", until.is_none_or(|u| u >= since), "`until` comes before `since`"),
             ("tightened", later(requirement.tightened), "`tightened` does not come after `since`"),
             ("tightened", requirement.tightened.is_none() || is_must, "only a MUST is tightened"),
+            ("warns", !requirement.warns || is_must, "only a MUST has `warns`"),
             ("relaxed", later(requirement.relaxed), "`relaxed` does not come after `since`"),
             ("relaxed", requirement.relaxed.is_none() || is_may, "only a MAY is relaxed"),
             (
@@ -970,6 +976,8 @@ mod tests {
         let tightened = requirement(&with("  tightened: v1.4"));
         assert_eq!(tightened.severity(&old), Severity::Warns);
         assert_eq!(tightened.severity(&new), Severity::Fails);
+        let warns = requirement(&with("  warns: true"));
+        assert_eq!(warns.severity(&new), Severity::Warns);
         let should = requirement(&entry("MUST", "SHOULD"));
         assert_eq!(should.severity(&new), Severity::Warns);
         let may = requirement(&entry("MUST", "MAY"));
