@@ -6,6 +6,7 @@ pub mod assemble;
 pub mod bundled;
 pub mod case;
 pub mod check;
+pub mod cli;
 pub mod diagnostic;
 pub mod exit;
 pub mod facts;

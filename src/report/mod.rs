@@ -18,6 +18,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+mod plain;
 mod terminal;
 mod text;
 mod write;
@@ -28,6 +29,7 @@ pub use html::html;
 pub use json::{ReadError, json, read};
 pub use junit::{Dialect, junit};
 pub use markdown::markdown;
+pub use plain::exchange_text;
 pub use terminal::terminal;
 pub use write::{WriteError, write_all};
 

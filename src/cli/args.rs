@@ -1,0 +1,351 @@
+//! What can be typed: clap types only.
+use crate::outcome::Level;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Says, requirement by requirement, whether a Matrix homeserver's login API does what the
+/// specification asks.
+#[derive(Debug, Parser)]
+#[command(
+    name = "homespec",
+    version,
+    max_term_width = 100,
+    after_help = "Exit status: 0 conforms, 1 a requirement is broken, 2 usage, 3 files are wrong, \
+                  4 nothing was selected, 5 could not be decided, 6 a report could not be \
+                  written, 70 a fault of homespec, 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Test a homeserver
+    Run(Box<RunArgs>),
+    /// Test the embedded reference homeserver, and write all the reports
+    Demo(Box<DemoArgs>),
+    /// Start the reference homeserver alone, for trying things by hand
+    Serve(ServeArgs),
+    /// List cases, requirements, faults or quirks
+    List(ListArgs),
+    /// Explain a requirement or a case: what it asks, where it stands, how to see it by hand
+    Explain {
+        /// The id of a requirement or a case
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Check case and config files without a network; with --spec, specification files
+    Check {
+        /// Files or folders; without any, the bundled cases
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Load a folder of OpenAPI files, print its operations and how they differ from the
+        /// bundled ones
+        #[arg(long, value_name = "DIR")]
+        spec: Option<PathBuf>,
+    },
+    /// Render the reports of an earlier run again
+    Report {
+        /// The run.json of that run
+        #[arg(value_name = "RUN.json")]
+        run: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The homeserver's base URL, e.g. https://matrix.example.org
+    #[arg(value_name = "URL", env = "HOMESPEC_URL")]
+    pub url: Option<String>,
+    /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
+    /// access_token}, with `disposable: true` where nobody needs it; - is standard input
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_ACCOUNTS", help_heading = "Accounts")]
+    pub accounts: Option<PathBuf>,
+    /// Make disposable accounts by open registration
+    #[arg(long, value_name = "HOW", env = "HOMESPEC_REGISTER", value_parser = PossibleValuesParser::new(["open"]), help_heading = "Accounts")]
+    pub register: Option<String>,
+    /// Make disposable accounts with the registration token in this file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HOMESPEC_REGISTRATION_TOKEN_FILE",
+        help_heading = "Accounts"
+    )]
+    pub registration_token_file: Option<PathBuf>,
+    /// Make disposable accounts by Synapse's admin call, with the shared secret in this file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "HOMESPEC_REGISTRATION_SHARED_SECRET_FILE",
+        help_heading = "Accounts"
+    )]
+    pub registration_shared_secret_file: Option<PathBuf>,
+    /// Certificates to trust beside those of the system, in PEM
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_CA", help_heading = "Transport")]
+    pub ca: Option<PathBuf>,
+    /// Do not check certificates
+    #[arg(long, env = "HOMESPEC_INSECURE", help_heading = "Transport")]
+    pub insecure: bool,
+    /// Send every request through this proxy
+    #[arg(long, value_name = "URL", env = "HOMESPEC_PROXY", help_heading = "Transport")]
+    pub proxy: Option<String>,
+    /// Use this address for a host name instead of asking the DNS
+    #[arg(
+        long,
+        value_name = "HOST=ADDR",
+        env = "HOMESPEC_RESOLVE",
+        value_delimiter = ',',
+        help_heading = "Transport"
+    )]
+    pub resolve: Vec<String>,
+    /// Send the headers in this file, one `Name: value` a line, with every request
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_HEADER_FILE", help_heading = "Transport")]
+    pub header_file: Option<PathBuf>,
+    /// Wait so long for a server that is starting
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "HOMESPEC_WAIT_READY",
+        help_heading = "Transport"
+    )]
+    pub wait_ready: Option<f64>,
+    /// Read options from this file instead of ./homespec.yaml
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Send only the probe's GETs, and print the plan with an upper bound of logins, accounts and
+    /// requests
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub test: TestArgs,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reference: ReferenceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub test: TestArgs,
+}
+
+/// What `run` and `demo` share.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Which path prefix; auto reads /versions
+    #[arg(long, value_enum, env = "HOMESPEC_API")]
+    pub api: Option<ApiArg>,
+    /// OpenAPI files to use instead of the bundled ones, where they have the operation
+    #[arg(long, value_name = "DIR", env = "HOMESPEC_SPEC", help_heading = "Cases")]
+    pub spec: Option<PathBuf>,
+    /// Add the cases of a folder
+    #[arg(long, value_name = "DIR", env = "HOMESPEC_CASES", help_heading = "Cases")]
+    pub cases: Option<PathBuf>,
+    /// Use just the cases of a folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HOMESPEC_ONLY_CASES",
+        conflicts_with = "cases",
+        help_heading = "Cases"
+    )]
+    pub only_cases: Option<PathBuf>,
+    /// Run the cases of these ids; * and ? stand for any characters
+    #[arg(
+        long,
+        value_name = "GLOB",
+        env = "HOMESPEC_CASE",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub case: Vec<String>,
+    /// Run the cases that decide these requirements
+    #[arg(
+        long,
+        value_name = "GLOB",
+        env = "HOMESPEC_REQUIREMENT",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub requirement: Vec<String>,
+    /// Run the cases of these areas
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HOMESPEC_AREA",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub area: Vec<String>,
+    /// Run the cases that decide requirements of these levels
+    #[arg(
+        long,
+        value_enum,
+        env = "HOMESPEC_LEVEL",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub level: Vec<LevelArg>,
+    /// Leave out the cases of these ids
+    #[arg(
+        long,
+        value_name = "GLOB",
+        env = "HOMESPEC_SKIP",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub skip: Vec<String>,
+    /// Allow what is not done unasked: `destructive` on supplied accounts, `rate-limit` for bursts
+    #[arg(long, value_enum, env = "HOMESPEC_ALLOW", value_delimiter = ',')]
+    pub allow: Vec<AllowArg>,
+    /// What a failing run is: a broken MUST, or a broken SHOULD too
+    #[arg(long, value_enum, env = "HOMESPEC_FAIL_ON")]
+    pub fail_on: Option<FailOn>,
+    /// Accept MUSTs that could not be decided
+    #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED")]
+    pub allow_blocked: bool,
+    /// How many cases run at once [default: 4]
+    #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// For one request, in seconds [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "HOMESPEC_TIMEOUT")]
+    pub timeout: Option<f64>,
+    /// For all waiting for rate limits together, in seconds [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "HOMESPEC_MAX_WAIT")]
+    pub max_wait: Option<f64>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub output: OutputArgs,
+    /// Print the exchanges, secrets replaced
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// Where reports go.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Where the reports go [default: reports]
+    #[arg(long, value_name = "DIR", env = "HOMESPEC_OUT", help_heading = "Reports")]
+    pub out: Option<PathBuf>,
+    /// Which reports to write: json, junit, markdown, html [default: all]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "HOMESPEC_REPORT",
+        value_delimiter = ',',
+        help_heading = "Reports"
+    )]
+    pub report: Vec<String>,
+}
+
+/// How the reference homeserver is to behave.
+#[derive(Debug, Args)]
+pub struct ReferenceArgs {
+    /// Break one requirement: see `homespec list --faults`
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub fault: Vec<String>,
+    /// Differ legally: see `homespec list --quirks`
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub quirk: Vec<String>,
+    /// The releases that it lists, e.g. r0.6.1 or v1.3,v1.11
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub versions: Vec<String>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
+    pub listen: std::net::SocketAddr,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reference: ReferenceArgs,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Every requirement of the register, with what decides it
+    #[arg(long, group = "what")]
+    pub requirements: bool,
+    /// The faults of the reference homeserver
+    #[arg(long, group = "what")]
+    pub faults: bool,
+    /// The quirks of the reference homeserver
+    #[arg(long, group = "what")]
+    pub quirks: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Columns.
+    Table,
+    /// A JSON list.
+    Json,
+}
+
+/// A path prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum ApiArg {
+    Auto,
+    R0,
+    V3,
+}
+
+/// A level on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum LevelArg {
+    Must,
+    Should,
+    May,
+}
+
+impl From<LevelArg> for Level {
+    fn from(level: LevelArg) -> Level {
+        match level {
+            LevelArg::Must => Level::Must,
+            LevelArg::Should => Level::Should,
+            LevelArg::May => Level::May,
+        }
+    }
+}
+
+/// A class of cases on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum AllowArg {
+    Destructive,
+    RateLimit,
+}
+
+/// What fails a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum FailOn {
+    Must,
+    Should,
+}

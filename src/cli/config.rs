@@ -1,0 +1,201 @@
+//! `homespec.yaml`: options that stand in a file. An option on the command line or in the
+//! environment comes before it.
+use super::args::{AllowArg, ApiArg, FailOn, LevelArg, RunArgs};
+use crate::diagnostic::Diagnostic;
+use crate::source::Document;
+use crate::strict::{Node, Reader};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+
+/// The file that is looked for in the working directory.
+pub const DEFAULT_NAME: &str = "homespec.yaml";
+
+const KEYS: [&str; 28] = [
+    "url",
+    "accounts",
+    "register",
+    "registration-token-file",
+    "registration-shared-secret-file",
+    "ca",
+    "insecure",
+    "proxy",
+    "resolve",
+    "header-file",
+    "wait-ready",
+    "api",
+    "spec",
+    "cases",
+    "only-cases",
+    "case",
+    "requirement",
+    "area",
+    "level",
+    "skip",
+    "allow",
+    "fail-on",
+    "allow-blocked",
+    "jobs",
+    "timeout",
+    "max-wait",
+    "out",
+    "report",
+];
+
+/// Fills what was given neither on the command line nor in the environment from a config file.
+/// Paths in the file are relative to its folder.
+///
+/// # Errors
+/// Every fault of the file; a file that was named and cannot be read.
+pub fn fill(args: &mut RunArgs) -> Result<(), Vec<Diagnostic>> {
+    let named = args.config.clone();
+    let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_NAME));
+    if named.is_none() && !path.is_file() {
+        return Ok(());
+    }
+    let document = Document::read(&path, path.display().to_string())?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    apply(args, &document, &folder)
+}
+
+/// The faults of a config file.
+pub fn check(document: &Document) -> Vec<Diagnostic> {
+    let Ok(mut args) = parse_nothing() else { return Vec::new() };
+    apply(&mut args, document, Path::new("")).err().unwrap_or_default()
+}
+
+fn parse_nothing() -> Result<RunArgs, clap::Error> {
+    use clap::{Args as _, FromArgMatches as _};
+    let matches = RunArgs::augment_args(clap::Command::new("run")).try_get_matches_from(["run"])?;
+    RunArgs::from_arg_matches(&matches)
+}
+
+fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), Vec<Diagnostic>> {
+    let (reader, root) = Reader::new(document);
+    let mut file = File { reader, root, folder };
+    let root = file.root.clone();
+    file.reader.object(&root, "a config file", &KEYS);
+    let test = &mut args.test;
+    args.url = args.url.take().or_else(|| file.text("url"));
+    args.accounts = args.accounts.take().or_else(|| file.path("accounts"));
+    args.register = args.register.take().or_else(|| file.text("register"));
+    let token = &mut args.registration_token_file;
+    *token = token.take().or_else(|| file.path("registration-token-file"));
+    let secret = &mut args.registration_shared_secret_file;
+    *secret = secret.take().or_else(|| file.path("registration-shared-secret-file"));
+    args.ca = args.ca.take().or_else(|| file.path("ca"));
+    args.insecure |= file.truth("insecure");
+    args.proxy = args.proxy.take().or_else(|| file.text("proxy"));
+    file.list_into("resolve", &mut args.resolve);
+    args.header_file = args.header_file.take().or_else(|| file.path("header-file"));
+    args.wait_ready = args.wait_ready.or_else(|| file.seconds("wait-ready"));
+    test.api = test.api.or_else(|| file.word::<ApiArg>("api"));
+    test.spec = test.spec.take().or_else(|| file.path("spec"));
+    test.cases = test.cases.take().or_else(|| file.path("cases"));
+    test.only_cases = test.only_cases.take().or_else(|| file.path("only-cases"));
+    file.list_into("case", &mut test.case);
+    file.list_into("requirement", &mut test.requirement);
+    file.list_into("area", &mut test.area);
+    file.words_into::<LevelArg>("level", &mut test.level);
+    file.list_into("skip", &mut test.skip);
+    file.words_into::<AllowArg>("allow", &mut test.allow);
+    test.fail_on = test.fail_on.or_else(|| file.word::<FailOn>("fail-on"));
+    test.allow_blocked |= file.truth("allow-blocked");
+    test.jobs = test.jobs.or_else(|| file.count("jobs"));
+    test.timeout = test.timeout.or_else(|| file.seconds("timeout"));
+    test.max_wait = test.max_wait.or_else(|| file.seconds("max-wait"));
+    test.output.out = test.output.out.take().or_else(|| file.path("out"));
+    file.list_into("report", &mut test.output.report);
+    if file.reader.faults.is_empty() { Ok(()) } else { Err(file.reader.faults) }
+}
+
+struct File<'d> {
+    reader: Reader<'d>,
+    root: Node<'d>,
+    folder: &'d Path,
+}
+
+impl File<'_> {
+    fn text(&mut self, key: &str) -> Option<String> {
+        let node = self.root.member(key)?;
+        self.reader.string(&node, &format!("`{key}`")).map(str::to_owned)
+    }
+
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(|text| self.folder.join(text))
+    }
+
+    fn truth(&mut self, key: &str) -> bool {
+        let Some(node) = self.root.member(key) else { return false };
+        self.reader.boolean(&node, &format!("`{key}`")).unwrap_or(false)
+    }
+
+    fn count(&mut self, key: &str) -> Option<u16> {
+        let node = self.root.member(key)?;
+        let count = self.reader.count(&node, &format!("`{key}`"))?;
+        u16::try_from(count).ok()
+    }
+
+    fn seconds(&mut self, key: &str) -> Option<f64> {
+        let node = self.root.member(key)?;
+        let seconds = node.value.as_f64().filter(|seconds| *seconds >= 0.0);
+        if seconds.is_none() {
+            self.reader.fault(&node.at, format!("`{key}` is a number of seconds"));
+        }
+        seconds
+    }
+
+    /// A text, or a list of texts.
+    fn list(&mut self, key: &str) -> Vec<(String, String)> {
+        let Some(node) = self.root.member(key) else { return Vec::new() };
+        let nodes = if node.value.is_array() {
+            self.reader.list(&node, &format!("`{key}`"))
+        } else {
+            vec![node]
+        };
+        nodes
+            .iter()
+            .filter_map(|node| {
+                let text = self.reader.string(node, &format!("`{key}`"))?;
+                Some((text.to_owned(), node.at.clone()))
+            })
+            .collect()
+    }
+
+    fn list_into(&mut self, key: &str, given: &mut Vec<String>) {
+        let found = self.list(key);
+        if given.is_empty() {
+            given.extend(found.into_iter().map(|(text, _)| text));
+        }
+    }
+
+    fn read_word<T: ValueEnum>(&mut self, key: &str, text: &str, at: &str) -> Option<T> {
+        let found = T::from_str(text, true).ok();
+        if found.is_none() {
+            let all: Vec<_> = T::value_variants()
+                .iter()
+                .filter_map(|word| word.to_possible_value())
+                .map(|word| word.get_name().to_owned())
+                .collect();
+            let help = format!("one of: {}", all.join(", "));
+            self.reader.fault_with_help(at, format!("`{text}` is no `{key}`"), help);
+        }
+        found
+    }
+
+    fn word<T: ValueEnum>(&mut self, key: &str) -> Option<T> {
+        let node = self.root.member(key)?;
+        let text = self.reader.string(&node, &format!("`{key}`"))?.to_owned();
+        self.read_word(key, &text, &node.at)
+    }
+
+    fn words_into<T: ValueEnum>(&mut self, key: &str, given: &mut Vec<T>) {
+        let found: Vec<T> = self
+            .list(key)
+            .into_iter()
+            .filter_map(|(text, at)| self.read_word(key, &text, &at))
+            .collect();
+        if given.is_empty() {
+            given.extend(found);
+        }
+    }
+}

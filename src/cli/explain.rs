@@ -1,0 +1,146 @@
+//! `explain ID`: a requirement or a case, for somebody who wants to know what it is about.
+use super::{Failure, print};
+use crate::case::ast::{Case, Need, Step, Target};
+use crate::case::suite::Suite;
+use crate::exit;
+use crate::outcome::Mark;
+use crate::reference;
+use crate::register::{NEEDS, Register, Requirement};
+
+pub(super) fn explain(id: &str) -> Result<u8, Failure> {
+    let register = Register::bundled().map_err(|faults| Failure::files(&faults))?;
+    let suite = Suite::bundled().map_err(|faults| Failure::files(&faults))?;
+    if let Some(requirement) = register.get(id) {
+        return print(&explain_requirement(requirement, &suite));
+    }
+    let matching: Vec<&Case> = suite
+        .cases()
+        .filter(|case| case.id == id || case.id.split('[').next() == Some(id))
+        .collect();
+    if let Some(case) = matching.first() {
+        return print(&explain_case(case, &matching, &register));
+    }
+    let requirement_ids = register.iter().map(|requirement| requirement.id.as_str());
+    let known = suite.cases().map(|case| case.id.as_str()).chain(requirement_ids);
+    let near = crate::diagnostic::did_you_mean(id, known);
+    let help = near.map_or("`homespec list` and `homespec list --requirements` show all".to_owned(), |near| {
+        format!("did you mean `{near}`?")
+    });
+    Err(Failure::new(
+        exit::USAGE,
+        format!("error: `{id}` is neither a requirement nor a case; {help}"),
+    ))
+}
+
+fn explain_requirement(requirement: &Requirement, suite: &Suite) -> String {
+    let mut text = format!("{}\n  {}\n\n", requirement.id, requirement.title);
+    let mut line = |name: &str, value: &str| text += &format!("  {name:10} {value}\n");
+    line("level", &format!("{}, {}", requirement.level, mark_in_words(requirement.mark)));
+    line("versions", &versions(requirement));
+    line("clause", &requirement.url);
+    line("source", &requirement.source);
+    line("by hand", &requirement.check);
+    for need in &requirement.needs {
+        let meaning = NEEDS.iter().find(|(word, _)| word == need).map_or("", |(_, meaning)| *meaning);
+        line("needs", meaning);
+    }
+    if let Some(note) = &requirement.note {
+        line("note", note);
+    }
+    let cases: Vec<&Case> =
+        suite.cases().filter(|case| case.checks.contains(&requirement.id)).collect();
+    for case in &cases {
+        line("decided by", &format!("{} ({}:{})", case.id, case.file, case.line));
+    }
+    if !requirement.standing.is_empty() {
+        line("decided by", "a standing check, on every answer");
+    }
+    if cases.is_empty()
+        && requirement.standing.is_empty()
+        && let Some(why) = &requirement.untestable
+    {
+        line("untested", why);
+    }
+    let faults = reference::faults().iter().filter(|fault| fault.requirement == requirement.id);
+    for fault in faults {
+        line("fault", &format!("{}: {}", fault.name, fault.about));
+    }
+    text
+}
+
+fn mark_in_words(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Plain => "in RFC 2119 capitals",
+        Mark::Soft => "in lower case or a flat statement",
+        Mark::Derived => "follows from several sentences",
+        Mark::Schema => "by the published schema",
+    }
+}
+
+fn versions(requirement: &Requirement) -> String {
+    let mut text = requirement.range.to_string();
+    if requirement.clarification {
+        text += ", and before: the specification calls it a clarification";
+    }
+    if let Some(release) = requirement.tightened {
+        text += &format!("; formally binding since {release}, before it only warns");
+    }
+    text
+}
+
+fn explain_case(case: &Case, rows: &[&Case], register: &Register) -> String {
+    let id = case.id.split('[').next().unwrap_or(&case.id);
+    let mut text = format!("{id}\n  {}\n\n", case.title);
+    let mut line = |name: &str, value: &str| text += &format!("  {name:8} {value}\n");
+    line("file", &format!("{}:{}", case.file, case.line));
+    line("impact", &case.impact.to_string());
+    for need in &case.needs {
+        line("needs", &need_in_words(need));
+    }
+    for id in &case.checks {
+        let title = register.get(id).map_or("", |requirement| requirement.title.as_str());
+        line("decides", &format!("{id}: {title}"));
+    }
+    for (at, step) in case.setup.iter().enumerate() {
+        line("set-up", &format!("{}. {}", at + 1, step_in_words(step)));
+    }
+    for (at, step) in case.steps.iter().enumerate() {
+        line("step", &format!("{}. {}", at + 1, step_in_words(step)));
+    }
+    if rows.len() > 1 {
+        let names: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+        line("rows", &names.join(", "));
+    }
+    text
+}
+
+fn need_in_words(need: &Need) -> String {
+    match need {
+        Need::Flow(flow) => format!("the login type {flow}"),
+        Need::Version(version) => format!("release {version} or later"),
+        Need::Capability(name) => format!("the capability {name}"),
+        Need::Feature(feature) => format!("the feature {}", feature.as_str()),
+        Need::Account { name, disposable: true } => format!("a disposable account ({name})"),
+        Need::Account { name, disposable: false } => format!("an account ({name})"),
+        Need::Session(name) => format!("a shared session ({name})"),
+        Need::Operator(name) => format!("{name} from the operator"),
+    }
+}
+
+fn step_in_words(step: &Step) -> String {
+    let what = match &step.target {
+        Target::Call(operation) => operation.clone(),
+        Target::Raw { method, path } => format!("{method} {path}"),
+    };
+    let expected: Vec<String> = step
+        .blocks
+        .iter()
+        .flat_map(|block| &block.branches)
+        .filter_map(|branch| branch.expect.status.as_ref())
+        .map(|status| status.to_string())
+        .collect();
+    match expected.is_empty() {
+        true => what,
+        false => format!("{what} → {}", expected.join(" or ")),
+    }
+}

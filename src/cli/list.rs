@@ -1,0 +1,138 @@
+//! `list`: cases, requirements, faults and quirks.
+use super::args::{ListArgs, ListFormat};
+use super::{Failure, print};
+use crate::case::ast::Case;
+use crate::case::suite::Suite;
+use crate::reference;
+use crate::register::{Register, Requirement};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
+    let rows = if args.requirements {
+        requirements()?
+    } else if args.faults {
+        faults()
+    } else if args.quirks {
+        quirks()
+    } else {
+        cases()?
+    };
+    match args.format {
+        ListFormat::Table => print(&table(&rows)),
+        ListFormat::Json => {
+            let list: Vec<Value> = rows.iter().map(|row| Value::Object(row.clone())).collect();
+            print(&format!("{}\n", serde_json::to_string_pretty(&list).unwrap_or_default()))
+        }
+    }
+}
+
+type Row = serde_json::Map<String, Value>;
+
+fn row(members: Value) -> Row {
+    match members {
+        Value::Object(members) => members,
+        _ => Row::new(),
+    }
+}
+
+fn suite() -> Result<Suite, Failure> {
+    Suite::bundled().map_err(|faults| Failure::files(&faults))
+}
+
+fn cases() -> Result<Vec<Row>, Failure> {
+    let suite = suite()?;
+    let checks = crate::run::observe::CHECKS.iter().map(|check| {
+        row(json!({
+            "id": check.id, "area": "whole run", "impact": "reads",
+            "requirements": [check.requirement], "title": check.title,
+        }))
+    });
+    let of_files = suite.cases().map(|case: &Case| {
+        row(json!({
+            "id": case.id, "area": case.area, "impact": case.impact.to_string(),
+            "requirements": case.checks, "title": case.title, "file": case.file, "line": case.line,
+        }))
+    });
+    Ok(of_files.chain(checks).collect())
+}
+
+fn requirements() -> Result<Vec<Row>, Failure> {
+    let register = Register::bundled().map_err(|faults| Failure::files(&faults))?;
+    let suite = suite()?;
+    let mut deciders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for case in suite.cases() {
+        for id in &case.checks {
+            deciders.entry(id).or_default().push(&case.id);
+        }
+    }
+    for check in crate::run::observe::CHECKS {
+        deciders.entry(check.requirement).or_default().push(check.id);
+    }
+    let of = |requirement: &Requirement| {
+        let mut by = deciders.get(requirement.id.as_str()).cloned().unwrap_or_default();
+        if !requirement.standing.is_empty() {
+            by.push("standing");
+        }
+        row(json!({
+            "id": requirement.id, "level": requirement.level.as_str(),
+            "mark": requirement.mark.as_str(), "since": requirement.range.since.to_string(),
+            "decided_by": by, "title": requirement.title,
+        }))
+    };
+    Ok(register.iter().map(of).collect())
+}
+
+fn faults() -> Vec<Row> {
+    let of = |fault: &reference::Fault| {
+        row(json!({
+            "name": fault.name, "requirement": fault.requirement, "also": fault.also,
+            "about": fault.about, "clause": fault.clause,
+        }))
+    };
+    reference::faults().iter().map(of).collect()
+}
+
+fn quirks() -> Vec<Row> {
+    let of = |quirk: &reference::Quirk| {
+        row(json!({"name": quirk.name, "about": quirk.about, "clause": quirk.clause}))
+    };
+    reference::quirks().iter().map(of).collect()
+}
+
+/// Columns by the members of the first row; what is only for machines stays out.
+fn table(rows: &[Row]) -> String {
+    const HIDDEN: [&str; 6] = ["file", "line", "clause", "also", "mark", "impact"];
+    const LONGEST: usize = 60;
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let all: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            match all.as_slice() {
+                [] => "-".to_owned(),
+                [first, rest @ ..] if all.join(" ").len() > LONGEST => {
+                    format!("{first} +{}", rest.len())
+                }
+                all => all.join(" "),
+            }
+        }
+        other => other.to_string(),
+    };
+    let Some(first) = rows.first() else { return String::new() };
+    let keys: Vec<&String> = first.keys().filter(|key| !HIDDEN.contains(&key.as_str())).collect();
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| keys.iter().map(|key| row.get(*key).map_or(String::new(), cell)).collect())
+        .collect();
+    let widths: Vec<usize> = (0..keys.len())
+        .map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in &cells {
+        let line: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text += line.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,256 @@
+//! The command line: what was typed, done, and turned into an exit status.
+pub mod args;
+mod accounts;
+mod config;
+mod explain;
+mod list;
+mod progress;
+mod test;
+
+use crate::app::Material;
+use crate::case::suite::Suite;
+use crate::diagnostic::Diagnostic;
+use crate::exit;
+use crate::report;
+use crate::source::Document;
+use crate::spec::Spec;
+use args::{Cli, Command, OutputArgs};
+use clap::{CommandFactory as _, Parser as _};
+use std::fmt;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Why a command ended early: what to print, and the exit status.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub status: u8,
+    /// For standard error.
+    pub text: String,
+}
+
+impl Failure {
+    fn new(status: u8, text: impl Into<String>) -> Failure {
+        Failure { status, text: text.into() }
+    }
+
+    fn usage(text: impl Into<String>) -> Failure {
+        Failure::new(exit::USAGE, format!("error: {}", text.into()))
+    }
+
+    fn files(faults: &[Diagnostic]) -> Failure {
+        let color = colors_errors();
+        let mut text: String = faults.iter().map(|fault| fault.render(color) + "\n").collect();
+        let count = faults.len();
+        text += &format!("error: {count} fault{} in the files; nothing was sent", plural(count));
+        Failure::new(exit::FILES, text)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        // A reader that has seen enough closes the pipe; that is no fault.
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::new(exit::CONFORMS, ""),
+            _ => Failure::new(exit::OWN_FAULT, format!("error: cannot print: {error}")),
+        }
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// Does what was typed and returns the exit status.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
+        }
+    };
+    match dispatch(cli) {
+        Ok(status) => status,
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                let _ = say(&failure.text);
+            }
+            failure.status
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    match cli.command {
+        Command::Run(args) => test::run(*args),
+        Command::Demo(args) => test::demo(*args),
+        Command::Serve(args) => test::serve(args),
+        Command::List(args) => list::list(&args),
+        Command::Explain { id } => explain::explain(&id),
+        Command::Check { paths, spec } => check(&paths, spec.as_deref()),
+        Command::Report { run, output } => render_again(&run, &output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "homespec", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            for command in manual() {
+                clap_mangen::Man::new(command).render(&mut page)?;
+            }
+            print(&String::from_utf8_lossy(&page))
+        }
+    }
+}
+
+/// The program and each of its commands, for one page after the other.
+fn manual() -> Vec<clap::Command> {
+    let mut whole = Cli::command();
+    whole.build();
+    let parts: Vec<_> = whole
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help")
+        .map(|command| command.clone().display_name(format!("homespec-{}", command.get_name())))
+        .collect();
+    std::iter::once(whole).chain(parts).collect()
+}
+
+/// Prints a result to standard output.
+fn print(text: &str) -> Result<u8, Failure> {
+    let mut out = anstream::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(exit::CONFORMS)
+}
+
+/// Prints what is no result to standard error.
+fn say(text: &str) -> std::io::Result<()> {
+    writeln!(anstream::stderr(), "{}", text.trim_end())
+}
+
+fn colors_errors() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+fn colors_results() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// How many columns a result may take.
+fn width() -> usize {
+    const DEFAULT: usize = 100;
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    match std::io::stdout().is_terminal() {
+        true => columns.unwrap_or(80),
+        false => columns.unwrap_or(DEFAULT),
+    }
+}
+
+/// The cases and specification files that the options ask for.
+fn material(args: &args::TestArgs) -> Result<Material, Failure> {
+    let load = || -> Result<Material, Vec<Diagnostic>> {
+        let suite = match (&args.only_cases, &args.cases) {
+            (Some(only), _) => Some(Suite::from_path(only)?),
+            (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
+            (None, None) => None,
+        };
+        let spec = args.spec.as_deref().map(Spec::from_dir).transpose()?;
+        Material::load(suite, spec)
+    };
+    load().map_err(|faults| Failure::files(&faults))
+}
+
+fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
+    if let Some(dir) = spec {
+        return check_spec(dir, paths);
+    }
+    let faults = match paths {
+        [] => Material::load(None, None).err().unwrap_or_default(),
+        paths => paths.iter().flat_map(|path| check_path(path)).collect(),
+    };
+    if !faults.is_empty() {
+        return Err(Failure::files(&faults));
+    }
+    let what = match paths {
+        [] => "the bundled cases".to_owned(),
+        paths => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
+    };
+    print(&format!("{what}: no faults\n"))
+}
+
+fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
+    if !paths.is_empty() {
+        return Err(Failure::usage("--spec checks a folder of its own; give no PATH beside it"));
+    }
+    let bundled = |spec: &Spec| if spec.is_r0() { Spec::bundled_r0() } else { Spec::bundled_v1() };
+    let described = Spec::from_dir(dir).and_then(|spec| {
+        spec.compile()?;
+        Ok(crate::spec::describe(&spec, &bundled(&spec)?))
+    });
+    print(&described.map_err(|faults| Failure::files(&faults))?)
+}
+
+/// The faults of case files, or of a config file.
+fn check_path(path: &Path) -> Vec<Diagnostic> {
+    if !path.is_dir() {
+        let document = match Document::read(path, path.display().to_string()) {
+            Ok(document) => document,
+            Err(faults) => return faults,
+        };
+        let root = document.value();
+        if root.get("cases").is_none_or(|cases| !cases.is_array()) && root.get("about").is_none() {
+            return config::check(&document);
+        }
+    }
+    let load = || Material::load(Some(Suite::from_path(path)?), None);
+    load().err().unwrap_or_default()
+}
+
+fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
+    let run = report::read(&text)
+        .map_err(|error| Failure::new(exit::FILES, format!("error: {}: {error}", path.display())))?;
+    let formats = formats(output)?;
+    let folder = output.out.clone().unwrap_or_else(|| {
+        path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")).to_owned()
+    });
+    // The run itself is where it was; only the other formats are rendered, unless it is asked for.
+    let formats: Vec<_> = match output.report.is_empty() && output.out.is_none() {
+        true => formats.into_iter().filter(|format| *format != report::Format::Json).collect(),
+        false => formats,
+    };
+    let written = write(&folder, &run, &formats)?;
+    print(&report::terminal(&run, &written, width(), colors_results()))?;
+    Ok(run.exit_status)
+}
+
+fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {
+    if output.report.is_empty() {
+        return Ok(report::Format::ALL.to_vec());
+    }
+    let parse = |word: &String| word.parse::<report::Format>();
+    output
+        .report
+        .iter()
+        .map(parse)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::usage(format!("--report: {error}")))
+}
+
+fn write(
+    folder: &Path,
+    run: &crate::outcome::Run,
+    formats: &[report::Format],
+) -> Result<Vec<PathBuf>, Failure> {
+    report::write_all(folder, run, formats)
+        .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}")))
+}

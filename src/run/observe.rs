@@ -1,0 +1,68 @@
+//! Checks over a whole run: what no single answer can show. Code with ids of the register.
+use crate::outcome::Level;
+use crate::wire::Exchanged;
+use std::collections::BTreeMap;
+
+/// A check over a whole run.
+#[derive(Debug, Clone, Copy)]
+pub struct WholeRunCheck {
+    /// Its id beside the cases.
+    pub id: &'static str,
+    /// The requirement that it decides.
+    pub requirement: &'static str,
+    /// What is true of a server that passes.
+    pub title: &'static str,
+    /// The level of its requirement.
+    pub level: Level,
+}
+
+/// All of them.
+pub const CHECKS: &[WholeRunCheck] = &[WholeRunCheck {
+    id: "generated-device-ids-never-repeat",
+    requirement: "device.login.generated.unique",
+    title: "no two logins without a device_id are given the same one",
+    level: Level::Must,
+}];
+
+/// What a whole-run check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// There was not enough to look at.
+    Nothing,
+    /// As it is to be.
+    Fine,
+    /// Two exchanges, by their place in what was given, that show the opposite.
+    Repeated {
+        /// The first one.
+        first: usize,
+        /// The one that repeats it.
+        again: usize,
+    },
+}
+
+/// Whether device ids that the server generated repeat for one user.
+pub fn generated_device_ids(exchanges: &[&Exchanged]) -> Seen {
+    let mut known: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (at, exchanged) in exchanges.iter().enumerate() {
+        let Some(made) = generated(exchanged) else { continue };
+        if let Some(first) = known.insert(made, at) {
+            return Seen::Repeated { first, again: at };
+        }
+    }
+    if known.len() > 1 { Seen::Fine } else { Seen::Nothing }
+}
+
+/// User and device of a login or registration that named no device.
+fn generated(exchanged: &Exchanged) -> Option<(String, String)> {
+    let answer = exchanged.result.as_ref().ok().filter(|answer| answer.status == 200)?;
+    let operation = exchanged.ask.operation.as_deref()?;
+    if !matches!(operation, "login" | "register") {
+        return None;
+    }
+    let asked = exchanged.ask.json_body()?;
+    if asked.get("device_id").is_some() {
+        return None;
+    }
+    let text = |pointer| answer.text_at(pointer).map(str::to_owned);
+    Some((text("/user_id")?, text("/device_id")?))
+}
