@@ -71,7 +71,9 @@ impl Material {
 
     /// Whether any case decides a requirement.
     pub fn covers(&self, requirement: &str) -> bool {
-        self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
+        let of_run = crate::run::observe::CHECKS.iter();
+        of_run.into_iter().any(|check| check.requirement == requirement)
+            || self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
     }
 }
 
@@ -330,6 +332,13 @@ impl Prepared<'_> {
         run
     }
 
+    /// How many cases there are, rows and checks over the whole run included.
+    fn available(&self, spec: &Spec, facts: &Facts) -> usize {
+        let rows = |case| plan::expand(case, spec, facts).len();
+        let cases: usize = self.material.suite.cases().map(rows).sum();
+        cases + crate::run::observe::CHECKS.len()
+    }
+
     fn assembled(
         &self,
         spec: &Spec,
@@ -346,7 +355,7 @@ impl Prepared<'_> {
             results: outcome.results,
             support: outcome.support,
             wish: &self.job.wish,
-            available: self.material.suite.cases().count(),
+            available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
             base_url: self.courier.http.base().to_owned(),
             server: outcome.server,

@@ -8,10 +8,12 @@ use crate::outcome::*;
 use crate::plan::Plan;
 use crate::register::{Register, Requirement, Severity, Watch};
 use crate::run::engine::CaseResult;
+use crate::run::observe::{self, Seen, WholeRunCheck};
 use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::Exchanged;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How much of a body stands in a report, in bytes.
@@ -58,13 +60,14 @@ pub struct Parts<'a> {
 /// Builds the [`Run`].
 pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let standing = standing_outcomes(&parts);
-    let cases: Vec<CaseOutcome> = parts
+    let mut cases: Vec<CaseOutcome> = parts
         .plan
         .cases
         .iter()
         .zip(&parts.results)
         .map(|(planned, result)| case_outcome(&planned.case, result))
         .collect();
+    cases.extend(whole_run_outcomes(&parts));
     let requirements = requirement_outcomes(&parts, &cases, &standing);
     let support = parts
         .support
@@ -84,7 +87,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
             api: parts.facts.api.as_str().to_owned(),
             spec: parts.spec.name().to_owned(),
         },
-        selection: crate::select::selection(parts.wish, parts.available, parts.plan.cases.len()),
+        selection: crate::select::selection(parts.wish, parts.available, cases.len()),
         started_at: parts.started_at.clone(),
         duration_ms: parts.duration_ms,
         tally: cases.iter().map(|case| case.verdict).collect(),
@@ -101,10 +104,55 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     redacted(run, redactor)
 }
 
-/// The same run with every secret replaced by its name, in all its strings.
+/// Members of a run whose text comes from our own files: a password that happens to be one of our
+/// words is not to change an id.
+const OUR_OWN: [&str; 19] = [
+    "id",
+    "requirement",
+    "requirements",
+    "title",
+    "area",
+    "file",
+    "code",
+    "cases",
+    "verdict",
+    "level",
+    "mark",
+    "impact",
+    "source_url",
+    "exchange",
+    "operation",
+    "method",
+    "name",
+    "api",
+    "schema_version",
+];
+
+/// The same run with every secret replaced by its name, in all its strings that are not our own.
 fn redacted(run: Run, redactor: &Redactor) -> Run {
     let Ok(value) = serde_json::to_value(&run) else { return run };
-    serde_json::from_value(redactor.value(value)).unwrap_or(run)
+    let whole = redact(value, None, redactor);
+    serde_json::from_value(whole).unwrap_or(run)
+}
+
+fn redact(value: Value, key: Option<&str>, redactor: &Redactor) -> Value {
+    match value {
+        Value::String(text) if key.is_some_and(|key| OUR_OWN.contains(&key)) => Value::String(text),
+        Value::String(text) => Value::String(redactor.text(&text)),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| redact(item, key, redactor)).collect())
+        }
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(key, value)| {
+                    let value = redact(value, Some(&key), redactor);
+                    (key, value)
+                })
+                .collect(),
+        ),
+        other => other,
+    }
 }
 
 fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutcome {
@@ -124,6 +172,86 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutco
         decisions: decided.decisions.clone(),
         findings: decided.findings.clone(),
         exchanges: shown(&case.id, &result.exchanges),
+    }
+}
+
+/// What the checks over the whole run say, as cases beside the others.
+fn whole_run_outcomes(parts: &Parts<'_>) -> Vec<CaseOutcome> {
+    let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
+    let cases = parts.plan.cases.iter().zip(&parts.results);
+    let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
+    let all: Vec<(String, &Exchanged)> = support
+        .chain(of_cases)
+        .flat_map(|(owner, exchanges)| {
+            let named = exchanges.iter().enumerate();
+            named.map(move |(index, exchanged)| (format!("{owner}#{}", index + 1), exchanged))
+        })
+        .collect();
+    observe::CHECKS
+        .iter()
+        .filter(|check| crate::select::check_is_wished(check, parts.wish))
+        .map(|check| whole_run_outcome(check, &all, parts))
+        .collect()
+}
+
+fn whole_run_outcome(
+    check: &WholeRunCheck,
+    all: &[(String, &Exchanged)],
+    parts: &Parts<'_>,
+) -> CaseOutcome {
+    let exchanges: Vec<&Exchanged> = all.iter().map(|(_, exchanged)| *exchanged).collect();
+    let id = |at: usize| all.get(at).map(|(id, _)| id.clone());
+    let requirement = parts.register.get(check.requirement);
+    let weight = requirement.map(|r| (r.level, r.severity(&parts.facts.listed).verdict(), r.line));
+    let (level, broken, line) = weight.unwrap_or((check.level, Verdict::Passed, 1));
+    let (verdict, reason, findings) = match (check.look)(&exchanges) {
+        Seen::Fine => (Verdict::Passed, None, Vec::new()),
+        Seen::Nothing => {
+            let text = "there were not enough answers to compare".to_owned();
+            let reason = Reason { code: "not_observed".to_owned(), text };
+            (Verdict::Skipped, Some(reason), Vec::new())
+        }
+        Seen::Repeated { first, again } => {
+            let finding = Finding {
+                requirement: check.requirement.to_owned(),
+                level,
+                verdict: broken,
+                message: format!(
+                    "what {} was given was given before, in {}",
+                    id(again).unwrap_or_default(),
+                    id(first).unwrap_or_default()
+                ),
+                expected: check.title.to_owned(),
+                actual: "the same one twice".to_owned(),
+                pointer: String::new(),
+                exchange: id(again),
+                file: "spec/requirements.yaml".to_owned(),
+                line,
+                known: false,
+            };
+            (broken, None, vec![finding])
+        }
+    };
+    CaseOutcome {
+        id: check.id.to_owned(),
+        title: check.title.to_owned(),
+        area: "whole run".to_owned(),
+        file: "spec/requirements.yaml".to_owned(),
+        line,
+        impact: "reads".to_owned(),
+        verdict,
+        reason: reason.clone(),
+        branch: None,
+        requirements: vec![check.requirement.to_owned()],
+        duration_ms: 0,
+        decisions: vec![Decision {
+            requirement: check.requirement.to_owned(),
+            verdict,
+            reason,
+            branch: None,
+        }],
+        findings,
+        exchanges: Vec::new(),
     }
 }
 
@@ -238,7 +366,8 @@ fn tally(
         let path = exchanged.ask.path.split('?').next().unwrap_or_default();
         format!("{} {path}", exchanged.ask.method)
     });
-    let finding = standing_finding(requirement, &what, miss, exchange, observation.place);
+    let finding =
+        standing_finding(requirement, verdict, &what, miss, exchange, observation.place);
     let known = |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
     if tallied.findings.len() < MOST_EXAMPLES && !tallied.findings.iter().any(known) {
         tallied.findings.push(finding);
@@ -247,6 +376,7 @@ fn tally(
 
 fn standing_finding(
     requirement: &Requirement,
+    verdict: Verdict,
     what: &str,
     miss: Miss,
     exchange: String,
@@ -261,6 +391,7 @@ fn standing_finding(
     Finding {
         requirement: requirement.id.clone(),
         level: requirement.level,
+        verdict,
         message: format!(
             "the answer to {what}: {where_} is {}, not {}",
             miss.actual, miss.expected

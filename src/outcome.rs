@@ -341,8 +341,11 @@ pub struct Decision {
 pub struct Finding {
     /// The requirement that is broken.
     pub requirement: String,
-    /// Its level; MUST fails, SHOULD warns.
+    /// Its level.
     pub level: Level,
+    /// What the finding comes to for this server: a MUST fails, but only warns where it is not yet
+    /// formal in what the server lists, or where a branch merely deserves a warning.
+    pub verdict: Verdict,
     /// One sentence.
     pub message: String,
     /// What the specification asks for here.

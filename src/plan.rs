@@ -11,7 +11,8 @@ use crate::outcome::{Level, Reason, Verdict};
 use crate::register::Register;
 use crate::run::desk::Slot;
 use crate::run::machine::{Route, Routes};
-use crate::spec::Spec;
+use crate::spec::{Operation, Spec};
+use crate::version::SpecVersion;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -234,7 +235,8 @@ fn names_in(path: &str) -> Vec<String> {
 
 /// Makes a plan of the selected cases.
 pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
-    let expanded: Vec<Case> = selected.iter().flat_map(|case| expand(case, spec)).collect();
+    let expanded: Vec<Case> =
+        selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
     let mut permits = Permits { wrong_passwords: 2, disposable: facts.accounts.disposable };
     let mut cases: Vec<Planned> = Vec::new();
     for (index, case) in expanded.into_iter().enumerate() {
@@ -245,12 +247,14 @@ pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts)
     Plan { cases, phases }
 }
 
-/// A case for each operation of the specification, where it asks for that.
-fn expand(case: &Case, spec: &Spec) -> Vec<Case> {
+/// A case for each operation that is to be expected of this server, where it asks for that; else
+/// the case itself.
+pub fn expand(case: &Case, spec: &Spec, facts: &Facts) -> Vec<Case> {
     if !case.each_operation {
         return vec![case.clone()];
     }
-    let mut operations: Vec<_> = spec.operations().collect();
+    let mut operations: Vec<_> =
+        spec.operations().filter(|operation| is_offered(operation, facts)).collect();
     operations.sort_by(|a, b| a.id.cmp(&b.id));
     operations
         .into_iter()
@@ -273,6 +277,24 @@ fn expand(case: &Case, spec: &Spec) -> Vec<Case> {
             row
         })
         .collect()
+}
+
+/// Whether an operation is to be expected of this server: part of a release that it lists, and
+/// not one of the optional ones that the probe did not see.
+fn is_offered(operation: &Operation, facts: &Facts) -> bool {
+    let release = operation.added_in.as_deref().and_then(|v| SpecVersion::parse(&format!("v{v}")));
+    let feature = |feature| facts.features.contains(&feature);
+    let flow = |flow: &str| facts.flows.iter().any(|offered| offered == flow);
+    let optional = match operation.id.as_str() {
+        "generateLoginToken" => feature(Feature::GetToken),
+        "refresh" => feature(Feature::Refresh),
+        "getAuthMetadata" => feature(Feature::Oauth),
+        "redirectToSSO" | "redirectToIdP" => flow("m.login.sso"),
+        "getWellknown" => false,
+        "getLoginFlows" | "login" => feature(Feature::Legacy),
+        _ => true,
+    };
+    optional && release.is_none_or(|release| facts.listed.has_at_least(release))
 }
 
 /// What there is only so much of.

@@ -3,6 +3,7 @@ use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::outcome::{Level, Selection};
 use crate::register::Register;
+use crate::run::observe::{CHECKS, WholeRunCheck};
 use regex::Regex;
 
 /// What was asked for; empty lists select everything.
@@ -40,7 +41,8 @@ pub fn select<'s>(
 ) -> Result<Vec<&'s Case>, Vec<NamesNothing>> {
     let all: Vec<&Case> = suite.cases().collect();
     let mut faults = Vec::new();
-    let ids: Vec<&str> = all.iter().map(|case| case.id.as_str()).collect();
+    let of_run = CHECKS.iter().map(|check| check.id);
+    let ids: Vec<&str> = all.iter().map(|case| case.id.as_str()).chain(of_run).collect();
     let requirement_ids: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
     let areas: Vec<&str> = suite.files.iter().map(|file| file.area.as_str()).collect();
     check("--case", &wish.cases, &ids, case_matches, &mut faults);
@@ -61,6 +63,15 @@ pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool 
     }
     any_or_empty(&wish.requirements, |glob| glob_matches(glob, requirement))
         && any_or_empty(&wish.levels, |wanted| *wanted == level)
+}
+
+/// Whether a check over the whole run belongs to the selection.
+pub fn check_is_wished(check: &WholeRunCheck, wish: &Wish) -> bool {
+    wish.areas.is_empty()
+        && any_or_empty(&wish.cases, |glob| glob_matches(glob, check.id))
+        && any_or_empty(&wish.requirements, |glob| glob_matches(glob, check.requirement))
+        && any_or_empty(&wish.levels, |level| *level == check.level)
+        && !wish.skip.iter().any(|glob| glob_matches(glob, check.id))
 }
 
 /// The selection for the report.

@@ -193,6 +193,9 @@ pub struct Step {
     pub wait: Option<Duration>,
     /// How long an answer that is not yet as expected may be asked for again.
     pub within: Option<Duration>,
+    /// For a set-up step: what it asks for is optional, and is called this; a server that does not
+    /// offer it skips the case.
+    pub optional: Option<String>,
     /// Why the published schema is not applied to the answer, if it is not.
     pub schema_off: Option<String>,
     /// What is expected.

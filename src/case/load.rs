@@ -52,7 +52,7 @@ const CASE_KEYS: [&str; 13] = [
     "note",
     "values",
 ];
-const STEP_KEYS: [&str; 30] = [
+const STEP_KEYS: [&str; 29] = [
     "call",
     "method",
     "path",
@@ -81,8 +81,7 @@ const STEP_KEYS: [&str; 30] = [
     "may",
     "save",
     "note",
-    "as",
-    "exactly",
+    "optional",
 ];
 const EXPECT_KEYS: [&str; 4] = ["status", "headers", "body", "text"];
 
@@ -474,6 +473,7 @@ fn read_step<'d>(
         send: read_send(reader, node),
         wait: node.member("wait").and_then(|node| duration(reader, &node)),
         within: node.member("within").and_then(|node| duration(reader, &node)),
+        optional: read_optional(reader, node, is_setup),
         schema_off: read_schema_off(reader, node),
         blocks: read_blocks(reader, node, checks, is_setup),
         save: read_save(reader, node),
@@ -709,6 +709,14 @@ fn duration(reader: &mut Reader, node: &Node) -> Option<Duration> {
         reader.fault(&node.at, "a time is written as `2s` or `300ms`");
     }
     parsed
+}
+
+fn read_optional(reader: &mut Reader, step: &Node, is_setup: bool) -> Option<String> {
+    let node = step.member("optional")?;
+    if !is_setup {
+        reader.fault_at_key(&node.at, "`optional` stands only in `setup`", None);
+    }
+    reader.string(&node, "`optional`").map(str::to_owned)
 }
 
 fn read_schema_off<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Option<String> {

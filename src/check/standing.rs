@@ -2,7 +2,7 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
-use crate::register::{Register, Rule};
+use crate::register::{PointerPattern, Register, Rule};
 use crate::spec::{SchemaCheck, Spec};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged};
@@ -39,7 +39,6 @@ pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> 
     let mut sheet = Sheet { register: context.register, observations: Vec::new() };
     match resource(exchanged, answer) {
         Resource::Aside => {}
-        Resource::Page => cors(&mut sheet, answer),
         Resource::Document => schema(&mut sheet, context, exchanged, answer),
         Resource::Api => {
             cors(&mut sheet, answer);
@@ -59,12 +58,10 @@ pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> 
 enum Resource {
     /// Answers JSON by the general rules.
     Api,
-    /// For browsers: a page or a redirect.
-    Page,
     /// A static JSON document whose headers nobody pins.
     Document,
-    /// OPTIONS, redirects, what lies outside the API, and pages that something in front of it
-    /// answers.
+    /// OPTIONS, redirects, pages for browsers, what lies outside the API, and what something in
+    /// front of it answers.
     Aside,
 }
 
@@ -76,8 +73,8 @@ fn resource(exchanged: &Exchanged, answer: &Answer) -> Resource {
     if path.contains("/.well-known/") {
         return Resource::Document;
     }
-    if path.contains("/sso/") || path.contains("/static/") || path.contains("/fallback/") {
-        return if answer.status >= 500 { Resource::Aside } else { Resource::Page };
+    if path.contains("/sso/") || path.contains("/fallback/") {
+        return Resource::Aside;
     }
     if (300..400).contains(&answer.status) || !path.contains("/_matrix/client/") {
         return Resource::Aside;
@@ -385,11 +382,13 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
                 &violation.keyword,
             )?;
             let requirement = watcher.id.clone();
+            let mild = violation.keyword == "null"
+                && !is_required(context, operation, answer.status, &violation.pointer);
             let found = miss(&violation.pointer, violation.expected, violation.actual);
             let observation = Observation {
                 requirement: requirement.clone(),
                 miss: Some(found),
-                mild: false,
+                mild,
                 place: Some((violation.spec_file, violation.spec_line)),
             };
             Some((requirement, observation))
@@ -406,6 +405,18 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
         }
     }
     sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
+}
+
+/// Whether the published schema requires the member at a place.
+fn is_required(context: Context<'_>, operation: &str, status: u16, pointer: &str) -> bool {
+    let response = context.spec.operation(operation).and_then(|o| o.response(status));
+    let schema = response.and_then(|response| response.schema.as_ref());
+    schema.is_some_and(|schema| {
+        schema.locations().iter().any(|(pattern, keyword)| {
+            keyword == "required"
+                && PointerPattern::parse(pattern).is_some_and(|pattern| pattern.matches(pointer))
+        })
+    })
 }
 
 /// The requirements that this answer gave occasion to look at: those that watch a place which is

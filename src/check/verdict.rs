@@ -89,6 +89,7 @@ fn found(
         let finding = Finding {
             requirement: judged.block.req.clone(),
             level: weight.level,
+            verdict: severity.verdict(),
             message,
             expected: miss.expected,
             actual: miss.actual,
@@ -164,6 +165,7 @@ fn decision(
         End::Blocked(reason) | End::Stopped(reason) if judged.len() < all => {
             return of(Verdict::Blocked, Some(reason.clone()), branch);
         }
+        End::NotOffered(reason) => return of(Verdict::Skipped, Some(reason.clone()), None),
         _ => {}
     }
     let observed = judged.iter().any(|one| one.judgement != Judgement::NotObserved);

@@ -290,7 +290,7 @@ fn showings(run: &Run) -> impl Iterator<Item = (Verdict, &str, Showing<'_>)> {
         let found = case.findings.iter().map(move |f| {
             let decision = case.decisions.iter().find(|d| d.requirement == f.requirement);
             (
-                gravity(f.level),
+                f.verdict,
                 f.requirement.as_str(),
                 Showing { place: Place::Case(case), finding: Some(f), decision },
             )
@@ -305,7 +305,7 @@ fn showings(run: &Run) -> impl Iterator<Item = (Verdict, &str, Showing<'_>)> {
         standing.findings.iter().map(move |f| {
             let showing =
                 Showing { place: Place::Standing(standing), finding: Some(f), decision: None };
-            (gravity(f.level), f.requirement.as_str(), showing)
+            (f.verdict, f.requirement.as_str(), showing)
         })
     });
     cases.chain(standing)
@@ -315,15 +315,6 @@ fn showings(run: &Run) -> impl Iterator<Item = (Verdict, &str, Showing<'_>)> {
 fn is_bare(case: &CaseOutcome, decision: &Decision) -> bool {
     matches!(decision.verdict, Verdict::Warned | Verdict::Failed)
         && !case.findings.iter().any(|f| f.requirement == decision.requirement)
-}
-
-/// What a finding of this level means for the server.
-fn gravity(level: Level) -> Verdict {
-    match level {
-        Level::Must => Verdict::Failed,
-        Level::Should => Verdict::Warned,
-        Level::May => Verdict::Passed,
-    }
 }
 
 /// What was not decided for one reason.
@@ -417,13 +408,15 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "not_provided" if code.contains("account") => ACCOUNTS,
         "no_account" => ACCOUNTS,
         "not_provided" => "give it under operator: in homespec.yaml",
-        "setup_failed" | "setup_refused" => {
-            "see in run.json what the server answered to the set-up"
-        }
-        "refused" | "policy" => "the server's policy forbids it here; try another account",
+        "setup" => "see in run.json what the server answered to the set-up",
+        "account" | "registration" => "see what the server answered, and check the account or the secret given",
+        "interactive_auth" => "a test account that proves itself by its password alone would do",
+        "refused_by_policy" => "the server's policy forbids it here; try another account",
         "gateway" => "a proxy answered in the homeserver's place; look at its log",
         "not_reached" => "mend what stopped the case before this step",
         "interrupted" => "run again and let it finish",
+        "unreachable" | "no_answer" | "timeout" => "see that the server runs and can be reached from here",
+        "not_allowed" => "allow it with --allow rate-limit",
         "destructive" => "give a disposable account, or use --allow destructive",
         _ => return None,
     })

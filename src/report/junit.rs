@@ -159,7 +159,7 @@ fn system_out(requirements: &[String], findings: &Findings<'_>, sources: &Source
     let in_result = findings.result_level();
     let rest = findings.findings.iter().filter(|f| in_result.is_none_or(|level| f.level < level));
     for finding in rest {
-        let word = if finding.level == Level::Should { "warning" } else { "observed" };
+        let word = if finding.verdict == Verdict::Warned { "warning" } else { "observed" };
         out.push_str(&format!("\n{word}: {}", describe(finding, sources)));
     }
     for decision in findings.bare(Verdict::Warned) {
@@ -183,7 +183,7 @@ impl<'a> Findings<'a> {
     }
 
     fn broken(&self) -> impl Iterator<Item = &'a Finding> {
-        self.findings.iter().filter(|f| f.level == Level::Must)
+        self.findings.iter().filter(|f| f.verdict == Verdict::Failed)
     }
 
     /// Decisions of this kind that no finding explains.

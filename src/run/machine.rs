@@ -56,6 +56,8 @@ pub enum End {
     Stopped(Reason),
     /// It could not go on, for a reason that is not the server's answer to its question.
     Blocked(Reason),
+    /// A set-up step showed that the server does not offer what the case is about.
+    NotOffered(Reason),
 }
 
 /// What a case has to say when it is over.
@@ -286,6 +288,12 @@ impl<'c> Machine<'c> {
         });
         if let Some(reason) = self.refused_by_policy(&judged) {
             return self.block(reason);
+        }
+        if let Some(optional) = step.optional.as_ref().filter(|_| broken) {
+            let text = format!("the server does not offer {optional}");
+            self.end = End::NotOffered(Reason { code: "not_offered".to_owned(), text });
+            self.at = usize::MAX;
+            return;
         }
         if self.in_setup() && broken {
             let text = self.setup_failure(step, &judged);

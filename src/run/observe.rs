@@ -14,6 +14,8 @@ pub struct WholeRunCheck {
     pub title: &'static str,
     /// The level of its requirement.
     pub level: Level,
+    /// Looks at every exchange of the run, in the order of the reports.
+    pub look: fn(&[&Exchanged]) -> Seen,
 }
 
 /// All of them.
@@ -22,6 +24,7 @@ pub const CHECKS: &[WholeRunCheck] = &[WholeRunCheck {
     requirement: "device.login.generated.unique",
     title: "no two logins without a device_id are given the same one",
     level: Level::Must,
+    look: generated_device_ids,
 }];
 
 /// What a whole-run check found.

@@ -128,6 +128,17 @@ pub async fn ask_on(
     if desk.has_refresh_token(&Slot::Main(0)).await {
         beyond.features.insert(Feature::Refresh);
     }
+    if let Some(route) = routes.route("deleteDevice", None) {
+        // Nothing can be deleted by this: there is no such device, and no proof is given.
+        let path = route.path.replace("{deviceId}", "homespec-no-such-device");
+        let ask = Ask::new(Some("deleteDevice"), &route.method, &path)
+            .bearer(&token)
+            .json(&json!({}));
+        let challenge = answer(courier, &ask, &mut beyond.exchanges).await;
+        if challenge.is_ok_and(|answer| offers_password_stage(&answer)) {
+            beyond.features.insert(Feature::UiaPassword);
+        }
+    }
     if let Some(route) = routes.route("getCapabilities", None) {
         let ask = Ask::new(Some("getCapabilities"), &route.method, &route.path).bearer(&token);
         if let Ok(answer) = answer(courier, &ask, &mut beyond.exchanges).await {
@@ -187,6 +198,15 @@ fn is_matrix(answer: &Answer) -> bool {
     answer.json().is_ok_and(|body| {
         ["versions", "flows", "errcode"].iter().any(|key| body.get(key).is_some())
     })
+}
+
+/// Whether a challenge has a flow of the password stage alone.
+fn offers_password_stage(answer: &Answer) -> bool {
+    let flows = answer.json().ok().and_then(|body| body.get("flows")?.as_array());
+    super::uia::is_challenge(answer)
+        && flows.into_iter().flatten().any(|flow| {
+            flow.get("stages").is_some_and(|stages| *stages == json!(["m.login.password"]))
+        })
 }
 
 fn kind_of_body(answer: &Answer) -> String {
