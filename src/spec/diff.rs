@@ -40,7 +40,7 @@ pub fn diff(ours: &Spec, theirs: &Spec) -> SpecDiff {
     let mut result = SpecDiff::default();
     let mut matched = BTreeSet::new();
     for operation in ours.operations() {
-        let Some(other) = counterpart(operation, theirs) else {
+        let Some(other) = counterpart(operation, ours, theirs) else {
             result.only_ours.push(operation.id.clone());
             continue;
         };
@@ -52,9 +52,10 @@ pub fn diff(ours: &Spec, theirs: &Spec) -> SpecDiff {
     result
 }
 
-fn counterpart<'s>(operation: &Operation, spec: &'s Spec) -> Option<&'s Operation> {
-    let by_route = || spec.operations().find(|o| o.route() == operation.route());
-    spec.operation(&operation.id).or_else(by_route)
+/// The operation of the same id, else the one of the same route whose id `ours` does not have.
+fn counterpart<'s>(operation: &Operation, ours: &Spec, theirs: &'s Spec) -> Option<&'s Operation> {
+    let is_it = |o: &&Operation| o.route() == operation.route() && ours.operation(&o.id).is_none();
+    theirs.operation(&operation.id).or_else(|| theirs.operations().find(is_it))
 }
 
 fn differences(ours: &Operation, theirs: &Operation) -> Vec<Difference> {

@@ -259,6 +259,7 @@ impl Spec {
     pub fn over(self, fallback: Spec) -> Spec {
         let mut operations = self.operations;
         let mut added = Vec::new();
+        let theirs_by_id = fallback.by_id;
         let routes: HashMap<_, _> =
             operations.iter().enumerate().map(|(i, o)| (o.route(), i)).collect();
         for theirs in fallback.operations {
@@ -266,7 +267,7 @@ impl Spec {
                 continue;
             }
             let same = routes.get(&theirs.route()).and_then(|i| operations.get_mut(*i));
-            match same {
+            match same.filter(|ours| !theirs_by_id.contains_key(&ours.id)) {
                 Some(ours) => Arc::make_mut(ours).id = theirs.id.clone(),
                 None => added.push(theirs),
             }

@@ -589,7 +589,7 @@ impl<'f> Reader<'f> {
     }
 
     fn list(&mut self, place: &Place, here: &str) -> Value {
-        if !place.value().as_array().is_some_and(|list| !list.is_empty()) {
+        if place.value().as_array().is_none_or(Vec::is_empty) {
             self.faults.at(place, "a list of schemas is expected here");
             return json!([true]);
         }
