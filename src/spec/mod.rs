@@ -7,6 +7,7 @@ mod bundled;
 mod diff;
 mod folder;
 mod load;
+mod openapi;
 mod schema;
 
 pub use diff::{Difference, SpecDiff, describe, diff};
@@ -280,12 +281,11 @@ impl Spec {
     /// that of its class (`2XX`), else `default`.
     pub fn check(&self, operation: &str, status: u16, body: &Value) -> SchemaCheck {
         let response = self.operation(operation).and_then(|o| o.response(status));
-        let Some(schema) = response.and_then(|r| r.schema.as_ref()) else {
-            return SchemaCheck::NoSchema;
-        };
-        match schema.violations(body) {
-            none if none.is_empty() => SchemaCheck::Valid,
-            some => SchemaCheck::Violations(some),
+        let schema = response.and_then(|r| r.schema.as_ref());
+        match schema.and_then(|schema| schema.violations(body)) {
+            None => SchemaCheck::NoSchema,
+            Some(none) if none.is_empty() => SchemaCheck::Valid,
+            Some(some) => SchemaCheck::Violations(some),
         }
     }
 

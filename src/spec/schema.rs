@@ -26,8 +26,11 @@ pub struct Schema(Arc<Inner>);
 
 struct Inner {
     value: Value,
-    origin: Place,
     folder: Arc<Folder>,
+    /// The file with it.
+    path: String,
+    /// JSON Pointer to it there.
+    pointer: String,
     /// Compiled when a body is first judged; none if that is impossible, which
     /// [`Schema::compile`] tells beforehand.
     validator: OnceLock<Option<Validator>>,
@@ -59,16 +62,17 @@ impl Schema {
         &self.0.value
     }
 
-    /// Every way in which `body` differs, in a fixed order, each one once.
+    /// Every way in which `body` differs, in a fixed order, each one once; none if the schema
+    /// cannot be used, which [`Schema::compile`] tells.
     ///
     /// Formats are asserted: those of JSON Schema, `mx-user-id` and `mx-server-name`.
-    pub fn violations(&self, body: &Value) -> Vec<SchemaViolation> {
-        let Some(validator) = self.validator() else { return Vec::new() };
+    pub fn violations(&self, body: &Value) -> Option<Vec<SchemaViolation>> {
+        let validator = self.validator()?;
         let mut all: Vec<_> =
             validator.iter_errors(body).flat_map(|e| self.violation(&e)).collect();
         all.sort_by(|a, b| a.key().cmp(&b.key()));
         all.dedup_by(|a, b| a.key() == b.key());
-        all
+        Some(all)
     }
 
     /// All (pointer, keyword) that a body can violate; pointers with `*` for list items and for
@@ -83,8 +87,10 @@ impl Schema {
     /// File and line, from 1, of a part of the schema, given by its JSON Pointer in
     /// [`Schema::value`]; of the nearest thing around it if there is no such part.
     pub fn place(&self, pointer: &str) -> (String, u32) {
-        let place = self.0.walk(pointer);
-        (place.document.name().to_owned(), place.line())
+        match self.0.walk(pointer) {
+            Some(place) => (place.part.document().name().to_owned(), place.part.line()),
+            None => (self.0.path.clone(), 1),
+        }
     }
 
     /// Makes sure that the schema can be used.
@@ -98,8 +104,11 @@ impl Schema {
                 Ok(())
             }
             Err(error) => {
-                let place = self.0.walk(error.instance_path().as_str());
-                Err(place.fault(format!("not a schema: {}", error.masked())))
+                let message = format!("not a schema: {}", error.masked());
+                Err(match self.0.walk(error.instance_path().as_str()) {
+                    Some(place) => place.part.fault(message),
+                    None => Diagnostic::in_file(self.0.path.as_str(), message),
+                })
             }
         }
     }
@@ -165,23 +174,25 @@ impl PartialEq for Schema {
 
 impl Inner {
     /// The place where the part of the schema at `pointer` was written, or what is around it.
-    fn walk(&self, pointer: &str) -> Place {
+    fn walk(&self, pointer: &str) -> Option<Place<'_>> {
         let mut faults = Faults::default();
-        let mut place = self.folder.target(&self.origin, &mut faults);
+        let whole = self.folder.open(&self.path, &mut faults)?;
+        let part = whole.part.document().part(&self.pointer)?;
+        let mut place = self.folder.target(Place { part, ..whole }, &mut faults);
         for token in pointer_tokens(pointer).filter(|t| t != "$ref") {
             let child = match place.value() {
-                Value::Array(_) => Some(place.child(&token)).filter(|c| !c.value().is_null()),
-                Value::Object(_) => self.folder.member(&place, &token, &mut faults).or_else(|| {
+                Value::Array(_) => place.part.child(&token).map(|part| Place { part, ..place }),
+                Value::Object(_) => self.folder.member(place, &token, &mut faults).or_else(|| {
                     // Draft 4 writes a list under `items` for what is called `prefixItems` today.
                     let older = if token == "prefixItems" { "items" } else { "" };
-                    self.folder.member(&place, older, &mut faults)
+                    self.folder.member(place, older, &mut faults)
                 }),
                 _ => None,
             };
-            let Some(child) = child else { return place };
+            let Some(child) = child else { break };
             place = child;
         }
-        place
+        Some(place)
     }
 }
 
@@ -470,54 +481,55 @@ fn collect_below(keyword: &str, value: &Value, here: &str, all: &mut BTreeSet<(S
 // From the files to one value.
 
 /// Reads schemas of a folder; faults are collected.
-pub(super) struct Reader<'f> {
+pub(super) struct Reader<'f, 'r> {
     folder: &'f Arc<Folder>,
-    faults: &'f mut Faults,
+    faults: &'r mut Faults,
     /// The schemas that are being read, with where they stand in the value.
-    open: Vec<((Arc<str>, String), String)>,
+    open: Vec<((&'f str, u32), String)>,
     /// How many schemas this one holds so far.
     count: usize,
 }
 
-impl<'f> Reader<'f> {
+impl<'f, 'r> Reader<'f, 'r> {
     /// A reader that tells faults to `faults`.
-    pub fn new(folder: &'f Arc<Folder>, faults: &'f mut Faults) -> Reader<'f> {
+    pub fn new(folder: &'f Arc<Folder>, faults: &'r mut Faults) -> Reader<'f, 'r> {
         Reader { folder, faults, open: Vec::new(), count: 0 }
     }
 
     /// The schema at a place.
-    pub fn read(mut self, origin: &Place) -> Schema {
+    pub fn read(mut self, origin: Place<'f>) -> Schema {
         let value = self.schema(origin, "");
         self.finish(value, origin)
     }
 
     /// The schema that stands among other things at a place (Swagger writes those of parameters and
     /// headers so): only these keywords of it.
-    pub fn read_only(mut self, origin: &Place, keywords: &[&str]) -> Schema {
+    pub fn read_only(mut self, origin: Place<'f>, keywords: &[&str]) -> Schema {
         let members = self.folder.members(origin, self.faults);
-        let members = members.into_iter().filter(|(k, _)| keywords.contains(&k.as_str())).collect();
+        let members = members.into_iter().filter(|(k, _)| keywords.contains(k)).collect();
         let value = self.keywords(members, "");
         self.finish(value, origin)
     }
 
-    fn finish(self, value: Value, origin: &Place) -> Schema {
+    fn finish(self, value: Value, origin: Place<'f>) -> Schema {
         Schema(Arc::new(Inner {
             value,
-            origin: origin.clone(),
             folder: self.folder.clone(),
+            path: origin.path.to_owned(),
+            pointer: origin.part.pointer(),
             validator: OnceLock::new(),
         }))
     }
 
     /// `here` is where it will stand in the value. A fault gives a schema that accepts anything, so
     /// that one fault does not cause others.
-    fn schema(&mut self, place: &Place, here: &str) -> Value {
+    fn schema(&mut self, place: Place<'f>, here: &str) -> Value {
         let place = self.folder.target(place, self.faults);
         match place.value() {
             Value::Bool(_) => return place.value().clone(),
             Value::Object(_) => {}
             _ => {
-                self.faults.at(&place, "a schema is a mapping");
+                self.faults.at(place, "a schema is a mapping");
                 return Value::Bool(true);
             }
         }
@@ -527,24 +539,24 @@ impl<'f> Reader<'f> {
         }
         self.count += 1;
         if self.open.len() >= MAX_DEPTH || self.count > MAX_SCHEMAS {
-            self.faults.at(&place, "this schema is too large when all its references are followed");
+            self.faults.at(place, "this schema is too large when all its references are followed");
             return Value::Bool(true);
         }
         self.open.push((identity, here.to_owned()));
-        let members = self.folder.members(&place, self.faults);
+        let members = self.folder.members(place, self.faults);
         let value = self.keywords(members, here);
         self.open.pop();
         value
     }
 
-    fn keywords(&mut self, members: Members, here: &str) -> Value {
-        let is_file = |(k, p): &(String, Place)| k == "type" && p.value() == "file";
+    fn keywords(&mut self, members: Members<'f>, here: &str) -> Value {
+        let is_file = |(k, p): &(&str, Place<'_>)| *k == "type" && p.value() == "file";
         if members.iter().any(is_file) {
             // Swagger's word for a body that is no JSON.
             return Value::Bool(true);
         }
         let mut schema = Map::new();
-        for (keyword, place) in &members {
+        for (keyword, place) in members {
             if let Some((keyword, value)) = self.keyword(keyword, place, here) {
                 schema.insert(keyword.into_owned(), value);
             }
@@ -557,7 +569,7 @@ impl<'f> Reader<'f> {
     fn keyword<'k>(
         &mut self,
         keyword: &'k str,
-        place: &Place,
+        place: Place<'f>,
         here: &str,
     ) -> Option<(Cow<'k, str>, Value)> {
         if IGNORED.contains(&keyword) {
@@ -580,26 +592,25 @@ impl<'f> Reader<'f> {
         Some((keyword.into(), value))
     }
 
-    fn named(&mut self, place: &Place, here: &str) -> Value {
+    fn named(&mut self, place: Place<'f>, here: &str) -> Value {
         let members = self.folder.members(place, self.faults);
-        let read = |(name, place): &(String, Place)| {
-            (name.clone(), self.schema(place, &below(here, name)))
+        let read = |(name, place): (&str, Place<'f>)| {
+            (name.to_owned(), self.schema(place, &below(here, name)))
         };
-        Value::Object(members.iter().map(read).collect())
+        Value::Object(members.into_iter().map(read).collect())
     }
 
-    fn list(&mut self, place: &Place, here: &str) -> Value {
+    fn list(&mut self, place: Place<'f>, here: &str) -> Value {
         if place.value().as_array().is_none_or(Vec::is_empty) {
             self.faults.at(place, "a list of schemas is expected here");
             return json!([true]);
         }
-        let items = place.items();
-        let read = |(i, item): (usize, &Place)| self.schema(item, &format!("{here}/{i}"));
-        Value::Array(items.iter().enumerate().map(read).collect())
+        let read = |(i, item): (usize, Place<'f>)| self.schema(item, &format!("{here}/{i}"));
+        Value::Array(place.items().enumerate().map(read).collect())
     }
 
     /// None, and a fault, if what stands under a keyword is of the wrong type.
-    fn check_type_of(&mut self, keyword: &str, place: &Place) -> Option<()> {
+    fn check_type_of(&mut self, keyword: &str, place: Place<'f>) -> Option<()> {
         let value = place.value();
         let texts = |v: &Value| v.as_array().is_some_and(|list| list.iter().all(Value::is_string));
         let (right, expected) = match keyword {
