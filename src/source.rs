@@ -359,6 +359,11 @@ pub fn pointer_token(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// The JSON Pointer to the member of that name (not escaped yet) of what is at `pointer`.
+pub fn pointer_below(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", pointer_token(name))
+}
+
 /// A list or mapping that is being read.
 struct Frame {
     /// Its index in the nodes.

@@ -3,7 +3,7 @@
 //! Compared are parameters, bodies, statuses, headers, and whether a token is asked for. What only
 //! explains (descriptions, examples, titles, version marks) is not.
 use super::{Header, Operation, Parameter, RequestBody, Response, Schema, Spec};
-use crate::source::pointer_token;
+use crate::source::pointer_below;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,16 +169,18 @@ impl Statements {
             (keyword, _) if only_explains(keyword) => {}
             ("required", Value::Array(names)) => {
                 for name in names.iter().filter_map(Value::as_str) {
-                    self.add(&below(here, name), "member", "required");
+                    self.add(&pointer_below(here, name), "member", "required");
                 }
             }
             ("properties" | "patternProperties", Value::Object(members)) => {
                 for (name, schema) in members {
-                    self.add(&below(here, name), "member", "documented");
-                    self.read(schema, &below(here, name));
+                    self.add(&pointer_below(here, name), "member", "documented");
+                    self.read(schema, &pointer_below(here, name));
                 }
             }
-            ("items" | "additionalProperties", schema) => self.read(schema, &below(here, "*")),
+            ("items" | "additionalProperties", schema) => {
+                self.read(schema, &pointer_below(here, "*"))
+            }
             ("allOf", Value::Array(all)) => all.iter().for_each(|schema| self.read(schema, here)),
             ("enum" | "type", Value::Array(values)) => {
                 let values: BTreeSet<_> = values.iter().map(Value::to_string).collect();
@@ -190,10 +192,6 @@ impl Statements {
             (keyword, value) => self.add(here, keyword, bare(value).to_string()),
         }
     }
-}
-
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", pointer_token(name))
 }
 
 fn only_explains(keyword: &str) -> bool {

@@ -6,8 +6,11 @@
 mod bundled;
 mod diff;
 mod folder;
+mod formats;
 mod load;
+mod locations;
 mod openapi;
+mod resolve;
 mod schema;
 
 pub use diff::{Difference, SpecDiff, describe, diff};

@@ -2,7 +2,8 @@
 //!
 //! Swagger 2.0 (releases up to v1.7) and OpenAPI 3.1 (from v1.8) become one model.
 use super::folder::{Faults, Folder, Members, Place};
-use super::schema::{self, Schema};
+use super::resolve::Reader;
+use super::schema::Schema;
 use super::{Header, Location, Operation, Parameter, RequestBody, Response, Security};
 use crate::diagnostic::did_you_mean;
 use serde_json::Value;
@@ -88,36 +89,35 @@ impl<'f> OperationReader<'f> {
     /// Reads a file; false if it is YAML and no OpenAPI document.
     pub fn read(&mut self, path: &str) -> bool {
         let Some(root) = self.folder.open(path, &mut self.faults) else { return true };
-        let Some(format) = self.format(root) else { return false };
-        if let Some(document) = format.and_then(|format| self.head(root, format)) {
-            match self.member(root, "paths") {
-                Some(paths) => self.paths(&document, paths),
-                None => self.faults.at(root, "there is no `paths`"),
-            }
+        let version_key =
+            ["swagger", "openapi"].into_iter().find(|k| root.value().get(k).is_some());
+        let Some(key) = version_key else { return false };
+        let Some(format) = self.format(root, key) else { return true };
+        let document = self.head(root, format);
+        match self.member(root, "paths") {
+            Some(paths) => self.paths(&document, paths),
+            None => self.faults.at(root, "there is no `paths`"),
         }
         true
     }
 
-    /// None if the file is no OpenAPI document; Some(None) if it is one that is not read.
-    fn format(&mut self, root: Place<'f>) -> Option<Option<Format>> {
-        let map = root.value().as_object()?;
-        let (key, version) =
-            ["swagger", "openapi"].iter().find_map(|k| Some((*k, map.get(*k)?)))?;
-        let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-        Some(match (key, version.as_str()) {
+    /// The format of a document by the version under `key`; none, with a fault, if it is not read.
+    fn format(&mut self, root: Place<'f>, key: &str) -> Option<Format> {
+        let version = self.member(root, key)?;
+        let text =
+            version.value().as_str().map_or_else(|| version.value().to_string(), str::to_owned);
+        match (key, text.as_str()) {
             ("swagger", "2.0") => Some(Format::Swagger2),
             ("openapi", v) if v == "3.1" || v.starts_with("3.1.") => Some(Format::OpenApi31),
             _ => {
-                let message =
-                    format!("{key} {version} is not read; Swagger 2.0 and OpenAPI 3.1 are");
-                let at = self.member(root, key).unwrap_or(root);
-                self.faults.at(at, message);
+                let message = format!("{key} {text} is not read; Swagger 2.0 and OpenAPI 3.1 are");
+                self.faults.at(version, message);
                 None
             }
-        })
+        }
     }
 
-    fn head(&mut self, root: Place<'f>, format: Format) -> Option<Document<'f>> {
+    fn head(&mut self, root: Place<'f>, format: Format) -> Document<'f> {
         let schemes = match format {
             Format::Swagger2 => self.member(root, "securityDefinitions"),
             Format::OpenApi31 => {
@@ -133,14 +133,14 @@ impl<'f> OperationReader<'f> {
             Format::OpenApi31 => self.server_path(root).unwrap_or_default(),
         };
         let security = self.security(root, &schemes).unwrap_or(Security::None);
-        Some(Document {
+        Document {
             format,
             base_path: base_path.trim_end_matches('/').replace(VERSION_TOKEN, "r0"),
             consumes: self.texts(root, "consumes").unwrap_or_default(),
             produces: self.texts(root, "produces").unwrap_or_default(),
             security,
             schemes,
-        })
+        }
     }
 
     /// The path of the first server's URL, its variables at their defaults.
@@ -294,8 +294,7 @@ impl<'f> OperationReader<'f> {
     /// What a parameter or a header may hold.
     fn value_schema(&mut self, format: Format, place: Place<'f>) -> Schema {
         if format == Format::Swagger2 {
-            return schema::Reader::new(self.folder, &mut self.faults)
-                .read_only(place, &VALUE_KEYWORDS);
+            return Reader::new(self.folder, &mut self.faults).read_only(place, &VALUE_KEYWORDS);
         }
         let schema = self.member(place, "schema").or_else(|| {
             let content = self.member(place, "content")?;
@@ -304,7 +303,7 @@ impl<'f> OperationReader<'f> {
         });
         match schema {
             Some(schema) => self.schema(schema),
-            None => schema::Reader::new(self.folder, &mut self.faults).read_only(place, &[]),
+            None => Reader::new(self.folder, &mut self.faults).read_only(place, &[]),
         }
     }
 
@@ -447,7 +446,7 @@ impl<'f> OperationReader<'f> {
         if let Some(known) = self.schemas.get(&place.identity()) {
             return known.clone();
         }
-        let schema = schema::Reader::new(self.folder, &mut self.faults).read(place);
+        let schema = Reader::new(self.folder, &mut self.faults).read(place);
         self.schemas.insert(place.identity(), schema.clone());
         schema
     }
