@@ -97,8 +97,9 @@ pub struct Diagnostic {
     pub message: String,
     /// Whether it stops anything.
     pub severity: Severity,
-    /// Where, unless it concerns the file as a whole.
-    pub primary: Option<Label>,
+    /// Where, unless it concerns the file as a whole; boxed, so that a diagnostic stays small
+    /// enough to be an error by value.
+    pub primary: Option<Box<Label>>,
     /// Other places that matter, in this file or another one.
     pub others: Vec<Label>,
     /// What to do about it.
@@ -125,7 +126,7 @@ impl Diagnostic {
         message: impl Into<String>,
     ) -> Diagnostic {
         let label = Label { source: source.clone(), span, text: String::new() };
-        Diagnostic { primary: Some(label), ..Diagnostic::in_file(source.name(), message) }
+        Diagnostic { primary: Some(Box::new(label)), ..Diagnostic::in_file(source.name(), message) }
     }
 
     /// Says a few words at the primary place; nothing happens where there is none.

@@ -10,9 +10,11 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -36,7 +38,7 @@ struct Inner {
 }
 
 /// Where one part of the value stands. Its children come in the order of the value's own children.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Node {
     key: Option<(u32, u32)>,
     value: (u32, u32),
@@ -44,6 +46,8 @@ struct Node {
     first_child: u32,
     /// Index of the next child of the same parent; 0 for none.
     next: u32,
+    /// Index of the parent; of the whole, its own.
+    parent: u32,
 }
 
 impl Document {
@@ -78,12 +82,9 @@ impl Document {
     /// That it cannot be read or is not UTF-8, or what [`Document::parse`] finds.
     pub fn read(path: &Path, name: impl Into<String>) -> Result<Document, Vec<Diagnostic>> {
         let name = name.into();
-        match std::fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => Document::parse(name, text),
-            Ok(Err(_)) => Err(vec![Diagnostic::in_file(name, "the file is not UTF-8 text")]),
-            Err(error) => {
-                Err(vec![Diagnostic::in_file(name, format!("the file cannot be read: {error}"))])
-            }
+        match read_text(path, &name) {
+            Ok(text) => Document::parse(name, text),
+            Err(fault) => Err(vec![fault]),
         }
     }
 
@@ -107,73 +108,182 @@ impl Document {
         &self.0.value
     }
 
+    /// The whole of it, to walk from.
+    pub fn root(&self) -> Part<'_> {
+        Part { document: self, value: &self.0.value, node: 0 }
+    }
+
+    /// The part at a JSON Pointer; none if there is no such value.
+    pub fn part(&self, pointer: &str) -> Option<Part<'_>> {
+        match self.nearest(pointer) {
+            (part, true) => Some(part),
+            (_, false) => None,
+        }
+    }
+
     /// The bytes of the value at a JSON Pointer; none if there is no such value.
     pub fn span(&self, pointer: &str) -> Option<Range<usize>> {
-        self.exact(pointer).map(|node| range(node.value))
+        self.part(pointer).map(|part| range(part.node().value))
     }
 
     /// The bytes of the key whose value is at a JSON Pointer; none for list items, the whole
     /// document, and where there is no such value.
     pub fn key_span(&self, pointer: &str) -> Option<Range<usize>> {
-        self.exact(pointer)?.key.map(range)
+        self.part(pointer)?.node().key.map(range)
     }
 
     /// The line, from 1, of the key or list item at a JSON Pointer, or of the nearest thing around
     /// it that exists.
     pub fn line(&self, pointer: &str) -> u32 {
-        let (node, _) = self.nearest(pointer);
-        self.0.source.line(node.key.unwrap_or(node.value).0 as usize)
+        self.nearest(pointer).0.line()
     }
 
-    /// A place for another diagnostic: the key of the value at `pointer`, else the value itself.
-    pub fn label(&self, pointer: &str, text: impl Into<String>) -> Label {
-        let (node, _) = self.nearest(pointer);
-        let span = range(node.key.unwrap_or(node.value));
-        Label { source: self.0.source.clone(), span, text: text.into() }
-    }
-
-    fn exact(&self, pointer: &str) -> Option<Node> {
-        match self.nearest(pointer) {
-            (node, true) => Some(node),
-            (_, false) => None,
-        }
-    }
-
-    /// The node at `pointer`, or the deepest one on the way to it; whether it is the one asked for.
-    fn nearest(&self, pointer: &str) -> (Node, bool) {
-        let whole = Node { key: None, value: (0, 0), first_child: 0, next: 0 };
-        let mut node = self.0.nodes.first().copied().unwrap_or(whole);
-        let mut value = &self.0.value;
+    /// The part at `pointer`, or the deepest one on the way to it; whether it is the one asked for.
+    fn nearest(&self, pointer: &str) -> (Part<'_>, bool) {
+        let mut part = self.root();
         for token in pointer_tokens(pointer) {
-            let Some((child, index)) = child_value(value, &token) else { return (node, false) };
-            let Some(child_node) = self.child_node(node, index) else { return (node, false) };
-            (node, value) = (child_node, child);
+            let Some(child) = part.child(&token) else { return (part, false) };
+            part = child;
         }
-        (node, true)
+        (part, true)
     }
 
-    fn child_node(&self, parent: Node, index: usize) -> Option<Node> {
-        let node_at = |at: u32| (at != 0).then(|| self.0.nodes.get(at as usize).copied()).flatten();
-        std::iter::successors(node_at(parent.first_child), |n| node_at(n.next)).nth(index)
+    fn node(&self, index: u32) -> Option<&Node> {
+        self.0.nodes.get(index as usize)
+    }
+}
+
+/// A value in a document together with its place: what a loader walks, where it may have to tell
+/// a fault of anything that it meets.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'d> {
+    document: &'d Document,
+    value: &'d Value,
+    node: u32,
+}
+
+impl<'d> Part<'d> {
+    /// The value.
+    pub fn value(self) -> &'d Value {
+        self.value
+    }
+
+    /// The document that it is in.
+    pub fn document(self) -> &'d Document {
+        self.document
+    }
+
+    /// What tells it from all other parts of the same document.
+    pub fn id(self) -> u32 {
+        self.node
+    }
+
+    /// The members of a mapping, in the order of the text; none for anything else.
+    pub fn members(self) -> impl Iterator<Item = (&'d str, Part<'d>)> {
+        let map = self.value.as_object().into_iter().flatten();
+        map.zip(self.children()).map(move |((key, value), node)| {
+            (key.as_str(), Part { document: self.document, value, node })
+        })
+    }
+
+    /// The items of a list; none for anything else.
+    pub fn items(self) -> impl Iterator<Item = Part<'d>> {
+        let items = self.value.as_array().into_iter().flatten();
+        let document = self.document;
+        items.zip(self.children()).map(move |(value, node)| Part { document, value, node })
+    }
+
+    /// The member of that name.
+    pub fn member(self, name: &str) -> Option<Part<'d>> {
+        self.members().find(|(key, _)| *key == name).map(|(_, part)| part)
+    }
+
+    /// The member or item that an unescaped reference token of a JSON Pointer names.
+    pub fn child(self, token: &str) -> Option<Part<'d>> {
+        match self.value {
+            Value::Array(_) => self.items().nth(token.parse().ok()?),
+            _ => self.member(token),
+        }
+    }
+
+    /// Its JSON Pointer; behind an alias, that of what the alias stands for.
+    pub fn pointer(self) -> String {
+        let parent = |index: &u32| Some(self.document.node(*index)?.parent);
+        let up = std::iter::successors(Some(self.node), parent).take_while(|index| *index != 0);
+        let chain: Vec<u32> = up.collect();
+        let (mut pointer, mut part) = (String::new(), self.document.root());
+        for index in chain.into_iter().rev() {
+            let Some((token, child)) = part.child_at(index) else { break };
+            pointer = format!("{pointer}/{token}");
+            part = child;
+        }
+        pointer
+    }
+
+    /// The child with that node, and the escaped reference token that leads to it.
+    fn child_at(self, node: u32) -> Option<(Cow<'d, str>, Part<'d>)> {
+        let members = self.members().map(|(name, part)| (pointer_token(name), part));
+        let items = self.items().enumerate().map(|(i, part)| (Cow::from(i.to_string()), part));
+        members.chain(items).find(|(_, part)| part.node == node)
+    }
+
+    /// The line of its key or, of a list item, its own; from 1.
+    pub fn line(self) -> u32 {
+        let node = self.node();
+        self.document.0.source.line(node.key.unwrap_or(node.value).0 as usize)
+    }
+
+    /// A fault of the value. Scalars are marked themselves; of lists and mappings, which may be
+    /// long, the key is marked.
+    pub fn fault(self, message: impl Into<String>) -> Diagnostic {
+        let node = self.node();
+        let span = match self.value {
+            Value::Object(_) | Value::Array(_) => node.key.unwrap_or(node.value),
+            _ => node.value,
+        };
+        Diagnostic::at_span(&self.document.0.source, range(span), message)
+    }
+
+    /// A fault of the key; of a list item, of the item.
+    pub fn key_fault(self, message: impl Into<String>) -> Diagnostic {
+        let node = self.node();
+        Diagnostic::at_span(&self.document.0.source, range(node.key.unwrap_or(node.value)), message)
+    }
+
+    /// A place for another diagnostic: the key, or the list item.
+    pub fn label(self, text: impl Into<String>) -> Label {
+        let node = self.node();
+        let span = range(node.key.unwrap_or(node.value));
+        Label { source: self.document.0.source.clone(), span, text: text.into() }
+    }
+
+    fn node(self) -> Node {
+        self.document.node(self.node).copied().unwrap_or_default()
+    }
+
+    /// The nodes of its children, in the order of the value's.
+    fn children(self) -> impl Iterator<Item = u32> + use<'d> {
+        let document = self.document;
+        let exists = |index: u32| (index != 0).then_some(index);
+        let next = move |index: &u32| exists(document.node(*index)?.next);
+        std::iter::successors(exists(self.node().first_child), next)
     }
 }
 
 impl Diagnostic {
-    /// A fault of the value at a JSON Pointer; of the nearest thing around it if there is none.
-    ///
-    /// Scalars are marked themselves; of lists and mappings, which may be long, the key is marked.
+    /// A fault of the value at a JSON Pointer, as [`Part::fault`]; of the nearest thing around it
+    /// if there is no such value.
     pub fn at(document: &Document, pointer: &str, message: impl Into<String>) -> Diagnostic {
-        let (node, exact) = document.nearest(pointer);
-        let is_scalar = exact && !is_container(document.value().pointer(pointer));
-        let span = if is_scalar { node.value } else { node.key.unwrap_or(node.value) };
-        Diagnostic::at_span(&document.0.source, range(span), message)
+        match document.nearest(pointer) {
+            (part, true) => part.fault(message),
+            (around, false) => around.key_fault(message),
+        }
     }
 
     /// A fault of the key whose value is at a JSON Pointer; of the list item or the nearest thing
     /// around it if there is no such key.
     pub fn at_key(document: &Document, pointer: &str, message: impl Into<String>) -> Diagnostic {
-        let (node, _) = document.nearest(pointer);
-        Diagnostic::at_span(&document.0.source, range(node.key.unwrap_or(node.value)), message)
+        document.nearest(pointer).0.key_fault(message)
     }
 }
 
@@ -181,8 +291,56 @@ fn range(span: (u32, u32)) -> Range<usize> {
     span.0 as usize..span.1 as usize
 }
 
-fn is_container(value: Option<&Value>) -> bool {
-    matches!(value, Some(Value::Object(_) | Value::Array(_)))
+/// Reads many texts (name and text of each) as [`Document::parse`] does, on all processors; the
+/// results come in the order of the texts.
+pub fn parse_all(texts: &[(String, String)]) -> Vec<Result<Document, Vec<Diagnostic>>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(texts.len());
+    if threads < 2 {
+        return texts.iter().map(|(name, text)| Document::parse(name, text)).collect();
+    }
+    // The largest texts first, or the last thread would still be busy when the others are done.
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|i| texts.get(*i).map(|(_, text)| std::cmp::Reverse(text.len())));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Some((name, text)) = texts.get(*index) {
+                done.push((*index, Document::parse(name, text)));
+            }
+        }
+        done
+    };
+    let mut all = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(done) => all.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The text of the file at `path`; `name` is what to call it in a fault.
+///
+/// # Errors
+/// That it cannot be read, is larger than [`MAX_BYTES`], or is not UTF-8.
+pub fn read_text(path: &Path, name: &str) -> Result<String, Diagnostic> {
+    let fault = |message: String| Diagnostic::in_file(name, message);
+    let mut bytes = Vec::new();
+    let limit = MAX_BYTES as u64 + 1;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|error| fault(format!("the file cannot be read: {error}")))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(fault(format!("the file is larger than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| fault("the file is not UTF-8 text".to_owned()))
 }
 
 /// The reference tokens of a JSON Pointer (RFC 6901), unescaped; none for the empty pointer.
@@ -201,18 +359,9 @@ pub fn pointer_token(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The child that a reference token names, and its position among its siblings.
-fn child_value<'v>(value: &'v Value, token: &str) -> Option<(&'v Value, usize)> {
-    match value {
-        Value::Object(map) => {
-            map.iter().enumerate().find(|(_, (k, _))| *k == token).map(|(i, (_, v))| (v, i))
-        }
-        Value::Array(items) => {
-            let index: usize = token.parse().ok()?;
-            items.get(index).map(|v| (v, index))
-        }
-        _ => None,
-    }
+/// The JSON Pointer to the member of that name (not escaped yet) of what is at `pointer`.
+pub fn pointer_below(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", pointer_token(name))
 }
 
 /// A list or mapping that is being read.
@@ -268,9 +417,8 @@ impl Builder {
     fn run(mut self) -> Result<Document, Vec<Diagnostic>> {
         let source = self.source.clone();
         if source.text().len() > MAX_BYTES {
-            let size =
-                format!("the file has {} bytes; at most {MAX_BYTES} are read", source.text().len());
-            return Err(vec![Diagnostic::in_file(source.name(), size)]);
+            let message = format!("the file is larger than {MAX_BYTES} bytes");
+            return Err(vec![Diagnostic::in_file(source.name(), message)]);
         }
         for event in Parser::new_from_str_with_options(source.text(), self.options()) {
             let outcome = match event {
@@ -364,7 +512,10 @@ impl Builder {
         }
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         let Content::Mapping { map, key } = &mut frame.content else { return Ok(()) };
-        let earlier = map.keys().position(|k| *k == text);
+        let earlier = match map.contains_key(text.as_ref()) {
+            true => map.keys().position(|k| *k == text),
+            false => None,
+        };
         *key = Some((text.clone().into_owned(), place));
         if let Some(position) = earlier {
             let first = self.key_of_child(frame_node(&self.frames), position);
@@ -407,19 +558,19 @@ impl Builder {
     /// Adds a node for a value that begins, and links it to its parent and sibling.
     fn open(&mut self, value: (u32, u32)) -> Result<u32, Stop> {
         let index = u32::try_from(self.nodes.len()).map_err(|_| Stop)?;
-        let mut key = None;
+        let (mut key, mut parent) = (None, 0);
         if let Some(frame) = self.frames.last_mut() {
             if let Content::Mapping { key: Some((_, span)), .. } = &frame.content {
                 key = Some(*span);
             }
             let elder = std::mem::replace(&mut frame.last_child, index);
-            let parent = frame.node;
+            parent = frame.node;
             match elder {
                 0 => self.change(parent, |node| node.first_child = index),
                 elder => self.change(elder, |node| node.next = index),
             }
         }
-        self.nodes.push(Node { key, value, first_child: 0, next: 0 });
+        self.nodes.push(Node { key, value, first_child: 0, next: 0, parent });
         Ok(index)
     }
 
@@ -746,6 +897,8 @@ last: 1
         assert_eq!(Diagnostic::at(&document, "/last", "x").to_string(), "a.yaml:12:7: x");
         assert_eq!(Diagnostic::at(&document, "/cases", "x").to_string(), "a.yaml:2:1: x");
         assert_eq!(Diagnostic::at_key(&document, "/last", "x").to_string(), "a.yaml:12:1: x");
+        let around = Diagnostic::at(&document, "/last/missing", "x");
+        assert_eq!(around.to_string(), "a.yaml:12:1: x");
     }
 
     #[test]
@@ -801,7 +954,7 @@ last: 1
         );
         assert!(faults(&"[".repeat(100_000))[0].contains("not YAML"));
         assert!(faults(&"- ".repeat(70))[0].contains("nested"));
-        assert!(faults(&"x".repeat(MAX_BYTES + 1))[0].contains("at most 1048576"));
+        assert!(faults(&"x".repeat(MAX_BYTES + 1))[0].contains("larger than 1048576 bytes"));
     }
 
     #[test]
@@ -817,6 +970,19 @@ last: 1
         assert!(refused[0].starts_with("p.yaml:1:8: an alias inside"), "{refused:?}");
         assert!(refused[1].starts_with("p.yaml:2:4: tag `!include`"), "{refused:?}");
         assert!(refused[2].starts_with("p.yaml:3:4: alias `*z`"), "{refused:?}");
+    }
+
+    #[test]
+    fn many_texts_are_read_in_their_order() {
+        let text = |i: usize| (format!("{i}.yaml"), "a: 1\n".repeat(i % 3));
+        let texts: Vec<_> = (0..50).map(text).collect();
+        for (i, result) in parse_all(&texts).iter().enumerate() {
+            match result {
+                Ok(document) => assert_eq!(document.name(), format!("{i}.yaml")),
+                Err(faults) => assert!(i % 3 == 2 && faults[0].name == format!("{i}.yaml")),
+            }
+        }
+        assert!(parse_all(&[]).is_empty());
     }
 
     #[test]
@@ -848,6 +1014,21 @@ last: 1
         })
     }
 
+    #[test]
+    fn parts_are_walked_with_their_places() {
+        let document = parse(CASE);
+        let step = document.part("/cases/0/steps/0").unwrap();
+        let names: Vec<_> = step.members().map(|(name, part)| (name, part.line())).collect();
+        assert_eq!(names, [("call", 6), ("text", 7)]);
+        assert_eq!(step.member("text").unwrap().value(), "two\nlines\n");
+        assert_eq!(step.pointer(), "/cases/0/steps/0");
+        let odd = document.part("/cases/0/200/a~1b/1").unwrap();
+        assert_eq!((odd.pointer().as_str(), odd.value()), ("/cases/0/200/a~1b/1", &json!("é")));
+        assert_eq!(document.root().member("cases").unwrap().items().count(), 2);
+        assert_eq!(document.root().pointer(), "");
+        assert!(document.root().items().next().is_none() && step.member("nothing").is_none());
+    }
+
     /// All pointers of a value.
     fn pointers(value: &Value, here: &str, all: &mut Vec<String>) {
         all.push(here.to_owned());
@@ -877,6 +1058,9 @@ last: 1
             for pointer in all {
                 let span = document.span(&pointer);
                 prop_assert!(span.is_some_and(|s| s.start <= s.end && text.get(s).is_some()), "{}", pointer);
+                let part = document.part(&pointer).unwrap();
+                prop_assert_eq!(Some(part.value()), document.value().pointer(&pointer));
+                prop_assert_eq!(part.pointer(), pointer);
             }
         }
 

@@ -3,7 +3,7 @@
 //! Compared are parameters, bodies, statuses, headers, and whether a token is asked for. What only
 //! explains (descriptions, examples, titles, version marks) is not.
 use super::{Header, Operation, Parameter, RequestBody, Response, Schema, Spec};
-use crate::source::pointer_token;
+use crate::source::pointer_below;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ pub fn diff(ours: &Spec, theirs: &Spec) -> SpecDiff {
     let mut result = SpecDiff::default();
     let mut matched = BTreeSet::new();
     for operation in ours.operations() {
-        let Some(other) = counterpart(operation, theirs) else {
+        let Some(other) = counterpart(operation, ours, theirs) else {
             result.only_ours.push(operation.id.clone());
             continue;
         };
@@ -52,9 +52,10 @@ pub fn diff(ours: &Spec, theirs: &Spec) -> SpecDiff {
     result
 }
 
-fn counterpart<'s>(operation: &Operation, spec: &'s Spec) -> Option<&'s Operation> {
-    let by_route = || spec.operations().find(|o| o.route() == operation.route());
-    spec.operation(&operation.id).or_else(by_route)
+/// The operation of the same id, else the one of the same route whose id `ours` does not have.
+fn counterpart<'s>(operation: &Operation, ours: &Spec, theirs: &'s Spec) -> Option<&'s Operation> {
+    let is_it = |o: &&Operation| o.route() == operation.route() && ours.operation(&o.id).is_none();
+    theirs.operation(&operation.id).or_else(|| theirs.operations().find(is_it))
 }
 
 fn differences(ours: &Operation, theirs: &Operation) -> Vec<Difference> {
@@ -168,16 +169,18 @@ impl Statements {
             (keyword, _) if only_explains(keyword) => {}
             ("required", Value::Array(names)) => {
                 for name in names.iter().filter_map(Value::as_str) {
-                    self.add(&below(here, name), "member", "required");
+                    self.add(&pointer_below(here, name), "member", "required");
                 }
             }
             ("properties" | "patternProperties", Value::Object(members)) => {
                 for (name, schema) in members {
-                    self.add(&below(here, name), "member", "documented");
-                    self.read(schema, &below(here, name));
+                    self.add(&pointer_below(here, name), "member", "documented");
+                    self.read(schema, &pointer_below(here, name));
                 }
             }
-            ("items" | "additionalProperties", schema) => self.read(schema, &below(here, "*")),
+            ("items" | "additionalProperties", schema) => {
+                self.read(schema, &pointer_below(here, "*"))
+            }
             ("allOf", Value::Array(all)) => all.iter().for_each(|schema| self.read(schema, here)),
             ("enum" | "type", Value::Array(values)) => {
                 let values: BTreeSet<_> = values.iter().map(Value::to_string).collect();
@@ -189,10 +192,6 @@ impl Statements {
             (keyword, value) => self.add(here, keyword, bare(value).to_string()),
         }
     }
-}
-
-fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", pointer_token(name))
 }
 
 fn only_explains(keyword: &str) -> bool {

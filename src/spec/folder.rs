@@ -1,9 +1,9 @@
 //! The files of a specification folder and the references between them.
 use crate::diagnostic::{Diagnostic, Severity, did_you_mean};
-use crate::source::{Document, pointer_token};
-use serde_json::{Map, Value};
+use crate::source::{Document, Part};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// How many references may follow one on another.
 const MAX_CHAIN: usize = 32;
@@ -23,18 +23,16 @@ struct File {
 }
 
 /// A value in a file of the folder.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'f> {
     /// Relative path of the file, with `/` between its parts.
-    pub path: Arc<str>,
-    /// The file.
-    pub document: Document,
-    /// JSON Pointer to the value.
-    pub pointer: String,
+    pub path: &'f str,
+    /// The value.
+    pub part: Part<'f>,
 }
 
 /// The members of a mapping, each with its place, references resolved.
-pub(super) type Members = Vec<(String, Place)>;
+pub(super) type Members<'f> = Vec<(&'f str, Place<'f>)>;
 
 /// Where a reference leads, if not to a value.
 enum RefFault {
@@ -60,8 +58,13 @@ impl Faults {
     }
 
     /// Adds a fault of the value at a place.
-    pub fn at(&mut self, place: &Place, message: impl Into<String>) {
-        self.add(place.fault(message));
+    pub fn at(&mut self, place: Place<'_>, message: impl Into<String>) {
+        self.add(place.part.fault(message));
+    }
+
+    /// Adds a fault of the key of the value at a place.
+    pub fn at_key(&mut self, place: Place<'_>, message: impl Into<String>) {
+        self.add(place.part.key_fault(message));
     }
 
     /// The warnings, or all errors if there is one.
@@ -72,37 +75,32 @@ impl Faults {
     }
 }
 
-impl Place {
-    /// The value there; null if it does not exist, which places made by this module do not.
-    pub fn value(&self) -> &Value {
-        self.document.value().pointer(&self.pointer).unwrap_or(&Value::Null)
-    }
-
-    /// A member or item of it.
-    pub fn child(&self, token: &str) -> Place {
-        let pointer = format!("{}/{}", self.pointer, pointer_token(token));
-        Place { pointer, ..self.clone() }
+impl<'f> Place<'f> {
+    /// The value there.
+    pub fn value(self) -> &'f Value {
+        self.part.value()
     }
 
     /// The items of a list; none for anything else.
-    pub fn items(&self) -> Vec<Place> {
-        let count = self.value().as_array().map_or(0, Vec::len);
-        (0..count).map(|i| self.child(&i.to_string())).collect()
-    }
-
-    /// A fault of the value.
-    pub fn fault(&self, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::at(&self.document, &self.pointer, message)
-    }
-
-    /// The line of its key, from 1.
-    pub fn line(&self) -> u32 {
-        self.document.line(&self.pointer)
+    pub fn items(self) -> impl Iterator<Item = Place<'f>> {
+        self.part.items().map(move |part| Place { part, ..self })
     }
 
     /// What names the place, whatever way led there.
-    pub fn identity(&self) -> (Arc<str>, String) {
-        (self.path.clone(), self.pointer.clone())
+    pub fn identity(self) -> (&'f str, u32) {
+        (self.path, self.part.id())
+    }
+
+    /// The member itself, with whatever it is: references are not followed.
+    fn own(self, key: &str) -> Option<Place<'f>> {
+        self.part.member(key).map(|part| Place { part, ..self })
+    }
+
+    /// The reference that it is, and the place of that text. (A property may be *named* `$ref`; its
+    /// value is a schema then and no text.)
+    fn reference(self) -> Option<(Place<'f>, &'f str)> {
+        let text = self.value().get("$ref")?.as_str()?;
+        Some((self.own("$ref")?, text))
     }
 }
 
@@ -127,14 +125,10 @@ impl Folder {
     }
 
     /// The whole of a file, if it is there and is YAML; else the faults are told.
-    pub fn open(&self, path: &str, faults: &mut Faults) -> Option<Place> {
-        let file = self.files.get(path)?;
+    pub fn open(&self, path: &str, faults: &mut Faults) -> Option<Place<'_>> {
+        let (path, file) = self.files.get_key_value(path)?;
         match file.document() {
-            Ok(document) => Some(Place {
-                path: path.into(),
-                document: document.clone(),
-                pointer: String::new(),
-            }),
+            Ok(document) => Some(Place { path, part: document.root() }),
             Err(found) => {
                 found.iter().for_each(|fault| faults.add(fault.clone()));
                 None
@@ -146,46 +140,58 @@ impl Folder {
     /// first, and what stands beside the reference replaces them key by key, not deeply: so the
     /// specification's own tools do it, and some published schemas rely on it. Empty, with a fault,
     /// for what is no mapping.
-    pub fn members(&self, place: &Place, faults: &mut Faults) -> Members {
+    pub fn members<'f>(&'f self, place: Place<'f>, faults: &mut Faults) -> Members<'f> {
         self.chained_members(place, faults, 0)
     }
 
     /// One member of the mapping at a place, as [`Folder::members`] would give it.
-    pub fn member(&self, place: &Place, key: &str, faults: &mut Faults) -> Option<Place> {
-        match place.value().as_object() {
-            Some(map) if reference(map).is_none() => map.get(key).map(|_| place.child(key)),
-            _ => self.members(place, faults).into_iter().find(|(k, _)| k == key).map(|(_, p)| p),
+    pub fn member<'f>(
+        &'f self,
+        place: Place<'f>,
+        key: &str,
+        faults: &mut Faults,
+    ) -> Option<Place<'f>> {
+        match place.value().is_object() && place.reference().is_none() {
+            true => place.own(key),
+            false => {
+                self.members(place, faults).into_iter().find(|(k, _)| *k == key).map(|(_, p)| p)
+            }
         }
     }
 
     /// The place that a chain of references without anything beside them ends at.
-    pub fn target(&self, place: &Place, faults: &mut Faults) -> Place {
-        let mut place = place.clone();
+    pub fn target<'f>(&'f self, place: Place<'f>, faults: &mut Faults) -> Place<'f> {
+        let mut place = place;
         for _ in 0..MAX_CHAIN {
-            let alone = place.value().as_object().filter(|map| map.len() == 1).and_then(reference);
-            let Some(reference) = alone else { return place };
-            let Ok(target) = self.follow(&place, reference, faults) else { return place };
+            let is_alone = place.value().as_object().is_some_and(|map| map.len() == 1);
+            let Some((at, text)) = place.reference().filter(|_| is_alone) else { return place };
+            let Some(target) = self.follow(at, text, faults) else { return place };
             place = target;
         }
         place
     }
 
-    fn chained_members(&self, place: &Place, faults: &mut Faults, depth: usize) -> Members {
-        let Some(map) = place.value().as_object() else {
+    fn chained_members<'f>(
+        &'f self,
+        place: Place<'f>,
+        faults: &mut Faults,
+        depth: usize,
+    ) -> Members<'f> {
+        if !place.value().is_object() {
             faults.at(place, "a mapping is expected here");
             return Members::new();
-        };
-        let beside = map.keys().map(|k| (k.clone(), place.child(k)));
-        let Some(reference) = reference(map) else { return beside.collect() };
+        }
+        let beside = place.part.members().map(|(key, part)| (key, Place { part, ..place }));
+        let Some((at, text)) = place.reference() else { return beside.collect() };
         if depth >= MAX_CHAIN {
-            faults.at(&place.child("$ref"), "the references go round in a circle");
+            faults.at(at, "the references go round in a circle");
             return Members::new();
         }
-        let target = self.follow(&place.child("$ref"), reference, faults);
-        let mut members = target
-            .map_or_else(|()| Members::new(), |t| self.chained_members(&t, faults, depth + 1));
-        for (key, value) in beside.filter(|(k, _)| k != "$ref") {
-            match members.iter_mut().find(|(k, _)| *k == key) {
+        let target = self.follow(at, text, faults);
+        let target = target.map(|target| self.chained_members(target, faults, depth + 1));
+        let mut members = target.unwrap_or_default();
+        for (key, value) in beside.filter(|(key, _)| *key != "$ref") {
+            match members.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, slot)) => *slot = value,
                 None => members.push((key, value)),
             }
@@ -193,31 +199,29 @@ impl Folder {
         members
     }
 
-    /// The value that a reference means; `from` is a place in the file that it stands in.
-    fn follow(&self, from: &Place, reference: &str, faults: &mut Faults) -> Result<Place, ()> {
-        let at = if from.pointer.ends_with("/$ref") { from.clone() } else { from.child("$ref") };
-        let fault = match self.lookup(from, reference, faults) {
-            Ok(Some(place)) => return Ok(place),
-            // The target is no YAML: its own faults say so.
-            Ok(None) => return Err(()),
+    /// The value that a reference means, written at a place; none, with a fault, if it means none.
+    fn follow<'f>(&'f self, at: Place<'f>, text: &str, faults: &mut Faults) -> Option<Place<'f>> {
+        let fault = match self.lookup(at.path, text, faults) {
+            // Where the target is no YAML, its own faults say so.
+            Ok(target) => return target,
             Err(fault) => fault,
         };
         faults.add(match fault {
-            RefFault::Leaves(message) => at.fault(message).as_warning(),
-            RefFault::Broken(message, None) => at.fault(message),
-            RefFault::Broken(message, Some(help)) => at.fault(message).with_help(help),
+            RefFault::Leaves(message) => at.part.fault(message).as_warning(),
+            RefFault::Broken(message, None) => at.part.fault(message),
+            RefFault::Broken(message, Some(help)) => at.part.fault(message).with_help(help),
         });
-        Err(())
+        None
     }
 
-    fn lookup(
-        &self,
-        from: &Place,
+    fn lookup<'f>(
+        &'f self,
+        from: &str,
         reference: &str,
         faults: &mut Faults,
-    ) -> Result<Option<Place>, RefFault> {
+    ) -> Result<Option<Place<'f>>, RefFault> {
         let (file, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        let path = join(&from.path, file).map_err(|why| why.of(reference))?;
+        let path = join(from, file).map_err(|why| why.of(reference))?;
         if !self.files.contains_key(&path) {
             let near = did_you_mean(&path, self.files.keys().map(String::as_str));
             let help = near.map(|near| format!("there is `{near}`"));
@@ -229,13 +233,10 @@ impl Folder {
         let Some(whole) = self.open(&path, faults) else { return Ok(None) };
         let pointer = percent_decoded(fragment);
         let is_pointer = pointer.is_empty() || pointer.starts_with('/');
-        match whole.document.value().pointer(&pointer) {
-            Some(_) if is_pointer => Ok(Some(Place { pointer, ..whole })),
-            _ => Err(RefFault::Broken(
-                format!("`{reference}`: there is nothing at `{pointer}` in `{path}`"),
-                None,
-            )),
-        }
+        let part = whole.part.document().part(&pointer).filter(|_| is_pointer);
+        let nothing = || format!("`{reference}`: there is nothing at `{pointer}` in `{path}`");
+        let part = part.ok_or_else(|| RefFault::Broken(nothing(), None))?;
+        Ok(Some(Place { part, ..whole }))
     }
 }
 
@@ -247,12 +248,6 @@ impl File {
         };
         self.parsed.get_or_init(parse).as_ref()
     }
-}
-
-/// The reference that a mapping is, if it is one. (A property may be *named* `$ref`; its value is
-/// a schema then and no text.)
-pub(super) fn reference(map: &Map<String, Value>) -> Option<&str> {
-    map.get("$ref").and_then(Value::as_str)
 }
 
 /// Why a reference names no file of the folder.

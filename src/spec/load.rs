@@ -1,92 +1,72 @@
-//! From a folder of OpenAPI files to operations.
+//! From a folder on disk, or from texts, to a specification.
 //!
-//! Swagger 2.0 (releases up to v1.7) and OpenAPI 3.1 (from v1.8) become one model. Reading goes on
-//! after a fault, so that all faults of a folder are told at once.
-use super::folder::{Faults, Folder, Members, Place};
-use super::schema::{Reader, Schema};
-use super::{Header, Location, Operation, Parameter, RequestBody, Response, Security, Spec};
-use crate::diagnostic::{Diagnostic, did_you_mean};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+//! Reading goes on after a fault, so that all faults of a folder are told at once.
+use super::Spec;
+use super::folder::Folder;
+use super::openapi::OperationReader;
+use crate::diagnostic::Diagnostic;
+use crate::source::read_text;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How many files of a folder are read at most.
 const MAX_FILES: usize = 2_000;
 /// How deep folders may stand in each other.
 const MAX_FOLDERS: usize = 8;
-/// What stands in the r0 files where the version of the path belongs.
-const VERSION_TOKEN: &str = "%CLIENT_MAJOR_VERSION%";
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// What describes a parameter's or a header's value in Swagger, beside the parameter itself.
-const VALUE_KEYWORDS: [&str; 18] = [
-    "type",
-    "format",
-    "items",
-    "enum",
-    "pattern",
-    "default",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "multipleOf",
-    "x-addedInMatrixVersion",
-    "deprecated",
-];
+/// How the names of files end that are read.
+const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Relative path and text of a file, or why it could not be read.
 type FileText = (String, Result<String, Diagnostic>);
 
-/// Reads all YAML files below `dir`; links that lead out of it are not followed.
+/// Reads all YAML and JSON files below `dir`; links that lead out of it are not followed.
 pub(super) fn folder_files(dir: &Path) -> Result<Vec<FileText>, Vec<Diagnostic>> {
     let shown = dir.display().to_string();
-    let unreadable = |e: std::io::Error| {
-        vec![Diagnostic::in_file(shown.as_str(), format!("the folder cannot be read: {e}"))]
+    let unreadable = |error: io::Error| {
+        vec![Diagnostic::in_file(shown.as_str(), format!("the folder cannot be read: {error}"))]
     };
     let root = dir.canonicalize().map_err(unreadable)?;
-    let mut files = Vec::new();
-    let mut folders = vec![(root.clone(), String::new(), 0)];
-    while let Some((folder, prefix, depth)) = folders.pop() {
-        let mut entries = std::fs::read_dir(&folder)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(unreadable)?;
-        entries.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(path) = entry.path().canonicalize().ok().filter(|p| p.starts_with(&root))
-            else {
-                continue;
-            };
-            let relative = format!("{prefix}{name}");
-            if path.is_dir() && depth < MAX_FOLDERS && !name.starts_with('.') {
-                folders.push((path, format!("{relative}/"), depth + 1));
-            } else if path.is_file() && [".yaml", ".yml", ".json"].iter().any(|e| name.ends_with(e))
-            {
-                let text = read_text(&path, &format!("{shown}/{relative}"));
-                files.push((relative, text));
-            }
-            if files.len() > MAX_FILES {
-                let message =
-                    format!("more than {MAX_FILES} files: this is not a folder of OpenAPI files");
-                return Err(vec![Diagnostic::in_file(shown, message)]);
-            }
-        }
+    let mut paths = Vec::new();
+    collect_files(&root, &root, "", MAX_FOLDERS, &mut paths).map_err(unreadable)?;
+    if paths.len() > MAX_FILES {
+        let message = format!("more than {MAX_FILES} files: this is not a folder of OpenAPI files");
+        return Err(vec![Diagnostic::in_file(shown, message)]);
     }
-    Ok(files)
+    let read = |(relative, path): (String, PathBuf)| {
+        let text = read_text(&path, &format!("{shown}/{relative}"));
+        (relative, text)
+    };
+    Ok(paths.into_iter().map(read).collect())
 }
 
-fn read_text(path: &Path, shown: &str) -> Result<String, Diagnostic> {
-    match std::fs::read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => Ok(text),
-        Ok(Err(_)) => Err(Diagnostic::in_file(shown, "the file is not UTF-8 text")),
-        Err(error) => Err(Diagnostic::in_file(shown, format!("the file cannot be read: {error}"))),
+/// Adds relative and absolute path of all YAML and JSON files below a folder, and stops when there
+/// are too many.
+fn collect_files(
+    root: &Path,
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    all: &mut Vec<(String, PathBuf)>,
+) -> io::Result<()> {
+    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A link that leads nowhere is left out like one that leads elsewhere.
+        let inside = entry.path().canonicalize().ok().filter(|path| path.starts_with(root));
+        let Some(path) = inside else { continue };
+        let relative = format!("{prefix}{name}");
+        if path.is_dir() && depth > 0 && !name.starts_with('.') {
+            collect_files(root, &path, &format!("{relative}/"), depth - 1, all)?;
+        } else if path.is_file() && ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            all.push((relative, path));
+        }
+        if all.len() > MAX_FILES {
+            break;
+        }
     }
+    Ok(())
 }
 
 /// Makes a specification of files; `shown` is put before their paths where a reader sees them.
@@ -100,501 +80,14 @@ pub(super) fn load(
         (path, name, text)
     });
     let folder = Arc::new(Folder::new(files));
-    let mut loader = Loader {
-        folder: &folder,
-        faults: Faults::default(),
-        schemas: HashMap::new(),
-        operations: Vec::new(),
-    };
-    let candidates: Vec<_> = folder.candidates().map(str::to_owned).collect();
-    let documents = candidates.iter().filter(|path| loader.document(path)).count();
+    let mut reader = OperationReader::new(&folder);
+    let documents = folder.candidates().filter(|path| reader.read(path)).count();
+    let (operations, mut faults) = reader.finish();
     if documents == 0 {
         let message = "there is no OpenAPI document here (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
-        loader.faults.add(Diagnostic::in_file(name, message));
+        faults.add(Diagnostic::in_file(name, message));
     }
-    loader.refuse_repetition();
-    let Loader { faults, operations, .. } = loader;
     let notes = faults.finish()?;
-    let operations = operations.into_iter().map(|(operation, _)| Arc::new(operation)).collect();
+    let operations = operations.into_iter().map(Arc::new).collect();
     Ok(Spec::new(name.to_owned(), operations, notes))
-}
-
-struct Loader<'f> {
-    folder: &'f Arc<Folder>,
-    faults: Faults,
-    /// Schemas that were read already, by where they stand: the error schemas are referred to from
-    /// nearly every answer.
-    schemas: HashMap<(Arc<str>, String), Schema>,
-    operations: Vec<(Operation, Place)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Swagger2,
-    OpenApi31,
-}
-
-/// What holds for all operations of a document.
-struct Document {
-    format: Format,
-    base_path: String,
-    consumes: Vec<String>,
-    produces: Vec<String>,
-    security: Security,
-    /// The security schemes that are defined.
-    schemes: Vec<String>,
-}
-
-impl Loader<'_> {
-    /// Reads a document; false if the file is none.
-    fn document(&mut self, path: &str) -> bool {
-        let Some(root) = self.folder.open(path, &mut self.faults) else { return true };
-        let Some(format) = self.format(&root) else { return false };
-        if let Some(document) = format.and_then(|format| self.head(&root, format)) {
-            match self.member(&root, "paths") {
-                Some(paths) => self.paths(&document, &paths),
-                None => self.faults.at(&root, "there is no `paths`"),
-            }
-        }
-        true
-    }
-
-    /// None if the file is no OpenAPI document; Some(None) if it is one that is not read.
-    fn format(&mut self, root: &Place) -> Option<Option<Format>> {
-        let map = root.value().as_object()?;
-        let (key, version) =
-            ["swagger", "openapi"].iter().find_map(|k| Some((*k, map.get(*k)?)))?;
-        let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-        Some(match (key, version.as_str()) {
-            ("swagger", "2.0") => Some(Format::Swagger2),
-            ("openapi", v) if v == "3.1" || v.starts_with("3.1.") => Some(Format::OpenApi31),
-            _ => {
-                let message =
-                    format!("{key} {version} is not read; Swagger 2.0 and OpenAPI 3.1 are");
-                self.faults.at(&root.child(key), message);
-                None
-            }
-        })
-    }
-
-    fn head(&mut self, root: &Place, format: Format) -> Option<Document> {
-        let schemes = match format {
-            Format::Swagger2 => self.member(root, "securityDefinitions"),
-            Format::OpenApi31 => {
-                self.member(root, "components").and_then(|c| self.member(&c, "securitySchemes"))
-            }
-        };
-        let schemes = schemes.map(|s| self.members(&s)).unwrap_or_default();
-        // Each may be a reference; one that leads nowhere is a fault even if nobody uses it.
-        schemes.iter().for_each(|(_, scheme)| drop(self.members(scheme)));
-        let schemes: Vec<_> = schemes.into_iter().map(|(name, _)| name).collect();
-        let base_path = match format {
-            Format::Swagger2 => self.text(root, "basePath").unwrap_or_default(),
-            Format::OpenApi31 => self.server_path(root).unwrap_or_default(),
-        };
-        let security = self.security(root, &schemes).unwrap_or(Security::None);
-        Some(Document {
-            format,
-            base_path: base_path.trim_end_matches('/').replace(VERSION_TOKEN, "r0"),
-            consumes: self.texts(root, "consumes").unwrap_or_default(),
-            produces: self.texts(root, "produces").unwrap_or_default(),
-            security,
-            schemes,
-        })
-    }
-
-    /// The path of the first server's URL, its variables at their defaults.
-    fn server_path(&mut self, owner: &Place) -> Option<String> {
-        let server = self.member(owner, "servers")?.items().into_iter().next()?;
-        let mut url = self.text(&server, "url")?;
-        if let Some(variables) = self.member(&server, "variables") {
-            for (name, variable) in self.members(&variables) {
-                let default = self.text(&variable, "default").unwrap_or_default();
-                url = url.replace(&format!("{{{name}}}"), &default);
-            }
-        }
-        let after_scheme = url.split_once("://").map(|(_, rest)| rest);
-        Some(match after_scheme {
-            Some(rest) => rest.find('/').and_then(|i| rest.get(i..)).unwrap_or_default().to_owned(),
-            None => url,
-        })
-    }
-
-    fn paths(&mut self, document: &Document, paths: &Place) {
-        for (path, item) in self.members(paths) {
-            if path.starts_with("x-") {
-                continue;
-            }
-            if !path.starts_with('/') {
-                let message = format!("`{path}`: a path begins with a slash");
-                self.faults.add(Diagnostic::at_key(&item.document, &item.pointer, message));
-                continue;
-            }
-            let members = self.members(&item);
-            let base = self.server_path(&item);
-            let base =
-                base.as_deref().map_or(document.base_path.as_str(), |b| b.trim_end_matches('/'));
-            let full = format!("{base}{}", path.replace(VERSION_TOKEN, "r0"));
-            for (key, place) in &members {
-                match METHODS.contains(&key.as_str()) {
-                    true => self.operation(document, &item, &key.to_uppercase(), &full, place),
-                    false => self.check_path_key(key, place),
-                }
-            }
-        }
-    }
-
-    fn check_path_key(&mut self, key: &str, place: &Place) {
-        const OTHERS: [&str; 4] = ["parameters", "summary", "description", "servers"];
-        if OTHERS.contains(&key) || key.starts_with("x-") {
-            return;
-        }
-        let message = format!("`{key}` is no method");
-        let fault = Diagnostic::at_key(&place.document, &place.pointer, message);
-        let known = METHODS.iter().chain(&OTHERS).copied();
-        self.faults.add(match did_you_mean(key, known) {
-            Some(near) => fault.with_help(format!("did you mean `{near}`?")),
-            None => fault,
-        });
-    }
-
-    fn operation(
-        &mut self,
-        document: &Document,
-        item: &Place,
-        method: &str,
-        path: &str,
-        place: &Place,
-    ) {
-        if !place.value().is_object() {
-            return self.faults.at(place, "an operation is a mapping");
-        }
-        let path = match self.server_path(place) {
-            // An operation with a server of its own: its path is the item's, under that base.
-            Some(base) => {
-                let below = path.strip_prefix(&document.base_path).unwrap_or(path);
-                format!("{}{below}", base.trim_end_matches('/'))
-            }
-            None => path.to_owned(),
-        };
-        let own_id = self.text(place, "operationId");
-        let mut parameters = self.parameter_places(item, place);
-        let bodies = take_where(&mut parameters, |(_, location)| {
-            matches!(location.as_str(), "body" | "formData")
-        });
-        let request = match document.format {
-            Format::Swagger2 => self.swagger_request(document, place, &bodies),
-            Format::OpenApi31 => self.member(place, "requestBody").map(|body| self.request(&body)),
-        };
-        let parameters = parameters
-            .iter()
-            .filter_map(|(p, location)| self.parameter(document, p, location))
-            .collect();
-        let operation = Operation {
-            id: own_id.unwrap_or_else(|| format!("{method} {path}")),
-            method: method.to_owned(),
-            path,
-            parameters,
-            request,
-            responses: self.responses(document, place),
-            security: self.security(place, &document.schemes).unwrap_or(document.security),
-            added_in: self.text(place, "x-addedInMatrixVersion"),
-            deprecated: self.flag(place, "deprecated"),
-            file: place.document.name().to_owned(),
-            line: place.line(),
-        };
-        self.operations.push((operation, place.clone()));
-    }
-
-    /// The parameters of an operation with where they are sent; those of the path come first and
-    /// give way to the operation's own of the same name and location.
-    fn parameter_places(&mut self, item: &Place, operation: &Place) -> Vec<(Place, String)> {
-        let mut all: Vec<(Place, String)> = Vec::new();
-        let mut names: Vec<(String, String)> = Vec::new();
-        for owner in [item, operation] {
-            let Some(list) = self.member(owner, "parameters") else { continue };
-            if !list.value().is_array() {
-                self.faults.at(&list, "`parameters` is a list");
-            }
-            for parameter in list.items() {
-                let (name, location) = (self.text(&parameter, "name"), self.text(&parameter, "in"));
-                let (Some(name), Some(location)) = (name, location) else {
-                    self.faults.at(&parameter, "a parameter has `name` and `in`");
-                    continue;
-                };
-                let key = (name, location.clone());
-                let known = names.iter().position(|known| *known == key);
-                match known.and_then(|known| all.get_mut(known)) {
-                    Some(earlier) => *earlier = (parameter, location),
-                    None => {
-                        names.push(key);
-                        all.push((parameter, location));
-                    }
-                }
-            }
-        }
-        all
-    }
-
-    fn parameter(
-        &mut self,
-        document: &Document,
-        place: &Place,
-        location: &str,
-    ) -> Option<Parameter> {
-        let location = match location {
-            "query" => Location::Query,
-            "path" => Location::Path,
-            "header" => Location::Header,
-            "cookie" => Location::Cookie,
-            other => {
-                let message =
-                    format!("`{other}`: a parameter is sent in query, path, header or cookie");
-                self.faults.at(&place.child("in"), message);
-                return None;
-            }
-        };
-        Some(Parameter {
-            name: self.text(place, "name")?,
-            location,
-            required: location == Location::Path || self.flag(place, "required"),
-            schema: self.value_schema(document.format, place),
-        })
-    }
-
-    /// What a parameter or a header may hold.
-    fn value_schema(&mut self, format: Format, place: &Place) -> Schema {
-        if format == Format::Swagger2 {
-            return Reader::new(self.folder, &mut self.faults).read_only(place, &VALUE_KEYWORDS);
-        }
-        let schema = self.member(place, "schema").or_else(|| {
-            let content = self.member(place, "content")?;
-            let (_, media) = self.members(&content).into_iter().next()?;
-            self.member(&media, "schema")
-        });
-        match schema {
-            Some(schema) => self.schema(&schema),
-            None => Reader::new(self.folder, &mut self.faults).read_only(place, &[]),
-        }
-    }
-
-    fn swagger_request(
-        &mut self,
-        document: &Document,
-        operation: &Place,
-        bodies: &[(Place, String)],
-    ) -> Option<RequestBody> {
-        let media_types =
-            self.texts(operation, "consumes").unwrap_or_else(|| document.consumes.clone());
-        let (body, location) = bodies.first()?;
-        let schema = match location.as_str() {
-            "body" => self.member(body, "schema").map(|s| self.schema(&s)),
-            // Form fields: none of the login operations has them; the media types say what is sent.
-            _ => None,
-        };
-        Some(RequestBody { required: self.flag(body, "required"), schema, media_types })
-    }
-
-    fn request(&mut self, body: &Place) -> RequestBody {
-        let (schema, media_types) = self.content(body);
-        RequestBody { required: self.flag(body, "required"), schema, media_types }
-    }
-
-    /// The schema under the JSON media type, and all media types.
-    fn content(&mut self, owner: &Place) -> (Option<Schema>, Vec<String>) {
-        let Some(content) = self.member(owner, "content") else { return (None, Vec::new()) };
-        let media = self.members(&content);
-        let json = media.iter().find(|(name, _)| is_json(name)).map(|(_, place)| place);
-        let schema = json.and_then(|json| self.member(json, "schema"));
-        (schema.map(|s| self.schema(&s)), media.into_iter().map(|(name, _)| name).collect())
-    }
-
-    fn responses(&mut self, document: &Document, operation: &Place) -> BTreeMap<String, Response> {
-        let Some(responses) = self.member(operation, "responses") else {
-            self.faults.at(operation, "an operation has `responses`");
-            return BTreeMap::new();
-        };
-        let mut all = BTreeMap::new();
-        for (key, place) in self.members(&responses) {
-            match status_key(&key) {
-                _ if key.starts_with("x-") => {}
-                Some(status) => {
-                    drop(all.insert(status, self.response(document, operation, &place)))
-                }
-                None => {
-                    let message = format!("`{key}` is no status: 200, 2XX and default are");
-                    self.faults.add(Diagnostic::at_key(&place.document, &place.pointer, message));
-                }
-            }
-        }
-        all
-    }
-
-    fn response(&mut self, document: &Document, operation: &Place, place: &Place) -> Response {
-        let (schema, media_types) = match document.format {
-            Format::OpenApi31 => self.content(place),
-            Format::Swagger2 => {
-                let schema = self.member(place, "schema").map(|s| self.schema(&s));
-                let produces =
-                    self.texts(operation, "produces").unwrap_or_else(|| document.produces.clone());
-                let is_json = produces.is_empty() || produces.iter().any(|name| is_json(name));
-                (schema.filter(|_| is_json), produces)
-            }
-        };
-        let headers = self.member(place, "headers").map(|h| self.members(&h)).unwrap_or_default();
-        let headers = headers.into_iter().map(|(name, header)| Header {
-            name,
-            required: document.format == Format::OpenApi31 && self.flag(&header, "required"),
-            schema: self.value_schema(document.format, &header),
-        });
-        let headers = headers.collect();
-        Response { description: self.text(place, "description"), schema, media_types, headers }
-    }
-
-    /// What `security` asks for; none if there is no such key.
-    fn security(&mut self, owner: &Place, schemes: &[String]) -> Option<Security> {
-        let list = self.member(owner, "security")?;
-        if !list.value().is_array() {
-            self.faults.at(&list, "`security` is a list");
-        }
-        let mut alternatives = Vec::new();
-        for alternative in list.items() {
-            let members = self.members(&alternative);
-            for (name, place) in members.iter().filter(|(name, _)| !schemes.contains(name)) {
-                // Published files forget it; that a token is asked for is clear all the same.
-                let message = format!("the security scheme `{name}` is not defined");
-                let fault = Diagnostic::at_key(&place.document, &place.pointer, message);
-                self.faults.add(fault.as_warning());
-            }
-            alternatives.push(members.is_empty());
-        }
-        Some(match alternatives.as_slice() {
-            [] => Security::None,
-            some if some.contains(&true) => {
-                if some.len() > 1 {
-                    Security::Optional
-                } else {
-                    Security::None
-                }
-            }
-            _ => Security::Required,
-        })
-    }
-
-    /// Two operations of one name, or at one method and path, cannot be told apart.
-    fn refuse_repetition(&mut self) {
-        let mut ids: HashMap<&str, &Place> = HashMap::new();
-        let mut routes: HashMap<(&str, String), &Place> = HashMap::new();
-        let mut faults = Vec::new();
-        for (operation, place) in &self.operations {
-            let route = (operation.method.as_str(), super::unnamed(&operation.path));
-            let earlier = match (ids.get(operation.id.as_str()), routes.get(&route)) {
-                (_, Some(earlier)) => Some((
-                    *earlier,
-                    format!("{} {} is described twice", operation.method, operation.path),
-                )),
-                (Some(earlier), None) => {
-                    Some((*earlier, format!("two operations are named `{}`", operation.id)))
-                }
-                (None, None) => None,
-            };
-            if let Some((earlier, message)) = earlier {
-                let other = earlier.document.label(&earlier.pointer, "first here");
-                let fault = Diagnostic::at_key(&place.document, &place.pointer, message);
-                faults.push(fault.with_label("again here").with_other_label(other));
-            }
-            ids.entry(&operation.id).or_insert(place);
-            routes.entry(route).or_insert(place);
-        }
-        faults.into_iter().for_each(|fault| self.faults.add(fault));
-    }
-
-    fn schema(&mut self, place: &Place) -> Schema {
-        let place = self.folder.target(place, &mut self.faults);
-        if let Some(known) = self.schemas.get(&place.identity()) {
-            return known.clone();
-        }
-        let schema = Reader::new(self.folder, &mut self.faults).read(&place);
-        self.schemas.insert(place.identity(), schema.clone());
-        schema
-    }
-
-    fn members(&mut self, place: &Place) -> Members {
-        self.folder.members(place, &mut self.faults)
-    }
-
-    fn member(&mut self, place: &Place, key: &str) -> Option<Place> {
-        self.folder.member(place, key, &mut self.faults)
-    }
-
-    fn text(&mut self, owner: &Place, key: &str) -> Option<String> {
-        let place = self.member(owner, key)?;
-        match place.value() {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(_) => {
-                self.faults
-                    .add(place.fault(format!("`{key}` is text")).with_help("put it in quotes"));
-                None
-            }
-            _ => {
-                self.faults.at(&place, format!("`{key}` is text"));
-                None
-            }
-        }
-    }
-
-    fn texts(&mut self, owner: &Place, key: &str) -> Option<Vec<String>> {
-        let place = self.member(owner, key)?;
-        let texts =
-            place.value().as_array().map(|l| l.iter().map(|v| v.as_str().map(str::to_owned)));
-        let texts = texts.and_then(Iterator::collect::<Option<Vec<_>>>);
-        if texts.is_none() {
-            self.faults.at(&place, format!("`{key}` is a list of texts"));
-        }
-        texts
-    }
-
-    fn flag(&mut self, owner: &Place, key: &str) -> bool {
-        let Some(place) = self.member(owner, key) else { return false };
-        place.value().as_bool().unwrap_or_else(|| {
-            self.faults.at(&place, format!("`{key}` is true or false"));
-            false
-        })
-    }
-}
-
-fn take_where<T>(list: &mut Vec<T>, is_taken: impl Fn(&T) -> bool) -> Vec<T> {
-    let (taken, kept) = std::mem::take(list).into_iter().partition(is_taken);
-    *list = kept;
-    taken
-}
-
-fn is_json(media_type: &str) -> bool {
-    let name = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    name == "application/json" || name.ends_with("+json")
-}
-
-/// `200`, `2XX` or `default` in one spelling; none for anything else.
-fn status_key(key: &str) -> Option<String> {
-    let upper = key.to_ascii_uppercase();
-    match upper.as_bytes() {
-        b"DEFAULT" => Some("default".to_owned()),
-        [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'] | [b'1'..=b'5', b'X', b'X'] => Some(upper),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses_have_one_spelling() {
-        assert_eq!(status_key("200").as_deref(), Some("200"));
-        assert_eq!(status_key("4xx").as_deref(), Some("4XX"));
-        assert_eq!(status_key("Default").as_deref(), Some("default"));
-        for wrong in ["20", "2000", "600", "ok", "2X0", ""] {
-            assert_eq!(status_key(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -6,7 +6,11 @@
 mod bundled;
 mod diff;
 mod folder;
+mod formats;
 mod load;
+mod locations;
+mod openapi;
+mod resolve;
 mod schema;
 
 pub use diff::{Difference, SpecDiff, describe, diff};
@@ -259,6 +263,7 @@ impl Spec {
     pub fn over(self, fallback: Spec) -> Spec {
         let mut operations = self.operations;
         let mut added = Vec::new();
+        let theirs_by_id = fallback.by_id;
         let routes: HashMap<_, _> =
             operations.iter().enumerate().map(|(i, o)| (o.route(), i)).collect();
         for theirs in fallback.operations {
@@ -266,7 +271,7 @@ impl Spec {
                 continue;
             }
             let same = routes.get(&theirs.route()).and_then(|i| operations.get_mut(*i));
-            match same {
+            match same.filter(|ours| !theirs_by_id.contains_key(&ours.id)) {
                 Some(ours) => Arc::make_mut(ours).id = theirs.id.clone(),
                 None => added.push(theirs),
             }
@@ -279,12 +284,11 @@ impl Spec {
     /// that of its class (`2XX`), else `default`.
     pub fn check(&self, operation: &str, status: u16, body: &Value) -> SchemaCheck {
         let response = self.operation(operation).and_then(|o| o.response(status));
-        let Some(schema) = response.and_then(|r| r.schema.as_ref()) else {
-            return SchemaCheck::NoSchema;
-        };
-        match schema.violations(body) {
-            none if none.is_empty() => SchemaCheck::Valid,
-            some => SchemaCheck::Violations(some),
+        let schema = response.and_then(|r| r.schema.as_ref());
+        match schema.and_then(|schema| schema.violations(body)) {
+            None => SchemaCheck::NoSchema,
+            Some(none) if none.is_empty() => SchemaCheck::Valid,
+            Some(some) => SchemaCheck::Violations(some),
         }
     }
 
