@@ -823,9 +823,11 @@ impl Reader<'_> {
         for (position, first, message) in twice {
             let place =
                 |at: usize| format!("/{}/id", entries.get(at).map_or(0, |(index, _)| *index));
-            let first = self.document.label(&place(first), "first here");
             let fault = Diagnostic::at(self.document, &place(position), message);
-            self.faults.push(fault.with_other_label(first));
+            self.faults.push(match self.document.part(&place(first)) {
+                Some(first) => fault.with_other_label(first.label("first here")),
+                None => fault,
+            });
         }
         let requirements = entries.into_iter().map(|(_, requirement)| requirement).collect();
         Register { requirements, positions, rules, watches: by_specificity(watched) }
