@@ -117,7 +117,3 @@ impl Default for Settings {
         }
     }
 }
-pub struct Fault { pub name: &'static str, pub requirement: &'static str, pub also: &'static [&'static str], pub clause: &'static str, pub about: &'static str }
-pub struct Quirk { pub name: &'static str, pub clause: &'static str, pub about: &'static str }
-pub fn faults() -> &'static [Fault] { &[] }
-pub fn quirks() -> &'static [Quirk] { &[] }
