@@ -12,11 +12,13 @@ mod answer;
 mod client_data;
 mod device;
 mod discovery;
+mod edit;
 mod fault;
 mod house;
 mod limit;
 mod login;
 mod page;
+mod quirk;
 mod refusal;
 mod release;
 mod route;
@@ -26,7 +28,9 @@ mod sso;
 mod store;
 mod uia;
 
+pub use fault::{Fault, Kind, Need, faults};
 pub use limit::Limit;
+pub use quirk::{Quirk, quirks};
 pub use server::{Running, StartError, start};
 
 use std::net::{Ipv4Addr, SocketAddr};
