@@ -18,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod secret;
 pub mod select;
+pub mod selftest;
 pub mod source;
 pub mod spec;
 pub mod strict;

@@ -19,6 +19,8 @@ pub struct Wish {
     pub levels: Vec<Level>,
     /// Globs over case ids to leave out.
     pub skip: Vec<String>,
+    /// Judge every answer by all standing checks, whatever else is selected.
+    pub all_standing: bool,
 }
 
 /// A word that selects nothing.
@@ -58,6 +60,9 @@ pub fn select<'s>(
 /// Whether the standing checks of a requirement belong to the selection: they do unless it names
 /// cases, areas, levels or requirements, and then only if a requirement glob or level names them.
 pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool {
+    if wish.all_standing {
+        return true;
+    }
     if wish.requirements.is_empty() && wish.levels.is_empty() {
         return wish.cases.is_empty() && wish.areas.is_empty();
     }

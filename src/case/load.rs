@@ -4,14 +4,13 @@
 //! without expectations. What needs the register or the specification is checked by
 //! [`crate::plan::lint`].
 use super::ast::*;
-use super::matcher::{Kind, Matcher, Range, UrlRule};
+use super::matcher::{Kind, Matcher, Pattern, Range, UrlRule};
 use crate::strict::{Node, Reader, kind};
 use super::template;
 use crate::diagnostic::Diagnostic;
 use crate::outcome::Level;
 use crate::source::Document;
 use crate::version::SpecVersion;
-use regex::Regex;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -1027,8 +1026,8 @@ fn read_operator(reader: &mut Reader, key: &str, node: &Node) -> Option<Matcher>
             .map(|text| Matcher::MediaType(text.to_ascii_lowercase())),
         "pattern" => {
             let text = reader.string(node, "`pattern`")?;
-            match Regex::new(text) {
-                Ok(regex) => Some(Matcher::Pattern(regex)),
+            match Pattern::new(text) {
+                Ok(pattern) => Some(Matcher::Pattern(pattern)),
                 Err(error) => {
                     reader.fault(&node.at, format!("not a regular expression: {error}"));
                     None

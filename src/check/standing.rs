@@ -2,7 +2,7 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
-use crate::register::{PointerPattern, Register, Rule};
+use crate::register::{Register, Rule};
 use crate::spec::{SchemaCheck, Spec};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged};
@@ -378,12 +378,12 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
             let watcher = context.register.watching(
                 operation,
                 answer.status,
-                &violation.pointer,
+                &violation.location,
                 &violation.keyword,
             )?;
             let requirement = watcher.id.clone();
             let mild = violation.keyword == "null"
-                && !is_required(context, operation, answer.status, &violation.pointer);
+                && !is_required(context, operation, answer.status, &violation.location);
             let found = miss(&violation.pointer, violation.expected, violation.actual);
             let observation = Observation {
                 requirement: requirement.clone(),
@@ -407,16 +407,12 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
     sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
 }
 
-/// Whether the published schema requires the member at a place.
-fn is_required(context: Context<'_>, operation: &str, status: u16, pointer: &str) -> bool {
+/// Whether the published schema requires the member at a place, given as a location of the schema.
+fn is_required(context: Context<'_>, operation: &str, status: u16, location: &str) -> bool {
     let response = context.spec.operation(operation).and_then(|o| o.response(status));
     let schema = response.and_then(|response| response.schema.as_ref());
-    schema.is_some_and(|schema| {
-        schema.locations().iter().any(|(pattern, keyword)| {
-            keyword == "required"
-                && PointerPattern::parse(pattern).is_some_and(|pattern| pattern.matches(pointer))
-        })
-    })
+    let required = (location.to_owned(), "required".to_owned());
+    schema.is_some_and(|schema| schema.locations().contains(&required))
 }
 
 /// The requirements that this answer gave occasion to look at: those that watch a place which is
@@ -428,13 +424,13 @@ fn seen(context: Context<'_>, operation: &str, status: u16, body: &Value) -> BTr
     };
     schema
         .locations()
-        .into_iter()
+        .iter()
         .filter(|(pointer, keyword)| match keyword.as_str() {
             "required" => exists(body, pointer.rsplit_once('/').map_or("", |(parent, _)| parent)),
             _ => exists(body, pointer),
         })
         .filter_map(|(pointer, keyword)| {
-            context.register.watching(operation, status, &pointer, &keyword)
+            context.register.watching(operation, status, pointer, keyword)
         })
         .map(|requirement| requirement.id.clone())
         .collect()

@@ -30,6 +30,8 @@ pub enum Command {
     Demo(Box<DemoArgs>),
     /// Start the reference homeserver alone, for trying things by hand
     Serve(ServeArgs),
+    /// The kill matrix: run the suite against every fault and quirk of the reference homeserver
+    Selftest(SelftestArgs),
     /// List cases, requirements, faults or quirks
     List(ListArgs),
     /// Explain a requirement or a case: what it asks, where it stands, how to see it by hand
@@ -278,6 +280,23 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reference: ReferenceArgs,
+}
+
+/// `selftest`.
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Only the faults and quirks of these names; * and ? stand for any characters
+    #[arg(value_name = "NAME")]
+    pub name: Vec<String>,
+    /// Run all cases for each fault, not only those of the requirements that it names
+    #[arg(long)]
+    pub full: bool,
+    /// How many faults and quirks run at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Say which fault or quirk is done
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// `list`.

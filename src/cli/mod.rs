@@ -5,6 +5,7 @@ mod config;
 mod explain;
 mod list;
 mod progress;
+mod selftest;
 mod test;
 
 use crate::app::Material;
@@ -92,6 +93,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Run(args) => test::run(*args),
         Command::Demo(args) => test::demo(*args),
         Command::Serve(args) => test::serve(args),
+        Command::Selftest(args) => selftest::selftest(&args),
         Command::List(args) => list::list(&args),
         Command::Explain { id } => explain::explain(&id),
         Command::Check { paths, spec } => check(&paths, spec.as_deref()),

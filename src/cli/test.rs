@@ -117,7 +117,7 @@ async fn start(settings: Settings) -> Result<reference::Running, Failure> {
     })
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(exit::OWN_FAULT, format!("error: cannot start the runtime: {error}"))
     })
@@ -142,6 +142,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             areas: args.area.clone(),
             levels: args.level.iter().map(|level| (*level).into()).collect(),
             skip: args.skip.clone(),
+            all_standing: false,
         },
         allowed: args.allow.iter().map(allow).collect(),
         jobs: usize::from(args.jobs.unwrap_or(DEFAULT_JOBS)),

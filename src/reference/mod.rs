@@ -28,7 +28,7 @@ mod sso;
 mod store;
 mod uia;
 
-pub use fault::{Fault, Kind, Need, faults};
+pub use fault::{Fault, Kind, Need as FaultNeed, faults};
 pub use limit::Limit;
 pub use quirk::{Quirk, quirks};
 pub use server::{Running, StartError, start};

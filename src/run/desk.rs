@@ -149,7 +149,17 @@ impl Desk {
             None => return Err(reason("account", "no account".to_owned())),
         };
         if proven && !account.proven && account.password.is_some() {
-            self.prove(slot, account).await?;
+            match self.prove(slot, account).await {
+                // An account made just now has its session from registration: that its password is
+                // refused is for the cases to find, but wrong passwords say nothing on it.
+                Err(reason) if reason.code == REFUSED && account.session.is_some() => {
+                    if *slot == Slot::Wrongs {
+                        return Err(reason);
+                    }
+                    account.proven = true;
+                }
+                proof => proof?,
+            }
         }
         if session {
             self.keep_session(slot, account).await?;
@@ -401,6 +411,9 @@ fn session_from(answer: &Answer, token: &str) -> Session {
     }
 }
 
+/// The server answered, and not as it has to for an account to be usable.
+const REFUSED: &str = "account";
+
 fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
     let body = answer.json().ok();
     let member = |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str);
@@ -409,7 +422,7 @@ fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
         (Some(code), None) => format!(" {code}"),
         _ => String::new(),
     };
-    reason("account", format!("{what} was refused: {by} answered {}{said}", answer.status))
+    reason(REFUSED, format!("{what} was refused: {by} answered {}{said}", answer.status))
 }
 
 fn reason(code: &str, text: String) -> Reason {
