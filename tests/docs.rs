@@ -1,6 +1,7 @@
 //! The pages against the program: commands parse, links lead somewhere, and what is listed is what there is.
 use clap::{CommandFactory as _, Parser as _};
 use homespec::app::Material;
+use homespec::case::ast::{Feature, Impact};
 use homespec::case::suite::Suite;
 use homespec::cli::args::Cli;
 use homespec::exit;
@@ -501,6 +502,16 @@ fn peers_names_cases_that_exist() {
     }
     for case in code_words(section(&page, "The rest")) {
         assert!(known.contains(case.as_str()), "no case {case}");
+    }
+}
+
+#[test]
+fn the_case_format_names_every_feature_and_impact() {
+    let words = code_words(&prose(&read("docs/case-format.md")));
+    let features = Feature::ALL.iter().map(|(word, _)| *word);
+    let impacts = Impact::ALL.iter().map(|(word, _)| *word);
+    for word in features.chain(impacts) {
+        assert!(words.iter().any(|known| known == word), "docs/case-format.md: {word}");
     }
 }
 
