@@ -69,7 +69,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The homeserver's base URL, e.g. https://matrix.example.org
-    #[allow(rustdoc::bare_urls, reason = "it is the help text, where brackets would be in the way")]
+    #[allow(
+        rustdoc::bare_urls,
+        reason = "it is the help text, where brackets would be in the way"
+    )]
     #[arg(value_name = "URL", env = "HOMESPEC_URL")]
     pub url: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
