@@ -1,10 +1,14 @@
 //! The reference homeserver over the wire: what it does by the book, with no faults and no quirks.
 
-use homespec::reference::{Limit, Running, Settings, ThirdParty, start};
+use homespec::reference::{Fault, Limit, Need, Running, Settings, ThirdParty, faults, start};
+use regex::Regex;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::sync::Once;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Once};
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 const PASSWORD: &str = "correct horse";
 
@@ -33,19 +37,27 @@ struct Client {
     server: Running,
 }
 
-/// Starts a server with the users alice and bob.
-async fn server(settings: Settings) -> Client {
+/// A client that follows no redirect and trusts nobody.
+fn http() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let users = ["alice", "bob"].map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
-    let server = start(Settings { users, ..settings }).await.unwrap();
     let certificates: Vec<reqwest::Certificate> = Vec::new();
-    let http = reqwest::Client::builder()
+    reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_only(certificates)
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+/// Starts a server with the users alice and bob.
+async fn server(settings: Settings) -> Client {
+    server_for(http(), settings).await
+}
+
+async fn server_for(http: reqwest::Client, settings: Settings) -> Client {
+    let users = ["alice", "bob"].map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
+    let server = start(Settings { users, ..settings }).await.unwrap();
     Client { http, server }
 }
 
@@ -741,4 +753,560 @@ async fn a_client_can_begin_to_sync() {
     assert!(sync.body["next_batch"].is_string() && sync.body["rooms"]["join"].is_object());
     let capabilities = c.get("/capabilities", &token).await;
     assert_eq!(capabilities.body["capabilities"]["m.get_login_token"], json!({"enabled": true}));
+}
+
+/// A walk over the whole surface that notes what an observer sees, with everything left out that differs from run to
+/// run. Two servers that behave alike give the same notes.
+struct Tour {
+    client: Client,
+    notes: Vec<String>,
+}
+
+/// Replaces what is different in every run: tokens, made-up ids, times.
+fn masked(text: &str, base: &str) -> String {
+    static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+        [
+            (r"(access|refresh|login|session)_[\w-]{27}", "$1"),
+            (r"\b[A-Z]{10}\b", "device"),
+            ("guest-[a-z]{10}", "guest"),
+            (r#""last_seen_ts":\d+"#, "last_seen_ts"),
+            (r#""next_batch":"s\d+""#, "next_batch"),
+            (r#""retry_after_ms":\d{1,3}\b"#, "retry_after_ms"),
+        ]
+        .map(|(pattern, mask)| (Regex::new(pattern).unwrap(), mask))
+        .to_vec()
+    });
+    let text = text.replace(base, "base");
+    MASKS.iter().fold(text, |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
+}
+
+/// A JSON body without what is different in every run; made-up device ids also change the order of lists.
+fn shown(body: &Value, base: &str) -> String {
+    match body["devices"].as_array() {
+        Some(devices) => {
+            let mut devices: Vec<String> =
+                devices.iter().map(|device| masked(&device.to_string(), base)).collect();
+            devices.sort();
+            devices.join(" ")
+        }
+        None => masked(&body.to_string(), base),
+    }
+}
+
+impl Tour {
+    /// Sends a request as it is written and notes the answer.
+    async fn raw(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Got {
+        let path = if path.starts_with("/_") || path.starts_with("/.") {
+            path.to_owned()
+        } else {
+            format!("/_matrix/client/v3{path}")
+        };
+        let base = self.client.server.url();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request =
+            self.client.http.request(method.clone(), format!("{base}{path}")).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap();
+        let body: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let shown = match &body {
+            Some(body) => shown(body, &base),
+            None => masked(&String::from_utf8_lossy(&bytes), &base),
+        };
+        let mut seen: Vec<String> = headers
+            .iter()
+            .filter(|(name, _)| !["date", "content-length", "location"].contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?")))
+            .collect();
+        seen.sort();
+        let path = masked(&path, &base);
+        self.notes.push(format!("{method} {path} -> {status} {} {shown}", seen.join("; ")));
+        Got { status, headers, body: body.unwrap_or(Value::Null) }
+    }
+
+    async fn send(&mut self, method: &str, path: &str, token: &str, body: Value) -> Got {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![("origin", "https://app.example.org")];
+        if !token.is_empty() {
+            headers.push(("authorization", &bearer));
+        }
+        self.raw(
+            method,
+            path,
+            &headers,
+            if body.is_null() { String::new() } else { body.to_string() },
+        )
+        .await
+    }
+
+    async fn get(&mut self, path: &str, token: &str) -> Got {
+        self.send("GET", path, token, Value::Null).await
+    }
+
+    async fn post(&mut self, path: &str, token: &str, body: Value) -> Got {
+        self.send("POST", path, token, body).await
+    }
+
+    /// A login of a user with members added or replaced; gives the access token, or what stands for one.
+    async fn login(&mut self, user: &str, more: Value) -> String {
+        let got = self.login_answer(user, more).await;
+        token_of(&got)
+    }
+
+    async fn login_answer(&mut self, user: &str, more: Value) -> Got {
+        let mut body = json!({"type": "m.login.password", "password": PASSWORD,
+            "identifier": {"type": "m.id.user", "user": user}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().retain(|_, value| value != "absent");
+        self.post("/login", "", body).await
+    }
+
+    /// Asks, and passes interactive auth by the given stage if asked to.
+    async fn confirm(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: &str,
+        user: &str,
+        mut body: Value,
+    ) -> Got {
+        let challenge = self.send(method, path, token, body.clone()).await;
+        if challenge.status != 401 {
+            return challenge;
+        }
+        body["auth"] = auth(&challenge, user, PASSWORD);
+        self.send(method, path, token, body).await
+    }
+
+    async fn refresh(&mut self, token: &str) -> (String, String) {
+        let got = self.post("/refresh", "", json!({"refresh_token": token})).await;
+        (token_of(&got), got.body["refresh_token"].as_str().unwrap_or("none").to_owned())
+    }
+
+    async fn discovery(&mut self) {
+        let cross = ("origin", "https://app.example.org");
+        let asked = ("access-control-request-method", "POST");
+        for path in [
+            "/_matrix/client/versions",
+            "/login",
+            "/devices/X",
+            "/account/whoami",
+            "/_matrix/client/v1/login/get_token",
+            "/.well-known/matrix/client",
+        ] {
+            self.raw("OPTIONS", path, &[cross], "").await;
+            self.raw("OPTIONS", path, &[cross, asked], "").await;
+        }
+        self.get("/_matrix/client/versions", "").await;
+        self.get("/.well-known/matrix/client", "").await;
+        self.get("/_matrix/client/v1/auth_metadata", "").await;
+        for _ in 0..4 {
+            self.get("/login", "").await;
+        }
+        self.get("/_matrix/client/r0/login", "").await;
+        for path in ["/login/no_such", "/_matrix/client/v99/login"] {
+            self.get(path, "").await;
+        }
+        let alice = json!({"type": "m.login.password", "password": PASSWORD, "user": "alice"});
+        self.send("PUT", "/login", "", alice.clone()).await;
+        self.get("/logout", "").await;
+        self.raw("OPTIONS", "/login", &[], alice.to_string()).await;
+        self.get("/_matrix/static/client/login/?device_id=X", "").await;
+        self.post("/_matrix/client/v1/login/get_token", "nonsense", json!({})).await;
+        self.post("/_matrix/client/v1/login/get_token", "", json!({})).await;
+        let token = self.login("alice", json!({})).await;
+        self.get("/capabilities", &token).await;
+        self.post("/_matrix/client/v1/login/get_token", &token, json!({})).await;
+        self.post("/logout", &token, Value::Null).await;
+    }
+
+    async fn refusals(&mut self) {
+        let typed = |kind: Value| json!({"type": kind});
+        let named = |identifier: Value| json!({"identifier": identifier});
+        let password = "m.login.password";
+        self.post("/login", "", json!({})).await;
+        for more in [
+            typed("absent".into()),
+            typed(json!(5)),
+            typed(json!("com.example.none")),
+            json!({"password": "absent"}),
+            json!({"password": 7}),
+            json!({"password": null}),
+            json!({"identifier": "absent"}),
+            named(json!("alice")),
+            named(json!({"user": "alice"})),
+            named(json!({"type": "com.example.id", "user": "alice"})),
+            named(json!({"type": "m.id.user"})),
+            named(json!({"type": "m.id.thirdparty", "medium": "email"})),
+            named(
+                json!({"type": "m.id.thirdparty", "medium": "email", "address": "a@example.invalid"}),
+            ),
+            named(json!({"type": "m.id.phone", "country": "GB"})),
+            named(json!({"type": "m.id.phone", "country": "GB", "phone": "07700900001"})),
+            named(json!({"type": "m.id.user", "user": "@alice:other.invalid"})),
+            json!({"identifier": "absent", "medium": "email", "address": "a@example.invalid"}),
+            json!({"device_id": 5}),
+            json!({"refresh_token": "true"}),
+            json!({"refresh_token": 1}),
+            json!({"org.example.key": 1}),
+            json!({"x_key": 1}),
+        ] {
+            self.login_answer("alice", more).await;
+        }
+        let wrong = ["nope", "", "CORRECT HORSE", " correct horse ", "correct ", "correct horses"];
+        for password in wrong {
+            self.login_answer("alice", json!({"password": password})).await;
+        }
+        self.login_answer("nobody", json!({})).await;
+        self.login_answer("nobody2", json!({})).await;
+        for body in ["", "{", "[]"] {
+            self.raw("POST", "/login", &[("origin", "https://app.example.org")], body).await;
+        }
+        let body = json!({"type": password, "user": "alice", "password": PASSWORD}).to_string();
+        for media_type in ["application/json", "application/json; charset=utf-8", "text/plain"] {
+            self.raw("POST", "/login", &[("content-type", media_type)], body.clone()).await;
+        }
+        self.raw("POST", "/login", &[], body.replace("alice", "\\u0061lice")).await;
+        for token in [json!("absent"), json!(5), json!("junk")] {
+            let mut body = json!({"type": "m.login.token", "token": token});
+            body.as_object_mut().unwrap().retain(|_, value| value != "absent");
+            self.post("/login", "", body).await;
+        }
+        for token in ["", "nonsense"] {
+            self.post("/login", token, json!({"type": "m.login.application_service"})).await;
+            for path in ["/account/whoami", "/devices"] {
+                self.get(path, token).await;
+            }
+            for path in ["/logout", "/logout/all"] {
+                self.post(path, token, json!({})).await;
+            }
+        }
+    }
+
+    async fn devices(&mut self) {
+        let fancy =
+            json!({"device_id": "Dev-1.x_~", "initial_device_display_name": "Näme Of Mine"});
+        let one = self.login("alice", fancy.clone()).await;
+        let two = self.login("@alice:reference.localhost", json!({})).await;
+        let three = self.login("alice", json!({})).await;
+        for token in [&one, &two, &three] {
+            self.get("/account/whoami", token).await;
+        }
+        self.raw("GET", &format!("/account/whoami?access_token={one}"), &[], "").await;
+        self.login_answer("alice", json!({"password": "nope", "device_id": "Dev-1.x_~"})).await;
+        self.login_answer("alice", json!({"password": "nope", "device_id": "NEVER"})).await;
+        self.get("/account/whoami", &one).await;
+        self.get("/devices", &one).await;
+        for name in [json!({"initial_device_display_name": "Other"}), json!({})] {
+            let mut more = name.clone();
+            more["device_id"] = json!("Dev-1.x_~");
+            let again = self.login("alice", more).await;
+            self.get("/account/whoami", &again).await;
+            self.get("/devices/Dev-1.x_~", &again).await;
+        }
+        self.get("/account/whoami", &one).await;
+        self.get("/devices", &two).await;
+        let bob = self.login("bob", json!({"device_id": "Dev-1.x_~"})).await;
+        let own = self.login("bob", json!({"device_id": "BOB"})).await;
+        self.get("/devices", &two).await;
+        for path in ["/devices/BOB", "/devices/NONE", "/devices/Dev-1.x_~"] {
+            self.get(path, &two).await;
+            self.send("PUT", path, &two, json!({"display_name": "renamed"})).await;
+            self.get(path, &two).await;
+        }
+        self.get("/devices", &own).await;
+        self.post("/logout/all", &bob, Value::Null).await;
+        let legacy =
+            |user: &str| json!({"type": "m.login.password", "password": PASSWORD, "user": user});
+        self.post("/login", "", legacy("bob")).await;
+        self.post("/login", "", legacy("@bob:reference.localhost")).await;
+        let keys = json!({"master_key": {"keys": {"ed25519:KEY": "KEY"}}});
+        self.post("/keys/device_signing/upload", &two, keys).await;
+        self.login("alice", json!({"device_id": "KEY"})).await;
+        for device in ["A", "B", "C"] {
+            self.login("alice", json!({"device_id": device})).await;
+        }
+        let a = self.login("alice", json!({"device_id": "A"})).await;
+        let c = self.login("alice", json!({"device_id": "C"})).await;
+        for _ in 0..2 {
+            self.confirm("DELETE", "/devices/A", &two, "alice", json!({})).await;
+        }
+        self.confirm("POST", "/delete_devices", &two, "alice", json!({"devices": ["B", "C"]}))
+            .await;
+        self.get("/account/whoami", &a).await;
+        self.get("/account/whoami", &c).await;
+        self.get("/devices", &two).await;
+    }
+
+    async fn endings(&mut self) {
+        let first =
+            self.login_answer("alice", json!({"device_id": "ENDS", "refresh_token": true})).await;
+        let (one, other) = (token_of(&first), self.login("alice", json!({})).await);
+        self.login("alice", json!({})).await;
+        self.get("/account/whoami", &one).await;
+        self.post("/keys/upload", &one, json!({"device_keys": {"device_id": "ENDS"}})).await;
+        self.raw("OPTIONS", "/logout", &[("authorization", &format!("Bearer {one}"))], "").await;
+        self.get("/account/whoami", &one).await;
+        self.post("/logout", &one, Value::Null).await;
+        self.get("/account/whoami", &one).await;
+        self.post("/logout", &one, json!({})).await;
+        self.get("/devices/ENDS", &other).await;
+        self.get("/devices", &other).await;
+        let query = json!({"device_keys": {"@alice:reference.localhost": []}});
+        self.post("/keys/query", &other, query).await;
+        self.refresh(first.body["refresh_token"].as_str().unwrap_or("none")).await;
+        let spare = self.login("alice", json!({})).await;
+        self.post("/logout", &spare, json!({})).await;
+        let bob = self.login("bob", json!({})).await;
+        let third = self.login_answer("alice", json!({"refresh_token": true})).await;
+        self.post("/logout/all", &other, Value::Null).await;
+        for token in [&other, &token_of(&third), &bob] {
+            self.get("/account/whoami", token).await;
+        }
+        self.refresh(third.body["refresh_token"].as_str().unwrap_or("none")).await;
+        let last = self.login("alice", json!({})).await;
+        self.get("/devices", &last).await;
+    }
+
+    async fn refreshes(&mut self) {
+        self.raw("POST", "/refresh", &[], "").await;
+        for token in [json!({}), json!({"refresh_token": 1}), json!({"refresh_token": "junk"})] {
+            self.post("/refresh", "", token).await;
+        }
+        let login =
+            self.login_answer("alice", json!({"refresh_token": true, "device_id": "FRESH"})).await;
+        let r1 = login.body["refresh_token"].as_str().unwrap_or("none").to_owned();
+        self.get("/account/whoami", &r1).await;
+        self.refresh(&token_of(&login)).await;
+        self.refresh(&r1).await;
+        let (a2, r2) = self.refresh(&r1).await;
+        self.get("/account/whoami", &a2).await;
+        self.refresh(&r1).await;
+        self.get("/account/whoami", &token_of(&login)).await;
+        let (_, r3) = self.refresh(&r2).await;
+        let (a4, _) = self.refresh(&r3).await;
+        self.refresh(&r2).await;
+        self.get("/devices", &a4).await;
+    }
+
+    async fn login_tokens(&mut self) {
+        let path = "/_matrix/client/v1/login/get_token";
+        let alice = self.login("alice", json!({})).await;
+        let bob = self.login("bob", json!({})).await;
+        self.raw("POST", path, &[("authorization", &format!("Bearer {alice}"))], "").await;
+        self.raw("POST", path, &[("authorization", &format!("Bearer {alice}"))], "[").await;
+        self.get("/capabilities", &alice).await;
+        let challenge = self.post(path, &alice, json!({})).await;
+        self.post(path, &alice, json!({"auth": auth(&challenge, "alice", "nope")})).await;
+        let mut stranger = auth(&challenge, "alice", PASSWORD);
+        stranger["identifier"] =
+            json!({"type": "m.id.thirdparty", "medium": "email", "address": "a@example.invalid"});
+        self.post(path, &alice, json!({"auth": stranger})).await;
+        self.post(path, &alice, json!({"auth": auth(&challenge, "bob", PASSWORD)})).await;
+        let again = self.post(path, &alice, json!({})).await;
+        let page = format!(
+            "/auth/m.login.password/fallback/web?session={}",
+            again.body["session"].as_str().unwrap_or("x")
+        );
+        self.get(&page, "").await;
+        self.raw("POST", &page, &[], "password=correct+horse").await;
+        let made = self.post(path, &alice, json!({"auth": auth(&again, "alice", PASSWORD)})).await;
+        self.post(path, &alice, json!({"auth": auth(&again, "alice", PASSWORD)})).await;
+        self.post(path, &alice, json!({})).await;
+        self.get("/account/whoami", &alice).await;
+        let token = made.body["login_token"].as_str().unwrap_or("none").to_owned();
+        self.get("/account/whoami", &token).await;
+        let body = json!({"type": "m.login.token", "token": token, "device_id": "Tok", "initial_device_display_name": "N"});
+        let session = self.post("/login", "", body.clone()).await;
+        self.post("/login", "", body).await;
+        self.get("/devices/Tok", &token_of(&session)).await;
+        self.post("/login", "", json!({"type": "m.login.token", "token": bob})).await;
+        self.post("/login", &bob, json!({"type": "m.login.application_service"})).await;
+    }
+
+    async fn accounts(&mut self) {
+        let body = json!({"username": "carol", "password": PASSWORD});
+        let challenge = self.post("/register", "", body.clone()).await;
+        for (stage, token) in [
+            ("m.login.dummy", ""),
+            ("m.login.registration_token", "homespec"),
+            ("m.login.dummy", ""),
+        ] {
+            let mut body = body.clone();
+            body["auth"] =
+                json!({"type": stage, "token": token, "session": challenge.body["session"]});
+            self.post("/register", "", body).await;
+        }
+        let guest = self.post("/register?kind=guest", "", json!({})).await;
+        self.get("/account/whoami", &token_of(&guest)).await;
+        let (own, other) =
+            (self.login("carol", json!({})).await, self.login("carol", json!({})).await);
+        let keep = json!({"new_password": PASSWORD, "logout_devices": false});
+        self.confirm("POST", "/account/password", &own, "carol", keep).await;
+        self.get("/account/whoami", &other).await;
+        let change = json!({"new_password": "brand new"});
+        self.confirm("POST", "/account/password", &own, "carol", change).await;
+        self.get("/account/whoami", &other).await;
+        self.get("/account/whoami", &own).await;
+        self.login("carol", json!({})).await;
+        self.login("carol", json!({"password": "brand new"})).await;
+        let bob = self.login("bob", json!({})).await;
+        self.confirm("POST", "/account/deactivate", &bob, "bob", json!({})).await;
+        self.get("/account/whoami", &bob).await;
+        self.login("bob", json!({})).await;
+    }
+
+    /// What shows only after half a second.
+    async fn expiries(&mut self) {
+        let login =
+            self.login_answer("alice", json!({"refresh_token": true, "device_id": "OLD"})).await;
+        let plain = self.login("alice", json!({})).await;
+        let path = "/_matrix/client/v1/login/get_token";
+        let made = self.confirm("POST", path, &plain, "alice", json!({})).await;
+        tokio::time::sleep(Duration::from_millis(550)).await;
+        self.get("/account/whoami", &token_of(&login)).await;
+        self.refresh(login.body["refresh_token"].as_str().unwrap_or("none")).await;
+        let token = made.body["login_token"].clone();
+        self.post("/login", "", json!({"type": "m.login.token", "token": token})).await;
+    }
+
+    /// What shows only under a limit: the first refusal, and what comes when its wait is over.
+    async fn limits(&mut self) {
+        for _ in 0..25 {
+            self.notes.clear();
+            let got = self.login_answer("nobody", json!({})).await;
+            if got.code() != (403, "M_FORBIDDEN") {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.login_answer("nobody", json!({})).await;
+    }
+}
+
+fn token_of(got: &Got) -> String {
+    got.body["access_token"].as_str().filter(|token| !token.is_empty()).unwrap_or("none").to_owned()
+}
+
+/// A part of the surface, seen from a fresh server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    Discovery,
+    Refusals,
+    Devices,
+    Endings,
+    Refreshes,
+    LoginTokens,
+    Accounts,
+    Expiries,
+    Limits,
+}
+
+/// The notes of a tour of one part.
+async fn tour(http: &reqwest::Client, settings: Settings, part: Part) -> Vec<String> {
+    let mut tour = Tour { client: server_for(http.clone(), settings).await, notes: Vec::new() };
+    match part {
+        Part::Discovery => tour.discovery().await,
+        Part::Refusals => tour.refusals().await,
+        Part::Devices => tour.devices().await,
+        Part::Endings => tour.endings().await,
+        Part::Refreshes => tour.refreshes().await,
+        Part::LoginTokens => tour.login_tokens().await,
+        Part::Accounts => tour.accounts().await,
+        Part::Expiries => tour.expiries().await,
+        Part::Limits => tour.limits().await,
+    }
+    tour.notes
+}
+
+/// The parts in which a fault may show; the likeliest first, to save time.
+fn parts(fault: &Fault) -> Vec<Part> {
+    use Part::{Accounts, Devices, Discovery, Endings, LoginTokens, Refreshes, Refusals};
+    match fault.needs {
+        Need::ShortLives => return vec![Part::Expiries],
+        Need::LoginLimit => return vec![Part::Limits],
+        Need::TwoStages => return vec![Accounts],
+        Need::Nothing => {}
+        _ => return vec![Discovery],
+    }
+    let area = fault.requirement.split('.').next().unwrap_or_default();
+    let likely = match area {
+        "device" => Devices,
+        "logout" | "logout_all" => Endings,
+        "refresh" => Refreshes,
+        "get_token" | "uia" => LoginTokens,
+        "state" => Accounts,
+        "login" | "error" | "http" | "whoami" | "token" => Refusals,
+        _ => Discovery,
+    };
+    let mut parts = vec![Discovery, Refusals, Devices, Endings, Refreshes, LoginTokens, Accounts];
+    parts.sort_by_key(|part| *part != likely);
+    parts
+}
+
+/// Whether some part of the surface looks other than by the book with the fault on.
+async fn shows(http: &reqwest::Client, fault: &'static Fault, by_the_book: &Book) -> bool {
+    for part in parts(fault) {
+        let expected = by_the_book.get(&(fault.needs, part)).unwrap();
+        if tour(http, fault.settings(Settings::default()), part).await != *expected {
+            return true;
+        }
+    }
+    false
+}
+
+/// The notes of a server without faults.
+type Book = HashMap<(Need, Part), Vec<String>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_shows_somewhere() {
+    let http = http();
+    let mut by_the_book = Book::new();
+    for fault in faults() {
+        for part in parts(fault) {
+            if !by_the_book.contains_key(&(fault.needs, part)) {
+                let settings = || fault.needs.met(Settings::default());
+                let notes = tour(&http, settings(), part).await;
+                for (one, other) in notes.iter().zip(tour(&http, settings(), part).await) {
+                    assert_eq!(*one, other, "two tours differ by themselves");
+                }
+                by_the_book.insert((fault.needs, part), notes);
+            }
+        }
+    }
+    let (by_the_book, turns) = (Arc::new(by_the_book), Arc::new(Semaphore::new(8)));
+    let mut tours = JoinSet::new();
+    for fault in faults() {
+        let (http, by_the_book, turns) = (http.clone(), by_the_book.clone(), turns.clone());
+        tours.spawn(async move {
+            let _turn = turns.acquire().await.unwrap();
+            (fault.name, shows(&http, fault, &by_the_book).await)
+        });
+    }
+    let results = tours.join_all().await;
+    let hidden: Vec<&str> =
+        results.iter().filter(|(_, shows)| !shows).map(|(name, _)| *name).collect();
+    assert!(
+        hidden.is_empty(),
+        "{} of {} faults do not show: {hidden:?}",
+        hidden.len(),
+        results.len()
+    );
+}
+
+#[tokio::test]
+async fn unknown_names_are_refused_with_the_nearest() {
+    let fault = Settings { faults: vec!["logout-keep-token".into()], ..Settings::default() };
+    assert!(start(fault).await.unwrap_err().to_string().contains("logout-keeps-token"));
+    let quirk = Settings { quirks: vec!["xyzzy".into()], ..Settings::default() };
+    assert_eq!(start(quirk).await.unwrap_err().to_string(), "there is no quirk named `xyzzy`");
 }

@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 /// What must be set up for a fault to show, beyond the default settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Need {
     /// Nothing: it shows with the default settings.
     Nothing,
