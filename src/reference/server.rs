@@ -317,8 +317,10 @@ fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answ
         return preflight(&mut x);
     }
     x.store.requests += 1;
-    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(7) {
-        return Answer::limited(1);
+    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
+        let mut answer = Answer::limited(20);
+        answer.set("retry-after", "0");
+        return answer;
     }
     match found {
         Found::Operation(..) => dispatch(&mut x).unwrap_or_else(Answer::from),
