@@ -1,10 +1,13 @@
 //! The reference homeserver over the wire: what it does by the book, with no faults and no quirks.
 
-use homespec::reference::{Fault, Limit, Need, Running, Settings, ThirdParty, faults, start};
+use homespec::reference::{
+    Fault, Limit, Need, Running, Settings, ThirdParty, faults, quirks, start,
+};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -517,6 +520,7 @@ async fn unknown_paths_and_methods_and_preflights_are_answered() {
             "{method} {path}"
         );
     }
+    assert_eq!(c.send(Method::PUT, "/login", "", "").await.headers["allow"], "GET, POST");
     let token = c.token("alice").await;
     for path in ["/login", "/logout", "/account/whoami", "/no_such", "/.well-known/matrix/client"] {
         let got = c.send(Method::OPTIONS, path, &token, "").await;
@@ -844,8 +848,10 @@ impl Tour {
         };
         let mut seen: Vec<String> = headers
             .iter()
-            .filter(|(name, _)| !["date", "content-length", "location"].contains(&name.as_str()))
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or("?")))
+            .filter(|(name, _)| !["date", "content-length"].contains(&name.as_str()))
+            .map(|(name, value)| {
+                format!("{name}: {}", masked(value.to_str().unwrap_or("?"), &base))
+            })
             .collect();
         seen.sort();
         let path = masked(&path, &base);
@@ -946,6 +952,14 @@ impl Tour {
         self.get("/_matrix/static/client/login/?device_id=X", "").await;
         self.post("/_matrix/client/v1/login/get_token", "nonsense", json!({})).await;
         self.post("/_matrix/client/v1/login/get_token", "", json!({})).await;
+        let home = "redirectUrl=https%3A%2F%2Fapp.example.org%2F";
+        for path in
+            ["/login/sso/redirect?", "/login/sso/redirect/house?", "/login/sso/redirect/none?"]
+        {
+            self.get(path, "").await;
+            self.get(&format!("{path}{home}"), "").await;
+            self.get(&format!("{path}{home}&action=register"), "").await;
+        }
         let token = self.login("alice", json!({})).await;
         self.get("/capabilities", &token).await;
         self.post("/_matrix/client/v1/login/get_token", &token, json!({})).await;
@@ -990,7 +1004,7 @@ impl Tour {
             self.login_answer("alice", json!({"password": password})).await;
         }
         self.login_answer("nobody", json!({})).await;
-        self.login_answer("nobody2", json!({})).await;
+        self.login_answer("ALICE", json!({})).await;
         for body in ["", "{", "[]"] {
             self.raw("POST", "/login", &[("origin", "https://app.example.org")], body).await;
         }
@@ -1115,6 +1129,10 @@ impl Tour {
         self.get("/account/whoami", &a2).await;
         self.refresh(&r1).await;
         self.get("/account/whoami", &token_of(&login)).await;
+        let known = json!({"device_id": "AGAIN", "refresh_token": true});
+        let before = self.login_answer("bob", known.clone()).await;
+        self.login_answer("bob", known).await;
+        self.refresh(before.body["refresh_token"].as_str().unwrap_or("none")).await;
         let (_, r3) = self.refresh(&r2).await;
         let (a4, _) = self.refresh(&r3).await;
         self.refresh(&r2).await;
@@ -1282,45 +1300,60 @@ fn parts(fault: &Fault) -> Vec<Part> {
     parts
 }
 
-/// Whether some part of the surface looks other than by the book with the fault on.
-async fn shows(http: &reqwest::Client, fault: &'static Fault, by_the_book: &Book) -> bool {
-    for part in parts(fault) {
-        let expected = by_the_book.get(&(fault.needs, part)).unwrap();
+/// The notes of servers without faults and quirks.
+type Book = HashMap<(Need, Part), Vec<String>>;
+
+/// Notes every part that is asked for, twice, to see that the notes do not differ by themselves.
+async fn by_the_book(
+    http: &reqwest::Client,
+    wanted: impl Iterator<Item = (Need, Part)>,
+) -> Arc<Book> {
+    let mut book = Book::new();
+    for (needs, part) in wanted {
+        if let Entry::Vacant(entry) = book.entry((needs, part)) {
+            let settings = || needs.met(Settings::default());
+            let notes = tour(http, settings(), part, None).await;
+            for (one, other) in notes.iter().zip(tour(http, settings(), part, None).await) {
+                assert_eq!(*one, other, "two tours differ by themselves");
+            }
+            entry.insert(notes);
+        }
+    }
+    Arc::new(book)
+}
+
+/// Whether a part of the surface looks other than by the book with these settings.
+async fn shows(
+    http: &reqwest::Client,
+    settings: Settings,
+    needs: Need,
+    parts: &[Part],
+    book: &Book,
+) -> bool {
+    for part in parts {
+        let expected = &book[&(needs, *part)];
         // Under a limit the notes begin anew, so they are compared when all are there.
-        let stop_early = (part != Part::Limits).then(|| expected.clone());
-        if tour(http, fault.settings(Settings::default()), part, stop_early).await != *expected {
+        let stop_early = (*part != Part::Limits).then(|| expected.clone());
+        if tour(http, settings.clone(), *part, stop_early).await != *expected {
             return true;
         }
     }
     false
 }
 
-/// The notes of a server without faults.
-type Book = HashMap<(Need, Part), Vec<String>>;
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_shows_somewhere() {
     let http = http();
-    let mut by_the_book = Book::new();
-    for fault in faults() {
-        for part in parts(fault) {
-            if !by_the_book.contains_key(&(fault.needs, part)) {
-                let settings = || fault.needs.met(Settings::default());
-                let notes = tour(&http, settings(), part, None).await;
-                for (one, other) in notes.iter().zip(tour(&http, settings(), part, None).await) {
-                    assert_eq!(*one, other, "two tours differ by themselves");
-                }
-                by_the_book.insert((fault.needs, part), notes);
-            }
-        }
-    }
-    let (by_the_book, turns) = (Arc::new(by_the_book), Arc::new(Semaphore::new(8)));
+    let wanted =
+        faults().iter().flat_map(|fault| parts(fault).into_iter().map(|part| (fault.needs, part)));
+    let (book, turns) = (by_the_book(&http, wanted).await, Arc::new(Semaphore::new(8)));
     let mut tours = JoinSet::new();
     for fault in faults() {
-        let (http, by_the_book, turns) = (http.clone(), by_the_book.clone(), turns.clone());
+        let (http, book, turns) = (http.clone(), book.clone(), turns.clone());
         tours.spawn(async move {
             let _turn = turns.acquire().await.unwrap();
-            (fault.name, shows(&http, fault, &by_the_book).await)
+            let settings = fault.settings(Settings::default());
+            (fault.name, shows(&http, settings, fault.needs, &parts(fault), &book).await)
         });
     }
     let results = tours.join_all().await;
@@ -1332,6 +1365,60 @@ async fn every_fault_shows_somewhere() {
         hidden.len(),
         results.len()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_quirk_shows_somewhere() {
+    use Part::{Accounts, Devices, Discovery, Endings, LoginTokens, Refreshes, Refusals};
+    let http = http();
+    let parts = [Discovery, Refusals, Refreshes, LoginTokens, Endings, Devices, Accounts];
+    let wanted = parts.map(|part| (Need::Nothing, part)).into_iter();
+    let book = by_the_book(&http, wanted.chain([(Need::LoginLimit, Part::Limits)])).await;
+    let mut hidden = Vec::new();
+    for quirk in quirks() {
+        let settings = Settings { quirks: vec![quirk.name.to_owned()], ..Settings::default() };
+        let limited = Need::LoginLimit.met(settings.clone());
+        if !shows(&http, settings, Need::Nothing, &parts, &book).await
+            && !shows(&http, limited, Need::LoginLimit, &[Part::Limits], &book).await
+        {
+            hidden.push(quirk.name);
+        }
+    }
+    // It is for servers that list old releases alone; the next test has it.
+    assert_eq!(hidden, ["only-what-is-listed"]);
+}
+
+#[tokio::test]
+async fn an_old_server_may_know_only_what_is_listed() {
+    let versions = vec!["r0.0.1".to_owned()];
+    let quirks = vec!["only-what-is-listed".to_owned()];
+    let c = server(Settings { versions, quirks, ..Settings::default() }).await;
+    let login = |body: Value| c.post("/_matrix/client/r0/login", "", body);
+    let identifier = json!({"type": "m.id.user", "user": "alice"});
+    let new = json!({"type": "m.login.password", "identifier": identifier, "password": PASSWORD});
+    assert_eq!(login(new).await.code(), (400, "M_MISSING_PARAM"));
+    let old = json!({"type": "m.login.password", "user": "alice", "password": PASSWORD, "device_id": "MINE"});
+    let got = login(old).await;
+    assert_eq!(got.status, 200);
+    assert_ne!(got.body["device_id"], "MINE");
+}
+
+/// The homeserver must not be able to mirror the checks that are tried on it.
+#[test]
+fn the_reference_uses_nothing_of_the_rest_of_the_crate() {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/reference")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let foreign = text.replace("crate::reference", "").contains("crate::");
+            assert!(!foreign, "{} uses another module of the crate", path.display());
+        }
+    }
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ pub enum Need {
     LoginLimit,
     /// `POST /v1/login/get_token` is not offered.
     NoGetToken,
+    /// Users may not make login tokens.
+    NoLoginTokens,
     /// OAuth metadata is served.
     Oauth,
     /// OAuth metadata is served, and the legacy API is not offered.
@@ -71,6 +73,7 @@ impl Need {
             Self::Nothing => {}
             Self::LoginLimit => settings.login_limit = Some(Limit { burst: 10, per_second: 5.0 }),
             Self::NoGetToken => settings.get_token = false,
+            Self::NoLoginTokens => settings.login_tokens_allowed = false,
             Self::Oauth => settings.oauth = true,
             Self::NoLegacy => (settings.legacy, settings.oauth) = (false, true),
             Self::Sso => settings.sso = true,

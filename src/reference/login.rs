@@ -654,6 +654,9 @@ fn milliseconds(duration: Duration) -> Value {
 /// `POST /v1/login/get_token`: a login token for another client of the caller, after interactive auth.
 pub(super) fn get_token(x: &mut Exchange) -> Outcome {
     let owner = x.full_owner()?;
+    if !x.house.settings.login_tokens_allowed {
+        return Err(Refusal::LoginTokensDenied.into());
+    }
     let body = x.object()?;
     if let Some(limit) = x.house.settings.get_token_limit {
         let permit = x.store.buckets.take(limit, &format!("get_token {}", owner.user), x.now);

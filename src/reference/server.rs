@@ -270,12 +270,12 @@ fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
         || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all";
     let found = if gone { Found::Nothing } else { find(method, path) };
     let stand_in = match found {
-        Found::OtherMethod(Operation::Flows | Operation::Login, _)
+        Found::OtherMethod(Operation::Flows | Operation::Login, ..)
             if method == Method::PUT && house.has(fault::WRONG_METHOD_RUNS_LOGIN) =>
         {
             Some((Method::POST, path))
         }
-        Found::OtherMethod(Operation::Logout | Operation::LogoutAll, _)
+        Found::OtherMethod(Operation::Logout | Operation::LogoutAll, ..)
             if method == Method::GET && house.has(fault::WRONG_METHOD_RUNS_LOGOUT) =>
         {
             Some((Method::POST, path))
@@ -324,7 +324,11 @@ fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answ
     }
     match found {
         Found::Operation(..) => dispatch(&mut x).unwrap_or_else(Answer::from),
-        Found::OtherMethod(..) => Refusal::UnknownMethod.into(),
+        Found::OtherMethod(_, _, allowed) => {
+            let mut answer = Answer::from(Refusal::UnknownMethod);
+            answer.set("allow", allowed);
+            answer
+        }
         Found::Nothing => nothing(house, call).into(),
     }
 }
