@@ -9,7 +9,9 @@ use super::refusal::Refusal;
 use super::release::Listed;
 use super::route::{Found, Operation, find};
 use super::store::{Account, Store};
-use super::{Settings, account, client_data, device, discovery, login, page, session, sso, uia};
+use super::{
+    Settings, account, client_data, device, discovery, login, login_token, page, session, sso, uia,
+};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -377,7 +379,7 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::Capabilities => discovery::capabilities(x),
         O::Flows => login::flows(x),
         O::Login => login::login(x),
-        O::GetToken => login::get_token(x),
+        O::GetToken => login_token::get_token(x),
         O::Logout => session::logout(x),
         O::LogoutAll => session::logout_all(x),
         O::Refresh => session::refresh(x),
