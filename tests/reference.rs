@@ -1376,11 +1376,8 @@ async fn every_quirk_shows_somewhere() {
     let book = by_the_book(&http, wanted.chain([(Need::LoginLimit, Part::Limits)])).await;
     let mut hidden = Vec::new();
     for quirk in quirks() {
-        let settings = Settings { quirks: vec![quirk.name.to_owned()], ..Settings::default() };
-        let limited = Need::LoginLimit.met(settings.clone());
-        if !shows(&http, settings, Need::Nothing, &parts, &book).await
-            && !shows(&http, limited, Need::LoginLimit, &[Part::Limits], &book).await
-        {
+        let parts: &[Part] = if quirk.needs == Need::LoginLimit { &[Part::Limits] } else { &parts };
+        if !shows(&http, quirk.settings(Settings::default()), quirk.needs, parts, &book).await {
             hidden.push(quirk.name);
         }
     }
@@ -1419,6 +1416,71 @@ fn the_reference_uses_nothing_of_the_rest_of_the_crate() {
             assert!(!foreign, "{} uses another module of the crate", path.display());
         }
     }
+}
+
+/// Whatever is sent, the answer is no failure of the server, and it goes on answering.
+#[tokio::test]
+async fn hostile_requests_are_refused_calmly() {
+    let c =
+        server(Settings { shared_secret: Some("hush".into()), sso: true, ..Settings::default() })
+            .await;
+    let token = c.token("alice").await;
+    let deep = "[".repeat(100_000);
+    let long = format!(
+        r#"{{"type": "m.login.password", "user": "{}", "password": "x"}}"#,
+        "@".repeat(500_000)
+    );
+    let odd = r#"{"type":"m.login.password","identifier":{"type":"m.id.user","user":"@:"},"password":"\u0000","auth":{}}"#;
+    let wrong = r#"{"auth":{"type":"m.login.password","session":""},"devices":[1],"device_keys":{"x":1},"mac":"é","nonce":"","username":"","password":"","user_type":1}"#;
+    let bodies: [&[u8]; 9] = [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"{}",
+        b"[1e999]",
+        deep.as_bytes(),
+        long.as_bytes(),
+        odd.as_bytes(),
+        wrong.as_bytes(),
+    ];
+    let paths = [
+        "/login",
+        "/logout",
+        "/refresh",
+        "/register",
+        "/register?kind=guest",
+        "/delete_devices",
+        "/account/password",
+        "/account/deactivate",
+        "/keys/upload",
+        "/keys/query",
+        "/keys/device_signing/upload",
+        "/user/@alice:reference.localhost/filter",
+        "/_matrix/client/v1/login/get_token",
+        "/_synapse/admin/v1/register",
+        "/_reference/sso",
+        "/auth/m.login.dummy/fallback/web",
+        "/devices/%00%ff",
+        "/devices/%2e%2e%2f",
+        "/%",
+        "//login",
+    ];
+    for path in paths {
+        for body in bodies {
+            for method in
+                [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS]
+            {
+                let got = c.send(method.clone(), path, &token, body).await;
+                assert!(
+                    got.status < 500,
+                    "{method} {path} {:?} -> {}",
+                    String::from_utf8_lossy(&body[..body.len().min(80)]),
+                    got.status
+                );
+            }
+        }
+    }
+    assert_eq!(c.login("bob", json!({})).await.status, 200);
 }
 
 #[tokio::test]

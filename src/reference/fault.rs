@@ -2,6 +2,11 @@
 //!
 //! They are written from the clauses of the specification. Most are data: an edit of finished answers. The others are
 //! switches that a handler asks for; each is a constant, so that one nobody asks for is a warning of the compiler.
+//!
+//! To add one, write it into the table of its area from the clause alone, without looking at a case: an edit where the
+//! finished answer can simply be changed, else a switch and the place in the handler that asks for it. Think of every
+//! requirement that an observer then sees broken, and name them in `also`. A test walks over the surface with each
+//! fault and wants to see it; where the walk does not lead past the new one, lengthen it.
 
 mod device;
 mod discovery;

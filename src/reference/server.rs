@@ -404,7 +404,7 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
             Err(Refusal::MemberInvalid.into())
         }
-        O::LoginPage => Ok(Answer::html(200, page::LOGIN)),
+        O::LoginPage => Ok(page::login(if x.house.listed.v3_paths() { "v3" } else { "r0" })),
         O::StagePage => uia::stage_page(x),
         O::StageSubmit => uia::stage_submit(x),
         O::SsoRedirect => sso::redirect(x),
