@@ -7,8 +7,9 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
 use crate::facts::{AccountFacts, Allow, Facts};
 use crate::outcome::{Reason, Run, Verdict};
-use crate::plan::{self, Paths, Plan};
+use crate::plan::{self, Plan};
 use crate::register::Register;
+use crate::routes::Paths;
 use crate::run::clean_up::clean_up;
 use crate::run::courier::Courier;
 use crate::run::desk::{Credential, Desk, Sources};
@@ -71,7 +72,7 @@ impl Material {
 
     /// Whether any case decides a requirement.
     pub fn covers(&self, requirement: &str) -> bool {
-        let of_run = crate::run::observe::CHECKS.iter();
+        let of_run = crate::check::whole_run::CHECKS.iter();
         of_run.into_iter().any(|check| check.requirement == requirement)
             || self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
     }
@@ -336,7 +337,7 @@ impl Prepared<'_> {
     fn available(&self, spec: &Spec, facts: &Facts) -> usize {
         let rows = |case| plan::expand(case, spec, facts).len();
         let cases: usize = self.material.suite.cases().map(rows).sum();
-        cases + crate::run::observe::CHECKS.len()
+        cases + crate::check::whole_run::CHECKS.len()
     }
 
     fn assembled(

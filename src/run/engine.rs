@@ -1,14 +1,15 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
 use super::courier::{Courier, Delivered, interrupted};
-use super::desk::{Desk, Slot};
+use super::desk::Desk;
 use super::env::{AccountView, Env};
-use super::machine::{Machine, Next, Routes};
+use super::machine::{Machine, Next};
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
 use crate::outcome::{Reason, Verdict};
-use crate::plan::{Assignment, Fate, Plan};
+use crate::plan::{Assignment, Fate, Plan, Slot};
 use crate::register::{Register, Severity};
+use crate::routes::Routes;
 use crate::wire::{Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
