@@ -235,7 +235,7 @@ fn whole_run_outcome(
     CaseOutcome {
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        area: "whole run".to_owned(),
+        area: whole_run::AREA.to_owned(),
         file: "spec/requirements.yaml".to_owned(),
         line,
         impact: "reads".to_owned(),

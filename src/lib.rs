@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod encoding;
 pub mod exit;
 pub mod facts;
+pub mod harness;
 pub mod outcome;
 pub mod plan;
 pub mod reference;

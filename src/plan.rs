@@ -479,13 +479,13 @@ fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
             .filter_map(|id| register.get(id))
             .any(|requirement| requirement.level == Level::Must);
         let logs_in = case.setup.iter().chain(&case.steps).any(is_login);
-        (phase(case), logs_in, !must)
+        (case.phase(), logs_in, !must)
     };
     running.sort_by_key(|index| (rank(*index), *index));
     let mut phases: Vec<Vec<usize>> = Vec::new();
     let mut last = None;
     for index in running {
-        let phase = phase(&cases[index].case);
+        let phase = cases[index].case.phase();
         if last != Some(phase) {
             phases.push(Vec::new());
             last = Some(phase);
@@ -495,13 +495,4 @@ fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
         }
     }
     phases
-}
-
-fn phase(case: &Case) -> u8 {
-    match (case.last, case.limits, case.impact) {
-        (true, _, _) => 3,
-        (_, Limits::Observe, _) => 2,
-        (_, _, Impact::Destroys) => 1,
-        _ => 0,
-    }
 }
