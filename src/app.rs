@@ -7,9 +7,10 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
 use crate::facts::{AccountFacts, Allow, Facts};
 use crate::outcome::{Reason, Run, Verdict};
-use crate::plan::{self, Paths, Plan};
+use crate::plan::{self, Fate, Plan, Planned};
 use crate::register::Register;
-use crate::run::clean_up::clean_up;
+use crate::routes::Paths;
+use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
 use crate::run::desk::{Credential, Desk, Sources};
 use crate::run::engine::{CaseResult, Engine, Progress};
@@ -71,7 +72,7 @@ impl Material {
 
     /// Whether any case decides a requirement.
     pub fn covers(&self, requirement: &str) -> bool {
-        let of_run = crate::run::observe::CHECKS.iter();
+        let of_run = crate::check::whole_run::CHECKS.iter();
         of_run.into_iter().any(|check| check.requirement == requirement)
             || self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
     }
@@ -133,10 +134,10 @@ pub trait Watcher: Progress {
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
-pub struct Prepared<'m> {
-    material: &'m Material,
+pub struct Prepared {
+    material: Arc<Material>,
     job: Job,
-    selected: Vec<&'m Case>,
+    selected: Vec<Case>,
     courier: Courier,
     vault: Arc<Vault>,
     /// Set it to stop the run.
@@ -147,12 +148,8 @@ pub struct Prepared<'m> {
 ///
 /// # Errors
 /// A selection that names nothing or is empty, a transport that cannot be.
-pub fn prepare(material: &Material, job: Job) -> Result<Prepared<'_>, JobError> {
-    let selected = select(&material.suite, &material.register, &job.wish)
-        .map_err(JobError::NamesNothing)?;
-    if selected.is_empty() {
-        return Err(JobError::Empty);
-    }
+pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> {
+    let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
     let courier = Courier {
         http: Http::new(&job.transport, vault.clone())?,
@@ -164,6 +161,16 @@ pub fn prepare(material: &Material, job: Job) -> Result<Prepared<'_>, JobError> 
     Ok(Prepared { material, job, selected, courier, vault, stop })
 }
 
+/// The cases that are wished for, in the suite's order.
+///
+/// # Errors
+/// Words that name nothing, words that exclude each other.
+pub fn chosen<'m>(material: &'m Material, wish: &Wish) -> Result<Vec<&'m Case>, JobError> {
+    let selected =
+        select(&material.suite, &material.register, wish).map_err(JobError::NamesNothing)?;
+    if selected.is_empty() { Err(JobError::Empty) } else { Ok(selected) }
+}
+
 /// What a dry run shows.
 #[derive(Debug)]
 pub struct Preview {
@@ -173,14 +180,14 @@ pub struct Preview {
     pub plan: Plan,
 }
 
-impl Prepared<'_> {
+impl Prepared {
     /// Sends the probe's GETs alone and makes the plan.
     ///
     /// # Errors
     /// There is no target.
     pub async fn preview(&self) -> Result<Preview, NoTarget> {
         let sighting = self.look().await.map_err(|(why, _)| why)?;
-        let facts = probe::facts(
+        let mut facts = probe::facts(
             &sighting,
             None,
             self.job.api,
@@ -188,24 +195,40 @@ impl Prepared<'_> {
             self.job.allowed.clone(),
         );
         // What only a login can show is taken as offered: the bound is an upper one.
-        let mut facts = facts;
         facts.features.extend([
             crate::case::ast::Feature::Refresh,
             crate::case::ast::Feature::GetToken,
         ]);
         let spec = self.material.spec_for(&facts.listed);
-        let plan = plan::plan(&self.selected, &self.material.register, &spec, &facts);
+        let plan = self.planned(&spec, &facts);
         Ok(Preview { facts, plan })
     }
 
     /// Probes, plans, runs, cleans up, and puts together what came of it.
     pub async fn run(self, watcher: &dyn Watcher) -> Run {
-        let (started, clock) = (jiff::Timestamp::now(), Instant::now());
+        let open = match self.open().await {
+            Ok(open) => open,
+            Err(gone) => {
+                watcher.no_target(&gone.why);
+                return gone.into_run();
+            }
+        };
+        watcher.planned(&open.plan, &open.engine.facts);
+        let results = open.engine.run(&open.plan, open.prepared.job.jobs, watcher).await;
+        let cleaned = open.clean_up().await;
+        open.assembled(&open.plan, results, cleaned)
+    }
+
+    /// Probes and plans: afterwards cases can run.
+    ///
+    /// # Errors
+    /// There is no target.
+    pub async fn open(self) -> Result<Open, Box<Gone>> {
+        let times = Times { started: jiff::Timestamp::now(), clock: Instant::now() };
         let sighting = match self.look().await {
             Ok(sighting) => sighting,
             Err((why, exchanges)) => {
-                watcher.no_target(&why);
-                return self.without_target(&why, exchanges, started, clock);
+                return Err(Box::new(Gone { why, prepared: self, exchanges, times }));
             }
         };
         let listed = Listed::new(sighting.versions.clone());
@@ -222,30 +245,23 @@ impl Prepared<'_> {
             accounts,
             self.job.allowed.clone(),
         ));
-        let plan = plan::plan(&self.selected, &self.material.register, &spec, &facts);
-        watcher.planned(&plan, &facts);
-        let desk = Arc::new(desk);
+        let plan = self.planned(&spec, &facts);
         let engine = Engine {
             courier: self.courier.clone(),
-            desk: desk.clone(),
-            routes: routes.clone(),
+            desk: Arc::new(desk),
+            routes,
             register: self.material.register.clone(),
-            facts: facts.clone(),
+            facts,
         };
-        let results = engine.run(&plan, self.job.jobs, watcher).await;
-        // Cleaning up goes on after a stop.
-        let cleaner = Courier { stop: Stop::default(), ..self.courier.clone() };
-        let cleaned = clean_up(&cleaner, &*routes).await;
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
-        let support = vec![
-            ("probe".to_owned(), probed),
-            ("accounts".to_owned(), desk.exchanges()),
-            ("clean-up".to_owned(), cleaned.exchanges),
-        ];
-        let outcome = Outcome { results, support, left: cleaned.left, server: sighting.server };
-        let times = Times { started, clock };
-        self.assembled(&spec, &facts, &plan, outcome, &times)
+        let server = sighting.server;
+        Ok(Open { prepared: self, spec, plan, engine, probed, server, times })
+    }
+
+    fn planned(&self, spec: &Spec, facts: &Facts) -> Plan {
+        let selected: Vec<&Case> = self.selected.iter().collect();
+        plan::plan(&selected, &self.material.register, spec, facts)
     }
 
     async fn look(&self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
@@ -281,62 +297,11 @@ impl Prepared<'_> {
         }
     }
 
-    fn without_target(
-        &self,
-        why: &NoTarget,
-        exchanges: Vec<Exchanged>,
-        started: jiff::Timestamp,
-        clock: Instant,
-    ) -> Run {
-        let facts = Facts {
-            listed: Listed::new(Vec::<String>::new()),
-            flows: Vec::new(),
-            features: BTreeSet::new(),
-            capabilities: BTreeMap::new(),
-            api: self.job.api.unwrap_or(Api::V3),
-            accounts: self.account_facts(),
-            operator: BTreeSet::new(),
-            allowed: self.job.allowed.clone(),
-        };
-        let spec = self.material.v1.clone();
-        let code = match why {
-            NoTarget::Unreachable { .. } => "unreachable",
-            NoTarget::NotMatrix { .. } => "not_a_homeserver",
-        };
-        let reason = Reason { code: code.to_owned(), text: why.to_string() };
-        let cases: Vec<plan::Planned> = self
-            .selected
-            .iter()
-            .map(|case| plan::Planned {
-                case: (*case).clone(),
-                fate: plan::Fate::Not(Verdict::Blocked, reason.clone()),
-            })
-            .collect();
-        let results = cases
-            .iter()
-            .map(|planned| CaseResult {
-                decided: Decided::all(&planned.case, Verdict::Blocked, reason.clone()),
-                exchanges: Vec::new(),
-                duration: Duration::ZERO,
-            })
-            .collect();
-        let plan = Plan { cases, phases: Vec::new() };
-        let support = vec![("probe".to_owned(), exchanges)];
-        let outcome = Outcome { results, support, left: Vec::new(), server: None };
-        let times = Times { started, clock };
-        let mut run = self.assembled(&spec, &facts, &plan, outcome, &times);
-        run.notes.insert(0, why.to_string());
-        if run.complete {
-            run.exit_status = exit::UNDECIDED;
-        }
-        run
-    }
-
     /// How many cases there are, rows and checks over the whole run included.
     fn available(&self, spec: &Spec, facts: &Facts) -> usize {
         let rows = |case| plan::expand(case, spec, facts).len();
         let cases: usize = self.material.suite.cases().map(rows).sum();
-        cases + crate::run::observe::CHECKS.len()
+        cases + crate::check::whole_run::CHECKS.len()
     }
 
     fn assembled(
@@ -367,6 +332,110 @@ impl Prepared<'_> {
             gate: self.job.gate,
         };
         assemble(parts, &self.vault.redactor())
+    }
+}
+
+/// A target that was probed, with the plan for it and everything that running a case needs.
+pub struct Open {
+    prepared: Prepared,
+    spec: Arc<Spec>,
+    plan: Plan,
+    engine: Engine,
+    probed: Vec<Exchanged>,
+    server: Option<String>,
+    times: Times,
+}
+
+impl Open {
+    /// What is to be done: the cases of the whole selection, each with its fate.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs one case of the plan, or says why it does not run. The accounts that it uses are not to
+    /// be used by another case at the same time.
+    pub async fn run_case(&self, planned: &Planned) -> CaseResult {
+        self.engine.run_one(planned).await
+    }
+
+    /// Ends every session that was made; goes on after a stop.
+    pub async fn clean_up(&self) -> CleanUp {
+        let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
+        clean_up(&cleaner, &*self.engine.routes).await
+    }
+
+    /// The run as it stands after these cases of the plan and no others, each with its result.
+    pub fn so_far(&self, done: impl IntoIterator<Item = (Planned, CaseResult)>) -> Run {
+        let (cases, results) = done.into_iter().unzip();
+        self.assembled(&Plan { cases, phases: Vec::new() }, results, CleanUp::default())
+    }
+
+    fn assembled(&self, plan: &Plan, results: Vec<CaseResult>, cleaned: CleanUp) -> Run {
+        let support = vec![
+            ("probe".to_owned(), self.probed.clone()),
+            ("accounts".to_owned(), self.engine.desk.exchanges()),
+            ("clean-up".to_owned(), cleaned.exchanges),
+        ];
+        let (left, server) = (cleaned.left, self.server.clone());
+        let outcome = Outcome { results, support, left, server };
+        self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
+    }
+}
+
+/// A target that cannot be tested.
+pub struct Gone {
+    /// Why.
+    pub why: NoTarget,
+    prepared: Prepared,
+    exchanges: Vec<Exchanged>,
+    times: Times,
+}
+
+impl Gone {
+    /// A run in which everything is blocked by that.
+    pub fn into_run(self) -> Run {
+        let Gone { why, prepared, exchanges, times } = self;
+        let facts = Facts {
+            listed: Listed::new(Vec::<String>::new()),
+            flows: Vec::new(),
+            features: BTreeSet::new(),
+            capabilities: BTreeMap::new(),
+            api: prepared.job.api.unwrap_or(Api::V3),
+            accounts: prepared.account_facts(),
+            operator: BTreeSet::new(),
+            allowed: prepared.job.allowed.clone(),
+        };
+        let spec = prepared.material.v1.clone();
+        let code = match &why {
+            NoTarget::Unreachable { .. } => "unreachable",
+            NoTarget::NotMatrix { .. } => "not_a_homeserver",
+        };
+        let reason = Reason { code: code.to_owned(), text: why.to_string() };
+        let cases: Vec<Planned> = prepared
+            .selected
+            .iter()
+            .map(|case| Planned {
+                case: case.clone(),
+                fate: Fate::Not(Verdict::Blocked, reason.clone()),
+            })
+            .collect();
+        let results = cases
+            .iter()
+            .map(|planned| CaseResult {
+                decided: Decided::all(&planned.case, Verdict::Blocked, reason.clone()),
+                exchanges: Vec::new(),
+                duration: Duration::ZERO,
+            })
+            .collect();
+        let plan = Plan { cases, phases: Vec::new() };
+        let support = vec![("probe".to_owned(), exchanges)];
+        let outcome = Outcome { results, support, left: Vec::new(), server: None };
+        let mut run = prepared.assembled(&spec, &facts, &plan, outcome, &times);
+        run.notes.insert(0, why.to_string());
+        if run.complete {
+            run.exit_status = exit::UNDECIDED;
+        }
+        run
     }
 }
 

@@ -2,13 +2,13 @@
 //! are replaced here, at this one seam.
 use crate::check::expect::Miss;
 use crate::check::standing::{self, Context, Observation};
+use crate::check::whole_run::{self, Seen, WholeRunCheck};
 use crate::exit::{self, Gate};
 use crate::facts::Facts;
 use crate::outcome::*;
 use crate::plan::Plan;
 use crate::register::{Register, Requirement, Severity, Watch};
 use crate::run::engine::CaseResult;
-use crate::run::observe::{self, Seen, WholeRunCheck};
 use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
@@ -187,7 +187,7 @@ fn whole_run_outcomes(parts: &Parts<'_>) -> Vec<CaseOutcome> {
             named.map(move |(index, exchanged)| (format!("{owner}#{}", index + 1), exchanged))
         })
         .collect();
-    observe::CHECKS
+    whole_run::CHECKS
         .iter()
         .filter(|check| crate::select::check_is_wished(check, parts.wish))
         .map(|check| whole_run_outcome(check, &all, parts))
@@ -235,7 +235,7 @@ fn whole_run_outcome(
     CaseOutcome {
         id: check.id.to_owned(),
         title: check.title.to_owned(),
-        area: "whole run".to_owned(),
+        area: whole_run::AREA.to_owned(),
         file: "spec/requirements.yaml".to_owned(),
         line,
         impact: "reads".to_owned(),

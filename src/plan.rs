@@ -3,46 +3,16 @@
 //!
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
-use crate::case::ast::{Api, Block, Case, Feature, Impact, Limits, Need, Step, Target};
+use crate::case::ast::{Block, Case, Feature, Impact, Limits, Need, Step, Target};
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::facts::{Allow, Facts};
 use crate::outcome::{Level, Reason, Verdict};
 use crate::register::Register;
-use crate::run::desk::Slot;
-use crate::run::machine::{Route, Routes};
 use crate::spec::{Operation, Spec};
 use crate::version::SpecVersion;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-/// The operations of a specification under one path prefix.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    spec: Arc<Spec>,
-    api: Api,
-}
-
-impl Paths {
-    /// The routes of a specification for a server that serves this prefix.
-    pub fn new(spec: Arc<Spec>, api: Api) -> Self {
-        Paths { spec, api }
-    }
-}
-
-impl Routes for Paths {
-    fn route(&self, operation: &str, api: Option<Api>) -> Option<Route> {
-        let operation = self.spec.operation(operation)?;
-        let prefix = format!("/_matrix/client/{}/", api.unwrap_or(self.api).as_str());
-        let known = ["/_matrix/client/v3/", "/_matrix/client/r0/"];
-        let path = known
-            .iter()
-            .find_map(|known| operation.path.strip_prefix(known))
-            .map_or_else(|| operation.path.clone(), |rest| format!("{prefix}{rest}"));
-        Some(Route { method: operation.method.clone(), path })
-    }
-}
 
 /// A case with what is to become of it.
 #[derive(Debug, Clone)]
@@ -69,6 +39,19 @@ pub struct Assignment {
     pub accounts: BTreeMap<String, Slot>,
     /// The names that need a shared session.
     pub sessions: Vec<String>,
+}
+
+/// Which account a case uses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// The n-th account for ordinary use.
+    Main(usize),
+    /// The one that wrong passwords are tried on.
+    Wrongs,
+    /// The n-th disposable account that was given.
+    GivenDisposable(usize),
+    /// One made for a single case: its place in the plan, and the name it has there.
+    Fresh(usize, String),
 }
 
 /// What a run does, in which order.
@@ -496,13 +479,13 @@ fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
             .filter_map(|id| register.get(id))
             .any(|requirement| requirement.level == Level::Must);
         let logs_in = case.setup.iter().chain(&case.steps).any(is_login);
-        (phase(case), logs_in, !must)
+        (case.phase(), logs_in, !must)
     };
     running.sort_by_key(|index| (rank(*index), *index));
     let mut phases: Vec<Vec<usize>> = Vec::new();
     let mut last = None;
     for index in running {
-        let phase = phase(&cases[index].case);
+        let phase = cases[index].case.phase();
         if last != Some(phase) {
             phases.push(Vec::new());
             last = Some(phase);
@@ -512,13 +495,4 @@ fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
         }
     }
     phases
-}
-
-fn phase(case: &Case) -> u8 {
-    match (case.last, case.limits, case.impact) {
-        (true, _, _) => 3,
-        (_, Limits::Observe, _) => 2,
-        (_, _, Impact::Destroys) => 1,
-        _ => 0,
-    }
 }

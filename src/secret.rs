@@ -1,4 +1,5 @@
 //! Secrets: wrapped where they enter, and replaced by value in everything that is shown or written.
+use crate::encoding::{encode_segment, escaped};
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
 use serde_json::Value;
@@ -159,9 +160,9 @@ fn encodings(value: &str) -> Vec<String> {
         json.trim_matches('"').to_owned(),
         json.trim_matches('"').replace('/', "\\/"),
         ascii_json,
-        crate::run::env::escaped(value),
-        crate::run::machine::encode_segment(value),
-        crate::run::machine::encode_segment(value).to_ascii_lowercase(),
+        escaped(value),
+        encode_segment(value),
+        encode_segment(value).to_ascii_lowercase(),
         url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
         base64::engine::general_purpose::STANDARD.encode(value),
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value),

@@ -3,7 +3,7 @@ use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::outcome::{Level, Selection};
 use crate::register::Register;
-use crate::run::observe::{CHECKS, WholeRunCheck};
+use crate::check::whole_run::{CHECKS, WholeRunCheck};
 use regex::Regex;
 
 /// What was asked for; empty lists select everything.

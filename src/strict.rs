@@ -1,6 +1,6 @@
 //! A strict walk over a parsed file that collects every fault instead of stopping at the first.
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::source::Document;
+use crate::source::{Document, pointer_below};
 use serde_json::{Map, Value};
 
 /// A value of the file and its place.
@@ -15,7 +15,7 @@ pub struct Node<'d> {
 impl<'d> Node<'d> {
     /// The member `key` of an object.
     pub fn member(&self, key: &str) -> Option<Node<'d>> {
-        let at = format!("{}/{}", self.at, crate::case::template::escape_pointer(key));
+        let at = pointer_below(&self.at, key);
         self.value.get(key).map(|value| Node { value, at })
     }
 
@@ -33,7 +33,7 @@ impl<'d> Node<'d> {
     pub fn members(&self) -> impl Iterator<Item = (&'d str, Node<'d>)> + use<'d> {
         let at = self.at.clone();
         self.value.as_object().into_iter().flatten().map(move |(key, value)| {
-            let at = format!("{at}/{}", crate::case::template::escape_pointer(key));
+            let at = pointer_below(&at, key);
             (key.as_str(), Node { value, at })
         })
     }

@@ -3,6 +3,9 @@ use serde_json::Value;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+/// What every request says of where it comes from, so that CORS can be looked at.
+pub const ORIGIN: &str = "https://homespec.invalid";
+
 /// One request, ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
@@ -112,6 +115,13 @@ impl Answer {
     /// The string at a JSON Pointer of the body.
     pub fn text_at(&self, pointer: &str) -> Option<&str> {
         self.json().ok()?.pointer(pointer)?.as_str()
+    }
+
+    /// Whether it is an interactive-auth challenge: 401 with a list of flows (Client-Server API,
+    /// "User-Interactive Authentication API").
+    pub fn is_challenge(&self) -> bool {
+        self.status == 401
+            && self.json().is_ok_and(|body| body.get("flows").is_some_and(Value::is_array))
     }
 
     /// The body as text; bytes that are not UTF-8 become U+FFFD.

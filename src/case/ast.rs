@@ -57,6 +57,38 @@ pub struct Case {
     pub steps: Vec<Step>,
 }
 
+/// When a case runs; a phase begins when the one before is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// With most others.
+    Ordinary,
+    /// Leaves its account unusable.
+    Destroying,
+    /// Provokes rate limits, which others would meet.
+    Bursts,
+    /// Sends what is known to wedge some servers.
+    Last,
+}
+
+impl Phase {
+    /// Whether a case of it disturbs others that run at the same time.
+    pub fn runs_alone(self) -> bool {
+        self >= Phase::Bursts
+    }
+}
+
+impl Case {
+    /// When it runs.
+    pub fn phase(&self) -> Phase {
+        match (self.last, self.limits, self.impact) {
+            (true, _, _) => Phase::Last,
+            (_, Limits::Observe, _) => Phase::Bursts,
+            (_, _, Impact::Destroys) => Phase::Destroying,
+            _ => Phase::Ordinary,
+        }
+    }
+}
+
 /// What must be there for a case to apply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Need {

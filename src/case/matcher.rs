@@ -1,6 +1,7 @@
 //! What an expectation means: a [`Matcher`] against one JSON value, one header or the text of an
 //! answer. Pure; a mismatch says in words what was expected and what came.
 use super::template::{self, FillError, Scope};
+use crate::source::pointer_token;
 use regex::Regex;
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -179,7 +180,7 @@ impl Mismatch {
     }
 
     fn under(mut self, token: &str) -> Self {
-        self.below = format!("/{}{}", template::escape_pointer(token), self.below);
+        self.below = format!("/{}{}", pointer_token(token), self.below);
         self
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A string that is one reference keeps the JSON type of what it names; `${…}` stands inside a
 //! longer string and needs a scalar; `$$` is a dollar. Any other dollar is an error.
+use crate::source::{pointer_below, pointer_token};
 use serde_json::Value;
 use std::fmt;
 
@@ -133,7 +134,7 @@ fn collect(
             .enumerate()
             .try_for_each(|(at, item)| collect(item, &format!("{pointer}/{at}"), found)),
         Value::Object(members) => members.iter().try_for_each(|(key, item)| {
-            let below = format!("{pointer}/{}", escape_pointer(key));
+            let below = pointer_below(pointer, key);
             in_text(key, &below, found)?;
             collect(item, &below, found)
         }),
@@ -186,16 +187,11 @@ pub fn fill_pointer(pointer: &str, scope: &dyn Scope) -> Result<String, FillErro
         match piece {
             Piece::Text(text) => whole.push_str(&text),
             Piece::Whole(name) | Piece::Inside(name) => {
-                whole.push_str(&escape_pointer(&scalar(&name, lookup(&name, scope)?)?));
+                whole.push_str(&pointer_token(&scalar(&name, lookup(&name, scope)?)?));
             }
         }
     }
     Ok(whole)
-}
-
-/// One token of a JSON Pointer, escaped (RFC 6901, section 3).
-pub fn escape_pointer(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
 }
 
 fn join(parts: &[Piece], scope: &dyn Scope) -> Result<String, FillError> {

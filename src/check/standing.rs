@@ -5,7 +5,7 @@ use crate::case::matcher::{media_type_essence, shown};
 use crate::register::{Register, Rule};
 use crate::spec::{SchemaCheck, Spec};
 use crate::version::Listed;
-use crate::wire::{Answer, Exchanged};
+use crate::wire::{Answer, Exchanged, ORIGIN};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> 
             cors(&mut sheet, answer);
             body(&mut sheet, answer);
             let described = is_described(context, exchanged, answer);
-            if answer.status >= 400 && !crate::run::uia::is_challenge(answer) {
+            if answer.status >= 400 && !answer.is_challenge() {
                 error(&mut sheet, answer, described);
             }
             soft_logout(&mut sheet, answer);
@@ -247,7 +247,7 @@ fn cors(sheet: &mut Sheet, answer: &Answer) {
         "absent".to_owned()
     });
     if let Some(origin) = origin {
-        let fits = origin == "*" || origin == crate::run::http::ORIGIN;
+        let fits = origin == "*" || origin == ORIGIN;
         sheet.check(
             Rule::CorsOrigin,
             fits,

@@ -1,9 +1,9 @@
 //! From what the blocks of a case said to decisions, findings and the case's verdict. Pure.
 use super::expect::{Judgement, Miss};
+use super::trace::{End, Judged, Trace};
 use crate::case::ast::Case;
 use crate::outcome::{Decision, Finding, Level, Reason, Verdict};
 use crate::register::Severity;
-use crate::run::machine::{End, Judged, Trace};
 
 /// What the register says of a requirement, for the server at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

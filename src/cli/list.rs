@@ -42,9 +42,9 @@ fn suite() -> Result<Suite, Failure> {
 
 fn cases() -> Result<Vec<Row>, Failure> {
     let suite = suite()?;
-    let checks = crate::run::observe::CHECKS.iter().map(|check| {
+    let checks = crate::check::whole_run::CHECKS.iter().map(|check| {
         row(json!({
-            "id": check.id, "area": "whole run", "impact": "reads",
+            "id": check.id, "area": crate::check::whole_run::AREA, "impact": "reads",
             "requirements": [check.requirement], "title": check.title,
         }))
     });
@@ -66,7 +66,7 @@ fn requirements() -> Result<Vec<Row>, Failure> {
             deciders.entry(id).or_default().push(&case.id);
         }
     }
-    for check in crate::run::observe::CHECKS {
+    for check in crate::check::whole_run::CHECKS {
         deciders.entry(check.requirement).or_default().push(check.id);
     }
     let of = |requirement: &Requirement| {

@@ -2,7 +2,7 @@
 use super::args::*;
 use super::progress::Bar;
 use super::{Failure, accounts, colors_results, config, formats, material, print, say, width, write};
-use crate::app::{Job, JobError, Material, Prepared, prepare};
+use crate::app::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
 use crate::exit::{self, Gate};
 use crate::facts::Allow;
@@ -16,6 +16,7 @@ use crate::run::stop::Stop;
 use crate::select::Wish;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -49,9 +50,9 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
     let runtime = runtime()?;
     if args.dry_run {
-        return runtime.block_on(dry_run(&material, job));
+        return runtime.block_on(dry_run(material, job));
     }
-    runtime.block_on(test(&material, job, &args.test))
+    runtime.block_on(test(material, job, &args.test))
 }
 
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
@@ -75,7 +76,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         };
         let mut job = job(&args.test, transport)?;
         job.sources.maker = Some(Maker::Open);
-        let status = test(&material, job, &args.test).await;
+        let status = test(material, job, &args.test).await;
         running.stop().await;
         status
     })
@@ -235,8 +236,8 @@ fn refused(error: JobError) -> Failure {
     Failure::new(error.status(), format!("error: {error}"))
 }
 
-async fn dry_run(material: &Material, job: Job) -> Result<u8, Failure> {
-    let prepared = prepare(material, job).map_err(refused)?;
+async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
+    let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let preview = prepared
         .preview()
         .await
@@ -263,12 +264,12 @@ async fn dry_run(material: &Material, job: Job) -> Result<u8, Failure> {
     print(&text)
 }
 
-async fn test(material: &Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
+async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
     let formats = formats(&args.output)?;
-    let prepared = prepare(material, job).map_err(refused)?;
+    let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let bar = Bar::new();
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
-    let run = conduct(prepared, &bar).await;
+    let run = prepared.run(&bar).await;
     signals.abort();
     bar.clear();
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
@@ -287,10 +288,6 @@ async fn test(material: &Material, job: Job, args: &TestArgs) -> Result<u8, Fail
         }
         Err(failure) => Err(failure),
     }
-}
-
-async fn conduct(prepared: Prepared<'_>, bar: &Bar) -> Run {
-    prepared.run(bar).await
 }
 
 /// The first Ctrl-C or termination stops the run, the second ends the program at once.

@@ -1,8 +1,8 @@
 //! Logging out every session that a run made.
 use super::courier::Courier;
 use super::ledger::Session;
-use super::machine::Routes;
 use crate::case::ast::Limits;
+use crate::routes::Routes;
 use crate::wire::{Ask, Exchanged, Reply};
 
 /// What a clean-up came to.

@@ -1,10 +1,11 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use super::courier::Courier;
 use super::env::{AccountView, fresh_localpart, fresh_password};
-use super::machine::Routes;
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::outcome::Reason;
+use crate::plan::Slot;
+use crate::routes::Routes;
 use crate::secret::{ExposeSecret, SecretKind, SecretString};
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use hmac::{Hmac, KeyInit, Mac};
@@ -53,19 +54,6 @@ pub struct Sources {
     pub supplied: Vec<Supplied>,
     /// How further ones can be made.
     pub maker: Option<Maker>,
-}
-
-/// Which account a case uses.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Slot {
-    /// The n-th account for ordinary use.
-    Main(usize),
-    /// The one that wrong passwords are tried on.
-    Wrongs,
-    /// The n-th disposable account that was given.
-    GivenDisposable(usize),
-    /// One made for a single case: its place in the plan, and the name it has there.
-    Fresh(usize, String),
 }
 
 /// A session that cases share.
@@ -344,7 +332,7 @@ impl Desk {
         loop {
             let answer = self.send(slot, &self.ask("register")?.json(&body)).await?;
             let challenge = match answer.json() {
-                Ok(challenge) if uia::is_challenge(&answer) => challenge,
+                Ok(challenge) if answer.is_challenge() => challenge,
                 _ => return Ok(answer),
             };
             let prover =

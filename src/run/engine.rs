@@ -1,14 +1,15 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
 use super::courier::{Courier, Delivered, interrupted};
-use super::desk::{Desk, Slot};
+use super::desk::Desk;
 use super::env::{AccountView, Env};
-use super::machine::{Machine, Next, Routes};
+use super::machine::{Machine, Next};
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
 use crate::outcome::{Reason, Verdict};
-use crate::plan::{Assignment, Fate, Plan};
+use crate::plan::{Assignment, Fate, Plan, Planned, Slot};
 use crate::register::{Register, Severity};
+use crate::routes::Routes;
 use crate::wire::{Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,6 +138,21 @@ impl Engine {
             progress.ended(&planned.case, result.decided.verdict);
             results[index] = Some(result);
         }
+    }
+
+    /// Runs one case of a plan, or says why it does not run. The caller sees to it that no other
+    /// case uses its accounts meanwhile.
+    pub async fn run_one(&self, planned: &Planned) -> CaseResult {
+        let assignment = match &planned.fate {
+            Fate::Run(assignment) => assignment.clone(),
+            Fate::Not(verdict, reason) => {
+                let decided = Decided::all(&planned.case, *verdict, reason.clone());
+                return CaseResult::without_running(self.gated(&planned.case, decided));
+            }
+        };
+        let (engine, case) = (self.clone(), planned.case.clone());
+        let task = tokio::spawn(async move { engine.run_case(&case, &assignment).await });
+        task.await.unwrap_or_else(|_| panicked(&planned.case))
     }
 
     async fn run_case(&self, case: &Case, assignment: &Assignment) -> CaseResult {

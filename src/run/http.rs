@@ -1,7 +1,7 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
 use crate::secret::{SecretKind, Vault};
-use crate::wire::{Answer, Ask, Exchanged, Trouble, TroubleKind};
+use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::error::Error as _;
 use std::net::SocketAddr;
@@ -9,9 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
-
-/// What every request says of where it comes from, so that CORS can be looked at.
-pub const ORIGIN: &str = "https://homespec.invalid";
 
 /// How much of an answer is read, in bytes.
 pub const LONGEST_BODY: usize = 1 << 20;

@@ -1,29 +1,17 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
-use super::env::{AccountView, Env};
+use super::env::Env;
 use super::uia::{self, Prover};
-use crate::case::ast::{Auth, Block, Body, Case, MediaType, Send, Source, Step, Target};
+use crate::case::ast::{Auth, Body, Case, MediaType, Send, Source, Step, Target};
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
+use crate::check::trace::{End, Judged, Trace};
+use crate::encoding::encode_segment;
 use crate::outcome::Reason;
+use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Reply};
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;
-
-/// Method and path template of the operations that cases call.
-pub trait Routes: std::marker::Send + Sync {
-    /// The route of an operation under the run's path prefix, or under the one given.
-    fn route(&self, operation: &str, api: Option<crate::case::ast::Api>) -> Option<Route>;
-}
-
-/// Where an operation lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// Its method.
-    pub method: String,
-    /// Its path with `{names}`, below the base URL.
-    pub path: String,
-}
 
 /// What the machine wants next.
 #[derive(Debug)]
@@ -34,39 +22,6 @@ pub enum Next {
     Pause(Duration),
     /// Nothing: [`Machine::finish`].
     Done,
-}
-
-/// What one block said, and of which exchange.
-#[derive(Debug)]
-pub struct Judged<'c> {
-    /// The block.
-    pub block: &'c Block,
-    /// What it said.
-    pub judgement: Judgement,
-    /// Which exchange of the case it speaks of, from 0.
-    pub exchange: usize,
-}
-
-/// How a case came to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// Every step was reached.
-    Finished,
-    /// It stopped after a step that went wrong: what is undecided was not reached.
-    Stopped(Reason),
-    /// It could not go on, for a reason that is not the server's answer to its question.
-    Blocked(Reason),
-    /// A set-up step showed that the server does not offer what the case is about.
-    NotOffered(Reason),
-}
-
-/// What a case has to say when it is over.
-#[derive(Debug)]
-pub struct Trace<'c> {
-    /// What its blocks said, in order.
-    pub judged: Vec<Judged<'c>>,
-    /// How it ended.
-    pub end: End,
 }
 
 enum State {
@@ -222,7 +177,7 @@ impl<'c> Machine<'c> {
     /// With `uia:` a challenge is answered, stage by stage, before the step is judged.
     fn pass_interactive_auth(&mut self, step: &Step) -> Result<(), Reason> {
         let Some(name) = &step.uia else { return Ok(()) };
-        let Some((_, answer)) = self.replies.last().filter(|(_, a)| uia::is_challenge(a)) else {
+        let Some((_, answer)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
             return Ok(());
         };
         let blocked = |text: String| Reason { code: "interactive_auth".to_owned(), text };
@@ -507,26 +462,5 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-/// One path segment, percent-encoded but for the unreserved characters (RFC 3986, section 2.3).
-pub fn encode_segment(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
-/// The account that a case calls `name`, for those who send requests beside the machine.
-pub fn prover<'a>(account: &'a AccountView, registration_token: Option<&'a str>) -> Prover<'a> {
-    Prover {
-        user: Some(&account.user_id),
-        password: account.password.as_deref(),
-        registration_token,
     }
 }

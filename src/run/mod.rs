@@ -8,7 +8,6 @@ pub mod http;
 pub mod ledger;
 pub mod limits;
 pub mod machine;
-pub mod observe;
 pub mod probe;
 pub mod stop;
 pub mod uia;

@@ -1,10 +1,11 @@
 //! What the target offers, asked before anything is planned.
 use super::courier::Courier;
-use super::desk::{Desk, Slot};
-use super::machine::Routes;
+use super::desk::Desk;
 use crate::case::ast::{Api, Feature, Limits};
 use crate::facts::{self, AccountFacts, Allow, Facts};
 use crate::outcome::Reason;
+use crate::plan::Slot;
+use crate::routes::Routes;
 use crate::version::Listed;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use serde_json::{Value, json};
@@ -203,7 +204,7 @@ fn is_matrix(answer: &Answer) -> bool {
 /// Whether a challenge has a flow of the password stage alone.
 fn offers_password_stage(answer: &Answer) -> bool {
     let flows = answer.json().ok().and_then(|body| body.get("flows")?.as_array());
-    super::uia::is_challenge(answer)
+    answer.is_challenge()
         && flows.into_iter().flatten().any(|flow| {
             flow.get("stages").is_some_and(|stages| *stages == json!(["m.login.password"]))
         })

@@ -13,12 +13,6 @@ pub struct Prover<'a> {
     pub registration_token: Option<&'a str>,
 }
 
-/// Whether an answer is a challenge: 401 with a list of flows.
-pub fn is_challenge(answer: &crate::wire::Answer) -> bool {
-    answer.status == 401
-        && answer.json().is_ok_and(|body| body.get("flows").is_some_and(Value::is_array))
-}
-
 /// The `auth` member that answers a challenge, or why there is none, for a reader.
 ///
 /// `tried` are the stages answered so far; a stage that comes back uncompleted was refused.

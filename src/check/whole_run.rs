@@ -18,6 +18,9 @@ pub struct WholeRunCheck {
     pub look: fn(&[&Exchanged]) -> Seen,
 }
 
+/// What stands in the place of their area.
+pub const AREA: &str = "whole run";
+
 /// All of them.
 pub const CHECKS: &[WholeRunCheck] = &[WholeRunCheck {
     id: "generated-device-ids-never-repeat",
