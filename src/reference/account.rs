@@ -2,6 +2,7 @@
 //! secret that both sides know.
 
 use super::answer::{Answer, Outcome};
+use super::fault;
 use super::house::{Exchange, Members, flag, required, text};
 use super::login::{Wish, open_session};
 use super::refusal::Refusal;
@@ -50,9 +51,11 @@ pub(super) fn register(x: &mut Exchange) -> Outcome {
     }
     let inhibit_login = flag(&body, "inhibit_login", Refusal::MemberWrongType)?;
     let password = text(&body, "password", Refusal::PasswordNotString)?;
-    let wish = Wish::read(&body)?;
+    let wish = Wish::read(x, &body)?;
     let binding = format!("register {}", wanted.unwrap_or_default());
-    uia::pass(x, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
+    if !x.has(fault::REGISTER_NO_UIA) {
+        uia::pass(x, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
+    }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
     let localpart = wanted.map_or_else(|| x.store.device_id().to_lowercase(), str::to_owned);
     x.store
@@ -88,16 +91,22 @@ pub(super) fn change_password(x: &mut Exchange) -> Outcome {
     let password = text(&body, "new_password", Refusal::PasswordNotString)?;
     let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
     let binding = format!("password {}", owner.user);
-    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] }, &body)?;
+    uia::pass(
+        x,
+        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+        &body,
+    )?;
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
-        account.password = Some(password);
+    let changes = !x.has(fault::PASSWORD_NOT_CHANGED);
+    if let Some(account) = x.store.accounts.get_mut(&owner.user).filter(|_| changes) {
+        account.former_password = account.password.replace(password);
     }
-    if logout_devices {
-        for device in
-            x.store.device_ids(&owner.user).iter().filter(|device| **device != owner.device)
-        {
-            x.store.drop_device(&owner.user, device, None);
+    let ends_others = logout_devices && !x.has(fault::PASSWORD_KEEPS_OTHERS)
+        || x.has(fault::PASSWORD_ENDS_OTHERS);
+    for device in x.store.device_ids(&owner.user) {
+        let own = device == owner.device;
+        if own && x.has(fault::PASSWORD_ENDS_OWN) || !own && ends_others {
+            x.store.drop_device(&owner.user, &device, None);
         }
     }
     Ok(Answer::empty())
@@ -108,9 +117,18 @@ pub(super) fn deactivate(x: &mut Exchange) -> Outcome {
     let owner = x.full_owner()?;
     let body = x.object()?;
     let binding = format!("deactivate {}", owner.user);
-    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] }, &body)?;
-    for device in x.store.device_ids(&owner.user) {
-        x.store.drop_device(&owner.user, &device, None);
+    uia::pass(
+        x,
+        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+        &body,
+    )?;
+    for device in x
+        .store
+        .device_ids(&owner.user)
+        .iter()
+        .filter(|_| !x.house.has(fault::DEACTIVATED_KEEPS_TOKENS))
+    {
+        x.store.drop_device(&owner.user, device, None);
     }
     if let Some(account) = x.store.accounts.get_mut(&owner.user) {
         account.deactivated = true;

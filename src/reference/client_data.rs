@@ -61,6 +61,7 @@ pub(super) fn keys_query(x: &mut Exchange) -> Outcome {
             .iter()
             .filter(|(id, _)| asked(id))
             .filter_map(|(id, device)| Some((id.clone(), device.keys.clone()?)))
+            .chain(account.orphaned_keys.clone())
             .collect();
         devices.insert(user_id.clone(), Value::Object(found));
         for usage in ["master_key", "self_signing_key"] {

@@ -1,6 +1,7 @@
 //! The devices of a user.
 
 use super::answer::{Answer, Outcome};
+use super::fault;
 use super::house::{Exchange, text};
 use super::refusal::Refusal;
 use super::store::Device;
@@ -33,8 +34,10 @@ pub(super) fn list(x: &mut Exchange) -> Outcome {
 pub(super) fn get(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
     let id = x.call.parameter(0);
-    let device = x.store.device(&owner.user, id).ok_or_else(|| missing(x, id))?;
-    Ok(Answer::ok(describe(id, device)))
+    let any = || x.store.accounts.values().find_map(|account| account.devices.get(id));
+    let own = x.store.device(&owner.user, id);
+    let device = if x.has(fault::DEVICE_OF_ANOTHER_SHOWN) { own.or_else(any) } else { own };
+    Ok(Answer::ok(describe(id, device.ok_or_else(|| missing(x, id))?)))
 }
 
 /// Why a device is not shown: nobody has it, or another user has; the answer is the same.
@@ -50,7 +53,14 @@ pub(super) fn rename(x: &mut Exchange) -> Outcome {
     let name = text(&body, "display_name", Refusal::MemberWrongType)?;
     let id = x.call.parameter(0);
     if x.store.device(&owner.user, id).is_none() {
-        return Err(missing(x, id).into());
+        let creates = x.has(fault::RENAME_CREATES);
+        let Some(account) = x.store.accounts.get_mut(&owner.user).filter(|_| creates) else {
+            return Err(missing(x, id).into());
+        };
+        account.devices.insert(id.to_owned(), Device::default());
+    }
+    if x.has(fault::RENAME_IGNORED) {
+        return Ok(Answer::empty());
     }
     if let (Some(device), Some(name)) = (x.store.device_mut(&owner.user, id), name) {
         device.display_name = Some(name.to_owned());
@@ -65,9 +75,29 @@ pub(super) fn delete(x: &mut Exchange) -> Outcome {
     let body = if x.call.body.is_empty() { serde_json::Map::new() } else { x.object()? };
     let id = x.call.parameter(0);
     let binding = format!("delete device {} {id}", owner.user);
-    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] }, &body)?;
-    x.store.drop_device(&owner.user, id, None);
+    if !x.has(fault::DELETE_WITHOUT_UIA) {
+        uia::pass(
+            x,
+            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+            &body,
+        )?;
+    }
+    if x.has(fault::DELETE_TWICE_404) && x.store.device(&owner.user, id).is_none() {
+        return Err(missing(x, id).into());
+    }
+    delete_one(x, &owner.user, id, x.has(fault::DELETE_KEEPS_TOKEN));
     Ok(Answer::empty())
+}
+
+/// Deletes a device; a fault leaves its access tokens.
+fn delete_one(x: &mut Exchange, user: &str, id: &str, keeps_token: bool) {
+    if !keeps_token {
+        return x.store.drop_device(user, id, None);
+    }
+    if let Some(account) = x.store.accounts.get_mut(user) {
+        account.devices.remove(id);
+    }
+    x.store.end_refresh(user, id);
 }
 
 /// `POST /delete_devices`: the same for several at once.
@@ -85,9 +115,14 @@ pub(super) fn delete_many(x: &mut Exchange) -> Outcome {
         .collect::<Option<Vec<_>>>()
         .ok_or(Refusal::MemberWrongType)?;
     let binding = format!("delete devices {}", owner.user);
-    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] }, &body)?;
-    for id in ids {
-        x.store.drop_device(&owner.user, id, None);
+    uia::pass(
+        x,
+        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+        &body,
+    )?;
+    let many = if x.has(fault::DELETE_FIRST_ONLY) { 1 } else { ids.len() };
+    for id in ids.into_iter().take(many) {
+        delete_one(x, &owner.user, id, x.has(fault::DELETE_MANY_KEEP_TOKENS));
     }
     Ok(Answer::empty())
 }

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::answer::{Answer, Stop};
-use super::fault::Switch;
+use super::fault::{self, Switch};
 use super::refusal::Refusal;
 use super::release::{Listed, v1};
 use super::route::Operation;
@@ -90,6 +90,18 @@ pub(super) struct Exchange<'a> {
     pub(super) now: Instant,
 }
 
+/// Reads a body that must be a JSON object.
+pub(super) fn parse_object(body: &[u8]) -> Result<Members, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::EmptyBody);
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(Refusal::NotObject),
+        Err(_) => Err(Refusal::NotJson),
+    }
+}
+
 /// The members of a JSON object.
 pub(super) type Members = Map<String, Value>;
 
@@ -101,32 +113,40 @@ impl Exchange<'_> {
 
     /// The body as a JSON object. The media type of the request is not looked at: sending it is advice to clients.
     pub(super) fn object(&self) -> Result<Members, Refusal> {
-        if self.call.body.is_empty() {
-            return Err(Refusal::EmptyBody);
-        }
-        match serde_json::from_slice(&self.call.body) {
-            Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err(Refusal::NotObject),
-            Err(_) => Err(Refusal::NotJson),
-        }
+        parse_object(&self.call.body)
+    }
+
+    /// Whether a switch is on and this is a login.
+    pub(super) fn at_login(&self, switch: Switch) -> bool {
+        self.call.operation == Operation::Login && self.has(switch)
     }
 
     /// The access token of the request: from the header, or from the query for servers that list a release that knew
     /// it there (all up to v1.19).
     pub(super) fn presented_token(&self) -> Option<&str> {
-        let header = self.call.header("authorization").and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        let header = self.header_token().filter(|_| {
+            self.call.operation != Operation::Whoami || !self.has(fault::WHOAMI_HEADER_REFUSED)
         });
-        let query = || self.call.query("access_token").filter(|_| self.house.listed.before(v1(20)));
+        let read = self.house.listed.before(v1(20)) && !self.has(fault::QUERY_REFUSED);
+        let query = || self.call.query("access_token").filter(|_| read);
         header.or_else(query).filter(|token| !token.is_empty())
+    }
+
+    fn header_token(&self) -> Option<&str> {
+        let (scheme, token) = self.call.header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
     /// The owner of the request's access token; using the token revokes the refresh token that it was made from.
     pub(super) fn owner(&mut self) -> Result<Owner, Stop> {
         let token = self.presented_token().ok_or(Refusal::MissingToken)?.to_owned();
-        let dead = self.store.dead.contains(&token);
-        let unknown = if dead { Refusal::LoggedOutToken } else { Refusal::UnknownToken };
+        if self.has(fault::QUERY_403) && self.header_token().is_none() {
+            return Err(Refusal::NotThisUser.into());
+        }
+        if let Some(owner) = self.wrong_owner(&token) {
+            return Ok(owner);
+        }
+        let unknown = self.store.dead.get(&token).copied().unwrap_or(Refusal::UnknownToken);
         let session = self.store.access.get_mut(&token).ok_or(unknown)?;
         if session.dies.is_some_and(|moment| moment <= self.now) {
             return Err(Refusal::LoggedOutToken.into());
@@ -136,7 +156,9 @@ impl Exchange<'_> {
         }
         let (user, device, made_from) =
             (session.user.clone(), session.device.clone(), session.made_from.take());
-        if let Some(spent) = made_from {
+        let revokes =
+            !self.has(fault::REFRESH_NOT_BY_ACCESS) && !self.has(fault::REFRESH_NEVER_REVOKED);
+        if let Some(spent) = made_from.filter(|_| revokes) {
             self.store.revoke_refresh(&spent);
         }
         let (address, moment) = (self.call.peer.ip().to_string(), milliseconds());
@@ -147,6 +169,25 @@ impl Exchange<'_> {
         Ok(Owner { user, device, guest, token })
     }
 
+    /// The owner of a token that is no access token, where a fault takes it for one.
+    fn wrong_owner(&self, token: &str) -> Option<Owner> {
+        let (user, device) = match () {
+            () if self.has(fault::LOGIN_TOKEN_AS_ACCESS) => {
+                let made = self.store.login_tokens.get(token)?;
+                (
+                    made.user.clone(),
+                    self.store.device_ids(&made.user).into_iter().next().unwrap_or_default(),
+                )
+            }
+            () if self.has(fault::ACCESS_TAKES_REFRESH) => {
+                let session = self.store.refresh.get(token)?;
+                (session.user.clone(), session.device.clone())
+            }
+            () => return None,
+        };
+        Some(Owner { user, device, guest: false, token: token.to_owned() })
+    }
+
     /// The owner of the access token, if it is no guest.
     pub(super) fn full_owner(&mut self) -> Result<Owner, Stop> {
         let owner = self.owner()?;
@@ -155,8 +196,21 @@ impl Exchange<'_> {
 
     /// Takes a permit of the login limit for `key`.
     pub(super) fn login_permit(&mut self, key: &str) -> Result<(), Stop> {
-        let Some(limit) = self.house.settings.login_limit else { return Ok(()) };
-        self.store.buckets.take(limit, key, self.now).map_err(|wait| Answer::limited(wait).into())
+        let Some(limit) =
+            self.house.settings.login_limit.filter(|_| !self.has(fault::RATE_LIMIT_NONE))
+        else {
+            return Ok(());
+        };
+        let taken = self.store.buckets.take(limit, key, self.now);
+        if self.has(fault::RATE_LIMIT_FOREVER) {
+            if taken.is_err() {
+                self.store.banned.insert(key.to_owned());
+            }
+            if self.store.banned.contains(key) {
+                return Err(Answer::limited(250).into());
+            }
+        }
+        taken.map_err(|wait| Answer::limited(wait).into())
     }
 }
 

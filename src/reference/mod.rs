@@ -12,11 +12,13 @@ mod answer;
 mod client_data;
 mod device;
 mod discovery;
+mod edit;
 mod fault;
 mod house;
 mod limit;
 mod login;
 mod page;
+mod quirk;
 mod refusal;
 mod release;
 mod route;
@@ -26,7 +28,9 @@ mod sso;
 mod store;
 mod uia;
 
+pub use fault::{Fault, Kind, Need, faults};
 pub use limit::Limit;
+pub use quirk::{Quirk, quirks};
 pub use server::{Running, StartError, start};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -117,7 +121,3 @@ impl Default for Settings {
         }
     }
 }
-pub struct Fault { pub name: &'static str, pub requirement: &'static str, pub also: &'static [&'static str], pub clause: &'static str, pub about: &'static str }
-pub struct Quirk { pub name: &'static str, pub clause: &'static str, pub about: &'static str }
-pub fn faults() -> &'static [Fault] { &[] }
-pub fn quirks() -> &'static [Quirk] { &[] }

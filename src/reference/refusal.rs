@@ -1,7 +1,7 @@
 //! Why a request is refused: one name for each reason, with the status and the code that the specification gives it.
 
-use super::answer::Answer;
-use serde_json::json;
+use super::answer::{Answer, Body};
+use serde_json::{Value, json};
 
 /// A reason for refusing a request. The reason is finer than the `errcode`, so that a fault can change the answer for
 /// exactly one of them.
@@ -23,6 +23,7 @@ pub(super) enum Refusal {
     MissingToken,
     UnknownToken,
     LoggedOutToken,
+    ReplacedToken,
     ExpiredToken,
     // Login, whatever the type.
     TypeMissing,
@@ -50,6 +51,7 @@ pub(super) enum Refusal {
     ForeignUser,
     WrongPassword,
     UnknownThirdParty,
+    UnknownLegacyThirdParty,
     UnknownPhone,
     UserDeactivated,
     // Login by token, and login of an application service.
@@ -76,7 +78,6 @@ pub(super) enum Refusal {
     UserInUse,
     InvalidUsername,
     NotThisUser,
-    LoginTokensDenied,
     NonceUnknown,
     MacWrong,
     NoOauth,
@@ -104,7 +105,9 @@ impl Refusal {
             R::UnknownMethod => (405, "M_UNRECOGNIZED", "The endpoint does not know this method"),
             R::MissingToken => (401, "M_MISSING_TOKEN", "The request carries no access token"),
             R::UnknownToken => (401, "M_UNKNOWN_TOKEN", "The access token is not known"),
-            R::LoggedOutToken => (401, "M_UNKNOWN_TOKEN", "The access token is no longer valid"),
+            R::LoggedOutToken | R::ReplacedToken => {
+                (401, "M_UNKNOWN_TOKEN", "The access token is no longer valid")
+            }
             R::ExpiredToken => (401, "M_UNKNOWN_TOKEN", "The access token has expired"),
             R::TypeMissing => (400, "M_MISSING_PARAM", "type is missing"),
             R::TypeNotString => (400, "M_BAD_JSON", "type is not a string"),
@@ -143,7 +146,7 @@ impl Refusal {
             R::UnknownUser | R::ForeignUser | R::WrongPassword => {
                 (403, "M_FORBIDDEN", "The user or the password is not right")
             }
-            R::UnknownThirdParty | R::UnknownPhone => {
+            R::UnknownThirdParty | R::UnknownLegacyThirdParty | R::UnknownPhone => {
                 (403, "M_FORBIDDEN", "No account has this identifier")
             }
             R::UserDeactivated => (403, "M_USER_DEACTIVATED", "The account has been deactivated"),
@@ -176,7 +179,6 @@ impl Refusal {
             R::UserInUse => (400, "M_USER_IN_USE", "The user name is taken"),
             R::InvalidUsername => (400, "M_INVALID_USERNAME", "The user name is not allowed"),
             R::NotThisUser => (403, "M_FORBIDDEN", "The access token belongs to another user"),
-            R::LoginTokensDenied => (400, "M_UNKNOWN", "This user cannot make login tokens"),
             R::NonceUnknown => (400, "M_UNKNOWN", "The nonce is not known"),
             R::MacWrong => (403, "M_FORBIDDEN", "The mac is not right"),
             R::NoOauth => (404, "M_UNRECOGNIZED", "The OAuth API is not offered"),
@@ -185,6 +187,17 @@ impl Refusal {
             }
             R::FilterUnknown => (404, "M_NOT_FOUND", "The user has no such filter"),
         }
+    }
+}
+
+impl Refusal {
+    /// The refusal without one of the members that it owes.
+    pub(super) fn without(self, member: &str) -> Answer {
+        let mut answer = Answer::from(self);
+        if let Body::Json(Value::Object(members)) = &mut answer.body {
+            members.shift_remove(member);
+        }
+        answer
     }
 }
 

@@ -133,6 +133,24 @@ pub(super) enum Found {
     Nothing,
 }
 
+impl Found {
+    /// The operation; of a path that is known under other methods, the first that it has.
+    pub(super) fn operation(&self) -> Operation {
+        match self {
+            Self::Operation(operation, _) | Self::OtherMethod(operation, _) => *operation,
+            Self::Nothing => Operation::Nothing,
+        }
+    }
+
+    /// The decoded values of the `{}` segments.
+    pub(super) fn parameters(&self) -> Vec<String> {
+        match self {
+            Self::Operation(_, parameters) | Self::OtherMethod(_, parameters) => parameters.clone(),
+            Self::Nothing => Vec::new(),
+        }
+    }
+}
+
 /// Finds the operation. HEAD is GET. `exists` says of an operation whether the settings have it at all.
 pub(super) fn find(
     method: &Method,

@@ -1,7 +1,10 @@
 //! From the socket to a handler and back.
 
 use super::answer::{Answer, Outcome};
+use super::edit::{Edit, Situation};
+use super::fault::{self, faults};
 use super::house::{Call, Exchange, House};
+use super::quirk::{self, quirks};
 use super::refusal::Refusal;
 use super::release::Listed;
 use super::route::{Found, Operation, find};
@@ -12,6 +15,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, Response};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -40,9 +44,46 @@ pub enum StartError {
     /// An entry of the version list is no release.
     #[error("`{0}` is no release of the specification: rX.Y.Z or vX.Y is expected")]
     Version(String),
+    /// A fault or a quirk is asked for that there is not.
+    #[error("there is no {kind} named `{name}`{}", nearest_hint(.nearest))]
+    Unknown {
+        /// `fault` or `quirk`.
+        kind: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// Names that are like it, the likest first; empty if none is.
+        nearest: Vec<&'static str>,
+    },
     /// The system gives no random bytes for tokens.
     #[error("no random bytes: {0}")]
     Random(getrandom::Error),
+}
+
+fn nearest_hint(nearest: &[&str]) -> String {
+    if nearest.is_empty() {
+        String::new()
+    } else {
+        format!("; did you mean {}?", nearest.join(" or "))
+    }
+}
+
+/// Refuses a name that is not among those there are, with up to three that are like it.
+fn check_names(
+    kind: &'static str,
+    wanted: &[String],
+    known: &[&'static str],
+) -> Result<(), StartError> {
+    let Some(name) = wanted.iter().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let mut like: Vec<(f64, &'static str)> = known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(name, known), *known))
+        .filter(|(like, _)| *like > 0.8)
+        .collect();
+    like.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let nearest = like.into_iter().take(3).map(|(_, name)| name).collect();
+    Err(StartError::Unknown { kind, name: name.clone(), nearest })
 }
 
 /// A homeserver that runs. Dropping it stops it too, without waiting.
@@ -80,6 +121,18 @@ impl Running {
 /// # Errors
 /// [`StartError`], with nothing left running.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    check_names(
+        "fault",
+        &settings.faults,
+        &faults().iter().map(|fault| fault.name).collect::<Vec<_>>(),
+    )?;
+    check_names(
+        "quirk",
+        &settings.quirks,
+        &quirks().iter().map(|quirk| quirk.name).collect::<Vec<_>>(),
+    )?;
+    let settings = quirk::adjust(settings);
+    let edits = Active::of(&settings);
     let listed = Listed::parse(&settings.versions).map_err(StartError::Version)?;
     let mut store = Store::new().map_err(StartError::Random)?;
     for (localpart, password) in &settings.users {
@@ -93,7 +146,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let house = House { settings, listed, base_url: format!("http://{addr}") };
-    let shared = Arc::new(Shared { house, store: Mutex::new(store) });
+    let shared = Arc::new(Shared { house, store: Mutex::new(store), edits });
     let app = Router::new().fallback(serve).with_state(shared);
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
@@ -108,6 +161,40 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 struct Shared {
     house: House,
     store: Mutex<Store>,
+    edits: Vec<Active>,
+}
+
+/// An edit that is switched on, with the number of answers it was meant for.
+struct Active {
+    edit: Edit,
+    seen: AtomicU64,
+}
+
+impl Active {
+    /// The edits of the faults and the quirks in the settings.
+    fn of(settings: &Settings) -> Vec<Self> {
+        let on = |names: &[String], name: &str| names.iter().any(|wanted| wanted == name);
+        let faults = faults()
+            .iter()
+            .filter(|fault| on(&settings.faults, fault.name))
+            .flat_map(|fault| fault.edits);
+        let quirks = quirks()
+            .iter()
+            .filter(|quirk| on(&settings.quirks, quirk.name))
+            .flat_map(|quirk| quirk.edits);
+        faults.chain(quirks).map(|edit| Self { edit: *edit, seen: AtomicU64::new(0) }).collect()
+    }
+
+    /// Changes the answer if it is one of those meant, and its turn.
+    fn apply(&self, situation: Situation, answer: &mut Answer) {
+        if !self.edit.meant(situation, answer) {
+            return;
+        }
+        let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
+        if number.is_multiple_of(self.edit.every.max(1)) {
+            self.edit.change(answer);
+        }
+    }
 }
 
 /// Answers one request.
@@ -117,20 +204,13 @@ async fn serve(
     request: Request,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let house = &shared.house;
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await;
-    let found =
-        find(&parts.method, parts.uri.path(), &house.listed, |operation| exists(house, operation));
-    let (operation, parameters) = match &found {
-        Found::Operation(operation, parameters) | Found::OtherMethod(operation, parameters) => {
-            (*operation, parameters.clone())
-        }
-        Found::Nothing => (Operation::Nothing, Vec::new()),
-    };
+    let method = parts.method;
+    let (found, handled) = look_up(&shared.house, &method, parts.uri.path());
     let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let mut call = Call {
-        operation,
-        parameters,
+        operation: found.operation(),
+        parameters: found.parameters(),
         query: query.into_owned().collect(),
         headers: parts.headers,
         body: Vec::new(),
@@ -142,11 +222,74 @@ async fn serve(
         Ok(Err(_)) => Refusal::TooLarge.into(),
         Ok(Ok(bytes)) => {
             call.body = bytes.into();
-            respond(&shared, &call, &parts.method, &found)
+            respond(&shared, &call, &handled, &found)
         }
     };
     answer.finish();
+    let options = method == Method::OPTIONS;
+    // A known path with a method it does not have is nobody's answer, so that edits of an operation leave it alone.
+    let operation = match found {
+        Found::OtherMethod(..) if !options => Operation::Nothing,
+        _ => call.operation,
+    };
+    let preflight = call.header("access-control-request-method").is_some();
+    let situation = Situation { operation, options, preflight };
+    for active in &shared.edits {
+        active.apply(situation, &mut answer);
+    }
+    bend(&shared.house, &call, options, &mut answer);
     answer.into()
+}
+
+/// What quirks change in a finished answer that needs the request for it.
+fn bend(house: &House, call: &Call, options: bool, answer: &mut Answer) {
+    if options && answer.status == 200 && house.has(quirk::OPTIONS_204) {
+        answer.status = 204;
+        answer.body = super::answer::Body::Bytes(Vec::new());
+        answer.unset("content-type");
+    }
+    if let Some(origin) = call.header("origin").filter(|_| house.has(quirk::ORIGIN_ECHOED)) {
+        answer.set("access-control-allow-origin", origin);
+        answer.set("vary", "Origin");
+    }
+    let wait = answer.member("retry_after_ms").and_then(serde_json::Value::as_u64);
+    if let Some(wait) = wait.filter(|_| answer.status == 429 && house.has(quirk::RETRY_DATE)) {
+        // A date has whole seconds: the next one after the wait is over.
+        let moment =
+            std::time::SystemTime::now() + Duration::from_millis(wait) + Duration::from_secs(1);
+        answer.set("retry-after", &httpdate::fmt_http_date(moment));
+    }
+}
+
+/// The operation, and the method to answer by; they are those of the request, but for faults of the routes.
+fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
+    let find = |method: &Method, path: &str| {
+        find(method, path, &house.listed, |operation| exists(house, operation))
+    };
+    let gone = house.has(fault::R0_PATHS_GONE) && path.starts_with("/_matrix/client/r0/")
+        || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all";
+    let found = if gone { Found::Nothing } else { find(method, path) };
+    let stand_in = match found {
+        Found::OtherMethod(Operation::Flows | Operation::Login, _)
+            if method == Method::PUT && house.has(fault::WRONG_METHOD_RUNS_LOGIN) =>
+        {
+            Some((Method::POST, path))
+        }
+        Found::OtherMethod(Operation::Logout | Operation::LogoutAll, _)
+            if method == Method::GET && house.has(fault::WRONG_METHOD_RUNS_LOGOUT) =>
+        {
+            Some((Method::POST, path))
+        }
+        Found::Nothing if house.has(fault::UNKNOWN_PATH_IS_PREFIX) => path
+            .find("/login/")
+            .and_then(|at| path.get(..at + "/login".len()))
+            .map(|shorter| (method.clone(), shorter)),
+        _ => None,
+    };
+    match stand_in {
+        Some((method, path)) => (find(&method, path), method),
+        None => (found, method.clone()),
+    }
 }
 
 /// Whether the settings have an operation at all; one that is switched off is like one that never was.
@@ -160,24 +303,61 @@ fn exists(house: &House, operation: Operation) -> bool {
         | Operation::SsoRedirectTo
         | Operation::SsoPage
         | Operation::SsoSubmit => settings.sso,
-        Operation::Refresh => settings.access_lifetime.is_some(),
+        Operation::Refresh => settings.access_lifetime.is_some() && !house.has(fault::REFRESH_GONE),
         _ => true,
     }
 }
 
 /// Answers a request that has been read.
 fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answer {
-    if method == Method::OPTIONS {
-        // A preflight is answered for every path, and never reaches a handler.
-        return Answer::empty();
-    }
+    let house = &shared.house;
     let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-    store.requests += 1;
-    let mut x = Exchange { house: &shared.house, call, store: &mut store, now: Instant::now() };
+    let mut x = Exchange { house, call, store: &mut store, now: Instant::now() };
+    if method == Method::OPTIONS {
+        return preflight(&mut x);
+    }
+    x.store.requests += 1;
+    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(7) {
+        return Answer::limited(1);
+    }
     match found {
         Found::Operation(..) => dispatch(&mut x).unwrap_or_else(Answer::from),
         Found::OtherMethod(..) => Refusal::UnknownMethod.into(),
-        Found::Nothing => Refusal::UnknownEndpoint.into(),
+        Found::Nothing => nothing(house, call).into(),
+    }
+}
+
+/// Answers OPTIONS, on every path alike; only faults let it reach a handler.
+fn preflight(x: &mut Exchange) -> Answer {
+    match x.call.operation {
+        Operation::Whoami
+        | Operation::Devices
+        | Operation::Device
+        | Operation::Logout
+        | Operation::LogoutAll
+        | Operation::Capabilities
+        | Operation::GetToken
+            if x.has(fault::OPTIONS_ASKS_FOR_TOKEN) =>
+        {
+            x.owner().map_or_else(Answer::from, |_| Answer::empty())
+        }
+        Operation::Logout if x.has(fault::OPTIONS_LOGS_OUT) => {
+            session::logout(x).unwrap_or_else(|_| Answer::empty())
+        }
+        Operation::Flows | Operation::Login if x.has(fault::OPTIONS_LOGS_IN) => {
+            login::login(x).unwrap_or_else(|_| Answer::empty())
+        }
+        _ => Answer::empty(),
+    }
+}
+
+/// The refusal of a path that is not there.
+fn nothing(house: &House, call: &Call) -> Refusal {
+    let get_token = call.path == "/_matrix/client/v1/login/get_token";
+    match () {
+        () if get_token && house.has(fault::GET_TOKEN_OFF_403) => Refusal::NotThisUser,
+        () if get_token && house.has(fault::GET_TOKEN_OFF_400) => Refusal::TypeUnknown,
+        () => Refusal::UnknownEndpoint,
     }
 }
 
@@ -213,6 +393,9 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::Filter => client_data::filter(x),
         O::AdminNonce => account::admin_nonce(x),
         O::AdminRegister => account::admin_register(x),
+        O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
+            Err(Refusal::MemberInvalid.into())
+        }
         O::LoginPage => Ok(Answer::html(200, page::LOGIN)),
         O::StagePage => uia::stage_page(x),
         O::StageSubmit => uia::stage_submit(x),

@@ -1,17 +1,26 @@
 //! What is done with a session: asking whose it is, refreshing its token, ending it.
 
-use super::answer::{Answer, Outcome};
-use super::house::{Exchange, Members, required};
-use super::login::issue_tokens;
+use super::answer::{Answer, Outcome, Stop};
+use super::house::{Exchange, Members, Owner, required};
+use super::login::{Terms, another, forget_access, issue_tokens};
 use super::refusal::Refusal;
 use super::release::v1;
+use super::store::{Device, Refresh};
+use super::uia::{self, Proof};
+use super::{fault, quirk};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// `GET /account/whoami`.
 pub(super) fn whoami(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
-    let mut answer =
-        Answer::ok(json!({"user_id": x.house.user_id(&owner.user), "device_id": owner.device}));
+    if owner.guest && x.has(fault::GUEST_DENIED) {
+        return Err(Refusal::GuestForbidden.into());
+    }
+    let mut answer = Answer::ok(json!({"user_id": x.house.user_id(&owner.user)}));
+    if !owner.device.is_empty() {
+        answer.put("device_id", json!(owner.device));
+    }
     if x.house.listed.since(v1(2)) {
         answer.put("is_guest", json!(owner.guest));
     }
@@ -21,39 +30,199 @@ pub(super) fn whoami(x: &mut Exchange) -> Outcome {
 /// `POST /refresh`: a new access token and a new refresh token for an old refresh token. The old one stays good until
 /// one of the new ones is used. The body is all that counts; no access token is asked for.
 pub(super) fn refresh(x: &mut Exchange) -> Outcome {
+    if x.has(fault::REFRESH_NEEDS_TOKEN) {
+        x.owner()?;
+    }
     let body = x.object()?;
     let token = required(
         &body,
         "refresh_token",
         Refusal::RefreshTokenMissing,
         Refusal::RefreshTokenNotString,
-    )?
-    .to_owned();
-    let dead = x.store.dead.contains(&token);
+    )?;
+    let session = traded_in(x, token)?;
+    refuse_by_age(x, &session)?;
+    let (mut user, mut device) = (session.user, session.device);
+    if x.has(fault::REFRESH_OTHER_USER) {
+        user = another(x, &user);
+    }
+    if x.has(fault::REFRESH_NEW_DEVICE) {
+        device = x.store.device_id();
+        if let Some(account) = x.store.accounts.get_mut(&user) {
+            account.devices.insert(device.clone(), Device::default());
+        }
+    }
+    if x.has(quirk::REFRESH_ENDS_ACCESS) {
+        x.store.end_access(&user, &device, Refusal::ReplacedToken, None);
+    }
+    if x.has(fault::REFRESH_AT_ONCE) || x.has(fault::REFRESH_NONE_BACK) {
+        x.store.revoke_refresh(token);
+    }
+    let rotates = !x.has(quirk::REFRESH_NO_ROTATION);
+    let made_from = rotates.then(|| token.to_owned());
+    let terms =
+        Terms { expires: true, refresh: rotates && !x.has(fault::REFRESH_NONE_BACK), made_from };
+    let mut members = Members::new();
+    issue_tokens(x, &user, &device, terms, &mut members);
+    if x.has(fault::REFRESHED_TOKEN_DEAD) {
+        forget_access(x, &members);
+    }
+    Ok(Answer::ok(Value::Object(members)))
+}
+
+/// The session of the refresh token that is traded in. This is a use of it, which revokes the one before.
+fn traded_in(x: &mut Exchange, token: &str) -> Result<Refresh, Refusal> {
+    if let Some(access) = x.store.access.get(token).filter(|_| x.has(fault::REFRESH_TAKES_ACCESS)) {
+        return Ok(Refresh {
+            user: access.user.clone(),
+            device: access.device.clone(),
+            made_from: None,
+        });
+    }
+    let dead = x.store.dead.contains_key(token);
     let unknown = if dead { Refusal::RefreshTokenSpent } else { Refusal::RefreshTokenUnknown };
-    let session = x.store.refresh.get_mut(&token).ok_or(unknown)?;
-    let (user, device, made_from) =
-        (session.user.clone(), session.device.clone(), session.made_from.take());
-    if let Some(spent) = made_from {
+    let session = x.store.refresh.get_mut(token).ok_or(unknown)?;
+    let made_from = session.made_from.take();
+    let session = session.clone();
+    let revokes = !x.has(fault::REFRESH_NOT_BY_REFRESH) && !x.has(fault::REFRESH_NEVER_REVOKED);
+    if let Some(spent) = made_from.filter(|_| revokes) {
         x.store.revoke_refresh(&spent);
     }
-    let mut members = Members::new();
-    issue_tokens(x, &user, &device, true, Some(&token), &mut members);
-    Ok(Answer::ok(Value::Object(members)))
+    Ok(session)
+}
+
+/// Refuses a refresh before or after the access token has expired, as two faults do.
+fn refuse_by_age(x: &Exchange, session: &Refresh) -> Result<(), Refusal> {
+    let valid = x.store.access.values().any(|access| {
+        access.user == session.user
+            && access.device == session.device
+            && access.expires.is_none_or(|moment| moment > x.now)
+    });
+    if valid && x.has(fault::REFRESH_EARLY_REFUSED) {
+        return Err(Refusal::NotThisUser);
+    }
+    if !valid && x.has(fault::REFRESH_AFTER_EXPIRY) {
+        return Err(Refusal::RefreshTokenSpent);
+    }
+    Ok(())
+}
+
+/// From when a token that is logged out is refused: at once, but for a quirk and a fault.
+fn death(x: &Exchange) -> Option<Instant> {
+    match () {
+        () if x.has(fault::LOGOUT_LINGERS) => Some(x.now + Duration::from_secs(60)),
+        () if x.has(quirk::LOGOUT_LAGS) => Some(x.now + Duration::from_millis(300)),
+        () => None,
+    }
 }
 
 /// `POST /logout`: ends the session with its device. A body is not looked at; older clients send one.
 pub(super) fn logout(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
-    x.store.drop_device(&owner.user, &owner.device, None);
+    let refused = if x.call.body.is_empty() {
+        x.has(fault::LOGOUT_NEEDS_BODY)
+    } else {
+        x.has(fault::LOGOUT_REFUSES_BODY)
+    };
+    if refused {
+        return Err(Refusal::NotJson.into());
+    }
+    if x.has(fault::LOGOUT_NOTHING) {
+        return Ok(Answer::empty());
+    }
+    if owner.device.is_empty() {
+        // The device is not on record, which only a fault brings about: the token is all there is.
+        x.store.access.remove(&owner.token);
+        x.store.dead.insert(owner.token, Refusal::LoggedOutToken);
+        return Ok(Answer::empty());
+    }
+    end_session(x, &owner);
+    let others: Vec<String> = x
+        .store
+        .device_ids(&owner.user)
+        .into_iter()
+        .filter(|device| *device != owner.device)
+        .collect();
+    let more = match () {
+        () if x.has(fault::LOGOUT_ENDS_ALL) => others.len(),
+        () if x.has(fault::LOGOUT_ENDS_ANOTHER) => 1,
+        () => 0,
+    };
+    for device in others.iter().take(more) {
+        x.store.drop_device(&owner.user, device, None);
+    }
     Ok(Answer::empty())
+}
+
+/// Ends one session with its device, or what faults leave of that.
+fn end_session(x: &mut Exchange, owner: &Owner) {
+    let (user, device) = (owner.user.as_str(), owner.device.as_str());
+    let keys = x.store.device(user, device).and_then(|device| device.keys.clone());
+    let keeps_refresh = x.has(fault::LOGOUT_KEEPS_REFRESH);
+    let (keeps_device, keeps_token) =
+        (x.has(fault::LOGOUT_KEEPS_DEVICE), x.has(fault::LOGOUT_KEEPS_TOKEN));
+    if !keeps_token {
+        x.store.end_access(user, device, Refusal::LoggedOutToken, death(x));
+    }
+    if !keeps_refresh {
+        x.store.end_refresh(user, device);
+    }
+    let keeps_keys = x.has(fault::LOGOUT_KEEPS_KEYS);
+    let Some(account) = x.store.accounts.get_mut(user).filter(|_| !keeps_device) else { return };
+    account.devices.remove(device);
+    if let Some(keys) = keys.filter(|_| keeps_keys) {
+        account.orphaned_keys.insert(device.to_owned(), keys);
+    }
 }
 
 /// `POST /logout/all`: ends all sessions of the user with their devices.
 pub(super) fn logout_all(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
+    if x.call.body.is_empty() && x.has(fault::LOGOUT_ALL_NEEDS_BODY) {
+        return Err(Refusal::NotJson.into());
+    }
+    if x.has(fault::LOGOUT_ALL_UIA) {
+        ask(x, &owner)?;
+    }
     for device in x.store.device_ids(&owner.user) {
-        x.store.drop_device(&owner.user, &device, None);
+        let caller = device == owner.device;
+        let spared = x.has(fault::LOGOUT_ALL_NOTHING)
+            || caller && x.has(fault::LOGOUT_ALL_KEEPS_CALLER)
+            || !caller && x.has(fault::LOGOUT_ALL_CALLER_ONLY);
+        if !spared {
+            end_session_of_all(x, &owner.user, &device);
+        }
+    }
+    if x.has(fault::LOGOUT_ALL_EVERYBODY) {
+        let users: Vec<String> = x.store.accounts.keys().cloned().collect();
+        for user in users {
+            for device in x.store.device_ids(&user) {
+                x.store.drop_device(&user, &device, None);
+            }
+        }
+    }
+    let locks = x.has(fault::LOGOUT_ALL_LOCKS);
+    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
+        account.locked |= locks;
     }
     Ok(Answer::empty())
+}
+
+/// Ends one of all sessions, or what faults leave of that.
+fn end_session_of_all(x: &mut Exchange, user: &str, device: &str) {
+    x.store.end_access(user, device, Refusal::LoggedOutToken, death(x));
+    if !x.has(fault::LOGOUT_ALL_KEEPS_REFRESH) {
+        x.store.end_refresh(user, device);
+    }
+    let kept = x.has(fault::LOGOUT_ALL_KEEPS_DEVICES);
+    if let Some(account) = x.store.accounts.get_mut(user).filter(|_| !kept) {
+        account.devices.remove(device);
+    }
+}
+
+/// Asks for interactive auth where the specification forbids it.
+fn ask(x: &mut Exchange, owner: &Owner) -> Result<(), Stop> {
+    let body = x.object().unwrap_or_default();
+    let binding = format!("logout all {}", owner.user);
+    uia::pass(x, &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) }, &body)
 }

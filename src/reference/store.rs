@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::limit::Buckets;
+use super::refusal::Refusal;
 
 /// A device of an account, and with it its end-to-end keys.
 #[derive(Debug, Clone, Default)]
@@ -27,11 +28,17 @@ pub(super) struct Device {
 pub(super) struct Account {
     /// `None` for guests and for accounts that came by single sign-on.
     pub(super) password: Option<String>,
+    /// The password before the last change, which only a fault looks at.
+    pub(super) former_password: Option<String>,
     pub(super) deactivated: bool,
+    /// Refused at every login, which only a fault brings about.
+    pub(super) locked: bool,
     pub(super) guest: bool,
     pub(super) devices: BTreeMap<String, Device>,
     /// Cross-signing keys by usage: `master_key`, `self_signing_key`, `user_signing_key`.
     pub(super) signing_keys: Map<String, Value>,
+    /// Keys of devices that are gone, which only a fault leaves behind.
+    pub(super) orphaned_keys: BTreeMap<String, Value>,
     pub(super) filters: Vec<Value>,
 }
 
@@ -61,7 +68,8 @@ pub(super) struct Refresh {
 pub(super) struct LoginToken {
     pub(super) user: String,
     pub(super) expires: Instant,
-    pub(super) spent: bool,
+    /// When it was used.
+    pub(super) spent: Option<Instant>,
 }
 
 /// An interactive-auth session.
@@ -85,10 +93,14 @@ pub(super) struct Store {
     pub(super) nonces: HashMap<String, Instant>,
     pub(super) buckets: Buckets,
     /// Tokens of all kinds that were valid once; only so that their refusal can be told from that of unknown ones.
-    pub(super) dead: HashSet<String>,
+    pub(super) dead: HashMap<String, Refusal>,
+    /// Keys that a fault keeps refusing.
+    pub(super) banned: HashSet<String>,
+    /// Users who passed interactive auth, for the fault that remembers it.
+    pub(super) passed: HashSet<String>,
     /// Requests answered so far.
     pub(super) requests: u64,
-    /// Logins asked for so far.
+    /// Logins with right credentials so far.
     pub(super) logins: u64,
     secrets: Secrets,
 }
@@ -123,7 +135,9 @@ impl Store {
             pending: HashMap::new(),
             nonces: HashMap::new(),
             buckets: Buckets::default(),
-            dead: HashSet::new(),
+            dead: HashMap::new(),
+            banned: HashSet::new(),
+            passed: HashSet::new(),
             requests: 0,
             logins: 0,
             secrets: Secrets { keyed, counter: 0 },
@@ -150,8 +164,14 @@ impl Store {
         self.accounts.get_mut(user)?.devices.get_mut(id)
     }
 
-    /// Revokes the access tokens of a device at `moment` (at once if `None`).
-    pub(super) fn end_access(&mut self, user: &str, device: &str, moment: Option<Instant>) {
+    /// Revokes the access tokens of a device for a reason, at `moment` (at once if `None`).
+    pub(super) fn end_access(
+        &mut self,
+        user: &str,
+        device: &str,
+        reason: Refusal,
+        moment: Option<Instant>,
+    ) {
         if moment.is_some() {
             for session in self.access.values_mut().filter(|a| a.user == user && a.device == device)
             {
@@ -163,7 +183,7 @@ impl Store {
         access.retain(|token, session| {
             let kept = session.user != user || session.device != device;
             if !kept {
-                dead.insert(token.clone());
+                dead.insert(token.clone(), reason);
             }
             kept
         });
@@ -175,7 +195,7 @@ impl Store {
         refresh.retain(|token, session| {
             let kept = session.user != user || session.device != device;
             if !kept {
-                dead.insert(token.clone());
+                dead.insert(token.clone(), Refusal::RefreshTokenSpent);
             }
             kept
         });
@@ -184,7 +204,7 @@ impl Store {
     /// Revokes one refresh token.
     pub(super) fn revoke_refresh(&mut self, token: &str) {
         if self.refresh.remove(token).is_some() {
-            self.dead.insert(token.to_owned());
+            self.dead.insert(token.to_owned(), Refusal::RefreshTokenSpent);
         }
     }
 
@@ -193,7 +213,7 @@ impl Store {
         if let Some(account) = self.accounts.get_mut(user) {
             account.devices.remove(device);
         }
-        self.end_access(user, device, moment);
+        self.end_access(user, device, Refusal::LoggedOutToken, moment);
         self.end_refresh(user, device);
     }
 
@@ -214,7 +234,7 @@ impl Store {
     /// Makes a login token for a user.
     pub(super) fn login_token(&mut self, user: &str, now: Instant, lifetime: Duration) -> String {
         let token = self.token("login");
-        let made = LoginToken { user: user.to_owned(), expires: now + lifetime, spent: false };
+        let made = LoginToken { user: user.to_owned(), expires: now + lifetime, spent: None };
         self.login_tokens.insert(token.clone(), made);
         token
     }

@@ -6,6 +6,7 @@ use super::login::{Identified, identify};
 use super::page;
 use super::refusal::Refusal;
 use super::store::Pending;
+use super::{fault, quirk};
 use serde_json::{Value, json};
 
 /// The stage that takes a password.
@@ -42,21 +43,31 @@ pub(super) fn pass(x: &mut Exchange, proof: &Proof, body: &Members) -> Result<()
         }
         None => begin(x, proof),
     };
-    if let Some(stage) = text(auth, "type", Refusal::MemberWrongType)? {
-        if let Err(error) = try_stage(x, proof, &session, stage, auth)? {
-            return Err(challenge(x, proof, &session, Some(error)).into());
-        }
+    if let Some(stage) = text(auth, "type", Refusal::MemberWrongType)?
+        && let Err(error) = try_stage(x, proof, &session, stage, auth)?
+    {
+        return Err(challenge(x, proof, &session, Some(error)).into());
     }
     let completed = completed(x, &session);
-    if proof
-        .flows
-        .iter()
-        .any(|flow| flow.iter().all(|stage| completed.iter().any(|done| done == stage)))
-    {
-        x.store.pending.remove(&session);
+    let passed =
+        |flow: &&[&str]| flow.iter().all(|stage| completed.iter().any(|done| done == stage));
+    let enough = !completed.is_empty() && x.has(fault::UIA_ONE_OF_FLOW);
+    if (proof.flows.iter().any(passed) || enough) && !x.has(fault::UIA_NEVER_DONE) {
+        if !x.has(fault::SESSION_REUSABLE) {
+            x.store.pending.remove(&session);
+        }
         return Ok(());
     }
     Err(challenge(x, proof, &session, None).into())
+}
+
+/// The flows where a password is asked for.
+pub(super) fn password_flows(x: &Exchange) -> &'static [&'static [&'static str]] {
+    if x.has(quirk::TWO_FLOWS) {
+        &[&["org.example.stage", DUMMY], &[PASSWORD]]
+    } else {
+        &[&[PASSWORD]]
+    }
 }
 
 /// Opens a session.
@@ -111,7 +122,9 @@ fn try_stage(
         flow.get(done.len()).is_some_and(|expected| *expected == stage)
             && flow.iter().zip(&done).all(|(a, b)| a == b)
     });
-    if !next {
+    let listed = proof.flows.iter().any(|flow| flow.contains(&stage));
+    let allowed = next || listed && x.has(fault::UIA_ANY_ORDER);
+    if !allowed {
         return Ok(Err(("M_FORBIDDEN", "This stage is not the next one of a flow")));
     }
     let outcome = match stage {
@@ -148,19 +161,19 @@ fn password(
         required(auth, "password", Refusal::PasswordMissing, Refusal::PasswordNotString)?;
     let who = match identify(x, auth)? {
         Identified::Local(user) => user,
-        Identified::Stranger(Refusal::UnknownThirdParty | Refusal::UnknownPhone) => {
+        Identified::Stranger(
+            Refusal::UnknownThirdParty | Refusal::UnknownLegacyThirdParty | Refusal::UnknownPhone,
+        ) if !x.has(quirk::THIRD_PARTY_401) => {
             return Err(Refusal::UnknownThirdParty);
         }
         Identified::Stranger(_) => {
             return Ok(Err(("M_FORBIDDEN", "The user or the password is not right")));
         }
     };
-    let right = x
-        .store
-        .accounts
-        .get(&who)
-        .is_some_and(|account| account.password.as_deref() == Some(password));
-    Ok(match (right, proof.owner == Some(who.as_str())) {
+    let kept = x.store.accounts.get(&who).and_then(|account| account.password.as_deref());
+    let right = kept == Some(password) || x.has(fault::UIA_ANY_PASSWORD);
+    let asks = proof.owner == Some(who.as_str()) || x.has(fault::UIA_OTHER_USER);
+    Ok(match (right, asks) {
         (true, true) => Ok(()),
         (true, false) => Err(("M_FORBIDDEN", "This is not the user who asks")),
         (false, _) => Err(("M_FORBIDDEN", "The user or the password is not right")),

@@ -80,6 +80,11 @@ fn finding(requirement: &str, level: Level, words: [&str; 4], exchange: &str) ->
     Finding {
         requirement: requirement.into(),
         level,
+        verdict: match level {
+            Level::Must => Verdict::Failed,
+            Level::Should => Verdict::Warned,
+            Level::May => Verdict::Passed,
+        },
         message: message.into(),
         expected: expected.into(),
         actual: actual.into(),

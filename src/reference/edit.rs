@@ -1,0 +1,289 @@
+//! Edits of finished answers, as data: which answers, and what is changed in them.
+
+use super::answer::{Answer, Body};
+use super::refusal::Refusal;
+use super::route::Operation;
+use serde_json::{Value, json};
+
+/// One edit: the answers it is for, and the changes, made in order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edit {
+    /// The operations; all if empty.
+    pub(super) on: &'static [Operation],
+    pub(super) when: When,
+    /// Made in every n-th answer that qualifies; 1 is all of them.
+    pub(super) every: u64,
+    pub(super) changes: &'static [Change],
+}
+
+/// Which answers of the operations.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum When {
+    /// All, answers to OPTIONS too.
+    Always,
+    /// Answers to OPTIONS.
+    Options,
+    /// Answers to a browser's preflight: OPTIONS with `Access-Control-Request-Method`.
+    Preflight,
+    /// Answers to OPTIONS without that header.
+    BareOptions,
+    /// Answers of success, OPTIONS left out.
+    Success,
+    /// Answers with a status from 400 that are no interactive-auth challenge.
+    Error,
+    /// Answers with this status, OPTIONS left out.
+    Status(u16),
+    /// Interactive-auth challenges.
+    Challenge,
+    /// Interactive-auth challenges after a stage that failed.
+    FailedStage,
+    /// Refusals for one of these reasons.
+    Because(&'static [Refusal]),
+}
+
+/// A change of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    /// Another status.
+    Status(u16),
+    /// Another `errcode`.
+    Code(&'static str),
+    /// A standard error of this status and code in place of the whole answer.
+    Refuse(u16, &'static str),
+    /// Takes away what the pointer names; `*` stands for all items of a list.
+    Drop(&'static str),
+    /// Puts a JSON text where the pointer says; a missing member is made, the empty pointer is the whole body.
+    Put(&'static str, &'static str),
+    /// The same, but only where something is already.
+    Replace(&'static str, &'static str),
+    /// Adds a JSON text to the end of a list.
+    Push(&'static str, &'static str),
+    /// Cuts user ids down to their localparts.
+    StripServer(&'static str),
+    /// Turns a text into capitals.
+    Capitals(&'static str),
+    /// Puts the body into a list.
+    Wrap,
+    /// Writes this after the body.
+    Suffix(&'static str),
+    /// Other bytes for the body, under this media type.
+    Bytes(&'static str, &'static [u8]),
+    /// Another media type for JSON; none if empty.
+    MediaType(&'static str),
+    /// Sets a header.
+    Header(&'static str, &'static str),
+    /// Takes a header away.
+    NoHeader(&'static str),
+    /// Takes all CORS headers away.
+    NoCors,
+}
+
+/// What an edit is chosen by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Situation {
+    /// The operation that the path and the method mean; with OPTIONS, one that the path has.
+    pub(super) operation: Operation,
+    pub(super) options: bool,
+    /// Whether the request has `Access-Control-Request-Method`.
+    pub(super) preflight: bool,
+}
+
+impl Edit {
+    /// Whether the edit is for this answer, the `every` left aside.
+    pub(super) fn meant(&self, situation: Situation, answer: &Answer) -> bool {
+        (self.on.is_empty() || self.on.contains(&situation.operation))
+            && self.when.holds(situation, answer)
+    }
+
+    /// Makes the changes.
+    pub(super) fn change(&self, answer: &mut Answer) {
+        for change in self.changes {
+            change.apply(answer);
+        }
+    }
+}
+
+impl When {
+    fn holds(self, situation: Situation, answer: &Answer) -> bool {
+        let Situation { options, preflight, .. } = situation;
+        match self {
+            Self::Always => true,
+            Self::Options => options,
+            Self::Preflight => options && preflight,
+            Self::BareOptions => options && !preflight,
+            Self::Success => !options && answer.status < 300,
+            Self::Error => !options && answer.status >= 400 && !answer.is_challenge(),
+            Self::Status(status) => !options && answer.status == status,
+            Self::Challenge => answer.is_challenge(),
+            Self::FailedStage => answer.is_challenge() && answer.member("errcode").is_some(),
+            Self::Because(causes) => answer.cause.is_some_and(|cause| causes.contains(&cause)),
+        }
+    }
+}
+
+impl Change {
+    fn apply(self, answer: &mut Answer) {
+        match self {
+            Self::Status(status) => answer.status = status,
+            Self::Code(code) => answer.put("errcode", json!(code)),
+            Self::Refuse(status, code) => {
+                answer.status = status;
+                answer.body = Body::Json(json!({"errcode": code, "error": "This is a fault"}));
+                answer.set("content-type", "application/json");
+            }
+            Self::Wrap => change_json(answer, |body| *body = json!([body.take()])),
+            Self::Drop(pointer) => change_json(answer, |body| drop_at(body, pointer)),
+            Self::Put(pointer, text) => {
+                change_json(answer, |body| put_at(body, pointer, &literal(text)))
+            }
+            Self::Replace(pointer, text) => {
+                change_json(answer, |body| {
+                    for_each(body, pointer, &mut |value| *value = literal(text))
+                });
+            }
+            Self::Push(pointer, text) => change_json(answer, |body| {
+                for_each(body, pointer, &mut |value| {
+                    if let Value::Array(items) = value {
+                        items.push(literal(text));
+                    }
+                });
+            }),
+            Self::StripServer(pointer) => change_text(answer, pointer, |id| {
+                id.trim_start_matches('@').split(':').next().unwrap_or_default().to_owned()
+            }),
+            Self::Capitals(pointer) => change_text(answer, pointer, str::to_uppercase),
+            Self::Suffix(text) => {
+                if let Body::Json(body) = &answer.body {
+                    answer.body = Body::Bytes(format!("{body}{text}").into_bytes());
+                }
+            }
+            Self::Bytes(media_type, bytes) => {
+                answer.body = Body::Bytes(bytes.to_vec());
+                answer.set("content-type", media_type);
+            }
+            Self::MediaType(media_type) => {
+                if matches!(answer.body, Body::Json(_)) {
+                    answer.unset("content-type");
+                    if !media_type.is_empty() {
+                        answer.set("content-type", media_type);
+                    }
+                }
+            }
+            Self::Header(name, value) => answer.set(name, value),
+            Self::NoHeader(name) => answer.unset(name),
+            Self::NoCors => answer.headers.retain(|(name, _)| !name.starts_with("access-control-")),
+        }
+    }
+}
+
+/// The value of a JSON text of the tables; a test shows that all of them are JSON.
+fn literal(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+fn change_json(answer: &mut Answer, change: impl FnOnce(&mut Value)) {
+    if let Body::Json(body) = &mut answer.body {
+        change(body);
+    }
+}
+
+fn change_text(answer: &mut Answer, pointer: &str, change: impl Fn(&str) -> String) {
+    change_json(answer, |body| {
+        for_each(body, pointer, &mut |value| {
+            if let Value::String(text) = value {
+                *text = change(text);
+            }
+        });
+    });
+}
+
+/// Calls `change` for every value that the pointer names.
+fn for_each(value: &mut Value, pointer: &str, change: &mut dyn FnMut(&mut Value)) {
+    let Some(rest) = pointer.strip_prefix('/') else { return change(value) };
+    let (head, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    match value {
+        Value::Array(items) if head == "*" => {
+            items.iter_mut().for_each(|item| for_each(item, tail, change))
+        }
+        Value::Array(items) => {
+            if let Some(item) = head.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+                for_each(item, tail, change);
+            }
+        }
+        Value::Object(members) => {
+            if let Some(member) = members.get_mut(head) {
+                for_each(member, tail, change);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The pointer to the parent, and the last segment.
+fn split(pointer: &str) -> Option<(&str, &str)> {
+    pointer.rsplit_once('/')
+}
+
+fn drop_at(body: &mut Value, pointer: &str) {
+    let Some((parent, last)) = split(pointer) else { return };
+    for_each(body, parent, &mut |value| match value {
+        Value::Object(members) => {
+            members.shift_remove(last);
+        }
+        Value::Array(items) => {
+            if let Some(index) = last.parse::<usize>().ok().filter(|index| *index < items.len()) {
+                items.remove(index);
+            }
+        }
+        _ => {}
+    });
+}
+
+fn put_at(body: &mut Value, pointer: &str, new: &Value) {
+    let Some((parent, last)) = split(pointer) else {
+        *body = new.clone();
+        return;
+    };
+    for_each(body, parent, &mut |value| match value {
+        Value::Object(members) => {
+            members.insert(last.to_owned(), new.clone());
+        }
+        other => for_each(other, &format!("/{last}"), &mut |item| *item = new.clone()),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(change: Change) -> Value {
+        let mut answer = Answer::ok(json!({"a": [{"b": 1}, {"b": 2}], "u": "@x:y"}));
+        change.apply(&mut answer);
+        match answer.body {
+            Body::Json(body) => body,
+            Body::Bytes(bytes) => json!(String::from_utf8(bytes).unwrap()),
+        }
+    }
+
+    #[test]
+    fn changes_do_what_their_names_say() {
+        let rest = json!("@x:y");
+        assert_eq!(changed(Change::Drop("/a/*/b")), json!({"a": [{}, {}], "u": rest}));
+        assert_eq!(changed(Change::Drop("/a/0")), json!({"a": [{"b": 2}], "u": rest}));
+        assert_eq!(
+            changed(Change::Put("/c", "null")),
+            json!({"a": [{"b": 1}, {"b": 2}], "u": rest, "c": null})
+        );
+        assert_eq!(changed(Change::Put("/a/1", "3")), json!({"a": [{"b": 1}, 3], "u": rest}));
+        assert_eq!(changed(Change::Put("", "[]")), json!([]));
+        assert_eq!(
+            changed(Change::Replace("/c", "1")),
+            json!({"a": [{"b": 1}, {"b": 2}], "u": rest})
+        );
+        assert_eq!(changed(Change::Push("/a", "1"))["a"], json!([{"b": 1}, {"b": 2}, 1]));
+        assert_eq!(changed(Change::StripServer("/u"))["u"], "x");
+        assert_eq!(changed(Change::Capitals("/u"))["u"], "@X:Y");
+        assert_eq!(changed(Change::Wrap)[0]["u"], "@x:y");
+        assert_eq!(changed(Change::Suffix("!")), json!(r#"{"a":[{"b":1},{"b":2}],"u":"@x:y"}!"#));
+    }
+}

@@ -1,0 +1,226 @@
+//! Faults of groups E to H and T: releases, the well-known file, which authentication API there is, the login types,
+//! the login page.
+
+use super::super::edit::Change as C;
+use super::super::refusal::Refusal as R;
+use super::super::route::Operation as O;
+use super::{Fault, Need, When, behaviours, data, edit};
+
+const VERSIONS: &str = "GET /_matrix/client/versions, 200";
+const WELL_KNOWN: &str = "GET /.well-known/matrix/client";
+const LOGIN_WELL_KNOWN: &str = "POST /login, 200: well_known";
+const OFFERED: &str = "Client-Server API, Authentication API discovery";
+const METADATA: &str = "GET /v1/auth_metadata, 200";
+const FLOWS: &str = "GET /login, 200";
+const IDP: &str = "Client-Server API, SSO client login: m.login.sso flow schema";
+const AWARE: &str = "Client-Server API, OAuth-aware clients";
+const PAGE: &str = "Client-Server API, Login fallback";
+
+const OK: When = When::Success;
+
+#[rustfmt::skip]
+pub(super) static DATA: &[Fault] = &[
+    // Releases.
+    data("versions-401", "versions.get.ok", "GET /_matrix/client/versions: no authentication", "versions asks for an access token",
+        &[edit(&[O::Versions], OK, &[C::Refuse(401, "M_MISSING_TOKEN")])]).also(&["versions.versions.required"]),
+    data("versions-201", "versions.get.ok", VERSIONS, "versions answers with 201",
+        &[edit(&[O::Versions], OK, &[C::Status(201)])]),
+    data("versions-list-absent", "versions.versions.required", VERSIONS, "the list of versions is absent",
+        &[edit(&[O::Versions], OK, &[C::Drop("/versions")])]),
+    data("versions-list-null", "versions.versions.required", VERSIONS, "the list of versions is null",
+        &[edit(&[O::Versions], OK, &[C::Put("/versions", "null")])]),
+    data("versions-list-text", "versions.versions.required", VERSIONS, "the list of versions is one text",
+        &[edit(&[O::Versions], OK, &[C::Put("/versions", "\"v1.19\"")])]),
+    data("versions-item-number", "versions.versions.required", VERSIONS, "one of the versions is a number",
+        &[edit(&[O::Versions], OK, &[C::Push("/versions", "1.2")])]).also(&["versions.versions.format"]),
+    data("versions-item-without-letter", "versions.versions.format", VERSIONS, "one of the versions lacks its letter",
+        &[edit(&[O::Versions], OK, &[C::Push("/versions", "\"1.19\"")])]),
+    data("versions-item-word", "versions.versions.format", VERSIONS, "one of the versions is the word latest",
+        &[edit(&[O::Versions], OK, &[C::Push("/versions", "\"latest\"")])]),
+    data("versions-v1-0", "versions.no_v1_0", "Specification versions: there is no v1.0", "v1.0 is listed",
+        &[edit(&[O::Versions], OK, &[C::Push("/versions", "\"v1.0\"")])]),
+    data("versions-features-list", "versions.unstable_features.type", VERSIONS, "unstable_features is a list",
+        &[edit(&[O::Versions], OK, &[C::Put("/unstable_features", "[]")])]),
+    data("versions-feature-text", "versions.unstable_features.type", VERSIONS, "an unstable feature is a text",
+        &[edit(&[O::Versions], OK, &[C::Put("/unstable_features/org.example.text", "\"yes\"")])]),
+    data("versions-features-null", "versions.unstable_features.type", VERSIONS, "unstable_features is null",
+        &[edit(&[O::Versions], OK, &[C::Put("/unstable_features", "null")])]),
+    data("versions-feature-bare-name", "versions.unstable_features.namespace", VERSIONS, "an unstable feature has no namespace",
+        &[edit(&[O::Versions], OK, &[C::Put("/unstable_features/lazy_loading", "true")])]),
+    data("versions-old-patch", "versions.latest_patch", "GET /_matrix/client/versions up to r0.6.1", "an outdated patch release is listed",
+        &[edit(&[O::Versions], OK, &[C::Push("/versions", "\"r0.6.0\"")])]).needs(Need::OnlyR0),
+    // The well-known file.
+    data("well-known-500", "well_known.get.status", WELL_KNOWN, "the well-known file fails with 500",
+        &[edit(&[O::WellKnown], OK, &[C::Refuse(500, "M_UNKNOWN")])]).also(&["error.malformed.no_5xx"]),
+    data("well-known-403", "well_known.get.status", WELL_KNOWN, "the well-known file is refused with 403",
+        &[edit(&[O::WellKnown], OK, &[C::Refuse(403, "M_FORBIDDEN")])]),
+    data("well-known-list", "well_known.get.json", WELL_KNOWN, "the well-known file is a list",
+        &[edit(&[O::WellKnown], OK, &[C::Wrap])])
+        .also(&["http.response.json_object", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.homeserver.live"]),
+    data("well-known-html", "well_known.get.json", WELL_KNOWN, "the well-known file is a page",
+        &[edit(&[O::WellKnown], OK, &[C::Bytes("text/html", b"<p>Hello</p>")])])
+        .also(&["http.response.json_object", "http.response.content_type", "well_known.homeserver.required",
+            "well_known.homeserver.url", "well_known.homeserver.live"]),
+    data("well-known-empty", "well_known.get.json", WELL_KNOWN, "the well-known file is an empty object",
+        &[edit(&[O::WellKnown], OK, &[C::Put("", "{}")])])
+        .also(&["well_known.homeserver.required", "well_known.homeserver.url", "well_known.homeserver.live"]),
+    data("well-known-without-base-url", "well_known.homeserver.required", WELL_KNOWN, "m.homeserver has no base_url",
+        &[edit(&[O::WellKnown], OK, &[C::Drop("/m.homeserver/base_url")])])
+        .also(&["well_known.homeserver.url", "well_known.homeserver.live"]),
+    data("well-known-base-url-number", "well_known.homeserver.required", WELL_KNOWN, "base_url is a number",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/m.homeserver/base_url", "8448")])])
+        .also(&["well_known.homeserver.url", "well_known.homeserver.live"]),
+    data("well-known-base-url-words", "well_known.homeserver.url", WELL_KNOWN, "base_url is no URL",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/m.homeserver/base_url", "\"the usual place\"")])]).also(&["well_known.homeserver.live"]),
+    data("well-known-base-url-dead", "well_known.homeserver.live", WELL_KNOWN, "base_url leads to a closed port",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/m.homeserver/base_url", "\"http://127.0.0.1:1\"")])]),
+    data("well-known-identity-server-empty", "well_known.identity_server.shape", WELL_KNOWN, "m.identity_server has no base_url",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/m.identity_server", "{}")])]),
+    data("well-known-identity-server-text", "well_known.identity_server.shape", WELL_KNOWN, "m.identity_server is a text",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/m.identity_server", "\"https://id.example.org\"")])]),
+    data("well-known-bare-key", "well_known.extra_keys", WELL_KNOWN, "a further key is not named like a Java package",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/support", "\"admin\"")])]),
+    data("well-known-without-cors", "cors.well_known", "Client-Server API, Well-known URI: CORS", "the well-known file has no CORS headers",
+        &[edit(&[O::WellKnown], When::Always, &[C::NoCors])])
+        .also(&["cors.actual_response", "cors.preflight.answered", "cors.allow_origin", "cors.allow_methods", "cors.allow_headers"]),
+    data("login-well-known-empty", "login.response.well_known.shape", LOGIN_WELL_KNOWN, "well_known in the answer to login is empty",
+        &[edit(&[O::Login], OK, &[C::Put("/well_known", "{}")])]),
+    data("login-well-known-text", "login.response.well_known.shape", LOGIN_WELL_KNOWN, "well_known in the answer to login is a text",
+        &[edit(&[O::Login], OK, &[C::Put("/well_known", "\"https://example.org\"")])]),
+    data("login-well-known-base-url-null", "login.response.well_known.shape", LOGIN_WELL_KNOWN, "base_url in the answer to login is null",
+        &[edit(&[O::Login], OK, &[C::Put("/well_known", r#"{"m.homeserver": {"base_url": null}}"#)])]).also(&["login.post.ok.no_null"]),
+    // Which API there is.
+    data("no-authentication-api", "auth.discovery.one_api", OFFERED, "neither authentication API is offered",
+        &[edit(&[O::Flows], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])])
+        .also(&["login.get.public", "login.get.flows", "route.v3_prefix", "route.r0_prefix"]),
+    data("legacy-off-403", "auth.discovery.login_404", OFFERED, "without the legacy API, GET /login is refused with 403",
+        &[edit(&[O::Flows], When::Because(&[R::NoLegacyFlows]), &[C::Refuse(403, "M_FORBIDDEN")])]).needs(Need::NoLegacy),
+    data("legacy-off-code-not-found", "auth.discovery.login_404", OFFERED, "without the legacy API, GET /login says M_NOT_FOUND",
+        &[edit(&[O::Flows], When::Because(&[R::NoLegacyFlows]), &[C::Code("M_NOT_FOUND")])]).needs(Need::NoLegacy),
+    data("legacy-off-500", "auth.discovery.login_404", OFFERED, "without the legacy API, GET /login fails with 500",
+        &[edit(&[O::Flows], When::Because(&[R::NoLegacyFlows]), &[C::Refuse(500, "M_UNKNOWN")])]).needs(Need::NoLegacy)
+        .also(&["error.malformed.no_5xx"]),
+    data("legacy-off-login-500", "auth.legacy_absent.post_login", OFFERED, "without the legacy API, POST /login fails with 500",
+        &[edit(&[O::Login], When::Because(&[R::NoLegacyLogin]), &[C::Refuse(500, "M_UNKNOWN")])]).needs(Need::NoLegacy)
+        .also(&["error.malformed.no_5xx"]),
+    data("legacy-off-login-200", "auth.legacy_absent.post_login", OFFERED, "without the legacy API, POST /login answers 200 with nothing",
+        &[edit(&[O::Login], When::Because(&[R::NoLegacyLogin]), &[C::Status(200), C::Put("", "{}")])]).needs(Need::NoLegacy)
+        .also(&["login.post.ok.required"]),
+    data("oauth-off-403", "auth.discovery.metadata_404", OFFERED, "without the OAuth API, auth_metadata is refused with 403",
+        &[edit(&[O::AuthMetadata], When::Because(&[R::NoOauth]), &[C::Refuse(403, "M_FORBIDDEN")])]),
+    data("oauth-off-code-not-found", "auth.discovery.metadata_404", OFFERED, "without the OAuth API, auth_metadata says M_NOT_FOUND",
+        &[edit(&[O::AuthMetadata], When::Because(&[R::NoOauth]), &[C::Code("M_NOT_FOUND")])]),
+    data("oauth-off-401", "auth.discovery.metadata_404", OFFERED, "without the OAuth API, auth_metadata asks for an access token",
+        &[edit(&[O::AuthMetadata], When::Because(&[R::NoOauth]), &[C::Refuse(401, "M_MISSING_TOKEN")])]),
+    // OAuth metadata.
+    data("metadata-401", "auth_metadata.public", "GET /v1/auth_metadata: no authentication", "auth_metadata asks for an access token",
+        &[edit(&[O::AuthMetadata], OK, &[C::Refuse(401, "M_MISSING_TOKEN")])]).needs(Need::Oauth)
+        .also(&["auth.discovery.metadata_404"]),
+    data("metadata-without-token-endpoint", "auth_metadata.required", METADATA, "token_endpoint is absent",
+        &[edit(&[O::AuthMetadata], OK, &[C::Drop("/token_endpoint")])]).needs(Need::Oauth),
+    data("metadata-registration-null", "auth_metadata.required", METADATA, "registration_endpoint is null",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/registration_endpoint", "null")])]).needs(Need::Oauth),
+    data("metadata-grants-text", "auth_metadata.required", METADATA, "grant_types_supported is a text",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/grant_types_supported", "\"authorization_code refresh_token\"")])])
+        .needs(Need::Oauth).also(&["auth_metadata.grant_types"]),
+    data("metadata-issuer-query", "auth_metadata.issuer", METADATA, "the issuer has a query",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/issuer", "\"https://example.org/?realm=a\"")])]).needs(Need::Oauth),
+    data("metadata-issuer-fragment", "auth_metadata.issuer", METADATA, "the issuer has a fragment",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/issuer", "\"https://example.org/#a\"")])]).needs(Need::Oauth),
+    data("metadata-issuer-words", "auth_metadata.issuer", METADATA, "the issuer is no URL",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/issuer", "\"example\"")])]).needs(Need::Oauth).also(&["auth_metadata.required"]),
+    data("metadata-without-code", "auth_metadata.response_types", METADATA, "response_types_supported lacks code",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_types_supported", "[\"id_token\"]")])]).needs(Need::Oauth),
+    data("metadata-without-refresh-grant", "auth_metadata.grant_types", METADATA, "grant_types_supported lacks refresh_token",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/grant_types_supported", "[\"authorization_code\"]")])]).needs(Need::Oauth),
+    data("metadata-without-code-grant", "auth_metadata.grant_types", METADATA, "grant_types_supported lacks authorization_code",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/grant_types_supported", "[\"refresh_token\"]")])]).needs(Need::Oauth),
+    data("metadata-without-fragment", "auth_metadata.response_modes", METADATA, "response_modes_supported lacks fragment",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_modes_supported", "[\"query\"]")])]).needs(Need::Oauth),
+    data("metadata-without-query", "auth_metadata.response_modes", METADATA, "response_modes_supported lacks query",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_modes_supported", "[\"fragment\"]")])]).needs(Need::Oauth),
+    data("metadata-without-s256", "auth_metadata.pkce", METADATA, "code_challenge_methods_supported lacks S256",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/code_challenge_methods_supported", "[\"plain\"]")])]).needs(Need::Oauth),
+    data("metadata-without-device-endpoint", "auth_metadata.device_endpoint", METADATA, "the device-code grant is listed without its endpoint",
+        &[edit(&[O::AuthMetadata], OK, &[C::Drop("/device_authorization_endpoint")])]).needs(Need::Oauth),
+    data("metadata-account-uri-number", "auth_metadata.account_management", METADATA, "account_management_uri is a number",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/account_management_uri", "1")])]).needs(Need::Oauth),
+    data("metadata-account-actions-text", "auth_metadata.account_management", METADATA, "account_management_actions_supported is a text",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/account_management_actions_supported", "\"org.matrix.profile\"")])]).needs(Need::Oauth),
+    data("oauth-aware-without-oauth", "oauth_aware.needs_oauth", AWARE, "the SSO flow is marked for OAuth-aware clients without an OAuth API",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/oauth_aware_preferred", "true")])]).needs(Need::Sso),
+    data("oauth-aware-without-account-uri", "oauth_aware.account_uri", AWARE, "the SSO flow is marked for OAuth-aware clients, and account_management_uri is absent",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/oauth_aware_preferred", "true")]),
+          edit(&[O::AuthMetadata], OK, &[C::Drop("/account_management_uri")])]).needs(Need::SsoAndOauth),
+    // Login types.
+    data("flows-401", "login.get.public", "GET /login: no authentication", "GET /login asks for an access token",
+        &[edit(&[O::Flows], OK, &[C::Refuse(401, "M_MISSING_TOKEN")])])
+        .also(&["auth.discovery.one_api", "auth.discovery.login_404", "login.get.flows"]),
+    data("flows-201", "login.get.public", FLOWS, "GET /login answers with 201",
+        &[edit(&[O::Flows], OK, &[C::Status(201)])]).also(&["auth.discovery.one_api", "auth.discovery.login_404"]),
+    data("flows-absent", "login.get.flows", FLOWS, "flows is absent",
+        &[edit(&[O::Flows], OK, &[C::Drop("/flows")])]),
+    data("flows-null", "login.get.flows", FLOWS, "flows is null",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows", "null")])]),
+    data("flows-object", "login.get.flows", FLOWS, "flows is an object",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows", r#"{"m.login.password": {}, "m.login.token": {}}"#)])]),
+    data("flows-of-text", "login.get.flows", FLOWS, "flows is a list of texts",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows", r#"["m.login.password", "m.login.token"]"#)])]).also(&["login.get.flow.type"]),
+    data("flows-item-text", "login.get.flows", FLOWS, "one of the flows is a text",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows", "\"com.example.login\"")])]).also(&["login.get.flow.type"]),
+    data("flow-type-absent", "login.get.flow.type", FLOWS, "a flow has no type",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows", r#"{"kind": "com.example.login"}"#)])]),
+    data("flow-type-number", "login.get.flow.type", FLOWS, "the type of a flow is a number",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows", r#"{"type": 5}"#)])]),
+    data("flow-type-null", "login.get.flow.type", FLOWS, "the type of a flow is null",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows", r#"{"type": null}"#)])]),
+    data("flows-get-login-token-text", "login.get.get_login_token.type", FLOWS, "get_login_token is a text",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/1/get_login_token", "\"true\"")])]),
+    data("flows-get-login-token-null", "login.get.get_login_token.type", FLOWS, "get_login_token is null",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/1/get_login_token", "null")])]),
+    data("flows-get-login-token-on-password", "login.get.get_login_token.place", FLOWS, "get_login_token stands in the password flow",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/0/get_login_token", "true")])]),
+    data("flows-get-login-token-untrue", "login.get.get_login_token.truthful", FLOWS, "get_login_token is true though get_token does not exist",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/1/get_login_token", "true")])]).needs(Need::NoGetToken),
+    data("sso-providers-object", "login.get.sso.identity_providers", IDP, "identity_providers is an object",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers", r#"{"house": {"id": "house", "name": "The house"}}"#)])]).needs(Need::Sso),
+    data("sso-providers-null", "login.get.sso.identity_providers", IDP, "identity_providers is null",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers", "null")])]).needs(Need::Sso),
+    data("sso-provider-without-id", "login.get.sso.idp.required", IDP, "a provider has no id",
+        &[edit(&[O::Flows], OK, &[C::Drop("/flows/2/identity_providers/0/id")])]).needs(Need::Sso)
+        .also(&["login.get.sso.idp.id_grammar"]),
+    data("sso-provider-name-number", "login.get.sso.idp.required", IDP, "the name of a provider is a number",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/name", "1")])]).needs(Need::Sso),
+    data("sso-provider-twice", "login.get.sso.idp.id_unique", IDP, "two providers have one id",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows/2/identity_providers", r#"{"id": "house", "name": "Again"}"#)])]).needs(Need::Sso),
+    data("sso-provider-id-blank", "login.get.sso.idp.id_grammar", IDP, "the id of a provider has a blank",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows/2/identity_providers", r#"{"id": "the house", "name": "Again"}"#)])]).needs(Need::Sso)
+        .also(&["sso.redirect.idp.status"]),
+    data("sso-provider-id-empty", "login.get.sso.idp.id_grammar", IDP, "the id of a provider is empty",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows/2/identity_providers", r#"{"id": "", "name": "Again"}"#)])]).needs(Need::Sso)
+        .also(&["sso.redirect.idp.status"]),
+    data("sso-provider-icon-http", "login.get.sso.idp.icon", IDP, "the icon of a provider is no mxc URI",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/icon", "\"https://example.org/i.png\"")])]).needs(Need::Sso)
+        .also(&["login.get.sso.idp.icon_fetchable"]),
+    data("sso-provider-brand-spaces", "login.get.sso.idp.brand", IDP, "the brand of a provider is outside its grammar",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/brand", "\"The House\"")])]).needs(Need::Sso),
+    data("sso-provider-brand-number", "login.get.sso.idp.brand", IDP, "the brand of a provider is a number",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/brand", "1")])]).needs(Need::Sso),
+    data("sso-aware-text", "login.get.sso.oauth_aware.type", IDP, "oauth_aware_preferred is a text",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/oauth_aware_preferred", "\"no\"")])]).needs(Need::Sso),
+    data("sso-without-token-flow", "login.get.sso_implies_token", "Client-Server API, Token-based login", "SSO is offered without token login",
+        &[edit(&[O::Flows], OK, &[C::Drop("/flows/1")])]).needs(Need::Sso),
+    // The login page.
+    data("login-page-404", "fallback.page.ok", PAGE, "there is no login page",
+        &[edit(&[O::LoginPage], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])]).also(&["fallback.page.callback", "fallback.page.params"]),
+    data("login-page-plain-text", "fallback.page.ok", PAGE, "the login page is sent as text/plain",
+        &[edit(&[O::LoginPage], OK, &[C::Header("content-type", "text/plain")])]),
+    data("login-page-without-callback", "fallback.page.callback", PAGE, "the login page tells the client nothing",
+        &[edit(&[O::LoginPage], OK, &[C::Bytes("text/html; charset=utf-8",
+            b"<!DOCTYPE html><html><body><form><input name=user><input name=password></form><script></script></body></html>")])]),
+];
+
+behaviours! {
+    LOGIN_PAGE_NO_PARAMS "login-page-refuses-parameters" breaks "fallback.page.params", also &[],
+        "Client-Server API, Login fallback: query parameters", "the login page with parameters is refused with 400";
+}

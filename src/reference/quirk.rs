@@ -1,0 +1,204 @@
+//! Quirks: ways to differ that the specification allows, or that it frowns on without forbidding them.
+
+use super::Settings;
+use super::edit::{Change as C, Edit, When};
+use super::fault::Switch;
+use super::refusal::Refusal as R;
+use super::route::Operation as O;
+use std::sync::LazyLock;
+
+/// A way to differ legally.
+#[derive(Debug, Clone, Copy)]
+pub struct Quirk {
+    /// Its name, unique among faults and quirks, for [`Settings::quirks`].
+    pub name: &'static str,
+    /// What the homeserver does.
+    pub about: &'static str,
+    /// The clause that leaves the room.
+    pub clause: &'static str,
+    /// Ids of requirements whose verdict may be another than without the quirk: warned for advice that is not followed,
+    /// skipped for what is not offered, another branch; never failed.
+    pub changes: &'static [&'static str],
+    pub(super) edits: &'static [Edit],
+}
+
+/// All quirks.
+pub fn quirks() -> &'static [Quirk] {
+    static ALL: LazyLock<Vec<Quirk>> = LazyLock::new(|| [BEHAVIOURS, DATA].concat());
+    &ALL
+}
+
+/// Declares the quirks that a handler asks for: a constant for each, and their table.
+macro_rules! behaviours {
+    ($($constant:ident $name:literal, $clause:literal, $about:literal, changes $changes:expr;)*) => {
+        $(
+            #[doc = $about]
+            pub(super) const $constant: Switch = Switch($name);
+        )*
+        static BEHAVIOURS: &[Quirk] = &[
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, edits: &[] },)*
+        ];
+    };
+}
+
+/// Declares the quirks that are edits of finished answers.
+macro_rules! data {
+    ($($name:literal, $clause:literal, $about:literal, changes $changes:expr, edits $edits:expr;)*) => {
+        static DATA: &[Quirk] = &[
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, edits: $edits },)*
+        ];
+    };
+}
+
+const fn edit(on: &'static [O], when: When, changes: &'static [C]) -> Edit {
+    Edit { on, when, every: 1, changes }
+}
+
+/// What cannot be looked at without password login.
+const PASSWORD_AREA: &[&str] =
+    &["login.password.wrong.status", "login.post.ok.status", "login.get.flow.usable"];
+/// Refusals for members that are missing or mistyped.
+const MALFORMED: When = When::Because(&[
+    R::TypeMissing,
+    R::TypeNotString,
+    R::PasswordMissing,
+    R::PasswordNotString,
+    R::IdentifierMissing,
+    R::IdentifierNotObject,
+    R::IdentifierTypeMissing,
+    R::IdentifierUserMissing,
+    R::IdentifierThirdPartyMissing,
+    R::IdentifierPhoneMissing,
+    R::IdentifierWrongType,
+    R::LoginTokenMissing,
+    R::LoginTokenNotString,
+    R::DeviceIdNotString,
+    R::DisplayNameNotString,
+    R::RefreshFlagNotBoolean,
+    R::RefreshTokenMissing,
+    R::RefreshTokenNotString,
+    R::MemberMissing,
+    R::MemberWrongType,
+]);
+const LIMITED: When = When::Status(429);
+
+behaviours! {
+    OPTIONS_204 "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[];
+    RETRY_DATE "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &[];
+    KEEPS_OLD_TOKEN "device-keeps-old-token", "POST /login: a known device's earlier token may end",
+        "the earlier access token of a device that logs in again goes on working", changes &["device.login.reuse.old_token"];
+    KEEPS_OLD_REFRESH "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
+        "the earlier refresh token of a device that logs in again goes on working", changes &["device.login.reuse.old_refresh_token"];
+    REFRESH_ENDS_ACCESS "refresh-ends-old-access-token", "POST /refresh: the old access token may end at once",
+        "a refresh ends the old access token", changes &["refresh.old_access_token"];
+    REFRESH_NO_ROTATION "refresh-not-rotated", "POST /refresh, 200: refresh_token is optional",
+        "a refresh gives no new refresh token, and the old one stays",
+        changes &["refresh.grace", "refresh.revoked_by_access", "refresh.revoked_by_refresh", "refresh.reused.status",
+            "refresh.reused.errcode", "refresh.no_rotation"];
+    EXPIRES_WITHOUT_REFRESH "expires-without-refresh", "POST /login, 200: expires_in_ms without refresh_token",
+        "every login gives an access token that expires", changes &["refresh.login.expires_without"];
+    ODD_DEVICE_IDS "odd-device-ids", "Device ids are opaque", "device ids that are made hold a slash, a blank and letters outside ASCII", changes &[];
+    HOME_SERVER "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is given", changes &["login.post.ok.home_server"];
+    LOGOUT_LAGS "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for 300 ms after logout", changes &[];
+    DEFAULT_NAME "device-default-name", "GET /devices: display_name without an initial one is not pinned",
+        "a device without a name is given one", changes &["device.login.no_name"];
+    CASE_FOLDED "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[];
+    FOREIGN_400 "foreign-id-400", "POST /login, 400", "an id of another server is refused with 400", changes &[];
+    PHONES_UNKNOWN "phones-not-supported", "POST /login, 400", "m.id.phone is refused with 400", changes &["login.identifier.phone.unknown"];
+    THIRD_PARTY_401 "uia-unknown-third-party-401", "User-interactive authentication: a stage that fails may be tried again",
+        "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"];
+    THROTTLED "throttled", "Rate limiting: any request may be refused",
+        "every seventh request is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
+    ORIGIN_ECHOED "cors-origin-echoed", "Web browser clients: the header's value is advice",
+        "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"];
+    RESOURCE_LIMIT "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",
+        "every eighth login is refused for a resource limit", changes &["login.post.ok.status"];
+    STRICT_RELEASES "only-what-is-listed", "Unknown members of a request are ignored",
+        "identifier and device_id are not known to a server that lists only releases before they came", changes &[];
+    UNLISTED_TYPES "login-types-not-listed", "GET /login: a server may take types that it does not list",
+        "token login is taken and not listed", changes &["login.get.flow.usable"];
+    SSO_ONLY "sso-only", "GET /login: which types are offered is the server's choice",
+        "single sign-on and token login are offered, password login is not known", changes PASSWORD_AREA;
+    NO_LEGACY "no-legacy-api", "Authentication API discovery: the legacy API may be absent",
+        "the legacy API is not offered, the OAuth API is", changes PASSWORD_AREA;
+    BOTH_APIS "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served beside the legacy API", changes &[];
+    NO_GET_TOKEN "no-get-token", "POST /v1/login/get_token is optional", "get_token is not offered",
+        changes &["get_token.uia.challenge", "login.token.ok"];
+    NO_REFRESH "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes &["refresh.early"];
+    NO_WELL_KNOWN "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login gives none",
+        changes &["well_known.get.json", "well_known.homeserver.required"];
+    NO_GUESTS "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"];
+    TWO_FLOWS "uia-two-flows", "User-interactive authentication: several flows may be offered",
+        "interactive auth offers a flow with an unknown stage before the password flow", changes &[];
+}
+
+data! {
+    "extra-members", "Servers may add members", "every answer of success has members that nobody knows", changes &[],
+        edits &[edit(&[], When::Success, &[C::Put("/org.example.extra", r#"{"list": [1, null]}"#), C::Put("/server", "\"reference\"")])];
+    "charset-parameter", "Media types have parameters", "JSON is sent with a charset parameter", changes &[],
+        edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
+    "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is written in capitals", changes &[],
+        edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
+    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present"],
+        edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
+    "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
+        changes &["rate_limit.retry_after.header"], edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
+    "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],
+        edits &[edit(&[], When::Error, &[C::Put("/error", "\"Nō. 😀 <b>&amp;\"")])];
+    "empty-error-texts", "Standard error response: the text is for people", "all errors have an empty text", changes &[],
+        edits &[edit(&[], When::Error, &[C::Put("/error", "\"\"")])];
+    "malformed-code-bad-json", "Common error codes: M_BAD_JSON for missing members", "missing members are refused with M_BAD_JSON", changes &[],
+        edits &[edit(&[], MALFORMED, &[C::Code("M_BAD_JSON")])];
+    "malformed-code-unknown", "Common error codes: M_UNKNOWN", "missing and mistyped members are refused with M_UNKNOWN", changes &["error.bad_json"],
+        edits &[edit(&[], MALFORMED, &[C::Code("M_UNKNOWN")])];
+    "malformed-code-invalid-param", "Common error codes: M_INVALID_PARAM", "missing and mistyped members are refused with M_INVALID_PARAM",
+        changes &["error.bad_json"], edits &[edit(&[], MALFORMED, &[C::Code("M_INVALID_PARAM")])];
+    "not-object-code-not-json", "Common error codes: M_NOT_JSON", "a body that is no object is refused with M_NOT_JSON",
+        changes &["http.request.body_object"], edits &[edit(&[], When::Because(&[R::NotObject]), &[C::Code("M_NOT_JSON")])];
+    "type-unknown-code-invalid-param", "POST /login, 400: the code is an example", "an unknown login type is refused with M_INVALID_PARAM",
+        changes &["login.post.type.unknown.errcode"], edits &[edit(&[O::Login], When::Because(&[R::TypeUnknown]), &[C::Code("M_INVALID_PARAM")])];
+    "vendor-flows", "GET /login: types outside the specification", "GET /login lists types that nobody knows",
+        changes &["login.post.type.enum_dropped"], edits &[edit(&[O::Flows], When::Success, &[
+            C::Push("/flows", r#"{"type": "org.example.login.jwt", "org.example.issuer": "x"}"#), C::Push("/flows", r#"{"type": "m.login.example"}"#)])];
+    "deactivated-forbidden", "POST /login, 403: M_FORBIDDEN where the password is no longer kept", "login to a deactivated account says M_FORBIDDEN",
+        changes &["state.deactivated.errcode"], edits &[edit(&[O::Login], When::Because(&[R::UserDeactivated]), &[C::Code("M_FORBIDDEN")])];
+    "soft-logout-false", "Soft logout: false is the same as absent", "refused access tokens come with soft_logout false", changes &[],
+        edits &[edit(&[], When::Because(&[R::UnknownToken, R::LoggedOutToken, R::ReplacedToken]), &[C::Put("/soft_logout", "false")])];
+    "uia-errcode-on-challenge", "User-interactive authentication: a first challenge may have an errcode",
+        "every challenge has an errcode and a text", changes &["uia.challenge.errcode_optional"],
+        edits &[edit(&[], When::Challenge, &[C::Put("/errcode", "\"M_FORBIDDEN\""), C::Put("/error", "\"Prove it\"")])];
+    "uia-params-absent", "User-interactive authentication: params is optional", "challenges have no params", changes &[],
+        edits &[edit(&[], When::Challenge, &[C::Drop("/params")])];
+    "chunked", "RFC 9112, Transfer-Encoding", "answers are sent in chunks", changes &[],
+        edits &[edit(&[], When::Success, &[C::Header("transfer-encoding", "chunked")])];
+    "cors-more-than-advised", "Web browser clients: the header's values are advice", "the CORS headers name more, in another order and case", changes &[],
+        edits &[edit(&[], When::Always, &[C::Header("access-control-allow-methods", "OPTIONS,HEAD,PATCH,DELETE,PUT,POST,GET"),
+            C::Header("access-control-allow-headers", "x-requested-with,content-type,authorization,date,if-match"),
+            C::Header("access-control-expose-headers", "*")])];
+    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not given", changes &["whoami.is_guest.type", "whoami.is_guest.true"],
+        edits &[edit(&[O::Whoami], When::Success, &[C::Replace("/is_guest", "false"), C::Drop("/is_guest")])];
+    "versions-from-the-future", "Specification versions: unknown versions are ignored by clients", "versions that do not exist yet are listed", changes &[],
+        edits &[edit(&[O::Versions], When::Success, &[C::Push("/versions", "\"v1.47\""), C::Push("/versions", "\"v2.0\"")])];
+    "features-absent", "GET /_matrix/client/versions: unstable_features is optional", "unstable_features is absent", changes &[],
+        edits &[edit(&[O::Versions], When::Success, &[C::Drop("/unstable_features")])];
+    "unrecognized-everywhere", "The codes of 404 for devices are not pinned", "an unknown device is refused with 404 M_UNRECOGNIZED", changes &[],
+        edits &[edit(&[O::Device, O::RenameDevice], When::Because(&[R::DeviceUnknown, R::DeviceOfAnother]), &[C::Code("M_UNRECOGNIZED")])];
+}
+
+/// The settings with what the quirks switched on change in them.
+pub(super) fn adjust(mut settings: Settings) -> Settings {
+    let on = |switch: Switch| settings.quirks.iter().any(|name| name == switch.0);
+    let (sso, no_legacy, both, no_get_token) =
+        (on(SSO_ONLY), on(NO_LEGACY), on(BOTH_APIS), on(NO_GET_TOKEN));
+    let (no_refresh, no_well_known, no_guests) = (on(NO_REFRESH), on(NO_WELL_KNOWN), on(NO_GUESTS));
+    settings.sso |= sso;
+    settings.legacy &= !no_legacy;
+    settings.oauth |= no_legacy || both;
+    settings.get_token &= !no_get_token;
+    settings.well_known &= !no_well_known;
+    settings.guests &= !no_guests;
+    if no_refresh {
+        settings.access_lifetime = None;
+    }
+    settings
+}
