@@ -2,7 +2,7 @@
 //!
 //! A table has a row for each requirement or case. A row is a word or a few members; the member `why` is the sentence
 //! of a person who looked at the row against the clause, everything else is what a run showed.
-use homespec::outcome::{Exchange, Finding, RequirementOutcome, RequirementVerdict, Run};
+use homespec::outcome::{Exchange, Finding, RequirementOutcome, RequirementVerdict, Run, Verdict};
 use homespec::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -38,22 +38,26 @@ pub fn verdicts(run: &Run) -> Table {
 
 /// Where two servers differ: verdicts that are not the same, and cases in which they took different roads.
 ///
-/// A requirement that `other` breaks is explained in its table of [`verdicts`], and has no sentence here.
+/// What `other` breaks is explained in its table of [`verdicts`], and has no sentence here.
 pub fn differences(reference: &Run, other: &Run) -> Table {
     let pairs = reference.requirements.iter().zip(&other.requirements);
-    let requirements = pairs.filter(|(a, b)| word(a) != word(b)).map(|(a, b)| {
-        let broken = is_broken(b) && a.verdict == RequirementVerdict::Passed;
-        let mut row = json!({ "reference": word(a), "synapse": word(b) });
-        if !broken {
-            row["why"] = json!(TODO);
-        }
-        (a.id.clone(), row)
-    });
+    let requirements = pairs
+        .filter(|(a, b)| word(a) != word(b))
+        .map(|(a, b)| (a.id.clone(), difference(json!(word(a)), json!(word(b)), is_broken(b))));
     let cases = reference.cases.iter().zip(&other.cases);
     let branches = cases.filter(|(a, b)| a.branch != b.branch).map(|(a, b)| {
-        (a.id.clone(), json!({ "reference": a.branch, "synapse": b.branch, "why": TODO }))
+        let broken = matches!(b.verdict, Verdict::Failed | Verdict::Warned);
+        (a.id.clone(), difference(json!(a.branch), json!(b.branch), broken))
     });
     Table { requirements: requirements.collect(), branches: branches.collect() }
+}
+
+fn difference(reference: Value, synapse: Value, explained: bool) -> Value {
+    let mut row = json!({ "reference": reference, "synapse": synapse });
+    if !explained {
+        row["why"] = json!(TODO);
+    }
+    row
 }
 
 fn branches(run: &Run) -> Rows {
