@@ -1,9 +1,9 @@
 //! Which cases to run, as asked for on the command line. Pure.
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
+use crate::check::whole_run::{CHECKS, WholeRunCheck};
 use crate::outcome::{Level, Selection};
 use crate::register::Register;
-use crate::check::whole_run::{CHECKS, WholeRunCheck};
 use regex::Regex;
 
 /// What was asked for; empty lists select everything.
@@ -117,18 +117,13 @@ fn check(
     for word in words {
         if !known.iter().any(|name| matches(word, name)) {
             let near = crate::diagnostic::did_you_mean(word, known.iter().copied());
-            faults.push(NamesNothing {
-                option,
-                word: word.clone(),
-                near: near.map(str::to_owned),
-            });
+            faults.push(NamesNothing { option, word: word.clone(), near: near.map(str::to_owned) });
         }
     }
 }
 
 fn case_matches(glob: &str, id: &str) -> bool {
-    glob_matches(glob, id)
-        || id.split_once('[').is_some_and(|(whole, _)| glob_matches(glob, whole))
+    glob_matches(glob, id) || id.split_once('[').is_some_and(|(whole, _)| glob_matches(glob, whole))
 }
 
 /// `*` is any run of characters, `?` any one; everything else, brackets too, is itself.

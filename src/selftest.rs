@@ -16,6 +16,7 @@ use crate::run::http::Transport;
 use crate::run::probe::NoTarget;
 use crate::select::Wish;
 use crate::version::Listed;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,15 +191,15 @@ fn key(need: FaultNeed) -> String {
 }
 
 async fn baselines(
-    material: &Material,
+    material: &Arc<Material>,
     faults: &[&'static Fault],
 ) -> Result<Baselines, SelftestError> {
     let mut runs = Baselines::new();
     let needs = faults.iter().map(|fault| fault.needs).chain([FaultNeed::Nothing]);
     for need in needs {
-        if !runs.contains_key(&key(need)) {
+        if let Entry::Vacant(open) = runs.entry(key(need)) {
             let settings = need.met(Settings::default());
-            runs.insert(key(need), run(material, settings, need, Wish::default()).await?);
+            open.insert(run(material, settings, need, Wish::default()).await?);
         }
     }
     Ok(runs)
@@ -219,7 +220,7 @@ fn without_fault(clean: &Baselines) -> Vec<String> {
 }
 
 async fn one_fault(
-    material: &Material,
+    material: &Arc<Material>,
     fault: &'static Fault,
     clean: &Baselines,
     reach: Reach,
@@ -242,9 +243,7 @@ async fn one_fault(
         Some(wanted) if has_finding(&run, fault.requirement, wanted) => FaultEnd::Caught,
         Some(_) => FaultEnd::Survived(verdict, reason.to_owned()),
     };
-    let expected = |id: &str| {
-        id == fault.requirement || fault.also.contains(&id)
-    };
+    let expected = |id: &str| id == fault.requirement || fault.also.contains(&id);
     let unexpected = reds(&run, clean).into_iter().filter(|red| !expected(&red.requirement));
     Ok(FaultOutcome {
         name: fault.name,
@@ -256,10 +255,9 @@ async fn one_fault(
 }
 
 /// The cases of the requirements that a fault names; none of them: only the standing checks look.
-fn named_wish(material: &Material, fault: &Fault) -> Wish {
+fn named_wish(material: &Arc<Material>, fault: &Fault) -> Wish {
     let ids = std::iter::once(fault.requirement).chain(fault.also.iter().copied());
-    let covered: Vec<String> =
-        ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
+    let covered: Vec<String> = ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
     match covered.is_empty() {
         true => Wish::default(),
         false => Wish { requirements: covered, all_standing: true, ..Wish::default() },
@@ -267,7 +265,7 @@ fn named_wish(material: &Material, fault: &Fault) -> Wish {
 }
 
 /// What breaking a requirement comes to for the server that was run.
-fn wanted(material: &Material, fault: &Fault, run: &Run) -> Option<Verdict> {
+fn wanted(material: &Arc<Material>, fault: &Fault, run: &Run) -> Option<Verdict> {
     let listed = Listed::new(run.target.versions.clone());
     let requirement = material.register.get(fault.requirement)?;
     match requirement.severity(&listed) {
@@ -283,9 +281,10 @@ fn has_finding(run: &Run, requirement: &str, wanted: Verdict) -> bool {
 }
 
 fn catchers(run: &Run, requirement: &str) -> Vec<String> {
-    let of_cases = run.cases.iter().filter(|case| {
-        case.findings.iter().any(|finding| finding.requirement == requirement)
-    });
+    let of_cases = run
+        .cases
+        .iter()
+        .filter(|case| case.findings.iter().any(|finding| finding.requirement == requirement));
     let standing = run.standing.iter().filter(|s| s.requirement == requirement && s.count > 0);
     of_cases.map(|case| case.id.clone()).chain(standing.map(|_| "standing".to_owned())).collect()
 }
@@ -316,9 +315,10 @@ fn reds(run: &Run, clean: Option<&Run>) -> Vec<Red> {
 }
 
 fn why(run: &Run, requirement: &str) -> String {
-    let of_cases = run.cases.iter().flat_map(|case| {
-        case.findings.iter().map(move |finding| (case.id.as_str(), finding))
-    });
+    let of_cases = run
+        .cases
+        .iter()
+        .flat_map(|case| case.findings.iter().map(move |finding| (case.id.as_str(), finding)));
     let standing = run
         .standing
         .iter()
@@ -328,7 +328,7 @@ fn why(run: &Run, requirement: &str) -> String {
 }
 
 async fn one_quirk(
-    material: &Material,
+    material: &Arc<Material>,
     quirk: &'static Quirk,
     clean: &Baselines,
 ) -> Result<QuirkOutcome, SelftestError> {
@@ -355,14 +355,14 @@ async fn one_quirk(
 }
 
 async fn run(
-    material: &Material,
+    material: &Arc<Material>,
     settings: Settings,
     need: FaultNeed,
     wish: Wish,
 ) -> Result<Run, SelftestError> {
     let running = reference::start(settings).await?;
     let job = job(&running.url(), need, wish)?;
-    let run = prepare(material, job)?.run(&Silent).await;
+    let run = prepare(material.clone(), job)?.run(&Silent).await;
     running.stop().await;
     Ok(run)
 }

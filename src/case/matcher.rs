@@ -248,10 +248,9 @@ impl Matcher {
             Matcher::TokensInclude(wanted) => {
                 value.as_str().is_some_and(|text| missing_tokens(text, wanted).is_empty())
             }
-            Matcher::Present(_)
-            | Matcher::Not(_)
-            | Matcher::WhenPresent(_)
-            | Matcher::All(_) => return self.check(Some(value), scope),
+            Matcher::Present(_) | Matcher::Not(_) | Matcher::WhenPresent(_) | Matcher::All(_) => {
+                return self.check(Some(value), scope);
+            }
         };
         if holds { HOLDS } else { fails(self.described(scope)?, Some(value)) }
     }
@@ -328,8 +327,7 @@ pub fn equal(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => a == b,
     }

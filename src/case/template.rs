@@ -236,7 +236,10 @@ mod tests {
 
     #[test]
     fn a_whole_reference_keeps_its_type() {
-        assert_eq!(fill(&json!({"a": "$n", "b": ["$list"]}), &scope), Ok(json!({"a": 7, "b": [[1]]})));
+        assert_eq!(
+            fill(&json!({"a": "$n", "b": ["$list"]}), &scope),
+            Ok(json!({"a": 7, "b": [[1]]}))
+        );
     }
 
     #[test]
@@ -266,10 +269,7 @@ mod tests {
         let found = references(&json!({"a": ["$n", "x${alice.user_id}"]})).unwrap();
         assert_eq!(
             found,
-            [
-                ("n".to_owned(), "/a/0".to_owned()),
-                ("alice.user_id".to_owned(), "/a/1".to_owned())
-            ]
+            [("n".to_owned(), "/a/0".to_owned()), ("alice.user_id".to_owned(), "/a/1".to_owned())]
         );
     }
 }

@@ -102,7 +102,14 @@ impl Sheet<'_> {
         }
     }
 
-    fn check(&mut self, rule: Rule, holds: bool, place: &str, expected: &str, actual: &dyn Fn() -> String) {
+    fn check(
+        &mut self,
+        rule: Rule,
+        holds: bool,
+        place: &str,
+        expected: &str,
+        actual: &dyn Fn() -> String,
+    ) {
         self.note(rule, (!holds).then(|| miss(place, expected, actual())));
     }
 }
@@ -143,7 +150,8 @@ fn utf8(sheet: &mut Sheet, answer: &Answer, content_type: Option<&str>) {
                 .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
         })
     });
-    let charset_fits = charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
+    let charset_fits =
+        charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
     let found = if !valid && !answer.truncated {
         Some(miss("body", "UTF-8", "bytes that are not UTF-8"))
     } else if !charset_fits {
@@ -220,9 +228,13 @@ fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
             let fits = uri.is_some_and(Value::is_string);
             sheet.check(Rule::UserLimit, fits, "/info_uri", "a string", &|| shown(uri));
             if let Some(can) = object.get("can_upgrade") {
-                sheet.check(Rule::CanUpgrade, can.is_boolean(), "/can_upgrade", "a boolean", &|| {
-                    shown(Some(can))
-                });
+                sheet.check(
+                    Rule::CanUpgrade,
+                    can.is_boolean(),
+                    "/can_upgrade",
+                    "a boolean",
+                    &|| shown(Some(can)),
+                );
             }
         }
         _ => {}
@@ -441,7 +453,9 @@ fn exists(body: &Value, pointer: &str) -> bool {
         match (tokens.split_first(), value) {
             (None, _) => true,
             (Some((&"*", rest)), Value::Array(items)) => items.iter().any(|item| walk(item, rest)),
-            (Some((&"*", rest)), Value::Object(members)) => members.values().any(|item| walk(item, rest)),
+            (Some((&"*", rest)), Value::Object(members)) => {
+                members.values().any(|item| walk(item, rest))
+            }
             (Some((token, rest)), _) => {
                 value.pointer(&format!("/{token}")).is_some_and(|value| walk(value, rest))
             }

@@ -1,6 +1,6 @@
 //! The command line: what was typed, done, and turned into an exit status.
-pub mod args;
 mod accounts;
+pub mod args;
 mod config;
 mod explain;
 mod list;
@@ -219,8 +219,9 @@ fn check_path(path: &Path) -> Vec<Diagnostic> {
 fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
-    let run = report::read(&text)
-        .map_err(|error| Failure::new(exit::FILES, format!("error: {}: {error}", path.display())))?;
+    let run = report::read(&text).map_err(|error| {
+        Failure::new(exit::FILES, format!("error: {}: {error}", path.display()))
+    })?;
     let formats = formats(output)?;
     let folder = output.out.clone().unwrap_or_else(|| {
         path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")).to_owned()

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let material = Material::load(None, None).map_err(|faults| Failure::files(&faults))?;
-    let wanted = |name: &str| args.name.is_empty() || args.name.iter().any(|g| glob_matches(g, name));
+    let wanted =
+        |name: &str| args.name.is_empty() || args.name.iter().any(|g| glob_matches(g, name));
     let faults: Vec<_> = reference::faults().iter().filter(|fault| wanted(fault.name)).collect();
     let quirks: Vec<_> = reference::quirks().iter().filter(|quirk| wanted(quirk.name)).collect();
     if faults.is_empty() && quirks.is_empty() {

@@ -89,11 +89,7 @@ const MARGIN: Duration = Duration::from_secs(20);
 
 impl Desk {
     /// A desk that has not yet asked for anything.
-    pub fn new(
-        courier: Courier,
-        sources: Sources,
-        routes: Arc<dyn Routes>,
-    ) -> Desk {
+    pub fn new(courier: Courier, sources: Sources, routes: Arc<dyn Routes>) -> Desk {
         for account in &sources.supplied {
             let (kind, secret) = match &account.credential {
                 Credential::Password(secret) => (SecretKind::Password, secret),
@@ -335,8 +331,7 @@ impl Desk {
                 Ok(challenge) if answer.is_challenge() => challenge,
                 _ => return Ok(answer),
             };
-            let prover =
-                Prover { user: Some(localpart), password: None, registration_token };
+            let prover = Prover { user: Some(localpart), password: None, registration_token };
             let auth = uia::answer(challenge, prover, &stages)
                 .map_err(|why| reason("registration", format!("cannot register: {why}")))?;
             stages.extend(auth["type"].as_str().map(str::to_owned));
@@ -356,7 +351,11 @@ impl Desk {
         const PATH: &str = "/_synapse/admin/v1/register";
         let nonce = self.send(slot, &Ask::new(None, "GET", PATH)).await?;
         let Some(text) = nonce.text_at("/nonce") else {
-            return Err(refused("shared-secret registration", "GET /_synapse/admin/v1/register", &nonce));
+            return Err(refused(
+                "shared-secret registration",
+                "GET /_synapse/admin/v1/register",
+                &nonce,
+            ));
         };
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
             return Err(reason("registration", "the shared secret cannot be used".to_owned()));
