@@ -1,7 +1,7 @@
 //! The reference homeserver over the wire: what it does by the book, with no faults and no quirks.
 
 use homespec::reference::{
-    Fault, Limit, Need, Running, Settings, ThirdParty, faults, quirks, start,
+    Fault, FaultNeed as Need, Limit, Running, Settings, ThirdParty, faults, quirks, start,
 };
 use reqwest::Method;
 use reqwest::header::HeaderMap;
