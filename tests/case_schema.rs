@@ -168,10 +168,11 @@ fn pointers(value: &Value) -> Vec<String> {
     all
 }
 
-/// Every file that differs from `file` in one place, each with what was done to it.
-fn changed(file: &Value) -> Vec<(String, Value)> {
+/// Every file that differs from `file` in one place at or below `root`, with what was done to it.
+fn changed((root, file): &(String, Value)) -> Vec<(String, Value)> {
     let mut all = Vec::new();
-    for pointer in pointers(file) {
+    let below = pointers(file.pointer(root).unwrap());
+    for pointer in below.into_iter().map(|rest| format!("{root}{rest}")) {
         let mut put = |what: String, change: &dyn Fn(&mut Value)| {
             let mut copy = file.clone();
             change(copy.pointer_mut(&pointer).unwrap());
@@ -189,7 +190,9 @@ fn changed(file: &Value) -> Vec<(String, Value)> {
             }
             for (key, value) in additions() {
                 put(format!("gains `{key}`"), &|place| {
-                    place.as_object_mut().map(|m: &mut Map<_, _>| m.insert(key.into(), value.clone()));
+                    place
+                        .as_object_mut()
+                        .map(|m: &mut Map<_, _>| m.insert(key.into(), value.clone()));
                 });
             }
         }
@@ -216,13 +219,11 @@ fn the_file_that_uses_everything_uses_everything() {
 }
 
 /// The file in small pieces, so that many changes are tried in little time: one file for each step
-/// and for each matcher, and one with everything around the steps.
-fn pieces(file: &Value) -> Vec<Value> {
+/// and for each matcher, and one with everything around the steps; each with the part to change.
+fn pieces(file: &Value) -> Vec<(String, Value)> {
     let mut pieces = Vec::new();
-    let mut around = file.clone();
-    for (at, case) in file["cases"].as_array().unwrap().iter().enumerate() {
-        let plain = &file["cases"][1]["steps"];
-        around["cases"][at]["steps"] = plain.clone();
+    let plain = &file["cases"][1]["steps"];
+    for case in file["cases"].as_array().unwrap() {
         for part in ["setup", "steps"] {
             let steps = case.get(part).and_then(Value::as_array);
             for step in steps.into_iter().flatten() {
@@ -233,25 +234,31 @@ fn pieces(file: &Value) -> Vec<Value> {
                     }]
                 });
                 alone["cases"][0][part] = json!([step]);
-                pieces.extend(by_matcher(&alone));
+                pieces.extend(by_matcher(&format!("/cases/0/{part}/0"), &alone));
             }
         }
+        let mut around = file.clone();
+        around["cases"] = json!([case]);
+        around["cases"][0]["steps"] = plain.clone();
+        if let Some(setup) = around.pointer_mut("/cases/0/setup") {
+            *setup = json!([{ "call": "login", "must": { "status": 200 } }]);
+        }
+        pieces.push((String::new(), around));
     }
-    pieces.push(around);
     pieces
 }
 
 /// A file with one step, or one file for each matcher if its first block has many.
-fn by_matcher(file: &Value) -> Vec<Value> {
-    let place = "/cases/0/steps/0/must/body";
-    let many = file.pointer(place).and_then(Value::as_object).filter(|all| all.len() > 2);
-    let Some(matchers) = many else { return vec![file.clone()] };
+fn by_matcher(step: &str, file: &Value) -> Vec<(String, Value)> {
+    let place = format!("{step}/must/body");
+    let many = file.pointer(&place).and_then(Value::as_object).filter(|all| all.len() > 2);
+    let Some(matchers) = many else { return vec![(step.to_owned(), file.clone())] };
     matchers
         .iter()
         .map(|(pointer, matcher)| {
             let mut file = file.clone();
-            *file.pointer_mut(place).unwrap() = json!({ pointer: matcher });
-            file
+            *file.pointer_mut(&place).unwrap() = json!({ pointer: matcher });
+            (place.clone(), file)
         })
         .collect()
 }
@@ -309,7 +316,9 @@ fn every_key_is_described() {
                 for (key, inner) in members {
                     let below = format!("{at}/{key}");
                     let named = ["properties", "$defs"].contains(&key.as_str());
-                    for (name, of_key) in named.then(|| inner.as_object()).flatten().into_iter().flatten() {
+                    for (name, of_key) in
+                        named.then(|| inner.as_object()).flatten().into_iter().flatten()
+                    {
                         if !describes(of_key) && !at.contains("setup_step") {
                             silent.push(format!("{below}/{name}"));
                         }
