@@ -137,7 +137,7 @@ fn named_values(reader: &mut Reader, node: Option<Node>, what: &str, prefix: &st
 }
 
 fn check_syntax(reader: &mut Reader, node: &Node) {
-    if let Err((below, error)) = template::references(node.value) {
+    for (below, error) in template::syntax_errors(node.value) {
         reader.fault(&format!("{}{below}", node.at), error.to_string());
     }
 }
@@ -1218,7 +1218,7 @@ fn check_references(reader: &mut Reader, case: &Case) {
         }
     }
     let nested = case.values.iter().flat_map(|(_, value)| {
-        template::references(value).unwrap_or_default().into_iter().map(|(name, _)| name)
+        template::references(value).into_iter().map(|(name, _)| name)
     });
     for name in nested.collect::<Vec<_>>() {
         check_reference(reader, &name, &known, &case.pointer);
@@ -1246,11 +1246,13 @@ fn check_references(reader: &mut Reader, case: &Case) {
     }
 }
 
-fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, at: &str) {
+fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, below: &str) {
     if known.contains(name) || name.starts_with("operator.") || is_new(name) {
         return;
     }
-    let help = match crate::diagnostic::did_you_mean(name, known.iter().map(String::as_str)) {
+    let fresh: Vec<String> = NEW_MEMBERS.iter().map(|member| format!("new.{member}")).collect();
+    let all = known.iter().chain(&fresh).map(String::as_str);
+    let help = match crate::diagnostic::did_you_mean(name, all) {
         Some(near) => format!("did you mean `${near}`?"),
         None => match name.split_once('.') {
             Some(("new", _)) => format!("`$new` has: {}", NEW_MEMBERS.join(", ")),
@@ -1262,7 +1264,13 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, at
         },
     };
     let fault = format!("`${name}` has no value here");
-    reader.fault_with_help(at, fault, help);
+    let written = reader.node(below).and_then(|node| {
+        let found = template::references(node.value);
+        found.into_iter().find(|(known, _)| known == name).map(|(_, pointer)| pointer)
+    });
+    // A row may have brought it in: then it does not stand in the step.
+    let at = format!("{below}{}", written.unwrap_or_default());
+    reader.fault_with_help(&at, fault, help);
 }
 
 /// Whether a name is `new.…` with a known member, or one of its numbered siblings.
