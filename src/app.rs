@@ -195,10 +195,9 @@ impl Prepared {
             self.job.allowed.clone(),
         );
         // What only a login can show is taken as offered: the bound is an upper one.
-        facts.features.extend([
-            crate::case::ast::Feature::Refresh,
-            crate::case::ast::Feature::GetToken,
-        ]);
+        facts
+            .features
+            .extend([crate::case::ast::Feature::Refresh, crate::case::ast::Feature::GetToken]);
         let spec = self.material.spec_for(&facts.listed);
         let plan = self.planned(&spec, &facts);
         Ok(Preview { facts, plan })

@@ -269,10 +269,8 @@ fn shown(owner: &str, exchanges: &[Exchanged]) -> Vec<Exchange> {
 
 fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
     let headers = |pairs: &[(String, String)]| {
-        let header = |(name, value): &(String, String)| Header {
-            name: name.clone(),
-            value: value.clone(),
-        };
+        let header =
+            |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
         pairs.iter().map(header).collect()
     };
     let (response, trouble) = match &exchanged.result {
@@ -366,9 +364,9 @@ fn tally(
         let path = exchanged.ask.path.split('?').next().unwrap_or_default();
         format!("{} {path}", exchanged.ask.method)
     });
-    let finding =
-        standing_finding(requirement, verdict, &what, miss, exchange, observation.place);
-    let known = |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
+    let finding = standing_finding(requirement, verdict, &what, miss, exchange, observation.place);
+    let known =
+        |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
     if tallied.findings.len() < MOST_EXAMPLES && !tallied.findings.iter().any(known) {
         tallied.findings.push(finding);
     }
@@ -432,12 +430,15 @@ fn standing_outcome(
     }
 }
 
+/// What decided a requirement, how, and why.
+type Decider<'a> = (&'a str, Verdict, Option<&'a Reason>);
+
 fn requirement_outcomes(
     parts: &Parts<'_>,
     cases: &[CaseOutcome],
     standing: &[StandingOutcome],
 ) -> Vec<RequirementOutcome> {
-    let mut by_id: BTreeMap<&str, Vec<(&str, Verdict, Option<&Reason>)>> = BTreeMap::new();
+    let mut by_id: BTreeMap<&str, Vec<Decider<'_>>> = BTreeMap::new();
     for case in cases {
         for decision in &case.decisions {
             by_id.entry(&decision.requirement).or_default().push((
@@ -464,7 +465,7 @@ fn requirement_outcomes(
 fn requirement_outcome(
     parts: &Parts<'_>,
     requirement: &Requirement,
-    decisions: &[(&str, Verdict, Option<&Reason>)],
+    decisions: &[Decider<'_>],
 ) -> RequirementOutcome {
     let worst = decisions.iter().map(|(_, verdict, _)| *verdict).max();
     let verdict = worst.map_or(RequirementVerdict::Untested, RequirementVerdict::from);
@@ -490,10 +491,8 @@ fn requirement_outcome(
 
 fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
     let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: text.to_owned() };
-    let is_standing = requirement
-        .standing
-        .iter()
-        .any(|watch| matches!(watch, Watch::Rule(_) | Watch::Schema(_)));
+    let is_standing =
+        requirement.standing.iter().any(|watch| matches!(watch, Watch::Rule(_) | Watch::Schema(_)));
     if is_standing || (parts.covered)(&requirement.id) {
         return reason("not_selected", "nothing that decides it was selected");
     }
@@ -512,7 +511,8 @@ fn notes(requirements: &[RequirementOutcome]) -> Vec<String> {
             *missing.entry(name).or_default() += 1;
         }
     }
-    let way = |name: &str| match name {
+    let way = |name: &str| {
+        match name {
         "disposable account" => {
             "a way to make accounts (--register open, --registration-shared-secret-file) or an account with `disposable: true`"
                 .to_owned()
@@ -520,6 +520,7 @@ fn notes(requirements: &[RequirementOutcome]) -> Vec<String> {
         name if name.starts_with("account ") => "a further account".to_owned(),
         "password" => "an account with its password".to_owned(),
         name => format!("`{name}` from the operator"),
+    }
     };
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     for (name, count) in missing {

@@ -478,6 +478,9 @@ fn questions(cases: &[Case], register: &Register, wish: &Wish) -> Vec<(Question,
     of_cases.chain(of_run).chain(standing).collect()
 }
 
+/// Starts the server, when the first trial needs it.
+type GoLive = Box<dyn FnOnce() -> Result<Live, String> + Send>;
+
 /// What the trials of one process share.
 struct Shared {
     cases: Vec<Case>,
@@ -485,7 +488,7 @@ struct Shared {
     wanted: Vec<AtomicBool>,
     fail_on_should: bool,
     register: Arc<Register>,
-    starting: Mutex<Option<Box<dyn FnOnce() -> Result<Live, String> + Send>>>,
+    starting: Mutex<Option<GoLive>>,
     live: OnceLock<Result<Live, String>>,
 }
 

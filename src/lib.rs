@@ -21,6 +21,7 @@ pub mod routes;
 pub mod run;
 pub mod secret;
 pub mod select;
+pub mod selftest;
 pub mod source;
 pub mod spec;
 pub mod strict;

@@ -222,8 +222,7 @@ fn names_in(path: &str) -> Vec<String> {
 
 /// Makes a plan of the selected cases.
 pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
-    let expanded: Vec<Case> =
-        selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
+    let expanded: Vec<Case> = selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
     let mut permits = Permits { wrong_passwords: 2, disposable: facts.accounts.disposable };
     let mut cases: Vec<Planned> = Vec::new();
     for (index, case) in expanded.into_iter().enumerate() {
@@ -412,20 +411,23 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
         return Err(Fate::Not(Verdict::Blocked, reason));
     }
     if uses_password(wanted.case) && accounts.supplied && !accounts.password {
-        let text = "the account was given by its access token, and this needs its password".to_owned();
+        let text =
+            "the account was given by its access token, and this needs its password".to_owned();
         return Err(skip("password", text));
     }
-    let needs_disposable = wanted.disposable
-        || matches!(wanted.case.impact, Impact::EndsSessions | Impact::Destroys);
+    let needs_disposable =
+        wanted.disposable || matches!(wanted.case.impact, Impact::EndsSessions | Impact::Destroys);
     if needs_disposable {
         if accounts.can_make {
             return Ok(Slot::Fresh(wanted.index, wanted.name.to_owned()));
         }
         if permits.disposable > 0 {
             permits.disposable -= usize::from(wanted.case.impact == Impact::Destroys);
-            return Ok(Slot::GivenDisposable(permits.disposable.saturating_sub(
-                usize::from(wanted.case.impact != Impact::Destroys),
-            )));
+            return Ok(Slot::GivenDisposable(
+                permits
+                    .disposable
+                    .saturating_sub(usize::from(wanted.case.impact != Impact::Destroys)),
+            ));
         }
         let allowed = facts.allowed.contains(&Allow::Destructive)
             && wanted.case.impact != Impact::Destroys
@@ -460,9 +462,7 @@ fn uses_password(case: &Case) -> bool {
     let steps = || case.setup.iter().chain(&case.steps);
     let named = |name: &String| name.contains(".password");
     let by_values = case.values.iter().any(|(_, value)| {
-        crate::case::template::references(value)
-            .iter()
-            .any(|(name, _)| named(name))
+        crate::case::template::references(value).iter().any(|(name, _)| named(name))
     });
     by_values
         || steps().any(|step| step.uia.is_some() || step.request_references().iter().any(named))
@@ -471,9 +471,8 @@ fn uses_password(case: &Case) -> bool {
 /// What costs no login goes first, then MUSTs, then what may harm accounts, then bursts, then what
 /// may wedge the server; within a phase the order of the files.
 fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
-    let mut running: Vec<usize> = (0..cases.len())
-        .filter(|index| matches!(cases[*index].fate, Fate::Run(_)))
-        .collect();
+    let mut running: Vec<usize> =
+        (0..cases.len()).filter(|index| matches!(cases[*index].fate, Fate::Run(_))).collect();
     let rank = |index: usize| {
         let case = &cases[index].case;
         let must = case

@@ -223,7 +223,7 @@ mod tests {
             "p%C3%A4%2Fss%22word+1",
             "pä\\/ss\\\"word 1",
         ] {
-            assert!(!redactor.text(text).contains("ss"), "{text} -> {}", redactor.text(text));
+            assert_eq!(redactor.text(text), "‹password 1›", "{text}");
         }
         assert_eq!(redactor.text("Bearer syt_abcdef."), "Bearer ‹access_token 1›.");
     }

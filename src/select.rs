@@ -1,9 +1,9 @@
 //! Which cases to run, as asked for on the command line. Pure.
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
+use crate::check::whole_run::{CHECKS, WholeRunCheck};
 use crate::outcome::{Level, Selection};
 use crate::register::Register;
-use crate::check::whole_run::{CHECKS, WholeRunCheck};
 use regex::Regex;
 
 /// What was asked for; empty lists select everything.
@@ -19,6 +19,8 @@ pub struct Wish {
     pub levels: Vec<Level>,
     /// Globs over case ids to leave out.
     pub skip: Vec<String>,
+    /// Judge every answer by all standing checks, whatever else is selected.
+    pub all_standing: bool,
 }
 
 /// A word that selects nothing.
@@ -58,6 +60,9 @@ pub fn select<'s>(
 /// Whether the standing checks of a requirement belong to the selection: they do unless it names
 /// cases, areas, levels or requirements, and then only if a requirement glob or level names them.
 pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool {
+    if wish.all_standing {
+        return true;
+    }
     if wish.requirements.is_empty() && wish.levels.is_empty() {
         return wish.cases.is_empty() && wish.areas.is_empty();
     }
@@ -112,18 +117,13 @@ fn check(
     for word in words {
         if !known.iter().any(|name| matches(word, name)) {
             let near = crate::diagnostic::did_you_mean(word, known.iter().copied());
-            faults.push(NamesNothing {
-                option,
-                word: word.clone(),
-                near: near.map(str::to_owned),
-            });
+            faults.push(NamesNothing { option, word: word.clone(), near: near.map(str::to_owned) });
         }
     }
 }
 
 fn case_matches(glob: &str, id: &str) -> bool {
-    glob_matches(glob, id)
-        || id.split_once('[').is_some_and(|(whole, _)| glob_matches(glob, whole))
+    glob_matches(glob, id) || id.split_once('[').is_some_and(|(whole, _)| glob_matches(glob, whole))
 }
 
 /// `*` is any run of characters, `?` any one; everything else, brackets too, is itself.

@@ -76,17 +76,17 @@ impl<'d> Reader<'d> {
     }
 
     /// Records a fault at a value, with the way out.
-    pub fn fault_with_help(&mut self, at: &str, message: impl Into<String>, help: impl Into<String>) {
+    pub fn fault_with_help(
+        &mut self,
+        at: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.record(Diagnostic::at(self.document, at, message.into()).with_help(help.into()));
     }
 
     /// Records a fault at a key.
-    pub fn fault_at_key(
-        &mut self,
-        at: &str,
-        message: impl Into<String>,
-        help: Option<String>,
-    ) {
+    pub fn fault_at_key(&mut self, at: &str, message: impl Into<String>, help: Option<String>) {
         let fault = Diagnostic::at_key(self.document, at, message.into());
         self.record(match help {
             Some(help) => fault.with_help(help),
@@ -95,7 +95,12 @@ impl<'d> Reader<'d> {
     }
 
     /// An object with no other keys than `known`; `what` names it in messages.
-    pub fn object<'n>(&mut self, node: &Node<'n>, what: &str, known: &[&str]) -> Option<&'n Map<String, Value>> {
+    pub fn object<'n>(
+        &mut self,
+        node: &Node<'n>,
+        what: &str,
+        known: &[&str],
+    ) -> Option<&'n Map<String, Value>> {
         let Some(members) = node.value.as_object() else {
             self.fault(&node.at, format!("{what} is a mapping, not {}", kind(node.value)));
             return None;

@@ -4,14 +4,13 @@
 //! without expectations. What needs the register or the specification is checked by
 //! [`crate::plan::lint`].
 use super::ast::*;
-use super::matcher::{Kind, Matcher, Range, UrlRule};
-use crate::strict::{Node, Reader, kind};
+use super::matcher::{Kind, Matcher, Pattern, Range, UrlRule};
 use super::template;
 use crate::diagnostic::Diagnostic;
 use crate::outcome::Level;
 use crate::source::Document;
+use crate::strict::{Node, Reader, kind};
 use crate::version::SpecVersion;
-use regex::Regex;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -398,11 +397,7 @@ fn read_with<'d>(reader: &mut Reader, node: &Node<'d>) -> Option<Node<'d>> {
 
 fn pointers(reader: &mut Reader, node: Option<Node>) -> Vec<String> {
     let Some(node) = node else { return Vec::new() };
-    reader
-        .list(&node, "`without`")
-        .iter()
-        .filter_map(|item| read_pointer(reader, item))
-        .collect()
+    reader.list(&node, "`without`").iter().filter_map(|item| read_pointer(reader, item)).collect()
 }
 
 fn read_pointer(reader: &mut Reader, node: &Node) -> Option<String> {
@@ -494,10 +489,7 @@ fn read_step<'d>(
         auth: read_auth(reader, node),
         body: read_body(reader, node, row),
         media_type: read_media_type(reader, node),
-        uia: node
-            .member("uia")
-            .and_then(|node| reader.string(&node, "`uia`"))
-            .map(str::to_owned),
+        uia: node.member("uia").and_then(|node| reader.string(&node, "`uia`")).map(str::to_owned),
         send: read_send(reader, node),
         wait: node.member("wait").and_then(|node| duration(reader, &node)),
         within: node.member("within").and_then(|node| duration(reader, &node)),
@@ -521,9 +513,7 @@ fn read_step<'d>(
 
 fn read_target<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Target> {
     match (node.member("call"), node.member("method"), node.member("path")) {
-        (Some(call), None, None) => {
-            Some(Target::Call(reader.string(&call, "`call`")?.to_owned()))
-        }
+        (Some(call), None, None) => Some(Target::Call(reader.string(&call, "`call`")?.to_owned())),
         (None, Some(method), Some(path)) => {
             check_syntax(reader, &method);
             check_syntax(reader, &path);
@@ -638,9 +628,12 @@ fn read_raw<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Body {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> =
-        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    if digits.len() % 2 != 0 {
+    let digits: Vec<u32> = text
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| c.to_digit(16))
+        .collect::<Option<_>>()?;
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
@@ -708,9 +701,7 @@ fn read_send<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Send {
         (step.member("parallel"), step.member("repeat"), step.member("until"));
     match (parallel, repeat, until) {
         (None, None, None) => Send::Once,
-        (Some(node), None, None) => {
-            Send::Parallel(reader.count(&node, "`parallel`").unwrap_or(1))
-        }
+        (Some(node), None, None) => Send::Parallel(reader.count(&node, "`parallel`").unwrap_or(1)),
         (None, Some(node), None) => Send::Repeat(reader.count(&node, "`repeat`").unwrap_or(1)),
         (None, None, Some(node)) => read_until(reader, &node).unwrap_or(Send::Once),
         _ => {
@@ -806,8 +797,7 @@ fn read_block<'d>(
     checks: &[String],
     is_setup: bool,
 ) -> Option<Block> {
-    const KEYS: [&str; 8] =
-        ["req", "if", "exactly", "one_of", "status", "headers", "body", "text"];
+    const KEYS: [&str; 8] = ["req", "if", "exactly", "one_of", "status", "headers", "body", "text"];
     reader.object(node, "a block", &KEYS)?;
     let req = read_req(reader, node, checks, is_setup);
     let when = match node.member("if") {
@@ -815,7 +805,8 @@ fn read_block<'d>(
             reader.object(&node, "`if`", &EXPECT_KEYS)?;
             let when = read_expect(reader, &node);
             if when.is_none() {
-                reader.fault(&node.at, "this `if` asks for nothing: it would hold for every answer");
+                reader
+                    .fault(&node.at, "this `if` asks for nothing: it would hold for every answer");
             }
             when
         }
@@ -898,9 +889,8 @@ fn read_branches<'d>(reader: &mut Reader<'d>, list: &Node<'d>) -> Vec<Branch> {
         let name = reader
             .required(&node, "a branch", "name")
             .and_then(|node| reader.string(&node, "`name`").map(str::to_owned));
-        let warn = node
-            .member("warn")
-            .and_then(|node| reader.string(&node, "`warn`").map(str::to_owned));
+        let warn =
+            node.member("warn").and_then(|node| reader.string(&node, "`warn`").map(str::to_owned));
         let expect = read_expect(reader, &node);
         if expect.is_none() {
             reader.fault(&node.at, "this branch expects nothing: it would take every answer");
@@ -1078,8 +1068,8 @@ fn read_operator(reader: &mut Reader, key: &str, node: &Node) -> Option<Matcher>
             .map(|text| Matcher::MediaType(text.to_ascii_lowercase())),
         "pattern" => {
             let text = reader.string(node, "`pattern`")?;
-            match Regex::new(text) {
-                Ok(regex) => Some(Matcher::Pattern(regex)),
+            match Pattern::new(text) {
+                Ok(pattern) => Some(Matcher::Pattern(pattern)),
                 Err(error) => {
                     reader.fault(&node.at, format!("not a regular expression: {error}"));
                     None
@@ -1093,8 +1083,7 @@ fn read_operator(reader: &mut Reader, key: &str, node: &Node) -> Option<Matcher>
         }
         "all" => {
             let items = reader.list(node, "`all`");
-            let all: Vec<_> =
-                items.iter().filter_map(|item| read_matcher(reader, item)).collect();
+            let all: Vec<_> = items.iter().filter_map(|item| read_matcher(reader, item)).collect();
             (all.len() == items.len()).then_some(Matcher::All(all))
         }
         "length" => match node.value.as_u64() {
@@ -1217,9 +1206,10 @@ fn check_references(reader: &mut Reader, case: &Case) {
             _ => {}
         }
     }
-    let nested = case.values.iter().flat_map(|(_, value)| {
-        template::references(value).into_iter().map(|(name, _)| name)
-    });
+    let nested = case
+        .values
+        .iter()
+        .flat_map(|(_, value)| template::references(value).into_iter().map(|(name, _)| name));
     for name in nested.collect::<Vec<_>>() {
         check_reference(reader, &name, &known, &case.pointer);
     }
@@ -1279,9 +1269,9 @@ pub fn is_new(name: &str) -> bool {
         NEW_MEMBERS.iter().any(|known| {
             member.strip_prefix(known).is_some_and(|rest| {
                 rest.is_empty()
-                    || rest
-                        .strip_prefix('_')
-                        .is_some_and(|n| n.len() == 1 && ('2'..='9').contains(&n.chars().next().unwrap_or('0')))
+                    || rest.strip_prefix('_').is_some_and(|n| {
+                        n.len() == 1 && ('2'..='9').contains(&n.chars().next().unwrap_or('0'))
+                    })
             })
         })
     })

@@ -4,6 +4,7 @@ use super::template::{self, FillError, Scope};
 use crate::source::pointer_token;
 use regex::Regex;
 use serde_json::Value;
+use std::sync::OnceLock;
 use url::Url;
 
 /// The kinds of JSON value that `type:` may name; `integer` is a number without a fraction.
@@ -86,6 +87,30 @@ impl Range {
     }
 }
 
+/// A regular expression that is known to be well formed, and is compiled when it is first used:
+/// most commands read the cases and match nothing.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// Why it is not one, in words.
+    pub fn new(source: &str) -> Result<Pattern, String> {
+        regex_syntax::parse(source).map_err(|error| error.to_string())?;
+        Ok(Pattern { source: source.to_owned(), compiled: OnceLock::new() })
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| Regex::new(&self.source).ok());
+        compiled.as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
 /// What a URL must be beyond being absolute.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UrlRule {
@@ -107,7 +132,7 @@ pub enum Matcher {
     /// Of this kind.
     Type(Kind),
     /// A string in which this expression is found.
-    Pattern(Regex),
+    Pattern(Pattern),
     /// Equal to one of these.
     In(Vec<Value>),
     /// A number within bounds.
@@ -208,7 +233,7 @@ impl Matcher {
                 any
             }
             Matcher::Type(kind) => kind.holds(value),
-            Matcher::Pattern(regex) => value.as_str().is_some_and(|text| regex.is_match(text)),
+            Matcher::Pattern(pattern) => value.as_str().is_some_and(|text| pattern.is_match(text)),
             Matcher::Range(range) => value.as_f64().is_some_and(|number| range.holds(number)),
             Matcher::Length(range) => size(value).is_some_and(|size| range.holds(size as f64)),
             Matcher::Contains(inner) => return contains(inner, value, scope),
@@ -223,10 +248,9 @@ impl Matcher {
             Matcher::TokensInclude(wanted) => {
                 value.as_str().is_some_and(|text| missing_tokens(text, wanted).is_empty())
             }
-            Matcher::Present(_)
-            | Matcher::Not(_)
-            | Matcher::WhenPresent(_)
-            | Matcher::All(_) => return self.check(Some(value), scope),
+            Matcher::Present(_) | Matcher::Not(_) | Matcher::WhenPresent(_) | Matcher::All(_) => {
+                return self.check(Some(value), scope);
+            }
         };
         if holds { HOLDS } else { fails(self.described(scope)?, Some(value)) }
     }
@@ -237,7 +261,7 @@ impl Matcher {
             Matcher::Equals(wanted) => template::fill(wanted, scope)?.to_string(),
             Matcher::Not(inner) => format!("not {}", inner.described(scope)?),
             Matcher::Type(kind) => kind.described().to_owned(),
-            Matcher::Pattern(regex) => format!("a string matching {regex}"),
+            Matcher::Pattern(pattern) => format!("a string matching {}", pattern.source),
             Matcher::In(wanted) => format!("one of {}", filled_list(wanted, scope)?),
             Matcher::Range(range) => format!("a number, {}", range.described()),
             Matcher::Length(range) => format!("a size of {}", range.described()),
@@ -303,8 +327,7 @@ pub fn equal(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
         }
         _ => a == b,
     }

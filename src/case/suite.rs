@@ -101,10 +101,7 @@ impl Suite {
 
     /// The document that a case stands in.
     pub fn document(&self, case: &Case) -> Option<&Document> {
-        self.files
-            .iter()
-            .find(|file| file.document.name() == case.file)
-            .map(|file| &file.document)
+        self.files.iter().find(|file| file.document.name() == case.file).map(|file| &file.document)
     }
 }
 

@@ -239,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_whole_reference_keeps_its_type() {
-        assert_eq!(fill(&json!({"a": "$n", "b": ["$list"]}), &scope), Ok(json!({"a": 7, "b": [[1]]})));
+        assert_eq!(
+            fill(&json!({"a": "$n", "b": ["$list"]}), &scope),
+            Ok(json!({"a": 7, "b": [[1]]}))
+        );
     }
 
     #[test]

@@ -184,11 +184,7 @@ fn taken<'b>(
 
 /// In which ways an answer is not as expected. A wrong status stands alone: what follows from it
 /// would only repeat it.
-pub fn misses(
-    expect: &Expect,
-    answer: &Answer,
-    scope: &dyn Scope,
-) -> Result<Vec<Miss>, FillError> {
+pub fn misses(expect: &Expect, answer: &Answer, scope: &dyn Scope) -> Result<Vec<Miss>, FillError> {
     if let Some(rule) = &expect.status
         && !rule.holds(answer.status)
     {

@@ -2,7 +2,7 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
-use crate::register::{PointerPattern, Register, Rule};
+use crate::register::{Register, Rule};
 use crate::spec::{SchemaCheck, Spec};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged, ORIGIN};
@@ -102,7 +102,14 @@ impl Sheet<'_> {
         }
     }
 
-    fn check(&mut self, rule: Rule, holds: bool, place: &str, expected: &str, actual: &dyn Fn() -> String) {
+    fn check(
+        &mut self,
+        rule: Rule,
+        holds: bool,
+        place: &str,
+        expected: &str,
+        actual: &dyn Fn() -> String,
+    ) {
         self.note(rule, (!holds).then(|| miss(place, expected, actual())));
     }
 }
@@ -143,7 +150,8 @@ fn utf8(sheet: &mut Sheet, answer: &Answer, content_type: Option<&str>) {
                 .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
         })
     });
-    let charset_fits = charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
+    let charset_fits =
+        charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
     let found = if !valid && !answer.truncated {
         Some(miss("body", "UTF-8", "bytes that are not UTF-8"))
     } else if !charset_fits {
@@ -220,9 +228,13 @@ fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
             let fits = uri.is_some_and(Value::is_string);
             sheet.check(Rule::UserLimit, fits, "/info_uri", "a string", &|| shown(uri));
             if let Some(can) = object.get("can_upgrade") {
-                sheet.check(Rule::CanUpgrade, can.is_boolean(), "/can_upgrade", "a boolean", &|| {
-                    shown(Some(can))
-                });
+                sheet.check(
+                    Rule::CanUpgrade,
+                    can.is_boolean(),
+                    "/can_upgrade",
+                    "a boolean",
+                    &|| shown(Some(can)),
+                );
             }
         }
         _ => {}
@@ -378,12 +390,12 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
             let watcher = context.register.watching(
                 operation,
                 answer.status,
-                &violation.pointer,
+                &violation.location,
                 &violation.keyword,
             )?;
             let requirement = watcher.id.clone();
             let mild = violation.keyword == "null"
-                && !is_required(context, operation, answer.status, &violation.pointer);
+                && !is_required(context, operation, answer.status, &violation.location);
             let found = miss(&violation.pointer, violation.expected, violation.actual);
             let observation = Observation {
                 requirement: requirement.clone(),
@@ -407,16 +419,12 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
     sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
 }
 
-/// Whether the published schema requires the member at a place.
-fn is_required(context: Context<'_>, operation: &str, status: u16, pointer: &str) -> bool {
+/// Whether the published schema requires the member at a place, given as a location of the schema.
+fn is_required(context: Context<'_>, operation: &str, status: u16, location: &str) -> bool {
     let response = context.spec.operation(operation).and_then(|o| o.response(status));
     let schema = response.and_then(|response| response.schema.as_ref());
-    schema.is_some_and(|schema| {
-        schema.locations().iter().any(|(pattern, keyword)| {
-            keyword == "required"
-                && PointerPattern::parse(pattern).is_some_and(|pattern| pattern.matches(pointer))
-        })
-    })
+    let required = (location.to_owned(), "required".to_owned());
+    schema.is_some_and(|schema| schema.locations().contains(&required))
 }
 
 /// The requirements that this answer gave occasion to look at: those that watch a place which is
@@ -428,13 +436,13 @@ fn seen(context: Context<'_>, operation: &str, status: u16, body: &Value) -> BTr
     };
     schema
         .locations()
-        .into_iter()
+        .iter()
         .filter(|(pointer, keyword)| match keyword.as_str() {
             "required" => exists(body, pointer.rsplit_once('/').map_or("", |(parent, _)| parent)),
             _ => exists(body, pointer),
         })
         .filter_map(|(pointer, keyword)| {
-            context.register.watching(operation, status, &pointer, &keyword)
+            context.register.watching(operation, status, pointer, keyword)
         })
         .map(|requirement| requirement.id.clone())
         .collect()
@@ -445,7 +453,9 @@ fn exists(body: &Value, pointer: &str) -> bool {
         match (tokens.split_first(), value) {
             (None, _) => true,
             (Some((&"*", rest)), Value::Array(items)) => items.iter().any(|item| walk(item, rest)),
-            (Some((&"*", rest)), Value::Object(members)) => members.values().any(|item| walk(item, rest)),
+            (Some((&"*", rest)), Value::Object(members)) => {
+                members.values().any(|item| walk(item, rest))
+            }
             (Some((token, rest)), _) => {
                 value.pointer(&format!("/{token}")).is_some_and(|value| walk(value, rest))
             }

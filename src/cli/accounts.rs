@@ -76,7 +76,8 @@ fn read_text(path: &Path) -> Result<String, String> {
         return read.map(|_| text).map_err(|error| format!("cannot be read: {error}"));
     }
     warn_if_open(path);
-    std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", shown(path)))
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("{}: cannot be read: {error}", shown(path)))
 }
 
 /// A file with secrets that others can read deserves a word.

@@ -30,6 +30,8 @@ pub enum Command {
     Demo(Box<DemoArgs>),
     /// Start the reference homeserver alone, for trying things by hand
     Serve(ServeArgs),
+    /// The kill matrix: run the suite against every fault and quirk of the reference homeserver
+    Selftest(SelftestArgs),
     /// List cases, requirements, faults or quirks
     List(ListArgs),
     /// Explain a requirement or a case: what it asks, where it stands, how to see it by hand
@@ -69,6 +71,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The homeserver's base URL, e.g. https://matrix.example.org
+    #[allow(
+        rustdoc::bare_urls,
+        reason = "it is the help text, where brackets would be in the way"
+    )]
     #[arg(value_name = "URL", env = "HOMESPEC_URL")]
     pub url: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
@@ -116,12 +122,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", env = "HOMESPEC_HEADER_FILE", help_heading = "Transport")]
     pub header_file: Option<PathBuf>,
     /// Wait so long for a server that is starting
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        env = "HOMESPEC_WAIT_READY",
-        help_heading = "Transport"
-    )]
+    #[arg(long, value_name = "SECONDS", env = "HOMESPEC_WAIT_READY", help_heading = "Transport")]
     pub wait_ready: Option<f64>,
     /// Read options from this file instead of ./homespec.yaml
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CONFIG")]
@@ -213,10 +214,10 @@ pub struct TestArgs {
     )]
     pub skip: Vec<String>,
     /// Allow what is not done unasked: `destructive` on supplied accounts, `rate-limit` for bursts
-    #[arg(long, value_enum, env = "HOMESPEC_ALLOW", value_delimiter = ',')]
+    #[arg(long, value_name = "CLASS", value_enum, env = "HOMESPEC_ALLOW", value_delimiter = ',')]
     pub allow: Vec<AllowArg>,
     /// What a failing run is: a broken MUST, or a broken SHOULD too
-    #[arg(long, value_enum, env = "HOMESPEC_FAIL_ON")]
+    #[arg(long, value_name = "LEVEL", value_enum, env = "HOMESPEC_FAIL_ON")]
     pub fail_on: Option<FailOn>,
     /// Accept MUSTs that could not be decided
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED")]
@@ -278,6 +279,23 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reference: ReferenceArgs,
+}
+
+/// `selftest`.
+#[derive(Debug, Args)]
+pub struct SelftestArgs {
+    /// Only the faults and quirks of these names; * and ? stand for any characters
+    #[arg(value_name = "NAME")]
+    pub name: Vec<String>,
+    /// Run all cases for each fault, not only those of the requirements that it names
+    #[arg(long)]
+    pub full: bool,
+    /// How many faults and quirks run at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Say which fault or quirk is done
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// `list`.

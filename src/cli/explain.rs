@@ -23,9 +23,10 @@ pub(super) fn explain(id: &str) -> Result<u8, Failure> {
     let requirement_ids = register.iter().map(|requirement| requirement.id.as_str());
     let known = suite.cases().map(|case| case.id.as_str()).chain(requirement_ids);
     let near = crate::diagnostic::did_you_mean(id, known);
-    let help = near.map_or("`homespec list` and `homespec list --requirements` show all".to_owned(), |near| {
-        format!("did you mean `{near}`?")
-    });
+    let help = near
+        .map_or("`homespec list` and `homespec list --requirements` show all".to_owned(), |near| {
+            format!("did you mean `{near}`?")
+        });
     Err(Failure::new(
         exit::USAGE,
         format!("error: `{id}` is neither a requirement nor a case; {help}"),
@@ -41,7 +42,8 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite) -> String {
     line("source", &requirement.source);
     line("by hand", &requirement.check);
     for need in &requirement.needs {
-        let meaning = NEEDS.iter().find(|(word, _)| word == need).map_or("", |(_, meaning)| *meaning);
+        let meaning =
+            NEEDS.iter().find(|(word, _)| word == need).map_or("", |(_, meaning)| *meaning);
         line("needs", meaning);
     }
     if let Some(note) = &requirement.note {

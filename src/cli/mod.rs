@@ -1,10 +1,11 @@
 //! The command line: what was typed, done, and turned into an exit status.
-pub mod args;
 mod accounts;
+pub mod args;
 mod config;
 mod explain;
 mod list;
 mod progress;
+mod selftest;
 mod test;
 
 use crate::app::Material;
@@ -92,6 +93,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Run(args) => test::run(*args),
         Command::Demo(args) => test::demo(*args),
         Command::Serve(args) => test::serve(args),
+        Command::Selftest(args) => selftest::selftest(&args),
         Command::List(args) => list::list(&args),
         Command::Explain { id } => explain::explain(&id),
         Command::Check { paths, spec } => check(&paths, spec.as_deref()),
@@ -217,8 +219,9 @@ fn check_path(path: &Path) -> Vec<Diagnostic> {
 fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
-    let run = report::read(&text)
-        .map_err(|error| Failure::new(exit::FILES, format!("error: {}: {error}", path.display())))?;
+    let run = report::read(&text).map_err(|error| {
+        Failure::new(exit::FILES, format!("error: {}: {error}", path.display()))
+    })?;
     let formats = formats(output)?;
     let folder = output.out.clone().unwrap_or_else(|| {
         path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")).to_owned()

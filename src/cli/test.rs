@@ -1,7 +1,9 @@
 //! `run`, `demo` and `serve`.
 use super::args::*;
 use super::progress::Bar;
-use super::{Failure, accounts, colors_results, config, formats, material, print, say, width, write};
+use super::{
+    Failure, accounts, colors_results, config, formats, material, print, say, width, write,
+};
 use crate::app::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
 use crate::exit::{self, Gate};
@@ -113,12 +115,12 @@ fn settings(args: &ReferenceArgs) -> Settings {
 }
 
 async fn start(settings: Settings) -> Result<reference::Running, Failure> {
-    reference::start(settings).await.map_err(|error| {
-        Failure::usage(format!("the reference homeserver cannot start: {error}"))
-    })
+    reference::start(settings)
+        .await
+        .map_err(|error| Failure::usage(format!("the reference homeserver cannot start: {error}")))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(exit::OWN_FAULT, format!("error: cannot start the runtime: {error}"))
     })
@@ -143,6 +145,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             areas: args.area.clone(),
             levels: args.level.iter().map(|level| (*level).into()).collect(),
             skip: args.skip.clone(),
+            all_standing: false,
         },
         allowed: args.allow.iter().map(allow).collect(),
         jobs: usize::from(args.jobs.unwrap_or(DEFAULT_JOBS)),
@@ -162,7 +165,9 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
     };
     let token = args.registration_token_file.as_deref();
     let secret = args.registration_shared_secret_file.as_deref();
-    let read = |path: &Path| accounts::secret(path).map_err(|why| Failure::new(exit::FILES, format!("error: {why}")));
+    let read = |path: &Path| {
+        accounts::secret(path).map_err(|why| Failure::new(exit::FILES, format!("error: {why}")))
+    };
     let maker = match (&args.register, token, secret) {
         (None, None, None) => None,
         (_, Some(token), None) => Some(Maker::Token(read(token)?)),
@@ -180,7 +185,8 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
 
 fn base_url(text: &str) -> Result<Url, Failure> {
     let refused = |why: &str| Failure::usage(format!("`{text}` is no homeserver URL: {why}"));
-    let url = Url::parse(text).map_err(|error| refused(&format!("{error}; it begins with https:// or http://")))?;
+    let url = Url::parse(text)
+        .map_err(|error| refused(&format!("{error}; it begins with https:// or http://")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(refused("it begins with https:// or http://"));
     }
@@ -199,8 +205,9 @@ fn proxy_url(text: &str) -> Result<Url, Failure> {
 }
 
 fn resolve(word: &str) -> Result<(String, SocketAddr), Failure> {
-    let refused =
-        || Failure::usage(format!("--resolve: `{word}` is not HOST=ADDR, e.g. hs.example=127.0.0.1"));
+    let refused = || {
+        Failure::usage(format!("--resolve: `{word}` is not HOST=ADDR, e.g. hs.example=127.0.0.1"))
+    };
     let (host, address) = word.split_once('=').ok_or_else(refused)?;
     let with_port = address.parse::<SocketAddr>();
     let address = with_port

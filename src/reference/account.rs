@@ -4,7 +4,7 @@
 use super::answer::{Answer, Outcome};
 use super::fault;
 use super::house::{Exchange, Members, flag, required, text};
-use super::login::{Wish, open_session};
+use super::opening::{Wish, open_session};
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};

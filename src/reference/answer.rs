@@ -144,12 +144,18 @@ impl Answer {
 }
 
 impl From<Answer> for Response<axum::body::Body> {
-    fn from(answer: Answer) -> Self {
-        let bytes = match answer.body {
+    fn from(mut answer: Answer) -> Self {
+        let bytes = match std::mem::replace(&mut answer.body, Body::Bytes(Vec::new())) {
             Body::Json(value) => value.to_string().into_bytes(),
             Body::Bytes(bytes) => bytes,
         };
-        let mut response = Response::new(axum::body::Body::from(bytes));
+        let mut body = axum::body::Body::from(bytes);
+        if answer.headers.iter().any(|(name, _)| name == "transfer-encoding") {
+            // The framing is the web framework's business: a stream, whose length it does not know, goes out in chunks.
+            answer.unset("transfer-encoding");
+            body = axum::body::Body::from_stream(body.into_data_stream());
+        }
+        let mut response = Response::new(body);
         *response.status_mut() =
             StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in answer.headers {

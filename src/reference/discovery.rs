@@ -53,7 +53,8 @@ pub(super) fn capabilities(x: &mut Exchange) -> Outcome {
         "m.room_versions": {"default": "11", "available": {"11": "stable"}},
     });
     if x.house.listed.since(v1(7)) && x.house.settings.legacy {
-        let enabled = x.house.settings.get_token && !owner.guest;
+        let settings = &x.house.settings;
+        let enabled = settings.get_token && settings.login_tokens_allowed && !owner.guest;
         capabilities["m.get_login_token"] = json!({"enabled": enabled});
     }
     Ok(Answer::ok(json!({"capabilities": capabilities})))

@@ -2,6 +2,11 @@
 //!
 //! They are written from the clauses of the specification. Most are data: an edit of finished answers. The others are
 //! switches that a handler asks for; each is a constant, so that one nobody asks for is a warning of the compiler.
+//!
+//! To add one, write it into the table of its area from the clause alone, without looking at a case: an edit where the
+//! finished answer can simply be changed, else a switch and the place in the handler that asks for it. Think of every
+//! requirement that an observer then sees broken, and name them in `also`. A test walks over the surface with each
+//! fault and wants to see it; where the walk does not lead past the new one, lengthen it.
 
 mod device;
 mod discovery;
@@ -39,7 +44,7 @@ pub enum Kind {
 }
 
 /// What must be set up for a fault to show, beyond the default settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Need {
     /// Nothing: it shows with the default settings.
     Nothing,
@@ -47,6 +52,8 @@ pub enum Need {
     LoginLimit,
     /// `POST /v1/login/get_token` is not offered.
     NoGetToken,
+    /// Users may not make login tokens.
+    NoLoginTokens,
     /// OAuth metadata is served.
     Oauth,
     /// OAuth metadata is served, and the legacy API is not offered.
@@ -71,6 +78,7 @@ impl Need {
             Self::Nothing => {}
             Self::LoginLimit => settings.login_limit = Some(Limit { burst: 10, per_second: 5.0 }),
             Self::NoGetToken => settings.get_token = false,
+            Self::NoLoginTokens => settings.login_tokens_allowed = false,
             Self::Oauth => settings.oauth = true,
             Self::NoLegacy => (settings.legacy, settings.oauth) = (false, true),
             Self::Sso => settings.sso = true,

@@ -15,8 +15,11 @@ mod discovery;
 mod edit;
 mod fault;
 mod house;
+mod identity;
 mod limit;
 mod login;
+mod login_token;
+mod opening;
 mod page;
 mod quirk;
 mod refusal;
@@ -28,7 +31,7 @@ mod sso;
 mod store;
 mod uia;
 
-pub use fault::{Fault, Kind, Need, faults};
+pub use fault::{Fault, Kind, Need as FaultNeed, faults};
 pub use limit::Limit;
 pub use quirk::{Quirk, quirks};
 pub use server::{Running, StartError, start};
@@ -81,6 +84,8 @@ pub struct Settings {
     pub sso: bool,
     /// Whether `POST /v1/login/get_token` is offered, where a listed release has it.
     pub get_token: bool,
+    /// Whether users may make login tokens where `get_token` exists; if not, the call is refused with 400.
+    pub login_tokens_allowed: bool,
     /// Whether the well-known file is served, and its content given in login answers.
     pub well_known: bool,
     /// How long access tokens live that come with a refresh token; without it no refresh tokens are given.
@@ -113,6 +118,7 @@ impl Default for Settings {
             oauth: false,
             sso: false,
             get_token: true,
+            login_tokens_allowed: true,
             well_known: true,
             access_lifetime: Some(Duration::from_secs(300)),
             login_token_lifetime: Duration::from_secs(120),

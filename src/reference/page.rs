@@ -8,8 +8,13 @@ fn escape(text: &str) -> String {
 }
 
 /// The login page for clients without a login of their own. It hands the answer of the login to
-/// `window.matrixLogin.onLogin`; the parameters of its URL that are no credentials go into the login.
-pub(super) const LOGIN: &str = r#"<!DOCTYPE html>
+/// `window.matrixLogin.onLogin`, or to `window.onLogin`, as it was called before v1.12; the parameters of its URL that
+/// are no credentials go into the login. `api` is the prefix of the paths, `r0` or `v3`.
+pub(super) fn login(api: &str) -> Answer {
+    Answer::html(200, &LOGIN.replace("{api}", api))
+}
+
+const LOGIN: &str = r#"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Log in</title></head>
 <body>
 <h1>Log in</h1>
@@ -28,10 +33,11 @@ document.getElementById("login").addEventListener("submit", async (event) => {
   body.identifier = { type: "m.id.user", user: form.get("user") };
   body.password = form.get("password");
   if (body.refresh_token !== undefined) body.refresh_token = body.refresh_token === "true";
-  const answer = await fetch("/_matrix/client/v3/login", { method: "POST", body: JSON.stringify(body) });
+  const answer = await fetch("/_matrix/client/{api}/login", { method: "POST", body: JSON.stringify(body) });
   const json = await answer.json();
-  if (answer.ok) window.matrixLogin.onLogin(json);
-  else document.getElementById("message").textContent = json.error;
+  if (!answer.ok) document.getElementById("message").textContent = json.error;
+  else if (window.matrixLogin && window.matrixLogin.onLogin) window.matrixLogin.onLogin(json);
+  else window.onLogin(json);
 });
 </script>
 </body></html>

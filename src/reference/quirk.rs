@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::edit::{Change as C, Edit, When};
-use super::fault::Switch;
+use super::fault::{Need, Switch};
 use super::refusal::Refusal as R;
 use super::route::Operation as O;
 use std::sync::LazyLock;
@@ -19,7 +19,19 @@ pub struct Quirk {
     /// Ids of requirements whose verdict may be another than without the quirk: warned for advice that is not followed,
     /// skipped for what is not offered, another branch; never failed.
     pub changes: &'static [&'static str],
+    /// What must be set up for it to show.
+    pub needs: Need,
     pub(super) edits: &'static [Edit],
+}
+
+impl Quirk {
+    /// Settings with which the quirk is switched on and can show.
+    #[must_use]
+    pub fn settings(&self, base: Settings) -> Settings {
+        let mut settings = self.needs.met(base);
+        settings.quirks.push(self.name.to_owned());
+        settings
+    }
 }
 
 /// All quirks.
@@ -28,24 +40,33 @@ pub fn quirks() -> &'static [Quirk] {
     &ALL
 }
 
+macro_rules! needs {
+    () => {
+        Need::Nothing
+    };
+    ($need:ident) => {
+        Need::$need
+    };
+}
+
 /// Declares the quirks that a handler asks for: a constant for each, and their table.
 macro_rules! behaviours {
-    ($($constant:ident $name:literal, $clause:literal, $about:literal, changes $changes:expr;)*) => {
+    ($($constant:ident $name:literal, $clause:literal, $about:literal, changes $changes:expr $(, needs $need:ident)?;)*) => {
         $(
             #[doc = $about]
             pub(super) const $constant: Switch = Switch($name);
         )*
         static BEHAVIOURS: &[Quirk] = &[
-            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, edits: &[] },)*
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), edits: &[] },)*
         ];
     };
 }
 
 /// Declares the quirks that are edits of finished answers.
 macro_rules! data {
-    ($($name:literal, $clause:literal, $about:literal, changes $changes:expr, edits $edits:expr;)*) => {
+    ($($name:literal, $clause:literal, $about:literal, changes $changes:expr, $(needs $need:ident,)? edits $edits:expr;)*) => {
         static DATA: &[Quirk] = &[
-            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, edits: $edits },)*
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), edits: $edits },)*
         ];
     };
 }
@@ -84,7 +105,7 @@ const LIMITED: When = When::Status(429);
 
 behaviours! {
     OPTIONS_204 "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[];
-    RETRY_DATE "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &[];
+    RETRY_DATE "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &[], needs LoginLimit;
     KEEPS_OLD_TOKEN "device-keeps-old-token", "POST /login: a known device's earlier token may end",
         "the earlier access token of a device that logs in again goes on working", changes &["device.login.reuse.old_token"];
     KEEPS_OLD_REFRESH "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
@@ -108,7 +129,7 @@ behaviours! {
     THIRD_PARTY_401 "uia-unknown-third-party-401", "User-interactive authentication: a stage that fails may be tried again",
         "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"];
     THROTTLED "throttled", "Rate limiting: any request may be refused",
-        "every seventh request is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
+        "every eleventh request is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
     ORIGIN_ECHOED "cors-origin-echoed", "Web browser clients: the header's value is advice",
         "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"];
     RESOURCE_LIMIT "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",
@@ -139,10 +160,10 @@ data! {
         edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
     "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is written in capitals", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
-    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present"],
+    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
     "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
-        changes &["rate_limit.retry_after.header"], edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
+        changes &["rate_limit.retry_after.header"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
     "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],
         edits &[edit(&[], When::Error, &[C::Put("/error", "\"Nō. 😀 <b>&amp;\"")])];
     "empty-error-texts", "Standard error response: the text is for people", "all errors have an empty text", changes &[],

@@ -127,8 +127,8 @@ static ROUTES: &[Route] = {
 pub(super) enum Found {
     /// The operation, with the decoded values of the `{}` segments.
     Operation(Operation, Vec<String>),
-    /// The path is known under other methods; the first operation there.
-    OtherMethod(Operation, Vec<String>),
+    /// The path is known under other methods: the first operation there, and all methods as `Allow` lists them.
+    OtherMethod(Operation, Vec<String>, String),
     /// No such path.
     Nothing,
 }
@@ -137,7 +137,7 @@ impl Found {
     /// The operation; of a path that is known under other methods, the first that it has.
     pub(super) fn operation(&self) -> Operation {
         match self {
-            Self::Operation(operation, _) | Self::OtherMethod(operation, _) => *operation,
+            Self::Operation(operation, _) | Self::OtherMethod(operation, _, _) => *operation,
             Self::Nothing => Operation::Nothing,
         }
     }
@@ -145,7 +145,9 @@ impl Found {
     /// The decoded values of the `{}` segments.
     pub(super) fn parameters(&self) -> Vec<String> {
         match self {
-            Self::Operation(_, parameters) | Self::OtherMethod(_, parameters) => parameters.clone(),
+            Self::Operation(_, parameters) | Self::OtherMethod(_, parameters, _) => {
+                parameters.clone()
+            }
             Self::Nothing => Vec::new(),
         }
     }
@@ -167,8 +169,12 @@ pub(super) fn find(
         if route.method == *method {
             return Found::Operation(route.operation, parameters);
         }
-        if other == Found::Nothing {
-            other = Found::OtherMethod(route.operation, parameters);
+        match &mut other {
+            Found::OtherMethod(_, _, allowed) => {
+                allowed.push_str(", ");
+                allowed.push_str(route.method.as_str());
+            }
+            _ => other = Found::OtherMethod(route.operation, parameters, route.method.to_string()),
         }
     }
     other
@@ -250,7 +256,7 @@ mod tests {
     #[test]
     fn other_methods_are_told_from_other_paths() {
         let found = find_in("v1.19", Method::PUT, "/_matrix/client/v3/login");
-        assert_eq!(found, Found::OtherMethod(Operation::Flows, vec![]));
+        assert_eq!(found, Found::OtherMethod(Operation::Flows, vec![], "GET, POST".into()));
         assert_eq!(find_in("v1.19", Method::GET, "/_matrix/client/v3/login/"), Found::Nothing);
         assert_eq!(find_in("v1.19", Method::GET, "/_matrix/client/v3/devices/"), Found::Nothing);
     }

@@ -9,7 +9,9 @@ use super::refusal::Refusal;
 use super::release::Listed;
 use super::route::{Found, Operation, find};
 use super::store::{Account, Store};
-use super::{Settings, account, client_data, device, discovery, login, page, session, sso, uia};
+use super::{
+    Settings, account, client_data, device, discovery, login, login_token, page, session, sso, uia,
+};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -238,6 +240,10 @@ async fn serve(
         active.apply(situation, &mut answer);
     }
     bend(&shared.house, &call, options, &mut answer);
+    if call.operation == Operation::Login && shared.house.has(fault::LOGIN_TOKEN_RACES) {
+        // Longer than a used token goes on working, so that only logins at the same time get through.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     answer.into()
 }
 
@@ -270,12 +276,12 @@ fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
         || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all";
     let found = if gone { Found::Nothing } else { find(method, path) };
     let stand_in = match found {
-        Found::OtherMethod(Operation::Flows | Operation::Login, _)
+        Found::OtherMethod(Operation::Flows | Operation::Login, ..)
             if method == Method::PUT && house.has(fault::WRONG_METHOD_RUNS_LOGIN) =>
         {
             Some((Method::POST, path))
         }
-        Found::OtherMethod(Operation::Logout | Operation::LogoutAll, _)
+        Found::OtherMethod(Operation::Logout | Operation::LogoutAll, ..)
             if method == Method::GET && house.has(fault::WRONG_METHOD_RUNS_LOGOUT) =>
         {
             Some((Method::POST, path))
@@ -317,12 +323,18 @@ fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answ
         return preflight(&mut x);
     }
     x.store.requests += 1;
-    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(7) {
-        return Answer::limited(1);
+    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
+        let mut answer = Answer::limited(20);
+        answer.set("retry-after", "0");
+        return answer;
     }
     match found {
         Found::Operation(..) => dispatch(&mut x).unwrap_or_else(Answer::from),
-        Found::OtherMethod(..) => Refusal::UnknownMethod.into(),
+        Found::OtherMethod(_, _, allowed) => {
+            let mut answer = Answer::from(Refusal::UnknownMethod);
+            answer.set("allow", allowed);
+            answer
+        }
         Found::Nothing => nothing(house, call).into(),
     }
 }
@@ -371,7 +383,7 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::Capabilities => discovery::capabilities(x),
         O::Flows => login::flows(x),
         O::Login => login::login(x),
-        O::GetToken => login::get_token(x),
+        O::GetToken => login_token::get_token(x),
         O::Logout => session::logout(x),
         O::LogoutAll => session::logout_all(x),
         O::Refresh => session::refresh(x),
@@ -396,7 +408,7 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
             Err(Refusal::MemberInvalid.into())
         }
-        O::LoginPage => Ok(Answer::html(200, page::LOGIN)),
+        O::LoginPage => Ok(page::login(if x.house.listed.v3_paths() { "v3" } else { "r0" })),
         O::StagePage => uia::stage_page(x),
         O::StageSubmit => uia::stage_submit(x),
         O::SsoRedirect => sso::redirect(x),

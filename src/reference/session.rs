@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Outcome, Stop};
 use super::house::{Exchange, Members, Owner, required};
-use super::login::{Terms, another, forget_access, issue_tokens};
+use super::opening::{Terms, another, forget_access, issue_tokens};
 use super::refusal::Refusal;
 use super::release::v1;
 use super::store::{Device, Refresh};

@@ -1,9 +1,11 @@
 //! Single sign-on with a built-in identity provider that believes whatever name it is told. For tests only.
 
 use super::answer::{Answer, Outcome};
+use super::fault;
 use super::house::Exchange;
 use super::page;
 use super::refusal::Refusal;
+use super::route::Operation;
 use super::store::Account;
 use std::time::Duration;
 use url::Url;
@@ -14,6 +16,11 @@ const LIFETIME: Duration = Duration::from_secs(5);
 
 /// `GET /login/sso/redirect`: to the provider.
 pub(super) fn redirect(x: &mut Exchange) -> Outcome {
+    let refused = x.call.query("action").is_some() && x.has(fault::SSO_ACTION_REFUSED)
+        || x.call.operation == Operation::SsoRedirect && x.has(fault::SSO_GENERIC_REFUSED);
+    if refused {
+        return Err(Refusal::MemberInvalid.into());
+    }
     let target = x.call.query("redirectUrl").ok_or(Refusal::MemberMissing)?;
     let query = Serializer::new(String::new()).append_pair("redirectUrl", target).finish();
     Ok(Answer::redirect(format!("{}/_reference/sso?{query}", x.house.base_url)))

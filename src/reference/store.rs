@@ -67,7 +67,8 @@ pub(super) struct Refresh {
 #[derive(Debug, Clone)]
 pub(super) struct LoginToken {
     pub(super) user: String,
-    pub(super) expires: Instant,
+    /// `None` is never.
+    pub(super) expires: Option<Instant>,
     /// When it was used.
     pub(super) spent: Option<Instant>,
 }
@@ -234,7 +235,8 @@ impl Store {
     /// Makes a login token for a user.
     pub(super) fn login_token(&mut self, user: &str, now: Instant, lifetime: Duration) -> String {
         let token = self.token("login");
-        let made = LoginToken { user: user.to_owned(), expires: now + lifetime, spent: None };
+        let made =
+            LoginToken { user: user.to_owned(), expires: now.checked_add(lifetime), spent: None };
         self.login_tokens.insert(token.clone(), made);
         token
     }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Outcome, Stop};
 use super::house::{Exchange, Members, required, text};
-use super::login::{Identified, identify};
+use super::identity::{Identified, identify};
 use super::page;
 use super::refusal::Refusal;
 use super::store::Pending;

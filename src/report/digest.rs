@@ -409,13 +409,17 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "no_account" => ACCOUNTS,
         "not_provided" => "give it under operator: in homespec.yaml",
         "setup" => "see in run.json what the server answered to the set-up",
-        "account" | "registration" => "see what the server answered, and check the account or the secret given",
+        "account" | "registration" => {
+            "see what the server answered, and check the account or the secret given"
+        }
         "interactive_auth" => "a test account that proves itself by its password alone would do",
         "refused_by_policy" => "the server's policy forbids it here; try another account",
         "gateway" => "a proxy answered in the homeserver's place; look at its log",
         "not_reached" => "mend what stopped the case before this step",
         "interrupted" => "run again and let it finish",
-        "unreachable" | "no_answer" | "timeout" => "see that the server runs and can be reached from here",
+        "unreachable" | "no_answer" | "timeout" => {
+            "see that the server runs and can be reached from here"
+        }
         "not_allowed" => "allow it with --allow rate-limit",
         "destructive" => "give a disposable account, or use --allow destructive",
         _ => return None,
@@ -504,8 +508,10 @@ mod tests {
             "not_provided:account bob",
             "not_provided:appservice",
             "no_account",
-            "setup_failed",
-            "refused",
+            "setup",
+            "account",
+            "interactive_auth",
+            "refused_by_policy",
             "gateway",
             "not_reached",
             "interrupted",

@@ -43,12 +43,7 @@ impl Courier {
         Delivered { reply, exchanges, shown }
     }
 
-    async fn reply(
-        &self,
-        ask: &Ask,
-        limits: ast::Limits,
-        exchanges: &mut Vec<Exchanged>,
-    ) -> Reply {
+    async fn reply(&self, ask: &Ask, limits: ast::Limits, exchanges: &mut Vec<Exchanged>) -> Reply {
         let operation = limited_operation(ask);
         let mut gateway_tried = false;
         loop {

@@ -89,11 +89,7 @@ const MARGIN: Duration = Duration::from_secs(20);
 
 impl Desk {
     /// A desk that has not yet asked for anything.
-    pub fn new(
-        courier: Courier,
-        sources: Sources,
-        routes: Arc<dyn Routes>,
-    ) -> Desk {
+    pub fn new(courier: Courier, sources: Sources, routes: Arc<dyn Routes>) -> Desk {
         for account in &sources.supplied {
             let (kind, secret) = match &account.credential {
                 Credential::Password(secret) => (SecretKind::Password, secret),
@@ -137,7 +133,17 @@ impl Desk {
             None => return Err(reason("account", "no account".to_owned())),
         };
         if proven && !account.proven && account.password.is_some() {
-            self.prove(slot, account).await?;
+            match self.prove(slot, account).await {
+                // An account made just now has its session from registration: that its password is
+                // refused is for the cases to find, but wrong passwords say nothing on it.
+                Err(reason) if reason.code == REFUSED && account.session.is_some() => {
+                    if *slot == Slot::Wrongs {
+                        return Err(reason);
+                    }
+                    account.proven = true;
+                }
+                proof => proof?,
+            }
         }
         if session {
             self.keep_session(slot, account).await?;
@@ -325,8 +331,7 @@ impl Desk {
                 Ok(challenge) if answer.is_challenge() => challenge,
                 _ => return Ok(answer),
             };
-            let prover =
-                Prover { user: Some(localpart), password: None, registration_token };
+            let prover = Prover { user: Some(localpart), password: None, registration_token };
             let auth = uia::answer(challenge, prover, &stages)
                 .map_err(|why| reason("registration", format!("cannot register: {why}")))?;
             stages.extend(auth["type"].as_str().map(str::to_owned));
@@ -346,7 +351,11 @@ impl Desk {
         const PATH: &str = "/_synapse/admin/v1/register";
         let nonce = self.send(slot, &Ask::new(None, "GET", PATH)).await?;
         let Some(text) = nonce.text_at("/nonce") else {
-            return Err(refused("shared-secret registration", "GET /_synapse/admin/v1/register", &nonce));
+            return Err(refused(
+                "shared-secret registration",
+                "GET /_synapse/admin/v1/register",
+                &nonce,
+            ));
         };
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
             return Err(reason("registration", "the shared secret cannot be used".to_owned()));
@@ -389,6 +398,9 @@ fn session_from(answer: &Answer, token: &str) -> Session {
     }
 }
 
+/// The server answered, and not as it has to for an account to be usable.
+const REFUSED: &str = "account";
+
 fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
     let body = answer.json().ok();
     let member = |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str);
@@ -397,7 +409,7 @@ fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
         (Some(code), None) => format!(" {code}"),
         _ => String::new(),
     };
-    reason("account", format!("{what} was refused: {by} answered {}{said}", answer.status))
+    reason(REFUSED, format!("{what} was refused: {by} answered {}{said}", answer.status))
 }
 
 fn reason(code: &str, text: String) -> Reason {

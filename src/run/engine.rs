@@ -172,7 +172,7 @@ impl Engine {
         let mut machine = Machine::new(case, &*self.routes, env);
         let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
         loop {
-            match machine.next() {
+            match machine.advance() {
                 Next::Done => break,
                 Next::Pause(time) => tokio::select! {
                     () = tokio::time::sleep(time) => {}
@@ -199,9 +199,8 @@ impl Engine {
             }
         }
         let last = exchanges.len().saturating_sub(1);
-        let exchange = |n: usize| {
-            format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1)
-        };
+        let exchange =
+            |n: usize| format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1);
         let decided = decide(case, &trace, &|id| self.weight(id), &exchange);
         let decided = self.gated(case, decided);
         CaseResult { decided, exchanges, duration: started.elapsed() }

@@ -48,12 +48,13 @@ impl AccountView {
 
 /// The same letters with upper and lower case exchanged; without letters, one is put behind.
 pub fn other_case(password: &str) -> String {
-    let swapped: String = password
-        .chars()
-        .map(|c| {
-            if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }
-        })
-        .collect();
+    let swapped: String =
+        password
+            .chars()
+            .map(|c| {
+                if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }
+            })
+            .collect();
     if swapped == password { format!("{password}a") } else { swapped }
 }
 
@@ -62,6 +63,7 @@ pub fn shortened(password: &str) -> String {
     let mut characters = password.chars();
     characters.next_back();
     match characters.as_str() {
+        "" if password == "x" => "y".to_owned(),
         "" => "x".to_owned(),
         rest => rest.to_owned(),
     }
@@ -83,12 +85,7 @@ impl Env {
         accounts: BTreeMap<String, AccountView>,
         given: BTreeMap<String, Value>,
     ) -> Self {
-        Env {
-            values: values.into_iter().collect(),
-            accounts,
-            fresh: RefCell::default(),
-            given,
-        }
+        Env { values: values.into_iter().collect(), accounts, fresh: RefCell::default(), given }
     }
 
     /// Keeps a value for later steps.
@@ -156,7 +153,9 @@ pub fn random_text(length: usize, alphabet: &[u8]) -> String {
     }
     bytes
         .iter()
-        .map(|byte| char::from(alphabet.get(usize::from(*byte) % alphabet.len()).copied().unwrap_or(b'x')))
+        .map(|byte| {
+            char::from(alphabet.get(usize::from(*byte) % alphabet.len()).copied().unwrap_or(b'x'))
+        })
         .collect()
 }
 

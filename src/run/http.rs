@@ -161,8 +161,8 @@ impl Http {
         headers.insert("origin", HeaderValue::from_static(ORIGIN));
         headers.insert("accept", HeaderValue::from_static("application/json"));
         for (name, value) in &ask.headers {
-            let (name, value) =
-                header(name, value).ok_or_else(|| refused(format!("the header {name} cannot be sent")))?;
+            let (name, value) = header(name, value)
+                .ok_or_else(|| refused(format!("the header {name} cannot be sent")))?;
             headers.insert(name, value);
         }
         let mut request = client.request(method, url).headers(headers);

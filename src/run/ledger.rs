@@ -128,7 +128,8 @@ mod tests {
         assert_eq!(ledger.open().len(), 2);
         ledger.note(&exchanged(logout, 200, json!({})));
         assert_eq!(ledger.open()[0].device_id, "B");
-        let all = Ask::new(Some("logout_all"), "POST", "/_matrix/client/v3/logout/all").bearer("two");
+        let all =
+            Ask::new(Some("logout_all"), "POST", "/_matrix/client/v3/logout/all").bearer("two");
         ledger.note(&exchanged(all, 200, json!({})));
         assert!(ledger.open().is_empty());
     }

@@ -74,7 +74,7 @@ impl<'c> Machine<'c> {
     }
 
     /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`].
-    pub fn next(&mut self) -> Next {
+    pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = State::Done;
             return Next::Done;
@@ -259,7 +259,8 @@ impl<'c> Machine<'c> {
         }
         let name = self.step_name();
         if must_status {
-            let text = format!("{name} (line {}) did not end as the later steps need it", step.line);
+            let text =
+                format!("{name} (line {}) did not end as the later steps need it", step.line);
             self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text });
             self.at = usize::MAX;
             return;
@@ -411,9 +412,10 @@ impl<'c> Machine<'c> {
 
     fn body(&self, step: &Step) -> Result<Option<Vec<u8>>, FillError> {
         Ok(match &step.body {
-            Body::None => self.auth.as_ref().map(|auth| {
-                serde_json::json!({"auth": auth}).to_string().into_bytes()
-            }),
+            Body::None => self
+                .auth
+                .as_ref()
+                .map(|auth| serde_json::json!({"auth": auth}).to_string().into_bytes()),
             Body::Json(value) => {
                 let mut value = template::fill(value, &self.env)?;
                 if let (Some(auth), Value::Object(members)) = (&self.auth, &mut value) {

@@ -38,7 +38,9 @@ pub enum NoTarget {
         why: String,
     },
     /// Something answers, but it is no homeserver.
-    #[error("{url} does not look like a Matrix homeserver: GET /_matrix/client/versions answered {status} with {body}")]
+    #[error(
+        "{url} does not look like a Matrix homeserver: GET /_matrix/client/versions answered {status} with {body}"
+    )]
     NotMatrix {
         /// The homeserver's URL.
         url: String,
@@ -59,14 +61,14 @@ pub async fn look(
 ) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
     let mut sighting = Sighting::default();
     let url = courier.http.base().to_owned();
-    let versions = match get(courier, &mut sighting, "getVersions", "/_matrix/client/versions").await
-    {
-        Ok(answer) => answer,
-        Err(reason) => {
-            let gone = NoTarget::Unreachable { url, why: reason.text };
-            return Err((gone, sighting.exchanges));
-        }
-    };
+    let versions =
+        match get(courier, &mut sighting, "getVersions", "/_matrix/client/versions").await {
+            Ok(answer) => answer,
+            Err(reason) => {
+                let gone = NoTarget::Unreachable { url, why: reason.text };
+                return Err((gone, sighting.exchanges));
+            }
+        };
     sighting.versions = facts::versions(&versions);
     sighting.server = versions.header("server");
     let api = api.unwrap_or_else(|| facts::api(&Listed::new(sighting.versions.clone())));
@@ -112,8 +114,9 @@ pub async fn ask_on(
         exchanges: Vec::new(),
     };
     if beyond.features.contains(&Feature::Legacy) {
-        let ask = Ask::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
-            .json(&json!({}));
+        let ask =
+            Ask::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
+                .json(&json!({}));
         let there = answer(courier, &ask, &mut beyond.exchanges).await;
         let there = there.is_ok_and(|answer| facts::exists(&answer));
         beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
@@ -132,9 +135,8 @@ pub async fn ask_on(
     if let Some(route) = routes.route("deleteDevice", None) {
         // Nothing can be deleted by this: there is no such device, and no proof is given.
         let path = route.path.replace("{deviceId}", "homespec-no-such-device");
-        let ask = Ask::new(Some("deleteDevice"), &route.method, &path)
-            .bearer(&token)
-            .json(&json!({}));
+        let ask =
+            Ask::new(Some("deleteDevice"), &route.method, &path).bearer(&token).json(&json!({}));
         let challenge = answer(courier, &ask, &mut beyond.exchanges).await;
         if challenge.is_ok_and(|answer| offers_password_stage(&answer)) {
             beyond.features.insert(Feature::UiaPassword);

@@ -28,11 +28,15 @@ pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result
         .map(|flow| strings(&flow["stages"]))
         .collect();
     let open = |flow: &Vec<&str>| -> Option<Vec<String>> {
-        let stages: Vec<_> =
-            flow.iter().filter(|stage| !completed.contains(stage)).map(|s| (*s).to_owned()).collect();
+        let stages: Vec<_> = flow
+            .iter()
+            .filter(|stage| !completed.contains(stage))
+            .map(|s| (*s).to_owned())
+            .collect();
         stages.iter().all(|stage| reply(stage, prover).is_some()).then_some(stages)
     };
-    let mut ways: Vec<_> = flows.iter().filter_map(open).filter(|stages| !stages.is_empty()).collect();
+    let mut ways: Vec<_> =
+        flows.iter().filter_map(open).filter(|stages| !stages.is_empty()).collect();
     ways.sort_by_key(Vec::len);
     let Some(stage) = ways.first().and_then(|stages| stages.first()) else {
         let offered: Vec<_> = flows.iter().map(|stages| stages.join(" + ")).collect();

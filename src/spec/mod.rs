@@ -297,7 +297,8 @@ impl Spec {
         let mut all = Vec::new();
         for operation in self.operations() {
             for (status, response) in &operation.responses {
-                let locations = response.schema.as_ref().map(Schema::locations).unwrap_or_default();
+                let locations =
+                    response.schema.as_ref().map(|s| s.locations().clone()).unwrap_or_default();
                 all.extend(locations.into_iter().map(|(pointer, keyword)| SchemaLocation {
                     operation: operation.id.clone(),
                     status: status.clone(),

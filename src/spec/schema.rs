@@ -29,6 +29,7 @@ struct Inner {
     /// Compiled when a body is first judged; none if that is impossible, which
     /// [`Schema::compile`] tells beforehand.
     validator: OnceLock<Option<Validator>>,
+    locations: OnceLock<BTreeSet<(String, String)>>,
 }
 
 /// One way in which a body differs from a documented schema.
@@ -60,6 +61,7 @@ impl Schema {
             path: origin.path.to_owned(),
             pointer: origin.part.pointer(),
             validator: OnceLock::new(),
+            locations: OnceLock::new(),
         }))
     }
 
@@ -84,10 +86,12 @@ impl Schema {
     /// All (pointer, keyword) that a body can violate; pointers with `*` for list items and for
     /// members that no name is documented for. Alternatives (`anyOf`, `oneOf`, `not`) count as one
     /// keyword and are not entered, and a schema that holds itself is entered once.
-    pub fn locations(&self) -> BTreeSet<(String, String)> {
-        let mut all = BTreeSet::new();
-        locations::collect(&self.0.value, "", &mut all);
-        all
+    pub fn locations(&self) -> &BTreeSet<(String, String)> {
+        self.0.locations.get_or_init(|| {
+            let mut all = BTreeSet::new();
+            locations::collect(&self.0.value, "", &mut all);
+            all
+        })
     }
 
     /// File and line, from 1, of a part of the schema, given by its JSON Pointer in

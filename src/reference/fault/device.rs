@@ -44,7 +44,8 @@ pub(super) static DATA: &[Fault] = &[
     data("device-get-other-id", "device.get.ok", GET, "a device is shown with another id",
         &[edit(&[O::Device], OK, &[C::Put("/device_id", "\"OTHER\"")])]).also(&["device.login.created", "device.login.per_user"]),
     data("device-get-without-id", "device.get.ok", GET, "a device is shown without its id",
-        &[edit(&[O::Device], OK, &[C::Drop("/device_id")])]).also(&["device.login.created", "device.login.per_user"]),
+        &[edit(&[O::Device], OK, &[C::Drop("/device_id")])])
+        .also(&["device.login.created", "device.login.per_user", "http.response.schema"]),
     data("device-get-404", "device.get.ok", GET, "no single device is shown",
         &[edit(&[O::Device], OK, &[C::Refuse(404, "M_NOT_FOUND")])])
         .also(&["device.login.created", "device.login.display_name", "device.login.display_name.ignored", "device.put.rename",
@@ -55,7 +56,7 @@ pub(super) static DATA: &[Fault] = &[
     data("device-get-unknown-400", "device.get.unknown", GET, "an unknown device is refused with 400",
         &[edit(&[O::Device], When::Because(&[R::DeviceUnknown]), &[C::Refuse(400, "M_UNKNOWN")])]).also(GONE),
     data("device-get-unknown-200", "device.get.unknown", GET, "an unknown device is answered with 200 and nothing",
-        &[edit(&[O::Device], When::Because(&[R::DeviceUnknown]), &[C::Status(200), C::Put("", "{}")])]).also(GONE),
+        &[edit(&[O::Device], When::Because(&[R::DeviceUnknown]), &[C::Status(200), C::Put("", "{}")])]).also(GONE_200),
     data("device-of-another-403", "device.get.isolation", GET, "another user's device is refused with 403",
         &[edit(&[O::Device], When::Because(&[R::DeviceOfAnother]), &[C::Refuse(403, "M_FORBIDDEN")])])
         .also(&["device.get.unknown", "device.login.per_user"]),
@@ -88,6 +89,15 @@ const LISTED: &[&str] = &[
 /// What an unknown device shows beside its own requirement.
 const GONE: &[&str] =
     &["logout.device_gone", "device.put.unknown", "device.delete.bulk", "device.delete.token_dead"];
+
+/// The same for an answer of success that is no device.
+const GONE_200: &[&str] = &[
+    "logout.device_gone",
+    "device.put.unknown",
+    "device.delete.bulk",
+    "device.delete.token_dead",
+    "http.response.schema",
+];
 
 behaviours! {
     GENERATED_EMPTY "device-id-generated-empty" breaks "device.login.generated",

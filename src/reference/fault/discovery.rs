@@ -14,6 +14,7 @@ const METADATA: &str = "GET /v1/auth_metadata, 200";
 const FLOWS: &str = "GET /login, 200";
 const IDP: &str = "Client-Server API, SSO client login: m.login.sso flow schema";
 const AWARE: &str = "Client-Server API, OAuth-aware clients";
+const SSO: &str = "GET /login/sso/redirect and /login/sso/redirect/{idpId}";
 const PAGE: &str = "Client-Server API, Login fallback";
 
 const OK: When = When::Success;
@@ -210,6 +211,34 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/oauth_aware_preferred", "\"no\"")])]).needs(Need::Sso),
     data("sso-without-token-flow", "login.get.sso_implies_token", "Client-Server API, Token-based login", "SSO is offered without token login",
         &[edit(&[O::Flows], OK, &[C::Drop("/flows/1")])]).needs(Need::Sso),
+    // Single sign-on.
+    data("sso-redirect-404", "sso.redirect.status", SSO, "the redirect to a provider does not exist",
+        &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(404, "M_UNRECOGNIZED")])])
+        .also(SSO_GONE).needs(Need::Sso),
+    data("sso-redirect-204", "sso.redirect.status", SSO, "the redirect to a provider answers with 204",
+        &[edit(&[O::SsoRedirect], When::Status(302), &[C::Status(204)])]).also(SSO_GONE).needs(Need::Sso),
+    data("sso-redirect-401", "sso.redirect.public", SSO, "the redirect to a provider asks for an access token",
+        &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(401, "M_MISSING_TOKEN")])])
+        .also(&["sso.redirect.status", "sso.redirect.location", "sso.redirect.generic_with_idps", "sso.redirect.action",
+            "oauth_aware.action", "sso.redirect.state"]).needs(Need::Sso),
+    data("sso-redirect-without-location", "sso.redirect.location", SSO, "the redirect to a provider has no Location",
+        &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location")])]).also(&["sso.redirect.status"]).needs(Need::Sso),
+    data("sso-redirect-relative", "sso.redirect.location", SSO, "the Location of the redirect is empty",
+        &[edit(&[O::SsoRedirect], When::Status(302), &[C::Header("location", "")])]).also(&["sso.redirect.status"]).needs(Need::Sso),
+    data("sso-redirect-bare-200", "sso.redirect.url_required", SSO, "a redirect without redirectUrl answers 200",
+        &[edit(&[O::SsoRedirect], When::Because(&[R::MemberMissing]), &[C::Status(200), C::Put("", "{}")])]).needs(Need::Sso),
+    data("sso-redirect-bare-500", "sso.redirect.url_required", SSO, "a redirect without redirectUrl fails with 500",
+        &[edit(&[O::SsoRedirect], When::Because(&[R::MemberMissing]), &[C::Refuse(500, "M_UNKNOWN")])]).needs(Need::Sso)
+        .also(&["error.malformed.no_5xx"]),
+    data("sso-provider-redirect-404", "sso.redirect.idp.status", SSO, "the redirect to a provider that is listed does not exist",
+        &[edit(&[O::SsoRedirectTo], When::Status(302), &[C::NoHeader("location"), C::Refuse(404, "M_UNRECOGNIZED")])]).needs(Need::Sso),
+    data("sso-provider-redirect-200", "sso.redirect.idp.status", SSO, "the redirect to a provider that is listed is a page",
+        &[edit(&[O::SsoRedirectTo], When::Status(302), &[C::Status(200), C::NoHeader("location")])]).needs(Need::Sso),
+    data("sso-provider-unknown-400", "sso.redirect.idp.unknown", SSO, "an unknown provider is refused with 400",
+        &[edit(&[O::SsoRedirectTo], When::Because(&[R::UnknownEndpoint]), &[C::Status(400)])]).needs(Need::Sso),
+    data("sso-provider-unknown-302", "sso.redirect.idp.unknown", SSO, "an unknown provider is taken for the one there is",
+        &[edit(&[O::SsoRedirectTo], When::Because(&[R::UnknownEndpoint]), &[C::Bytes("text/html", b""), C::Status(302),
+            C::Header("location", "https://provider.example.org/")])]).needs(Need::Sso),
     // The login page.
     data("login-page-404", "fallback.page.ok", PAGE, "there is no login page",
         &[edit(&[O::LoginPage], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])]).also(&["fallback.page.callback", "fallback.page.params"]),
@@ -220,7 +249,25 @@ pub(super) static DATA: &[Fault] = &[
             b"<!DOCTYPE html><html><body><form><input name=user><input name=password></form><script></script></body></html>")])]),
 ];
 
+/// What breaks when the redirect is no redirect.
+const SSO_GONE: &[&str] = &[
+    "sso.redirect.location",
+    "sso.redirect.public",
+    "sso.redirect.generic_with_idps",
+    "sso.redirect.action",
+    "oauth_aware.action",
+    "sso.redirect.state",
+];
+
 behaviours! {
+    SSO_ACTION_REFUSED "sso-redirect-refuses-action" breaks "sso.redirect.action", also &["oauth_aware.action"], needs Sso,
+        "GET /login/sso/redirect: action", "a redirect with the parameter action is refused with 400";
+    SSO_GENERIC_REFUSED "sso-redirect-needs-provider" breaks "sso.redirect.generic_with_idps",
+        also &["sso.redirect.status", "sso.redirect.location", "sso.redirect.public", "sso.redirect.action", "oauth_aware.action",
+            "sso.redirect.state"],
+        needs Sso,
+        "Client-Server API, SSO client login: the redirect without a provider is for older clients",
+        "the redirect without a provider is refused with 400";
     LOGIN_PAGE_NO_PARAMS "login-page-refuses-parameters" breaks "fallback.page.params", also &[],
         "Client-Server API, Login fallback: query parameters", "the login page with parameters is refused with 400";
 }

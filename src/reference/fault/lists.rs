@@ -122,6 +122,16 @@ pub(super) const WHOAMI_DEVICE: &[&str] = &[
     "login.token.device_params",
 ];
 
+/// The same where it is no string either.
+pub(super) const WHOAMI_DEVICE_SHAPE: &[&str] = &[
+    "http.response.schema",
+    "device.login.bound",
+    "device.login.per_user",
+    "refresh.same_device",
+    "token.record_device",
+    "login.token.device_params",
+];
+
 /// Seen through a good answer of `POST /refresh`.
 pub(super) const REFRESHES: &[&str] = &[
     "refresh.ok.required",

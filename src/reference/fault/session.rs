@@ -3,7 +3,9 @@
 use super::super::edit::Change as C;
 use super::super::refusal::Refusal as R;
 use super::super::route::Operation as O;
-use super::lists::{REFRESH_AT_ALL, REFRESHES, WHOAMI, WHOAMI_DEVICE, WHOAMI_USER};
+use super::lists::{
+    REFRESH_AT_ALL, REFRESHES, WHOAMI, WHOAMI_DEVICE, WHOAMI_DEVICE_SHAPE, WHOAMI_USER,
+};
 use super::{Fault, Need, When, behaviours, data, edit};
 
 const TOKENS: &str = "Client-Server API, Using access tokens";
@@ -100,11 +102,11 @@ pub(super) static DATA: &[Fault] = &[
     data("whoami-without-device-id", "whoami.device_id", WHO, "whoami gives no device_id",
         &[edit(&[O::Whoami], OK, &[C::Drop("/device_id")])]).also(WHOAMI_DEVICE),
     data("whoami-device-id-null", "whoami.device_id", WHO, "whoami gives null as device_id",
-        &[edit(&[O::Whoami], OK, &[C::Put("/device_id", "null")])]).also(WHOAMI_DEVICE),
+        &[edit(&[O::Whoami], OK, &[C::Put("/device_id", "null")])]).also(WHOAMI_DEVICE_SHAPE),
     data("whoami-device-id-other", "whoami.device_id", WHO, "whoami names another device",
         &[edit(&[O::Whoami], OK, &[C::Put("/device_id", "\"OTHER\"")])]).also(WHOAMI_DEVICE),
     data("whoami-device-id-number", "whoami.device_id", WHO, "whoami gives a number as device_id",
-        &[edit(&[O::Whoami], OK, &[C::Put("/device_id", "1")])]).also(WHOAMI_DEVICE),
+        &[edit(&[O::Whoami], OK, &[C::Put("/device_id", "1")])]).also(WHOAMI_DEVICE_SHAPE),
     data("whoami-guest-text", "whoami.is_guest.type", WHO, "is_guest is a text",
         &[edit(&[O::Whoami], OK, &[C::Put("/is_guest", "\"false\"")])]).also(&["whoami.is_guest.true"]),
     data("whoami-guest-everybody", "whoami.is_guest.type", WHO, "everybody is a guest",

@@ -103,6 +103,11 @@ pub(super) static DATA: &[Fault] = &[
     data("get-token-not-json-text", "uia.non_auth_error", UIA, "get_token answers broken JSON with plain text",
         &[edit(&[O::GetToken], When::Because(&[R::NotJson, R::NotObject]), &[C::Bytes("text/plain", b"bad request")])])
         .also(&["http.response.json_object", "http.response.content_type", "error.shape.object", "error.shape.errcode", "error.shape.error"]),
+    data("get-token-denied-403", "get_token.denied", GET_TOKEN, "a user who may not make login tokens is refused with 403",
+        &[edit(&[O::GetToken], When::Because(&[R::LoginTokensDenied]), &[C::Refuse(403, "M_FORBIDDEN")])]).needs(Need::NoLoginTokens),
+    data("get-token-denied-404", "get_token.denied", GET_TOKEN, "a user who may not make login tokens is refused with 404",
+        &[edit(&[O::GetToken], When::Because(&[R::LoginTokensDenied]), &[C::Refuse(404, "M_UNRECOGNIZED")])]).needs(Need::NoLoginTokens)
+        .also(&["login.get.get_login_token.truthful"]),
     // Challenges.
     data("uia-flows-absent", "uia.challenge.flows", UIA, "a challenge has no flows",
         &[edit(UIA_ALL, When::Challenge, &[C::Drop("/flows")])]).also(UNREADABLE),

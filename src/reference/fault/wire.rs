@@ -53,7 +53,8 @@ pub(super) static DATA: &[Fault] = &[
     data("logout-all-answers-trailing-text", "http.response.json_object", JSON, "logout/all answers with text after the object",
         &[edit(&[O::LogoutAll], When::Success, &[C::Suffix("\nok")])]).also(&["logout_all.ok"]),
     data("rename-answers-nothing", "http.response.json_object", JSON, "renaming a device answers 200 without a body",
-        &[edit(&[O::RenameDevice], When::Success, &[C::Bytes("application/json", b"")])]).also(&["device.put.rename"]),
+        &[edit(&[O::RenameDevice], When::Success, &[C::Bytes("application/json", b"")])])
+        .also(&["device.put.rename", "http.response.schema"]),
     data("json-as-text-plain", "http.response.content_type", JSON, "all JSON is sent as text/plain",
         &[edit(&[], When::Always, &[C::MediaType("text/plain")])]).also(&["well_known.get.json"]),
     data("json-without-media-type-on-errors", "http.response.content_type", JSON, "errors are sent without a media type",
@@ -67,6 +68,13 @@ pub(super) static DATA: &[Fault] = &[
     data("error-text-in-latin1", "http.response.utf8", JSON, "the error for an unknown device has a letter in Latin-1",
         &[edit(&[O::Device], UNKNOWN_DEVICE, &[C::Bytes("application/json",
             b"{\"errcode\":\"M_NOT_FOUND\",\"error\":\"Unbekanntes Ger\xe4t\"}")])]).also(super::lists::NO_ERROR_OBJECT),
+    data("device-last-seen-text", "http.response.schema", "GET /devices/{deviceId}, 200", "last_seen_ts of a single device is a text",
+        &[edit(&[O::Device], When::Success, &[C::Put("/last_seen_ts", "\"yesterday\"")])]),
+    data("capabilities-list", "http.response.schema", "GET /capabilities, 200", "the capabilities are a list",
+        &[edit(&[O::Capabilities], When::Success, &[C::Put("/capabilities", "[]")])])
+        .also(&["get_token.capability.absent", "get_token.capability.shape"]),
+    data("deactivate-without-result", "http.response.schema", "POST /account/deactivate, 200", "deactivation does not give id_server_unbind_result",
+        &[edit(&[O::Deactivate], When::Success, &[C::Drop("/id_server_unbind_result")])]),
     // Bodies of requests.
     data("login-empty-body-500", "http.request.body_required", "POST /login: the body is required", "an empty body makes login fail with 500",
         &[edit(&[O::Login], When::Because(&[R::EmptyBody]), &[C::Refuse(500, "M_UNKNOWN")])]).also(&["error.malformed.no_5xx"]),

@@ -1,0 +1,248 @@
+//! The opening of a session: its device, its tokens, and what becomes of earlier ones.
+
+use super::answer::Stop;
+use super::house::{Exchange, Members, flag, text};
+use super::refusal::Refusal;
+use super::release::{r0, v1};
+use super::route::Operation;
+use super::store::{Access, Device, Refresh};
+use super::{fault, quirk};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The longest device id taken, in bytes.
+const DEVICE_ID_LIMIT: usize = 512;
+
+/// What a client asks of the session that a login or a registration opens.
+#[derive(Debug, Default)]
+pub(super) struct Wish {
+    device_id: Option<String>,
+    display_name: Option<String>,
+    refresh: bool,
+}
+
+impl Wish {
+    /// Reads `device_id`, `initial_device_display_name` and `refresh_token`.
+    pub(super) fn read(x: &Exchange, body: &Members) -> Result<Self, Refusal> {
+        let device_id = match body.get("device_id") {
+            Some(value) if !value.is_string() && x.at_login(fault::DEVICE_ID_NUMBER_TAKEN) => {
+                Some(value.to_string())
+            }
+            _ => text(body, "device_id", Refusal::DeviceIdNotString)?.map(str::to_owned),
+        };
+        if device_id.as_ref().is_some_and(|id| id.is_empty() || id.len() > DEVICE_ID_LIMIT) {
+            return Err(Refusal::DeviceIdInvalid);
+        }
+        let name = text(body, "initial_device_display_name", Refusal::DisplayNameNotString)?;
+        let refresh = if x.at_login(fault::REFRESH_FLAG_TEXT)
+            && body.get("refresh_token") == Some(&json!("true"))
+        {
+            Some(true)
+        } else {
+            flag(body, "refresh_token", Refusal::RefreshFlagNotBoolean)?
+        };
+        let mut wish = Self {
+            device_id,
+            display_name: name.map(str::to_owned),
+            refresh: refresh == Some(true),
+        };
+        if x.call.operation == Operation::Login {
+            wish.bend(x, body);
+        }
+        Ok(wish)
+    }
+
+    /// What faults and quirks make of the wish of a login.
+    fn bend(&mut self, x: &Exchange, body: &Members) {
+        let token = body.get("type") == Some(&json!("m.login.token"));
+        let too_old = x.has(quirk::STRICT_RELEASES) && !x.house.listed.since(r0(3));
+        if too_old
+            || x.has(fault::DEVICE_ID_IGNORED)
+            || token && x.has(fault::LOGIN_TOKEN_NO_DEVICE)
+        {
+            self.device_id = None;
+        }
+        if x.has(fault::DEVICE_ID_CAPITALS) {
+            self.device_id = self.device_id.take().map(|id| id.to_uppercase());
+        }
+        if x.has(fault::DEVICE_ID_STRIPPED) {
+            let kept = |id: String| id.chars().filter(|c| c.is_alphanumeric()).collect();
+            self.device_id = self.device_id.take().map(kept);
+        }
+        if x.has(fault::NAME_DROPPED) || token && x.has(fault::LOGIN_TOKEN_NO_NAME) {
+            self.display_name = None;
+        }
+        let name = |change: fn(&str) -> String| self.display_name.as_deref().map(change);
+        if x.has(fault::NAME_TRUNCATED) {
+            self.display_name = name(|name| name.chars().take(4).collect());
+        } else if x.has(fault::NAME_SMALL) {
+            self.display_name = name(str::to_lowercase);
+        } else if x.has(fault::DISPLAY_NAME_ASCII) {
+            self.display_name =
+                name(|name| name.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect());
+        }
+        self.refresh |= x.has(fault::REFRESH_UNASKED);
+    }
+}
+
+/// Opens a session on a new device, or on a known one, whose earlier tokens die. Gives the members of the answer.
+pub(super) fn open_session(x: &mut Exchange, user: &str, wish: &Wish) -> Result<Members, Stop> {
+    let told = choose_device(x, user, wish)?;
+    // The device that is told, the one that the token belongs to, and the owner of the token differ by faults alone.
+    let device =
+        if x.at_login(fault::DEVICE_ECHO_ONLY) { x.store.device_id() } else { told.clone() };
+    let owner =
+        if x.at_login(fault::TOKEN_OF_ANOTHER) { another(x, user) } else { user.to_owned() };
+    let known = x.store.device(&owner, &device).is_some();
+    end_sessions(x, &owner, &device);
+    settle_device(x, &owner, &device, wish);
+    let mut members = Members::new();
+    members.insert("user_id".into(), json!(x.house.user_id(user)));
+    if wish.device_id.is_some() || !x.at_login(fault::GENERATED_ABSENT) {
+        members.insert("device_id".into(), json!(told));
+    }
+    let expires = wish.refresh || x.has(quirk::EXPIRES_WITHOUT_REFRESH);
+    let terms = Terms { expires, refresh: wish.refresh, made_from: None };
+    issue_tokens(x, &owner, &device, terms, &mut members);
+    let dead = x.at_login(fault::TOKEN_DEAD)
+        || x.at_login(fault::TOKEN_DEAD_SOMETIMES) && x.store.logins.is_multiple_of(3)
+        || x.at_login(fault::REUSE_TOKEN_DEAD) && known;
+    if dead {
+        forget_access(x, &members);
+    }
+    if !x.house.listed.v3_paths() || x.has(quirk::HOME_SERVER) {
+        members.insert("home_server".into(), json!(x.house.settings.server_name));
+    }
+    Ok(members)
+}
+
+/// Forgets the access token of an answer, as if it had never been.
+pub(super) fn forget_access(x: &mut Exchange, members: &Members) {
+    let token = members.get("access_token").and_then(Value::as_str).unwrap_or_default();
+    x.store.access.remove(token);
+}
+
+/// The device of a new session: the one asked for, unless it is named like a cross-signing key, or one that is made.
+fn choose_device(x: &mut Exchange, user: &str, wish: &Wish) -> Result<String, Stop> {
+    let Some(id) = &wish.device_id else {
+        return Ok(match () {
+            () if x.at_login(fault::GENERATED_EMPTY) => String::new(),
+            () if x.at_login(fault::GENERATED_CONSTANT) => "DEVICE".to_owned(),
+            () if x.has(quirk::ODD_DEVICE_IDS) => format!("{}/ é+%41", x.store.device_id()),
+            () => x.store.device_id(),
+        });
+    };
+    if x.store.signing_public_keys(user).contains(id) && !x.at_login(fault::CROSS_SIGNING_ALLOWED) {
+        return Err(Refusal::CrossSigningDevice.into());
+    }
+    let elsewhere = x
+        .store
+        .accounts
+        .iter()
+        .find(|(name, account)| *name != user && account.devices.contains_key(id));
+    if let Some((other, _)) = elsewhere {
+        if x.at_login(fault::DEVICE_ID_TAKEN) {
+            return Err(Refusal::CrossSigningDevice.into());
+        }
+        if x.at_login(fault::DEVICE_ID_GLOBAL) {
+            let other = other.clone();
+            x.store.drop_device(&other, id, None);
+        }
+    }
+    Ok(id.clone())
+}
+
+/// Ends the earlier tokens of a device that logs in; by faults, those of other devices too.
+fn end_sessions(x: &mut Exchange, user: &str, device: &str) {
+    if !x.has(quirk::KEEPS_OLD_TOKEN) {
+        x.store.end_access(user, device, Refusal::ReplacedToken, None);
+    }
+    if !x.has(quirk::KEEPS_OLD_REFRESH) {
+        x.store.end_refresh(user, device);
+    }
+    for other in x.store.device_ids(user).iter().filter(|other| *other != device) {
+        if x.at_login(fault::ENDS_OTHER_DEVICES) {
+            x.store.drop_device(user, other, None);
+        } else if x.at_login(fault::ENDS_OTHER_SESSIONS) {
+            x.store.end_access(user, other, Refusal::LoggedOutToken, None);
+        }
+    }
+}
+
+/// Makes the device, or leaves a known one as it is.
+fn settle_device(x: &mut Exchange, user: &str, device: &str, wish: &Wish) {
+    let (absent, doubled) =
+        (x.at_login(fault::DEVICE_NOT_CREATED), x.at_login(fault::DEVICE_DOUBLED));
+    let (overwritten, cleared) =
+        (x.at_login(fault::NAME_OVERWRITTEN), x.at_login(fault::NAME_CLEARED));
+    let default = x.has(quirk::DEFAULT_NAME).then(|| "A device".to_owned());
+    let name = wish.display_name.clone().or(default);
+    let Some(account) = x.store.accounts.get_mut(user).filter(|_| !absent) else { return };
+    match account.devices.get_mut(device) {
+        Some(known) if cleared => known.display_name = None,
+        Some(known) if overwritten && name.is_some() => known.display_name = name,
+        Some(_) if doubled => {
+            let copy = Device { display_name: name, ..Device::default() };
+            account.devices.insert(format!("{device}_2"), copy);
+        }
+        Some(_) => {}
+        None => {
+            account
+                .devices
+                .insert(device.to_owned(), Device { display_name: name, ..Device::default() });
+        }
+    }
+}
+
+/// Another account than the user's: the first there is. The user's own if there is no other.
+pub(super) fn another(x: &Exchange, user: &str) -> String {
+    x.store.accounts.keys().find(|name| *name != user).map_or(user, String::as_str).to_owned()
+}
+
+/// What comes with a new access token.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    /// The token expires, where the homeserver has tokens that do.
+    pub(super) expires: bool,
+    /// A refresh token comes with it.
+    pub(super) refresh: bool,
+    /// The refresh token that is traded in, which the first use of the new tokens revokes.
+    pub(super) made_from: Option<String>,
+}
+
+/// Puts a new access token into an answer, with what the terms say.
+pub(super) fn issue_tokens(
+    x: &mut Exchange,
+    user: &str,
+    device: &str,
+    terms: Terms,
+    members: &mut Members,
+) {
+    let Terms { expires, refresh, made_from } = terms;
+    let (user, device) = (user.to_owned(), device.to_owned());
+    let access = x.store.token("access");
+    let lifetime =
+        x.house.settings.access_lifetime.filter(|_| expires && x.house.listed.since(v1(3)));
+    let recorded = if x.has(fault::TOKEN_WITHOUT_DEVICE) { String::new() } else { device.clone() };
+    let session = Access {
+        user: user.clone(),
+        device: recorded,
+        expires: lifetime.and_then(|lifetime| x.now.checked_add(lifetime)),
+        made_from: made_from.clone(),
+        dies: None,
+    };
+    x.store.access.insert(access.clone(), session);
+    members.insert("access_token".into(), json!(access));
+    let Some(lifetime) = lifetime else { return };
+    members.insert("expires_in_ms".into(), milliseconds(lifetime));
+    if refresh {
+        let token = x.store.token("refresh");
+        x.store.refresh.insert(token.clone(), Refresh { user, device, made_from });
+        members.insert("refresh_token".into(), json!(token));
+    }
+}
+
+/// A duration as the member of an answer.
+pub(super) fn milliseconds(duration: Duration) -> Value {
+    json!(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

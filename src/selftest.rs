@@ -1,0 +1,398 @@
+//! The kill matrix: every fault of the reference homeserver, and what the suite says of it.
+//!
+//! A fault names the requirement that it breaks and the clause; what catches it is computed here. A
+//! fault that survives shows a check that cannot fail; a requirement that turns red without being
+//! named shows a false alarm, or a `also:` list that is not complete.
+use crate::app::{Job, JobError, Material, Watcher, prepare};
+use crate::exit::Gate;
+use crate::facts::{Allow, Facts};
+use crate::outcome::{RequirementVerdict, Run, Verdict};
+use crate::plan::Plan;
+use crate::reference::{self, Fault, FaultNeed, Quirk, Settings, StartError};
+use crate::register::Severity;
+use crate::run::desk::{Maker, Sources};
+use crate::run::engine::Silent;
+use crate::run::http::Transport;
+use crate::run::probe::NoTarget;
+use crate::select::Wish;
+use crate::version::Listed;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use url::Url;
+
+/// How much is run for each fault and quirk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The cases of the requirements that it names, and all standing checks.
+    Named,
+    /// Everything.
+    Full,
+}
+
+/// What came of one fault.
+#[derive(Debug, Clone)]
+pub struct FaultOutcome {
+    /// The fault.
+    pub name: &'static str,
+    /// The requirement that it breaks.
+    pub requirement: &'static str,
+    /// How it ended.
+    pub end: FaultEnd,
+    /// The cases (or `standing`) whose decision on that requirement caught it.
+    pub caught_by: Vec<String>,
+    /// Requirements that turned red and are not in its `also` list.
+    pub unexpected: Vec<Red>,
+}
+
+/// A requirement that is worse than without the fault or quirk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Red {
+    /// Its id.
+    pub requirement: String,
+    /// What it is now.
+    pub verdict: RequirementVerdict,
+    /// An example of why.
+    pub why: String,
+}
+
+/// How a fault ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultEnd {
+    /// The requirement ended as a broken one of its level does.
+    Caught,
+    /// A permission (MAY) was not used: there is nothing to catch.
+    Observed,
+    /// It ended otherwise.
+    Survived(RequirementVerdict, String),
+}
+
+/// What came of one quirk.
+#[derive(Debug, Clone)]
+pub struct QuirkOutcome {
+    /// The quirk.
+    pub name: &'static str,
+    /// Requirements that it made worse, which nothing legal may.
+    pub flagged: Vec<Red>,
+}
+
+/// The whole matrix.
+#[derive(Debug, Clone, Default)]
+pub struct Matrix {
+    /// In the order of [`reference::faults`].
+    pub faults: Vec<FaultOutcome>,
+    /// In the order of [`reference::quirks`].
+    pub quirks: Vec<QuirkOutcome>,
+    /// MUSTs and SHOULDs that are decided without any fault and have none that breaks them.
+    pub without_fault: Vec<String>,
+}
+
+impl Matrix {
+    /// Whether every fault is caught at the right place, no quirk is flagged, and every decided
+    /// MUST has a fault.
+    pub fn is_clean(&self) -> bool {
+        self.faults.iter().all(FaultOutcome::is_clean)
+            && self.quirks.iter().all(|quirk| quirk.flagged.is_empty())
+            && self.without_fault.is_empty()
+    }
+}
+
+impl FaultOutcome {
+    /// Whether it was caught, through its own requirement and no other.
+    pub fn is_clean(&self) -> bool {
+        !matches!(self.end, FaultEnd::Survived(..)) && self.unexpected.is_empty()
+    }
+}
+
+/// Why the matrix could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SelftestError {
+    /// The reference homeserver does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A run cannot be prepared.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A URL of our own is none.
+    #[error("the reference homeserver's URL cannot be read: {0}")]
+    Url(#[from] url::ParseError),
+    /// A task of the matrix failed.
+    #[error("a part of the matrix failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl Watcher for Silent {
+    fn planned(&self, _: &Plan, _: &Facts) {}
+    fn no_target(&self, _: &NoTarget) {}
+}
+
+/// Runs the matrix with so many faults and quirks at once; `told` is called after each.
+///
+/// # Errors
+/// The reference homeserver cannot be run.
+pub async fn matrix(
+    material: Arc<Material>,
+    faults: &[&'static Fault],
+    quirks: &[&'static Quirk],
+    reach: Reach,
+    jobs: usize,
+    told: &(dyn Fn(&str) + Sync),
+) -> Result<Matrix, SelftestError> {
+    let clean = Arc::new(baselines(&material, faults).await?);
+    let permits = Arc::new(Semaphore::new(jobs.max(1)));
+    let mut running: JoinSet<Result<One, SelftestError>> = JoinSet::new();
+    for (at, fault) in faults.iter().copied().enumerate() {
+        let (material, clean, permits) = (material.clone(), clean.clone(), permits.clone());
+        running.spawn(async move {
+            let _permit = permits.acquire().await;
+            one_fault(&material, fault, &clean, reach).await.map(|outcome| One::Fault(at, outcome))
+        });
+    }
+    for (at, quirk) in quirks.iter().copied().enumerate() {
+        let (material, clean, permits) = (material.clone(), clean.clone(), permits.clone());
+        running.spawn(async move {
+            let _permit = permits.acquire().await;
+            one_quirk(&material, quirk, &clean).await.map(|outcome| One::Quirk(at, outcome))
+        });
+    }
+    let (mut of_faults, mut of_quirks) = (BTreeMap::new(), BTreeMap::new());
+    while let Some(joined) = running.join_next().await {
+        match joined?? {
+            One::Fault(at, outcome) => {
+                told(outcome.name);
+                of_faults.insert(at, outcome);
+            }
+            One::Quirk(at, outcome) => {
+                told(outcome.name);
+                of_quirks.insert(at, outcome);
+            }
+        }
+    }
+    Ok(Matrix {
+        faults: of_faults.into_values().collect(),
+        quirks: of_quirks.into_values().collect(),
+        without_fault: without_fault(&clean),
+    })
+}
+
+enum One {
+    Fault(usize, FaultOutcome),
+    Quirk(usize, QuirkOutcome),
+}
+
+/// Runs without a fault, by what the faults need to be set up.
+type Baselines = BTreeMap<String, Run>;
+
+fn key(need: FaultNeed) -> String {
+    format!("{need:?}")
+}
+
+async fn baselines(
+    material: &Arc<Material>,
+    faults: &[&'static Fault],
+) -> Result<Baselines, SelftestError> {
+    let mut runs = Baselines::new();
+    let needs = faults.iter().map(|fault| fault.needs).chain([FaultNeed::Nothing]);
+    for need in needs {
+        if let Entry::Vacant(open) = runs.entry(key(need)) {
+            let settings = need.met(Settings::default());
+            open.insert(run(material, settings, need, Wish::default()).await?);
+        }
+    }
+    Ok(runs)
+}
+
+/// Decided in any of the runs without a fault, and named by no fault.
+fn without_fault(clean: &Baselines) -> Vec<String> {
+    let named: BTreeSet<&str> = reference::faults().iter().map(|fault| fault.requirement).collect();
+    let mut open = BTreeSet::new();
+    for requirement in clean.values().flat_map(|run| &run.requirements) {
+        let decided = requirement.verdict.verdict().is_some_and(Verdict::is_decided);
+        let gates = requirement.level != crate::outcome::Level::May;
+        if decided && gates && !named.contains(requirement.id.as_str()) {
+            open.insert(requirement.id.clone());
+        }
+    }
+    open.into_iter().collect()
+}
+
+async fn one_fault(
+    material: &Arc<Material>,
+    fault: &'static Fault,
+    clean: &Baselines,
+    reach: Reach,
+) -> Result<FaultOutcome, SelftestError> {
+    let wish = match reach {
+        Reach::Full => Wish::default(),
+        Reach::Named => named_wish(material, fault),
+    };
+    let run = run(material, fault.settings(Settings::default()), fault.needs, wish).await?;
+    let clean = clean.get(&key(fault.needs));
+    let outcome = run.requirements.iter().find(|r| r.id == fault.requirement);
+    let verdict = outcome.map_or(RequirementVerdict::Untested, |outcome| outcome.verdict);
+    let reason = outcome.and_then(|o| o.reason.as_ref()).map_or("", |reason| reason.text.as_str());
+    let wanted = wanted(material, fault, &run);
+    let end = match wanted {
+        None => FaultEnd::Observed,
+        Some(wanted) if RequirementVerdict::from(wanted) == verdict => FaultEnd::Caught,
+        // A step behind the one that broke may be out of reach: the requirement is then blocked in
+        // one case and broken in another, and the finding is what counts.
+        Some(wanted) if has_finding(&run, fault.requirement, wanted) => FaultEnd::Caught,
+        Some(_) => FaultEnd::Survived(verdict, reason.to_owned()),
+    };
+    let expected = |id: &str| id == fault.requirement || fault.also.contains(&id);
+    let unexpected = reds(&run, clean).into_iter().filter(|red| !expected(&red.requirement));
+    Ok(FaultOutcome {
+        name: fault.name,
+        requirement: fault.requirement,
+        end,
+        caught_by: catchers(&run, fault.requirement),
+        unexpected: unexpected.collect(),
+    })
+}
+
+/// The cases of the requirements that a fault names; none of them: only the standing checks look.
+fn named_wish(material: &Arc<Material>, fault: &Fault) -> Wish {
+    let ids = std::iter::once(fault.requirement).chain(fault.also.iter().copied());
+    let covered: Vec<String> = ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
+    match covered.is_empty() {
+        true => Wish::default(),
+        false => Wish { requirements: covered, all_standing: true, ..Wish::default() },
+    }
+}
+
+/// What breaking a requirement comes to for the server that was run.
+fn wanted(material: &Arc<Material>, fault: &Fault, run: &Run) -> Option<Verdict> {
+    let listed = Listed::new(run.target.versions.clone());
+    let requirement = material.register.get(fault.requirement)?;
+    match requirement.severity(&listed) {
+        Severity::Observes => None,
+        severity => Some(severity.verdict()),
+    }
+}
+
+fn has_finding(run: &Run, requirement: &str, wanted: Verdict) -> bool {
+    let of_cases = run.cases.iter().flat_map(|case| &case.findings);
+    let standing = run.standing.iter().flat_map(|standing| &standing.findings);
+    of_cases.chain(standing).any(|f| f.requirement == requirement && f.verdict == wanted)
+}
+
+fn catchers(run: &Run, requirement: &str) -> Vec<String> {
+    let of_cases = run
+        .cases
+        .iter()
+        .filter(|case| case.findings.iter().any(|finding| finding.requirement == requirement));
+    let standing = run.standing.iter().filter(|s| s.requirement == requirement && s.count > 0);
+    of_cases.map(|case| case.id.clone()).chain(standing.map(|_| "standing".to_owned())).collect()
+}
+
+/// Requirements with a finding that they did not have before: failed where not failed, warned where
+/// neither warned nor failed.
+fn reds(run: &Run, clean: Option<&Run>) -> Vec<Red> {
+    let before = |id: &str| {
+        let found = clean.and_then(|run| run.requirements.iter().find(|r| r.id == id));
+        found.map_or(RequirementVerdict::Untested, |requirement| requirement.verdict)
+    };
+    let is_red = |verdict| {
+        matches!(
+            verdict,
+            RequirementVerdict::Failed | RequirementVerdict::Warned | RequirementVerdict::Errored
+        )
+    };
+    run.requirements
+        .iter()
+        .filter(|requirement| is_red(requirement.verdict))
+        .filter(|requirement| requirement.verdict > before(&requirement.id))
+        .map(|requirement| Red {
+            requirement: requirement.id.clone(),
+            verdict: requirement.verdict,
+            why: why(run, &requirement.id),
+        })
+        .collect()
+}
+
+fn why(run: &Run, requirement: &str) -> String {
+    let of_cases = run
+        .cases
+        .iter()
+        .flat_map(|case| case.findings.iter().map(move |finding| (case.id.as_str(), finding)));
+    let standing = run
+        .standing
+        .iter()
+        .flat_map(|standing| standing.findings.iter().map(move |f| ("standing", f)));
+    let mut all = of_cases.chain(standing).filter(|(_, f)| f.requirement == requirement);
+    all.next().map_or_else(String::new, |(owner, f)| format!("{owner}: {}", f.message))
+}
+
+async fn one_quirk(
+    material: &Arc<Material>,
+    quirk: &'static Quirk,
+    clean: &Baselines,
+) -> Result<QuirkOutcome, SelftestError> {
+    let settings = Settings { quirks: vec![quirk.name.to_owned()], ..Settings::default() };
+    let run = run(material, settings, FaultNeed::Nothing, Wish::default()).await?;
+    let before = clean.get(&key(FaultNeed::Nothing));
+    let mut flagged = reds(&run, before);
+    // What a quirk lists may warn: advice that is not followed.
+    flagged.retain(|red| {
+        red.verdict != RequirementVerdict::Warned
+            || !quirk.changes.contains(&red.requirement.as_str())
+    });
+    let blocked = run.requirements.iter().filter(|requirement| {
+        let was = before.and_then(|run| run.requirements.iter().find(|r| r.id == requirement.id));
+        requirement.verdict == RequirementVerdict::Blocked
+            && was.is_some_and(|was| was.verdict < RequirementVerdict::Blocked)
+    });
+    flagged.extend(blocked.map(|requirement| Red {
+        requirement: requirement.id.clone(),
+        verdict: requirement.verdict,
+        why: requirement.reason.as_ref().map_or_else(String::new, |reason| reason.text.clone()),
+    }));
+    Ok(QuirkOutcome { name: quirk.name, flagged })
+}
+
+async fn run(
+    material: &Arc<Material>,
+    settings: Settings,
+    need: FaultNeed,
+    wish: Wish,
+) -> Result<Run, SelftestError> {
+    let running = reference::start(settings).await?;
+    let job = job(&running.url(), need, wish)?;
+    let run = prepare(material.clone(), job)?.run(&Silent).await;
+    running.stop().await;
+    Ok(run)
+}
+
+fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
+    let maker = match need {
+        FaultNeed::TwoStages => Maker::Token("homespec".to_owned().into()),
+        _ => Maker::Open,
+    };
+    let allowed = match need {
+        FaultNeed::LoginLimit => BTreeSet::from([Allow::RateLimit]),
+        _ => BTreeSet::new(),
+    };
+    Ok(Job {
+        transport: Transport {
+            base_url: Url::parse(url)?,
+            timeout: Duration::from_secs(10),
+            ca: None,
+            insecure: false,
+            proxy: None,
+            resolve: Vec::new(),
+            headers: Vec::new(),
+        },
+        sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        api: None,
+        wish,
+        allowed,
+        jobs: 4,
+        max_wait: Duration::from_secs(60),
+        wait_ready: Duration::ZERO,
+        gate: Gate::default(),
+    })
+}

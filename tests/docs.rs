@@ -1,0 +1,546 @@
+//! The pages against the program: commands parse, links lead somewhere, and what is listed is what there is.
+use clap::{CommandFactory as _, Parser as _};
+use homespec::app::Material;
+use homespec::case::ast::{Feature, Impact};
+use homespec::case::suite::Suite;
+use homespec::check::whole_run;
+use homespec::cli::args::Cli;
+use homespec::exit;
+use homespec::register::Register;
+use regex::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The pages that people read, as paths below the root.
+fn pages() -> Vec<String> {
+    let of = |folder: &str| -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(root().join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".md"))
+            .map(|name| Path::new(folder).join(name).to_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    [of(""), of("docs"), vec!["spec/README.md".to_owned()]].concat()
+}
+
+/// A fenced block: its language, its text, and the line of its fence.
+struct Block {
+    language: String,
+    text: String,
+    line: usize,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    let mut open = false;
+    for (at, line) in page.lines().enumerate() {
+        match line.trim_start().strip_prefix("```") {
+            Some(_) if open => open = false,
+            Some(language) => {
+                open = true;
+                let language = language.trim().to_owned();
+                found.push(Block { language, text: String::new(), line: at + 1 });
+            }
+            None if open => {
+                let block = found.last_mut().unwrap();
+                block.text += line;
+                block.text.push('\n');
+            }
+            None => {}
+        }
+    }
+    assert!(!open, "a fence is not closed");
+    found
+}
+
+/// The text outside fenced blocks.
+fn prose(page: &str) -> String {
+    let mut open = false;
+    page.lines()
+        .filter(|line| {
+            let fence = line.trim_start().starts_with("```");
+            open ^= fence;
+            !fence && !open
+        })
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// The words of a shell line; only plain words and double quotes are used in the pages.
+fn words(line: &str) -> Vec<String> {
+    let word = Regex::new(r#""([^"]*)"|(\S+)"#).unwrap();
+    word.captures_iter(line)
+        .map(|found| found.get(1).or(found.get(2)).unwrap().as_str().to_owned())
+        .collect()
+}
+
+/// Every homespec command of a page with its place, as the words after the program's name.
+fn commands(path: &str, page: &str) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for block in blocks(page).iter().filter(|b| ["sh", "console"].contains(&b.language.as_str())) {
+        for (at, line) in block.text.lines().enumerate() {
+            let line = line.trim();
+            let line =
+                if block.language == "console" { line.strip_prefix("$ ") } else { Some(line) };
+            let programs = ["homespec ", "cargo run --release -- "];
+            let typed = line.and_then(|line| programs.iter().find_map(|p| line.strip_prefix(p)));
+            if let Some(typed) = typed {
+                found.push((format!("{path}:{}", block.line + at + 1), words(typed)));
+            }
+        }
+    }
+    found
+}
+
+fn all_commands() -> Vec<(String, Vec<String>)> {
+    pages().iter().flat_map(|path| commands(path, &read(path))).collect()
+}
+
+/// Rows of all tables of a text, as cells; the lines of dashes are left out.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    text.lines()
+        .filter(|line| {
+            line.starts_with('|') && !line.starts_with("|--") && !line.starts_with("| --")
+        })
+        .map(|line| {
+            let line = line.trim_matches('|').replace(r"\|", "\u{0}");
+            line.split('|').map(|cell| cell.trim().replace('\u{0}', "|")).collect()
+        })
+        .collect()
+}
+
+/// The parts of a page below headings of the second rank, by their headings.
+fn sections(page: &str) -> Vec<(&str, &str)> {
+    page.split("\n## ").skip(1).map(|part| part.split_once('\n').unwrap()).collect()
+}
+
+fn section<'p>(page: &'p str, heading: &str) -> &'p str {
+    let found = sections(page).into_iter().find(|(title, _)| *title == heading);
+    found.unwrap_or_else(|| panic!("no section {heading}")).1
+}
+
+/// What stands between backticks.
+fn code_words(text: &str) -> Vec<String> {
+    let code = Regex::new("`([^`]+)`").unwrap();
+    code.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 150, "{lines} lines");
+}
+
+#[test]
+fn commands_are_understood() {
+    let all = all_commands();
+    assert!(all.len() > 40, "only {} commands found", all.len());
+    for (place, words) in all {
+        let typed = std::iter::once("homespec".to_owned()).chain(words.iter().cloned());
+        // The arguments of a command, not what it asks of the environment: nothing is run.
+        if let Err(error) = Cli::try_parse_from(typed) {
+            let shows_something = error.exit_code() == 0;
+            assert!(shows_something, "{place}: homespec {}\n{error}", words.join(" "));
+        }
+    }
+}
+
+/// Whether a word of a selection is the name of something, or a glob that meets one.
+fn names_something(word: &str, names: &[&str]) -> bool {
+    let whole = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
+    let is_glob = word.contains(['*', '?']);
+    names.iter().any(|name| {
+        *name == word
+            || whole(name) == word
+            || (is_glob && homespec::select::glob_matches(word, &whole(name)))
+    })
+}
+
+#[test]
+fn commands_name_what_exists() {
+    let suite = Suite::bundled().unwrap();
+    let register = Register::bundled().unwrap();
+    let cases: Vec<&str> = suite
+        .cases()
+        .map(|c| c.id.as_str())
+        .chain(whole_run::CHECKS.iter().map(|c| c.id))
+        .collect();
+    let requirements: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
+    let areas: Vec<&str> = suite.files.iter().map(|f| f.area.as_str()).collect();
+    let faults: Vec<&str> = homespec::reference::faults().iter().map(|f| f.name).collect();
+    let quirks: Vec<&str> = homespec::reference::quirks().iter().map(|q| q.name).collect();
+    let known: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("--case", &cases[..]),
+        ("--skip", &cases),
+        ("--requirement", &requirements),
+        ("--area", &areas),
+        ("--fault", &faults),
+        ("--quirk", &quirks),
+    ]);
+    for (place, words) in all_commands() {
+        for pair in words.windows(2) {
+            if let Some(names) = known.get(pair[0].as_str()) {
+                assert!(names_something(&pair[1], names), "{place}: {} {}", pair[0], pair[1]);
+            }
+        }
+        if let [command, id] = words.as_slice()
+            && command == "explain"
+        {
+            let is_known = cases.iter().chain(&requirements).any(|name| name == id);
+            assert!(is_known, "{place}: explain {id}");
+        }
+    }
+}
+
+#[test]
+fn case_files_in_the_pages_are_right() {
+    let mut count = 0;
+    for path in pages() {
+        let of_cases =
+            |block: &Block| block.language == "yaml" && block.text.contains("\ncases:\n");
+        for block in blocks(&read(&path)).into_iter().filter(of_cases) {
+            let suite = Suite::from_texts([(format!("{path}:{}", block.line), block.text)]);
+            let loaded = suite.and_then(|suite| Material::load(Some(suite), None));
+            if let Err(faults) = loaded {
+                let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                panic!("{path}: {}", shown.join("\n"));
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "only {count} case files found");
+}
+
+/// The anchor that a forge makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+}
+
+fn anchors(page: &str) -> BTreeSet<String> {
+    let text = prose(page);
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let mut count = 0;
+    for path in pages() {
+        let folder = root().join(&path).parent().unwrap().to_owned();
+        for found in link.captures_iter(&prose(&read(&path))) {
+            let target = &found[1];
+            if target.contains("://") {
+                continue;
+            }
+            let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let file: PathBuf = match file {
+                "" => root().join(&path),
+                file => folder.join(file),
+            };
+            assert!(file.exists(), "{path}: {target} leads nowhere");
+            if !fragment.is_empty() {
+                let there = anchors(&fs::read_to_string(&file).unwrap());
+                assert!(there.contains(fragment), "{path}: {target}: no such heading");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} links found");
+}
+
+#[test]
+fn every_page_is_in_the_index() {
+    let index = read("docs/README.md");
+    for path in
+        pages().iter().filter(|path| path.starts_with("docs/") && !path.ends_with("README.md"))
+    {
+        let name = path.trim_start_matches("docs/");
+        assert!(index.contains(&format!("({name})")), "{name} is not in docs/README.md");
+    }
+}
+
+/// What a command takes: how it is written, and the environment variable.
+type Taken = BTreeSet<(String, String)>;
+
+fn value_name(arg: &clap::Arg) -> String {
+    let names = arg.get_value_names().unwrap_or_default();
+    names.first().map_or_else(|| arg.get_id().to_string().to_uppercase(), ToString::to_string)
+}
+
+/// An argument as the page writes it: `--out DIR`, `[URL]`, `<ID>`, `-v`, `--verbose`.
+fn written(arg: &clap::Arg) -> String {
+    let takes_value = arg.get_num_args().is_none_or(|n| n.takes_values());
+    match arg.get_long() {
+        Some(long) if takes_value && arg.get_action().takes_values() => {
+            format!("--{long} {}", value_name(arg))
+        }
+        Some(long) => format!("--{long}"),
+        None => {
+            let name = value_name(arg);
+            let many = arg.get_num_args().is_some_and(|n| n.max_values() > 1);
+            let name =
+                if arg.is_required_set() { format!("<{name}>") } else { format!("[{name}]") };
+            if many { format!("{name}...") } else { name }
+        }
+    }
+}
+
+fn taken(command: &clap::Command) -> Taken {
+    command
+        .get_arguments()
+        .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+        .map(|arg| {
+            let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned());
+            (written(arg), variable.unwrap_or_default())
+        })
+        .collect()
+}
+
+/// The rows of the tables under headings that name a command.
+fn option_rows(page: &str, command: &str) -> Vec<Vec<String>> {
+    sections(page)
+        .into_iter()
+        .filter(|(heading, _)| {
+            let named = heading.split_once(" (").map_or("", |(_, named)| named);
+            code_words(named).iter().any(|name| name == command)
+        })
+        .flat_map(|(_, text)| rows(text))
+        .filter(|row| row[0] != "option")
+        .collect()
+}
+
+/// What the page says that a command takes.
+fn described(page: &str, command: &str) -> Taken {
+    let mut found = Taken::new();
+    for row in option_rows(page, command) {
+        let variable = code_words(&row[1]).first().cloned().unwrap_or_default();
+        let fresh = found.insert((code_words(&row[0]).last().unwrap().clone(), variable));
+        assert!(fresh, "{command}: {} stands twice", row[0]);
+    }
+    found
+}
+
+#[test]
+fn options_are_those_of_the_program() {
+    let page = read("docs/options.md");
+    let mut program = Cli::command();
+    program.build();
+    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = command.get_name();
+        assert_eq!(described(&page, name), taken(command), "docs/options.md, `{name}`");
+        for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
+            let rows = option_rows(&page, name);
+            let row = rows.iter().find(|row| code_words(&row[0]).last() == Some(&written(arg)));
+            let meaning = row.map_or_else(Vec::new, |row| code_words(&row[3]));
+            for value in arg.get_possible_values() {
+                let word = value.get_name().to_owned();
+                assert!(meaning.contains(&word), "docs/options.md, {}: {word}", written(arg));
+            }
+        }
+    }
+}
+
+/// Option and config key of each row that has a key.
+fn config_keys(page: &str) -> Vec<(String, String)> {
+    let option_rows = sections(page).into_iter().flat_map(|(_, text)| rows(text));
+    option_rows
+        .filter(|row| row.len() == 4 && row[0] != "option")
+        .filter_map(|row| {
+            let key = code_words(&row[2]).first()?.clone();
+            Some((code_words(&row[0]).last()?.clone(), key))
+        })
+        .collect()
+}
+
+#[test]
+fn config_keys_are_those_of_the_program() {
+    let keys = config_keys(&read("docs/options.md"));
+    let mut text = String::new();
+    for (option, key) in &keys {
+        let name = option.split(' ').next().unwrap().trim_start_matches("--");
+        assert!(name == key || option == "[URL]", "{option} has the key {key}");
+        let value = match option.split_once(' ') {
+            Some((_, "SECONDS" | "N")) => "1",
+            Some((_, "API")) => "auto",
+            Some((_, "CLASS")) => "destructive",
+            Some((_, "LEVEL")) => "must",
+            Some(_) => "x",
+            None if option.starts_with("--") => "true",
+            None => "http://127.0.0.1:1",
+        };
+        text += &format!("{key}: {value}\n");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("homespec.yaml");
+    fs::write(&file, text).unwrap();
+    let checked =
+        Command::new(env!("CARGO_BIN_EXE_homespec")).arg("check").arg(&file).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+
+    let program = Cli::command();
+    let run = program.find_subcommand("run").unwrap();
+    let only_typed = ["config", "dry_run", "verbose", "help"];
+    let of_run: BTreeSet<String> = run
+        .get_arguments()
+        .map(|arg| arg.get_id().as_str().to_owned())
+        .filter(|id| !only_typed.contains(&id.as_str()))
+        .map(|id| id.replace('_', "-"))
+        .collect();
+    let listed: BTreeSet<String> = keys.into_iter().map(|(_, key)| key).collect();
+    assert_eq!(listed, of_run);
+}
+
+/// All source files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The codes of reasons as they stand in the source, without what follows a colon.
+fn reason_codes() -> BTreeSet<String> {
+    let given = Regex::new(
+        r#"(?:\bcode:|\breason\(|\bskip\(|\bskipped\()\s*(?:&?format!\()?\s*"([a-z_]+)(?::[^"]*)?""#,
+    )
+    .unwrap();
+    let by_kind = Regex::new(r#"(?:TroubleKind|NoTarget)::[^=]*=>\s*"([a-z_]+)""#).unwrap();
+    let mut found = BTreeSet::new();
+    let src = root().join("src");
+    for path in sources(&src) {
+        let aside = ["reference", "report", "cli"].map(|folder| src.join(folder));
+        if aside.iter().any(|folder| path.starts_with(folder)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for pattern in [&given, &by_kind] {
+            found.extend(pattern.captures_iter(code).map(|hit| hit[1].to_owned()));
+        }
+    }
+    // In the plan this is what was not provided, after the colon.
+    found.remove("password");
+    found
+}
+
+#[test]
+fn reasons_are_those_of_the_source() {
+    let page = read("docs/verdicts.md");
+    let listed: BTreeSet<String> = rows(section(&page, "Reasons"))
+        .iter()
+        .filter(|row| row[0] != "code")
+        .map(|row| row[0].trim_matches('`').split(':').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(listed, reason_codes());
+}
+
+#[test]
+fn exit_statuses_are_those_of_the_source() {
+    let all: Vec<String> = [
+        exit::CONFORMS,
+        exit::BROKEN,
+        exit::USAGE,
+        exit::FILES,
+        exit::NOTHING_SELECTED,
+        exit::UNDECIDED,
+        exit::REPORT,
+        exit::OWN_FAULT,
+        exit::INTERRUPTED,
+    ]
+    .map(|status| status.to_string())
+    .to_vec();
+    let count = read("src/exit.rs").matches("pub const ").count();
+    assert_eq!(count, all.len(), "a status is missing in this test");
+
+    let page = read("docs/verdicts.md");
+    let listed: Vec<String> =
+        rows(section(&page, "Exit status")).iter().skip(1).map(|row| row[0].clone()).collect();
+    assert_eq!(listed, all, "docs/verdicts.md");
+
+    let readme = read("README.md");
+    assert_eq!(rows(section(&readme, "Exit status"))[0], all, "README.md");
+}
+
+#[test]
+fn peers_names_cases_that_exist() {
+    let suite = Suite::bundled().unwrap();
+    let known: BTreeSet<&str> =
+        suite.cases().filter_map(|case| case.id.split('[').next()).collect();
+    let page = read("docs/peers.md");
+    let numbered: Vec<Vec<String>> = sections(&page)
+        .iter()
+        .flat_map(|(_, text)| rows(text))
+        .filter(|row| row[0].parse::<usize>().is_ok())
+        .collect();
+    let numbers: Vec<usize> = numbered.iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=45).collect::<Vec<_>>(), "a behaviour is missing or stands twice");
+    for row in &numbered {
+        let cases = code_words(&row[4]);
+        assert!(row[4] == "not covered" || !cases.is_empty(), "row {}", row[0]);
+        assert!(row[4] != "not covered" || !row[5].is_empty(), "row {} says no reason", row[0]);
+        for case in cases {
+            assert!(known.contains(case.as_str()), "row {}: no case {case}", row[0]);
+        }
+    }
+    for case in code_words(section(&page, "The rest")) {
+        assert!(known.contains(case.as_str()), "no case {case}");
+    }
+}
+
+#[test]
+fn the_case_format_names_every_feature_and_impact() {
+    let words = code_words(&prose(&read("docs/case-format.md")));
+    let features = Feature::ALL.iter().map(|(word, _)| *word);
+    let impacts = Impact::ALL.iter().map(|(word, _)| *word);
+    for word in features.chain(impacts) {
+        assert!(words.iter().any(|known| known == word), "docs/case-format.md: {word}");
+    }
+}
+
+#[test]
+fn every_part_of_the_source_has_its_room() {
+    let page = read("CONTRIBUTING.md");
+    let rooms: BTreeSet<String> = rows(section(&page, "Where a change belongs"))
+        .iter()
+        .skip(1)
+        .flat_map(|row| code_words(&row[0]))
+        .collect();
+    for room in &rooms {
+        assert!(root().join(room).exists(), "CONTRIBUTING.md: {room} does not exist");
+        assert_eq!(root().join(room).is_dir(), room.ends_with('/'), "CONTRIBUTING.md: {room}");
+    }
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let room = if path.is_dir() { format!("src/{name}/") } else { format!("src/{name}") };
+        assert!(rooms.contains(&room), "{room} has no row in CONTRIBUTING.md");
+    }
+}
+
+#[test]
+fn the_ci_script_runs_what_the_readme_says() {
+    let script = read(".ci/run");
+    assert!(script.contains("step test cargo test\n"));
+    assert!(blocks(&read("README.md")).iter().any(|block| block.text.contains("cargo test\n")));
+}

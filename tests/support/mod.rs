@@ -1,0 +1,39 @@
+//! What the tests against real servers and clients share.
+//!
+//! Each test program compiles all of it and uses its part.
+#![allow(dead_code)]
+
+pub mod client;
+pub mod program;
+pub mod synapse;
+pub mod table;
+pub mod venv;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Writes a line to standard error at once. The test harness holds back what `eprintln!` writes until a test fails,
+/// and what is said here (that something is installed, or left out) is for those whose tests pass.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "homespec tests: {text}");
+}
+
+/// Where Cargo builds, `target` by default.
+pub fn target_dir() -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tmp.parent().unwrap_or(tmp).to_owned()
+}
+
+/// A file in `tests/` of the repository.
+pub fn test_file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
+}
+
+/// Whether `HOMESPEC_TESTS=full` asks for the slow tests too; says so if not.
+pub fn slow_tests(what: &str) -> bool {
+    let full = std::env::var("HOMESPEC_TESTS").is_ok_and(|tests| tests == "full");
+    if !full {
+        say(&format!("{what}: left out, as it is slow; HOMESPEC_TESTS=full runs it"));
+    }
+    full
+}

@@ -1,0 +1,56 @@
+"""Makes the virtual environment that the tests use, unless it stands already.
+
+    python3 install.py FOLDER REQUIREMENTS
+
+Several test programs may call this at once: the first one installs, the others wait for it. A
+folder whose installation was broken off, or which was made for other versions, is made anew.
+Exit status 0 means that the folder is ready.
+"""
+
+import fcntl
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import venv
+
+
+def say(text):
+    print(f"homespec tests: {text}", file=sys.stderr, flush=True)
+
+
+def install(folder, requirements):
+    """Takes the folder and the file with pinned versions; raises if pip fails."""
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    options = ["--disable-pip-version-check", "--requirement", requirements]
+    subprocess.run([*command, *options], check=True, stdout=sys.stderr)
+
+
+def main():
+    folder, requirements = (pathlib.Path(argument).absolute() for argument in sys.argv[1:3])
+    wanted = requirements.read_text()
+    # Written last, so that a folder that has it is whole.
+    stamp = folder / "installed.txt"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # The system gives the lock back however this process ends.
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return 0
+        say(f"installing Synapse and matrix-nio into {folder}, once; this takes a minute or two")
+        started = time.monotonic()
+        try:
+            install(folder, requirements)
+        except (subprocess.CalledProcessError, OSError) as error:
+            say(f"could not install: {error}")
+            return 1
+        stamp.write_text(wanted)
+        say(f"installed in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+//! A real Synapse on loopback, for as long as a test needs it.
+use super::client::Client;
+use super::test_file;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long Synapse may take until it answers: it makes its database first, and the machine may be busy.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// The secret for the admin call that makes accounts.
+const SHARED_SECRET: &str = "shared secret of the tests";
+
+/// What Synapse is told beside what every profile has.
+#[derive(Debug, Clone, Copy)]
+pub struct Profile {
+    /// Its name in messages.
+    pub name: &'static str,
+    /// YAML, top-level keys of Synapse's configuration.
+    pub settings: &'static str,
+}
+
+/// A server to test on: nothing that homespec does meets a limit that a setting can lift, and what the suite can make
+/// use of is on.
+pub const OPEN: Profile = Profile {
+    name: "open",
+    settings: "
+enable_registration: true
+enable_registration_without_verification: true
+allow_guest_access: true
+login_via_existing_session: {enabled: true, require_ui_auth: true}
+rc_registration: {per_second: 10000, burst_count: 10000}
+rc_login:
+  address: {per_second: 10000, burst_count: 10000}
+  account: {per_second: 10000, burst_count: 10000}
+  failed_attempts: {per_second: 10000, burst_count: 10000}
+",
+};
+
+/// A server as it is deployed: nobody may register, and the rate limits are Synapse's own.
+pub const DEFAULT_LIMITS: Profile = Profile { name: "default limits", settings: "" };
+
+/// A Synapse that runs. It ends when this value goes, and also when the test program does, however that ends.
+pub struct Synapse {
+    url: String,
+    profile: Profile,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Synapse {
+    /// Starts Synapse with a new database on a free port, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not come up. Its log follows, as after any panic while it runs.
+    pub fn start(python: &Path, profile: Profile) -> Synapse {
+        // Between looking for a free port and taking it somebody else may have taken it.
+        for _ in 0..3 {
+            let mut synapse = Synapse::spawn(python, profile);
+            match synapse.wait_ready() {
+                Ok(()) => return synapse,
+                Err(why) if synapse.log().contains("Address already in use") => {
+                    super::say(&format!("{why}; once more on another port"));
+                }
+                Err(why) => panic!("Synapse ({}) {why}", profile.name),
+            }
+        }
+        panic!("Synapse ({}) found no port", profile.name)
+    }
+
+    fn spawn(python: &Path, profile: Profile) -> Synapse {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let config = folder.path().join("homeserver.yaml");
+        std::fs::write(&config, configuration(port, folder.path(), profile)).unwrap();
+        let log = File::create(log_file(folder.path())).unwrap();
+        let child = Command::new(python)
+            .arg(test_file("support/python/homeserver.py"))
+            .arg("--config-path")
+            .arg(config)
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Synapse { url: format!("http://127.0.0.1:{port}"), profile, child, folder }
+    }
+
+    fn wait_ready(&mut self) -> Result<(), String> {
+        let (client, started) = (self.client(), Instant::now());
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Err(format!("ended with {status}"));
+            }
+            let answer = client.try_call(Method::GET, "/_matrix/client/versions", None, None);
+            match answer {
+                Ok((200, _)) => return Ok(()),
+                _ if started.elapsed() > READY_WITHIN => {
+                    return Err(format!("did not answer within {READY_WITHIN:?}"));
+                }
+                // There is nothing to await: the port answers when it does.
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// Its base URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A client for it.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url)
+    }
+
+    /// Makes an account by the shared-secret admin call, which counts towards no limit on logins. Gives the answer,
+    /// which holds a session: `user_id`, `device_id`, `access_token`.
+    pub fn register(&self, user: &str, password: &str) -> Value {
+        const PATH: &str = "/_synapse/admin/v1/register";
+        let client = self.client();
+        let (_, answer) = client.try_call(Method::GET, PATH, None, None).unwrap();
+        let nonce = answer["nonce"].as_str().unwrap_or_else(|| panic!("no nonce in {answer}"));
+        let signed = [nonce, user, password, "notadmin"].join("\0");
+        let account = json!({
+            "nonce": nonce, "username": user, "password": password, "admin": false,
+            "mac": hmac_sha1(SHARED_SECRET, &signed),
+        });
+        let (status, answer) = client.post(PATH, None, &account);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    fn log(&self) -> String {
+        std::fs::read(log_file(self.folder.path()))
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
+    }
+
+    fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Synapse {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("The end of Synapse's log ({}):\n{}", self.profile.name, self.log_end());
+        }
+    }
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("synapse.log")
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A configuration file: SQLite, loopback, no federation, no other server asked for anything, and passwords hashed
+/// as cheaply as bcrypt can. The keys are for tests, so they may stand here. The media folder and the database lie in
+/// `folder`.
+fn configuration(port: u16, folder: &Path, profile: Profile) -> String {
+    let (folder, settings) = (folder.display(), profile.settings);
+    format!(
+        "server_name: synapse.localhost
+public_baseurl: http://127.0.0.1:{port}/
+serve_server_wellknown: false
+listeners:
+- port: {port}
+  bind_addresses: [127.0.0.1]
+  type: http
+  tls: false
+  resources: [{{names: [client], compress: false}}]
+database: {{name: sqlite3, args: {{database: '{folder}/homeserver.db'}}}}
+media_store_path: '{folder}/media'
+signing_key: ed25519 tests AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+macaroon_secret_key: macaroons of the tests
+form_secret: forms of the tests
+registration_shared_secret: {SHARED_SECRET}
+report_stats: false
+trusted_key_servers: []
+suppress_key_server_warning: true
+federation_domain_whitelist: []
+bcrypt_rounds: 4
+{settings}"
+    )
+}
+
+/// What Synapse's admin call wants as proof of the shared secret, in hexadecimal.
+fn hmac_sha1(key: &str, text: &str) -> String {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,143 @@
+//! The suite against a real Synapse: what it says of it, requirement by requirement, and what it leaves behind.
+//!
+//! Synapse is installed once under `target/`; `HOMESPEC_SYNAPSE=skip` leaves these tests out.
+mod support;
+
+use homespec::outcome::{CaseOutcome, Run, Verdict};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+use support::client::Client;
+use support::program::{Finished, homespec};
+use support::synapse::{DEFAULT_LIMITS, OPEN, Synapse};
+use support::table::{Table, differences, verdicts};
+use support::{test_file, venv};
+
+/// One run on an open Synapse, which several tests look at.
+fn open_run(python: &Path) -> &'static Finished {
+    static RUN: OnceLock<Finished> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let synapse = Synapse::start(python, OPEN);
+        // Long enough for the one limit of Synapse's that no setting lifts: one login token a minute for each user.
+        homespec(&["run", synapse.url(), "--register", "open", "--max-wait", "120"])
+    })
+}
+
+#[test]
+fn verdicts_are_those_in_the_table() {
+    let Some(python) = venv::python("synapse") else { return };
+    let finished = open_run(&python);
+    let run = &finished.run;
+    assert!(run.complete, "{}", finished.stdout);
+    assert_eq!(run.not_cleaned_up, Vec::<String>::new());
+    let about = "What Synapse 1.163.2 does, requirement by requirement, in the profile of tests/support/synapse.rs.\n\
+                 Written by tests/synapse.rs with UPDATE_GOLDEN=1, except for `why`: what Synapse does, in the words\n\
+                 of somebody who has tried it by hand and read the clause.";
+    Table::settle(verdicts(run), &test_file("synapse/verdicts.yaml"), about);
+}
+
+#[test]
+fn exit_status_and_summary_tell_that_synapse_breaks_something() {
+    let Some(python) = venv::python("synapse") else { return };
+    let finished = open_run(&python);
+    assert_eq!(finished.status, Some(1), "{}", finished.stdout);
+    assert_eq!(finished.run.exit_status, 1);
+    assert!(finished.stdout.contains("Does not conform"), "{}", finished.stdout);
+    for name in ["run.json", "junit.xml", "report.md", "report.html"] {
+        let size = std::fs::metadata(finished.reports.path().join(name)).map(|meta| meta.len());
+        assert!(size.is_ok_and(|size| size > 0), "{name}");
+    }
+}
+
+#[test]
+fn every_difference_to_the_reference_homeserver_is_explained() {
+    let Some(python) = venv::python("synapse") else { return };
+    let synapse = &open_run(&python).run;
+    // The releases that a server lists decide which rules hold for it, so both list the same.
+    let versions = synapse.target.versions.join(",");
+    let reference = &homespec(&["demo", "--versions", &versions]).run;
+    let ids = |run: &Run| run.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(reference), ids(synapse), "both run the same plan");
+    let about = "Where Synapse 1.163.2 and the reference homeserver differ under the same plan: verdict by verdict,\n\
+                 branch by branch. Written by tests/synapse.rs with UPDATE_GOLDEN=1, except for `why`: why both are\n\
+                 right by the clause. A row without `why` is a requirement that Synapse breaks; verdicts.yaml has the\n\
+                 sentence for it.";
+    Table::settle(differences(reference, synapse), &test_file("synapse/differences.yaml"), about);
+}
+
+/// The account that somebody needs, on a Synapse with the limits of a deployed one.
+const USER: &str = "somebody";
+const PASSWORD: &str = "a password of somebody's";
+
+#[test]
+fn default_limits_end_in_blocked_cases_and_an_account_as_it_was() {
+    let Some(python) = venv::python("synapse") else { return };
+    let max_wait = Duration::from_secs(10);
+    let synapse = Synapse::start(&python, DEFAULT_LIMITS);
+    let client = synapse.client();
+    let session = synapse.register(USER, PASSWORD);
+    let token = session["access_token"].as_str().unwrap();
+    name_device(&client, &session, "tablet in the kitchen");
+    let before = devices(&client, token);
+
+    let accounts = tempfile::tempdir().unwrap();
+    let file = accounts.path().join("accounts.yaml");
+    std::fs::write(&file, format!("- {{ user: {USER}, password: {PASSWORD} }}\n")).unwrap();
+    let (file, wait) = (file.display().to_string(), max_wait.as_secs().to_string());
+    let finished = homespec(&["run", synapse.url(), "--accounts", &file, "--max-wait", &wait]);
+
+    assert!(finished.took < max_wait + Duration::from_secs(60), "took {:?}", finished.took);
+    assert_blocked_by_limits(&finished);
+    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+    assert_eq!(client.get("/_matrix/client/v3/account/whoami", token).0, 200, "the other session");
+    assert_eq!(devices(&client, token), before, "the devices and their names");
+    assert_password_works(&client, token);
+}
+
+fn name_device(client: &Client, session: &Value, name: &str) {
+    let device = session["device_id"].as_str().unwrap();
+    let path = format!("/_matrix/client/v3/devices/{device}");
+    let token = session["access_token"].as_str().unwrap();
+    assert_eq!(client.put(&path, token, &json!({ "display_name": name })).0, 200);
+}
+
+/// The device ids and display names of the account, sorted.
+fn devices(client: &Client, token: &str) -> Vec<(String, Value)> {
+    let (status, answer) = client.get("/_matrix/client/v3/devices", token);
+    assert_eq!(status, 200, "{answer}");
+    let devices = answer["devices"].as_array().unwrap().iter();
+    let mut devices: Vec<(String, Value)> = devices
+        .map(|device| (device["device_id"].to_string(), device["display_name"].clone()))
+        .collect();
+    devices.sort_by(|a, b| a.0.cmp(&b.0));
+    devices
+}
+
+/// Exit status, cases, summary and limits all say that limits kept things from being decided.
+fn assert_blocked_by_limits(finished: &Finished) {
+    let run = &finished.run;
+    assert!(run.complete, "{}", finished.stdout);
+    let broken = run.tally_requirements.failed > 0;
+    assert_eq!(finished.status, Some(if broken { 1 } else { 5 }), "{}", finished.stdout);
+    let blocked: Vec<&CaseOutcome> =
+        run.cases.iter().filter(|case| case.verdict == Verdict::Blocked).collect();
+    assert!(!blocked.is_empty(), "{}", finished.stdout);
+    for case in blocked {
+        let reason = case.reason.as_ref().unwrap_or_else(|| panic!("{}: no reason", case.id));
+        assert_eq!(reason.code, "rate_limited", "{}: {}", case.id, reason.text);
+        assert!(!reason.text.is_empty(), "{}", case.id);
+    }
+    let login = run.limits_hit.iter().find(|limit| limit.operation == "login");
+    assert!(login.is_some_and(|limit| limit.blocked > 0), "{:?}", run.limits_hit);
+    assert!(finished.stdout.contains("blocked"), "{}", finished.stdout);
+}
+
+/// The password still works. A login would meet the limit, so it is shown by interactive auth on a call that does
+/// nothing: deleting no devices. That may be limited too, which is all right; a refusal is not.
+fn assert_password_works(client: &Client, token: &str) {
+    let path = "/_matrix/client/v3/delete_devices";
+    let nothing = json!({ "devices": [] });
+    let (status, answer) = client.post_with_password(path, token, &nothing, (USER, PASSWORD));
+    assert!(status == 200 || status == 429, "{status} {answer}");
+}
