@@ -123,7 +123,8 @@ pub async fn ask_on(
     }
     let flows = sighting.flows.as_deref().unwrap_or_default();
     let can_log_in = flows.iter().any(|flow| flow == "m.login.password") || !accounts.password;
-    let usable = accounts.main > 0 && can_log_in;
+    // An account that is made has a session from its registration, with or without that flow.
+    let usable = accounts.main > 0 && (can_log_in || accounts.can_make);
     let view = match usable {
         true => desk.account(&Slot::Main(0), true, true).await.ok(),
         false => None,

@@ -435,7 +435,7 @@ behaviours! {
     LOGIN_TOKEN_TWICE "login-token-twice" breaks "login.token.single_use", also &[],
         "POST /v1/login/get_token: the token is good for one login", "login tokens can be used again";
     LOGIN_TOKEN_RACES "login-token-races" breaks "login.token.single_use", also &[],
-        "POST /v1/login/get_token: the token is good for one login", "a login token can be used again for a quarter of a second";
+        "POST /v1/login/get_token: the token is good for one login", "of several logins at once with one token, all succeed";
     LOGIN_TOKEN_ETERNAL "login-token-never-expires" breaks "login.token.expired", also &[], needs ShortLives,
         "POST /v1/login/get_token, 200: expires_in_ms", "login tokens never expire";
     LOGIN_TOKEN_AS_ACCESS "login-token-as-access-token" breaks "login.token.not_access_token", also &[],
