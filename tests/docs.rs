@@ -173,8 +173,11 @@ fn names_something(word: &str, names: &[&str]) -> bool {
 fn commands_name_what_exists() {
     let suite = Suite::bundled().unwrap();
     let register = Register::bundled().unwrap();
-    let cases: Vec<&str> =
-        suite.cases().map(|c| c.id.as_str()).chain(whole_run::CHECKS.iter().map(|c| c.id)).collect();
+    let cases: Vec<&str> = suite
+        .cases()
+        .map(|c| c.id.as_str())
+        .chain(whole_run::CHECKS.iter().map(|c| c.id))
+        .collect();
     let requirements: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
     let areas: Vec<&str> = suite.files.iter().map(|f| f.area.as_str()).collect();
     let faults: Vec<&str> = homespec::reference::faults().iter().map(|f| f.name).collect();
