@@ -421,7 +421,8 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
             "see that the server runs and can be reached from here"
         }
         "not_allowed" => "allow it with --allow rate-limit",
-        "destructive" => "give a disposable account, or use --allow destructive",
+        "request" => "the request cannot be sent as it is written; mend the case",
+        "not_a_homeserver" => "see that the URL leads to the homeserver, path prefix included",
         _ => return None,
     })
 }

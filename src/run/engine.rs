@@ -3,6 +3,7 @@ use super::courier::{Courier, Delivered, interrupted};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
 use super::machine::{Machine, Next};
+use super::perishable::Perishables;
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
@@ -171,6 +172,7 @@ impl Engine {
         let env = Env::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
         let mut machine = Machine::new(case, &*self.routes, env);
         let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
+        let mut perishables = Perishables::default();
         loop {
             match machine.advance() {
                 Next::Done => break,
@@ -185,8 +187,10 @@ impl Engine {
                     let mut replies = Vec::new();
                     for delivered in self.deliver(&asks, case).await {
                         shown.push(exchanges.len() + delivered.shown);
+                        let spoiled = perishables.spoiled(&delivered);
+                        perishables.note(&delivered);
                         exchanges.extend(delivered.exchanges);
-                        replies.push(delivered.reply);
+                        replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
                     }
                     machine.replied(replies);
                 }

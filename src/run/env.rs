@@ -132,7 +132,7 @@ fn generate(member: &str) -> String {
         "localpart" => format!("homespec-{}", random_text(10, LOWER)),
         "password" => format!("Pw.{}", random_text(20, MIXED)),
         "token" => format!("hsunknown_{}", random_text(32, MIXED)),
-        "unicode" => format!("Grüße 你好 🦀 {}", random_text(6, MIXED)),
+        "unicode" => format!("Grüße 你好 𐍈 {}", random_text(6, MIXED)),
         _ => format!("homespec {}", random_text(8, MIXED)),
     }
 }

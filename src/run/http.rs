@@ -77,6 +77,9 @@ impl Http {
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
+        if let Some(password) = transport.proxy.as_ref().and_then(Url::password) {
+            vault.learn(SecretKind::Header, password);
+        }
         Ok(Http {
             pooled: client(transport, true)?,
             fresh: client(transport, false)?,

@@ -306,7 +306,10 @@ impl<'c> Machine<'c> {
         });
         let answer = self.replies.last().map(|(_, answer)| answer)?;
         let errcode = answer.text_at("/errcode")?;
-        (wanted_success && is_policy(answer.status, errcode)).then(|| Reason {
+        let wrong = judged.iter().any(|one| one.judgement.is_wrong_status());
+        let vendors = answer.status == 403 && !errcode.starts_with("M_");
+        let policy = (wrong && is_policy(errcode)) || (wanted_success && vendors);
+        policy.then(|| Reason {
             code: "refused_by_policy".to_owned(),
             text: format!(
                 "the server refused with {errcode}: a policy of its own, not an answer to the question"
@@ -438,8 +441,8 @@ fn json_type(value: &str) -> (String, String) {
     ("content-type".to_owned(), value.to_owned())
 }
 
-/// Errors by which a server says that its rules, not the credentials, stand against a request.
-fn is_policy(status: u16, errcode: &str) -> bool {
+/// Errors by which a server says that its rules, not what the request holds, stand against it.
+fn is_policy(errcode: &str) -> bool {
     const POLICY: [&str; 5] = [
         "M_RESOURCE_LIMIT_EXCEEDED",
         "M_USER_LIMIT_EXCEEDED",
@@ -447,7 +450,7 @@ fn is_policy(status: u16, errcode: &str) -> bool {
         "M_TERMS_NOT_SIGNED",
         "M_USER_SUSPENDED",
     ];
-    POLICY.contains(&errcode) || (status == 403 && !errcode.starts_with("M_"))
+    POLICY.contains(&errcode)
 }
 
 fn saved(source: &Source, answer: &Answer) -> Option<Value> {

@@ -8,6 +8,7 @@ pub mod http;
 pub mod ledger;
 pub mod limits;
 pub mod machine;
+pub mod perishable;
 pub mod probe;
 pub mod stop;
 pub mod uia;

@@ -21,15 +21,12 @@ const SHARED_SECRET: &str = "shared secret of the tests";
 pub struct Profile {
     /// Its name in messages.
     pub name: &'static str,
-    /// YAML, top-level keys of Synapse's configuration.
-    pub settings: &'static str,
+    /// YAML, top-level keys of Synapse's configuration; a key stands in one of them only.
+    pub settings: &'static [&'static str],
 }
 
-/// A server to test on: nothing that homespec does meets a limit that a setting can lift, and what the suite can make
-/// use of is on.
-pub const OPEN: Profile = Profile {
-    name: "open",
-    settings: "
+/// Whoever comes may register and log in as often as they like.
+const OPEN_SETTINGS: &str = "\
 enable_registration: true
 enable_registration_without_verification: true
 allow_guest_access: true
@@ -39,11 +36,36 @@ rc_login:
   address: {per_second: 10000, burst_count: 10000}
   account: {per_second: 10000, burst_count: 10000}
   failed_attempts: {per_second: 10000, burst_count: 10000}
-",
+";
+
+/// A server to test on: nothing that homespec does meets a limit that a setting can lift, and what the suite can make
+/// use of is on.
+pub const OPEN: Profile = Profile { name: "open", settings: &[OPEN_SETTINGS] };
+
+/// The same without refresh tokens.
+pub const NO_REFRESH: Profile = Profile {
+    name: "no-refresh",
+    settings: &[OPEN_SETTINGS, "refreshable_access_token_lifetime: null"],
+};
+
+/// The same without passwords: people come by other ways.
+pub const NO_PASSWORD: Profile = Profile {
+    name: "no-password",
+    settings: &[OPEN_SETTINGS, "password_config: {enabled: false}"],
+};
+
+/// The same with access tokens that end while the suite runs.
+pub const SHORT_TOKENS: Profile = Profile {
+    name: "short-tokens",
+    settings: &[
+        OPEN_SETTINGS,
+        "refreshable_access_token_lifetime: 3s",
+        "nonrefreshable_access_token_lifetime: 30s",
+    ],
 };
 
 /// A server as it is deployed: nobody may register, and the rate limits are Synapse's own.
-pub const DEFAULT_LIMITS: Profile = Profile { name: "default limits", settings: "" };
+pub const DEFAULT_LIMITS: Profile = Profile { name: "default-limits", settings: &[] };
 
 /// A Synapse that runs. It ends when this value goes, and also when the test program does, however that ends.
 pub struct Synapse {
@@ -172,7 +194,7 @@ fn free_port() -> u16 {
 /// as cheaply as bcrypt can. The keys are for tests, so they may stand here. The media folder and the database lie in
 /// `folder`.
 fn configuration(port: u16, folder: &Path, profile: Profile) -> String {
-    let (folder, settings) = (folder.display(), profile.settings);
+    let (folder, settings) = (folder.display(), profile.settings.join("\n"));
     format!(
         "server_name: synapse.localhost
 public_baseurl: http://127.0.0.1:{port}/

@@ -134,6 +134,18 @@ fn errcode(body: &str) -> String {
 }
 
 impl Table {
+    /// The rows of this table that `base` does not have, or has otherwise.
+    pub fn beyond(self, base: &Table) -> Table {
+        let new = |rows: Rows, base: &Rows| -> Rows {
+            let differs = |(id, row): &(String, Value)| base.get(id).map(facts) != Some(facts(row));
+            rows.into_iter().filter(differs).collect()
+        };
+        Table {
+            requirements: new(self.requirements, &base.requirements),
+            branches: new(self.branches, &base.branches),
+        }
+    }
+
     /// Holds `seen` against the table in a file; with `UPDATE_GOLDEN=1`, writes the file anew instead, keeping its
     /// sentences. `about` is the comment at its head.
     ///

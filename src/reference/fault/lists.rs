@@ -35,6 +35,8 @@ pub(super) const LOGINS: &[&str] = &[
 
 /// Seen through the access token of a login.
 pub(super) const SESSIONS: &[&str] = &[
+    "device.login.others_survive",
+    "token.header",
     "login.post.ok.token_usable",
     "login.post.ok.token_user",
     "login.token.user",
@@ -78,6 +80,7 @@ pub(super) const SESSIONS: &[&str] = &[
 
 /// Seen through a good answer of `GET /account/whoami`.
 pub(super) const WHOAMI: &[&str] = &[
+    "token.logged_out",
     "whoami.ok",
     "whoami.user",
     "whoami.device_id",
