@@ -81,7 +81,7 @@ impl<'c> Machine<'c> {
         };
         match self.state {
             State::Done | State::Waiting => return Next::Done,
-            State::Ready if self.again.is_zero() && self.replies.is_empty() => {
+            State::Ready if self.at_first_try() => {
                 if let Some(wait) = step.wait {
                     self.state = State::Paused;
                     return Next::Pause(wait);
@@ -139,6 +139,11 @@ impl<'c> Machine<'c> {
     fn step(&self) -> Option<&'c Step> {
         let case: &'c Case = self.case;
         case.setup.iter().chain(&case.steps).nth(self.at)
+    }
+
+    /// Whether the current step has not been sent yet.
+    fn at_first_try(&self) -> bool {
+        self.again.is_zero() && self.replies.is_empty() && self.auth.is_none()
     }
 
     fn in_setup(&self) -> bool {
@@ -469,3 +474,6 @@ fn text(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
