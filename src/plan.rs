@@ -125,10 +125,13 @@ pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnost
         }
         let mut at = |pointer: &str, message: String, help: Option<String>| {
             let fault = Diagnostic::at(document, pointer, message);
-            faults.push(match help {
-                Some(help) => fault.with_help(help),
-                None => fault,
-            });
+            // What several rows use is wrong once.
+            if !faults.iter().any(|known: &Diagnostic| known.says_the_same(&fault)) {
+                faults.push(match help {
+                    Some(help) => fault.with_help(help),
+                    None => fault,
+                });
+            }
         };
         lint_case(case, register, specs, &mut at);
     }
@@ -138,11 +141,12 @@ pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnost
 type Report<'a> = dyn FnMut(&str, String, Option<String>) + 'a;
 
 fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Report<'_>) {
-    for id in &case.checks {
+    for (index, id) in case.checks.iter().enumerate() {
         if register.get(id).is_none() {
             let help = register.closest(id).map(|near| format!("did you mean `{near}`?"));
             let pointer = case.pointer.split("/each/").next().unwrap_or_default();
-            fault(&format!("{pointer}/checks"), format!("`{id}` is not in the register"), help);
+            let place = format!("{pointer}/checks/{index}");
+            fault(&place, format!("`{id}` is not in the register"), help);
         }
     }
     for block in case.steps.iter().flat_map(|step| &step.blocks) {
@@ -458,10 +462,7 @@ fn uses_password(case: &Case) -> bool {
     let steps = || case.setup.iter().chain(&case.steps);
     let named = |name: &String| name.contains(".password");
     let by_values = case.values.iter().any(|(_, value)| {
-        crate::case::template::references(value)
-            .unwrap_or_default()
-            .iter()
-            .any(|(name, _)| named(name))
+        crate::case::template::references(value).iter().any(|(name, _)| named(name))
     });
     by_values
         || steps().any(|step| step.uia.is_some() || step.request_references().iter().any(named))

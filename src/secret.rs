@@ -147,28 +147,54 @@ impl Vault {
 
 /// The forms in which a secret may appear: as it is, inside JSON, in a URL, in base64.
 fn encodings(value: &str) -> Vec<String> {
-    let json = Value::String(value.to_owned()).to_string();
-    let ascii_json: String = value
-        .encode_utf16()
-        .map(|unit| match u8::try_from(unit) {
-            Ok(byte) if byte.is_ascii_graphic() || byte == b' ' => char::from(byte).to_string(),
-            _ => format!("\\u{unit:04x}"),
-        })
-        .collect();
-    let mut all = vec![
-        value.to_owned(),
-        json.trim_matches('"').to_owned(),
-        json.trim_matches('"').replace('/', "\\/"),
-        ascii_json,
-        escaped(value),
-        encode_segment(value),
-        encode_segment(value).to_ascii_lowercase(),
-        url::form_urlencoded::byte_serialize(value.as_bytes()).collect(),
-        base64::engine::general_purpose::STANDARD.encode(value),
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value),
-    ];
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+    let segment = encode_segment(value);
+    let form: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let mut all = vec![value.to_owned(), escaped(value)];
+    all.extend(in_json(value));
+    all.extend([lower_escapes(&segment), segment, lower_escapes(&form), form]);
+    let engines = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD];
+    all.extend(engines.iter().map(|engine| engine.encode(value)));
     all.retain(|form| form.len() >= SHORTEST);
     all
+}
+
+/// The inside of a JSON string as libraries write it: with and without an escaped slash, and with
+/// what is not ASCII as it is or as `\u` escapes in either case.
+fn in_json(value: &str) -> Vec<String> {
+    let quoted = Value::String(value.to_owned()).to_string();
+    let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let plain = inside.unwrap_or(value).to_owned();
+    let slashed = plain.replace('/', "\\/");
+    let mut all = Vec::new();
+    for text in [plain, slashed] {
+        all.push(ascii(&text, |unit| format!("\\u{unit:04x}")));
+        all.push(ascii(&text, |unit| format!("\\u{unit:04X}")));
+        all.push(text);
+    }
+    all
+}
+
+/// The text with everything beyond ASCII escaped, unit by unit of UTF-16.
+fn ascii(text: &str, escape: impl Fn(u16) -> String) -> String {
+    text.encode_utf16()
+        .map(|unit| match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
+            _ => escape(unit),
+        })
+        .collect()
+}
+
+/// `%C3` as `%c3`; what is not escaped stays as it is.
+fn lower_escapes(text: &str) -> String {
+    let mut left = 0;
+    text.chars()
+        .map(|c| {
+            let inside = left > 0;
+            left = if c == '%' { 2 } else { usize::saturating_sub(left, 1) };
+            if inside { c.to_ascii_lowercase() } else { c }
+        })
+        .collect()
 }
 
 /// Replaces secrets by their names.
@@ -222,8 +248,10 @@ mod tests {
             "p%C3%A4%2Fss%22word%201",
             "p%C3%A4%2Fss%22word+1",
             "pä\\/ss\\\"word 1",
+            "p\\u00E4\\/ss\\\"word 1",
+            "p%c3%a4%2fss%22word+1",
         ] {
-            assert!(!redactor.text(text).contains("ss"), "{text} -> {}", redactor.text(text));
+            assert_eq!(redactor.text(text), "‹password 1›", "{text}");
         }
         assert_eq!(redactor.text("Bearer syt_abcdef."), "Bearer ‹access_token 1›.");
     }

@@ -53,6 +53,11 @@ impl<'d> Reader<'d> {
         (Reader { document, faults: Vec::new() }, root)
     }
 
+    /// The value at a place.
+    pub fn node(&self, at: &str) -> Option<Node<'d>> {
+        self.document.value().pointer(at).map(|value| Node { value, at: at.to_owned() })
+    }
+
     /// The line of a place.
     pub fn line(&self, at: &str) -> u32 {
         self.document.line(at)
@@ -60,7 +65,14 @@ impl<'d> Reader<'d> {
 
     /// Records a fault at a value.
     pub fn fault(&mut self, at: &str, message: impl Into<String>) {
-        self.faults.push(Diagnostic::at(self.document, at, message.into()));
+        self.record(Diagnostic::at(self.document, at, message.into()));
+    }
+
+    /// What is read twice, because several rows use it, is wrong once.
+    fn record(&mut self, fault: Diagnostic) {
+        if !self.faults.iter().any(|known| known.says_the_same(&fault)) {
+            self.faults.push(fault);
+        }
     }
 
     /// Records a fault at a value, with the way out.
@@ -70,13 +82,13 @@ impl<'d> Reader<'d> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.faults.push(Diagnostic::at(self.document, at, message.into()).with_help(help.into()));
+        self.record(Diagnostic::at(self.document, at, message.into()).with_help(help.into()));
     }
 
     /// Records a fault at a key.
     pub fn fault_at_key(&mut self, at: &str, message: impl Into<String>, help: Option<String>) {
         let fault = Diagnostic::at_key(self.document, at, message.into());
-        self.faults.push(match help {
+        self.record(match help {
             Some(help) => fault.with_help(help),
             None => fault,
         });

@@ -473,7 +473,7 @@ impl Expect {
 fn references_of(values: &[Value]) -> Vec<String> {
     values
         .iter()
-        .flat_map(|value| super::template::references(value).unwrap_or_default())
+        .flat_map(|value| super::template::references(value))
         .map(|(name, _)| name)
         .collect()
 }

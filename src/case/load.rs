@@ -136,7 +136,7 @@ fn named_values(reader: &mut Reader, node: Option<Node>, what: &str, prefix: &st
 }
 
 fn check_syntax(reader: &mut Reader, node: &Node) {
-    if let Err((below, error)) = template::references(node.value) {
+    for (below, error) in template::syntax_errors(node.value) {
         reader.fault(&format!("{}{below}", node.at), error.to_string());
     }
 }
@@ -162,6 +162,7 @@ fn read_case<'d>(
     if reader.object(node, "a case", &CASE_KEYS).is_none() {
         return Vec::new();
     }
+    read_note(reader, node);
     let id = read_id(reader, node);
     let title = read_title(reader, node);
     let checks = read_checks(reader, node);
@@ -221,6 +222,13 @@ fn read_case<'d>(
         cases.push(case);
     }
     cases
+}
+
+/// A note is for whoever reads the file, and nothing follows from it.
+fn read_note(reader: &mut Reader, node: &Node) {
+    if let Some(note) = node.member("note") {
+        reader.string(&note, "`note`");
+    }
 }
 
 fn read_id(reader: &mut Reader, node: &Node) -> String {
@@ -349,6 +357,7 @@ fn read_row<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Row<'d>> {
         reader.fault(&node.at, format!("a row is a mapping, not {}", kind(node.value)));
         return None;
     }
+    read_note(reader, node);
     let name = reader.required(node, "a row", "row")?;
     let name = reader.string(&name, "`row`")?.to_owned();
     let mut values = vec![("row.row".to_owned(), Value::String(name.clone()))];
@@ -367,10 +376,23 @@ fn read_row<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Row<'d>> {
         at: node.at.clone(),
         line: reader.line(&node.at),
         values,
-        with: node.member("with"),
+        with: read_with(reader, node),
         without: pointers(reader, node.member("without")),
         needs: read_needs(reader, node),
     })
+}
+
+/// What `with` sets: members of a body by JSON Pointer.
+fn read_with<'d>(reader: &mut Reader, node: &Node<'d>) -> Option<Node<'d>> {
+    let with = node.member("with")?;
+    if !with.value.is_object() {
+        let found = kind(with.value);
+        reader.fault(&with.at, format!("`with` maps JSON Pointers to values; this is {found}"));
+    }
+    for (pointer, value) in with.members() {
+        check_pointer_key(reader, pointer, &value.at);
+    }
+    Some(with)
 }
 
 fn pointers(reader: &mut Reader, node: Option<Node>) -> Vec<String> {
@@ -447,6 +469,12 @@ fn read_step<'d>(
     row: Option<&Row<'d>>,
 ) -> Option<Step> {
     reader.object(node, "a step", &STEP_KEYS)?;
+    read_note(reader, node);
+    if let Some(vary) = node.member("vary")
+        && vary.value != &Value::Bool(true)
+    {
+        reader.fault(&vary.at, "`vary` can only be `true`");
+    }
     let target = read_target(reader, node)?;
     let step = Step {
         pointer: node.at.clone(),
@@ -538,6 +566,7 @@ fn read_auth<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Auth {
     if node.value.is_object() {
         reader.object(&node, "`token`", &["query"]);
         let Some(query) = reader.required(&node, "`token`", "query") else { return Auth::None };
+        reader.string(&query, "`query`");
         return Auth::Query(query.value.clone());
     }
     reader.string(&node, "`token`");
@@ -549,25 +578,20 @@ fn read_body<'d>(reader: &mut Reader<'d>, step: &Node<'d>, row: Option<&Row<'d>>
     if let (Some(_), Some(raw)) = (&body, &raw) {
         reader.fault(&raw.at, "`body` and `raw` exclude each other");
     }
-    if let Some(node) = raw {
-        return read_raw(reader, &node);
-    }
+    let with = read_with(reader, step);
+    let without = pointers(reader, step.member("without"));
     let Some(node) = body else {
         for key in ["with", "without"] {
             if let Some(node) = step.member(key) {
-                reader.fault_at_key(
-                    &node.at,
-                    format!("`{key}` changes a `body`, and there is none"),
-                    None,
-                );
+                let fault = format!("`{key}` changes a `body`, and there is none");
+                reader.fault_at_key(&node.at, fault, None);
             }
         }
-        return Body::None;
+        return raw.map_or(Body::None, |node| read_raw(reader, &node));
     };
     check_syntax(reader, &node);
     let mut value = node.value.clone();
-    let without = pointers(reader, step.member("without"));
-    change(reader, &mut value, step.member("with"), &without, &node.at);
+    change(reader, &mut value, with, &without, &node.at);
     if let Some(row) = row {
         change(reader, &mut value, row.with.clone(), &row.without, &row.at);
     }
@@ -619,7 +643,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 fn change(reader: &mut Reader, body: &mut Value, with: Option<Node>, without: &[String], at: &str) {
     for (pointer, value) in with.iter().flat_map(Node::members) {
         check_syntax(reader, &value);
-        if !set(body, pointer, value.value.clone()) {
+        let is_pointer = pointer.is_empty() || pointer.starts_with('/');
+        if is_pointer && !set(body, pointer, value.value.clone()) {
             reader.fault_at_key(&value.at, format!("`{pointer}` has no parent in the body"), None);
         }
     }
@@ -660,6 +685,9 @@ fn drop_member(body: &mut Value, pointer: &str) -> bool {
 
 fn read_media_type<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> MediaType {
     let inside = step.member("raw").and_then(|raw| raw.member("type"));
+    if let (Some(_), Some(inside)) = (step.member("type"), &inside) {
+        reader.fault(&inside.at, "`type` stands at the step already");
+    }
     let Some(node) = step.member("type").or(inside) else { return MediaType::Json };
     match reader.string(&node, "`type`") {
         Some("none") => MediaType::None,
@@ -685,10 +713,15 @@ fn read_send<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Send {
 
 fn read_until<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Send> {
     reader.object(node, "`until`", &["status", "at_most"])?;
-    let status = reader.required(node, "`until`", "status")?;
-    let status = reader.count(&status, "`status`").and_then(|n| u16::try_from(n).ok())?;
-    let at_most = reader.required(node, "`until`", "at_most")?;
-    Some(Send::Until { status, at_most: reader.count(&at_most, "`at_most`")? })
+    let status_node = reader.required(node, "`until`", "status");
+    let at_most = reader.required(node, "`until`", "at_most");
+    let at_most = at_most.and_then(|node| reader.count(&node, "`at_most`"));
+    let status_node = status_node?;
+    let Some(StatusPattern::Exact(status)) = status_pattern(status_node.value) else {
+        reader.fault(&status_node.at, "`until` waits for one status, such as 429");
+        return None;
+    };
+    Some(Send::Until { status, at_most: at_most? })
 }
 
 /// `2s`, `300ms`.
@@ -698,7 +731,9 @@ fn duration(reader: &mut Reader, node: &Node) -> Option<Duration> {
             Some(number) => (number, 1),
             None => (text.strip_suffix('s')?, 1000),
         };
-        Some(Duration::from_millis(number.parse::<u32>().ok()? as u64 * unit))
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse::<u32>().ok().filter(|_| digits)?;
+        Some(Duration::from_millis(u64::from(number) * unit))
     });
     if parsed.is_none() {
         reader.fault(&node.at, "a time is written as `2s` or `300ms`");
@@ -715,7 +750,12 @@ fn read_optional(reader: &mut Reader, step: &Node, is_setup: bool) -> Option<Str
 }
 
 fn read_schema_off<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Option<String> {
-    let schema = step.member("schema")?;
+    let Some(schema) = step.member("schema") else {
+        if let Some(because) = step.member("because") {
+            reader.fault_at_key(&because.at, "`because` is the reason of `schema: off`", None);
+        }
+        return None;
+    };
     if schema.value.as_str() != Some("off") {
         reader.fault(&schema.at, "`schema` can only be `off`");
     }
@@ -763,7 +803,12 @@ fn read_block<'d>(
     let when = match node.member("if") {
         Some(node) => {
             reader.object(&node, "`if`", &EXPECT_KEYS)?;
-            read_expect(reader, &node)
+            let when = read_expect(reader, &node);
+            if when.is_none() {
+                reader
+                    .fault(&node.at, "this `if` asks for nothing: it would hold for every answer");
+            }
+            when
         }
         None => None,
     };
@@ -912,8 +957,10 @@ fn status_pattern(value: &Value) -> Option<StatusPattern> {
         let status = u16::try_from(status).ok()?;
         return (100..600).contains(&status).then_some(StatusPattern::Exact(status));
     }
-    let class = value.as_str()?.strip_suffix("xx")?.parse::<u16>().ok()?;
-    (1..=5).contains(&class).then_some(StatusPattern::Class(class))
+    let class = value.as_str()?.strip_suffix("xx")?;
+    let classes = ["1", "2", "3", "4", "5"];
+    let at = classes.iter().position(|known| *known == class)?;
+    Some(StatusPattern::Class(u16::try_from(at + 1).ok()?))
 }
 
 fn named_matchers(reader: &mut Reader, node: &Node, what: &str) -> Vec<(String, Matcher)> {
@@ -929,15 +976,16 @@ fn named_matchers(reader: &mut Reader, node: &Node, what: &str) -> Vec<(String, 
     matchers
 }
 
+fn check_pointer_key(reader: &mut Reader, pointer: &str, at: &str) {
+    if !(pointer.is_empty() || pointer.starts_with('/')) {
+        let fault = format!("`{pointer}` is not a JSON Pointer");
+        reader.fault_at_key(at, fault, Some(format!("did you mean `/{pointer}`?")));
+    }
+}
+
 fn pointed_matchers(reader: &mut Reader, node: &Node, what: &str) -> Vec<(String, Matcher)> {
     for (pointer, value) in node.members() {
-        if !(pointer.is_empty() || pointer.starts_with('/')) {
-            reader.fault_at_key(
-                &value.at,
-                format!("`{pointer}` is not a JSON Pointer"),
-                Some(format!("did you mean `/{pointer}`?")),
-            );
-        }
+        check_pointer_key(reader, pointer, &value.at);
         if let Err(error) = template::pieces(pointer) {
             reader.fault_at_key(&value.at, error.to_string(), None);
         }
@@ -1121,27 +1169,25 @@ fn read_save<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Vec<(String, Sourc
 
 fn read_source(reader: &mut Reader, node: &Node) -> Option<Source> {
     const HELP: &str = "`/pointer`, `status`, `{ header: NAME }` or `{ location: PARAMETER }`";
-    match node.value {
+    let source = match node.value {
         Value::String(text) if text == "status" => Some(Source::Status),
         Value::String(text) if text.is_empty() || text.starts_with('/') => {
             Some(Source::Body(text.clone()))
         }
         Value::Object(members) => {
-            let (key, value) = members.iter().next().filter(|_| members.len() == 1)?;
-            match (key.as_str(), value.as_str()) {
-                ("header", Some(name)) => Some(Source::Header(name.to_ascii_lowercase())),
-                ("location", Some(name)) => Some(Source::Location(name.to_owned())),
-                _ => {
-                    reader.fault_with_help(&node.at, "no place in an answer", HELP);
-                    None
-                }
+            let only = members.iter().next().filter(|_| members.len() == 1);
+            match only.map(|(key, value)| (key.as_str(), value.as_str())) {
+                Some(("header", Some(name))) => Some(Source::Header(name.to_ascii_lowercase())),
+                Some(("location", Some(name))) => Some(Source::Location(name.to_owned())),
+                _ => None,
             }
         }
-        _ => {
-            reader.fault_with_help(&node.at, "no place in an answer", HELP);
-            None
-        }
+        _ => None,
+    };
+    if source.is_none() {
+        reader.fault_with_help(&node.at, "no place in an answer", HELP);
     }
+    source
 }
 
 /// Every reference names something that is known at its step.
@@ -1160,9 +1206,10 @@ fn check_references(reader: &mut Reader, case: &Case) {
             _ => {}
         }
     }
-    let nested = case.values.iter().flat_map(|(_, value)| {
-        template::references(value).unwrap_or_default().into_iter().map(|(name, _)| name)
-    });
+    let nested = case
+        .values
+        .iter()
+        .flat_map(|(_, value)| template::references(value).into_iter().map(|(name, _)| name));
     for name in nested.collect::<Vec<_>>() {
         check_reference(reader, &name, &known, &case.pointer);
     }
@@ -1189,11 +1236,13 @@ fn check_references(reader: &mut Reader, case: &Case) {
     }
 }
 
-fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, at: &str) {
+fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, below: &str) {
     if known.contains(name) || name.starts_with("operator.") || is_new(name) {
         return;
     }
-    let help = match crate::diagnostic::did_you_mean(name, known.iter().map(String::as_str)) {
+    let fresh: Vec<String> = NEW_MEMBERS.iter().map(|member| format!("new.{member}")).collect();
+    let all = known.iter().chain(&fresh).map(String::as_str);
+    let help = match crate::diagnostic::did_you_mean(name, all) {
         Some(near) => format!("did you mean `${near}`?"),
         None => match name.split_once('.') {
             Some(("new", _)) => format!("`$new` has: {}", NEW_MEMBERS.join(", ")),
@@ -1205,7 +1254,13 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, at
         },
     };
     let fault = format!("`${name}` has no value here");
-    reader.fault_with_help(at, fault, help);
+    let written = reader.node(below).and_then(|node| {
+        let found = template::references(node.value);
+        found.into_iter().find(|(known, _)| known == name).map(|(_, pointer)| pointer)
+    });
+    // A row may have brought it in: then it does not stand in the step.
+    let at = format!("{below}{}", written.unwrap_or_default());
+    reader.fault_with_help(&at, fault, help);
 }
 
 /// Whether a name is `new.…` with a known member, or one of its numbered siblings.

@@ -294,7 +294,7 @@ impl Matcher {
     /// Every reference in it, for checking before anything is sent.
     pub fn references(&self) -> Vec<String> {
         let of = |value: &Value| {
-            let found = template::references(value).unwrap_or_default();
+            let found = template::references(value);
             found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
         match self {

@@ -115,44 +115,47 @@ pub fn is_name(text: &str) -> bool {
     })
 }
 
-/// Every reference in a value (keys included) with the JSON Pointer of its string, in order.
-pub fn references(value: &Value) -> Result<Vec<(String, String)>, (String, SyntaxError)> {
+/// Every reference in a value (keys included) with the JSON Pointer of its string, in order; a
+/// string that is not well formed holds none, see [`syntax_errors`].
+pub fn references(value: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    collect(value, "", &mut found)?;
-    Ok(found)
+    each_text(value, "", &mut |text, pointer| {
+        for piece in pieces(text).unwrap_or_default() {
+            if let Piece::Whole(name) | Piece::Inside(name) = piece {
+                found.push((name, pointer.to_owned()));
+            }
+        }
+    });
+    found
 }
 
-fn collect(
-    value: &Value,
-    pointer: &str,
-    found: &mut Vec<(String, String)>,
-) -> Result<(), (String, SyntaxError)> {
+/// Every string of a value (keys included) that is not well formed, with its JSON Pointer, in order.
+pub fn syntax_errors(value: &Value) -> Vec<(String, SyntaxError)> {
+    let mut found = Vec::new();
+    each_text(value, "", &mut |text, pointer| {
+        found.extend(pieces(text).err().map(|error| (pointer.to_owned(), error)));
+    });
+    found
+}
+
+/// Looks at every string and key with its JSON Pointer.
+fn each_text(value: &Value, pointer: &str, look: &mut dyn FnMut(&str, &str)) {
     match value {
-        Value::String(text) => in_text(text, pointer, found),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(at, item)| collect(item, &format!("{pointer}/{at}"), found)),
-        Value::Object(members) => members.iter().try_for_each(|(key, item)| {
-            let below = pointer_below(pointer, key);
-            in_text(key, &below, found)?;
-            collect(item, &below, found)
-        }),
-        _ => Ok(()),
+        Value::String(text) => look(text, pointer),
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                each_text(item, &format!("{pointer}/{at}"), look);
+            }
+        }
+        Value::Object(members) => {
+            for (key, item) in members {
+                let below = pointer_below(pointer, key);
+                look(key, &below);
+                each_text(item, &below, look);
+            }
+        }
+        _ => {}
     }
-}
-
-fn in_text(
-    text: &str,
-    pointer: &str,
-    found: &mut Vec<(String, String)>,
-) -> Result<(), (String, SyntaxError)> {
-    let names = pieces(text).map_err(|error| (pointer.to_owned(), error))?;
-    found.extend(names.into_iter().filter_map(|piece| match piece {
-        Piece::Whole(name) | Piece::Inside(name) => Some((name, pointer.to_owned())),
-        Piece::Text(_) => None,
-    }));
-    Ok(())
 }
 
 /// Puts values in the place of references, in keys as well.
@@ -266,10 +269,22 @@ mod tests {
 
     #[test]
     fn references_are_found_with_their_places() {
-        let found = references(&json!({"a": ["$n", "x${alice.user_id}"]})).unwrap();
+        let value = json!({"a": ["$n", "x${alice.user_id}", "5$"], "${b": "$n"});
+        let found = references(&value);
         assert_eq!(
             found,
-            [("n".to_owned(), "/a/0".to_owned()), ("alice.user_id".to_owned(), "/a/1".to_owned())]
+            [
+                ("n".to_owned(), "/a/0".to_owned()),
+                ("alice.user_id".to_owned(), "/a/1".to_owned()),
+                ("n".to_owned(), "/${b".to_owned())
+            ]
+        );
+        assert_eq!(
+            syntax_errors(&value),
+            [
+                ("/a/2".to_owned(), SyntaxError::LoneDollar),
+                ("/${b".to_owned(), SyntaxError::Unclosed)
+            ]
         );
     }
 }

@@ -63,6 +63,7 @@ pub fn shortened(password: &str) -> String {
     let mut characters = password.chars();
     characters.next_back();
     match characters.as_str() {
+        "" if password == "x" => "y".to_owned(),
         "" => "x".to_owned(),
         rest => rest.to_owned(),
     }
@@ -107,10 +108,10 @@ impl Scope for Env {
     fn get(&self, name: &str) -> Option<Value> {
         if let Some(value) = self.values.get(name) {
             // The values of a file may themselves hold references; a cycle ends as unresolved.
-            return match template::references(value) {
-                Ok(found) if found.is_empty() => Some(value.clone()),
-                Ok(found) if found.iter().any(|(inner, _)| inner == name) => None,
-                _ => template::fill(value, self).ok(),
+            let inner = template::references(value);
+            return match inner.iter().any(|(inner, _)| inner == name) {
+                true => None,
+                false => template::fill(value, self).ok(),
             };
         }
         if let Some(member) = name.strip_prefix("new.") {

@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(wait(None, json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
         assert_eq!(wait(Some("1"), json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
         assert_eq!(wait(Some("Sun, 06 Nov 1994 08:49:37 GMT"), json!({})), Duration::from_secs(10));
-        assert_eq!(wait(Some("Sun, 06 Nov 1993 08:49:37 GMT"), json!({})), FLOOR);
+        assert_eq!(wait(Some("Sat, 06 Nov 1993 08:49:37 GMT"), json!({})), FLOOR);
         assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
         assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
         assert_eq!(wait(Some("soon"), json!({})), UNSAID);
