@@ -318,6 +318,7 @@ impl Prepared {
             plan,
             results: outcome.results,
             support: outcome.support,
+            is_homeserver: outcome.is_homeserver,
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
@@ -376,7 +377,7 @@ impl Open {
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
         let (left, server) = (cleaned.left, self.server.clone());
-        let outcome = Outcome { results, support, left, server };
+        let outcome = Outcome { results, support, left, server, is_homeserver: true };
         self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
     }
 }
@@ -414,10 +415,8 @@ impl Gone {
         let cases: Vec<Planned> = prepared
             .selected
             .iter()
-            .map(|case| Planned {
-                case: case.clone(),
-                fate: Fate::Not(Verdict::Blocked, reason.clone()),
-            })
+            .flat_map(|case| plan::expand(case, &spec, &facts))
+            .map(|case| Planned { case, fate: Fate::Not(Verdict::Blocked, reason.clone()) })
             .collect();
         let results = cases
             .iter()
@@ -429,7 +428,8 @@ impl Gone {
             .collect();
         let plan = Plan { cases, phases: Vec::new() };
         let support = vec![("probe".to_owned(), exchanges)];
-        let outcome = Outcome { results, support, left: Vec::new(), server: None };
+        let outcome =
+            Outcome { results, support, left: Vec::new(), server: None, is_homeserver: false };
         let mut run = prepared.assembled(&spec, &facts, &plan, outcome, &times);
         run.notes.insert(0, why.to_string());
         if run.complete {
@@ -444,6 +444,7 @@ struct Outcome {
     support: Vec<(String, Vec<Exchanged>)>,
     left: Vec<String>,
     server: Option<String>,
+    is_homeserver: bool,
 }
 
 struct Times {

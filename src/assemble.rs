@@ -33,6 +33,8 @@ pub struct Parts<'a> {
     pub results: Vec<CaseResult>,
     /// What was sent outside cases, by name.
     pub support: Vec<(String, Vec<Exchanged>)>,
+    /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
+    pub is_homeserver: bool,
     /// What was wished for.
     pub wish: &'a Wish,
     /// How many cases there are.
@@ -322,7 +324,7 @@ fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
     let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
     for (owner, exchanges) in support.chain(of_cases) {
-        for (index, exchanged) in exchanges.iter().enumerate() {
+        for (index, exchanged) in exchanges.iter().enumerate().filter(|_| parts.is_homeserver) {
             for observation in standing::observe(context, exchanged) {
                 let id = format!("{owner}#{}", index + 1);
                 tally(parts, &mut tallies, observation, exchanged, id);

@@ -93,8 +93,9 @@ pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
         .collect()
 }
 
-/// Whether an endpoint is there: it does not answer as an unknown path or method does.
-pub fn exists(answer: &Answer) -> bool {
-    let unrecognized = answer.text_at("/errcode") == Some("M_UNRECOGNIZED");
-    !(matches!(answer.status, 404 | 405) || (answer.status == 400 && unrecognized))
+/// Whether a flow says that login tokens can be asked for.
+pub fn offers_login_tokens(answer: &Answer) -> bool {
+    let body = answer.json().ok().filter(|_| answer.status == 200);
+    let flows = body.and_then(|body| body.get("flows")?.as_array());
+    flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))
 }

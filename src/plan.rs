@@ -368,6 +368,7 @@ fn feature_in_words(feature: Feature) -> &'static str {
         Feature::Refresh => "the login returned no refresh token",
         Feature::GetToken => "the server does not offer POST /login/get_token",
         Feature::NoGetToken => "the server offers POST /login/get_token",
+        Feature::GetTokenDenied => "the account may ask for login tokens",
         Feature::UiaPassword => "no interactive auth with a password stage was seen",
     }
 }

@@ -202,8 +202,9 @@ macro_rules! rules {
         /// A standing check that is written in code. Each decides one requirement.
         ///
         /// A member that the schema of the answer's status describes is judged by that schema, and
-        /// not a second time by a rule; [`Rule::ErrorObject`], [`Rule::Errcode`] and
-        /// [`Rule::RetryAfterMsType`] are for answers whose status has no schema. A body that is no
+        /// not a second time by a rule; [`Rule::RetryAfterMsType`] is for answers
+        /// whose status has no schema. Only `errcode` is judged by both: a client that meets a
+        /// standard error needs it, whichever call it made. A body that is no
         /// JSON object is a finding of [`Rule::JsonObject`] and of nothing else that looks into it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
@@ -233,13 +234,18 @@ rules! {
     Utf8 = "utf8",
     /// A 4xx or 5xx is a standard error object.
     ErrorObject = "error_object",
-    /// A standard error has a string `errcode`.
+    /// A standard error has a string `errcode`, described by a schema or not.
     Errcode = "errcode",
     /// A standard error has a string `error`; that it is there is asked of every standard error,
     /// since no published schema does.
     ErrorText = "error_text",
     /// `errcode` has the form of one, and is a known one if it begins `M_`.
     ErrcodeNamespace = "errcode_namespace",
+    /// A request that is no JSON object or breaks the published request schema is not answered
+    /// with a 5xx.
+    MalformedNo5xx = "malformed_no_5xx",
+    /// `POST /login` is not answered with a challenge of interactive auth.
+    LoginNoUia = "login_no_uia",
     /// `M_RESOURCE_LIMIT_EXCEEDED` has `admin_contact`.
     ResourceLimit = "resource_limit",
     /// `M_USER_LIMIT_EXCEEDED` has a string `info_uri`.

@@ -13,7 +13,7 @@ fn every_fault_is_caught_and_no_quirk_is_flagged() {
     let faults: Vec<_> = reference::faults().iter().collect();
     let quirks: Vec<_> = reference::quirks().iter().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let jobs = std::thread::available_parallelism().map_or(2, |n| n.get());
+    let jobs = std::thread::available_parallelism().map_or(2, |n| n.get()) * 4;
     let matrix = runtime
         .block_on(matrix(material, &faults, &quirks, reach, jobs, &|_| {}))
         .expect("the matrix runs");

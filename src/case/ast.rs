@@ -128,19 +128,22 @@ pub enum Feature {
     GetToken,
     /// It is not.
     NoGetToken,
+    /// It is, but `/capabilities` says that this account may not use it.
+    GetTokenDenied,
     /// Interactive auth with a password stage, as seen on deleting a device.
     UiaPassword,
 }
 
 impl Feature {
     /// Every feature with the word that case files use for it.
-    pub const ALL: [(&'static str, Feature); 7] = [
+    pub const ALL: [(&'static str, Feature); 8] = [
         ("legacy", Feature::Legacy),
         ("no_legacy", Feature::NoLegacy),
         ("oauth", Feature::Oauth),
         ("refresh", Feature::Refresh),
         ("get_token", Feature::GetToken),
         ("no_get_token", Feature::NoGetToken),
+        ("get_token_denied", Feature::GetTokenDenied),
         ("uia_password", Feature::UiaPassword),
     ];
 

@@ -44,12 +44,15 @@ pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> 
             cors(&mut sheet, answer);
             body(&mut sheet, answer);
             let described = is_described(context, exchanged, answer);
-            if answer.status >= 400 && !answer.is_challenge() {
+            let challenge = answer.status == 401 && is_meant_as_challenge(answer);
+            if answer.status >= 400 && !challenge {
                 error(&mut sheet, answer, described);
             }
             soft_logout(&mut sheet, answer);
             rate_limit(&mut sheet, context.listed, answer, described);
             schema(&mut sheet, context, exchanged, answer);
+            malformed(&mut sheet, context, exchanged, answer);
+            login_challenge(&mut sheet, exchanged, answer);
         }
     }
     sheet.observations
@@ -181,10 +184,8 @@ fn error(sheet: &mut Sheet, answer: &Answer, described: bool) {
     });
     let Some(object) = object else { return };
     let errcode = object.get("errcode");
-    if !described {
-        let fits = errcode.is_some_and(Value::is_string);
-        sheet.check(Rule::Errcode, fits, "/errcode", "a string", &|| shown(errcode));
-    }
+    let fits = errcode.is_some_and(Value::is_string);
+    sheet.check(Rule::Errcode, fits, "/errcode", "a string", &|| shown(errcode));
     let text = object.get("error");
     let fits = text.is_some_and(|text| described || text.is_string());
     sheet.check(Rule::ErrorText, fits, "/error", "a string", &|| shown(text));
@@ -193,15 +194,87 @@ fn error(sheet: &mut Sheet, answer: &Answer, described: bool) {
             Rule::ErrcodeNamespace,
             is_namespaced(code),
             "/errcode",
-            "a namespace in capitals, an underscore, then the code",
+            "a code of the specification (M_…), or one with a namespace of the server's own",
             &|| format!("{code:?}"),
         );
         by_code(sheet, code, object);
     }
 }
 
+/// The codes that the specification owns, in any of its APIs that a client may meet: nobody else
+/// gives out codes that begin `M_`.
+const KNOWN_CODES: [&str; 64] = [
+    "M_APPSERVICE_LOGIN_UNSUPPORTED",
+    "M_BAD_ALIAS",
+    "M_BAD_JSON",
+    "M_BAD_STATE",
+    "M_BAD_STATUS",
+    "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+    "M_CANNOT_OVERWRITE_MEDIA",
+    "M_CAPTCHA_INVALID",
+    "M_CAPTCHA_NEEDED",
+    "M_CONCURRENT_WRITE",
+    "M_CONNECTION_FAILED",
+    "M_CONNECTION_TIMEOUT",
+    "M_CONSENT_NOT_GIVEN",
+    "M_DUPLICATE_ANNOTATION",
+    "M_EMAIL_SEND_ERROR",
+    "M_EXCLUSIVE",
+    "M_EXPIRED_ACCOUNT",
+    "M_FORBIDDEN",
+    "M_GUEST_ACCESS_FORBIDDEN",
+    "M_INCOMPATIBLE_ROOM_VERSION",
+    "M_INVALID_ADDRESS",
+    "M_INVALID_EMAIL",
+    "M_INVALID_PARAM",
+    "M_INVALID_ROOM_STATE",
+    "M_INVALID_SIGNATURE",
+    "M_INVALID_USERNAME",
+    "M_KEY_TOO_LARGE",
+    "M_LIMIT_EXCEEDED",
+    "M_MISSING_PARAM",
+    "M_MISSING_TOKEN",
+    "M_NOT_FOUND",
+    "M_NOT_JSON",
+    "M_NOT_YET_UPLOADED",
+    "M_NO_VALID_SESSION",
+    "M_RESOURCE_LIMIT_EXCEEDED",
+    "M_ROOM_IN_USE",
+    "M_SEND_ERROR",
+    "M_SERVER_NOT_TRUSTED",
+    "M_SESSION_EXPIRED",
+    "M_SESSION_NOT_VALIDATED",
+    "M_TERMS_NOT_SIGNED",
+    "M_THREEPID_AUTH_FAILED",
+    "M_THREEPID_DENIED",
+    "M_THREEPID_IN_USE",
+    "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+    "M_THREEPID_NOT_FOUND",
+    "M_TOO_LARGE",
+    "M_UNABLE_TO_AUTHORISE_JOIN",
+    "M_UNABLE_TO_GRANT_JOIN",
+    "M_UNAUTHORIZED",
+    "M_UNKNOWN",
+    "M_UNKNOWN_DEVICE",
+    "M_UNKNOWN_POS",
+    "M_UNKNOWN_TOKEN",
+    "M_UNRECOGNIZED",
+    "M_UNSUPPORTED_ROOM_VERSION",
+    "M_URL_NOT_SET",
+    "M_USER_DEACTIVATED",
+    "M_USER_IN_USE",
+    "M_USER_LIMIT_EXCEEDED",
+    "M_USER_LOCKED",
+    "M_USER_SUSPENDED",
+    "M_WEAK_PASSWORD",
+    "M_WRONG_ROOM_KEYS_VERSION",
+];
+
 /// `M_FORBIDDEN`, `ORG.MATRIX.MSC1234_CODE` (Client-Server API, "Standard error response").
 fn is_namespaced(code: &str) -> bool {
+    if code.starts_with("M_") {
+        return KNOWN_CODES.contains(&code);
+    }
     let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     code.split_once('_').is_some_and(|(namespace, rest)| {
         !namespace.is_empty()
@@ -238,6 +311,39 @@ fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// A request that cannot be right, by its body and the published request schema, is the client's
+/// fault and not the server's.
+fn malformed(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer: &Answer) {
+    let operation = exchanged.ask.operation.as_deref().and_then(|id| context.spec.operation(id));
+    let request = operation.and_then(|operation| operation.request.as_ref());
+    let (Some(request), Some(body)) = (request, exchanged.ask.body.as_deref()) else { return };
+    let is_right = serde_json::from_slice::<Value>(body).is_ok_and(|body| {
+        let schema = request.schema.as_ref();
+        body.is_object()
+            && schema.and_then(|s| s.violations(&body)).is_none_or(|found| found.is_empty())
+    });
+    if !is_right {
+        let fits = answer.status < 500;
+        sheet.check(Rule::MalformedNo5xx, fits, "status", "status 4xx", &|| status_words(answer));
+    }
+}
+
+fn login_challenge(sheet: &mut Sheet, exchanged: &Exchanged, answer: &Answer) {
+    if exchanged.ask.operation.as_deref() == Some("login") {
+        let fits = !answer.is_challenge();
+        sheet.check(Rule::LoginNoUia, fits, "status", "no challenge of interactive auth", &|| {
+            "status 401 with a list of flows".to_owned()
+        });
+    }
+}
+
+fn status_words(answer: &Answer) -> String {
+    match answer.text_at("/errcode") {
+        Some(code) => format!("status {} with errcode {code:?}", answer.status),
+        None => format!("status {}", answer.status),
     }
 }
 
@@ -355,12 +461,17 @@ fn is_described(context: Context<'_>, exchanged: &Exchanged, answer: &Answer) ->
     let response = operation
         .and_then(|operation| context.spec.operation(operation))
         .and_then(|operation| operation.response(answer.status));
-    // A 401 of an operation with interactive auth is documented as the challenge; a plain error
-    // for a missing or dead token is judged as a standard error alone.
-    let is_plain_401 =
-        answer.status == 401 && answer.json().is_ok_and(|body| body.get("flows").is_none());
+    let is_plain_401 = answer.status == 401 && !is_meant_as_challenge(answer);
     response.is_some_and(|response| response.schema.is_some())
         && !(is_plain_401 && asks_for_flows(context, operation))
+}
+
+/// A 401 of an operation with interactive auth is documented as the challenge; a plain error for a
+/// missing or dead token is judged as a standard error alone. What has other members of a challenge
+/// is meant as one, with or without flows.
+fn is_meant_as_challenge(answer: &Answer) -> bool {
+    let members = ["flows", "session", "params", "completed"];
+    answer.json().is_ok_and(|body| members.iter().any(|member| body.get(member).is_some()))
 }
 
 /// Whether the published 401 of an operation is the challenge of interactive auth.

@@ -10,8 +10,25 @@ use std::path::Path;
 /// Reads `--accounts FILE`; `-` is standard input. A `password_file` is relative to the file.
 ///
 /// # Errors
-/// Every fault of the file; its messages name no secret.
+/// Every fault of the file; its messages name no secret, and the lines of the file are not shown.
 pub fn read(path: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
+    read_shown(path).map_err(|faults| faults.into_iter().map(without_text).collect())
+}
+
+/// The place of a fault in words alone: the text around it may hold a secret.
+fn without_text(fault: Diagnostic) -> Diagnostic {
+    let place = match &fault.primary {
+        Some(label) => {
+            let (line, column) =
+                (label.source.line(label.span.start), label.source.column(label.span.start));
+            format!("{}:{line}:{column}", fault.name)
+        }
+        None => fault.name,
+    };
+    Diagnostic { help: fault.help, ..Diagnostic::in_file(place, fault.message) }
+}
+
+fn read_shown(path: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
     let name = if path == Path::new("-") { "standard input".to_owned() } else { shown(path) };
     let text = read_text(path).map_err(|why| vec![Diagnostic::in_file(name.clone(), why)])?;
     let document = Document::parse(name, text)?;

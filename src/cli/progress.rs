@@ -60,5 +60,7 @@ impl Watcher for Bar {
         let _ = self.bar.set(bar);
     }
 
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, why: &NoTarget) {
+        let _ = super::say(&format!("error: {why}"));
+    }
 }

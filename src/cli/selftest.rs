@@ -51,6 +51,7 @@ fn table(matrix: &Matrix, whole: bool) -> String {
         let (word, by) = match &fault.end {
             FaultEnd::Caught => ("caught", fault.caught_by.join(", ")),
             FaultEnd::Observed => ("observed", String::new()),
+            FaultEnd::OutOfReach(why) => ("unshown", why.clone()),
             FaultEnd::Survived(verdict, reason) => {
                 ("SURVIVED", format!("{} {reason}", verdict.as_str()))
             }

@@ -155,7 +155,9 @@ behaviours! {
 
 data! {
     "extra-members", "Servers may add members", "every answer of success has members that nobody knows", changes &[],
-        edits &[edit(&[], When::Success, &[C::Put("/org.example.extra", r#"{"list": [1, null]}"#), C::Put("/server", "\"reference\"")])];
+        edits &[edit(&[], When::Success, &[C::Put("/org.example.extra", r#"{"list": [1, null]}"#)]),
+            // The well-known file alone asks for names of its own kind.
+            edit(&[O::Login, O::Whoami, O::Versions, O::Logout, O::Refresh], When::Success, &[C::Put("/server", "\"reference\"")])];
     "charset-parameter", "Media types have parameters", "JSON is sent with a charset parameter", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
     "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is written in capitals", changes &[],
@@ -217,7 +219,9 @@ pub(super) fn adjust(mut settings: Settings) -> Settings {
     settings.oauth |= no_legacy || both;
     settings.get_token &= !no_get_token;
     settings.well_known &= !no_well_known;
-    settings.guests &= !no_guests;
+    // Of a guest it has to be said.
+    let is_guest_absent = settings.quirks.iter().any(|name| name == "is-guest-absent");
+    settings.guests &= !no_guests && !is_guest_absent;
     if no_refresh {
         settings.access_lifetime = None;
     }

@@ -71,6 +71,8 @@ struct Account {
     password: Option<SecretString>,
     session: Option<Session>,
     proven: bool,
+    /// Whether this run made it.
+    made: bool,
 }
 
 type Entry = Arc<Mutex<Option<Result<Account, Reason>>>>;
@@ -211,6 +213,7 @@ impl Desk {
                     password: Some(password.clone()),
                     session: None,
                     proven: false,
+                    made: false,
                 };
                 self.prove(slot, &mut account).await?;
                 Ok(account)
@@ -233,6 +236,7 @@ impl Desk {
                     password: None,
                     session: Some(session),
                     proven: true,
+                    made: false,
                 })
             }
         }
@@ -255,7 +259,10 @@ impl Desk {
             return Err(refused("the account given", "POST /login", &answer));
         };
         account.session = Some(session_from(&answer, token));
-        account.user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+        // What registration said is known better than what this login says.
+        if !account.made {
+            account.user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+        }
         account.proven = true;
         Ok(())
     }
@@ -309,6 +316,7 @@ impl Desk {
             password: Some(password.into()),
             session,
             proven: false,
+            made: true,
         })
     }
 

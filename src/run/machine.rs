@@ -81,7 +81,7 @@ impl<'c> Machine<'c> {
         };
         match self.state {
             State::Done | State::Waiting => return Next::Done,
-            State::Ready if self.again.is_zero() && self.replies.is_empty() => {
+            State::Ready if self.at_first_try() => {
                 if let Some(wait) = step.wait {
                     self.state = State::Paused;
                     return Next::Pause(wait);
@@ -139,6 +139,11 @@ impl<'c> Machine<'c> {
     fn step(&self) -> Option<&'c Step> {
         let case: &'c Case = self.case;
         case.setup.iter().chain(&case.steps).nth(self.at)
+    }
+
+    /// Whether the current step has not been sent yet.
+    fn at_first_try(&self) -> bool {
+        self.again.is_zero() && self.replies.is_empty() && self.auth.is_none()
     }
 
     fn in_setup(&self) -> bool {
@@ -301,7 +306,10 @@ impl<'c> Machine<'c> {
         });
         let answer = self.replies.last().map(|(_, answer)| answer)?;
         let errcode = answer.text_at("/errcode")?;
-        (wanted_success && is_policy(answer.status, errcode)).then(|| Reason {
+        let wrong = judged.iter().any(|one| one.judgement.is_wrong_status());
+        let vendors = answer.status == 403 && !errcode.starts_with("M_");
+        let policy = (wrong && is_policy(errcode)) || (wanted_success && vendors);
+        policy.then(|| Reason {
             code: "refused_by_policy".to_owned(),
             text: format!(
                 "the server refused with {errcode}: a policy of its own, not an answer to the question"
@@ -433,8 +441,8 @@ fn json_type(value: &str) -> (String, String) {
     ("content-type".to_owned(), value.to_owned())
 }
 
-/// Errors by which a server says that its rules, not the credentials, stand against a request.
-fn is_policy(status: u16, errcode: &str) -> bool {
+/// Errors by which a server says that its rules, not what the request holds, stand against it.
+fn is_policy(errcode: &str) -> bool {
     const POLICY: [&str; 5] = [
         "M_RESOURCE_LIMIT_EXCEEDED",
         "M_USER_LIMIT_EXCEEDED",
@@ -442,7 +450,7 @@ fn is_policy(status: u16, errcode: &str) -> bool {
         "M_TERMS_NOT_SIGNED",
         "M_USER_SUSPENDED",
     ];
-    POLICY.contains(&errcode) || (status == 403 && !errcode.starts_with("M_"))
+    POLICY.contains(&errcode)
 }
 
 fn saved(source: &Source, answer: &Answer) -> Option<Value> {
@@ -466,3 +474,6 @@ fn text(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

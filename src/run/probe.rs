@@ -18,6 +18,8 @@ pub struct Sighting {
     pub versions: Vec<String>,
     /// The login types, if there is a flow list.
     pub flows: Option<Vec<String>>,
+    /// Whether a flow says `get_login_token`.
+    pub offers_login_tokens: bool,
     /// Which features were seen.
     pub features: BTreeSet<Feature>,
     /// The `Server` header.
@@ -80,13 +82,16 @@ pub async fn look(
         return Err((gone, sighting.exchanges));
     }
     sighting.flows = login.as_ref().and_then(facts::flows);
-    let legacy = login.is_some_and(|answer| facts::exists(&answer));
-    sighting.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
+    sighting.offers_login_tokens = login.as_ref().is_some_and(facts::offers_login_tokens);
     let metadata = "/_matrix/client/v1/auth_metadata";
     let oauth = get(courier, &mut sighting, "getAuthMetadata", metadata).await;
     if oauth.is_ok_and(|answer| answer.status == 200 && answer.json().is_ok_and(Value::is_object)) {
         sighting.features.insert(Feature::Oauth);
     }
+    // A server without the OAuth API has no other way in than the legacy API, whatever it answers.
+    let listed = login.is_some_and(|answer| answer.status == 200);
+    let legacy = listed || !sighting.features.contains(&Feature::Oauth);
+    sighting.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
     Ok(sighting)
 }
 
@@ -121,7 +126,8 @@ pub async fn ask_on(
             Ask::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
                 .json(&json!({}));
         let there = answer(courier, &ask, &mut beyond.exchanges).await;
-        let there = there.is_ok_and(|answer| facts::exists(&answer));
+        // Without a token the endpoint, where it is there, asks for one.
+        let there = sighting.offers_login_tokens || there.is_ok_and(|a| a.status == 401);
         beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
     }
     let flows = sighting.flows.as_deref().unwrap_or_default();
@@ -156,6 +162,10 @@ pub async fn ask_on(
         let ask = Ask::new(Some("getCapabilities"), &route.method, &route.path).bearer(&token);
         if let Ok(answer) = answer(courier, &ask, &mut beyond.exchanges).await {
             beyond.capabilities = facts::capabilities(&answer);
+            let denied = beyond.capabilities.get("m.get_login_token") == Some(&false);
+            if denied && beyond.features.remove(&Feature::GetToken) {
+                beyond.features.insert(Feature::GetTokenDenied);
+            }
         }
     }
     beyond

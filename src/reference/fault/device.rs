@@ -111,7 +111,8 @@ behaviours! {
     GENERATED_CONSTANT "device-id-generated-constant" breaks "device.login.generated.unique",
         also &["device.login.others_survive", "logout.others_survive", "device.login.per_user", "login.post.failure.no_session",
             "logout_all.tokens_dead", "get_token.session_untouched", "device.delete.token_dead", "device.delete.bulk",
-            "state.password_changed.logout_devices", "device.get.isolation", "login.token.single_use", "logout.device_gone"],
+            "state.password_changed.logout_devices", "device.get.isolation", "login.token.single_use", "logout.device_gone",
+            "logout_all.empty_body", "logout_all.devices_gone"],
         "Client-Server API, Relationship between access tokens and devices", "the device id that is made is always the same";
     DEVICE_ID_CAPITALS "device-id-capitals" breaks "device.login.echo",
         also &["device.login.created", "login.token.device_params", "device.login.display_name", "device.login.per_user",
@@ -133,8 +134,8 @@ behaviours! {
             "refresh.same_device", "device.put.rename", "device.delete.token_dead", "device.delete.bulk", "device.get.isolation",
             "device.login.cross_signing", "login.token.ok"],
         "POST /login: the access token is bound to the device", "the answer names the device that was asked for, the token belongs to another";
-    TOKEN_WITHOUT_DEVICE "device-not-recorded" breaks "token.record_device",
-        also &["device.login.bound", "whoami.device_id", "logout.device_gone", "refresh.same_device", "logout.refresh_token_dead",
+    TOKEN_WITHOUT_DEVICE "device-not-recorded" breaks "whoami.device_id",
+        also &["device.login.bound", "token.record_device", "logout.device_gone", "refresh.same_device", "logout.refresh_token_dead",
             "device.login.per_user", "login.token.device_params", "logout.device_keys_gone", "device.delete.token_dead",
             "device.delete.bulk", "state.password_changed.logout_devices", "logout.twice"],
         "Client-Server API, Relationship between access tokens and devices", "access tokens are not tied to their devices";
@@ -165,12 +166,14 @@ behaviours! {
     ENDS_OTHER_SESSIONS "login-ends-other-sessions" breaks "device.login.others_survive",
         also &["logout.others_survive", "login.post.failure.no_session", "logout.device_gone", "get_token.session_untouched",
             "device.delete.token_dead", "device.delete.bulk", "logout.device_keys_gone", "device.login.reuse.single",
-            "token.record_device", "state.password_changed.own_token", "state.password_changed.logout_devices", "logout_all.tokens_dead"],
+            "token.record_device", "state.password_changed.own_token", "state.password_changed.logout_devices", "logout_all.tokens_dead",
+            "logout_all.empty_body", "logout_all.devices_gone", "get_token.uia.always"],
         "POST /login: only the device's own tokens may end", "a login ends the user's other sessions";
     ENDS_OTHER_DEVICES "login-ends-other-devices" breaks "device.login.others_survive",
         also &["logout.others_survive", "logout.device_gone", "get_token.session_untouched", "device.delete.token_dead",
             "device.delete.bulk", "logout.device_keys_gone", "device.login.display_name.ignored", "state.password_changed.own_token",
-            "state.password_changed.logout_devices", "logout_all.tokens_dead", "device.login.reuse.single"],
+            "state.password_changed.logout_devices", "logout_all.tokens_dead", "device.login.reuse.single", "logout_all.empty_body",
+            "get_token.uia.always"],
         "POST /login: only the device's own tokens may end", "a login deletes the user's other devices";
     DEVICE_ID_GLOBAL "device-id-of-all-users" breaks "device.login.per_user", also &["device.get.isolation"],
         "Specification, Devices: a device id is unique in its user's scope", "a login takes the device away from another user with the same device_id";

@@ -86,8 +86,8 @@ pub(super) static DATA: &[Fault] = &[
         .also(USER_ID),
     answered!("login-user-id-without-sigil", "login.post.ok.user_id.form", "user_id has no sigil",
         [C::Put("/user_id", "\"alice:reference.localhost\"")]).also(USER_ID),
-    answered!("login-user-id-null", "login.post.ok.user_id.form", "user_id is null", [C::Put("/user_id", "null")])
-        .also(&["login.post.ok.user_id.value", "login.post.ok.token_user", "login.post.ok.required", "login.post.ok.no_null",
+    answered!("login-user-id-null", "login.post.ok.required", "user_id is null", [C::Put("/user_id", "null")])
+        .also(&["login.post.ok.user_id.value", "login.post.ok.token_user", "login.post.ok.user_id.form", "login.post.ok.no_null",
             "whoami.user", "login.token.user", "login.token.ok", "get_token.token_works"]),
     answered!("login-user-id-capitals", "login.post.ok.user_id.value", "user_id is in capitals", [C::Capitals("/user_id")])
         .also(&["login.post.ok.token_user", "whoami.user", "login.token.user", "login.token.ok", "get_token.token_works",
@@ -306,6 +306,7 @@ const DEVICE_ID: &[&str] = &[
 ];
 /// The same for one that is there and no string.
 const DEVICE_ID_TYPE: &[&str] = &[
+    "token.record_device",
     "login.post.ok.required",
     "device.login.generated",
     "device.login.generated.unique",
@@ -321,6 +322,7 @@ const DEVICE_ID_TYPE: &[&str] = &[
 ];
 /// The same for null.
 const DEVICE_ID_NULL: &[&str] = &[
+    "token.record_device",
     "login.post.ok.no_null",
     "login.post.ok.required",
     "device.login.generated",
@@ -370,7 +372,7 @@ behaviours! {
             "logout.others_survive", "logout_all.other_users", "device.get.isolation", "device.put.rename", "device.login.display_name.ignored",
             "device.login.reuse.single", "uia.password.identifier", "logout_all.devices_gone", "login.token.device_params",
             "http.request.utf8_nonascii", "http.request.json_escapes", "login.token.ok", "refresh.same_device",
-            "logout_all.tokens_dead", "uia.other_user", "device.delete.token_dead", "device.delete.bulk"],
+            "logout_all.tokens_dead", "uia.other_user", "device.delete.token_dead", "device.delete.bulk", "device.login.reuse.new_token"],
         "POST /login, 200: access_token of the account", "the access token belongs to another account of the server";
     FAILURE_MAKES_DEVICE "failed-login-makes-device" breaks "login.post.failure.no_session", also &[],
         "POST /login, 403", "a login with a wrong password makes the device that it names";

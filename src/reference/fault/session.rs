@@ -285,8 +285,8 @@ behaviours! {
     REFRESH_NOT_BY_REFRESH "refresh-not-revoked-by-refresh" breaks "refresh.revoked_by_refresh",
         also &["refresh.reused.status", "refresh.reused.errcode"],
         "POST /refresh: the old token ends when a new one is used", "using the new refresh token leaves the old one";
-    REFRESH_NEVER_REVOKED "refresh-never-revoked" breaks "refresh.reused.status",
-        also &["refresh.reused.errcode", "refresh.revoked_by_access", "refresh.revoked_by_refresh"],
+    REFRESH_NEVER_REVOKED "refresh-never-revoked" breaks "refresh.revoked_by_access",
+        also &["refresh.reused.errcode", "refresh.reused.status", "refresh.revoked_by_refresh"],
         "POST /refresh: the old token ends when a new one is used", "refresh tokens are good until logout";
     REFRESH_NONE_BACK "refresh-gives-none-and-revokes" breaks "refresh.no_rotation", also &["refresh.grace"],
         "POST /refresh, 200: without refresh_token the old one stays", "a refresh gives no new refresh token and revokes the old one";

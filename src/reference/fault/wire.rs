@@ -131,9 +131,9 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Login], When::Because(&[R::TypeMissing, R::TypeNotString, R::PasswordMissing, R::PasswordNotString,
             R::IdentifierMissing, R::IdentifierNotObject, R::IdentifierUserMissing, R::LoginTokenMissing]),
             &[C::Code("M_FORBIDDEN")])]),
-    data("bad-json-409", "error.bad_json", COMMON, "mistyped members are refused with 409",
+    data("bad-json-409", "login.post.type.not_string", COMMON, "mistyped members are refused with 409",
         &[edit(&[O::Login], When::Because(&[R::TypeNotString, R::PasswordNotString, R::IdentifierNotObject]), &[C::Status(409)])])
-        .also(&["login.post.type.not_string", "login.password.not_string", "login.identifier.not_object"]),
+        .also(&["error.bad_json", "login.password.not_string", "login.identifier.not_object"]),
     data("login-type-number-500", "error.malformed.no_5xx", LOGIN_400, "a type that is no string makes login fail with 500",
         &[edit(&[O::Login], When::Because(&[R::TypeNotString]), &[C::Refuse(500, "M_UNKNOWN")])])
         .also(&["login.post.type.not_string", "error.bad_json"]),

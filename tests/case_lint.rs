@@ -1,0 +1,253 @@
+//! What holds of every bundled case and no loader can know: that a case is honest about what it
+//! does to an account, decides nothing twice, and leaves rate limits to the driver.
+use homespec::app::Material;
+use homespec::case::ast::{
+    Body, Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, Target,
+};
+use homespec::case::template;
+use homespec::register::Watch;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// Loading finds unknown requirements and operations, keywords that are not the level, ids that
+/// stand twice.
+static MATERIAL: LazyLock<Material> = LazyLock::new(|| {
+    Material::load(None, None).unwrap_or_else(|faults| {
+        panic!("{}", faults.iter().map(|fault| fault.render(false)).collect::<String>())
+    })
+});
+
+fn cases() -> impl Iterator<Item = &'static Case> {
+    MATERIAL.suite.cases()
+}
+
+fn place(case: &Case) -> String {
+    format!("{}:{} {}", case.file, case.line, case.id)
+}
+
+/// Fails with the place of every case that breaks the rule, and why.
+fn every_case(rule: impl Fn(&Case) -> Result<(), String>) {
+    let broken: Vec<String> = cases()
+        .filter_map(|case| rule(case).err().map(|why| format!("{}: {why}", place(case))))
+        .collect();
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+fn steps(case: &Case) -> impl Iterator<Item = &Step> {
+    case.setup.iter().chain(&case.steps)
+}
+
+fn calls<'c>(case: &'c Case, operation: &'c str) -> impl Iterator<Item = &'c Step> {
+    steps(case).filter(move |step| matches!(&step.target, Target::Call(id) if id == operation))
+}
+
+/// The expectations of a step: those of `if` too.
+fn expects(step: &Step) -> impl Iterator<Item = &Expect> {
+    step.blocks
+        .iter()
+        .flat_map(|block| block.when.iter().chain(block.branches.iter().map(|b| &b.expect)))
+}
+
+/// The names behind the references of a value; those of the case's own values are followed.
+fn names(case: &Case, value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (name, _) in template::references(value) {
+        if let Some((_, inner)) = case.values.iter().find(|(known, _)| *known == name) {
+            found.extend(names(case, inner));
+        }
+        found.insert(name);
+    }
+    found
+}
+
+fn accounts(case: &Case) -> impl Iterator<Item = (&str, bool)> {
+    case.needs.iter().filter_map(|need| match need {
+        Need::Account { name, disposable } => Some((name.as_str(), *disposable)),
+        Need::Session(name) => Some((name.as_str(), false)),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_suite_is_there_and_without_faults() {
+    assert!(cases().count() > 150);
+    assert!(MATERIAL.suite.files.len() > 10);
+}
+
+#[test]
+fn ids_are_unique() {
+    let mut known: BTreeMap<&str, String> = BTreeMap::new();
+    for case in cases() {
+        if let Some(other) = known.insert(&case.id, place(case)) {
+            panic!("{} has the id of {other}", place(case));
+        }
+    }
+    for check in homespec::check::whole_run::CHECKS {
+        assert!(!known.contains_key(check.id), "{} is a check over the whole run", check.id);
+    }
+}
+
+/// In a table of the report a title stands behind the id, and in a sentence behind "that".
+#[test]
+fn titles_are_clauses_and_differ() {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for case in cases() {
+        let id = case.id.split('[').next().unwrap();
+        let other = known.insert(&case.title, id).unwrap_or(id);
+        assert_eq!(other, id, "{} has the title of {other}", place(case));
+    }
+    every_case(|case| match case.title.chars().last() {
+        Some('.' | '!' | '?' | ':') | None => Err("a title ends without a full stop".to_owned()),
+        _ => Ok(()),
+    });
+}
+
+#[test]
+fn what_a_standing_check_sees_on_every_answer_is_no_cases_business() {
+    every_case(|case| {
+        let standing = |id: &&String| {
+            MATERIAL.register.get(id).is_some_and(|requirement| {
+                !requirement.standing.is_empty()
+                    && requirement.standing.iter().all(|watch| matches!(watch, Watch::Rule(_)))
+                    && requirement.id.starts_with("http.")
+            })
+        };
+        match case.checks.iter().find(standing) {
+            Some(id) => Err(format!("{id} is a standing check's")),
+            None => Ok(()),
+        }
+    });
+}
+
+#[test]
+fn a_wrong_password_on_an_account_may_lock_it() {
+    const WRONG: [&str; 2] = [".password_other_case", ".password_shortened"];
+    every_case(|case| {
+        let is_wrong = |name: &String| WRONG.iter().any(|wrong| name.ends_with(wrong));
+        let mut sent = steps(case).filter_map(|step| match &step.body {
+            Body::Json(body) => Some(names(case, body)),
+            Body::Text(text) => Some(names(case, &Value::String(text.clone()))),
+            _ => None,
+        });
+        let wrong = sent.any(|names| names.iter().any(is_wrong));
+        match wrong && case.impact < Impact::LocksOut {
+            true => Err(format!("sends a wrong password, and its impact is {}", case.impact)),
+            false => Ok(()),
+        }
+    });
+}
+
+/// A login as a known account whose password is neither its own nor one that the case gave it.
+#[test]
+fn a_password_that_is_not_the_accounts_own_is_counted() {
+    every_case(|case| {
+        let gives = ["register", "changePassword"];
+        let given = steps(case)
+            .any(|step| matches!(&step.target, Target::Call(id) if gives.contains(&id.as_str())));
+        if given || case.impact >= Impact::LocksOut {
+            return Ok(());
+        }
+        for step in calls(case, "login") {
+            let Body::Json(body) = &step.body else { continue };
+            let by_password = body.get("type").and_then(Value::as_str) == Some("m.login.password");
+            let Some(password) = body.get("password").filter(|_| by_password) else { continue };
+            let user = body.get("identifier").or_else(|| body.get("user"));
+            let user = user.map(|user| names(case, user)).unwrap_or_default();
+            let of_account = accounts(case)
+                .any(|(name, _)| user.iter().any(|known| known.starts_with(&format!("{name}."))));
+            let foreign = names(case, password).iter().any(|name| name.starts_with("new."))
+                || template::references(password).is_empty();
+            if of_account && foreign {
+                return Err(format!("line {}: a wrong password without `locks-out`", step.line));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_ends_sessions_or_accounts_says_so_and_runs_on_disposable_accounts() {
+    let grave = [
+        ("logout_all", Impact::EndsSessions),
+        ("changePassword", Impact::EndsSessions),
+        ("deactivateAccount", Impact::Destroys),
+    ];
+    every_case(|case| {
+        for (operation, impact) in grave {
+            let mut succeeding = calls(case, operation).filter(|step| may_succeed(step));
+            if succeeding.next().is_none() {
+                continue;
+            }
+            if case.impact < impact {
+                return Err(format!("calls {operation}, and its impact is {}", case.impact));
+            }
+            // A shared session may stand beside it, as somebody whom nothing happens to.
+            let somebodys = |need: &&Need| matches!(need, Need::Account { disposable: false, .. });
+            if let Some(need) = case.needs.iter().find(somebodys) {
+                return Err(format!("calls {operation}, and needs {need:?}"));
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Whether a step expects, or at least does not exclude, that it is done what it asks for. Without a
+/// token nothing can be.
+fn may_succeed(step: &Step) -> bool {
+    use homespec::case::ast::Auth;
+    let statuses: Vec<_> = expects(step).filter_map(|expect| expect.status.as_ref()).collect();
+    step.auth != Auth::None && (statuses.is_empty() || statuses.iter().any(|rule| rule.holds(200)))
+}
+
+#[test]
+fn limits_are_the_drivers_business() {
+    let is_429 = |pattern: &StatusPattern| matches!(pattern, StatusPattern::Exact(429));
+    every_case(|case| {
+        if case.limits == Limits::Observe {
+            return Ok(());
+        }
+        for step in steps(case) {
+            let expected = expects(step)
+                .filter_map(|expect| expect.status.as_ref())
+                .any(|rule| rule.any_of.iter().any(is_429));
+            let awaited = matches!(step.send, Send::Until { status: 429, .. });
+            if expected || awaited {
+                return Err(format!("line {}: 429 without `limits: observe`", step.line));
+            }
+        }
+        Ok(())
+    });
+}
+
+/// A refusal means something only of an account that is known to work: the proof login, which every
+/// account of a case that may lock it gets first, is the positive control.
+#[test]
+fn what_may_lock_an_account_is_on_one() {
+    every_case(|case| match case.impact == Impact::LocksOut && accounts(case).next().is_none() {
+        true => Err("wrong secrets of nobody: which account could be locked?".to_owned()),
+        false => Ok(()),
+    });
+}
+
+/// One wrong status is one finding: what is said of the details of an answer stands under `if`.
+#[test]
+fn a_status_is_expected_by_one_block_of_a_step() {
+    every_case(|case| {
+        for step in &case.steps {
+            let deciding: Vec<_> = step
+                .blocks
+                .iter()
+                .filter(|block| block.when.is_none())
+                .filter(|block| block.branches.iter().any(|b| b.expect.status.is_some()))
+                .collect();
+            let requirements: BTreeSet<&str> =
+                deciding.iter().map(|block| block.req.as_str()).collect();
+            if requirements.len() > 1 {
+                let both: Vec<_> = requirements.into_iter().collect();
+                return Err(format!("line {}: {} expect a status", step.line, both.join(" and ")));
+            }
+        }
+        Ok(())
+    });
+}

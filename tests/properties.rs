@@ -1,0 +1,372 @@
+//! Laws that hold for all values, not only for those somebody thought of.
+use homespec::app::Material;
+use homespec::case::ast::{Api, Case, Feature};
+use homespec::case::matcher::{Kind, Matcher, Range};
+use homespec::case::suite::Suite;
+use homespec::case::template::{self, FillError, pieces};
+use homespec::encoding::{encode_segment, escaped};
+use homespec::facts::{AccountFacts, Facts};
+use homespec::plan::{self, Fate};
+use homespec::run::limits::retry_after;
+use homespec::secret::{SecretKind, Vault};
+use homespec::version::Listed;
+use homespec::wire::Answer;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+/// JSON of some depth, with dollars and slashes in its strings and keys.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[a-z$/~{}.é ]{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z$/~]{0,4}", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Every dollar doubled, in keys too: what stands for exactly this value in a case file.
+fn quoted(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::from(text.replace('$', "$$")),
+        Value::Array(items) => items.iter().map(quoted).collect(),
+        Value::Object(members) => Value::Object(
+            members.iter().map(|(key, value)| (key.replace('$', "$$"), quoted(value))).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+fn nothing(_: &str) -> Option<Value> {
+    None
+}
+
+fn matcher() -> impl Strategy<Value = Matcher> {
+    let kinds = prop::sample::select(Kind::ALL.map(|(_, kind)| kind).to_vec());
+    let leaf = prop_oneof![
+        any_json().prop_map(|value| Matcher::Equals(quoted(&value))),
+        kinds.prop_map(Matcher::Type),
+        any::<bool>().prop_map(Matcher::Present),
+        (-9..9i32, 0..9i32).prop_map(|(min, size)| {
+            Matcher::Range(Range { min: Some(min.into()), max: Some((min + size).into()) })
+        }),
+        (0..4u8)
+            .prop_map(|least| { Matcher::Length(Range { min: Some(least.into()), max: None }) }),
+        Just(Matcher::Unique(None)),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|m| Matcher::Not(Box::new(m))),
+            inner.clone().prop_map(|m| Matcher::Every(Box::new(m))),
+            inner.clone().prop_map(|m| Matcher::Some(Box::new(m))),
+            inner.clone().prop_map(|m| Matcher::WhenPresent(Box::new(m))),
+            prop::collection::vec(inner, 1..4).prop_map(Matcher::All),
+        ]
+    })
+}
+
+fn holds(matcher: &Matcher, value: Option<&Value>) -> bool {
+    matcher.check(value, &nothing).unwrap().is_ok()
+}
+
+fn not(matcher: &Matcher) -> Matcher {
+    Matcher::Not(Box::new(matcher.clone()))
+}
+
+proptest! {
+    #[test]
+    fn what_is_quoted_fills_to_itself(value in any_json()) {
+        let quoted = quoted(&value);
+        prop_assert_eq!(template::fill(&quoted, &nothing), Ok(value));
+        prop_assert!(template::references(&quoted).is_empty());
+        prop_assert!(template::syntax_errors(&quoted).is_empty());
+    }
+
+    #[test]
+    fn a_whole_reference_keeps_the_value_and_one_inside_needs_a_scalar(value in any_json()) {
+        let given = value.clone();
+        let scope = move |name: &str| (name == "a.b").then(|| given.clone());
+        prop_assert_eq!(template::fill(&json!({"x": ["$a.b"]}), &scope), Ok(json!({"x": [value]})));
+        let inside = template::fill_text("<${a.b}>", &scope);
+        match &value {
+            Value::Array(_) | Value::Object(_) | Value::Null => {
+                prop_assert_eq!(inside, Err(FillError::NotScalar("a.b".to_owned())));
+            }
+            Value::String(text) => prop_assert_eq!(inside, Ok(format!("<{text}>"))),
+            other => prop_assert_eq!(inside, Ok(format!("<{other}>"))),
+        }
+    }
+
+    #[test]
+    fn what_is_cut_into_pieces_is_put_together_again(text in "[a$é{}._ ]{0,12}") {
+        if let Ok(found) = pieces(&text) {
+            let again: String = found.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(pieces(&again), Ok(found));
+        }
+    }
+
+    #[test]
+    fn filling_fails_exactly_for_a_name_that_is_found_and_has_no_value(
+        names in prop::collection::vec("[a-c]", 1..4), known in "[a-c]",
+    ) {
+        let value: Value = names.iter().map(|name| json!(format!("${name}"))).collect();
+        let scope = |name: &str| (name == known).then(|| json!(1));
+        let found: Vec<String> = template::references(&value).into_iter().map(|(n, _)| n).collect();
+        prop_assert_eq!(&found, &names);
+        let unknown = found.iter().find(|name| **name != known);
+        match (template::fill(&value, &scope), unknown) {
+            (Ok(_), None) => {}
+            (Err(FillError::Unresolved(name)), Some(unknown)) => prop_assert_eq!(&name, unknown),
+            (filled, _) => prop_assert!(false, "{:?}", filled),
+        }
+    }
+
+    #[test]
+    fn a_pointer_finds_what_was_put_in(key in "[a-z/~$]{1,6}", value in any_json()) {
+        let scope = |name: &str| (name == "key").then(|| json!(key));
+        let pointer = template::fill_pointer("/x/${key}", &scope).unwrap();
+        let body = json!({"x": {&key: &value}});
+        prop_assert_eq!(body.pointer(&pointer), Some(&value));
+    }
+
+    #[test]
+    fn not_not_is_nothing(matcher in matcher(), value in any_json(), there: bool) {
+        let value = there.then_some(&value);
+        prop_assert_eq!(holds(&not(&matcher), value), !holds(&matcher, value));
+        prop_assert_eq!(holds(&not(&not(&matcher)), value), holds(&matcher, value));
+    }
+
+    #[test]
+    fn present_and_absent_are_opposites(value in any_json(), there: bool) {
+        let value = there.then_some(&value);
+        prop_assert_eq!(holds(&Matcher::Present(true), value), there);
+        prop_assert_eq!(holds(&Matcher::Present(false), value), !there);
+    }
+
+    #[test]
+    fn all_is_and_in_is_or(
+        matchers in prop::collection::vec(matcher(), 1..4),
+        values in prop::collection::vec(any_json(), 1..4),
+        value in any_json(),
+    ) {
+        let each = matchers.iter().all(|matcher| holds(matcher, Some(&value)));
+        prop_assert_eq!(holds(&Matcher::All(matchers), Some(&value)), each);
+        let any = values.iter().any(|one| holds(&Matcher::Equals(quoted(one)), Some(&value)));
+        let among = Matcher::In(values.iter().map(quoted).collect());
+        prop_assert_eq!(holds(&among, Some(&value)), any);
+    }
+
+    #[test]
+    fn every_and_some_go_over_the_items(
+        matcher in matcher(), items in prop::collection::vec(any_json(), 0..4),
+    ) {
+        let list = Value::from(items.clone());
+        let (every, some) = (Matcher::Every(Box::new(matcher.clone())), Matcher::Some(Box::new(matcher.clone())));
+        let of_items = |item| holds(&matcher, Some(item));
+        prop_assert_eq!(holds(&every, Some(&list)), items.iter().all(of_items));
+        prop_assert_eq!(holds(&some, Some(&list)), items.iter().any(of_items));
+    }
+
+    #[test]
+    fn every_value_equals_itself_and_its_kind_is_one_of_all(value in any_json()) {
+        prop_assert!(holds(&Matcher::Equals(quoted(&value)), Some(&value)));
+        let kinds = Kind::ALL.iter().filter(|(_, kind)| holds(&Matcher::Type(*kind), Some(&value)));
+        prop_assert_eq!(kinds.count(), if value.is_number() { 2 } else { 1 });
+    }
+
+    #[test]
+    fn a_mismatch_always_says_something(matcher in matcher(), value in any_json()) {
+        if let Err(mismatch) = matcher.check(Some(&value), &nothing).unwrap() {
+            prop_assert!(!mismatch.expected.is_empty() && !mismatch.actual.is_empty());
+        }
+        prop_assert!(matcher.described(&nothing).is_ok());
+    }
+
+    #[test]
+    fn no_secret_is_left_in_any_encoding(
+        secret in "[a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{4,16}", before in "[ -~]{0,6}",
+    ) {
+        let vault = Vault::default();
+        vault.learn(SecretKind::Password, &secret);
+        let redactor = vault.redactor();
+        for form in forms(&secret) {
+            // A name that stands there instead may hold letters of the secret, the rest may not.
+            let text = format!("{before}|{form}|");
+            let shown = redactor.text(&text).replace("‹password 1›", "");
+            prop_assert!(!shown.contains(&form), "{} in {}", form, shown);
+            prop_assert!(shown.ends_with('|') && shown.len() < text.len());
+            prop_assert!(!redactor.finds_in(&shown) || before.contains(&secret));
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_json_is_found_whatever_stands_around(
+        secret in "[a-zA-Z0-9/\"\\\\ äß🦀-]{6,16}",
+    ) {
+        let vault = Vault::default();
+        vault.learn(SecretKind::AccessToken, &secret);
+        let body = json!({"deep": [{"token": format!("Bearer {secret}.")}]}).to_string();
+        let shown = vault.redactor().text(&body);
+        let read: Value = serde_json::from_str(&shown).unwrap();
+        prop_assert_eq!(&read["deep"][0]["token"], "Bearer ‹access_token 1›.");
+    }
+
+    #[test]
+    fn the_wait_for_a_limit_stays_within_floor_and_cap(
+        header in prop_oneof![
+            Just(None),
+            any::<u64>().prop_map(|n| Some(n.to_string())),
+            (0..4_000_000_000u64).prop_map(|s| {
+                Some(httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(s)))
+            }),
+            "[ -~]{0,12}".prop_map(Some),
+        ],
+        in_body in prop_oneof![
+            Just(Value::Null), any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from), any_json(),
+        ],
+    ) {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        let wait = retry_after(&limited(header.as_deref(), &in_body), now);
+        prop_assert!(wait >= Duration::from_millis(100) && wait <= Duration::from_secs(24 * 3600));
+    }
+
+    #[test]
+    fn the_wait_is_never_shorter_than_the_header_and_rounds_up_by_less_than_two_seconds(
+        seconds in 1..80_000u64, ms in 0..100_000_000u64,
+    ) {
+        let now = SystemTime::UNIX_EPOCH;
+        let header = Some(seconds.to_string());
+        let wait = retry_after(&limited(header.as_deref(), &json!(ms)), now);
+        prop_assert!(wait >= Duration::from_secs(seconds));
+        prop_assert!(wait <= Duration::from_secs(seconds + 1));
+        let by_body = retry_after(&limited(None, &json!(ms)), now);
+        let asked = Duration::from_millis(ms);
+        prop_assert_eq!(by_body, asked.clamp(Duration::from_millis(100), Duration::from_secs(86_400)));
+    }
+}
+
+fn limited(header: Option<&str>, in_body: &Value) -> Answer {
+    let headers =
+        header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
+    let body = json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": in_body}).to_string();
+    Answer::new(429, headers, body.into_bytes(), false)
+}
+
+/// How a secret may stand in a body, a URL or a header, written here a second time.
+fn forms(secret: &str) -> Vec<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let json = serde_json::to_string(secret).unwrap();
+    let json = json[1..json.len() - 1].to_owned();
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let by_python: String = json
+        .encode_utf16()
+        .map(|unit| match unit {
+            0..128 => char::from(unit as u8).to_string(),
+            _ => format!("\\u{unit:04x}"),
+        })
+        .collect();
+    vec![
+        secret.to_owned(),
+        json.replace('/', "\\/"),
+        json,
+        by_python,
+        escaped(secret),
+        encode_segment(secret),
+        form,
+        STANDARD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+    ]
+}
+
+static MATERIAL: LazyLock<Material> = LazyLock::new(|| Material::load(None, None).unwrap());
+
+fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
+    let accounts = AccountFacts {
+        main,
+        supplied: !can_make && main > 0,
+        can_make,
+        disposable,
+        password: true,
+    };
+    Facts {
+        listed: Listed::new(["v1.11"]),
+        flows: vec!["m.login.password".to_owned(), "m.login.token".to_owned()],
+        features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
+        capabilities: BTreeMap::new(),
+        api: Api::V3,
+        accounts,
+        operator: BTreeSet::new(),
+        allowed: BTreeSet::new(),
+    }
+}
+
+/// The verdict-relevant part of a plan: which case runs, and why the others do not.
+fn fates(suite: &Suite, facts: &Facts) -> Vec<(String, String)> {
+    let selected: Vec<&Case> = suite.cases().collect();
+    let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, facts);
+    let fate = |fate: &Fate| match fate {
+        Fate::Run(_) => "runs".to_owned(),
+        Fate::Not(verdict, reason) => format!("{verdict}: {}", reason.code),
+    };
+    plan.cases.iter().map(|planned| (planned.case.id.clone(), fate(&planned.fate))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// However a folder lists its files, the same cases run, in the same order.
+    #[test]
+    fn the_plan_does_not_depend_on_the_order_of_the_files(
+        order in Just((0..MATERIAL.suite.files.len()).collect::<Vec<_>>()).prop_shuffle(),
+        main in 0..3usize, can_make: bool, disposable in 0..3usize,
+    ) {
+        let facts = facts(if can_make { 2 } else { main }, can_make, disposable);
+        let texts = order.iter().map(|at| {
+            let document = &MATERIAL.suite.files[*at].document;
+            (document.name().to_owned(), document.text().to_owned())
+        });
+        let shuffled = Suite::from_texts(texts).unwrap();
+        prop_assert_eq!(fates(&shuffled, &facts), fates(&MATERIAL.suite, &facts));
+    }
+
+    /// Whatever accounts there are: a supplied account sees at most two wrong passwords, nothing
+    /// that may ruin an account runs on one that is not disposable, every running case is in one
+    /// phase, and every case is in the plan.
+    #[test]
+    fn a_plan_keeps_its_promises(main in 0..4usize, can_make: bool, disposable in 0..4usize) {
+        use homespec::case::ast::Impact;
+        use homespec::plan::Slot;
+        let facts = facts(if can_make { 2 } else { main }, can_make, disposable);
+        let selected: Vec<&Case> = MATERIAL.suite.cases().collect();
+        let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts);
+        let mut wrong_on_supplied = 0;
+        let mut running = BTreeSet::new();
+        for (index, planned) in plan.cases.iter().enumerate() {
+            let Fate::Run(assignment) = &planned.fate else { continue };
+            running.insert(index);
+            let on_somebodys = assignment.accounts.values().any(|slot| matches!(slot, Slot::Main(_)));
+            if facts.accounts.supplied && on_somebodys && planned.case.impact == Impact::LocksOut {
+                wrong_on_supplied += planned.case.wrong_passwords;
+            }
+            if matches!(planned.case.impact, Impact::EndsSessions | Impact::Destroys) {
+                let slots: Vec<_> = assignment.accounts.values().collect();
+                prop_assert!(!on_somebodys, "{} on {:?}", planned.case.id, slots);
+            }
+        }
+        prop_assert!(wrong_on_supplied <= 2);
+        let in_phases: Vec<usize> = plan.phases.iter().flatten().copied().collect();
+        prop_assert_eq!(in_phases.len(), running.len());
+        prop_assert_eq!(in_phases.into_iter().collect::<BTreeSet<_>>(), running);
+    }
+}
