@@ -400,6 +400,7 @@ impl Gone {
             flows: Vec::new(),
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
+            no_session: None,
             api: prepared.job.api.unwrap_or(Api::V3),
             accounts: prepared.account_facts(),
             operator: BTreeSet::new(),

@@ -1,5 +1,6 @@
 //! What the target offers, as far as the probe could see. Pure.
 use crate::case::ast::{Api, Feature};
+use crate::outcome::Reason;
 use crate::version::Listed;
 use crate::wire::Answer;
 use serde_json::Value;
@@ -16,6 +17,9 @@ pub struct Facts {
     pub features: BTreeSet<Feature>,
     /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
     pub capabilities: BTreeMap<String, bool>,
+    /// Why there was no session to look with though there is an account; what only a session shows
+    /// is then unknown and not absent.
+    pub no_session: Option<Reason>,
     /// Which path prefix to use.
     pub api: Api,
     /// Which accounts can be had.

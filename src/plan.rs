@@ -341,17 +341,23 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
         Need::Version(version) if !facts.listed.has_at_least(*version) => {
             skip("version", format!("the server lists neither {version} nor a later release"))
         }
-        Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => {
-            skip("not_offered", format!("/capabilities does not enable {name}"))
-        }
+        Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => unseen(facts)
+            .or_else(|| skip("not_offered", format!("/capabilities does not enable {name}"))),
         Need::Feature(feature) if !facts.features.contains(feature) => {
-            skip("not_offered", feature_in_words(*feature).to_owned())
+            let by_session = matches!(feature, Feature::Refresh | Feature::UiaPassword);
+            let unseen = if by_session { unseen(facts) } else { None };
+            unseen.or_else(|| skip("not_offered", feature_in_words(*feature).to_owned()))
         }
         Need::Operator(name) if !facts.operator.contains(name) => {
             skip(&format!("not_provided:{name}"), format!("only an operator can give {name}"))
         }
         _ => None,
     }
+}
+
+/// What only a session shows is not known where there was none: that blocks, and does not skip.
+fn unseen(facts: &Facts) -> Option<Fate> {
+    facts.no_session.clone().map(|reason| Fate::Not(Verdict::Blocked, reason))
 }
 
 fn feature_in_words(feature: Feature) -> &'static str {

@@ -25,7 +25,11 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         &["bundled", "diagnostic", "outcome", "source", "strict", "version"],
         "read from files alone; what needs register or specification is `plan`'s",
     ),
-    ("facts", &["case", "version", "wire"], "what answers of the probe say, for planning"),
+    (
+        "facts",
+        &["case", "outcome", "version", "wire"],
+        "what answers of the probe say, for planning",
+    ),
     ("routes", &["case", "spec"], "where operations lie"),
     (
         "check",

@@ -123,7 +123,7 @@ fn default_limits_end_in_blocked_cases_and_an_account_as_it_was() {
     name_device(&client, &session, "tablet in the kitchen");
     let before = devices(&client, token);
 
-    let finished = run_with_the_account(&synapse);
+    let finished = run_with_the_account(&synapse, "4");
 
     assert!(finished.took < MAX_WAIT + Duration::from_secs(60), "took {:?}", finished.took);
     assert_blocked_by_limits(&finished);
@@ -142,17 +142,19 @@ fn default_limits_block_the_same_cases_each_time() {
     let [first, second] = [(); 2].map(|()| {
         let synapse = Synapse::start(&python, DEFAULT_LIMITS);
         synapse.register(USER, PASSWORD);
-        verdicts(&run_with_the_account(&synapse).run)
+        // Of several at once it is the fastest that gets the last permit.
+        verdicts(&run_with_the_account(&synapse, "1").run)
     });
-    assert_eq!(first, second);
+    let changes = second.changes_since(&first);
+    assert!(changes.is_empty(), "{}", changes.join("\n"));
 }
 
-fn run_with_the_account(synapse: &Synapse) -> Finished {
+fn run_with_the_account(synapse: &Synapse, jobs: &str) -> Finished {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("accounts.yaml");
     std::fs::write(&file, format!("- {{ user: {USER}, password: {PASSWORD} }}\n")).unwrap();
     let (file, wait) = (file.display().to_string(), MAX_WAIT.as_secs().to_string());
-    homespec(&["run", synapse.url(), "--accounts", &file, "--max-wait", &wait])
+    homespec(&["run", synapse.url(), "--accounts", &file, "--max-wait", &wait, "--jobs", jobs])
 }
 
 fn name_device(client: &Client, session: &Value, name: &str) {

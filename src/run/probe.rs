@@ -101,6 +101,8 @@ pub struct Beyond {
     pub features: BTreeSet<Feature>,
     /// What `/capabilities` says.
     pub capabilities: BTreeMap<String, bool>,
+    /// Why there was no session to look with though there is an account.
+    pub no_session: Option<Reason>,
     /// What was sent and what came back.
     pub exchanges: Vec<Exchanged>,
 }
@@ -116,6 +118,7 @@ pub async fn ask_on(
     let mut beyond = Beyond {
         features: sighting.features.clone(),
         capabilities: BTreeMap::new(),
+        no_session: None,
         exchanges: Vec::new(),
     };
     if beyond.features.contains(&Feature::Legacy) {
@@ -131,11 +134,17 @@ pub async fn ask_on(
     let can_log_in = flows.iter().any(|flow| flow == "m.login.password") || !accounts.password;
     // An account that is made has a session from its registration, with or without that flow.
     let usable = accounts.main > 0 && (can_log_in || accounts.can_make);
-    let view = match usable {
-        true => desk.account(&Slot::Main(0), true, true).await.ok(),
-        false => None,
+    if !usable {
+        return beyond;
+    }
+    let token = match desk.account(&Slot::Main(0), true, true).await {
+        Ok(view) => view.token,
+        Err(reason) => {
+            beyond.no_session = Some(reason);
+            None
+        }
     };
-    let Some(token) = view.and_then(|view| view.token) else { return beyond };
+    let Some(token) = token else { return beyond };
     if desk.has_refresh_token(&Slot::Main(0)).await {
         beyond.features.insert(Feature::Refresh);
     }
@@ -178,6 +187,7 @@ pub fn facts(
         flows: sighting.flows.clone().unwrap_or_default(),
         features: features.clone(),
         capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
+        no_session: beyond.and_then(|beyond| beyond.no_session.clone()),
         accounts,
         operator: BTreeSet::new(),
         allowed,

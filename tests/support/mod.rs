@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 /// Writes a line to standard error at once. The test harness holds back what `eprintln!` writes until a test fails,
 /// and what is said here (that something is installed, or left out) is for those whose tests pass.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "homespec tests: {text}");
+    // In one piece, or tests that run at the same time write into it.
+    let line = format!("homespec tests: {text}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Where Cargo builds, `target` by default.

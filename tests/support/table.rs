@@ -173,7 +173,8 @@ impl Table {
         assert!(open.is_empty(), "{name}: still to be looked at against the clause: {open:?}");
     }
 
-    fn changes_since(&self, known: &Table) -> Vec<String> {
+    /// What is other here than in `known`, a text for each row.
+    pub fn changes_since(&self, known: &Table) -> Vec<String> {
         let requirements = changes("requirement", &known.requirements, &self.requirements);
         requirements.chain(changes("branch of", &known.branches, &self.branches)).collect()
     }
