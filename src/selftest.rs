@@ -443,7 +443,7 @@ async fn one_quirk(
     });
     let blocked = run.requirements.iter().filter(|requirement| {
         let was = before.and_then(|run| run.requirements.iter().find(|r| r.id == requirement.id));
-        let by_policy = requirement.reason.as_ref().is_some_and(|reason| is_policy(reason));
+        let by_policy = requirement.reason.as_ref().is_some_and(is_policy);
         requirement.verdict == RequirementVerdict::Blocked
             && !(by_policy || REFUSES.contains(&quirk.name))
             && was.is_some_and(|was| was.verdict < RequirementVerdict::Blocked)

@@ -476,7 +476,7 @@ impl Expect {
 fn references_of(values: &[Value]) -> Vec<String> {
     values
         .iter()
-        .flat_map(|value| super::template::references(value))
+        .flat_map(super::template::references)
         .map(|(name, _)| name)
         .collect()
 }
