@@ -112,7 +112,7 @@ behaviours! {
         also &["device.login.others_survive", "logout.others_survive", "device.login.per_user", "login.post.failure.no_session",
             "logout_all.tokens_dead", "get_token.session_untouched", "device.delete.token_dead", "device.delete.bulk",
             "state.password_changed.logout_devices", "device.get.isolation", "login.token.single_use", "logout.device_gone",
-            "logout_all.empty_body"],
+            "logout_all.empty_body", "logout_all.devices_gone"],
         "Client-Server API, Relationship between access tokens and devices", "the device id that is made is always the same";
     DEVICE_ID_CAPITALS "device-id-capitals" breaks "device.login.echo",
         also &["device.login.created", "login.token.device_params", "device.login.display_name", "device.login.per_user",
@@ -167,7 +167,7 @@ behaviours! {
         also &["logout.others_survive", "login.post.failure.no_session", "logout.device_gone", "get_token.session_untouched",
             "device.delete.token_dead", "device.delete.bulk", "logout.device_keys_gone", "device.login.reuse.single",
             "token.record_device", "state.password_changed.own_token", "state.password_changed.logout_devices", "logout_all.tokens_dead",
-            "logout_all.empty_body", "get_token.uia.always"],
+            "logout_all.empty_body", "logout_all.devices_gone", "get_token.uia.always"],
         "POST /login: only the device's own tokens may end", "a login ends the user's other sessions";
     ENDS_OTHER_DEVICES "login-ends-other-devices" breaks "device.login.others_survive",
         also &["logout.others_survive", "logout.device_gone", "get_token.session_untouched", "device.delete.token_dead",

@@ -35,6 +35,7 @@ pub(super) const LOGINS: &[&str] = &[
 
 /// Seen through the access token of a login.
 pub(super) const SESSIONS: &[&str] = &[
+    "get_token.capability.absent",
     "device.login.others_survive",
     "token.header",
     "login.post.ok.token_usable",
@@ -189,6 +190,34 @@ pub(super) const TOKEN_LOGINS: &[&str] = &[
 
 /// Seen through interactive auth that is passed.
 pub(super) const PASSED_UIA: &[&str] = &[
+    "uia.complete",
+    "uia.password.identifier",
+    "get_token.uia.always",
+    "get_token.ok.required",
+    "get_token.token_works",
+    "get_token.session_untouched",
+    "login.token.ok",
+    "login.token.user",
+    "login.token.single_use",
+    "login.token.device_params",
+    "login.token.not_access_token",
+    "device.delete.token_dead",
+    "device.delete.idempotent",
+    "device.delete.bulk",
+    "state.deactivated.status",
+    "state.deactivated.errcode",
+    "state.deactivated.tokens",
+    "state.password_changed.new",
+    "state.password_changed.own_token",
+    "state.password_changed.logout_devices",
+];
+
+/// Seen through interactive auth in which a session is sent back, passed or not.
+pub(super) const BEYOND_A_SESSION: &[&str] = &[
+    "uia.wrong_password.status",
+    "uia.wrong_password.errcode",
+    "uia.password.unknown_3pid",
+    "uia.other_user",
     "uia.complete",
     "uia.password.identifier",
     "get_token.uia.always",

@@ -3,7 +3,7 @@
 use super::super::edit::Change as C;
 use super::super::refusal::Refusal as R;
 use super::super::route::Operation as O;
-use super::lists::{PASSED_UIA, TOKEN_LOGINS};
+use super::lists::{BEYOND_A_SESSION, PASSED_UIA, TOKEN_LOGINS};
 use super::{Fault, Need, When, behaviours, data, edit};
 
 const GET_TOKEN: &str = "POST /v1/login/get_token";
@@ -124,13 +124,13 @@ pub(super) static DATA: &[Fault] = &[
     data("uia-completed-text", "uia.challenge.optional", UIA, "completed of a challenge is a text",
         &[edit(UIA_ALL, When::Challenge, &[C::Put("/completed", "\"none\"")])]).also(&["uia.partial"]),
     data("uia-session-number", "uia.challenge.optional", UIA, "the session of a challenge is a number",
-        &[edit(ASKING, When::Challenge, &[C::Put("/session", "5")])]).also(PASSED_UIA),
+        &[edit(ASKING, When::Challenge, &[C::Put("/session", "5")])]).also(BEYOND_A_SESSION),
     data("uia-wrong-password-403", "uia.wrong_password.status", UIA, "a wrong password in a stage is refused with 403 and no challenge",
         &[edit(ASKING, When::FailedStage, &[C::Refuse(403, "M_FORBIDDEN")])]),
     data("uia-wrong-password-400", "uia.wrong_password.status", UIA, "a wrong password in a stage is refused with 400 and no challenge",
         &[edit(ASKING, When::FailedStage, &[C::Refuse(400, "M_UNKNOWN")])]).also(&["uia.wrong_password.errcode", "uia.other_user", "get_token.uia.always"]),
     data("uia-wrong-password-without-flows", "uia.wrong_password.status", UIA, "a wrong password in a stage is refused with 401 and no flows",
-        &[edit(ASKING, When::FailedStage, &[C::Drop("/flows")])]).also(&["get_token.uia.always"]),
+        &[edit(ASKING, When::FailedStage, &[C::Drop("/flows")])]).also(&["get_token.uia.always", "uia.challenge.flows"]),
     data("uia-wrong-password-without-errcode", "uia.wrong_password.errcode", UIA, "the challenge after a wrong password has no errcode",
         &[edit(ASKING, When::FailedStage, &[C::Drop("/errcode")])]),
     data("uia-wrong-password-bare", "uia.wrong_password.errcode", UIA, "the challenge after a wrong password is like the first one",

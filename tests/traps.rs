@@ -1,0 +1,88 @@
+//! `docs/traps.md` against the program: every trap and contradiction has its row, and what a row
+//! names exists.
+use homespec::case::suite::Suite;
+use homespec::reference;
+use homespec::register::{Register, Rule};
+use regex::Regex;
+use std::collections::BTreeSet;
+
+const PAGE: &str = include_str!("../docs/traps.md");
+
+struct Row {
+    name: String,
+    met: String,
+    quirk: String,
+}
+
+fn cells(line: &str) -> Vec<String> {
+    line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+}
+
+/// The rows of both tables, without their heads.
+fn rows() -> Vec<Row> {
+    let numbered = Regex::new(r"^\| [FC][0-9]+ \|").unwrap();
+    PAGE.lines()
+        .filter(|line| numbered.is_match(line))
+        .map(|line| match cells(line).as_slice() {
+            [name, _, met, quirk] => {
+                Row { name: name.clone(), met: met.clone(), quirk: quirk.clone() }
+            }
+            other => panic!("{} cells: {line}", other.len()),
+        })
+        .collect()
+}
+
+fn code_words(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Error codes and members of bodies may be written like names of ours; they are told by their form.
+fn is_of_the_wire(word: &str) -> bool {
+    word.starts_with("M_") || ["flows", "identifier", "user", "null"].contains(&word)
+}
+
+#[test]
+fn every_trap_and_contradiction_has_its_row() {
+    let names: Vec<String> = rows().into_iter().map(|row| row.name).collect();
+    let traps = (1..=36).map(|number| format!("F{number}"));
+    let wanted: Vec<String> = traps.chain((1..=15).map(|number| format!("C{number}"))).collect();
+    assert_eq!(names, wanted);
+}
+
+#[test]
+fn cases_rules_and_requirements_of_the_rows_exist() {
+    let (suite, register) = (Suite::bundled().unwrap(), Register::bundled().unwrap());
+    let cases: BTreeSet<&str> =
+        suite.cases().filter_map(|case| case.id.split('[').next()).collect();
+    let rules: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.as_str()).collect();
+    for row in rows() {
+        let named: Vec<&str> =
+            code_words(&row.met).into_iter().filter(|word| !is_of_the_wire(word)).collect();
+        for word in &named {
+            let known =
+                cases.contains(word) || rules.contains(word) || register.get(word).is_some();
+            assert!(known, "{}: {word} is no case, rule or requirement", row.name);
+        }
+        let is_the_drivers = row.met.contains("driver");
+        assert!(is_the_drivers || !named.is_empty(), "{}: nothing is named", row.name);
+    }
+}
+
+#[test]
+fn quirks_of_the_rows_exist() {
+    let known: BTreeSet<&str> = reference::quirks().iter().map(|quirk| quirk.name).collect();
+    let register = Register::bundled().unwrap();
+    for row in rows() {
+        let named = code_words(&row.quirk);
+        match row.quirk.starts_with("none") {
+            true => {
+                let fits = |word: &str| known.contains(word) || register.get(word).is_some();
+                assert!(named.iter().all(|word| fits(word)), "{}: {}", row.name, row.quirk);
+            }
+            false => {
+                assert!(!named.is_empty(), "{}: neither a quirk nor none", row.name);
+                assert!(named.iter().all(|w| known.contains(w)), "{}: {}", row.name, row.quirk);
+            }
+        }
+    }
+}
