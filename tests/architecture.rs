@@ -154,7 +154,8 @@ const RUN: &[(&str, &[&str])] = &[
     ("desk", &["courier", "env", "uia"]),
     ("probe", &["courier", "desk"]),
     ("clean_up", &["courier", "ledger"]),
-    ("engine", &["courier", "desk", "env", "machine"]),
+    ("perishable", &["courier"]),
+    ("engine", &["courier", "desk", "env", "machine", "perishable"]),
 ];
 
 /// Words that show that a file reaches outside, with the files (or folders) that may, and why.
@@ -175,7 +176,15 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
     (
         "the clock",
         &["Instant::now", "SystemTime::now", "Timestamp::now"],
-        &["app.rs", "run/desk.rs", "run/engine.rs", "run/http.rs", "run/limits.rs", "reference/"],
+        &[
+            "app.rs",
+            "run/desk.rs",
+            "run/engine.rs",
+            "run/http.rs",
+            "run/limits.rs",
+            "run/perishable.rs",
+            "reference/",
+        ],
     ),
     ("the random source", &["getrandom"], &["run/env.rs", "reference/"]),
     (

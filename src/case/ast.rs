@@ -474,9 +474,5 @@ impl Expect {
 }
 
 fn references_of(values: &[Value]) -> Vec<String> {
-    values
-        .iter()
-        .flat_map(super::template::references)
-        .map(|(name, _)| name)
-        .collect()
+    values.iter().flat_map(super::template::references).map(|(name, _)| name).collect()
 }
