@@ -41,13 +41,23 @@ fn faults(name: &str, text: &str) -> Vec<Diagnostic> {
     plan::lint(&suite, &Register::bundled().unwrap(), &[&v1, &r0])
 }
 
+/// Without the line numbers of the register, which move.
+fn lasting(text: &str) -> String {
+    const FILE: &str = "requirements.yaml:";
+    let mut parts = text.split(FILE);
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts
+        .map(|part| format!("{FILE}N{}", part.trim_start_matches(|c: char| c.is_ascii_digit())));
+    first + &rest.collect::<String>()
+}
+
 #[test]
 fn every_fault_is_shown_with_its_place_and_a_way_out() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut different = Vec::new();
     for (name, text) in files() {
         let rendered: Vec<String> =
-            faults(&name, &text).iter().map(|fault| fault.render(false)).collect();
+            faults(&name, &text).iter().map(|fault| lasting(&fault.render(false))).collect();
         assert!(!rendered.is_empty(), "{name} has no fault");
         let said = rendered.join("\n") + "\n";
         let path = folder().join(name.replace(".yaml", ".err"));

@@ -516,7 +516,8 @@ mod tests {
             "gateway",
             "not_reached",
             "interrupted",
-            "destructive",
+            "not_allowed:rate-limit",
+            "timeout",
         ];
         for code in codes {
             assert!(remedy(code).is_some_and(|r| r.len() <= 76), "{code}");

@@ -364,15 +364,23 @@ fn interactive_auth_that_cannot_be_passed_blocks() {
 }
 
 #[test]
-fn a_refusal_by_policy_blocks_only_where_success_was_expected() {
+fn a_refusal_by_policy_blocks_and_one_of_the_credentials_fails() {
     let policy = || answer(403, json!({"errcode": "M_RESOURCE_LIMIT_EXCEEDED"}));
+    let vendors = || answer(403, json!({"errcode": "ORG_EXAMPLE_CLOSED"}));
     let wanted = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 200 } }");
-    let played = play(&wanted, [policy()]);
-    assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "refused_by_policy"));
-    let refusal = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 400 } }");
-    assert_eq!(play(&refusal, [policy()]).verdict(), Verdict::Failed);
+    for refusal in [policy(), vendors()] {
+        let played = play(&wanted, [refusal]);
+        assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "refused_by_policy"));
+    }
     let plain = answer(403, json!({"errcode": "M_FORBIDDEN"}));
     assert_eq!(play(&wanted, [plain]).verdict(), Verdict::Failed);
+    // Where another refusal was expected, only what the specification calls a policy is one.
+    let refusal = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 400 } }");
+    assert_eq!(play(&refusal, [policy()]).verdict(), Verdict::Blocked);
+    assert_eq!(play(&refusal, [vendors()]).verdict(), Verdict::Failed);
+    // And where the expected status came, its errcode is the case's business.
+    let expected = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 403 } }");
+    assert_eq!(play(&expected, [policy()]).verdict(), Verdict::Passed);
 }
 
 #[test]
