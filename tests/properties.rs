@@ -304,6 +304,7 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
         flows: vec!["m.login.password".to_owned(), "m.login.token".to_owned()],
         features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
         capabilities: BTreeMap::new(),
+        no_session: None,
         api: Api::V3,
         accounts,
         operator: BTreeSet::new(),

@@ -20,7 +20,7 @@ pub(super) fn by_token(x: &mut Exchange, body: &Members) -> Result<String, Stop>
         let first = x.store.accounts.keys().next().filter(|_| x.has(fault::LOGIN_TOKEN_ANY));
         return first.cloned().ok_or(Refusal::LoginTokenInvalid.into());
     };
-    let window = Duration::from_millis(if x.has(fault::LOGIN_TOKEN_RACES) { 150 } else { 0 });
+    let window = Duration::from_millis(if x.has(fault::LOGIN_TOKEN_RACES) { 1000 } else { 0 });
     if made.spent.is_some_and(|moment| moment + window <= x.now) && !x.has(fault::LOGIN_TOKEN_TWICE)
     {
         return Err(Refusal::LoginTokenSpent.into());

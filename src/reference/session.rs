@@ -145,7 +145,7 @@ pub(super) fn logout(x: &mut Exchange) -> Outcome {
         .collect();
     let more = match () {
         () if x.has(fault::LOGOUT_ENDS_ALL) => others.len(),
-        () if x.has(fault::LOGOUT_ENDS_ANOTHER) => 1,
+        () if x.has(fault::LOGOUT_ENDS_ANOTHER) => others.len(),
         () => 0,
     };
     for device in others.iter().take(more) {

@@ -57,7 +57,7 @@ impl Courier {
             let result = exchanged.result.clone();
             exchanges.push(exchanged);
             match result {
-                Ok(answer) if answer.status == 429 && limits == ast::Limits::Wait => {
+                Ok(answer) if is_limited(&answer) && limits == ast::Limits::Wait => {
                     self.limits.hit(&operation, &answer);
                 }
                 Ok(answer) if is_gateway(&answer) => {
@@ -126,6 +126,11 @@ fn limited_operation(ask: &Ask) -> String {
         let path = ask.path.split('?').next().unwrap_or_default();
         format!("{} {path}", ask.method)
     })
+}
+
+/// 429, or the code of that refusal under another status: the code says what is meant.
+fn is_limited(answer: &Answer) -> bool {
+    answer.status == 429 || answer.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
 }
 
 fn is_gateway(answer: &Answer) -> bool {

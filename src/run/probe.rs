@@ -121,13 +121,15 @@ pub async fn ask_on(
         no_session: None,
         exchanges: Vec::new(),
     };
+    let mut endpoint_asks = false;
     if beyond.features.contains(&Feature::Legacy) {
         let ask =
             Ask::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
                 .json(&json!({}));
         let there = answer(courier, &ask, &mut beyond.exchanges).await;
         // Without a token the endpoint, where it is there, asks for one.
-        let there = sighting.offers_login_tokens || there.is_ok_and(|a| a.status == 401);
+        endpoint_asks = there.is_ok_and(|answer| answer.status == 401);
+        let there = sighting.offers_login_tokens || endpoint_asks;
         beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
     }
     let flows = sighting.flows.as_deref().unwrap_or_default();
@@ -163,7 +165,7 @@ pub async fn ask_on(
         if let Ok(answer) = answer(courier, &ask, &mut beyond.exchanges).await {
             beyond.capabilities = facts::capabilities(&answer);
             let denied = beyond.capabilities.get("m.get_login_token") == Some(&false);
-            if denied && beyond.features.remove(&Feature::GetToken) {
+            if denied && endpoint_asks && beyond.features.remove(&Feature::GetToken) {
                 beyond.features.insert(Feature::GetTokenDenied);
             }
         }

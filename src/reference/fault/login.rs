@@ -73,7 +73,7 @@ pub(super) static DATA: &[Fault] = &[
     answered!("login-201", "login.post.ok.status", "a good login answers with 201", [C::Status(201)]).also(LOGINS),
     answered!("login-202", "login.post.ok.status", "a good login answers with 202", [C::Status(202)]).also(LOGINS),
     answered!("login-without-user-id", "login.post.ok.required", "user_id is absent", [C::Drop("/user_id")])
-        .also(&["login.post.ok.user_id.value", "login.post.ok.user_id.form", "login.post.ok.token_user", "login.token.user",
+        .also(&["device.login.per_user", "refresh.login.flag_accepted", "state.password_changed.new", "login.post.ok.user_id.value", "login.post.ok.user_id.form", "login.post.ok.token_user", "login.token.user",
             "whoami.user", "login.token.ok", "get_token.token_works"]),
     answered!("login-without-access-token", "login.post.ok.required", "access_token is absent", [C::Drop("/access_token")])
         .also(ACCESS_TOKEN),
@@ -87,7 +87,7 @@ pub(super) static DATA: &[Fault] = &[
     answered!("login-user-id-without-sigil", "login.post.ok.user_id.form", "user_id has no sigil",
         [C::Put("/user_id", "\"alice:reference.localhost\"")]).also(USER_ID),
     answered!("login-user-id-null", "login.post.ok.required", "user_id is null", [C::Put("/user_id", "null")])
-        .also(&["login.post.ok.user_id.value", "login.post.ok.token_user", "login.post.ok.user_id.form", "login.post.ok.no_null",
+        .also(&["device.login.per_user", "refresh.login.flag_accepted", "state.password_changed.new", "login.post.ok.user_id.value", "login.post.ok.token_user", "login.post.ok.user_id.form", "login.post.ok.no_null",
             "whoami.user", "login.token.user", "login.token.ok", "get_token.token_works"]),
     answered!("login-user-id-capitals", "login.post.ok.user_id.value", "user_id is in capitals", [C::Capitals("/user_id")])
         .also(&["login.post.ok.token_user", "whoami.user", "login.token.user", "login.token.ok", "get_token.token_works",
@@ -306,6 +306,15 @@ const DEVICE_ID: &[&str] = &[
 ];
 /// The same for one that is there and no string.
 const DEVICE_ID_TYPE: &[&str] = &[
+    "login.post.failure.no_session",
+    "device.delete.uia",
+    "device.delete.token_dead",
+    "device.delete.bulk",
+    "refresh.same_device",
+    "uia.wrong_password.status",
+    "uia.no_auth_no_success",
+    "uia.other_user",
+    "state.password_changed.logout_devices",
     "token.record_device",
     "login.post.ok.required",
     "device.login.generated",
@@ -322,6 +331,15 @@ const DEVICE_ID_TYPE: &[&str] = &[
 ];
 /// The same for null.
 const DEVICE_ID_NULL: &[&str] = &[
+    "login.post.failure.no_session",
+    "device.delete.uia",
+    "device.delete.token_dead",
+    "device.delete.bulk",
+    "refresh.same_device",
+    "uia.wrong_password.status",
+    "uia.no_auth_no_success",
+    "uia.other_user",
+    "state.password_changed.logout_devices",
     "token.record_device",
     "login.post.ok.no_null",
     "login.post.ok.required",

@@ -172,7 +172,7 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Refresh], OK, &[C::Put("/expires_in_ms", "\"60000\"")])]),
     data("refresh-token-number", "refresh.ok.types", REFRESH, "the new refresh token is a number",
         &[edit(&[O::Refresh], OK, &[C::Put("/refresh_token", "7")])])
-        .also(&["refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.no_rotation"]),
+        .also(&["refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.no_rotation", "refresh.no_access_token"]),
     data("refresh-201", "refresh.ok.required", REFRESH, "a refresh answers with 201",
         &[edit(&[O::Refresh], OK, &[C::Status(201)])]).also(REFRESHES),
     data("refresh-unknown-403", "refresh.unknown.status", REFRESH, "an unknown refresh token is refused with 403",
