@@ -13,6 +13,7 @@ use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
 use crate::run::desk::{Credential, Desk, Sources};
+use crate::run::dialect::Dialect;
 use crate::run::engine::{CaseResult, Engine, Progress};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
@@ -22,7 +23,7 @@ use crate::run::stop::Stop;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
 use crate::spec::Spec;
-use crate::version::Listed;
+use crate::version::{Listed, SpecVersion};
 use crate::wire::Exchanged;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -156,6 +157,7 @@ pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> 
         limits: Arc::new(Limits::new(job.max_wait)),
         ledger: Arc::new(Ledger::default()),
         stop: Stop::default(),
+        dialect: Dialect::default(),
     };
     let stop = courier.stop.clone();
     Ok(Prepared { material, job, selected, courier, vault, stop })
@@ -222,7 +224,7 @@ impl Prepared {
     ///
     /// # Errors
     /// There is no target.
-    pub async fn open(self) -> Result<Open, Box<Gone>> {
+    pub async fn open(mut self) -> Result<Open, Box<Gone>> {
         let times = Times { started: jiff::Timestamp::now(), clock: Instant::now() };
         let sighting = match self.look().await {
             Ok(sighting) => sighting,
@@ -231,6 +233,7 @@ impl Prepared {
             }
         };
         let listed = Listed::new(sighting.versions.clone());
+        self.courier.dialect = Dialect::of(&listed);
         let spec = self.material.spec_for(&listed);
         let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
@@ -360,6 +363,12 @@ impl Open {
 
     /// Ends every session that was made; goes on after a stop.
     pub async fn clean_up(&self) -> CleanUp {
+        if !self.engine.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
+            let open = self.prepared.courier.ledger.open().len();
+            let text = format!("{open} sessions: releases before r0.1.0 have no logout");
+            let left = if open > 0 { vec![text] } else { Vec::new() };
+            return CleanUp { exchanges: Vec::new(), left };
+        }
         let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
         clean_up(&cleaner, &*self.engine.routes).await
     }

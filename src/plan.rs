@@ -488,7 +488,9 @@ fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
             .filter_map(|id| register.get(id))
             .any(|requirement| requirement.level == Level::Must);
         let logs_in = case.setup.iter().chain(&case.steps).any(is_login);
-        (case.phase(), logs_in, !must)
+        // A login that is malformed costs a permit as well where logins are limited, and says less.
+        let without_account = !case.needs.iter().any(|need| matches!(need, Need::Account { .. }));
+        (case.phase(), logs_in, !must, without_account)
     };
     running.sort_by_key(|index| (rank(*index), *index));
     let mut phases: Vec<Vec<usize>> = Vec::new();

@@ -472,6 +472,9 @@ async fn run(
     need: FaultNeed,
     wish: Wish,
 ) -> Result<Run, SelftestError> {
+    // Some faults need somebody else on the server.
+    let bystander = ("bystander".to_owned(), "bystander-password".to_owned());
+    let settings = Settings { users: vec![bystander], ..settings };
     let running = reference::start(settings).await?;
     let job = job(&running.url(), need, wish)?;
     let run = prepare(material.clone(), job)?.run(&Silent).await;

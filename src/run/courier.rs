@@ -1,5 +1,6 @@
 //! Delivering one request of a case: waiting for limits, trying again what says nothing of the
 //! homeserver, telling a dropped connection from a server that is not there.
+use super::dialect::Dialect;
 use super::http::Http;
 use super::ledger::Ledger;
 use super::limits::Limits;
@@ -20,6 +21,8 @@ pub struct Courier {
     pub ledger: Arc<Ledger>,
     /// Ends every waiting.
     pub stop: Stop,
+    /// In which words the server is spoken to.
+    pub dialect: Dialect,
 }
 
 /// What came of one request, and every exchange that it took.
@@ -37,8 +40,9 @@ impl Courier {
     /// Sends a request until there is something to say.
     pub async fn deliver(&self, ask: &Ask, limits: ast::Limits) -> Delivered {
         let mut exchanges = Vec::new();
-        let reply = self.reply(ask, limits, &mut exchanges).await;
-        let is_same = |one: &Exchanged| one.ask == *ask;
+        let ask = self.dialect.speak(ask);
+        let reply = self.reply(&ask, limits, &mut exchanges).await;
+        let is_same = |one: &Exchanged| one.ask == ask;
         let shown = exchanges.iter().rposition(is_same).unwrap_or(0);
         Delivered { reply, exchanges, shown }
     }

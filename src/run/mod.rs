@@ -2,6 +2,7 @@
 pub mod clean_up;
 pub mod courier;
 pub mod desk;
+pub mod dialect;
 pub mod engine;
 pub mod env;
 pub mod http;

@@ -390,7 +390,8 @@ behaviours! {
             "logout.others_survive", "logout_all.other_users", "device.get.isolation", "device.put.rename", "device.login.display_name.ignored",
             "device.login.reuse.single", "uia.password.identifier", "logout_all.devices_gone", "login.token.device_params",
             "http.request.utf8_nonascii", "http.request.json_escapes", "login.token.ok", "refresh.same_device",
-            "logout_all.tokens_dead", "uia.other_user", "device.delete.token_dead", "device.delete.bulk", "device.login.reuse.new_token"],
+            "logout_all.tokens_dead", "uia.other_user", "device.delete.token_dead", "device.delete.bulk", "device.login.reuse.new_token",
+            "device.login.others_survive", "token.header"],
         "POST /login, 200: access_token of the account", "the access token belongs to another account of the server";
     FAILURE_MAKES_DEVICE "failed-login-makes-device" breaks "login.post.failure.no_session", also &[],
         "POST /login, 403", "a login with a wrong password makes the device that it names";
