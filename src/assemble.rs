@@ -177,18 +177,25 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutco
     }
 }
 
-/// What the checks over the whole run say, as cases beside the others.
-fn whole_run_outcomes(parts: &Parts<'_>) -> Vec<CaseOutcome> {
+/// Every exchange of the run with its id: those outside cases first, then by case.
+fn every_exchange<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = (String, &'p Exchanged)> {
     let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
     let cases = parts.plan.cases.iter().zip(&parts.results);
     let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
-    let all: Vec<(String, &Exchanged)> = support
-        .chain(of_cases)
-        .flat_map(|(owner, exchanges)| {
-            let named = exchanges.iter().enumerate();
-            named.map(move |(index, exchanged)| (format!("{owner}#{}", index + 1), exchanged))
-        })
-        .collect();
+    support.chain(of_cases).flat_map(|(owner, exchanges)| {
+        let named = exchanges.iter().enumerate();
+        named.map(move |(index, exchanged)| (exchange_id(owner, index), exchanged))
+    })
+}
+
+/// The id of an exchange: its owner, and its number from 1.
+fn exchange_id(owner: &str, index: usize) -> String {
+    format!("{owner}#{}", index + 1)
+}
+
+/// What the checks over the whole run say, as cases beside the others.
+fn whole_run_outcomes(parts: &Parts<'_>) -> Vec<CaseOutcome> {
+    let all: Vec<(String, &Exchanged)> = every_exchange(parts).collect();
     whole_run::CHECKS
         .iter()
         .filter(|check| crate::select::check_is_wished(check, parts.wish))
@@ -265,7 +272,7 @@ fn shown(owner: &str, exchanges: &[Exchanged]) -> Vec<Exchange> {
     exchanges
         .iter()
         .enumerate()
-        .map(|(index, exchanged)| shown_exchange(format!("{owner}#{}", index + 1), exchanged))
+        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged))
         .collect()
 }
 
@@ -320,15 +327,9 @@ fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let context =
         Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
     let mut tallies: BTreeMap<String, Tallied> = BTreeMap::new();
-    let cases = parts.plan.cases.iter().zip(&parts.results);
-    let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
-    let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
-    for (owner, exchanges) in support.chain(of_cases) {
-        for (index, exchanged) in exchanges.iter().enumerate().filter(|_| parts.is_homeserver) {
-            for observation in standing::observe(context, exchanged) {
-                let id = format!("{owner}#{}", index + 1);
-                tally(parts, &mut tallies, observation, exchanged, id);
-            }
+    for (id, exchanged) in every_exchange(parts).filter(|_| parts.is_homeserver) {
+        for observation in standing::observe(context, exchanged) {
+            tally(parts, &mut tallies, observation, exchanged, id.clone());
         }
     }
     parts

@@ -141,7 +141,7 @@ impl Vault {
             .build(&patterns)
             .ok()
             .filter(|_| !patterns.is_empty());
-        Redactor { finder, names, patterns }
+        Redactor { finder, names }
     }
 }
 
@@ -202,7 +202,6 @@ fn lower_escapes(text: &str) -> String {
 pub struct Redactor {
     finder: Option<AhoCorasick>,
     names: Vec<String>,
-    patterns: Vec<String>,
 }
 
 impl Redactor {
@@ -217,16 +216,6 @@ impl Redactor {
     /// Whether a text still holds a secret.
     pub fn finds_in(&self, text: &str) -> bool {
         self.finder.as_ref().is_some_and(|finder| finder.is_match(text))
-    }
-
-    /// How many forms of secrets are known.
-    pub fn len(&self) -> usize {
-        self.patterns.len()
-    }
-
-    /// Whether nothing is known.
-    pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
 use crate::register::{Register, Rule};
-use crate::spec::{SchemaCheck, Spec};
+use crate::spec::{Schema, Spec};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged, ORIGIN};
 use serde_json::Value;
@@ -37,20 +37,20 @@ pub struct Context<'a> {
 pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> {
     let Ok(answer) = &exchanged.result else { return Vec::new() };
     let mut sheet = Sheet { register: context.register, observations: Vec::new() };
+    let described = described(context, exchanged, answer);
     match resource(exchanged, answer) {
         Resource::Aside => {}
-        Resource::Document => schema(&mut sheet, context, exchanged, answer),
+        Resource::Document => schema(&mut sheet, context, exchanged, answer, described),
         Resource::Api => {
             cors(&mut sheet, answer);
             body(&mut sheet, answer);
-            let described = is_described(context, exchanged, answer);
             let challenge = answer.status == 401 && is_meant_as_challenge(answer);
             if answer.status >= 400 && !challenge {
-                error(&mut sheet, answer, described);
+                error(&mut sheet, answer, described.is_some());
             }
             soft_logout(&mut sheet, answer);
-            rate_limit(&mut sheet, context.listed, answer, described);
-            schema(&mut sheet, context, exchanged, answer);
+            rate_limit(&mut sheet, context.listed, answer, described.is_some());
+            schema(&mut sheet, context, exchanged, answer, described);
             malformed(&mut sheet, context, exchanged, answer);
             login_challenge(&mut sheet, exchanged, answer);
         }
@@ -455,15 +455,17 @@ fn retry_after_ms_type(sheet: &mut Sheet, answer: &Answer) {
     });
 }
 
-/// Whether a published schema applies to the answer.
-fn is_described(context: Context<'_>, exchanged: &Exchanged, answer: &Answer) -> bool {
-    let operation = exchanged.ask.operation.as_deref().filter(|_| !exchanged.ask.schema_off);
-    let response = operation
-        .and_then(|operation| context.spec.operation(operation))
-        .and_then(|operation| operation.response(answer.status));
+/// The published schema that applies to the answer.
+fn described<'c>(
+    context: Context<'c>,
+    exchanged: &Exchanged,
+    answer: &Answer,
+) -> Option<&'c Schema> {
+    let operation = exchanged.ask.operation.as_deref().filter(|_| !exchanged.ask.schema_off)?;
+    let response = context.spec.operation(operation)?.response(answer.status)?;
+    let schema = response.schema.as_ref()?;
     let is_plain_401 = answer.status == 401 && !is_meant_as_challenge(answer);
-    response.is_some_and(|response| response.schema.is_some())
-        && !(is_plain_401 && asks_for_flows(context, operation))
+    (!(is_plain_401 && is_challenge_schema(schema))).then_some(schema)
 }
 
 /// A 401 of an operation with interactive auth is documented as the challenge; a plain error for a
@@ -475,26 +477,21 @@ fn is_meant_as_challenge(answer: &Answer) -> bool {
 }
 
 /// Whether the published 401 of an operation is the challenge of interactive auth.
-fn asks_for_flows(context: Context<'_>, operation: Option<&str>) -> bool {
-    let response = operation
-        .and_then(|operation| context.spec.operation(operation))
-        .and_then(|operation| operation.response(401));
-    response
-        .and_then(|response| response.schema.as_ref())
-        .is_some_and(|schema| schema.locations().iter().any(|(pointer, _)| pointer == "/flows"))
+fn is_challenge_schema(schema: &Schema) -> bool {
+    schema.locations().iter().any(|(pointer, _)| pointer == "/flows")
 }
 
-fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer: &Answer) {
+fn schema(
+    sheet: &mut Sheet,
+    context: Context<'_>,
+    exchanged: &Exchanged,
+    answer: &Answer,
+    described: Option<&Schema>,
+) {
     let Some(operation) = exchanged.ask.operation.as_deref() else { return };
     let Ok(json) = answer.json() else { return };
-    if !is_described(context, exchanged, answer) {
-        return;
-    }
-    let violations = match context.spec.check(operation, answer.status, json) {
-        SchemaCheck::NoSchema => return,
-        SchemaCheck::Valid => Vec::new(),
-        SchemaCheck::Violations(violations) => violations,
-    };
+    let Some(described) = described else { return };
+    let Some(violations) = described.violations(json) else { return };
     let broken: Vec<(String, Observation)> = violations
         .into_iter()
         .filter_map(|violation| {
@@ -505,8 +502,7 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
                 &violation.keyword,
             )?;
             let requirement = watcher.id.clone();
-            let mild = violation.keyword == "null"
-                && !is_required(context, operation, answer.status, &violation.location);
+            let mild = violation.keyword == "null" && !is_required(described, &violation.location);
             let found = miss(&violation.pointer, violation.expected, violation.actual);
             let observation = Observation {
                 requirement: requirement.clone(),
@@ -517,7 +513,7 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
             Some((requirement, observation))
         })
         .collect();
-    for requirement in seen(context, operation, answer.status, json) {
+    for requirement in seen(context, operation, answer.status, described, json) {
         if !broken.iter().any(|(id, _)| *id == requirement) {
             sheet.observations.push(Observation {
                 requirement,
@@ -531,20 +527,19 @@ fn schema(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer
 }
 
 /// Whether the published schema requires the member at a place, given as a location of the schema.
-fn is_required(context: Context<'_>, operation: &str, status: u16, location: &str) -> bool {
-    let response = context.spec.operation(operation).and_then(|o| o.response(status));
-    let schema = response.and_then(|response| response.schema.as_ref());
-    let required = (location.to_owned(), "required".to_owned());
-    schema.is_some_and(|schema| schema.locations().contains(&required))
+fn is_required(schema: &Schema, location: &str) -> bool {
+    schema.locations().contains(&(location.to_owned(), "required".to_owned()))
 }
 
 /// The requirements that this answer gave occasion to look at: those that watch a place which is
 /// there, or whose parent is there where it is about a missing member.
-fn seen(context: Context<'_>, operation: &str, status: u16, body: &Value) -> BTreeSet<String> {
-    let response = context.spec.operation(operation).and_then(|o| o.response(status));
-    let Some(schema) = response.and_then(|response| response.schema.as_ref()) else {
-        return BTreeSet::new();
-    };
+fn seen(
+    context: Context<'_>,
+    operation: &str,
+    status: u16,
+    schema: &Schema,
+    body: &Value,
+) -> BTreeSet<String> {
     schema
         .locations()
         .iter()

@@ -121,10 +121,7 @@ impl Desk {
         session: bool,
         proven: bool,
     ) -> Result<AccountView, Reason> {
-        let entry = {
-            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            entries.entry(slot.clone()).or_default().clone()
-        };
+        let entry = self.entry(slot);
         let mut entry = entry.lock().await;
         if entry.is_none() {
             *entry = Some(self.open(slot).await);
@@ -161,27 +158,23 @@ impl Desk {
 
     /// Forgets the shared session of a slot: a case may have ended it.
     pub async fn forget_session(&self, slot: &Slot) {
-        let entry = {
-            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            entries.get(slot).cloned()
-        };
-        if let Some(entry) = entry
-            && let Some(Ok(account)) = entry.lock().await.as_mut()
-        {
+        if let Some(Ok(account)) = self.entry(slot).lock().await.as_mut() {
             account.session = None;
         }
     }
 
     /// Whether the proof login of a slot returned a refresh token.
     pub async fn has_refresh_token(&self, slot: &Slot) -> bool {
-        let entry = {
-            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            entries.get(slot).cloned()
-        };
-        let Some(entry) = entry else { return false };
+        let entry = self.entry(slot);
         let entry = entry.lock().await;
         let session = entry.as_ref().and_then(|e| e.as_ref().ok()).and_then(|a| a.session.as_ref());
         session.is_some_and(|session| session.refresh_token.is_some())
+    }
+
+    /// What is known of a slot; nothing yet, if it was not asked for.
+    fn entry(&self, slot: &Slot) -> Entry {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.entry(slot.clone()).or_default().clone()
     }
 
     /// Every exchange that accounts took, by slot.
