@@ -177,14 +177,16 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutco
     }
 }
 
-/// Every exchange of the run with its id: those outside cases first, then by case.
+/// Every exchange of the run with its id, once: those outside cases first, then by case.
 fn every_exchange<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = (String, &'p Exchanged)> {
     let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
     let cases = parts.plan.cases.iter().zip(&parts.results);
     let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
     support.chain(of_cases).flat_map(|(owner, exchanges)| {
         let named = exchanges.iter().enumerate();
-        named.map(move |(index, exchanged)| (exchange_id(owner, index), exchanged))
+        named
+            .filter(|(_, exchanged)| !exchanged.shared)
+            .map(move |(index, exchanged)| (exchange_id(owner, index), exchanged))
     })
 }
 
@@ -308,6 +310,7 @@ fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
         response,
         trouble,
         duration_ms: millis(exchanged.duration),
+        shared: exchanged.shared,
     }
 }
 

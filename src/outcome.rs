@@ -273,6 +273,9 @@ pub struct LimitHit {
     pub operation: String,
     /// How many 429 answers there were.
     pub count: usize,
+    /// The longest that one of them asked to wait, in milliseconds.
+    #[serde(default)]
+    pub retry_after_ms: u64,
     /// How long the run waited for it, in milliseconds.
     pub waited_ms: u64,
     /// How many cases are blocked by it.
@@ -379,6 +382,9 @@ pub struct Exchange {
     pub trouble: Option<String>,
     /// From sending to the last byte of the answer, in milliseconds.
     pub duration_ms: u64,
+    /// Whether it was sent once, for something earlier in the run, and is looked at again here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 /// A request as it was sent, secrets replaced.

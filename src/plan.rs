@@ -3,7 +3,7 @@
 //!
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
-use crate::case::ast::{Block, Case, Feature, Impact, Limits, Need, Step, Target};
+use crate::case::ast::{Block, Case, Feature, Impact, Limits, Need, Phase, Step, Target};
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::facts::{Allow, Facts};
@@ -12,7 +12,7 @@ use crate::register::Register;
 use crate::spec::{Operation, Spec};
 use crate::version::SpecVersion;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A case with what is to become of it.
 #[derive(Debug, Clone)]
@@ -66,27 +66,22 @@ pub struct Plan {
 impl Plan {
     /// How many requests of cases count as logins at most; those of rate limiting apart.
     pub fn logins(&self) -> usize {
-        let running = self.cases.iter().filter(|p| matches!(p.fate, Fate::Run(_)));
-        running
-            .filter(|planned| planned.case.limits == Limits::Wait)
-            .flat_map(|planned| planned.case.setup.iter().chain(&planned.case.steps))
-            .filter(|step| is_login(step))
-            .map(times)
-            .sum()
+        self.running().filter(|case| case.limits == Limits::Wait).map(Case::logins).sum()
     }
 
     /// How many requests the cases send at most.
     pub fn requests(&self) -> usize {
+        self.running().flat_map(Case::all_steps).map(Step::times).sum()
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Case> {
         let running = self.cases.iter().filter(|p| matches!(p.fate, Fate::Run(_)));
-        running
-            .flat_map(|planned| planned.case.setup.iter().chain(&planned.case.steps))
-            .map(times)
-            .sum()
+        running.map(|planned| &planned.case)
     }
 
     /// How many accounts it makes at most.
     pub fn accounts(&self) -> usize {
-        let slots: std::collections::BTreeSet<&Slot> = self
+        let slots: BTreeSet<&Slot> = self
             .cases
             .iter()
             .filter_map(|planned| match &planned.fate {
@@ -96,19 +91,6 @@ impl Plan {
             .flatten()
             .collect();
         slots.len()
-    }
-}
-
-fn is_login(step: &Step) -> bool {
-    matches!(&step.target, Target::Call(operation) if operation == "login")
-}
-
-fn times(step: &Step) -> usize {
-    use crate::case::ast::Send;
-    match step.send {
-        Send::Once => 1,
-        Send::Parallel(times) | Send::Repeat(times) => times as usize,
-        Send::Until { at_most, .. } => at_most as usize,
     }
 }
 
@@ -467,7 +449,7 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
 /// Whether a case uses the password of an account.
 fn uses_password(case: &Case) -> bool {
     let steps = || case.setup.iter().chain(&case.steps);
-    let named = |name: &String| name.contains(".password");
+    let named = |name: &String| name.contains(".password") || name.ends_with(".login");
     let by_values = case.values.iter().any(|(_, value)| {
         crate::case::template::references(value).iter().any(|(name, _)| named(name))
     });
@@ -475,35 +457,72 @@ fn uses_password(case: &Case) -> bool {
         || steps().any(|step| step.uia.is_some() || step.request_references().iter().any(named))
 }
 
-/// What costs no login goes first, then MUSTs, then what may harm accounts, then bursts, then what
-/// may wedge the server; within a phase the order of the files.
+/// Ordinary cases go first, then what may harm accounts, then bursts, then what may wedge the
+/// server; within a phase those that cost no login, then the others by [`by_worth`].
 fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
-    let mut running: Vec<usize> =
-        (0..cases.len()).filter(|index| matches!(cases[*index].fate, Fate::Run(_))).collect();
-    let rank = |index: usize| {
-        let case = &cases[index].case;
-        let must = case
-            .checks
-            .iter()
-            .filter_map(|id| register.get(id))
-            .any(|requirement| requirement.level == Level::Must);
-        let logs_in = case.setup.iter().chain(&case.steps).any(is_login);
-        // A login that is malformed costs a permit as well where logins are limited, and says less.
-        let without_account = !case.needs.iter().any(|need| matches!(need, Need::Account { .. }));
-        (case.phase(), logs_in, !must, without_account)
-    };
-    running.sort_by_key(|index| (rank(*index), *index));
-    let mut phases: Vec<Vec<usize>> = Vec::new();
-    let mut last = None;
-    for index in running {
-        let phase = cases[index].case.phase();
-        if last != Some(phase) {
-            phases.push(Vec::new());
-            last = Some(phase);
-        }
-        if let Some(current) = phases.last_mut() {
-            current.push(index);
+    let mut by_phase: BTreeMap<Phase, Vec<usize>> = BTreeMap::new();
+    for (index, planned) in cases.iter().enumerate() {
+        if matches!(planned.fate, Fate::Run(_)) {
+            by_phase.entry(planned.case.phase()).or_default().push(index);
         }
     }
-    phases
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    by_phase.into_values().map(|phase| ordered(phase, cases, register, &mut known)).collect()
+}
+
+/// One phase in its order; `known` are the requirements that earlier cases look at.
+fn ordered<'c>(
+    phase: Vec<usize>,
+    cases: &'c [Planned],
+    register: &Register,
+    known: &mut BTreeSet<&'c str>,
+) -> Vec<usize> {
+    let (mut free, dear): (Vec<usize>, Vec<usize>) =
+        phase.into_iter().partition(|index| cases[*index].case.logins() == 0);
+    free.sort_by_key(|index| {
+        let case = &cases[*index].case;
+        (!case.checks.iter().any(|id| is_must(register, id)), *index)
+    });
+    for index in &free {
+        known.extend(cases[*index].case.checks.iter().map(String::as_str));
+    }
+    // What only wants a session can be served by one that an earlier case leaves.
+    let (late, early): (Vec<usize>, Vec<usize>) =
+        dear.into_iter().partition(|index| cases[*index].case.takes_any_session());
+    for group in [early, late] {
+        free.extend(by_worth(group, cases, register, known));
+    }
+    free
+}
+
+/// Greedy, since servers as deployed allow few logins: next is always the case that decides the
+/// most MUSTs for each login which no case before it looks at, then the most of the rest; a login
+/// that names no account of the run, and so says less, comes last among equals.
+fn by_worth<'c>(
+    mut group: Vec<usize>,
+    cases: &'c [Planned],
+    register: &Register,
+    known: &mut BTreeSet<&'c str>,
+) -> Vec<usize> {
+    let mut order = Vec::with_capacity(group.len());
+    while !group.is_empty() {
+        let worth = |index: usize| {
+            let case = &cases[index].case;
+            let new = || case.checks.iter().filter(|id| !known.contains(id.as_str()));
+            let musts = new().filter(|id| is_must(register, id)).count();
+            // In sixtieths, so that a comparison needs no fraction.
+            let each = |count: usize| count * 60 / case.logins().max(1);
+            let of_account = case.needs.iter().any(|need| matches!(need, Need::Account { .. }));
+            (each(musts), each(new().count()), of_account)
+        };
+        let best = (0..group.len()).rev().max_by_key(|at| worth(group[*at])).unwrap_or(0);
+        let index = group.remove(best);
+        known.extend(cases[index].case.checks.iter().map(String::as_str));
+        order.push(index);
+    }
+    order
+}
+
+fn is_must(register: &Register, id: &str) -> bool {
+    register.get(id).is_some_and(|requirement| requirement.level == Level::Must)
 }

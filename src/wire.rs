@@ -155,6 +155,15 @@ pub struct Exchanged {
     pub result: Result<Answer, Trouble>,
     /// From sending to the last byte.
     pub duration: Duration,
+    /// Whether it stands here a second time: it was sent once, for something earlier in the run.
+    pub shared: bool,
+}
+
+impl Exchanged {
+    /// The same, looked at again.
+    pub fn again(&self) -> Exchanged {
+        Exchanged { shared: true, ..self.clone() }
+    }
 }
 
 /// Why a request has no answer.

@@ -87,6 +87,43 @@ impl Case {
             _ => Phase::Ordinary,
         }
     }
+
+    /// Set-up and steps, in the order sent.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.setup.iter().chain(&self.steps)
+    }
+
+    /// How many logins it sends at most, apart from a look at the one that proved its account.
+    pub fn logins(&self) -> usize {
+        let looks = self.all_steps().find(|step| step.is_login()).is_some_and(Step::is_proof);
+        let sent: usize = self.all_steps().filter(|step| step.is_login()).map(Step::times).sum();
+        sent.saturating_sub(usize::from(looks))
+    }
+
+    /// Whether it logs in only to have a session, so that any other session of the account would do.
+    pub fn takes_any_session(&self) -> bool {
+        let mut logins = self.all_steps().filter(|step| step.is_login());
+        let (first, second) = (logins.next(), logins.next());
+        let in_setup = self.setup.iter().any(Step::is_login);
+        in_setup && second.is_none() && first.is_some_and(Step::is_good_login)
+    }
+
+    /// Whether a server that does as asked ends or renews the session that the case logged in for.
+    pub fn ends_its_session(&self) -> bool {
+        const ENDING: [&str; 7] = [
+            "logout",
+            "logout_all",
+            "deleteDevice",
+            "deleteDevices",
+            "refresh",
+            "changePassword",
+            "deactivateAccount",
+        ];
+        self.all_steps().any(|step| match &step.target {
+            Target::Call(operation) => ENDING.contains(&operation.as_str()) && step.may_succeed(),
+            Target::Raw { .. } => false,
+        })
+    }
 }
 
 /// What must be there for a case to apply.
@@ -436,6 +473,52 @@ pub enum Source {
 }
 
 impl Step {
+    /// Whether it is a login.
+    pub fn is_login(&self) -> bool {
+        matches!(&self.target, Target::Call(operation) if operation == "login")
+    }
+
+    /// How many requests it sends at most.
+    pub fn times(&self) -> usize {
+        match self.send {
+            Send::Once => 1,
+            Send::Parallel(times) | Send::Repeat(times) => times as usize,
+            Send::Until { at_most, .. } => at_most as usize,
+        }
+    }
+
+    /// Whether it sends again what proved an account: `body: $alice.login`.
+    fn is_proof(&self) -> bool {
+        let Body::Json(Value::String(body)) = &self.body else { return false };
+        body.starts_with('$') && body.ends_with(".login") && self.send == Send::Once
+    }
+
+    /// Whether nothing is the matter with this login, and the server is to accept it.
+    fn is_good_login(&self) -> bool {
+        const MEMBERS: [&str; 6] = [
+            "type",
+            "identifier",
+            "password",
+            "device_id",
+            "initial_device_display_name",
+            "refresh_token",
+        ];
+        let Body::Json(Value::Object(body)) = &self.body else { return false };
+        let plain = self.headers.is_empty() && self.query.is_empty() && self.auth == Auth::None;
+        plain
+            && self.send == Send::Once
+            && self.media_type == MediaType::Json
+            && body.get("type").is_some_and(|name| name == "m.login.password")
+            && body.keys().all(|key| MEMBERS.contains(&key.as_str()))
+            && self.may_succeed()
+    }
+
+    /// Whether an answer with status 200 would be as expected.
+    fn may_succeed(&self) -> bool {
+        let ruled = |branch: &Branch| branch.expect.status.as_ref().is_none_or(|s| s.holds(200));
+        self.blocks.iter().all(|block| block.branches.iter().any(ruled))
+    }
+
     /// Setup steps and steps; each reference of the request, in no order.
     pub fn request_references(&self) -> Vec<String> {
         let mut values: Vec<Value> = Vec::new();

@@ -23,8 +23,8 @@ pub const ACCOUNT_MEMBERS: [&str; 10] = [
     "password",
     "password_other_case",
     "password_shortened",
+    "login",
     "password_escaped",
-    "display_name",
     "token",
     "device_id",
 ];

@@ -3,7 +3,7 @@
 use super::dialect::Dialect;
 use super::http::Http;
 use super::ledger::Ledger;
-use super::limits::Limits;
+use super::limits::{Bucket, Limits};
 use super::stop::Stop;
 use crate::case::ast;
 use crate::outcome::Reason;
@@ -48,11 +48,11 @@ impl Courier {
     }
 
     async fn reply(&self, ask: &Ask, limits: ast::Limits, exchanges: &mut Vec<Exchanged>) -> Reply {
-        let operation = limited_operation(ask);
+        let bucket = Bucket::of(ask);
         let mut gateway_tried = false;
         loop {
             if limits == ast::Limits::Wait
-                && let Err(reason) = self.admit(&operation).await
+                && let Err(reason) = self.admit(&bucket).await
             {
                 return Reply::Undecided(reason);
             }
@@ -62,7 +62,7 @@ impl Courier {
             exchanges.push(exchanged);
             match result {
                 Ok(answer) if is_limited(&answer) && limits == ast::Limits::Wait => {
-                    self.limits.hit(&operation, &answer);
+                    self.limits.hit(&bucket, &answer);
                 }
                 Ok(answer) if is_gateway(&answer) => {
                     if gateway_tried {
@@ -76,9 +76,9 @@ impl Courier {
         }
     }
 
-    async fn admit(&self, operation: &str) -> Result<(), Reason> {
+    async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
         tokio::select! {
-            admitted = self.limits.admit(operation) => admitted,
+            admitted = self.limits.admit(bucket) => admitted,
             () = self.stop.stopped() => Err(interrupted()),
         }
     }
@@ -122,14 +122,6 @@ pub fn interrupted() -> Reason {
 
 fn control() -> Ask {
     Ask::new(Some("getVersions"), "GET", "/_matrix/client/versions")
-}
-
-/// Limits are kept by operation: `login` is limited, `getTokenOwner` is not.
-fn limited_operation(ask: &Ask) -> String {
-    ask.operation.clone().unwrap_or_else(|| {
-        let path = ask.path.split('?').next().unwrap_or_default();
-        format!("{} {path}", ask.method)
-    })
 }
 
 /// 429, or the code of that refusal under another status: the code says what is meant.

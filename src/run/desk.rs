@@ -1,6 +1,6 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
-use super::courier::Courier;
-use super::env::{AccountView, fresh_localpart, fresh_password};
+use super::courier::{Courier, Delivered};
+use super::env::{AccountView, Proof, fresh_localpart, fresh_password, good_login};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::outcome::Reason;
@@ -71,6 +71,8 @@ struct Account {
     password: Option<SecretString>,
     session: Option<Session>,
     proven: bool,
+    /// The login that proved it.
+    proof: Option<Proof>,
     /// Whether this run made it.
     made: bool,
 }
@@ -153,6 +155,7 @@ impl Desk {
             password: account.password.as_ref().map(|p| p.expose_secret().to_owned()),
             token: shared.map(|session| session.token.clone()),
             device_id: shared.and_then(|session| session.device_id.clone()),
+            proof: account.proof_that_lives(),
         })
     }
 
@@ -160,6 +163,7 @@ impl Desk {
     pub async fn forget_session(&self, slot: &Slot) {
         if let Some(Ok(account)) = self.entry(slot).lock().await.as_mut() {
             account.session = None;
+            account.proof = None;
         }
     }
 
@@ -169,6 +173,22 @@ impl Desk {
         let entry = entry.lock().await;
         let session = entry.as_ref().and_then(|e| e.as_ref().ok()).and_then(|a| a.session.as_ref());
         session.is_some_and(|session| session.refresh_token.is_some())
+    }
+
+    /// The logins that proved accounts and whose sessions cases share.
+    pub async fn proofs(&self) -> Vec<Exchanged> {
+        let entries: Vec<Entry> = {
+            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.values().cloned().collect()
+        };
+        let mut proofs = Vec::new();
+        for entry in entries {
+            let entry = entry.lock().await;
+            let account = entry.as_ref().and_then(|entry| entry.as_ref().ok());
+            let proof = account.and_then(Account::proof_that_lives);
+            proofs.extend(proof.map(|proof| (*proof.exchanged).clone()));
+        }
+        proofs
     }
 
     /// What is known of a slot; nothing yet, if it was not asked for.
@@ -206,6 +226,7 @@ impl Desk {
                     password: Some(password.clone()),
                     session: None,
                     proven: false,
+                    proof: None,
                     made: false,
                 };
                 self.prove(slot, &mut account).await?;
@@ -229,6 +250,7 @@ impl Desk {
                     password: None,
                     session: Some(session),
                     proven: true,
+                    proof: None,
                     made: false,
                 })
             }
@@ -239,19 +261,16 @@ impl Desk {
     /// session and tells the canonical user id.
     async fn prove(&self, slot: &Slot, account: &mut Account) -> Result<(), Reason> {
         let Some(password) = &account.password else { return Ok(()) };
-        let ask = self.ask("login")?.json(&json!({
-            "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": account.user_id},
-            "password": password.expose_secret(),
-            "refresh_token": true,
-            "initial_device_display_name": "homespec",
-        }));
-        let answer = self.send(slot, &ask).await?;
+        let body = good_login(&account.user_id, password.expose_secret());
+        let delivered = self.delivered(slot, &self.ask("login")?.json(&body)).await;
+        let exchanged = delivered.exchanges.get(delivered.shown).cloned();
+        let answer = answered(delivered.reply)?;
         let token = answer.text_at("/access_token");
         let Some(token) = token.filter(|_| answer.status == 200) else {
             return Err(refused("the account given", "POST /login", &answer));
         };
         account.session = Some(session_from(&answer, token));
+        account.proof = exchanged.map(|it| Proof { body, exchanged: Arc::new(it.again()) });
         // What registration said is known better than what this login says.
         if !account.made {
             account.user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
@@ -276,6 +295,7 @@ impl Desk {
         match answer.text_at("/access_token").filter(|_| answer.status == 200) {
             Some(token) => {
                 let renewed = session_from(&answer, token);
+                account.proof = None;
                 account.session = Some(Session {
                     device_id: session.device_id,
                     refresh_token: renewed.refresh_token.or(session.refresh_token),
@@ -309,6 +329,7 @@ impl Desk {
             password: Some(password.into()),
             session,
             proven: false,
+            proof: None,
             made: true,
         })
     }
@@ -378,14 +399,31 @@ impl Desk {
     }
 
     async fn send(&self, slot: &Slot, ask: &Ask) -> Result<Answer, Reason> {
+        answered(self.delivered(slot, ask).await.reply)
+    }
+
+    async fn delivered(&self, slot: &Slot, ask: &Ask) -> Delivered {
         let delivered = self.courier.deliver(ask, Limits::Wait).await;
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.entry(slot.clone()).or_default().extend(delivered.exchanges);
-        match delivered.reply {
-            Reply::Answer(answer) => Ok(answer),
-            Reply::Dropped(text) => Err(reason("no_answer", text)),
-            Reply::Undecided(reason) => Err(reason),
-        }
+        log.entry(slot.clone()).or_default().extend(delivered.exchanges.iter().cloned());
+        delivered
+    }
+}
+
+impl Account {
+    /// The login that proved it, if its token is sure to be good for a while.
+    fn proof_that_lives(&self) -> Option<Proof> {
+        let session = self.session.as_ref()?;
+        let lives = session.expires.is_none_or(|end| end > Instant::now() + MARGIN);
+        self.proof.clone().filter(|_| lives)
+    }
+}
+
+fn answered(reply: Reply) -> Result<Answer, Reason> {
+    match reply {
+        Reply::Answer(answer) => Ok(answer),
+        Reply::Dropped(text) => Err(reason("no_answer", text)),
+        Reply::Undecided(reason) => Err(reason),
     }
 }
 

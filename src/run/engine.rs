@@ -2,8 +2,10 @@
 use super::courier::{Courier, Delivered, interrupted};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
+use super::loan::{Loan, Terms};
 use super::machine::{Machine, Next};
 use super::perishable::Perishables;
+use super::turns::{Turn, Turns};
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
@@ -11,7 +13,7 @@ use crate::outcome::{Reason, Verdict};
 use crate::plan::{Assignment, Fate, Plan, Planned, Slot};
 use crate::register::{Register, Severity};
 use crate::routes::Routes;
-use crate::wire::{Ask, Exchanged, Reply};
+use crate::wire::{Answer, Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -84,6 +86,7 @@ impl Engine {
         for phase in &plan.phases {
             self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
         }
+        self.run_on_loan(plan, &mut results).await;
         results
             .into_iter()
             .zip(&plan.cases)
@@ -105,6 +108,7 @@ impl Engine {
         results: &mut [Option<CaseResult>],
     ) {
         let mut waiting: Vec<usize> = phase.to_vec();
+        let turns = Turns::new(phase.iter().copied().filter(|at| may_log_in(&plan.cases[*at])));
         let mut busy: BTreeSet<Slot> = BTreeSet::new();
         let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
@@ -118,8 +122,10 @@ impl Engine {
                 progress.begins(&planned.case);
                 let (engine, case, assignment) =
                     (self.clone(), planned.case.clone(), assignment.clone());
-                let handle = running
-                    .spawn(async move { (index, engine.run_case(&case, &assignment).await) });
+                let logins = Logins::InTurn(turns.of(index));
+                let handle = running.spawn(async move {
+                    (index, engine.run_case(&case, &assignment, logins).await)
+                });
                 tasks.insert(handle.id(), index);
             }
             let Some(joined) = running.join_next_with_id().await else { break };
@@ -152,12 +158,62 @@ impl Engine {
             }
         };
         let (engine, case) = (self.clone(), planned.case.clone());
-        let task = tokio::spawn(async move { engine.run_case(&case, &assignment).await });
+        let logins = Logins::InTurn(Turn::default());
+        let task = tokio::spawn(async move { engine.run_case(&case, &assignment, logins).await });
         task.await.unwrap_or_else(|_| panicked(&planned.case))
     }
 
-    async fn run_case(&self, case: &Case, assignment: &Assignment) -> CaseResult {
+    /// Runs again what got no login for a rate limit and wants no more than a session: on those
+    /// that earlier cases left. First those that end none, then the others, and at last one on the
+    /// session that cases share.
+    async fn run_on_loan(&self, plan: &Plan, results: &mut [Option<CaseResult>]) {
+        let mut loans: Vec<Loan> = results
+            .iter()
+            .flatten()
+            .flat_map(left_behind)
+            .filter_map(|it| Loan::of(it, false))
+            .collect();
+        let shared = self.desk.proofs().await;
+        loans.extend(shared.iter().filter_map(|it| Loan::of(it, true)));
+        for terms in [Terms::ToLookAt, Terms::ToEnd, Terms::LastUse] {
+            for index in plan.phases.iter().flatten() {
+                let Planned { case, fate: Fate::Run(assignment) } = &plan.cases[*index] else {
+                    continue;
+                };
+                let waits = case.takes_any_session()
+                    && results[*index].as_ref().is_some_and(is_rate_limited)
+                    && (terms != Terms::ToLookAt || !case.ends_its_session())
+                    && (terms != Terms::LastUse || assignment.sessions.is_empty());
+                if !waits || self.courier.stop.is_set() {
+                    continue;
+                }
+                let offered: Vec<Loan> = loans
+                    .iter()
+                    .filter(|loan| loan.is_for(terms) && loan.lives(&self.courier.ledger))
+                    .cloned()
+                    .collect();
+                let result = self.run_case(case, assignment, Logins::OnLoan(offered)).await;
+                if !is_rate_limited(&result) {
+                    results[*index] = Some(result);
+                }
+            }
+        }
+    }
+
+    async fn run_case(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+        mut logins: Logins,
+    ) -> CaseResult {
         let started = Instant::now();
+        let mut left = case.logins();
+        if may_open_an_account(assignment) {
+            self.turn(&logins).await;
+        }
+        if left == 0 {
+            logins.are_over();
+        }
         let accounts = match self.accounts(case, assignment).await {
             Ok(accounts) => accounts,
             Err(reason) => {
@@ -185,7 +241,8 @@ impl Engine {
                 }
                 Next::Send(asks) => {
                     let mut replies = Vec::new();
-                    for delivered in self.deliver(&asks, case).await {
+                    let sent = self.with_logins(&asks, case, &accounts, &mut logins, &mut machine);
+                    for delivered in sent.await {
                         shown.push(exchanges.len() + delivered.shown);
                         let spoiled = perishables.spoiled(&delivered);
                         perishables.note(&delivered);
@@ -193,11 +250,15 @@ impl Engine {
                         replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
                     }
                     machine.replied(replies);
+                    left = left.saturating_sub(asks.iter().filter(|ask| is_login(ask)).count());
+                    if left == 0 {
+                        logins.are_over();
+                    }
                 }
             }
         }
         let trace = machine.finish();
-        if case.impact >= Impact::EndsSessions {
+        if matches!(case.impact, Impact::EndsSessions | Impact::Destroys) {
             for slot in assignment.accounts.values() {
                 self.desk.forget_session(slot).await;
             }
@@ -208,6 +269,51 @@ impl Engine {
         let decided = decide(case, &trace, &|id| self.weight(id), &exchange);
         let decided = self.gated(case, decided);
         CaseResult { decided, exchanges, duration: started.elapsed() }
+    }
+
+    async fn turn(&self, logins: &Logins) {
+        let Logins::InTurn(turn) = logins else { return };
+        tokio::select! {
+            () = turn.comes() => {}
+            () = self.courier.stop.stopped() => {}
+        }
+    }
+
+    /// Delivers requests; a login in its turn, or served by one that was sent before.
+    async fn with_logins(
+        &self,
+        asks: &[Ask],
+        case: &Case,
+        accounts: &BTreeMap<String, AccountView>,
+        logins: &mut Logins,
+        machine: &mut Machine<'_>,
+    ) -> Vec<Delivered> {
+        let [ask] = asks else {
+            if asks.iter().any(is_login) {
+                self.turn(logins).await;
+            }
+            return self.deliver(asks, case).await;
+        };
+        if !is_login(ask) {
+            return self.deliver(asks, case).await;
+        }
+        if let Logins::OnLoan(offered) = logins {
+            let served = offered
+                .iter()
+                .find_map(|loan| Some((loan.serve(ask, machine)?.clone(), loan.login.clone())));
+            // One session is lent once to a case.
+            *logins = Logins::OnLoan(Vec::new());
+            if let Some((answer, login)) = served {
+                return vec![earlier(answer, login)];
+            }
+        }
+        if let Logins::InTurn(_) = logins
+            && let Some(served) = shared_login(ask, case, accounts)
+        {
+            return vec![served];
+        }
+        self.turn(logins).await;
+        self.deliver(asks, case).await
     }
 
     async fn deliver(&self, asks: &[Ask], case: &Case) -> Vec<Delivered> {
@@ -290,6 +396,70 @@ impl Engine {
         decided.reason = of_worst.and_then(|decision| decision.reason.clone());
         decided
     }
+}
+
+/// How a case comes by its logins.
+enum Logins {
+    /// It sends them, when its turn has come.
+    InTurn(Turn),
+    /// It is served by one of these, if one fits.
+    OnLoan(Vec<Loan>),
+}
+
+impl Logins {
+    /// It sends no more of them.
+    fn are_over(&mut self) {
+        if let Logins::InTurn(turn) = self {
+            turn.over();
+        }
+    }
+}
+
+fn is_login(ask: &Ask) -> bool {
+    ask.operation.as_deref() == Some("login")
+}
+
+/// Whether a case may send logins, its own or those that prove its accounts.
+fn may_log_in(planned: &Planned) -> bool {
+    let Fate::Run(assignment) = &planned.fate else { return false };
+    planned.case.logins() > 0 || may_open_an_account(assignment)
+}
+
+/// The first account is open since the probe.
+fn may_open_an_account(assignment: &Assignment) -> bool {
+    assignment.accounts.values().any(|slot| *slot != Slot::Main(0))
+}
+
+/// The login that proved an account of the case, where the case would send the same and only looks
+/// at what came of it.
+fn shared_login(
+    ask: &Ask,
+    case: &Case,
+    accounts: &BTreeMap<String, AccountView>,
+) -> Option<Delivered> {
+    if case.ends_its_session() {
+        return None;
+    }
+    let body = ask.json_body()?;
+    let proof = accounts.values().filter_map(|a| a.proof.as_ref()).find(|p| p.body == body)?;
+    let (login, answer) = (&proof.exchanged, proof.exchanged.result.as_ref().ok()?);
+    let same_way = login.ask.path == ask.path && login.ask.headers == ask.headers;
+    same_way.then(|| earlier(answer.clone(), (**login).clone()))
+}
+
+fn earlier(answer: Answer, login: Exchanged) -> Delivered {
+    Delivered { reply: Reply::Answer(answer), exchanges: vec![login], shown: 0 }
+}
+
+/// The logins of a case that ended well.
+fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
+    let ended_well = result.decided.verdict <= Verdict::Warned;
+    result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
+}
+
+fn is_rate_limited(result: &CaseResult) -> bool {
+    result.decided.verdict == Verdict::Blocked
+        && result.decided.reason.as_ref().is_some_and(|reason| reason.code == "rate_limited")
 }
 
 /// The first waiting case whose accounts are free, and for none of which an earlier case waits.

@@ -1,12 +1,14 @@
 //! What the references of a case name while it runs.
 use crate::case::template::{self, Scope};
 use crate::encoding::escaped;
+use crate::wire::Exchanged;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// An account as a case sees it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct AccountView {
     /// The full Matrix ID, as the server spells it.
     pub user_id: String,
@@ -16,6 +18,28 @@ pub struct AccountView {
     pub token: Option<String>,
     /// The shared session's device.
     pub device_id: Option<String>,
+    /// The login that proved it, while its session lives.
+    pub proof: Option<Proof>,
+}
+
+/// The good login that proved an account. Cases that only look at such a login look at this one.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// What was sent.
+    pub body: Value,
+    /// The exchange.
+    pub exchanged: Arc<Exchanged>,
+}
+
+/// The body of a good login by password, which also asks for a refresh token.
+pub fn good_login(user: &str, password: &str) -> Value {
+    json!({
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": user},
+        "password": password,
+        "refresh_token": true,
+        "initial_device_display_name": "homespec",
+    })
 }
 
 impl AccountView {
@@ -29,7 +53,16 @@ impl AccountView {
         self.user_id.split_once(':').map_or("", |(_, server)| server)
     }
 
+    /// The body of a login that proves it: the one that did, or one like it.
+    fn login(&self) -> Option<Value> {
+        let proof = self.proof.as_ref().map(|proof| proof.body.clone());
+        proof.or_else(|| Some(good_login(self.localpart(), self.password.as_deref()?)))
+    }
+
     fn get(&self, member: &str) -> Option<Value> {
+        if member == "login" {
+            return self.login();
+        }
         let text = match member {
             "user_id" => self.user_id.clone(),
             "localpart" => self.localpart().to_owned(),
@@ -98,6 +131,14 @@ impl Env {
         self.accounts.get(name)
     }
 
+    /// Gives a value that was made up for this case, and not yet shown to anybody, another value.
+    /// Whether there was one.
+    pub fn rename(&mut self, made_up: &str, value: &str) -> bool {
+        let mut fresh = self.fresh.borrow_mut();
+        let known = fresh.values_mut().find(|known| known.as_str() == Some(made_up));
+        known.map(|known| *known = json!(value)).is_some()
+    }
+
     fn fresh(&self, member: &str) -> Value {
         let mut fresh = self.fresh.borrow_mut();
         fresh.entry(member.to_owned()).or_insert_with(|| json!(generate(member))).clone()
@@ -125,11 +166,14 @@ impl Scope for Env {
     }
 }
 
+/// How every localpart begins that a run makes up.
+pub const FRESH: &str = "homespec-";
+
 fn generate(member: &str) -> String {
     let kind = member.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
     match kind {
         "device_id" => format!("Hs{}", random_text(8, MIXED)),
-        "localpart" => format!("homespec-{}", random_text(10, LOWER)),
+        "localpart" => format!("{FRESH}{}", random_text(10, LOWER)),
         "password" => format!("Pw.{}", random_text(20, MIXED)),
         "token" => format!("hsunknown_{}", random_text(32, MIXED)),
         "unicode" => format!("Grüße 你好 𐍈 {}", random_text(6, MIXED)),

@@ -127,7 +127,14 @@ impl Http {
         {
             self.vault.learn_json(body);
         }
-        Exchanged { ask: ask.clone(), url, sent_headers, result, duration: started.elapsed() }
+        Exchanged {
+            ask: ask.clone(),
+            url,
+            sent_headers,
+            result,
+            duration: started.elapsed(),
+            shared: false,
+        }
     }
 
     fn timed_out(&self) -> Trouble {

@@ -2,6 +2,7 @@
 use crate::wire::Exchanged;
 use serde_json::Value;
 use std::sync::{Mutex, PoisonError};
+use url::form_urlencoded;
 
 /// A session that the run made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Session {
     /// Its access tokens, the newest last.
     pub tokens: Vec<String>,
     refresh_tokens: Vec<String>,
+    /// Whether its newest token came from a refresh.
+    renewed: bool,
 }
 
 /// Every session of a run, in the order made.
@@ -44,6 +47,17 @@ impl Ledger {
             sessions.retain(|session| Some(&session.user_id) != user.as_ref());
             return;
         }
+        if ends_devices(&exchanged.ask.method, path) {
+            let owner = token_of(exchanged).and_then(|token| {
+                let owner = sessions.iter().find(|session| session.tokens.contains(&token));
+                owner.map(|session| session.user_id.clone())
+            });
+            let devices = devices_of(exchanged, path);
+            sessions.retain(|session| {
+                Some(&session.user_id) != owner.as_ref() || !devices.contains(&session.device_id)
+            });
+            return;
+        }
         let Ok(body) = answer.json() else { return };
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
         let Some(token) = text("access_token") else { return };
@@ -57,6 +71,7 @@ impl Ledger {
             if let Some(session) = session {
                 session.tokens.push(token);
                 session.refresh_tokens.extend(refresh_token);
+                session.renewed = true;
             }
             return;
         }
@@ -69,20 +84,47 @@ impl Ledger {
             Some(session) => {
                 session.tokens.push(token);
                 session.refresh_tokens.extend(refresh_token);
+                session.renewed = false;
             }
             None => sessions.push(Session {
                 user_id,
                 device_id,
                 tokens: vec![token],
                 refresh_tokens: refresh_token.into_iter().collect(),
+                renewed: false,
             }),
         }
+    }
+
+    /// Whether the session that a login with this token began is open, and neither a refresh nor a
+    /// later login on its device gave it another one.
+    pub fn is_as_begun(&self, token: &str) -> bool {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.iter().any(|s| !s.renewed && s.tokens.last().is_some_and(|last| last == token))
     }
 
     /// The sessions that are still open, as far as is known.
     pub fn open(&self) -> Vec<Session> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whether a request deletes devices, and with each the session on it.
+fn ends_devices(method: &str, path: &str) -> bool {
+    let one = method == "DELETE" && path.contains("/devices/");
+    one || (method == "POST" && path.ends_with("/delete_devices"))
+}
+
+fn devices_of(exchanged: &Exchanged, path: &str) -> Vec<String> {
+    if exchanged.ask.method == "DELETE" {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let decoded = form_urlencoded::parse(name.as_bytes()).map(|(name, _)| name.into_owned());
+        return decoded.collect();
+    }
+    let body = exchanged.ask.json_body();
+    let devices = body.as_ref().and_then(|body| body.get("devices")?.as_array());
+    let names = devices.into_iter().flatten().filter_map(Value::as_str);
+    names.map(str::to_owned).collect()
 }
 
 fn token_of(exchanged: &Exchanged) -> Option<String> {
@@ -104,6 +146,7 @@ mod tests {
             sent_headers: Vec::new(),
             result: Ok(Answer::new(status, Vec::new(), body.to_string().into_bytes(), false)),
             duration: Duration::ZERO,
+            shared: false,
         }
     }
 

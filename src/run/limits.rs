@@ -1,6 +1,8 @@
 //! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
+use super::env::FRESH;
 use crate::outcome::{LimitHit, Reason};
-use crate::wire::Answer;
+use crate::wire::{Answer, Ask};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -38,10 +40,71 @@ fn from_header(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
+/// What a server limits together, as far as can be told from a request.
+///
+/// Servers count what they look at: a login that is refused for its form alone may cost nothing
+/// while good ones have to wait. So a limit that one kind of request met says nothing of the others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket {
+    /// The operation, or method and path.
+    pub operation: String,
+    /// For a login what is asked for and of whom; else empty.
+    pub kind: String,
+}
+
+impl Bucket {
+    /// The bucket of a request.
+    pub fn of(ask: &Ask) -> Bucket {
+        let operation = ask.operation.clone().unwrap_or_else(|| {
+            let path = ask.path.split('?').next().unwrap_or_default();
+            format!("{} {path}", ask.method)
+        });
+        let kind = if operation == "login" { kind_of_login(ask) } else { String::new() };
+        Bucket { operation, kind }
+    }
+}
+
+/// The members of a login with the type that their schema gives them.
+const MEMBERS: [(&str, fn(&Value) -> bool); 7] = [
+    ("identifier", Value::is_object),
+    ("user", Value::is_string),
+    ("password", Value::is_string),
+    ("token", Value::is_string),
+    ("device_id", Value::is_string),
+    ("initial_device_display_name", Value::is_string),
+    ("refresh_token", Value::is_boolean),
+];
+
+/// The login type, which members are malformed, whether a token authorises it, and the account that
+/// it names; accounts that do not exist or were made for the run count as one.
+fn kind_of_login(ask: &Ask) -> String {
+    let Some(body) = ask.json_body() else { return "no JSON".to_owned() };
+    let Some(members) = body.as_object() else { return "no object".to_owned() };
+    let mut parts = vec![match members.get("type") {
+        Some(Value::String(name)) => name.clone(),
+        Some(_) => "malformed type".to_owned(),
+        None => "no type".to_owned(),
+    }];
+    let malformed = |(name, is_right): &&(&str, fn(&Value) -> bool)| {
+        members.get(*name).is_some_and(|value| !is_right(value))
+    };
+    parts.extend(MEMBERS.iter().filter(malformed).map(|(name, _)| format!("malformed {name}")));
+    if ask.header("authorization").is_some() {
+        parts.push("with a token".to_owned());
+    }
+    let user = body.pointer("/identifier/user").or_else(|| body.get("user"));
+    let localpart = user
+        .and_then(Value::as_str)
+        .and_then(|user| user.trim_start_matches('@').split(':').next())
+        .filter(|localpart| !localpart.starts_with(FRESH));
+    parts.extend(localpart.map(|localpart| format!("of {localpart}")));
+    parts.join(", ")
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// When an operation may be called again.
-    until: BTreeMap<String, Instant>,
+    /// When requests of a kind may be sent again.
+    until: BTreeMap<Bucket, Instant>,
     /// All waiting so far ends here; waiting that overlaps is paid for once.
     waiting_until: Option<Instant>,
     spent: Duration,
@@ -65,12 +128,12 @@ impl Limits {
     ///
     /// # Errors
     /// The reason to block with, when it does not; nothing was waited then.
-    pub async fn admit(&self, operation: &str) -> Result<(), Reason> {
+    pub async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
+        let operation = bucket.operation.as_str();
         let until = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            let Some(until) = state.until.get(operation).copied().filter(|until| *until > now)
-            else {
+            let Some(until) = state.until.get(bucket).copied().filter(|until| *until > now) else {
                 return Ok(());
             };
             let from = state.waiting_until.unwrap_or(now).max(now);
@@ -90,11 +153,15 @@ impl Limits {
     }
 
     /// Takes note of a 429.
-    pub fn hit(&self, operation: &str, answer: &Answer) {
-        let until = Instant::now() + retry_after(answer, SystemTime::now());
+    pub fn hit(&self, bucket: &Bucket, answer: &Answer) {
+        let wait = retry_after(answer, SystemTime::now());
+        let until = Instant::now() + wait;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        count(&mut state.hits, operation).count += 1;
-        let known = state.until.entry(operation.to_owned()).or_insert(until);
+        let hit = count(&mut state.hits, &bucket.operation);
+        hit.count += 1;
+        hit.retry_after_ms =
+            hit.retry_after_ms.max(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let known = state.until.entry(bucket.clone()).or_insert(until);
         *known = (*known).max(until);
     }
 
@@ -119,7 +186,13 @@ fn count<'a>(hits: &'a mut Vec<LimitHit>, operation: &str) -> &'a mut LimitHit {
         Some(at) => at,
         None => {
             let operation = operation.to_owned();
-            hits.push(LimitHit { operation, count: 0, waited_ms: 0, blocked: 0 });
+            hits.push(LimitHit {
+                operation,
+                count: 0,
+                retry_after_ms: 0,
+                waited_ms: 0,
+                blocked: 0,
+            });
             hits.len() - 1
         }
     };
@@ -151,14 +224,39 @@ mod tests {
         assert_eq!(wait(Some("soon"), json!({})), UNSAID);
     }
 
+    fn login(body: serde_json::Value) -> Bucket {
+        Bucket::of(&Ask::new(Some("login"), "POST", "/_matrix/client/v3/login").json(&body))
+    }
+
+    #[test]
+    fn logins_are_limited_by_what_is_asked_for_and_of_whom() {
+        let of = |user: &str| {
+            json!({"type": "m.login.password", "password": "p",
+            "identifier": {"type": "m.id.user", "user": user}})
+        };
+        assert_eq!(login(of("amy")), login(of("@amy:example.org")));
+        assert_ne!(login(of("amy")), login(of("bob")));
+        assert_eq!(login(of("homespec-a")), login(of("homespec-b")));
+        let mut malformed = of("amy");
+        malformed["refresh_token"] = json!("true");
+        assert_ne!(login(of("amy")), login(malformed));
+        let mut named = of("amy");
+        named["device_id"] = json!("A");
+        assert_eq!(login(of("amy")), login(named));
+        assert_ne!(login(json!({})), login(json!([])));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_when_the_budget_does() {
         let limits = Limits::new(Duration::from_secs(5));
-        limits.hit("login", &limited(Some("3"), json!({})));
-        assert!(limits.admit("whoami").await.is_ok());
-        assert!(limits.admit("login").await.is_ok());
-        limits.hit("login", &limited(Some("3"), json!({})));
-        let refused = limits.admit("login").await;
+        let (good, whoami) =
+            (login(json!({"type": "m.login.password"})), Bucket::of(&Ask::new(None, "GET", "/w")));
+        limits.hit(&good, &limited(Some("3"), json!({})));
+        assert!(limits.admit(&whoami).await.is_ok());
+        assert!(limits.admit(&login(json!({}))).await.is_ok());
+        assert!(limits.admit(&good).await.is_ok());
+        limits.hit(&good, &limited(Some("3"), json!({})));
+        let refused = limits.admit(&good).await;
         assert_eq!(refused.map_err(|reason| reason.code), Err("rate_limited".to_owned()));
         let hits = limits.hits();
         assert_eq!((hits[0].count, hits[0].waited_ms, hits[0].blocked), (2, 3000, 1));

@@ -131,6 +131,11 @@ impl<'c> Machine<'c> {
         self.judge_step(step);
     }
 
+    /// Gives a value that was made up for this case another value; see [`Env::rename`].
+    pub fn rename(&mut self, made_up: &str, value: &str) -> bool {
+        self.env.rename(made_up, value)
+    }
+
     /// What there is to say when it is over.
     pub fn finish(self) -> Trace<'c> {
         Trace { judged: self.judged, end: self.end }

@@ -51,6 +51,7 @@ mod tests {
             sent_headers: Vec::new(),
             result: Ok(Answer::new(status, Vec::new(), answer.to_string().into_bytes(), false)),
             duration: Duration::ZERO,
+            shared: false,
         }
     }
 

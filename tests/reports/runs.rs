@@ -330,8 +330,13 @@ pub fn every_verdict() -> Run {
     run.selection.areas = strings(&["device", "identifier"]);
     run.selection.available = 120;
     run.target.server = Some(format!("Hostile/1.0 {HOSTILE}"));
-    run.limits_hit =
-        vec![LimitHit { operation: "login".into(), count: 3, waited_ms: 61_000, blocked: 1 }];
+    run.limits_hit = vec![LimitHit {
+        operation: "login".into(),
+        count: 3,
+        retry_after_ms: 328_000,
+        waited_ms: 61_000,
+        blocked: 1,
+    }];
     run.not_cleaned_up =
         vec![format!("a session of @alice:localhost: the logout gave 500 {HOSTILE}")];
     run.notes = strings(&["With a second account 4 more requirements could be decided."]);
