@@ -1,5 +1,6 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure; secrets
 //! are replaced here, at this one seam.
+use crate::advice;
 use crate::check::expect::Miss;
 use crate::check::standing::{self, Context, Observation};
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
@@ -96,7 +97,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: notes(&requirements),
+        notes: [notes(&requirements), notes_on_limits(&parts)].concat(),
         cases,
         standing,
         requirements,
@@ -509,6 +510,13 @@ fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
 }
 
 /// What would reach more requirements, from the reasons of those that were skipped.
+fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
+    let cases = parts.plan.cases.iter().zip(&parts.results);
+    let blocked = cases.filter(|(_, result)| result.is_rate_limited());
+    let logins = blocked.map(|(planned, _)| planned.case.logins()).sum();
+    advice::of_limits(&parts.limits_hit, logins, parts.server.as_deref())
+}
+
 fn notes(requirements: &[RequirementOutcome]) -> Vec<String> {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for requirement in requirements.iter().filter(|r| r.applies) {

@@ -43,6 +43,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         "the last thing before the network: needs no part of the run",
     ),
     ("exit", &["outcome"], "a status is read off a run"),
+    ("advice", &["outcome"], "what limits left open is read off their figures"),
     (
         "run",
         &[
@@ -54,8 +55,8 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     (
         "assemble",
         &[
-            "case", "check", "exit", "facts", "outcome", "plan", "register", "run", "secret",
-            "select", "spec", "wire",
+            "advice", "case", "check", "exit", "facts", "outcome", "plan", "register", "run",
+            "secret", "select", "spec", "wire",
         ],
         "from results to the one value that reports are functions of",
     ),
@@ -148,10 +149,11 @@ const PARTS: &[(&str, &[&str], &str)] = &[
 /// engine stands on top.
 const RUN: &[(&str, &[&str])] = &[
     ("stop", &[]),
-    ("limits", &[]),
+    ("turns", &[]),
+    ("env", &[]),
+    ("limits", &["env"]),
     ("ledger", &[]),
     ("uia", &[]),
-    ("env", &[]),
     ("machine", &["env", "uia"]),
     ("http", &[]),
     ("dialect", &[]),
@@ -160,7 +162,8 @@ const RUN: &[(&str, &[&str])] = &[
     ("probe", &["courier", "desk"]),
     ("clean_up", &["courier", "ledger"]),
     ("perishable", &["courier"]),
-    ("engine", &["courier", "desk", "env", "machine", "perishable"]),
+    ("loan", &["ledger", "machine"]),
+    ("engine", &["courier", "desk", "env", "loan", "machine", "perishable", "turns"]),
 ];
 
 /// Words that show that a file reaches outside, with the files (or folders) that may, and why.
@@ -208,6 +211,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "run/limits.rs",
             "run/probe.rs",
             "run/stop.rs",
+            "run/turns.rs",
             "selftest.rs",
         ],
     ),

@@ -118,6 +118,7 @@ mod tests {
             response: None,
             trouble: None,
             duration_ms: 1,
+            shared: false,
         }
     }
 

@@ -35,6 +35,12 @@ impl CaseResult {
     fn without_running(decided: Decided) -> Self {
         CaseResult { decided, exchanges: Vec::new(), duration: Duration::ZERO }
     }
+
+    /// Whether nothing but a rate limit kept it from being decided.
+    pub fn is_rate_limited(&self) -> bool {
+        let reason = self.decided.reason.as_ref();
+        self.decided.verdict == Verdict::Blocked && reason.is_some_and(|r| r.code == "rate_limited")
+    }
 }
 
 /// What the engine tells while it runs.
@@ -181,7 +187,7 @@ impl Engine {
                     continue;
                 };
                 let waits = case.takes_any_session()
-                    && results[*index].as_ref().is_some_and(is_rate_limited)
+                    && results[*index].as_ref().is_some_and(CaseResult::is_rate_limited)
                     && (terms != Terms::ToLookAt || !case.ends_its_session())
                     && (terms != Terms::LastUse || assignment.sessions.is_empty());
                 if !waits || self.courier.stop.is_set() {
@@ -193,7 +199,8 @@ impl Engine {
                     .cloned()
                     .collect();
                 let result = self.run_case(case, assignment, Logins::OnLoan(offered)).await;
-                if !is_rate_limited(&result) {
+                if !result.is_rate_limited() {
+                    self.courier.limits.served("login");
                     results[*index] = Some(result);
                 }
             }
@@ -455,11 +462,6 @@ fn earlier(answer: Answer, login: Exchanged) -> Delivered {
 fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
     let ended_well = result.decided.verdict <= Verdict::Warned;
     result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
-}
-
-fn is_rate_limited(result: &CaseResult) -> bool {
-    result.decided.verdict == Verdict::Blocked
-        && result.decided.reason.as_ref().is_some_and(|reason| reason.code == "rate_limited")
 }
 
 /// The first waiting case whose accounts are free, and for none of which an earlier case waits.

@@ -64,8 +64,11 @@ impl Bucket {
     }
 }
 
+/// A member and whether a value is of its type.
+type Member = (&'static str, fn(&Value) -> bool);
+
 /// The members of a login with the type that their schema gives them.
-const MEMBERS: [(&str, fn(&Value) -> bool); 7] = [
+const MEMBERS: [Member; 7] = [
     ("identifier", Value::is_object),
     ("user", Value::is_string),
     ("password", Value::is_string),
@@ -85,9 +88,8 @@ fn kind_of_login(ask: &Ask) -> String {
         Some(_) => "malformed type".to_owned(),
         None => "no type".to_owned(),
     }];
-    let malformed = |(name, is_right): &&(&str, fn(&Value) -> bool)| {
-        members.get(*name).is_some_and(|value| !is_right(value))
-    };
+    let malformed =
+        |(name, is_right): &&Member| members.get(*name).is_some_and(|value| !is_right(value));
     parts.extend(MEMBERS.iter().filter(malformed).map(|(name, _)| format!("malformed {name}")));
     if ask.header("authorization").is_some() {
         parts.push("with a token".to_owned());
@@ -163,6 +165,13 @@ impl Limits {
             hit.retry_after_ms.max(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let known = state.until.entry(bucket.clone()).or_insert(until);
         *known = (*known).max(until);
+    }
+
+    /// Takes back that a case is blocked: what it wanted was there already.
+    pub fn served(&self, operation: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let hit = count(&mut state.hits, operation);
+        hit.blocked = hit.blocked.saturating_sub(1);
     }
 
     /// What was met, in the order of first meeting.

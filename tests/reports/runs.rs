@@ -45,6 +45,7 @@ fn login(id: &str, sent: &str, status: u16, body: &str) -> Exchange {
         }),
         trouble: None,
         duration_ms: 41,
+        shared: false,
     }
 }
 
