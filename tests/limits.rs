@@ -1,11 +1,48 @@
 //! What a run says where the server's rate limits leave it nothing to look with.
 mod support;
 
-use homespec::outcome::Verdict;
+use homespec::outcome::{CaseOutcome, Run, Verdict};
 use homespec::reference::{Limit, Settings, start};
 use serde_json::json;
 use support::client::Client;
 use support::program::homespec;
+
+/// Alice, on a homeserver with the login limits of a deployed one.
+fn limited() -> Settings {
+    Settings {
+        users: vec![("alice".to_owned(), "correct horse".to_owned())],
+        login_limit: Some(Limit { burst: 5, per_second: 0.003 }),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn the_same_cases_get_the_logins_whatever_runs_at_once() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let accounts = folder.path().join("accounts.yaml");
+    std::fs::write(&accounts, "- { user: alice, password: correct horse }\n").unwrap();
+    let accounts = accounts.display().to_string();
+    let [one, many] = ["1", "16"].map(|jobs| {
+        let server = runtime.block_on(start(limited())).unwrap();
+        homespec(&["run", &server.url(), "--accounts", &accounts, "--jobs", jobs]).run
+    });
+
+    let ends = |run: &Run| {
+        let end = |case: &CaseOutcome| {
+            (case.id.clone(), case.verdict, case.reason.clone().map(|r| r.code))
+        };
+        run.cases.iter().map(end).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&one), ends(&many));
+    let decided = one.tally_requirements.passed;
+    assert!(decided >= 130, "{decided} decided with five logins");
+    assert_eq!(one.tally_requirements.failed, 0);
+    let limit = one.limits_hit.iter().find(|limit| limit.operation == "login").unwrap();
+    let blocked = one.cases.iter().filter(|case| case.verdict == Verdict::Blocked).count();
+    assert_eq!(limit.blocked, blocked);
+    assert!(one.notes.iter().any(|note| note.contains("more requests")), "{:?}", one.notes);
+}
 
 #[test]
 fn what_only_a_session_shows_is_unknown_where_no_login_is_let_through() {
