@@ -61,6 +61,7 @@ use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::{CaseResult, Progress};
 use crate::run::http::Transport;
 use crate::run::probe::NoTarget;
+use crate::run::target::Target;
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::spec::Spec;
 use std::any::Any;
@@ -343,7 +344,7 @@ impl Harness {
     fn live(self, material: Arc<Material>) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open()).map_err(|gone| gone.why.to_string())?;
+        let open = runtime.block_on(prepared.open(&Quiet)).map_err(|gone| gone.why.to_string())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
         Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
@@ -360,15 +361,8 @@ impl Harness {
             HarnessError::Start(format!("`{}` is no homeserver URL: {why}", server.url))
         })?;
         let job = Job {
-            transport: Transport {
-                base_url,
-                timeout: self.timeout,
-                ca: None,
-                insecure: false,
-                proxy: None,
-                resolve: Vec::new(),
-                headers: Vec::new(),
-            },
+            transport: Transport::to(Target::Web(base_url), self.timeout),
+            discover: false,
             sources: self.sources,
             api: self.api,
             wish: self.wish,
@@ -746,6 +740,7 @@ impl Progress for Quiet {
 }
 
 impl Watcher for Quiet {
+    fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
     fn no_target(&self, _: &NoTarget) {}
 }
