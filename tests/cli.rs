@@ -195,7 +195,7 @@ fn what_was_typed_wrongly_is_status_2() {
     for (arguments, part) in [
         (&["run"][..], "which homeserver?"),
         (&["run", "matrix.example.org"], "is no homeserver URL"),
-        (&["run", "ftp://x"], "it begins with https:// or http://"),
+        (&["run", "ftp://x"], "it begins with https://, http:// or unix:/"),
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
         (&["run", "http://user:secret@x"], "it holds a user name"),
         (&["run", "http://x", "--jobs", "0"], "--jobs"),

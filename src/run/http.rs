@@ -106,6 +106,7 @@ pub struct Http {
     pooled: reqwest::Client,
     fresh: reqwest::Client,
     target: Target,
+    proxy: Option<Url>,
     timeout: Duration,
     headers: HeaderMap,
     vault: Arc<Vault>,
@@ -118,9 +119,7 @@ impl Http {
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
             let value = value.expose_secret();
-            if !is_no_secret(value, &transport.target) {
-                vault.learn(SecretKind::Header, value);
-            }
+            vault.learn(SecretKind::Header, value);
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
@@ -132,6 +131,7 @@ impl Http {
             pooled: client(transport, true)?,
             fresh: client(transport, false)?,
             target: transport.target.clone(),
+            proxy: transport.proxy.as_ref().map(|proxy| proxy.url.clone()),
             timeout: transport.timeout,
             headers,
             vault,
@@ -166,7 +166,7 @@ impl Http {
             Ok(request) => {
                 let sent = header_list(request.headers());
                 let result = tokio::time::timeout(self.timeout, exchange(client, request)).await;
-                (sent, result.unwrap_or_else(|_| Err(self.timed_out())))
+                (sent, self.by_way_of(result.unwrap_or_else(|_| Err(self.timed_out()))))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
@@ -177,6 +177,23 @@ impl Http {
         }
         let url = self.target.url_of(&ask.path);
         Exchanged { ask: ask.clone(), url, sent_headers, result, duration: started.elapsed() }
+    }
+
+    /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,
+    /// section 15.5.8), and a connection that fails was made by it, or to it.
+    fn by_way_of(&self, result: Result<Answer, Trouble>) -> Result<Answer, Trouble> {
+        let Some(proxy) = &self.proxy else { return result };
+        let blame = |what: &str| Trouble {
+            kind: TroubleKind::Connect,
+            text: format!("by way of the proxy {proxy}: {what}"),
+        };
+        match result {
+            Ok(answer) if answer.status == 407 => {
+                Err(blame("it asks for a user and a password (--proxy-auth-file FILE)"))
+            }
+            Err(trouble) if trouble.kind == TroubleKind::Connect => Err(blame(&trouble.text)),
+            other => other,
+        }
     }
 
     fn timed_out(&self) -> Trouble {
@@ -317,12 +334,6 @@ impl Proxy {
         }
         url
     }
-}
-
-/// Whether the value of an operator's header says nothing that the URL does not say, or is a word
-/// that stands in every JSON text: replacing it would only make reports unreadable.
-fn is_no_secret(value: &str, target: &Target) -> bool {
-    ["true", "false", "null"].contains(&value) || target.to_string().contains(value)
 }
 
 fn build(transport: &Transport, error: &reqwest::Error) -> ClientError {
