@@ -61,7 +61,7 @@ use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::{CaseResult, Progress};
 use crate::run::http::Transport;
 use crate::run::probe::NoTarget;
-use crate::run::target::Target;
+use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::spec::Spec;
 use std::any::Any;
@@ -71,7 +71,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use url::Url;
 
 /// What is tested, and with what. The defaults are those of the command line, but for the reports:
 /// none is written.
@@ -357,11 +356,10 @@ impl Harness {
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
         let server = (self.start)()
             .map_err(|why| HarnessError::Start(format!("the server did not start: {why}")))?;
-        let base_url = Url::parse(&server.url).map_err(|why| {
-            HarnessError::Start(format!("`{}` is no homeserver URL: {why}", server.url))
-        })?;
+        let target: Target =
+            server.url.parse().map_err(|why: NoTargetUrl| HarnessError::Start(why.to_string()))?;
         let job = Job {
-            transport: Transport::to(Target::Web(base_url), self.timeout),
+            transport: Transport::to(target, self.timeout),
             discover: false,
             sources: self.sources,
             api: self.api,

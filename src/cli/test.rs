@@ -15,7 +15,7 @@ use crate::report;
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
 use crate::run::stop::Stop;
-use crate::run::target::Target;
+use crate::run::target::{NoTargetUrl, Target};
 use crate::secret::SecretString;
 use crate::select::Wish;
 use std::path::Path;
@@ -53,7 +53,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     runtime()?.block_on(async {
         let running = start(settings).await?;
         let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
-        let target = target::target(&running.url()).map_err(Failure::usage)?;
+        let target = running.url().parse().map_err(no_target)?;
         let transport = Transport::to(target, timeout);
         let mut job = job(&args.test, transport)?;
         job.sources.maker = Some(Maker::Open);
@@ -163,7 +163,7 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
 /// The web server of a server name with `--discover`, else the homeserver itself.
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     match (&args.url, &args.discover) {
-        (Some(url), None) => target::target(url).map_err(Failure::usage),
+        (Some(url), None) => url.parse().map_err(no_target),
         (None, Some(name)) => target::server_name(name).map_err(Failure::usage),
         (Some(_), Some(_)) => Err(Failure::usage(
             "a URL or --discover NAME, not both (HOMESPEC_URL and HOMESPEC_DISCOVER count too)",
@@ -174,6 +174,10 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
              (`homespec demo` tests the embedded reference homeserver)",
         )),
     }
+}
+
+fn no_target(why: NoTargetUrl) -> Failure {
+    Failure::usage(why.to_string())
 }
 
 fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
