@@ -271,12 +271,12 @@ fn client(transport: &Transport, pooled: bool) -> Result<reqwest::Client, Client
     if !pooled {
         builder = builder.pool_max_idle_per_host(0);
     }
-    if !transport.uses_tls() {
+    let more = transport.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    builder = match transport.uses_tls() {
+        true => builder.tls_certs_merge(more),
         // A machine without a CA bundle can still test plain HTTP.
-        builder = builder.tls_certs_only(Vec::<reqwest::Certificate>::new());
-    } else if let Some(path) = &transport.ca {
-        builder = builder.tls_certs_merge(certificates(path)?);
-    }
+        false => builder.tls_certs_only(Vec::new()),
+    };
     if transport.insecure {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
