@@ -337,6 +337,17 @@ fn a_search_that_leads_nowhere_says_why() {
 }
 
 #[test]
+fn a_url_that_is_typed_comes_before_a_server_name_in_the_file() {
+    let home = home();
+    let config = home.write("homespec.yaml", "discover: example.org\n");
+    quick(&[&home.running.url(), "--config", &config]).says(0, "Conforms");
+    let config = home.write("homespec.yaml", "discover: example.org/a\n");
+    quick(&["--config", &config]).says(2, "no server name");
+    let config = home.write("homespec.yaml", "discover: example.org\nurl: http://localhost\n");
+    quick(&["--config", &config]).says(2, "not both");
+}
+
+#[test]
 fn an_http_proxy_sees_what_it_has_to() {
     let home = home();
     let authority = home.authority();
