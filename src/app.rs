@@ -14,12 +14,14 @@ use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
 use crate::run::desk::{Credential, Desk, Sources};
 use crate::run::dialect::Dialect;
+use crate::run::discover::{self, Search};
 use crate::run::engine::{CaseResult, Engine, Progress};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
 use crate::run::probe::{self, NoTarget, Sighting};
 use crate::run::stop::Stop;
+use crate::run::target::Target;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
 use crate::spec::Spec;
@@ -84,6 +86,9 @@ impl Material {
 pub struct Job {
     /// How it is reached.
     pub transport: Transport,
+    /// Whether the transport leads to a server name's web server, whose well-known file says where the
+    /// homeserver is.
+    pub discover: bool,
     /// Where accounts come from.
     pub sources: Sources,
     /// Which path prefix; by what the server lists, if not given.
@@ -128,6 +133,8 @@ impl JobError {
 
 /// What the pipeline tells on its way, beside the cases.
 pub trait Watcher: Progress {
+    /// There is no target yet; it is looked for until `--wait-ready` is over. Told once.
+    fn waiting(&self, why: &NoTarget);
     /// A plan was made.
     fn planned(&self, plan: &Plan, facts: &Facts);
     /// There is no target; the run ends.
@@ -141,6 +148,9 @@ pub struct Prepared {
     selected: Vec<Case>,
     courier: Courier,
     vault: Arc<Vault>,
+    /// The well-known file that led to the target, and what was exchanged for it.
+    discovered: Option<String>,
+    elsewhere: Vec<Exchanged>,
     /// Set it to stop the run.
     pub stop: Stop,
 }
@@ -160,7 +170,8 @@ pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> 
         dialect: Dialect::default(),
     };
     let stop = courier.stop.clone();
-    Ok(Prepared { material, job, selected, courier, vault, stop })
+    let (discovered, elsewhere) = (None, Vec::new());
+    Ok(Prepared { material, job, selected, courier, vault, discovered, elsewhere, stop })
 }
 
 /// The cases that are wished for, in the suite's order.
@@ -187,8 +198,8 @@ impl Prepared {
     ///
     /// # Errors
     /// There is no target.
-    pub async fn preview(&self) -> Result<Preview, NoTarget> {
-        let sighting = self.look().await.map_err(|(why, _)| why)?;
+    pub async fn preview(&mut self, watcher: &dyn Watcher) -> Result<Preview, NoTarget> {
+        let sighting = self.look(watcher).await.map_err(|(why, _)| why)?;
         let mut facts = probe::facts(
             &sighting,
             None,
@@ -207,7 +218,7 @@ impl Prepared {
 
     /// Probes, plans, runs, cleans up, and puts together what came of it.
     pub async fn run(self, watcher: &dyn Watcher) -> Run {
-        let open = match self.open().await {
+        let open = match self.open(watcher).await {
             Ok(open) => open,
             Err(gone) => {
                 watcher.no_target(&gone.why);
@@ -224,9 +235,9 @@ impl Prepared {
     ///
     /// # Errors
     /// There is no target.
-    pub async fn open(mut self) -> Result<Open, Box<Gone>> {
+    pub async fn open(mut self, watcher: &dyn Watcher) -> Result<Open, Box<Gone>> {
         let times = Times { started: jiff::Timestamp::now(), clock: Instant::now() };
-        let sighting = match self.look().await {
+        let sighting = match self.look(watcher).await {
             Ok(sighting) => sighting,
             Err((why, exchanges)) => {
                 return Err(Box::new(Gone { why, prepared: self, exchanges, times }));
@@ -266,20 +277,58 @@ impl Prepared {
         plan::plan(&selected, &self.material.register, spec, facts)
     }
 
-    async fn look(&self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+    /// Looks for the target until it is there, or waiting for it is over.
+    async fn look(
+        &mut self,
+        watcher: &dyn Watcher,
+    ) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
         const EVERY: Duration = Duration::from_millis(250);
-        let until = Instant::now() + self.job.wait_ready;
+        let began = Instant::now();
+        let mut told = false;
         loop {
-            let seen = probe::look(&self.courier, self.job.api).await;
-            let stopped = self.stop.is_set();
-            if seen.is_ok() || stopped || Instant::now() + EVERY > until {
-                return seen;
+            let (why, exchanges) = match self.look_once().await {
+                Ok(sighting) => return Ok(sighting),
+                Err(seen) => seen,
+            };
+            if self.stop.is_set() || began.elapsed() + EVERY > self.job.wait_ready {
+                let seconds = began.elapsed().as_secs_f64();
+                let not_ready = |last| NoTarget::NotReady { seconds, last: Box::new(last) };
+                return Err((if told { not_ready(why) } else { why }, exchanges));
+            }
+            if !told {
+                watcher.waiting(&why);
+                told = true;
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = self.stop.stopped() => {}
             }
         }
+    }
+
+    async fn look_once(&mut self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+        if self.job.discover && self.discovered.is_none() {
+            self.discover().await.map_err(|why| (why, Vec::new()))?;
+        }
+        probe::look(&self.courier, self.job.api).await
+    }
+
+    /// From the server name to the homeserver; from here on requests go there.
+    async fn discover(&mut self) -> Result<(), NoTarget> {
+        let Search { found, exchanges } = discover::search(&self.job.transport, &self.vault).await;
+        self.elsewhere = exchanges;
+        let file = self.job.transport.target.url_of(discover::WELL_KNOWN);
+        let found = found.and_then(|url| {
+            let transport = Transport { target: Target::Web(url), ..self.job.transport.clone() };
+            Ok(Http::new(&transport, self.vault.clone())?)
+        });
+        self.courier.http = found.map_err(|why| {
+            let target = self.job.transport.target.to_string();
+            let name = target.trim_start_matches("https://").to_owned();
+            NoTarget::NotDiscovered { name, why }
+        })?;
+        self.discovered = Some(file);
+        Ok(())
     }
 
     fn account_facts(&self) -> AccountFacts {
@@ -321,11 +370,12 @@ impl Prepared {
             plan,
             results: outcome.results,
             support: outcome.support,
+            elsewhere: &self.elsewhere,
             is_homeserver: outcome.is_homeserver,
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
-            base_url: self.courier.http.base().to_owned(),
+            base_url: self.courier.http.target().to_string(),
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
             not_cleaned_up: outcome.left,
@@ -334,7 +384,11 @@ impl Prepared {
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             gate: self.job.gate,
         };
-        assemble(parts, &self.vault.redactor())
+        let mut run = assemble(parts, &self.vault.redactor());
+        let base_url = &run.target.base_url;
+        let note = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
+        run.notes.splice(0..0, note);
+        run
     }
 }
 
@@ -416,11 +470,7 @@ impl Gone {
             allowed: prepared.job.allowed.clone(),
         };
         let spec = prepared.material.v1.clone();
-        let code = match &why {
-            NoTarget::Unreachable { .. } => "unreachable",
-            NoTarget::NotMatrix { .. } => "not_a_homeserver",
-        };
-        let reason = Reason { code: code.to_owned(), text: why.to_string() };
+        let reason = Reason { code: why.code().to_owned(), text: why.to_string() };
         let cases: Vec<Planned> = prepared
             .selected
             .iter()

@@ -34,6 +34,8 @@ pub struct Parts<'a> {
     pub results: Vec<CaseResult>,
     /// What was sent outside cases, by name.
     pub support: Vec<(String, Vec<Exchanged>)>,
+    /// What was exchanged with others before the target was found: shown, and not judged.
+    pub elsewhere: &'a [Exchanged],
     /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
     pub is_homeserver: bool,
     /// What was wished for.
@@ -72,10 +74,12 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         .collect();
     cases.extend(whole_run_outcomes(&parts));
     let requirements = requirement_outcomes(&parts, &cases, &standing);
-    let support = parts
-        .support
-        .iter()
-        .map(|(name, exchanges)| Support { name: name.clone(), exchanges: shown(name, exchanges) })
+    let discovery = Some(("discovery", parts.elsewhere)).filter(|(_, sent)| !sent.is_empty());
+    let of_target = parts.support.iter().map(|(name, sent)| (name.as_str(), sent.as_slice()));
+    let support = discovery
+        .into_iter()
+        .chain(of_target)
+        .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent) })
         .collect();
     let mut run = Run {
         schema_version: SCHEMA_VERSION,

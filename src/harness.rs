@@ -61,6 +61,7 @@ use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::{CaseResult, Progress};
 use crate::run::http::Transport;
 use crate::run::probe::NoTarget;
+use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::spec::Spec;
 use std::any::Any;
@@ -70,7 +71,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use url::Url;
 
 /// What is tested, and with what. The defaults are those of the command line, but for the reports:
 /// none is written.
@@ -343,7 +343,7 @@ impl Harness {
     fn live(self, material: Arc<Material>) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open()).map_err(|gone| gone.why.to_string())?;
+        let open = runtime.block_on(prepared.open(&Quiet)).map_err(|gone| gone.why.to_string())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
         Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
@@ -356,19 +356,11 @@ impl Harness {
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
         let server = (self.start)()
             .map_err(|why| HarnessError::Start(format!("the server did not start: {why}")))?;
-        let base_url = Url::parse(&server.url).map_err(|why| {
-            HarnessError::Start(format!("`{}` is no homeserver URL: {why}", server.url))
-        })?;
+        let target: Target =
+            server.url.parse().map_err(|why: NoTargetUrl| HarnessError::Start(why.to_string()))?;
         let job = Job {
-            transport: Transport {
-                base_url,
-                timeout: self.timeout,
-                ca: None,
-                insecure: false,
-                proxy: None,
-                resolve: Vec::new(),
-                headers: Vec::new(),
-            },
+            transport: Transport::to(target, self.timeout),
+            discover: false,
             sources: self.sources,
             api: self.api,
             wish: self.wish,
@@ -746,6 +738,7 @@ impl Progress for Quiet {
 }
 
 impl Watcher for Quiet {
+    fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
     fn no_target(&self, _: &NoTarget) {}
 }

@@ -169,7 +169,8 @@ pub struct Tool {
 /// The homeserver under test, as the probe saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
-    /// The URL that was given, without user info.
+    /// The URL that was given, or that was found for the server name, without a slash at its end;
+    /// `unix:SOCKET` for a unix socket.
     pub base_url: String,
     /// Name and version if the server tells (`Server` header), else null.
     pub server: Option<String>,
@@ -540,7 +541,7 @@ impl RequirementTally {
 /// Exchanges that belong to no case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Support {
-    /// `probe`, `accounts`, `sessions`, `clean-up`.
+    /// `discovery`, `probe`, `accounts`, `sessions`, `clean-up`.
     pub name: String,
     /// In the order sent.
     pub exchanges: Vec<Exchange>,

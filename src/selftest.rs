@@ -14,6 +14,7 @@ use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
 use crate::run::http::Transport;
 use crate::run::probe::NoTarget;
+use crate::run::target::Target;
 use crate::select::Wish;
 use crate::version::Listed;
 use std::collections::btree_map::Entry;
@@ -127,6 +128,7 @@ pub enum SelftestError {
 }
 
 impl Watcher for Silent {
+    fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
     fn no_target(&self, _: &NoTarget) {}
 }
@@ -492,15 +494,8 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         _ => BTreeSet::new(),
     };
     Ok(Job {
-        transport: Transport {
-            base_url: Url::parse(url)?,
-            timeout: Duration::from_secs(30),
-            ca: None,
-            insecure: false,
-            proxy: None,
-            resolve: Vec::new(),
-            headers: Vec::new(),
-        },
+        transport: Transport::to(Target::Web(Url::parse(url)?), Duration::from_secs(30)),
+        discover: false,
         sources: Sources { supplied: Vec::new(), maker: Some(maker) },
         api: None,
         wish,

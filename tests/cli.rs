@@ -195,7 +195,7 @@ fn what_was_typed_wrongly_is_status_2() {
     for (arguments, part) in [
         (&["run"][..], "which homeserver?"),
         (&["run", "matrix.example.org"], "is no homeserver URL"),
-        (&["run", "ftp://x"], "it begins with https:// or http://"),
+        (&["run", "ftp://x"], "it begins with https://, http:// or unix:/"),
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
         (&["run", "http://user:secret@x"], "it holds a user name"),
         (&["run", "http://x", "--jobs", "0"], "--jobs"),
@@ -692,15 +692,9 @@ fn tokens_in(texts: &[(&str, String)]) -> Vec<String> {
 
 fn http(runtime: &Runtime, ask: homespec::wire::Ask, url: &str) -> homespec::wire::Answer {
     use homespec::run::http::{Http, Transport};
-    let transport = Transport {
-        base_url: url.parse().unwrap(),
-        timeout: std::time::Duration::from_secs(10),
-        ca: None,
-        insecure: false,
-        proxy: None,
-        resolve: Vec::new(),
-        headers: Vec::new(),
-    };
+    use homespec::run::target::Target;
+    let target = Target::Web(url.parse().unwrap());
+    let transport = Transport::to(target, std::time::Duration::from_secs(10));
     let http = Http::new(&transport, Default::default()).unwrap();
     runtime.block_on(http.send(&ask)).result.unwrap()
 }

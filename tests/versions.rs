@@ -12,6 +12,7 @@ use homespec::reference::{self, Limit, Settings};
 use homespec::run::desk::{Maker, Sources};
 use homespec::run::engine::Silent;
 use homespec::run::http::Transport;
+use homespec::run::target::Target;
 use homespec::select::Wish;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -70,15 +71,11 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
     };
     let running = reference::start(settings).await.expect("the reference homeserver starts");
     let job = Job {
-        transport: Transport {
-            base_url: Url::parse(&running.url()).expect("its URL is one"),
-            timeout: Duration::from_secs(20),
-            ca: None,
-            insecure: false,
-            proxy: None,
-            resolve: Vec::new(),
-            headers: Vec::new(),
-        },
+        transport: Transport::to(
+            Target::Web(Url::parse(&running.url()).expect("its URL is one")),
+            Duration::from_secs(20),
+        ),
+        discover: false,
         sources: Sources { supplied: Vec::new(), maker: Some(maker) },
         api: None,
         wish,

@@ -34,7 +34,7 @@ pub const SESSION_MEMBERS: [&str; 2] = ["token", "device_id"];
 pub const NEW_MEMBERS: [&str; 6] =
     ["device_id", "localpart", "password", "token", "text", "unicode"];
 /// What `$server.…` may name.
-pub const SERVER_MEMBERS: [&str; 3] = ["prefix", "name", "api"];
+pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 
 const CASE_KEYS: [&str; 13] = [
     "id",

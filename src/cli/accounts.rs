@@ -86,7 +86,11 @@ pub fn secret(path: &Path) -> Result<SecretString, String> {
     Ok(text.to_owned().into())
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// The text of a file that may hold secrets; `-` is standard input.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn read_text(path: &Path) -> Result<String, String> {
     if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);

@@ -70,13 +70,16 @@ pub enum Command {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The homeserver's base URL, e.g. https://matrix.example.org
+    /// The homeserver's base URL, e.g. https://matrix.example.org, or unix:/path for a socket
     #[allow(
         rustdoc::bare_urls,
         reason = "it is the help text, where brackets would be in the way"
     )]
     #[arg(value_name = "URL", env = "HOMESPEC_URL")]
     pub url: Option<String>,
+    /// Find the URL by the well-known file of this server name, e.g. example.org
+    #[arg(long, value_name = "NAME", env = "HOMESPEC_DISCOVER", help_heading = "Transport")]
+    pub discover: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
     /// access_token}, with `disposable: true` where nobody needs it; - is standard input
     #[arg(long, value_name = "FILE", env = "HOMESPEC_ACCOUNTS", help_heading = "Accounts")]
@@ -109,6 +112,9 @@ pub struct RunArgs {
     /// Send every request through this proxy
     #[arg(long, value_name = "URL", env = "HOMESPEC_PROXY", help_heading = "Transport")]
     pub proxy: Option<String>,
+    /// The proxy's user:password, in this file
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_PROXY_AUTH_FILE", help_heading = "Transport")]
+    pub proxy_auth_file: Option<PathBuf>,
     /// Use this address for a host name instead of asking the DNS
     #[arg(
         long,

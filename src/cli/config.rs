@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 /// The file that is looked for in the working directory.
 pub const DEFAULT_NAME: &str = "homespec.yaml";
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 30] = [
     "url",
+    "discover",
     "accounts",
     "register",
     "registration-token-file",
@@ -19,6 +20,7 @@ const KEYS: [&str; 28] = [
     "ca",
     "insecure",
     "proxy",
+    "proxy-auth-file",
     "resolve",
     "header-file",
     "wait-ready",
@@ -75,7 +77,11 @@ fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), V
     let root = file.root.clone();
     file.reader.object(&root, "a config file", &KEYS);
     let test = &mut args.test;
-    args.url = args.url.take().or_else(|| file.text("url"));
+    // Both say where the homeserver is: one that was given puts both of the file aside.
+    let (url, discover) = (file.text("url"), file.text("discover"));
+    if args.url.is_none() && args.discover.is_none() {
+        (args.url, args.discover) = (url, discover);
+    }
     args.accounts = args.accounts.take().or_else(|| file.path("accounts"));
     args.register = args.register.take().or_else(|| file.text("register"));
     let token = &mut args.registration_token_file;
@@ -85,6 +91,8 @@ fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), V
     args.ca = args.ca.take().or_else(|| file.path("ca"));
     args.insecure |= file.truth("insecure");
     args.proxy = args.proxy.take().or_else(|| file.text("proxy"));
+    let auth = &mut args.proxy_auth_file;
+    *auth = auth.take().or_else(|| file.path("proxy-auth-file"));
     file.list_into("resolve", &mut args.resolve);
     args.header_file = args.header_file.take().or_else(|| file.path("header-file"));
     args.wait_ready = args.wait_ready.or_else(|| file.seconds("wait-ready"));

@@ -6,6 +6,7 @@ mod explain;
 mod list;
 mod progress;
 mod selftest;
+mod target;
 mod test;
 
 use crate::app::Material;

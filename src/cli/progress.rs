@@ -48,6 +48,10 @@ impl Progress for Bar {
 }
 
 impl Watcher for Bar {
+    fn waiting(&self, why: &NoTarget) {
+        let _ = super::say(&format!("waiting: {why}"));
+    }
+
     fn planned(&self, plan: &Plan, _: &Facts) {
         if self.hidden {
             return;

@@ -2,7 +2,7 @@
 use super::args::*;
 use super::progress::Bar;
 use super::{
-    Failure, accounts, colors_results, config, formats, material, print, say, width, write,
+    Failure, accounts, colors_results, config, formats, material, print, say, target, width, write,
 };
 use crate::app::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
@@ -13,14 +13,14 @@ use crate::plan::Fate;
 use crate::reference::{self, Limit, Settings};
 use crate::report;
 use crate::run::desk::{Maker, Sources};
-use crate::run::http::Transport;
+use crate::run::http::{Proxy, Transport};
 use crate::run::stop::Stop;
+use crate::run::target::{NoTargetUrl, Target};
+use crate::secret::SecretString;
 use crate::select::Wish;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
 
 const DEFAULT_JOBS: u16 = 4;
 const DEFAULT_TIMEOUT: f64 = 30.0;
@@ -28,26 +28,11 @@ const DEFAULT_MAX_WAIT: f64 = 60.0;
 
 pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
-    let Some(url) = args.url.clone() else {
-        return Err(Failure::usage(
-            "which homeserver? give its URL: homespec run https://matrix.example.org\n\
-             (`homespec demo` tests the embedded reference homeserver)",
-        ));
-    };
+    let target = target(&args)?;
     let material = material(&args.test)?;
-    let transport = Transport {
-        base_url: base_url(&url)?,
-        timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
-        ca: args.ca.clone(),
-        insecure: args.insecure,
-        proxy: args.proxy.as_deref().map(proxy_url).transpose()?,
-        resolve: args.resolve.iter().map(|word| resolve(word)).collect::<Result<_, _>>()?,
-        headers: match &args.header_file {
-            Some(path) => headers(path)?,
-            None => Vec::new(),
-        },
-    };
+    let transport = transport(&args, target)?;
     let mut job = job(&args.test, transport)?;
+    job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
     job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
     let runtime = runtime()?;
@@ -67,15 +52,9 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     }
     runtime()?.block_on(async {
         let running = start(settings).await?;
-        let transport = Transport {
-            base_url: base_url(&running.url())?,
-            timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
-            ca: None,
-            insecure: false,
-            proxy: None,
-            resolve: Vec::new(),
-            headers: Vec::new(),
-        };
+        let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
+        let target = running.url().parse().map_err(no_target)?;
+        let transport = Transport::to(target, timeout);
         let mut job = job(&args.test, transport)?;
         job.sources.maker = Some(Maker::Open);
         let status = test(material, job, &args.test).await;
@@ -133,6 +112,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
     };
     Ok(Job {
         transport,
+        discover: false,
         sources: Sources::default(),
         api: match args.api {
             None | Some(ApiArg::Auto) => None,
@@ -165,13 +145,10 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
     };
     let token = args.registration_token_file.as_deref();
     let secret = args.registration_shared_secret_file.as_deref();
-    let read = |path: &Path| {
-        accounts::secret(path).map_err(|why| Failure::new(exit::FILES, format!("error: {why}")))
-    };
     let maker = match (&args.register, token, secret) {
         (None, None, None) => None,
-        (_, Some(token), None) => Some(Maker::Token(read(token)?)),
-        (None, None, Some(secret)) => Some(Maker::SharedSecret(read(secret)?)),
+        (_, Some(token), None) => Some(Maker::Token(self::secret(token)?)),
+        (None, None, Some(secret)) => Some(Maker::SharedSecret(self::secret(secret)?)),
         (Some(_), None, None) => Some(Maker::Open),
         _ => {
             return Err(Failure::usage(
@@ -183,54 +160,72 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
     Ok(Sources { supplied, maker })
 }
 
-fn base_url(text: &str) -> Result<Url, Failure> {
-    let refused = |why: &str| Failure::usage(format!("`{text}` is no homeserver URL: {why}"));
-    let url = Url::parse(text)
-        .map_err(|error| refused(&format!("{error}; it begins with https:// or http://")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(refused("it begins with https:// or http://"));
+/// The web server of a server name with `--discover`, else the homeserver itself.
+fn target(args: &RunArgs) -> Result<Target, Failure> {
+    match (&args.url, &args.discover) {
+        (Some(url), None) => url.parse().map_err(no_target),
+        (None, Some(name)) => target::server_name(name).map_err(Failure::usage),
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "a URL or --discover NAME, not both (HOMESPEC_URL and HOMESPEC_DISCOVER count too)",
+        )),
+        (None, None) => Err(Failure::usage(
+            "which homeserver? give its URL: homespec run https://matrix.example.org, or its server \
+             name: homespec run --discover example.org\n\
+             (`homespec demo` tests the embedded reference homeserver)",
+        )),
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        let why = "it holds a user name; accounts are given with --accounts FILE";
-        return Err(Failure::usage(format!("the URL cannot be used: {why}")));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(refused("it has a query or a fragment"));
-    }
-    Ok(url)
 }
 
-fn proxy_url(text: &str) -> Result<Url, Failure> {
-    Url::parse(text).map_err(|error| Failure::usage(format!("--proxy: {error}")))
+fn no_target(why: NoTargetUrl) -> Failure {
+    Failure::usage(why.to_string())
 }
 
-fn resolve(word: &str) -> Result<(String, SocketAddr), Failure> {
-    let refused = || {
-        Failure::usage(format!("--resolve: `{word}` is not HOST=ADDR, e.g. hs.example=127.0.0.1"))
-    };
-    let (host, address) = word.split_once('=').ok_or_else(refused)?;
-    let with_port = address.parse::<SocketAddr>();
-    let address = with_port
-        .or_else(|_| address.parse().map(|ip| SocketAddr::new(ip, 0)))
-        .map_err(|_| refused())?;
-    Ok((host.to_owned(), address))
+fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
+    let resolve = args.resolve.iter().map(|word| target::resolve(word));
+    let resolve = resolve.collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+    target::check_ports(&target, &resolve).map_err(Failure::usage)?;
+    let proxy = proxy(args)?;
+    if matches!(target, Target::Socket { .. }) && proxy.is_some() {
+        return Err(Failure::usage("--proxy: there is no proxy in front of a unix socket"));
+    }
+    Ok(Transport {
+        timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
+        ca: args.ca.clone(),
+        insecure: args.insecure,
+        proxy,
+        resolve,
+        headers: match &args.header_file {
+            Some(path) => headers(path)?,
+            None => Vec::new(),
+        },
+        target,
+    })
 }
 
-fn headers(path: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines
-        .enumerate()
-        .map(|(at, line)| match line.split_once(':') {
-            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(Failure::usage(format!(
-                "{}:{}: a header is written as `Name: value`",
-                path.display(),
-                at + 1
-            ))),
-        })
-        .collect()
+fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Failure> {
+    let credentials = args.proxy_auth_file.as_deref().map(secret).transpose()?;
+    match (&args.proxy, credentials) {
+        (Some(url), credentials) => {
+            let url = target::proxy(url).map_err(Failure::usage)?;
+            Ok(Some(Proxy { url, credentials }))
+        }
+        (None, Some(_)) => Err(Failure::usage("--proxy-auth-file: for which --proxy?")),
+        (None, None) => Ok(None),
+    }
+}
+
+fn headers(path: &Path) -> Result<Vec<(String, SecretString)>, Failure> {
+    let name = path.display().to_string();
+    let text = accounts::read_text(path).map_err(unreadable)?;
+    target::headers(&name, &text).map_err(|faults| Failure::files(&faults))
+}
+
+fn secret(path: &Path) -> Result<SecretString, Failure> {
+    accounts::secret(path).map_err(unreadable)
+}
+
+fn unreadable(why: String) -> Failure {
+    Failure::new(exit::FILES, format!("error: {why}"))
 }
 
 fn seconds(option: &str, given: Option<f64>, default: f64) -> Result<Duration, Failure> {
@@ -243,9 +238,9 @@ fn refused(error: JobError) -> Failure {
 }
 
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
-    let prepared = prepare(Arc::new(material), job).map_err(refused)?;
+    let mut prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let preview = prepared
-        .preview()
+        .preview(&Bar::new())
         .await
         .map_err(|why| Failure::new(exit::UNDECIDED, format!("error: {why}")))?;
     let plan = &preview.plan;

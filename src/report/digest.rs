@@ -422,6 +422,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         }
         "not_allowed" => "allow it with --allow rate-limit",
         "request" => "the request cannot be sent as it is written; mend the case",
+        "not_discovered" => "give the homeserver's own URL, or mend the well-known file",
         "not_a_homeserver" => "see that the URL leads to the homeserver, path prefix included",
         _ => return None,
     })

@@ -364,6 +364,7 @@ impl Engine {
         let mut given = BTreeMap::from([
             ("server.api".to_owned(), json!(api)),
             ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
+            ("server.scheme".to_owned(), json!(self.courier.http.target().scheme())),
         ]);
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
         given

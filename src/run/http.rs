@@ -1,11 +1,12 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
-use crate::secret::{SecretKind, Vault};
+use super::target::Target;
+use crate::secret::{ExposeSecret as _, SecretKind, SecretString, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::error::Error as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::Url;
@@ -16,20 +17,51 @@ pub const LONGEST_BODY: usize = 1 << 20;
 /// How the target is reached.
 #[derive(Debug, Clone)]
 pub struct Transport {
-    /// The homeserver's base URL; may have a path.
-    pub base_url: Url,
+    /// Where the homeserver is.
+    pub target: Target,
     /// For one request, from connecting to the last byte.
     pub timeout: Duration,
     /// A file with certificates to trust, in PEM, beside those of the system.
     pub ca: Option<PathBuf>,
     /// Whether certificates are not checked.
     pub insecure: bool,
-    /// A proxy for every request.
-    pub proxy: Option<Url>,
-    /// Host names with the address to use instead of asking the DNS.
+    /// A proxy for every request; behind a unix socket there is none.
+    pub proxy: Option<Proxy>,
+    /// Host names with the address to use instead of asking the DNS. Port 0, and a URL that names a
+    /// port, leave the URL's.
     pub resolve: Vec<(String, SocketAddr)>,
     /// Headers for every request.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, SecretString)>,
+}
+
+impl Transport {
+    /// Straight to the target, with nothing special about it.
+    pub fn to(target: Target, timeout: Duration) -> Transport {
+        Transport {
+            target,
+            timeout,
+            ca: None,
+            insecure: false,
+            proxy: None,
+            resolve: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Whether certificates may have to be looked at.
+    fn uses_tls(&self) -> bool {
+        let by_proxy = self.proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
+        by_proxy || self.target.scheme() == "https"
+    }
+}
+
+/// A proxy: HTTP (with CONNECT for `https` targets) or SOCKS 5.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Where it is, without a user name.
+    pub url: Url,
+    /// `user:password`, if it asks for them.
+    pub credentials: Option<SecretString>,
 }
 
 /// Why there can be no client.
@@ -46,11 +78,23 @@ pub enum ClientError {
     /// A header that no request can carry.
     #[error("`{0}` is not a header that can be sent")]
     Header(String),
+    /// Certificates are to be checked, and there is nothing to check them with.
+    #[error(
+        "{target} needs certificates to trust, and this system has none: name a file of them with \
+         --ca FILE, or where the system's are with SSL_CERT_FILE or SSL_CERT_DIR"
+    )]
+    NoCertificates {
+        /// The target.
+        target: String,
+    },
+    /// Unix sockets, on a system without them.
+    #[error("this system has no unix sockets")]
+    NoSockets,
     /// Anything else the HTTP library refuses.
-    #[error("cannot prepare requests to {url}: {why}")]
+    #[error("cannot prepare requests to {target}: {why}")]
     Build {
         /// The target.
-        url: String,
+        target: String,
         /// The cause.
         why: String,
     },
@@ -61,7 +105,8 @@ pub enum ClientError {
 pub struct Http {
     pooled: reqwest::Client,
     fresh: reqwest::Client,
-    base: String,
+    target: Target,
+    proxy: Option<Url>,
     timeout: Duration,
     headers: HeaderMap,
     vault: Arc<Vault>,
@@ -73,26 +118,29 @@ impl Http {
         install_crypto();
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
+            let value = value.expose_secret();
             vault.learn(SecretKind::Header, value);
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
-        if let Some(password) = transport.proxy.as_ref().and_then(Url::password) {
-            vault.learn(SecretKind::Header, password);
+        if let Some((user, password)) = transport.proxy.as_ref().and_then(Proxy::login) {
+            vault.learn(SecretKind::Password, password);
+            vault.learn(SecretKind::Header, &format!("{user}:{password}"));
         }
         Ok(Http {
             pooled: client(transport, true)?,
             fresh: client(transport, false)?,
-            base: transport.base_url.as_str().trim_end_matches('/').to_owned(),
+            target: transport.target.clone(),
+            proxy: transport.proxy.as_ref().map(|proxy| proxy.url.clone()),
             timeout: transport.timeout,
             headers,
             vault,
         })
     }
 
-    /// The target's base URL without a slash at its end.
-    pub fn base(&self) -> &str {
-        &self.base
+    /// Where requests go.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Where secrets are remembered.
@@ -112,13 +160,13 @@ impl Http {
 
     async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
         self.learn_request(ask);
-        let url = format!("{}{}", self.base, ask.path);
+        let url = self.target.origin() + &ask.path;
         let started = Instant::now();
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
                 let result = tokio::time::timeout(self.timeout, exchange(client, request)).await;
-                (sent, result.unwrap_or_else(|_| Err(self.timed_out())))
+                (sent, self.by_way_of(result.unwrap_or_else(|_| Err(self.timed_out()))))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
@@ -127,6 +175,7 @@ impl Http {
         {
             self.vault.learn_json(body);
         }
+        let url = self.target.url_of(&ask.path);
         Exchanged {
             ask: ask.clone(),
             url,
@@ -134,6 +183,23 @@ impl Http {
             result,
             duration: started.elapsed(),
             shared: false,
+        }
+    }
+
+    /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,
+    /// section 15.5.8), and a connection that fails was made by it, or to it.
+    fn by_way_of(&self, result: Result<Answer, Trouble>) -> Result<Answer, Trouble> {
+        let Some(proxy) = &self.proxy else { return result };
+        let blame = |what: &str| Trouble {
+            kind: TroubleKind::Connect,
+            text: format!("by way of the proxy {proxy}: {what}"),
+        };
+        match result {
+            Ok(answer) if answer.status == 407 => {
+                Err(blame("it asks for a user and a password (--proxy-auth-file FILE)"))
+            }
+            Err(trouble) if trouble.kind == TroubleKind::Connect => Err(blame(&trouble.text)),
+            other => other,
         }
     }
 
@@ -212,31 +278,77 @@ fn client(transport: &Transport, pooled: bool) -> Result<reqwest::Client, Client
     if !pooled {
         builder = builder.pool_max_idle_per_host(0);
     }
-    if transport.base_url.scheme() == "http" && transport.proxy.is_none() {
+    let more = transport.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    builder = match transport.uses_tls() {
+        true => builder.tls_certs_merge(more),
         // A machine without a CA bundle can still test plain HTTP.
-        builder = builder.tls_certs_only(Vec::<reqwest::Certificate>::new());
-    } else if let Some(path) = &transport.ca {
-        let refused = |why: String| ClientError::Certificates { path: path.clone(), why };
-        let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| refused(innermost(&error)))?;
-        builder = builder.tls_certs_merge(certificates);
-    }
+        false => builder.tls_certs_only(Vec::new()),
+    };
     if transport.insecure {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if let Some(proxy) = &transport.proxy {
-        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|e| build(transport, &e))?;
+        let proxy = reqwest::Proxy::all(proxy.with_login()).map_err(|e| build(transport, &e))?;
         builder = builder.proxy(proxy);
     }
     for (host, address) in &transport.resolve {
         builder = builder.resolve(host, *address);
     }
+    if let Target::Socket { path, .. } = &transport.target {
+        builder = through_socket(builder, path)?;
+    }
     builder.build().map_err(|error| build(transport, &error))
 }
 
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
+    let refused = |why: String| ClientError::Certificates { path: path.to_owned(), why };
+    let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let found =
+        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refused(innermost(&error)))?;
+    // A file in another format reads like an empty one.
+    if found.is_empty() { Err(refused("it holds none in PEM".to_owned())) } else { Ok(found) }
+}
+
+#[cfg(unix)]
+fn through_socket(
+    builder: reqwest::ClientBuilder,
+    path: &Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Ok(builder.unix_socket(path))
+}
+
+#[cfg(not(unix))]
+fn through_socket(
+    _: reqwest::ClientBuilder,
+    _: &Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Err(ClientError::NoSockets)
+}
+
+impl Proxy {
+    /// User name and password.
+    fn login(&self) -> Option<(&str, &str)> {
+        let both = self.credentials.as_ref()?.expose_secret();
+        Some(both.split_once(':').unwrap_or((both, "")))
+    }
+
+    /// Its URL with them inside, as the HTTP library wants it.
+    fn with_login(&self) -> Url {
+        let mut url = self.url.clone();
+        if let Some((user, password)) = self.login() {
+            // Only a URL without a host refuses this; that of a proxy has one.
+            let _ = url.set_username(user).and_then(|()| url.set_password(Some(password)));
+        }
+        url
+    }
+}
+
 fn build(transport: &Transport, error: &reqwest::Error) -> ClientError {
-    ClientError::Build { url: transport.base_url.to_string(), why: innermost(error) }
+    let target = transport.target.to_string();
+    match innermost(error) {
+        why if why.contains("No CA certificates") => ClientError::NoCertificates { target },
+        why => ClientError::Build { target, why },
+    }
 }
 
 async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, Trouble> {

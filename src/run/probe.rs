@@ -1,6 +1,7 @@
 //! What the target offers, asked before anything is planned.
 use super::courier::Courier;
 use super::desk::Desk;
+use super::discover::NotDiscovered;
 use crate::case::ast::{Api, Feature, Limits};
 use crate::facts::{self, AccountFacts, Allow, Facts};
 use crate::outcome::Reason;
@@ -29,7 +30,7 @@ pub struct Sighting {
 }
 
 /// Why there is nothing to test.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NoTarget {
     /// Nothing answers there.
     #[error("{url} cannot be reached: {why}")]
@@ -38,6 +39,14 @@ pub enum NoTarget {
         url: String,
         /// The cause.
         why: String,
+    },
+    /// The well-known file of a server name does not say where the homeserver is.
+    #[error("no homeserver found for {name}: {why}")]
+    NotDiscovered {
+        /// The server name.
+        name: String,
+        /// The cause.
+        why: NotDiscovered,
     },
     /// Something answers, but it is no homeserver.
     #[error(
@@ -51,6 +60,26 @@ pub enum NoTarget {
         /// What kind of body.
         body: String,
     },
+    /// It was waited for and did not come.
+    #[error("{last} (after waiting {seconds:.0} s)")]
+    NotReady {
+        /// How long it was waited for.
+        seconds: f64,
+        /// What was so at the end.
+        last: Box<NoTarget>,
+    },
+}
+
+impl NoTarget {
+    /// The code of the reason why everything is blocked.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NoTarget::Unreachable { .. } => "unreachable",
+            NoTarget::NotDiscovered { .. } => "not_discovered",
+            NoTarget::NotMatrix { .. } => "not_a_homeserver",
+            NoTarget::NotReady { last, .. } => last.code(),
+        }
+    }
 }
 
 /// Looks at the target with GETs alone; without credentials.
@@ -62,7 +91,7 @@ pub async fn look(
     api: Option<Api>,
 ) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
     let mut sighting = Sighting::default();
-    let url = courier.http.base().to_owned();
+    let url = courier.http.target().to_string();
     let versions =
         match get(courier, &mut sighting, "getVersions", "/_matrix/client/versions").await {
             Ok(answer) => answer,
