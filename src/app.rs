@@ -158,6 +158,7 @@ pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> 
         ledger: Arc::new(Ledger::default()),
         stop: Stop::default(),
         dialect: Dialect::default(),
+        vitals: Arc::default(),
     };
     let stop = courier.stop.clone();
     Ok(Prepared { material, job, selected, courier, vault, stop })
@@ -314,6 +315,8 @@ impl Prepared {
         outcome: Outcome,
         times: &Times,
     ) -> Run {
+        let lost = self.courier.vitals.lost();
+        let is_gone = outcome.no_target.is_some() || lost.is_some();
         let parts = Parts {
             register: &self.material.register,
             spec,
@@ -321,7 +324,9 @@ impl Prepared {
             plan,
             results: outcome.results,
             support: outcome.support,
-            is_homeserver: outcome.is_homeserver,
+            is_homeserver: outcome.no_target.is_none(),
+            foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
+            headline: outcome.no_target.or_else(|| Some(lost.as_ref()?.reason.text.clone())),
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
@@ -334,7 +339,12 @@ impl Prepared {
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             gate: self.job.gate,
         };
-        assemble(parts, &self.vault.redactor())
+        let mut run = assemble(parts, &self.vault.redactor());
+        // Not what `--allow-blocked` accepts: the target itself was not there.
+        if is_gone && run.exit_status == exit::CONFORMS {
+            run.exit_status = exit::UNDECIDED;
+        }
+        run
     }
 }
 
@@ -370,6 +380,7 @@ impl Open {
             return CleanUp { exchanges: Vec::new(), left };
         }
         let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
+        cleaner.look_again().await;
         clean_up(&cleaner, &*self.engine.routes).await
     }
 
@@ -386,7 +397,7 @@ impl Open {
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
         let (left, server) = (cleaned.left, self.server.clone());
-        let outcome = Outcome { results, support, left, server, is_homeserver: true };
+        let outcome = Outcome { results, support, left, server, no_target: None };
         self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
     }
 }
@@ -437,14 +448,14 @@ impl Gone {
             .collect();
         let plan = Plan { cases, phases: Vec::new() };
         let support = vec![("probe".to_owned(), exchanges)];
-        let outcome =
-            Outcome { results, support, left: Vec::new(), server: None, is_homeserver: false };
-        let mut run = prepared.assembled(&spec, &facts, &plan, outcome, &times);
-        run.notes.insert(0, why.to_string());
-        if run.complete {
-            run.exit_status = exit::UNDECIDED;
-        }
-        run
+        let outcome = Outcome {
+            results,
+            support,
+            left: Vec::new(),
+            server: None,
+            no_target: Some(why.to_string()),
+        };
+        prepared.assembled(&spec, &facts, &plan, outcome, &times)
     }
 }
 
@@ -453,7 +464,7 @@ struct Outcome {
     support: Vec<(String, Vec<Exchanged>)>,
     left: Vec<String>,
     server: Option<String>,
-    is_homeserver: bool,
+    no_target: Option<String>,
 }
 
 struct Times {

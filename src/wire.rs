@@ -94,6 +94,9 @@ impl Answer {
     /// The body as JSON, or why it is none, in words that hold nothing of the body.
     pub fn json(&self) -> Result<&Value, &str> {
         let parsed = self.json.get_or_init(|| {
+            if let Some(coding) = self.coding() {
+                return Err(format!("it is compressed ({coding:?}), which was not asked for"));
+            }
             if self.truncated {
                 return Err("it is longer than what is read of an answer".to_owned());
             }
@@ -110,6 +113,11 @@ impl Answer {
         let values: Vec<_> =
             self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
         (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// How the body is compressed: no request asks for that, and nothing is unpacked.
+    pub fn coding(&self) -> Option<String> {
+        self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
     }
 
     /// The string at a JSON Pointer of the body.
@@ -157,6 +165,15 @@ pub struct Exchanged {
     pub duration: Duration,
 }
 
+impl Exchanged {
+    /// Drops what was parsed of the answer, which may be many times as large as its text.
+    pub fn forget_parsed(&mut self) {
+        if let Ok(answer) = &mut self.result {
+            answer.json = OnceLock::new();
+        }
+    }
+}
+
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -169,13 +186,15 @@ pub struct Trouble {
 /// Where a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TroubleKind {
-    /// No connection: refused, no such host, TLS.
+    /// No connection: refused, no such host.
     Connect,
+    /// A connection, but no TLS session that can be trusted.
+    Tls,
     /// Nothing, or not all, within the time for one request.
     Timeout,
     /// The connection was closed before the answer was whole.
     Closed,
-    /// What came is not HTTP.
+    /// What came is not HTTP, or not TLS.
     Protocol,
     /// The request could not be built from what the case asks for.
     Request,

@@ -79,6 +79,9 @@ fn resource(exchanged: &Exchanged, answer: &Answer) -> Resource {
     if path.contains("/sso/") || path.contains("/fallback/") {
         return Resource::Aside;
     }
+    if answer.coding().is_some() {
+        return Resource::Aside;
+    }
     if (300..400).contains(&answer.status) || !path.contains("/_matrix/client/") {
         return Resource::Aside;
     }

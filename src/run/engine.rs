@@ -119,7 +119,7 @@ impl Engine {
                 let (engine, case, assignment) =
                     (self.clone(), planned.case.clone(), assignment.clone());
                 let handle = running
-                    .spawn(async move { (index, engine.run_case(&case, &assignment).await) });
+                    .spawn(async move { (index, engine.run_checked(&case, &assignment).await) });
                 tasks.insert(handle.id(), index);
             }
             let Some(joined) = running.join_next_with_id().await else { break };
@@ -152,8 +152,24 @@ impl Engine {
             }
         };
         let (engine, case) = (self.clone(), planned.case.clone());
-        let task = tokio::spawn(async move { engine.run_case(&case, &assignment).await });
+        let task = tokio::spawn(async move { engine.run_checked(&case, &assignment).await });
         task.await.unwrap_or_else(|_| panicked(&planned.case))
+    }
+
+    /// Runs a case, and where it did not go well sees whether the target is to blame as a whole: then
+    /// what was found says nothing of the case's question.
+    async fn run_checked(&self, case: &Case, assignment: &Assignment) -> CaseResult {
+        let mut result = self.run_case(case, assignment).await;
+        let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned);
+        if !went_well && let Some(lost) = self.courier.check_up().await {
+            let decided = Decided::all(case, Verdict::Blocked, lost.reason);
+            result.decided = self.gated(case, decided);
+        }
+        // Parsed again where that is needed: a run keeps every answer, and parsed they are large.
+        for exchanged in &mut result.exchanges {
+            exchanged.forget_parsed();
+        }
+        result
     }
 
     async fn run_case(&self, case: &Case, assignment: &Assignment) -> CaseResult {

@@ -1,17 +1,25 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
+use super::trouble::{innermost, trouble};
 use crate::secret::{SecretKind, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use url::Url;
 
 /// How much of an answer is read, in bytes.
 pub const LONGEST_BODY: usize = 1 << 20;
+/// How much is read of all answers of a run together, in bytes, before [`SHORT_BODY`] is the limit:
+/// they are kept to its end.
+const ROOM: usize = 32 << 20;
+/// How much of an answer is read once there is no more room. No answer of the login API is longer.
+const SHORT_BODY: usize = 16 << 10;
+/// The longest headers of an answer, names and values together, in bytes.
+const LONGEST_HEADERS: usize = 32 << 10;
 
 /// How the target is reached.
 #[derive(Debug, Clone)]
@@ -65,6 +73,9 @@ pub struct Http {
     timeout: Duration,
     headers: HeaderMap,
     vault: Arc<Vault>,
+    transport: Arc<Transport>,
+    /// How many bytes of answers have been read so far.
+    read: Arc<AtomicUsize>,
 }
 
 impl Http {
@@ -87,6 +98,8 @@ impl Http {
             timeout: transport.timeout,
             headers,
             vault,
+            transport: Arc::new(transport.clone()),
+            read: Arc::default(),
         })
     }
 
@@ -110,6 +123,21 @@ impl Http {
         self.send_with(&self.fresh, ask).await
     }
 
+    /// Sends one request to the same host and port by the other of `http` and `https`, without the
+    /// operator's headers and whatever the certificate: only to see who answers. With the URL that
+    /// was used; nothing if there is no such URL.
+    pub async fn send_by_other_scheme(&self, ask: &Ask) -> Option<(String, Exchanged)> {
+        let mut base_url = self.transport.base_url.clone();
+        let port = base_url.port_or_known_default();
+        let scheme = if base_url.scheme() == "http" { "https" } else { "http" };
+        base_url.set_scheme(scheme).and_then(|()| base_url.set_port(port)).ok()?;
+        let headers = Vec::new();
+        let transport =
+            Transport { base_url, headers, insecure: true, ca: None, ..(*self.transport).clone() };
+        let other = Http::new(&transport, self.vault.clone()).ok()?;
+        Some((other.base.clone(), other.send(ask).await))
+    }
+
     async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
         self.learn_request(ask);
         let url = format!("{}{}", self.base, ask.path);
@@ -117,7 +145,7 @@ impl Http {
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
-                let result = tokio::time::timeout(self.timeout, exchange(client, request)).await;
+                let result = tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
                 (sent, result.unwrap_or_else(|_| Err(self.timed_out())))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
@@ -130,8 +158,36 @@ impl Http {
         Exchanged { ask: ask.clone(), url, sent_headers, result, duration: started.elapsed() }
     }
 
+    async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<Answer, Trouble> {
+        let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
+        let status = response.status().as_u16();
+        let headers = header_list(response.headers());
+        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > LONGEST_HEADERS {
+            let text = format!("its headers are {size} bytes long");
+            return Err(Trouble { kind: TroubleKind::Protocol, text });
+        }
+        let has_room = self.read.load(Ordering::Relaxed) < ROOM;
+        let longest = if has_room { LONGEST_BODY } else { SHORT_BODY };
+        let (mut body, mut truncated) = (Vec::new(), false);
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
+            let room = longest - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                truncated = true;
+                break;
+            }
+        }
+        self.read.fetch_add(body.len(), Ordering::Relaxed);
+        Ok(Answer::new(status, headers, body, truncated))
+    }
+
     fn timed_out(&self) -> Trouble {
-        let text = format!("no answer within {} s", self.timeout.as_secs_f64());
+        let text = format!("no whole answer within {} s", self.timeout.as_secs_f64());
         Trouble { kind: TroubleKind::Timeout, text }
     }
 
@@ -230,67 +286,4 @@ fn client(transport: &Transport, pooled: bool) -> Result<reqwest::Client, Client
 
 fn build(transport: &Transport, error: &reqwest::Error) -> ClientError {
     ClientError::Build { url: transport.base_url.to_string(), why: innermost(error) }
-}
-
-async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, Trouble> {
-    let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
-    let status = response.status().as_u16();
-    let headers = header_list(response.headers());
-    let (mut body, mut truncated) = (Vec::new(), false);
-    while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
-        let room = LONGEST_BODY - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            truncated = true;
-            break;
-        }
-    }
-    Ok(Answer::new(status, headers, body, truncated))
-}
-
-fn trouble(error: &reqwest::Error) -> Trouble {
-    let text = innermost(error);
-    let kind = if error.is_connect() {
-        TroubleKind::Connect
-    } else if error.is_timeout() {
-        TroubleKind::Timeout
-    } else if is_closed(error) {
-        TroubleKind::Closed
-    } else {
-        TroubleKind::Protocol
-    };
-    Trouble { kind, text }
-}
-
-fn is_closed(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind;
-            return matches!(
-                io.kind(),
-                ErrorKind::ConnectionReset
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::BrokenPipe
-                    | ErrorKind::UnexpectedEof
-            );
-        }
-        let text = inner.to_string();
-        if text.contains("connection closed") || text.contains("end of file") {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
-}
-
-/// The last cause in the chain: the only one that says what happened.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
 }

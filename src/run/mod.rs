@@ -12,4 +12,6 @@ pub mod machine;
 pub mod perishable;
 pub mod probe;
 pub mod stop;
+mod trouble;
 pub mod uia;
+pub mod vitals;
