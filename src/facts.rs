@@ -92,7 +92,14 @@ pub fn clipped(text: &str) -> String {
 pub fn flows(answer: &Answer) -> Option<Vec<String>> {
     let body = answer.json().ok().filter(|_| answer.status == 200)?;
     let flows = body.get("flows")?.as_array()?;
-    Some(flows.iter().take(MOST).filter_map(|flow| flow.get("type")?.as_str()).map(clipped).collect())
+    Some(
+        flows
+            .iter()
+            .take(MOST)
+            .filter_map(|flow| flow.get("type")?.as_str())
+            .map(clipped)
+            .collect(),
+    )
 }
 
 /// What `/versions` lists; not-strings are left out.

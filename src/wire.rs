@@ -103,7 +103,13 @@ impl Answer {
             if self.body.is_empty() {
                 return Err("it is empty".to_owned());
             }
-            serde_json::from_slice(&self.body).map_err(|error| error.to_string())
+            if self.body.starts_with(b"\xef\xbb\xbf") {
+                return Err("it begins with a byte order mark".to_owned());
+            }
+            serde_json::from_slice(&self.body).map_err(|error| match self.is_html() {
+                true => "it is a page for browsers".to_owned(),
+                false => error.to_string(),
+            })
         });
         parsed.as_ref().map_err(String::as_str)
     }
@@ -118,6 +124,17 @@ impl Answer {
     /// How the body is compressed: no request asks for that, and nothing is unpacked.
     pub fn coding(&self) -> Option<String> {
         self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+    }
+
+    /// Whether it is a page for browsers, and not JSON that is called one.
+    pub fn is_page(&self) -> bool {
+        self.is_html() && self.json().is_err()
+    }
+
+    fn is_html(&self) -> bool {
+        let media_type = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let start = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        media_type.contains("html") || start == Some(&b'<')
     }
 
     /// The string at a JSON Pointer of the body.

@@ -153,11 +153,13 @@ const RUN: &[(&str, &[&str])] = &[
     ("uia", &[]),
     ("env", &[]),
     ("machine", &["env", "uia"]),
-    ("http", &[]),
+    ("trouble", &[]),
+    ("http", &["trouble"]),
     ("dialect", &[]),
-    ("courier", &["dialect", "http", "ledger", "limits", "stop"]),
+    ("vitals", &[]),
+    ("courier", &["dialect", "http", "ledger", "limits", "stop", "vitals"]),
     ("desk", &["courier", "env", "uia"]),
-    ("probe", &["courier", "desk"]),
+    ("probe", &["courier", "desk", "vitals"]),
     ("clean_up", &["courier", "ledger"]),
     ("perishable", &["courier"]),
     ("engine", &["courier", "desk", "env", "machine", "perishable"]),
@@ -168,7 +170,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
     (
         "the network",
         &["reqwest", "TcpListener", "TcpStream", "tokio::net", "axum"],
-        &["run/http.rs", "reference/"],
+        &["run/http.rs", "run/trouble.rs", "reference/"],
     ),
     (
         "files",
@@ -183,6 +185,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
         &["Instant::now", "SystemTime::now", "Timestamp::now"],
         &[
             "app.rs",
+            "run/courier.rs",
             "run/desk.rs",
             "run/engine.rs",
             "run/http.rs",

@@ -138,6 +138,10 @@ fn body(sheet: &mut Sheet, answer: &Answer) {
         );
         utf8(sheet, answer, content_type.as_deref());
     }
+    // Said once: that an error is no standard error says so already.
+    if answer.status >= 400 && answer.is_page() {
+        return;
+    }
     let object = parsed.is_ok_and(Value::is_object);
     sheet.check(Rule::JsonObject, object, "body", "a JSON object", &|| match answer.json() {
         Ok(value) => shown(Some(value)),

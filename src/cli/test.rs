@@ -244,13 +244,10 @@ fn refused(error: JobError) -> Failure {
 
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
-    let preview = prepared
-        .preview()
-        .await
-        .map_err(|why| {
-            let why = report::one_line(&why.to_string());
-            Failure::new(exit::UNDECIDED, format!("error: {why}"))
-        })?;
+    let preview = prepared.preview().await.map_err(|why| {
+        let why = report::one_line(&why.to_string());
+        Failure::new(exit::UNDECIDED, format!("error: {why}"))
+    })?;
     let plan = &preview.plan;
     let mut text = String::new();
     for planned in &plan.cases {

@@ -334,8 +334,9 @@ impl Desk {
                 _ => return Ok(answer),
             };
             let prover = Prover { user: Some(localpart), password: None, registration_token };
-            let auth = uia::answer(challenge, prover, &stages)
-                .map_err(|why| reason("registration", format!("cannot register: {}", clipped(&why))))?;
+            let auth = uia::answer(challenge, prover, &stages).map_err(|why| {
+                reason("registration", format!("cannot register: {}", clipped(&why)))
+            })?;
             stages.extend(auth["type"].as_str().map(str::to_owned));
             body["auth"] = auth;
         }

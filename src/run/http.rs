@@ -145,7 +145,8 @@ impl Http {
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
-                let result = tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
+                let result =
+                    tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
                 (sent, result.unwrap_or_else(|_| Err(self.timed_out())))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),

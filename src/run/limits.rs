@@ -24,7 +24,9 @@ pub fn retry_after(answer: &Answer, now: SystemTime) -> Duration {
     };
     // Where both are there and differ, the longer one: the header is often rounded down.
     let said = match (header, in_body()) {
-        (Some(header), Some(body)) => Some(header.max(body.min(header.saturating_add(Duration::from_secs(1))))),
+        (Some(header), Some(body)) => {
+            Some(header.max(body.min(header.saturating_add(Duration::from_secs(1)))))
+        }
         (header, body) => header.or(body),
     };
     said.unwrap_or(UNSAID).clamp(FLOOR, CAP)

@@ -83,11 +83,7 @@ pub async fn look(
     }
 }
 
-async fn see(
-    courier: &Courier,
-    api: Option<Api>,
-    sighting: &mut Sighting,
-) -> Result<(), NoTarget> {
+async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Result<(), NoTarget> {
     let Ok(versions) = get(courier, sighting, "getVersions", VERSIONS).await else {
         return Err(no_answer(courier, &mut sighting.exchanges).await);
     };
@@ -109,8 +105,8 @@ async fn see(
     let oauth = get(courier, sighting, "getAuthMetadata", METADATA).await;
     let pages = [&login, &oauth.as_ref().ok().cloned()];
     if let [Some(login), Some(oauth)] = pages
-        && is_page(login)
-        && is_page(oauth)
+        && login.is_page()
+        && oauth.is_page()
     {
         front_end(courier, api, &path, sighting).await?;
     }
@@ -128,7 +124,7 @@ async fn see(
             let control = Control { ask: Ask::new(Some(operation), "GET", path), list };
             answer.is_some_and(|answer| control.is_met_by(answer)).then_some(control)
         });
-    courier.vitals.expect(controls.collect());
+    courier.vitals.remember(controls.collect());
     Ok(())
 }
 
@@ -178,7 +174,7 @@ async fn not_matrix(
             facts::clipped(&location)
         ),
         None if answer.status == 429 => "; it limits everything: try again later".to_owned(),
-        None if is_page(answer) => FRONT_END.to_owned(),
+        None if answer.is_page() => FRONT_END.to_owned(),
         None => String::new(),
     };
     let words = facts::words(answer);
@@ -212,7 +208,7 @@ async fn front_end(
 ) -> Result<(), NoTarget> {
     let whoami = format!("/_matrix/client/{}/account/whoami", api.as_str());
     let third = get(courier, sighting, "getTokenOwner", &whoami).await;
-    let Some(page) = third.ok().filter(is_page) else { return Ok(()) };
+    let Some(page) = third.ok().filter(Answer::is_page) else { return Ok(()) };
     let words = facts::words(&page);
     let why = format!(
         "GET {VERSIONS} is a homeserver's, but GET {login}, {METADATA} and {whoami} are pages for browsers ({words}){FRONT_END}"
@@ -342,13 +338,6 @@ async fn answer(
         Reply::Dropped(text) => Err(Reason { code: "no_answer".to_owned(), text }),
         Reply::Undecided(reason) => Err(reason),
     }
-}
-
-/// Whether this is a page for browsers.
-fn is_page(answer: &Answer) -> bool {
-    let media_type = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    let start = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
-    answer.json().is_err() && (media_type.contains("html") || start == Some(&b'<'))
 }
 
 /// Whether a challenge has a flow of the password stage alone.

@@ -48,11 +48,10 @@ fn is_closed(cause: &(dyn Error + 'static)) -> bool {
     text.contains("connection closed") || text.contains("end of file")
 }
 
-/// An I/O error does not name what it wraps among its causes.
+/// An I/O error does not name what it wraps among its causes, and may wrap another.
 fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match wrapped {
-        Some(wrapped) => wrapped.downcast_ref(),
+    match cause.downcast_ref::<io::Error>() {
+        Some(io) => tls_error(io.get_ref()?),
         None => cause.downcast_ref(),
     }
 }
@@ -86,7 +85,7 @@ fn certificate_words(error: &CertificateError) -> String {
         }
         NotValidForName => "its certificate is for another name".to_owned(),
         NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-            let names: Vec<&str> = presented.iter().take(NAMES).map(String::as_str).collect();
+            let names: Vec<&str> = presented.iter().take(NAMES).map(|name| bare(name)).collect();
             format!("its certificate is for another name ({})", names.join(", "))
         }
         NotValidForNameContext { .. } => "its certificate is for no name".to_owned(),
@@ -96,6 +95,11 @@ fn certificate_words(error: &CertificateError) -> String {
         }
         other => format!("its certificate is refused ({other})"),
     }
+}
+
+/// Names come as `DnsName("other.example")`.
+fn bare(name: &str) -> &str {
+    name.split('"').nth(1).unwrap_or(name)
 }
 
 fn day(time: UnixTime) -> String {

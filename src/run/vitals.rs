@@ -58,7 +58,7 @@ pub struct Vitals {
 
 impl Vitals {
     /// Remembers what the probe saw answered rightly; the first call counts.
-    pub fn expect(&self, controls: Vec<Control>) {
+    pub fn remember(&self, controls: Vec<Control>) {
         let _ = self.controls.set(controls);
     }
 

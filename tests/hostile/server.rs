@@ -67,8 +67,8 @@ pub fn turning(good: SocketAddr, after: usize, spared: &'static str, act: Act) -
     let seen = AtomicUsize::new(0);
     serve(move |mut stream| {
         let Some(request) = read_request(&mut stream) else { return };
-        let is_spared =
-            !spared.is_empty() && String::from_utf8_lossy(&request).contains(spared);
+        let text = String::from_utf8_lossy(&request.bytes);
+        let is_spared = !spared.is_empty() && text.contains(spared);
         if is_spared || seen.fetch_add(1, Ordering::SeqCst) < after {
             let _ = stream.write_all(&ask(good, &request));
         } else {
@@ -85,10 +85,11 @@ pub fn in_front(good: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) -> Server {
     })
 }
 
-/// TLS with this certificate, and then the act.
-pub fn over_tls(certificate: CertificateParams, act: Act) -> Server {
+/// TLS with this certificate, and then the act; also gives the certificate as PEM.
+pub fn over_tls(certificate: CertificateParams, act: Act) -> (Server, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = certificate.self_signed(&key).unwrap();
+    let pem = certificate.pem();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -98,16 +99,16 @@ pub fn over_tls(certificate: CertificateParams, act: Act) -> Server {
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
     let config = Arc::new(config);
-    serve(move |stream| {
-        let mut stream =
-            StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
+    let server = serve(move |stream| {
+        let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
         let mut some = [0; 4096];
         if stream.read(&mut some).is_ok_and(|n| n > 0) {
             act(&mut stream);
             stream.conn.send_close_notify();
         }
         let _ = stream.flush();
-    })
+    });
+    (server, pem)
 }
 
 pub fn certificate(name: &str) -> CertificateParams {
@@ -121,8 +122,13 @@ pub fn expired(name: &str) -> CertificateParams {
     certificate
 }
 
-/// Head and body of one request.
-fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+/// Head and body of one request, which may be cut short on purpose.
+struct Request {
+    bytes: Vec<u8>,
+    is_whole: bool,
+}
+
+fn read_request(stream: &mut TcpStream) -> Option<Request> {
     let mut request = Vec::new();
     let mut some = [0; 4096];
     loop {
@@ -131,19 +137,23 @@ fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap_or(0));
             if request.len() >= head.len() + 4 + length {
-                return Some(request);
+                return Some(Request { bytes: request, is_whole: true });
             }
         }
         match stream.read(&mut some) {
-            Ok(0) | Err(_) => return (!request.is_empty()).then_some(request),
+            Ok(0) | Err(_) => {
+                return (!request.is_empty())
+                    .then_some(Request { bytes: request, is_whole: false });
+            }
             Ok(n) => request.extend_from_slice(&some[..n]),
         }
     }
 }
 
 /// What the good homeserver answers; it hangs up afterwards.
-fn ask(good: SocketAddr, request: &[u8]) -> Vec<u8> {
+fn ask(good: SocketAddr, request: &Request) -> Vec<u8> {
     let mut answer = Vec::new();
+    let Request { bytes: request, is_whole } = request;
     let end = request.windows(2).position(|two| two == b"\r\n").unwrap_or(0);
     if let Ok(mut stream) = TcpStream::connect(good) {
         let sent = stream
@@ -151,8 +161,9 @@ fn ask(good: SocketAddr, request: &[u8]) -> Vec<u8> {
             .and_then(|()| stream.write_all(b"\r\nConnection: close"))
             .and_then(|()| stream.write_all(&request[end..]));
         if sent.is_ok() {
-            // A request that is cut short on purpose gets its answer too.
-            let _ = stream.shutdown(Shutdown::Write);
+            if !is_whole {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
             let _ = stream.read_to_end(&mut answer);
         }
     }
@@ -199,7 +210,8 @@ pub fn silence() -> Act {
 
 /// A byte a second, until the client gives up.
 pub fn drip() -> Act {
-    let text = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+    let text =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
     paced(text, Duration::from_secs(1))
 }
 
@@ -254,7 +266,9 @@ pub fn long(mib: usize) -> Act {
 
 /// The connection ends with a reset in the middle of the body.
 pub fn reset() -> Act {
-    bytes("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"versions\":")
+    bytes(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"versions\":",
+    )
 }
 
 pub fn bad_chunks() -> Act {
@@ -297,4 +311,3 @@ fn packed_zeros(length: usize) -> Vec<u8> {
     put(0, 7);
     packed
 }
-
