@@ -72,7 +72,7 @@ pub fn words(answer: &Answer) -> String {
         (Ok(_), Some(errcode), _) => clipped(errcode),
         (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
         _ if answer.coding().is_some() => "a compressed body that was not asked for".to_owned(),
-        _ if answer.truncated => "a body without end".to_owned(),
+        _ if answer.truncated => format!("a body of more than {} bytes", answer.body.len()),
         _ if answer.body.is_empty() => "an empty body".to_owned(),
         (Err(why), _, Some(media_type)) if media_type.contains("json") => {
             format!("JSON that cannot be read: {why}")
@@ -80,7 +80,7 @@ pub fn words(answer: &Answer) -> String {
         (Err(_), _, Some(media_type)) => clipped(&media_type),
         (Err(_), _, None) => "a body that is not JSON".to_owned(),
     };
-    format!("{status} and {body}")
+    format!("{status} with {body}")
 }
 
 /// The beginning of a server's text, as long as a name may be.

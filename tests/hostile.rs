@@ -36,8 +36,9 @@ fn homespec_in(url: &str, more: &[&str], environment: &[(&str, &str)]) -> Ended 
     let reports = tempfile::tempdir().unwrap();
     let file = |name: &str| std::fs::File::create(reports.path().join(name)).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_homespec"))
-        .args(["run", url, "--timeout", "1", "--max-wait", "1", "--out", "."])
+        .args(["run", url, "--max-wait", "1", "--out", "."])
         .args(more)
+        .args(if more.contains(&"--timeout") { &[][..] } else { &["--timeout", "1"] })
         .current_dir(reports.path())
         .env_clear()
         .envs(environment.iter().copied())
@@ -100,7 +101,7 @@ fn is_sound(ended: &Ended, name: &str) {
     assert_eq!(faults, Vec::<String>::new(), "{name}");
     roxmltree::Document::parse(&read("junit.xml")).unwrap_or_else(|e| panic!("{name}: {e}"));
     let page = read("report.html");
-    for active in ["<script", "<img", "javascript:alert(", " onerror="] {
+    for active in ["<script", "<img", "href=\"javascript"] {
         let at = page.find(active);
         let around = at.map(|at| page.get(at.saturating_sub(80)..at + 80));
         assert_eq!(around, None, "{name}: {active}");
@@ -181,22 +182,25 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
     let both = format!("{NOT_MATRIX} and GET /_matrix/client/v3/login answered");
     let limited = |rest: &str| format!(r#"{{"errcode":"M_LIMIT_EXCEEDED","error":"no"{rest}}}"#);
     let cases: Vec<(Act, String)> = vec![
-        (json("200 OK", "{}"), format!("{both} 200 and JSON that is not Matrix's")),
+        (json("200 OK", "{}"), format!("{both} 200 with JSON that is not Matrix's")),
         (
             html("200 OK"),
-            format!("{both} 200 and text/html; is that the homeserver's URL, and does the proxy"),
+            format!("{both} 200 with text/html; is that the homeserver's URL, and does the proxy"),
         ),
-        (html("404 Not Found"), format!("{both} 404 and text/html; is that")),
-        (html("503 Service Unavailable"), format!("{NOT_MATRIX} answered 503 and text/html")),
-        (json("404 Not Found", r#"{"errcode":"M_UNRECOGNIZED"}"#), format!("{both} 404 and M_UNR")),
-        (json("500 Oh", r#"{"errcode":"M_UNKNOWN"}"#), format!("{both} 500 and M_UNKNOWN")),
-        (json("999 ", "{}"), format!("{both} 999 and JSON")),
+        (html("404 Not Found"), format!("{both} 404 with text/html; is that")),
+        (html("503 Service Unavailable"), format!("{NOT_MATRIX} answered 503 with text/html")),
+        (
+            json("404 Not Found", r#"{"errcode":"M_UNRECOGNIZED"}"#),
+            format!("{both} 404 with M_UNR"),
+        ),
+        (json("500 Oh", r#"{"errcode":"M_UNKNOWN"}"#), format!("{both} 500 with M_UNKNOWN")),
+        (json("999 ", "{}"), format!("{both} 999 with JSON")),
         (json("200 Sch\u{f6}n\u{1b}[31m", "{}"), "what answers there is no web server".to_owned()),
-        (json("429 No", limited("")), format!("{NOT_MATRIX} answered 429 and M_LIMIT_EXCEEDED")),
+        (json("429 No", limited("")), format!("{NOT_MATRIX} answered 429 with M_LIMIT_EXCEEDED")),
         (json("429 No", limited(r#","retry_after_ms":3155760000000"#)), "it limits".to_owned()),
         (json("429 No", limited(r#","retry_after_ms":0"#)), "it limits everything".to_owned()),
         (json("429 No", limited(r#","retry_after_ms":-1e300"#)), "it limits".to_owned()),
-        (json("429 No", limited(r#","retry_after_ms":1e400"#)), "429 and JSON that".to_owned()),
+        (json("429 No", limited(r#","retry_after_ms":1e400"#)), "429 with JSON that".to_owned()),
         (
             answer(
                 "429 No",
@@ -209,11 +213,11 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
             answer("429 No", "Retry-After: 99999999999999999999999999\r\n", "no"),
             "it limits everything".to_owned(),
         ),
-        (server::bomb(), "200 and a compressed body that was not asked for".to_owned()),
-        (server::long(100), "answered 200 and a body without end".to_owned()),
+        (server::bomb(), "200 with a compressed body that was not asked for".to_owned()),
+        (server::long(100), "answered 200 with a body of more than 1048576 bytes".to_owned()),
         (
             server::endless("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", "more "),
-            "answered 200 and a body without end".to_owned(),
+            "answered 200 with a body of more than 1048576 bytes".to_owned(),
         ),
         (
             json("200 OK", format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000))),
@@ -221,7 +225,7 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
         ),
         (
             json("200 OK", format!(r#"{{"flows":[{}0]}}"#, "{},".repeat(1_000_000))),
-            "a body without end".to_owned(),
+            "a body of more than 1048576 bytes".to_owned(),
         ),
         (json("200 OK", "\u{feff}{\"versions\":[]}"), "byte order mark".to_owned()),
         (json("200 OK", r#"{"versions":NaN}"#), "JSON that cannot be read: expected".to_owned()),
@@ -254,7 +258,7 @@ fn tls_and_its_absence_are_told_apart() {
     let (tls, _) = over_tls(server::certificate("127.0.0.1"), good());
     is_refused(&tls.url(), &[], &format!("it speaks TLS: use {}", tls.https()));
     // What nginx does with those that come without TLS.
-    is_refused(&always(html("400 Bad Request")).url(), &[], "answered 400 and text/html");
+    is_refused(&always(html("400 Bad Request")).url(), &[], "answered 400 with text/html");
 }
 
 #[test]
@@ -335,13 +339,18 @@ fn a_server_that_goes_away_ends_the_run_with_one_reason() {
 fn a_server_that_turns_into_something_else_ends_the_run_with_one_reason() {
     const LOST: &str = "also GET /_matrix/client/versions is now answered with";
     let unknown = r#"{"errcode":"M_UNKNOWN","error":"no"}"#;
-    is_lost(80, "", html("200 OK"), &format!("{LOST} 200 and text/html"));
-    is_lost(80, "", html("502 Bad Gateway"), &format!("{LOST} 502 and text/html"));
-    is_lost(80, "", json("200 OK", "{}"), &format!("{LOST} 200 and JSON that is not"));
-    is_lost(80, "", json("500 No", unknown), &format!("{LOST} 500 and M_UNKNOWN"));
-    is_lost(80, "", json("404 No", unknown), &format!("{LOST} 404 and M_UNKNOWN"));
-    is_lost(80, "", server::long(100), &format!("{LOST} 200 and a body without end"));
-    is_lost(80, "", server::bomb(), &format!("{LOST} 200 and a compressed body"));
+    is_lost(80, "", html("200 OK"), &format!("{LOST} 200 with text/html"));
+    is_lost(80, "", html("502 Bad Gateway"), &format!("{LOST} 502 with text/html"));
+    is_lost(80, "", json("200 OK", "{}"), &format!("{LOST} 200 with JSON that is not"));
+    is_lost(80, "", json("500 No", unknown), &format!("{LOST} 500 with M_UNKNOWN"));
+    is_lost(80, "", json("404 No", unknown), &format!("{LOST} 404 with M_UNKNOWN"));
+    is_lost(
+        80,
+        "",
+        server::long(100),
+        &format!("{LOST} 200 with a body of more than 1048576 bytes"),
+    );
+    is_lost(80, "", server::bomb(), &format!("{LOST} 200 with a compressed body"));
 }
 
 #[test]
@@ -360,7 +369,7 @@ fn a_server_that_answers_nothing_but_the_control_request_is_not_asked_for_ever()
 fn a_front_end_with_pages_of_its_own_is_one_finding() {
     let good = Good::start();
     let url = turning(good.address(), 0, "GET /_matrix/client/versions", html("200 OK")).url();
-    is_refused(&url, &["--register", "open"], "are pages for browsers (200 and text/html)");
+    is_refused(&url, &["--register", "open"], "are pages for browsers (200 with text/html)");
 }
 
 #[test]
@@ -380,4 +389,112 @@ fn pages_in_the_place_of_errors_are_one_finding() {
     let ended = homespec(&server.url(), &["--register", "open"]);
     is_sound(&ended, "error pages");
     assert_eq!(findings(&ended.run), ["error.shape.object"]);
+}
+
+// --- text ---
+
+/// What terminals, browsers, forges, CI services and XML act on.
+const POISON: &str = "a\u{1b}[31m\n::error::b\r::warning::c]]><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{2066}|@alice [x](javascript:alert(1))`\u{0}\u{fffe}\u{7f}";
+
+/// The answer with other strings in its JSON: whatever may get into a report.
+fn poisoned(answer: Vec<u8>) -> Vec<u8> {
+    rewritten(answer, |body| {
+        for name in ["error", "device_id", "display_name", "session"] {
+            if body.get(name).is_some() {
+                body[name] = POISON.into();
+            }
+        }
+        if body["errcode"] == "M_UNRECOGNIZED" {
+            body["errcode"] = POISON.into();
+        }
+        if let Some(versions) = body.get_mut("versions").and_then(|list| list.as_array_mut()) {
+            versions.push(POISON.into());
+        }
+        if let Some(flows) = body.get_mut("flows").and_then(|list| list.as_array_mut()) {
+            flows.push(serde_json::json!({ "type": POISON, "stages": [POISON] }));
+        }
+        if let Some(body) = body.as_object_mut() {
+            body.insert(POISON.to_owned(), POISON.into());
+        }
+    })
+}
+
+/// The answer with another body, if that is a JSON object, and a telling `Server`.
+fn rewritten(answer: Vec<u8>, change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
+    let (head, body) = answer.split_at(end);
+    let Some(Ok(mut body)) = body.get(4..).map(serde_json::from_slice::<serde_json::Value>) else {
+        return answer;
+    };
+    change(&mut body);
+    let body = body.to_string();
+    let head = String::from_utf8_lossy(head);
+    let kept = head.lines().filter(|line| {
+        let line = line.to_ascii_lowercase();
+        !line.starts_with("content-length:") && !line.starts_with("server:")
+    });
+    let mut lines: Vec<String> = kept.map(str::to_owned).collect();
+    lines.push("Server: <script>alert(1)</script> ::error::\u{202e}[x](javascript:1)".to_owned());
+    lines.push(format!("Content-Length: {}", body.len()));
+    format!("{}\r\n\r\n{body}", lines.join("\r\n")).into_bytes()
+}
+
+#[test]
+fn text_of_a_server_is_inert_wherever_it_is_shown() {
+    let good = Good::start();
+    let server = in_front(good.address(), poisoned);
+    let ended = homespec(&server.url(), &["--register", "open", "-v"]);
+    is_sound(&ended, "poison");
+    assert_eq!(ended.status, Some(1), "{}", ended.stdout);
+    assert!(ended.run.target.versions.iter().any(|version| version == POISON));
+    let marked = |line: &&str| ["-- ", "== ", "> ", "< "].iter().any(|mark| line.starts_with(mark));
+    let exchanges = ended.stdout.lines().filter(marked).count();
+    assert!(exchanges > 1000, "{exchanges} lines of exchanges");
+
+    let summary = ended.reports.path().join("summary.md").display().to_string();
+    let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", summary.as_str())];
+    let ended = homespec_in(&server.url(), &["--register", "open"], &github);
+    let commands: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("::")).collect();
+    assert!((1..=10).contains(&commands.len()), "{commands:?}");
+    let ours = ["::error file=", "::warning file=", "::notice title=homespec"];
+    assert!(commands.iter().all(|line| ours.iter().any(|word| line.starts_with(word))));
+}
+
+// --- size ---
+
+#[test]
+fn large_answers_do_not_fill_the_memory() {
+    let good = Good::start();
+    let padded = in_front(good.address(), |answer| {
+        rewritten(answer, |body| body["padding"] = "x".repeat(200_000).into())
+    });
+    is_sound(&homespec(&padded.url(), &["--register", "open", "--timeout", "10"]), "padded");
+    let many = in_front(good.address(), |answer| {
+        let values = vec![serde_json::json!({ "a": {} }); 5_000];
+        rewritten(answer, |body| body["padding"] = values.clone().into())
+    });
+    is_sound(&homespec(&many.url(), &["--register", "open", "--timeout", "10"]), "many values");
+    let url = turning(good.address(), 60, "GET /_matrix/client/v", server::long(100)).url();
+    is_sound(&homespec(&url, &["--register", "open"]), "long answers");
+}
+
+#[test]
+fn limits_without_end_block_the_rest() {
+    let good = Good::start();
+    for wait in ["3155760000000", "0", "-1", "1e300"] {
+        let body =
+            format!(r#"{{"errcode":"M_LIMIT_EXCEEDED","error":"no","retry_after_ms":{wait}}}"#);
+        let url = turning(good.address(), 80, "", json("429 No", body)).url();
+        let ended = homespec(&url, &["--register", "open"]);
+        is_sound(&ended, wait);
+        assert_eq!(ended.status, Some(5), "{wait}: {}", ended.stdout);
+        let blocked = ended.run.cases.iter().filter(|case| case.verdict == Verdict::Blocked);
+        let limited = |case: &&homespec::outcome::CaseOutcome| {
+            case.reason.as_ref().is_some_and(|reason| reason.code == "rate_limited")
+        };
+        assert!(
+            blocked.clone().count() > 50 && blocked.clone().all(|case| limited(&case)),
+            "{wait}"
+        );
+    }
 }

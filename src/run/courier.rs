@@ -1,7 +1,7 @@
 //! Delivering one request of a case: waiting for limits, trying again what says nothing of the
 //! homeserver, telling a dropped connection from a server that is not there.
 use super::dialect::Dialect;
-use super::http::Http;
+use super::http::{Http, ROOM};
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::stop::Stop;
@@ -74,6 +74,9 @@ impl Courier {
             let exchanged = self.http.send(ask).await;
             self.ledger.note(&exchanged);
             self.vitals.note(&exchanged.result);
+            if self.http.is_full() {
+                self.vitals.stop(&format!("the server's answers came to {} MiB", ROOM >> 20));
+            }
             let result = exchanged.result.clone();
             exchanges.push(exchanged);
             match result {

@@ -13,11 +13,8 @@ use url::Url;
 
 /// How much of an answer is read, in bytes.
 pub const LONGEST_BODY: usize = 1 << 20;
-/// How much is read of all answers of a run together, in bytes, before [`SHORT_BODY`] is the limit:
-/// they are kept to its end.
-const ROOM: usize = 32 << 20;
-/// How much of an answer is read once there is no more room. No answer of the login API is longer.
-const SHORT_BODY: usize = 16 << 10;
+/// How much is read of all answers of a run together, in bytes: they are kept to its end.
+pub const ROOM: usize = 32 << 20;
 /// The longest headers of an answer, names and values together, in bytes.
 const LONGEST_HEADERS: usize = 32 << 10;
 
@@ -108,6 +105,11 @@ impl Http {
         &self.base
     }
 
+    /// Whether the answers so far are as many as a run can keep, [`ROOM`].
+    pub fn is_full(&self) -> bool {
+        self.read.load(Ordering::Relaxed) >= ROOM
+    }
+
     /// Where secrets are remembered.
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
@@ -172,11 +174,9 @@ impl Http {
             let text = format!("its headers are {size} bytes long");
             return Err(Trouble { kind: TroubleKind::Protocol, text });
         }
-        let has_room = self.read.load(Ordering::Relaxed) < ROOM;
-        let longest = if has_room { LONGEST_BODY } else { SHORT_BODY };
         let (mut body, mut truncated) = (Vec::new(), false);
         while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
-            let room = longest - body.len();
+            let room = LONGEST_BODY - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
                 truncated = true;

@@ -49,6 +49,13 @@ struct State {
     is_back: bool,
 }
 
+impl State {
+    fn stop(&mut self, why: &str) {
+        let reason = reason(format!("the run stopped asking: {why}"));
+        self.lost.get_or_insert(Lost { reason, sign: None });
+    }
+}
+
 /// The signs of life of one target.
 #[derive(Debug, Default)]
 pub struct Vitals {
@@ -97,9 +104,13 @@ impl Vitals {
         } else {
             return;
         };
-        let text = format!("the run stopped asking: {text} (the last: {})", trouble.text);
         state.is_back = false;
-        state.lost.get_or_insert(Lost { reason: reason(text), sign: None });
+        state.stop(&format!("{text} (the last: {})", trouble.text));
+    }
+
+    /// Nothing more is to be asked, for this reason.
+    pub fn stop(&self, why: &str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stop(why);
     }
 
     /// The target is no longer what it was: this came of a control request.
