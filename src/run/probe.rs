@@ -143,7 +143,7 @@ async fn no_answer(courier: &Courier, exchanges: &mut Vec<Exchanged>) -> NoTarge
                 _ => None,
             };
             let why = match trouble.kind {
-                TroubleKind::Protocol => format!("what answers there is no web server ({trouble})"),
+                TroubleKind::Protocol => format!("it does not answer in proper HTTP ({trouble})"),
                 TroubleKind::Closed => format!("it hangs up without a whole answer ({trouble})"),
                 _ => trouble.text,
             };

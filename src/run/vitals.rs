@@ -118,7 +118,7 @@ impl Vitals {
         let (text, sign) = match &control.result {
             Ok(answer) => {
                 let words = crate::facts::words(answer);
-                let text = format!("also GET {} is now answered with {words}", control.ask.path);
+                let text = format!("GET {} is now answered {words}", control.ask.path);
                 (text, Some(answer.clone()))
             }
             Err(trouble) => (format!("GET {}: {}", control.ask.path, trouble.text), None),
