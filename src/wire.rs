@@ -103,10 +103,10 @@ impl Answer {
             if self.body.is_empty() {
                 return Err("it is empty".to_owned());
             }
-            if self.body.starts_with(b"\xef\xbb\xbf") {
-                return Err("it begins with a byte order mark".to_owned());
-            }
-            serde_json::from_slice(&self.body).map_err(|error| match self.is_html() {
+            // A reader may ignore a byte order mark (RFC 8259, section 8.1); that it is there is for the
+            // standing check to say.
+            let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+            serde_json::from_slice(text).map_err(|error| match self.is_html() {
                 true => "it is a page for browsers".to_owned(),
                 false => error.to_string(),
             })

@@ -227,7 +227,6 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
             json("200 OK", format!(r#"{{"flows":[{}0]}}"#, "{},".repeat(1_000_000))),
             "a body of more than 1048576 bytes".to_owned(),
         ),
-        (json("200 OK", "\u{feff}{\"versions\":[]}"), "byte order mark".to_owned()),
         (json("200 OK", r#"{"versions":NaN}"#), "JSON that cannot be read: expected".to_owned()),
         (json("200 OK", r#"{"versions":["\ud800"]}"#), "JSON that cannot be read".to_owned()),
         (json("200 OK", r#"{"a":1,"a":2}"#), "JSON that is not Matrix's".to_owned()),
@@ -391,6 +390,19 @@ fn pages_in_the_place_of_errors_are_one_finding() {
     assert_eq!(findings(&ended.run), ["error.shape.object"]);
 }
 
+#[test]
+fn a_byte_order_mark_is_one_warning() {
+    let good = Good::start();
+    let server =
+        in_front(good.address(), |answer| with_body(answer, |body| format!("\u{feff}{body}")));
+    let ended = homespec(&server.url(), &["--register", "open"]);
+    is_sound(&ended, "byte order mark");
+    assert_eq!(findings(&ended.run), Vec::<&str>::new());
+    let warned = ended.run.standing.iter().filter(|s| s.verdict == Verdict::Warned);
+    let ids: Vec<&str> = warned.map(|standing| standing.requirement.as_str()).collect();
+    assert_eq!(ids, ["http.response.utf8"]);
+}
+
 // --- text ---
 
 /// What terminals, browsers, forges, CI services and XML act on.
@@ -419,16 +431,20 @@ fn poisoned(answer: Vec<u8>) -> Vec<u8> {
     })
 }
 
-/// The answer with another body, if that is a JSON object, and a telling `Server`.
+/// The answer with another JSON body, if it has one.
 fn rewritten(answer: Vec<u8>, change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
-    let (head, body) = answer.split_at(end);
-    let Some(Ok(mut body)) = body.get(4..).map(serde_json::from_slice::<serde_json::Value>) else {
-        return answer;
-    };
-    change(&mut body);
-    let body = body.to_string();
-    let head = String::from_utf8_lossy(head);
+    with_body(answer, |body| {
+        let Ok(mut value) = serde_json::from_str(body) else { return body.to_owned() };
+        change(&mut value);
+        value.to_string()
+    })
+}
+
+/// The answer with another body and a telling `Server`.
+fn with_body(answer: Vec<u8>, change: impl Fn(&str) -> String) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return answer };
+    let body = change(body);
     let kept = head.lines().filter(|line| {
         let line = line.to_ascii_lowercase();
         !line.starts_with("content-length:") && !line.starts_with("server:")

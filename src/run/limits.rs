@@ -151,6 +151,9 @@ mod tests {
         assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
         assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
         assert_eq!(wait(Some("soon"), json!({})), UNSAID);
+        let most = u64::MAX.to_string();
+        assert_eq!(wait(Some(&most), json!({"retry_after_ms": u64::MAX})), CAP);
+        assert_eq!(wait(None, json!({"retry_after_ms": 1e300})), CAP);
     }
 
     #[tokio::test(start_paused = true)]

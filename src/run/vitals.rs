@@ -137,3 +137,65 @@ impl Vitals {
 fn reason(text: String) -> Reason {
     Reason { code: "target_lost".to_owned(), text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silence() -> Result<Answer, Trouble> {
+        Err(Trouble { kind: TroubleKind::Timeout, text: "no whole answer".to_owned() })
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer::new(status, Vec::new(), body.as_bytes().to_vec(), false)
+    }
+
+    #[test]
+    fn silence_in_a_row_ends_it_and_an_answer_begins_the_row_anew() {
+        let vitals = Vitals::default();
+        for _ in 1..IN_A_ROW {
+            vitals.note(&silence());
+        }
+        vitals.note(&Ok(answer(500, "")));
+        for _ in 1..IN_A_ROW {
+            vitals.note(&silence());
+        }
+        assert!(vitals.stops().is_none());
+        vitals.note(&silence());
+        let lost = vitals.stops().unwrap();
+        assert_eq!(lost.reason.code, "target_lost");
+        assert!(lost.reason.text.contains("10 requests in a row"), "{}", lost.reason.text);
+    }
+
+    #[test]
+    fn silence_now_and_then_ends_it_too() {
+        let vitals = Vitals::default();
+        for _ in 0..ALL_TOGETHER {
+            assert!(vitals.stops().is_none());
+            vitals.note(&silence());
+            vitals.note(&Ok(answer(200, "{}")));
+        }
+        assert!(vitals.stops().is_some());
+    }
+
+    #[test]
+    fn a_target_that_is_back_is_asked_and_stays_noted() {
+        let vitals = Vitals::default();
+        vitals.stop("of a test");
+        assert!(vitals.stops().is_some());
+        vitals.is_back();
+        assert!(vitals.stops().is_none());
+        assert!(vitals.lost().is_some());
+    }
+
+    #[test]
+    fn a_control_is_met_by_success_with_its_list_alone() {
+        let ask = Ask::new(Some("getVersions"), "GET", "/_matrix/client/versions");
+        let control = Control { ask, list: "versions" };
+        assert!(control.is_met_by(&answer(200, r#"{"versions":[]}"#)));
+        for (status, body) in [(500, r#"{"versions":[]}"#), (200, "{}"), (200, r#"{"versions":1}"#)]
+        {
+            assert!(!control.is_met_by(&answer(status, body)), "{status} {body}");
+        }
+    }
+}
