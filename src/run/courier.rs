@@ -98,7 +98,7 @@ impl Courier {
 
     /// Asks the control requests again, for a case that went wrong: whether the target itself did.
     ///
-    /// It has [`PATIENCE`] to answer as the probe saw it; without that, nothing more is asked.
+    /// It has two seconds to answer as the probe saw it; without that, nothing more is asked.
     pub async fn check_up(&self) -> Option<Lost> {
         let until = Instant::now() + PATIENCE;
         loop {
