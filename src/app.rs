@@ -168,6 +168,7 @@ pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> 
         ledger: Arc::new(Ledger::default()),
         stop: Stop::default(),
         dialect: Dialect::default(),
+        vitals: Arc::default(),
     };
     let stop = courier.stop.clone();
     let (discovered, elsewhere) = (None, Vec::new());
@@ -363,6 +364,8 @@ impl Prepared {
         outcome: Outcome,
         times: &Times,
     ) -> Run {
+        let lost = self.courier.vitals.lost();
+        let is_gone = outcome.no_target.is_some() || lost.is_some();
         let parts = Parts {
             register: &self.material.register,
             spec,
@@ -371,7 +374,9 @@ impl Prepared {
             results: outcome.results,
             support: outcome.support,
             elsewhere: &self.elsewhere,
-            is_homeserver: outcome.is_homeserver,
+            is_homeserver: outcome.no_target.is_none(),
+            foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
+            headline: outcome.no_target.or_else(|| Some(lost.as_ref()?.reason.text.clone())),
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
@@ -388,6 +393,10 @@ impl Prepared {
         let base_url = &run.target.base_url;
         let note = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
         run.notes.splice(0..0, note);
+        // Not what `--allow-blocked` accepts: the target itself was not there.
+        if is_gone && run.exit_status == exit::CONFORMS {
+            run.exit_status = exit::UNDECIDED;
+        }
         run
     }
 }
@@ -424,6 +433,7 @@ impl Open {
             return CleanUp { exchanges: Vec::new(), left };
         }
         let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
+        cleaner.look_again().await;
         clean_up(&cleaner, &*self.engine.routes).await
     }
 
@@ -440,7 +450,7 @@ impl Open {
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
         let (left, server) = (cleaned.left, self.server.clone());
-        let outcome = Outcome { results, support, left, server, is_homeserver: true };
+        let outcome = Outcome { results, support, left, server, no_target: None };
         self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
     }
 }
@@ -487,14 +497,14 @@ impl Gone {
             .collect();
         let plan = Plan { cases, phases: Vec::new() };
         let support = vec![("probe".to_owned(), exchanges)];
-        let outcome =
-            Outcome { results, support, left: Vec::new(), server: None, is_homeserver: false };
-        let mut run = prepared.assembled(&spec, &facts, &plan, outcome, &times);
-        run.notes.insert(0, why.to_string());
-        if run.complete {
-            run.exit_status = exit::UNDECIDED;
-        }
-        run
+        let outcome = Outcome {
+            results,
+            support,
+            left: Vec::new(),
+            server: None,
+            no_target: Some(why.to_string()),
+        };
+        prepared.assembled(&spec, &facts, &plan, outcome, &times)
     }
 }
 
@@ -503,7 +513,7 @@ struct Outcome {
     support: Vec<(String, Vec<Exchanged>)>,
     left: Vec<String>,
     server: Option<String>,
-    is_homeserver: bool,
+    no_target: Option<String>,
 }
 
 struct Times {

@@ -13,12 +13,14 @@ use crate::run::engine::CaseResult;
 use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
-use crate::wire::Exchanged;
+use crate::wire::{Answer, Exchanged};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How much of a body stands in a report, in bytes.
 pub const LONGEST_SHOWN: usize = 16 * 1024;
+/// How much of all bodies together, in bytes: a report is rendered in memory, several times over.
+const ALL_SHOWN: usize = 8 * 1024 * 1024;
 
 /// Everything that a run came to.
 pub struct Parts<'a> {
@@ -38,6 +40,10 @@ pub struct Parts<'a> {
     pub elsewhere: &'a [Exchanged],
     /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
     pub is_homeserver: bool,
+    /// What the target answered to everything when it was a homeserver no longer.
+    pub foreign: Option<Answer>,
+    /// What is to be known before all else, e.g. why nothing was asked.
+    pub headline: Option<String>,
     /// What was wished for.
     pub wish: &'a Wish,
     /// How many cases there are.
@@ -65,12 +71,13 @@ pub struct Parts<'a> {
 /// Builds the [`Run`].
 pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let standing = standing_outcomes(&parts);
+    let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
     let mut cases: Vec<CaseOutcome> = parts
         .plan
         .cases
         .iter()
         .zip(&parts.results)
-        .map(|(planned, result)| case_outcome(&planned.case, result))
+        .map(|(planned, result)| case_outcome(&planned.case, result, longest))
         .collect();
     cases.extend(whole_run_outcomes(&parts));
     let requirements = requirement_outcomes(&parts, &cases, &standing);
@@ -79,7 +86,10 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let support = discovery
         .into_iter()
         .chain(of_target)
-        .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent) })
+        .map(|(name, sent)| Support {
+            name: name.to_owned(),
+            exchanges: shown(name, sent, longest),
+        })
         .collect();
     let mut run = Run {
         schema_version: SCHEMA_VERSION,
@@ -101,7 +111,12 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: [notes(&requirements), notes_on_limits(&parts)].concat(),
+        notes: [
+            parts.headline.clone().into_iter().collect(),
+            notes(&requirements),
+            notes_on_limits(&parts),
+        ]
+        .concat(),
         cases,
         standing,
         requirements,
@@ -162,7 +177,7 @@ fn redact(value: Value, key: Option<&str>, redactor: &Redactor) -> Value {
     }
 }
 
-fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutcome {
+fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, longest: usize) -> CaseOutcome {
     let decided = &result.decided;
     CaseOutcome {
         id: case.id.clone(),
@@ -178,7 +193,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutco
         duration_ms: millis(result.duration),
         decisions: decided.decisions.clone(),
         findings: decided.findings.clone(),
-        exchanges: shown(&case.id, &result.exchanges),
+        exchanges: shown(&case.id, &result.exchanges, longest),
     }
 }
 
@@ -275,15 +290,16 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shown(owner: &str, exchanges: &[Exchanged]) -> Vec<Exchange> {
+/// `longest`: how much of each body, in bytes.
+fn shown(owner: &str, exchanges: &[Exchanged], longest: usize) -> Vec<Exchange> {
     exchanges
         .iter()
         .enumerate()
-        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged))
+        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, longest))
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
+fn shown_exchange(id: String, exchanged: &Exchanged, longest: usize) -> Exchange {
     let headers = |pairs: &[(String, String)]| {
         let header =
             |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
@@ -291,7 +307,7 @@ fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
     };
     let (response, trouble) = match &exchanged.result {
         Ok(answer) => {
-            let cut = answer.body.len().min(LONGEST_SHOWN);
+            let cut = answer.body.len().min(longest);
             let response = Response {
                 status: answer.status,
                 headers: headers(&answer.headers),
@@ -335,8 +351,9 @@ fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let context =
         Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
     let mut tallies: BTreeMap<String, Tallied> = BTreeMap::new();
-    for (id, exchanged) in every_exchange(parts).filter(|_| parts.is_homeserver) {
-        for observation in standing::observe(context, exchanged) {
+    for (id, exchanged) in every_exchange(parts).filter(|(_, exchanged)| is_own(parts, exchanged)) {
+        // A copy, so that what is parsed of it is gone with it.
+        for observation in standing::observe(context, &exchanged.clone()) {
             tally(parts, &mut tallies, observation, exchanged, id.clone());
         }
     }
@@ -347,6 +364,21 @@ fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
         .filter(|r| standing_is_wished(&r.id, r.level, parts.wish))
         .map(|requirement| standing_outcome(requirement, tallies.remove(&requirement.id), parts))
         .collect()
+}
+
+/// Whether the answer is one of the homeserver under test.
+fn is_own(parts: &Parts<'_>, exchanged: &Exchanged) -> bool {
+    let is_foreign = |foreign: &Answer| {
+        // How much is read of a body without end depends on what was read before.
+        let same = |answer: &Answer| match answer.truncated && foreign.truncated {
+            true => {
+                foreign.body.starts_with(&answer.body) || answer.body.starts_with(&foreign.body)
+            }
+            false => answer.body == foreign.body,
+        };
+        exchanged.result.as_ref().is_ok_and(|a| a.status == foreign.status && same(a))
+    };
+    parts.is_homeserver && !parts.foreign.as_ref().is_some_and(is_foreign)
 }
 
 fn tally(

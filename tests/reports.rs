@@ -486,6 +486,8 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("\r\n| a | b |\n".to_owned()),
         Just("@alice [x](javascript:alert(1))".to_owned()),
         Just("\u{202e}'\"\\".to_owned()),
+        Just("\u{2066}\u{200f}\u{feff}\u{e0041}".to_owned()),
+        Just("a\r::error::b".to_owned()),
     ];
     proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
@@ -566,6 +568,24 @@ proptest! {
         let fences = fences(&page);
         prop_assert!(fences.is_some(), "a fence is not closed");
         prop_assert_eq!(fences, self::fences(&report::markdown(&poisoned("x"))));
+    }
+
+    #[test]
+    fn every_line_of_an_exchange_has_its_mark(text in hostile()) {
+        let run = poisoned(&text);
+        for exchange in run.cases.iter().flat_map(|case| &case.exchanges) {
+            let shown = report::exchange_text(exchange);
+            prop_assert!(shown.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
+            let marked = |line: &str| ["-- ", "> ", "< "].iter().any(|mark| line.starts_with(mark));
+            prop_assert!(shown.lines().all(marked), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_without_tricks(text in hostile()) {
+        let line = report::one_line(&text);
+        let tricks = ['\u{202e}', '\u{2066}', '\u{200f}', '\u{e0041}', '\u{feff}'];
+        prop_assert!(!line.chars().any(|c| c.is_control() || tricks.contains(&c)));
     }
 
     #[test]

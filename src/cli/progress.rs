@@ -65,6 +65,6 @@ impl Watcher for Bar {
     }
 
     fn no_target(&self, why: &NoTarget) {
-        let _ = super::say(&format!("error: {why}"));
+        let _ = super::say(&format!("error: {}", crate::report::one_line(&why.to_string())));
     }
 }

@@ -239,17 +239,18 @@ fn refused(error: JobError) -> Failure {
 
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
     let mut prepared = prepare(Arc::new(material), job).map_err(refused)?;
-    let preview = prepared
-        .preview(&Bar::new())
-        .await
-        .map_err(|why| Failure::new(exit::UNDECIDED, format!("error: {why}")))?;
+    let preview = prepared.preview(&Bar::new()).await.map_err(|why| {
+        let why = report::one_line(&why.to_string());
+        Failure::new(exit::UNDECIDED, format!("error: {why}"))
+    })?;
     let plan = &preview.plan;
     let mut text = String::new();
     for planned in &plan.cases {
         text += &match &planned.fate {
             Fate::Run(_) => format!("run      {}\n", planned.case.id),
             Fate::Not(verdict, reason) => {
-                format!("{:8} {} ({}: {})\n", verdict, planned.case.id, reason.code, reason.text)
+                let why = report::one_line(&format!("{}: {}", reason.code, reason.text));
+                format!("{verdict:8} {} ({why})\n", planned.case.id)
             }
         };
     }

@@ -417,7 +417,8 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "gateway" => "a proxy answered in the homeserver's place; look at its log",
         "not_reached" => "mend what stopped the case before this step",
         "interrupted" => "run again and let it finish",
-        "unreachable" | "no_answer" | "timeout" => {
+        "compressed" => "see what the proxy in front of the homeserver does to its answers",
+        "unreachable" | "no_answer" | "timeout" | "target_lost" => {
             "see that the server runs and can be reached from here"
         }
         "not_allowed" => "allow it with --allow rate-limit",

@@ -6,6 +6,7 @@
 //! | [`junit()`] | continuous integration |
 //! | [`markdown()`], [`html()`] | people, on a forge and in a browser |
 //! | [`terminal()`] | people, at the end of a run |
+//! | [`one_line`] | a single sentence on a terminal |
 //! | [`curl()`] | sending one request again |
 //! | [`github_annotations`] | GitHub Actions |
 //!
@@ -31,6 +32,7 @@ pub use junit::{Dialect, junit};
 pub use markdown::markdown;
 pub use plain::exchange_text;
 pub use terminal::terminal;
+pub use text::one_line;
 pub use write::{WriteError, write_all};
 
 use crate::outcome::Run;

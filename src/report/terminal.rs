@@ -14,6 +14,9 @@ const WARNED: usize = 3;
 /// How many reasons for blocked requirements are listed.
 const BLOCKED: usize = 2;
 
+/// How many lines the first note may take: it may be the one sentence that says why nothing was tested.
+const NOTE: usize = 5;
+
 /// The summary of a run: what was tested, how much of it was decided, what broke, what was blocked and
 /// what to do about it, where the reports are (`paths`). Ends with a newline; at most 23 lines.
 ///
@@ -103,7 +106,8 @@ fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
         lines.push(page.styled(style(Verdict::Warned), &format!("Not cleaned up: {first}{more}")));
     }
     if let Some(first) = run.notes.first() {
-        lines.push(page.line(&format!("Note: {first}{}", more(run.notes.len(), 1))));
+        let note = format!("Note: {first}{}", more(run.notes.len(), 1));
+        lines.extend(page.wrapped(&note).into_iter().take(NOTE));
     }
     let files: Vec<String> = paths.iter().map(|p| one_line(&p.to_string_lossy())).collect();
     if !files.is_empty() {

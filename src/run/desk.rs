@@ -3,6 +3,7 @@ use super::courier::{Courier, Delivered};
 use super::env::{AccountView, Proof, fresh_localpart, fresh_password, good_login};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
+use crate::facts::clipped;
 use crate::outcome::Reason;
 use crate::plan::Slot;
 use crate::routes::Routes;
@@ -354,8 +355,9 @@ impl Desk {
                 _ => return Ok(answer),
             };
             let prover = Prover { user: Some(localpart), password: None, registration_token };
-            let auth = uia::answer(challenge, prover, &stages)
-                .map_err(|why| reason("registration", format!("cannot register: {why}")))?;
+            let auth = uia::answer(challenge, prover, &stages).map_err(|why| {
+                reason("registration", format!("cannot register: {}", clipped(&why)))
+            })?;
             stages.extend(auth["type"].as_str().map(str::to_owned));
             body["auth"] = auth;
         }
@@ -442,7 +444,8 @@ const REFUSED: &str = "account";
 
 fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
     let body = answer.json().ok();
-    let member = |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str);
+    let member =
+        |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str).map(clipped);
     let said = match (member("errcode"), member("error")) {
         (Some(code), Some(error)) => format!(" {code} ({error})"),
         (Some(code), None) => format!(" {code}"),

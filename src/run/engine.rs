@@ -130,7 +130,7 @@ impl Engine {
                     (self.clone(), planned.case.clone(), assignment.clone());
                 let logins = Logins::InTurn(turns.of(index));
                 let handle = running.spawn(async move {
-                    (index, engine.run_case(&case, &assignment, logins).await)
+                    (index, engine.run_checked(&case, &assignment, logins).await)
                 });
                 tasks.insert(handle.id(), index);
             }
@@ -165,7 +165,8 @@ impl Engine {
         };
         let (engine, case) = (self.clone(), planned.case.clone());
         let logins = Logins::InTurn(Turn::default());
-        let task = tokio::spawn(async move { engine.run_case(&case, &assignment, logins).await });
+        let task =
+            tokio::spawn(async move { engine.run_checked(&case, &assignment, logins).await });
         task.await.unwrap_or_else(|_| panicked(&planned.case))
     }
 
@@ -198,13 +199,35 @@ impl Engine {
                     .filter(|loan| loan.is_for(terms) && loan.lives(&self.courier.ledger))
                     .cloned()
                     .collect();
-                let result = self.run_case(case, assignment, Logins::OnLoan(offered)).await;
+                let result = self.run_checked(case, assignment, Logins::OnLoan(offered)).await;
                 if !result.is_rate_limited() {
                     self.courier.limits.served("login");
                     results[*index] = Some(result);
                 }
             }
         }
+    }
+
+    /// Runs a case, and where it did not go well sees whether the target is to blame as a whole: then
+    /// what was found says nothing of the case's question.
+    async fn run_checked(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+        logins: Logins,
+    ) -> CaseResult {
+        let mut result = self.run_case(case, assignment, logins).await;
+        let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
+            || result.is_rate_limited();
+        if !went_well && let Some(lost) = self.courier.check_up().await {
+            let decided = Decided::all(case, Verdict::Blocked, lost.reason);
+            result.decided = self.gated(case, decided);
+        }
+        // Parsed again where that is needed: a run keeps every answer, and parsed they are large.
+        for exchanged in &mut result.exchanges {
+            exchanged.forget_parsed();
+        }
+        result
     }
 
     async fn run_case(

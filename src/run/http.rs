@@ -1,18 +1,23 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
 use super::target::Target;
+use super::trouble::{innermost, trouble};
 use crate::secret::{ExposeSecret as _, SecretKind, SecretString, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use std::error::Error as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use url::Url;
 
 /// How much of an answer is read, in bytes.
 pub const LONGEST_BODY: usize = 1 << 20;
+/// How much is read of all answers of a run together, in bytes: they are kept to its end.
+pub const ROOM: usize = 32 << 20;
+/// The longest headers of an answer, names and values together, in bytes.
+const LONGEST_HEADERS: usize = 32 << 10;
 
 /// How the target is reached.
 #[derive(Debug, Clone)]
@@ -110,6 +115,9 @@ pub struct Http {
     timeout: Duration,
     headers: HeaderMap,
     vault: Arc<Vault>,
+    transport: Arc<Transport>,
+    /// How many bytes of answers have been read so far.
+    read: Arc<AtomicUsize>,
 }
 
 impl Http {
@@ -135,12 +143,19 @@ impl Http {
             timeout: transport.timeout,
             headers,
             vault,
+            transport: Arc::new(transport.clone()),
+            read: Arc::default(),
         })
     }
 
     /// Where requests go.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Whether the answers so far are as many as a run can keep, [`ROOM`].
+    pub fn is_full(&self) -> bool {
+        self.read.load(Ordering::Relaxed) >= ROOM
     }
 
     /// Where secrets are remembered.
@@ -158,6 +173,22 @@ impl Http {
         self.send_with(&self.fresh, ask).await
     }
 
+    /// Sends one request to the same host and port by the other of `http` and `https`, without the
+    /// operator's headers and whatever the certificate: only to see who answers. With the URL that
+    /// was used; nothing if there is no such URL.
+    pub async fn send_by_other_scheme(&self, ask: &Ask) -> Option<(String, Exchanged)> {
+        let Target::Web(url) = &self.target else { return None };
+        let mut url = url.clone();
+        let port = url.port_or_known_default();
+        let scheme = if url.scheme() == "http" { "https" } else { "http" };
+        url.set_scheme(scheme).and_then(|()| url.set_port(port)).ok()?;
+        let (target, headers) = (Target::Web(url), Vec::new());
+        let transport =
+            Transport { target, headers, insecure: true, ca: None, ..(*self.transport).clone() };
+        let other = Http::new(&transport, self.vault.clone()).ok()?;
+        Some((other.target.to_string(), other.send(ask).await))
+    }
+
     async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
         self.learn_request(ask);
         let url = self.target.origin() + &ask.path;
@@ -165,7 +196,8 @@ impl Http {
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
-                let result = tokio::time::timeout(self.timeout, exchange(client, request)).await;
+                let result =
+                    tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
                 (sent, self.by_way_of(result.unwrap_or_else(|_| Err(self.timed_out()))))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
@@ -203,8 +235,34 @@ impl Http {
         }
     }
 
+    async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<Answer, Trouble> {
+        let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
+        let status = response.status().as_u16();
+        let headers = header_list(response.headers());
+        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > LONGEST_HEADERS {
+            let text = format!("its headers are {size} bytes long");
+            return Err(Trouble { kind: TroubleKind::Protocol, text });
+        }
+        let (mut body, mut truncated) = (Vec::new(), false);
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
+            let room = LONGEST_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                truncated = true;
+                break;
+            }
+        }
+        self.read.fetch_add(body.len(), Ordering::Relaxed);
+        Ok(Answer::new(status, headers, body, truncated))
+    }
+
     fn timed_out(&self) -> Trouble {
-        let text = format!("no answer within {} s", self.timeout.as_secs_f64());
+        let text = format!("no whole answer within {} s", self.timeout.as_secs_f64());
         Trouble { kind: TroubleKind::Timeout, text }
     }
 
@@ -349,67 +407,4 @@ fn build(transport: &Transport, error: &reqwest::Error) -> ClientError {
         why if why.contains("No CA certificates") => ClientError::NoCertificates { target },
         why => ClientError::Build { target, why },
     }
-}
-
-async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, Trouble> {
-    let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
-    let status = response.status().as_u16();
-    let headers = header_list(response.headers());
-    let (mut body, mut truncated) = (Vec::new(), false);
-    while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
-        let room = LONGEST_BODY - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            truncated = true;
-            break;
-        }
-    }
-    Ok(Answer::new(status, headers, body, truncated))
-}
-
-fn trouble(error: &reqwest::Error) -> Trouble {
-    let text = innermost(error);
-    let kind = if error.is_connect() {
-        TroubleKind::Connect
-    } else if error.is_timeout() {
-        TroubleKind::Timeout
-    } else if is_closed(error) {
-        TroubleKind::Closed
-    } else {
-        TroubleKind::Protocol
-    };
-    Trouble { kind, text }
-}
-
-fn is_closed(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind;
-            return matches!(
-                io.kind(),
-                ErrorKind::ConnectionReset
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::BrokenPipe
-                    | ErrorKind::UnexpectedEof
-            );
-        }
-        let text = inner.to_string();
-        if text.contains("connection closed") || text.contains("end of file") {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
-}
-
-/// The last cause in the chain: the only one that says what happened.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
 }

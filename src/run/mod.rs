@@ -15,5 +15,7 @@ pub mod perishable;
 pub mod probe;
 pub mod stop;
 pub mod target;
+mod trouble;
 pub mod turns;
 pub mod uia;
+pub mod vitals;
