@@ -130,8 +130,8 @@ impl JobError {
 pub trait Watcher: Progress {
     /// A plan was made.
     fn planned(&self, plan: &Plan, facts: &Facts);
-    /// There is no target; the run ends.
-    fn no_target(&self, why: &NoTarget);
+    /// There is no target; the run ends. The sentence holds no secret.
+    fn no_target(&self, why: &str);
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -183,6 +183,11 @@ pub struct Preview {
 }
 
 impl Prepared {
+    /// Where the secrets of the run are remembered, and their names.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
+    }
+
     /// Sends the probe's GETs alone and makes the plan.
     ///
     /// # Errors
@@ -210,7 +215,7 @@ impl Prepared {
         let open = match self.open().await {
             Ok(open) => open,
             Err(gone) => {
-                watcher.no_target(&gone.why);
+                watcher.no_target(&gone.sentence());
                 return gone.into_run();
             }
         };
@@ -401,6 +406,11 @@ pub struct Gone {
 }
 
 impl Gone {
+    /// Why, in a sentence that holds no secret.
+    pub fn sentence(&self) -> String {
+        self.prepared.vault.redactor().text(&self.why.to_string())
+    }
+
     /// A run in which everything is blocked by that.
     pub fn into_run(self) -> Run {
         let Gone { why, prepared, exchanges, times } = self;
@@ -440,7 +450,7 @@ impl Gone {
         let outcome =
             Outcome { results, support, left: Vec::new(), server: None, is_homeserver: false };
         let mut run = prepared.assembled(&spec, &facts, &plan, outcome, &times);
-        run.notes.insert(0, why.to_string());
+        run.notes.insert(0, prepared.vault.redactor().text(&why.to_string()));
         if run.complete {
             run.exit_status = exit::UNDECIDED;
         }

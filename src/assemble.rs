@@ -13,7 +13,6 @@ use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::Exchanged;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How much of a body stands in a report, in bytes.
@@ -67,14 +66,17 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         .cases
         .iter()
         .zip(&parts.results)
-        .map(|(planned, result)| case_outcome(&planned.case, result))
+        .map(|(planned, result)| case_outcome(&planned.case, result, redactor))
         .collect();
     cases.extend(whole_run_outcomes(&parts));
     let requirements = requirement_outcomes(&parts, &cases, &standing);
     let support = parts
         .support
         .iter()
-        .map(|(name, exchanges)| Support { name: name.clone(), exchanges: shown(name, exchanges) })
+        .map(|(name, exchanges)| Support {
+            name: name.clone(),
+            exchanges: shown(name, exchanges, redactor),
+        })
         .collect();
     let mut run = Run {
         schema_version: SCHEMA_VERSION,
@@ -103,61 +105,14 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         support,
     };
     run.exit_status = exit::status(&run, parts.gate);
-    redacted(run, redactor)
+    run.with_foreign_texts(&|text| redactor.text(text))
 }
 
-/// Members of a run whose text comes from our own files: a password that happens to be one of our
-/// words is not to change an id.
-const OUR_OWN: [&str; 19] = [
-    "id",
-    "requirement",
-    "requirements",
-    "title",
-    "area",
-    "file",
-    "code",
-    "cases",
-    "verdict",
-    "level",
-    "mark",
-    "impact",
-    "source_url",
-    "exchange",
-    "operation",
-    "method",
-    "name",
-    "api",
-    "schema_version",
-];
-
-/// The same run with every secret replaced by its name, in all its strings that are not our own.
-fn redacted(run: Run, redactor: &Redactor) -> Run {
-    let Ok(value) = serde_json::to_value(&run) else { return run };
-    let whole = redact(value, None, redactor);
-    serde_json::from_value(whole).unwrap_or(run)
-}
-
-fn redact(value: Value, key: Option<&str>, redactor: &Redactor) -> Value {
-    match value {
-        Value::String(text) if key.is_some_and(|key| OUR_OWN.contains(&key)) => Value::String(text),
-        Value::String(text) => Value::String(redactor.text(&text)),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| redact(item, key, redactor)).collect())
-        }
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(key, value)| {
-                    let value = redact(value, Some(&key), redactor);
-                    (key, value)
-                })
-                .collect(),
-        ),
-        other => other,
-    }
-}
-
-fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutcome {
+fn case_outcome(
+    case: &crate::case::ast::Case,
+    result: &CaseResult,
+    redactor: &Redactor,
+) -> CaseOutcome {
     let decided = &result.decided;
     CaseOutcome {
         id: case.id.clone(),
@@ -173,7 +128,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutco
         duration_ms: millis(result.duration),
         decisions: decided.decisions.clone(),
         findings: decided.findings.clone(),
-        exchanges: shown(&case.id, &result.exchanges),
+        exchanges: shown(&case.id, &result.exchanges, redactor),
     }
 }
 
@@ -268,15 +223,15 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shown(owner: &str, exchanges: &[Exchanged]) -> Vec<Exchange> {
+fn shown(owner: &str, exchanges: &[Exchanged], redactor: &Redactor) -> Vec<Exchange> {
     exchanges
         .iter()
         .enumerate()
-        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged))
+        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, redactor))
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
+fn shown_exchange(id: String, exchanged: &Exchanged, redactor: &Redactor) -> Exchange {
     let headers = |pairs: &[(String, String)]| {
         let header =
             |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
@@ -284,12 +239,12 @@ fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
     };
     let (response, trouble) = match &exchanged.result {
         Ok(answer) => {
-            let cut = answer.body.len().min(LONGEST_SHOWN);
+            let (body, cut) = shown_body(&answer.body, redactor);
             let response = Response {
                 status: answer.status,
                 headers: headers(&answer.headers),
-                body: String::from_utf8_lossy(&answer.body[..cut]).into_owned(),
-                truncated: answer.truncated || cut < answer.body.len(),
+                body,
+                truncated: answer.truncated || cut,
             };
             (Some(response), None)
         }
@@ -309,6 +264,19 @@ fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
         trouble,
         duration_ms: millis(exchanged.duration),
     }
+}
+
+/// As much of a body as is shown, and whether there is more. Secrets go before it is cut: half a
+/// secret would not be found afterwards.
+fn shown_body(body: &[u8], redactor: &Redactor) -> (String, bool) {
+    if body.len() <= LONGEST_SHOWN {
+        return (String::from_utf8_lossy(body).into_owned(), false);
+    }
+    let read = body.get(..2 * LONGEST_SHOWN).unwrap_or(body);
+    let mut text = redactor.text(&String::from_utf8_lossy(read));
+    let end = (0..=text.len().min(LONGEST_SHOWN)).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or_default());
+    (text, true)
 }
 
 /// What the standing checks found of one requirement so far.

@@ -60,7 +60,6 @@ use crate::report;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::{CaseResult, Progress};
 use crate::run::http::Transport;
-use crate::run::probe::NoTarget;
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::spec::Spec;
 use std::any::Any;
@@ -343,7 +342,7 @@ impl Harness {
     fn live(self, material: Arc<Material>) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open()).map_err(|gone| gone.why.to_string())?;
+        let open = runtime.block_on(prepared.open()).map_err(|gone| gone.sentence())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
         Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
@@ -356,9 +355,8 @@ impl Harness {
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
         let server = (self.start)()
             .map_err(|why| HarnessError::Start(format!("the server did not start: {why}")))?;
-        let base_url = Url::parse(&server.url).map_err(|why| {
-            HarnessError::Start(format!("`{}` is no homeserver URL: {why}", server.url))
-        })?;
+        let base_url = Url::parse(&server.url)
+            .map_err(|why| HarnessError::Start(format!("this is no homeserver URL: {why}")))?;
         let job = Job {
             transport: Transport {
                 base_url,
@@ -747,5 +745,5 @@ impl Progress for Quiet {
 
 impl Watcher for Quiet {
     fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, _: &str) {}
 }

@@ -13,7 +13,6 @@ use crate::register::Severity;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
 use crate::run::http::Transport;
-use crate::run::probe::NoTarget;
 use crate::select::Wish;
 use crate::version::Listed;
 use std::collections::btree_map::Entry;
@@ -128,7 +127,7 @@ pub enum SelftestError {
 
 impl Watcher for Silent {
     fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, _: &str) {}
 }
 
 /// Runs the matrix with so many faults and quirks at once; `told` is called after each.

@@ -75,7 +75,7 @@ pub struct RunArgs {
         rustdoc::bare_urls,
         reason = "it is the help text, where brackets would be in the way"
     )]
-    #[arg(value_name = "URL", env = "HOMESPEC_URL")]
+    #[arg(value_name = "URL", env = "HOMESPEC_URL", hide_env_values = true)]
     pub url: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
     /// access_token}, with `disposable: true` where nobody needs it; - is standard input
@@ -107,7 +107,13 @@ pub struct RunArgs {
     #[arg(long, env = "HOMESPEC_INSECURE", help_heading = "Transport")]
     pub insecure: bool,
     /// Send every request through this proxy
-    #[arg(long, value_name = "URL", env = "HOMESPEC_PROXY", help_heading = "Transport")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HOMESPEC_PROXY",
+        hide_env_values = true,
+        help_heading = "Transport"
+    )]
     pub proxy: Option<String>,
     /// Use this address for a host name instead of asking the DNS
     #[arg(

@@ -13,6 +13,7 @@ use crate::case::suite::Suite;
 use crate::diagnostic::Diagnostic;
 use crate::exit;
 use crate::report;
+use crate::secret::Redactor;
 use crate::source::Document;
 use crate::spec::Spec;
 use args::{Cli, Command, OutputArgs};
@@ -68,8 +69,18 @@ fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// Says where the program failed, and nothing of what it had in its hands: that may be a secret.
+fn on_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
+    // A literal of the source is the one kind of message that is the same whatever the server says.
+    let what = panic.payload().downcast_ref::<&str>().map(|text| format!(": {text}"));
+    let (place, what) = (place.unwrap_or_default(), what.unwrap_or_default());
+    let _ = say(&format!("error: homespec itself failed{place}{what}"));
+}
+
 /// Does what was typed and returns the exit status.
 pub fn main() -> u8 {
+    std::panic::set_hook(Box::new(on_panic));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -231,8 +242,9 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
         true => formats.into_iter().filter(|format| *format != report::Format::Json).collect(),
         false => formats,
     };
-    let written = write(&folder, &run, &formats)?;
-    print(&report::terminal(&run, &written, width(), colors_results()))?;
+    // Which secrets the run had is not in its file.
+    let written = write(&folder, &run, &formats, &Redactor::none())?;
+    print(&report::terminal(&run, &written.paths, width(), colors_results()))?;
     Ok(run.exit_status)
 }
 
@@ -253,7 +265,8 @@ fn write(
     folder: &Path,
     run: &crate::outcome::Run,
     formats: &[report::Format],
-) -> Result<Vec<PathBuf>, Failure> {
-    report::write_all(folder, run, formats)
+    redactor: &Redactor,
+) -> Result<report::Written, Failure> {
+    report::write_all(folder, run, formats, redactor)
         .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}")))
 }

@@ -5,7 +5,6 @@ use crate::facts::Facts;
 use crate::outcome::Verdict;
 use crate::plan::{Fate, Plan};
 use crate::run::engine::Progress;
-use crate::run::probe::NoTarget;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -60,7 +59,7 @@ impl Watcher for Bar {
         let _ = self.bar.set(bar);
     }
 
-    fn no_target(&self, why: &NoTarget) {
+    fn no_target(&self, why: &str) {
         let _ = super::say(&format!("error: {why}"));
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use super::courier::Courier;
-use super::env::{AccountView, fresh_localpart, fresh_password};
+use super::env::{AccountView, fresh_localpart, fresh_password, other_case, shortened};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::outcome::Reason;
@@ -93,11 +93,12 @@ impl Desk {
     /// A desk that has not yet asked for anything.
     pub fn new(courier: Courier, sources: Sources, routes: Arc<dyn Routes>) -> Desk {
         for account in &sources.supplied {
-            let (kind, secret) = match &account.credential {
-                Credential::Password(secret) => (SecretKind::Password, secret),
-                Credential::AccessToken(secret) => (SecretKind::AccessToken, secret),
-            };
-            courier.http.vault().learn(kind, secret.expose_secret());
+            match &account.credential {
+                Credential::Password(secret) => learn_password(&courier, secret.expose_secret()),
+                Credential::AccessToken(secret) => {
+                    courier.http.vault().learn(SecretKind::AccessToken, secret.expose_secret());
+                }
+            }
         }
         match &sources.maker {
             Some(Maker::Token(secret)) => {
@@ -289,7 +290,7 @@ impl Desk {
 
     async fn make(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
         let (localpart, password) = (fresh_localpart(), fresh_password());
-        self.courier.http.vault().learn(SecretKind::Password, &password);
+        learn_password(&self.courier, &password);
         let answer = match maker {
             Maker::Open => self.register(slot, &localpart, &password, None).await?,
             Maker::Token(token) => {
@@ -386,6 +387,13 @@ impl Desk {
             Reply::Dropped(text) => Err(reason("no_answer", text)),
             Reply::Undecided(reason) => Err(reason),
         }
+    }
+}
+
+/// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.
+fn learn_password(courier: &Courier, password: &str) {
+    for one in [password, &other_case(password), &shortened(password)] {
+        courier.http.vault().learn(SecretKind::Password, one);
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
-use crate::secret::{SecretKind, Vault};
+use crate::secret::{Heard, SecretKind, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::error::Error as _;
@@ -73,12 +73,12 @@ impl Http {
         install_crypto();
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
-            vault.learn(SecretKind::Header, value);
+            vault.learn_given_header(name, value);
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
         if let Some(password) = transport.proxy.as_ref().and_then(Url::password) {
-            vault.learn(SecretKind::Header, password);
+            vault.learn(SecretKind::Proxy, password);
         }
         Ok(Http {
             pooled: client(transport, true)?,
@@ -111,7 +111,7 @@ impl Http {
     }
 
     async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
-        self.learn_request(ask);
+        self.vault.learn_request(&ask.headers, &ask.path, ask.body.as_deref());
         let url = format!("{}{}", self.base, ask.path);
         let started = Instant::now();
         let (sent_headers, result) = match self.request(client, ask, &url) {
@@ -122,10 +122,14 @@ impl Http {
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
-        if let Ok(answer) = &result
-            && let Ok(body) = answer.json()
-        {
-            self.vault.learn_json(body);
+        if let Ok(answer) = &result {
+            self.vault.learn_answer(&Heard {
+                operation: ask.operation.as_deref(),
+                granted: (200..300).contains(&answer.status),
+                headers: &answer.headers,
+                json: answer.json().ok(),
+                body: &answer.body,
+            });
         }
         Exchanged { ask: ask.clone(), url, sent_headers, result, duration: started.elapsed() }
     }
@@ -133,22 +137,6 @@ impl Http {
     fn timed_out(&self) -> Trouble {
         let text = format!("no answer within {} s", self.timeout.as_secs_f64());
         Trouble { kind: TroubleKind::Timeout, text }
-    }
-
-    fn learn_request(&self, ask: &Ask) {
-        if let Some(value) = ask.header("authorization") {
-            self.vault.learn_authorization(value);
-        }
-        if let Some((_, query)) = ask.path.split_once('?') {
-            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-                if name == "access_token" {
-                    self.vault.learn(SecretKind::AccessToken, &value);
-                }
-            }
-        }
-        if let Some(body) = ask.json_body() {
-            self.vault.learn_json(&body);
-        }
     }
 
     fn request(
