@@ -1,6 +1,7 @@
 //! The command line: what was typed, done, and turned into an exit status.
 mod accounts;
 pub mod args;
+mod confidential;
 mod config;
 mod explain;
 mod list;
@@ -211,14 +212,21 @@ fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
     print(&described.map_err(|faults| Failure::files(&faults))?)
 }
 
-/// The faults of case files, or of a config file.
+/// The faults of case files, of a config file, or of one with accounts.
 fn check_path(path: &Path) -> Vec<Diagnostic> {
     if !path.is_dir() {
         let document = match Document::read(path, path.display().to_string()) {
             Ok(document) => document,
-            Err(faults) => return faults,
+            // It may be no case file at all.
+            Err(faults) => {
+                let told = |fault| confidential::told_unless_cases(fault);
+                return faults.into_iter().map(told).collect();
+            }
         };
         let root = document.value();
+        if root.is_array() {
+            return accounts::check(&document, path.parent().unwrap_or(Path::new("")));
+        }
         if root.get("cases").is_none_or(|cases| !cases.is_array()) && root.get("about").is_none() {
             return config::check(&document);
         }

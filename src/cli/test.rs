@@ -2,7 +2,8 @@
 use super::args::*;
 use super::progress::Bar;
 use super::{
-    Failure, accounts, colors_results, config, formats, material, print, say, width, write,
+    Failure, accounts, colors_results, confidential, config, formats, material, print, say, width,
+    write,
 };
 use crate::app::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
@@ -228,6 +229,7 @@ fn resolve(word: &str) -> Result<(String, SocketAddr), Failure> {
 }
 
 fn headers(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    confidential::warn_if_others_can_read(path);
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());

@@ -84,6 +84,9 @@ impl Engine {
         for phase in &plan.phases {
             self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
         }
+        let of_accounts = self.desk.exchanges();
+        let of_cases = results.iter().flatten().flat_map(|result| &result.exchanges);
+        self.courier.ledger.arrange(of_accounts.iter().chain(of_cases));
         results
             .into_iter()
             .zip(&plan.cases)
@@ -225,7 +228,9 @@ impl Engine {
                 all.push(done);
             }
         }
-        all.sort_by_key(|(index, _)| *index);
+        let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
+        // Which of equal requests came first is chance: what came of them is put in order instead.
+        all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
         all.into_iter().map(|(_, delivered)| delivered).collect()
     }
 
@@ -289,6 +294,14 @@ impl Engine {
         let of_worst = decided.decisions.iter().find(|d| d.verdict == decided.verdict);
         decided.reason = of_worst.and_then(|decision| decision.reason.clone());
         decided
+    }
+}
+
+/// The status that a request came to; those that came to none are last.
+fn outcome(delivered: &Delivered) -> u16 {
+    match &delivered.reply {
+        Reply::Answer(answer) => answer.status,
+        Reply::Dropped(_) | Reply::Undecided(_) => u16::MAX,
     }
 }
 

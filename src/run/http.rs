@@ -77,8 +77,9 @@ impl Http {
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
-        if let Some(password) = transport.proxy.as_ref().and_then(Url::password) {
-            vault.learn(SecretKind::Proxy, password);
+        if let Some(proxy) = &transport.proxy {
+            // Some proxies take a token for a user name.
+            vault.learn(SecretKind::Proxy, proxy.password().unwrap_or(proxy.username()));
         }
         Ok(Http {
             pooled: client(transport, true)?,
