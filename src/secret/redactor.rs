@@ -37,20 +37,32 @@ struct Form {
 /// Replaces secrets by their names, in whatever way they are written: with characters escaped for
 /// JSON, URLs, forms, pages and shells, some of them or all and several times over, in base64
 /// wherever it begins, in hexadecimal, wrapped, in other case, cut off with an ellipsis.
+///
+/// Cheap to clone.
+#[derive(Clone)]
 pub struct Redactor {
+    index: Arc<Index>,
+    names: Arc<Names>,
+}
+
+/// What is searched for.
+struct Index {
+    /// Finds how forms begin, in lower case and without white space: a few letters are quickly
+    /// found, and what follows is compared.
     finder: Option<AhoCorasick>,
-    /// For each pattern of the finder the forms that read the same without white space and case.
+    /// For each pattern of the finder the forms that begin so.
     forms: Vec<Vec<Form>>,
     /// What stands in front of an ellipsis is looked up here: sorted, in lower case.
     beginnings: Vec<(Vec<u8>, usize)>,
     longest: usize,
     secrets: Vec<Hidden>,
-    names: Arc<Names>,
+    /// How far the pieces of a text overlap, in bytes: what is longer is no secret in any form.
+    overlap: usize,
 }
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.secrets.len())
+        write!(f, "Redactor({} secrets)", self.index.secrets.len())
     }
 }
 
@@ -66,34 +78,19 @@ struct Found {
 
 /// The shortest beginning of a secret that is looked for in front of an ellipsis, in bytes.
 const SHORTEST_BEGINNING: usize = 8;
-/// A text is searched in pieces of this size, so that its views take little memory.
-const PIECE: usize = 1 << 18;
-/// How far pieces overlap: no secret, in any form, is longer.
-const OVERLAP: usize = 1 << 14;
+/// A text is searched in pieces of this size, in bytes, so that its views take little memory, and
+/// many layers of escapes in one place do not slow down the rest.
+const PIECE: usize = 1 << 13;
+/// The least and the most by which pieces overlap.
+const OVERLAP: (usize, usize) = (1 << 10, 1 << 15);
+/// How many times longer a secret may become by escapes.
+const GROWTH: usize = 16;
+/// How many letters of a form the finder looks for.
+const BEGINNING: usize = 8;
 
 impl Redactor {
     pub(super) fn new(secrets: Vec<Hidden>, names: Arc<Names>) -> Redactor {
-        let mut by_pattern: BTreeMap<Vec<u8>, Vec<Form>> = BTreeMap::new();
-        let mut beginnings = Vec::new();
-        for (secret, value) in secrets.iter().enumerate() {
-            for form in forms(secret, value.as_str()) {
-                let pattern = form.squeezed.to_ascii_lowercase();
-                if form.rule == Rule::Loose {
-                    beginnings.push((pattern.clone(), secret));
-                }
-                by_pattern.entry(pattern).or_default().push(form);
-            }
-        }
-        beginnings.sort();
-        let longest = beginnings.iter().map(|(beginning, _)| beginning.len()).max().unwrap_or(0);
-        let (patterns, forms): (Vec<_>, Vec<_>) = by_pattern.into_iter().unzip();
-        let finder = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .build(&patterns)
-            .ok()
-            .filter(|_| !patterns.is_empty());
-        Redactor { finder, forms, beginnings, longest, secrets, names }
+        Redactor { index: Arc::new(Index::new(secrets)), names }
     }
 
     /// A redactor that knows of no secret.
@@ -127,17 +124,23 @@ impl Redactor {
     }
 
     fn name(&self, secret: usize) -> String {
-        self.secrets.get(secret).map(|value| self.names.of(value.as_str())).unwrap_or_default()
+        let value = self.index.secrets.get(secret);
+        value.map(|value| self.names.of(value.as_str())).unwrap_or_default()
+    }
+
+    /// How many secrets it knows.
+    pub(super) fn len(&self) -> usize {
+        self.index.secrets.len()
     }
 
     /// Where secrets stand, in order and apart from each other, and which they are.
     fn places(&self, text: &str) -> Vec<(usize, usize, Vec<usize>)> {
-        let Some(finder) = &self.finder else { return Vec::new() };
-        let mut found: Vec<Found> = pieces(text)
+        let Some(finder) = &self.index.finder else { return Vec::new() };
+        let mut found: Vec<Found> = pieces(text, self.index.overlap)
             .flat_map(|(at, piece)| {
                 let shifted =
                     move |one: Found| Found { start: one.start + at, end: one.end + at, ..one };
-                self.found(finder, piece).into_iter().map(shifted)
+                self.index.found(finder, piece).into_iter().map(shifted)
             })
             .collect();
         let protected = super::names_in(text);
@@ -164,14 +167,43 @@ impl Redactor {
         }
         places
     }
+}
+
+impl Index {
+    fn new(secrets: Vec<Hidden>) -> Index {
+        let mut by_beginning: BTreeMap<Vec<u8>, Vec<Form>> = BTreeMap::new();
+        let mut beginnings = Vec::new();
+        for (secret, value) in secrets.iter().enumerate() {
+            for form in forms(secret, value.as_str()) {
+                let folded = form.squeezed.to_ascii_lowercase();
+                let beginning = folded.get(..BEGINNING).unwrap_or(&folded).to_vec();
+                if form.rule == Rule::Loose {
+                    beginnings.push((folded, secret));
+                }
+                by_beginning.entry(beginning).or_default().push(form);
+            }
+        }
+        beginnings.sort();
+        let longest = beginnings.iter().map(|(beginning, _)| beginning.len()).max().unwrap_or(0);
+        let (patterns, forms): (Vec<_>, Vec<_>) = by_beginning.into_iter().unzip();
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .build(&patterns)
+            .ok()
+            .filter(|_| !patterns.is_empty());
+        let overlap = (longest * GROWTH).clamp(OVERLAP.0, OVERLAP.1);
+        Index { finder, forms, beginnings, longest, secrets, overlap }
+    }
 
     fn found(&self, finder: &AhoCorasick, text: &str) -> Vec<Found> {
         let mut all = Vec::new();
         for view in View::layers(text) {
             let squeezed = view.squeezed();
-            for one in finder.find_overlapping_iter(&squeezed.bytes) {
+            let folded = squeezed.bytes.to_ascii_lowercase();
+            for one in finder.find_overlapping_iter(&folded) {
                 let forms = self.forms.get(one.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
-                all.extend(accepted(forms, &view, &squeezed, one.range()));
+                let accepted = |form| accepted(form, &view, &squeezed, one.start());
+                all.extend(forms.iter().filter_map(accepted));
             }
             all.extend(self.cut_off(&view, &squeezed));
         }
@@ -201,13 +233,13 @@ impl Redactor {
 }
 
 /// The text in overlapping pieces, each with where it begins.
-fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn pieces(text: &str, overlap: usize) -> impl Iterator<Item = (usize, &str)> {
     let boundary =
         |at: usize| (at.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at));
     let last = text.len().saturating_sub(1) / PIECE;
     (0..=last).filter_map(move |n| {
         let start = boundary(n * PIECE)?;
-        Some((start, text.get(start..boundary((n + 1) * PIECE + OVERLAP)?)?))
+        Some((start, text.get(start..boundary((n + 1) * PIECE + overlap)?)?))
     })
 }
 
@@ -227,30 +259,29 @@ fn span(view: &View, squeezed: &Squeezed, first: usize, last: usize) -> (usize, 
     (start as usize, end as usize)
 }
 
-/// The secret that a stretch of text stands for: one written exactly so, before one that is alike.
-fn accepted(
-    forms: &[Form],
-    view: &View,
-    squeezed: &Squeezed,
-    range: std::ops::Range<usize>,
-) -> Option<Found> {
-    let last = range.end.checked_sub(1)?;
-    let (from, to) = (*squeezed.at.get(range.start)? as usize, *squeezed.at.get(last)? as usize);
-    let letters = squeezed.bytes.get(range.clone())?;
-    let fits = |form: &&Form| match form.rule {
+/// Where a form stands, if it is what begins there.
+fn accepted(form: &Form, view: &View, squeezed: &Squeezed, start: usize) -> Option<Found> {
+    let letters = squeezed.bytes.get(start..start + form.squeezed.len())?;
+    if !letters.eq_ignore_ascii_case(&form.squeezed) {
+        return None;
+    }
+    let last = start + form.squeezed.len().checked_sub(1)?;
+    let (from, to) = (*squeezed.at.get(start)? as usize, *squeezed.at.get(last)? as usize);
+    let exact = letters == form.squeezed;
+    let fits = match form.rule {
         Rule::Loose => true,
-        Rule::SameCase => form.squeezed == letters,
+        Rule::SameCase => exact,
         Rule::Same => {
-            form.squeezed == letters
-                && view.bytes.get(from..=to).is_some_and(|text| spaced(text) == spaced(&form.exact))
+            let text = view.bytes.get(from..=to)?;
+            exact && spaced(text) == spaced(&form.exact)
         }
     };
-    let exact = forms.iter().filter(fits).find(|form| form.squeezed == letters);
-    let form = exact.or_else(|| forms.iter().find(fits))?;
+    if !fits {
+        return None;
+    }
     let (first, last) = widened(form, view, from, to);
     let (start, end) = view.span(first, last);
-    let (start, end) = (start as usize, end as usize);
-    Some(Found { start, end, secret: form.secret, exact: exact.is_some() })
+    Some(Found { start: start as usize, end: end as usize, secret: form.secret, exact })
 }
 
 /// Without line breaks, and with the spaces that `+` stands for in forms.

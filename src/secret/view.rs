@@ -7,15 +7,14 @@ pub(super) const LAYERS: usize = 4;
 /// Bytes, each with the place in the first text that it came from.
 pub(super) struct View {
     pub bytes: Vec<u8>,
-    spans: Vec<(u32, u32)>,
+    /// Nothing, if the bytes are the text.
+    spans: Option<Vec<(u32, u32)>>,
 }
 
 impl View {
     /// The text as it stands.
     pub fn plain(text: &[u8]) -> View {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let spans = (0..text.len()).map(|at| (offset(at), offset(at + 1))).collect();
-        View { bytes: text.to_vec(), spans }
+        View { bytes: text.to_vec(), spans: None }
     }
 
     /// The text and what is left of it as one layer after the other is taken off.
@@ -44,40 +43,49 @@ impl View {
         let kept = || kept_when_unwrapped(&self.bytes);
         View {
             bytes: kept().filter_map(|at| self.bytes.get(at).copied()).collect(),
-            spans: kept().map(|at| self.span(at, at)).collect(),
+            spans: Some(kept().map(|at| self.span(at, at)).collect()),
         }
     }
 
     fn unescaped(&self) -> View {
-        let mut view = View { bytes: Vec::new(), spans: Vec::new() };
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut spans = Vec::with_capacity(self.bytes.len());
         let mut at = 0;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let (length, decoded) = escape(rest).unwrap_or((1, Piece::Byte(rest[0])));
             let from = self.span(at, at + length - 1);
             let mut buffer = [0; 4];
-            let bytes = match decoded {
+            let written = match decoded {
                 Piece::Byte(byte) => {
                     buffer[0] = byte;
                     &buffer[..1]
                 }
                 Piece::Char(c) => c.encode_utf8(&mut buffer).as_bytes(),
             };
-            view.bytes.extend_from_slice(bytes);
-            view.spans.extend(bytes.iter().map(|_| from));
+            bytes.extend_from_slice(written);
+            spans.extend(written.iter().map(|_| from));
             at += length;
         }
-        view
+        View { bytes, spans: Some(spans) }
     }
 
     /// Where the bytes from the one to the other, both included, stand in the first text.
     pub fn span(&self, first: usize, last: usize) -> (u32, u32) {
-        let start = self.spans.get(first).map_or(0, |span| span.0);
-        (start, self.spans.get(last).map_or(start, |span| span.1))
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        match &self.spans {
+            None => (offset(first), offset(last + 1)),
+            Some(spans) => {
+                let start = spans.get(first).map_or(0, |span| span.0);
+                (start, spans.get(last).map_or(start, |span| span.1))
+            }
+        }
     }
 
     /// Without white space and `+`, which stands for a space in forms.
     pub fn squeezed(&self) -> Squeezed {
-        let mut squeezed = Squeezed { bytes: Vec::new(), at: Vec::new() };
+        let size = self.bytes.len();
+        let mut squeezed =
+            Squeezed { bytes: Vec::with_capacity(size), at: Vec::with_capacity(size) };
         let mut at = 0;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let blank = blank(rest);
