@@ -58,7 +58,7 @@ fn quoting_only(message: &str, words: &[&str]) -> String {
 /// secret, or an address with a password.
 pub fn holds_secrets(text: &str) -> bool {
     static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        let names = "password|passwd|secret|token|operator|cookie|authorization";
+        let names = "user|password|passwd|secret|token|operator|cookie|authorization";
         Regex::new(&format!(r#"(?i)(?:{names})["']?\s*:|://[^/\s]*@"#)).ok()
     });
     TELLING.as_ref().is_none_or(|telling| telling.is_match(text))

@@ -1,6 +1,7 @@
 //! Finding secrets by their value, however they are written, and putting names in their place.
 use super::view::{Squeezed, View, unwrapped};
 use super::{Hidden, Names, SHORTEST_LOOSE};
+use crate::encoding::encode_segment;
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -339,16 +340,31 @@ fn forms_of_piece(secret: usize, value: &str) -> Vec<Form> {
     let plain = View::layers(value).into_iter().map(|view| (rule, view.bytes));
     let mut all: Vec<Form> =
         plain.filter_map(|(rule, text)| form(secret, rule, &text, (0, 0))).collect();
-    for offset in 0..3 {
-        let (inside, edges) = base64_inside(value.as_bytes(), offset);
-        let for_urls = inside.replace('+', "-").replace('/', "_");
-        if for_urls != inside {
-            all.extend(form(secret, Rule::SameCase, for_urls.as_bytes(), edges));
+    for written in spellings(value) {
+        for offset in 0..3 {
+            let (inside, edges) = base64_inside(written.as_bytes(), offset);
+            let for_urls = inside.replace('+', "-").replace('/', "_");
+            if for_urls != inside {
+                all.extend(form(secret, Rule::SameCase, for_urls.as_bytes(), edges));
+            }
+            all.extend(form(secret, Rule::SameCase, inside.as_bytes(), edges));
         }
-        all.extend(form(secret, Rule::SameCase, inside.as_bytes(), edges));
+        let hex: String = written.bytes().map(|byte| format!("{byte:02x}")).collect();
+        all.extend(form(secret, Rule::Loose, hex.as_bytes(), (0, 0)));
     }
-    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
-    all.extend(form(secret, Rule::Loose, hex.as_bytes(), (0, 0)));
+    all
+}
+
+/// How a secret stands in what is then put into base64 or hexadecimal: as it is, in JSON, in a URL.
+fn spellings(value: &str) -> Vec<String> {
+    let quoted = serde_json::Value::String(value.to_owned()).to_string();
+    let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let mut all = vec![value.to_owned()];
+    for written in [inside.unwrap_or(value).to_owned(), encode_segment(value)] {
+        if !all.contains(&written) {
+            all.push(written);
+        }
+    }
     all
 }
 
