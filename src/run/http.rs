@@ -125,7 +125,7 @@ impl Http {
         };
         if let Ok(answer) = &result {
             self.vault.learn_answer(&Heard {
-                operation: ask.operation.as_deref(),
+                path: &ask.path,
                 granted: (200..300).contains(&answer.status),
                 headers: &answer.headers,
                 json: answer.json().ok(),

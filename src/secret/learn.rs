@@ -34,8 +34,8 @@ const TELLING: [&str; 9] =
 /// Members of the answers to logging in that hold no secret.
 const HARMLESS: [&str; 6] = ["userid", "deviceid", "homeserver", "errcode", "error", "type"];
 
-/// Operations whose answers hold secrets, whatever their members are called.
-const GIVES_TOKENS: [&str; 4] = ["login", "register", "refresh", "generateLoginToken"];
+/// Parts of paths whose answers hold secrets, whatever their members are called.
+const GIVES_TOKENS: [&str; 3] = ["/login", "/register", "/refresh"];
 
 /// The shortest value that is taken for a token by its shape alone, in bytes.
 const SHORTEST_SHAPE: usize = 16;
@@ -43,8 +43,8 @@ const SHORTEST_SHAPE: usize = 16;
 /// An answer as far as secrets may be in it.
 #[derive(Debug)]
 pub struct Heard<'a> {
-    /// The operation that was called, if a file describes it.
-    pub operation: Option<&'a str>,
+    /// Path and query of the request.
+    pub path: &'a str,
     /// Whether the answer says that the request was carried out.
     pub granted: bool,
     /// Its headers, names in lower case.
@@ -102,8 +102,8 @@ impl Vault {
         match heard.json {
             Some(json) => {
                 self.learn_json(Origin::Answered, json);
-                let gives = heard.operation.is_some_and(|it| GIVES_TOKENS.contains(&it));
-                if gives && heard.granted {
+                let path = heard.path.split('?').next().unwrap_or_default();
+                if GIVES_TOKENS.iter().any(|part| path.contains(part)) && heard.granted {
                     self.learn_shapes("", json);
                 }
             }
@@ -271,13 +271,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn heard(operation: &str, headers: &[(&str, &str)], body: &str) -> Vault {
+    fn heard(path: &str, headers: &[(&str, &str)], body: &str) -> Vault {
         let vault = Vault::default();
         let headers: Vec<_> =
             headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let json = serde_json::from_str(body).ok();
         vault.learn_answer(&Heard {
-            operation: Some(operation),
+            path,
             granted: true,
             headers: &headers,
             json: json.as_ref(),
@@ -322,7 +322,7 @@ mod tests {
     fn logging_in_gives_tokens_under_any_name() {
         let body = json!({"bearer": "marker-1234567890", "user_id": "@marker-2234567890:x",
             "device_id": "marker-3234567890", "home_server": "marker-4234567890.example"});
-        let redactor = heard("login", &[], &body.to_string()).redactor();
+        let redactor = heard("/_matrix/client/v3/login", &[], &body.to_string()).redactor();
         assert_eq!(redactor.text("marker-1234567890"), "‹token 1›");
         for word in ["marker-2234567890", "marker-3234567890", "marker-4234567890"] {
             assert_eq!(redactor.text(word), word);

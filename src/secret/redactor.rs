@@ -337,7 +337,14 @@ fn forms(secret: usize, value: &str) -> Vec<Form> {
 fn forms_of_piece(secret: usize, value: &str) -> Vec<Form> {
     let rule = if value.len() < SHORTEST_LOOSE { Rule::Same } else { Rule::Loose };
     // What looks like an escape in the secret itself is read as one in the text, too.
-    let plain = View::layers(value).into_iter().map(|view| (rule, view.bytes));
+    let mut cases = vec![value.to_owned()];
+    if rule == Rule::Loose && !value.is_ascii() {
+        // Comparing without case knows the letters of ASCII alone.
+        cases.extend([value.to_lowercase(), value.to_uppercase()]);
+        cases.dedup();
+    }
+    let layers = cases.iter().flat_map(|value| View::layers(value));
+    let plain = layers.map(|view| (rule, view.bytes));
     let mut all: Vec<Form> =
         plain.filter_map(|(rule, text)| form(secret, rule, &text, (0, 0))).collect();
     for written in spellings(value) {
