@@ -137,8 +137,8 @@ pub trait Watcher: Progress {
     fn waiting(&self, why: &NoTarget);
     /// A plan was made.
     fn planned(&self, plan: &Plan, facts: &Facts);
-    /// There is no target; the run ends.
-    fn no_target(&self, why: &NoTarget);
+    /// There is no target; the run ends. The sentence holds no secret.
+    fn no_target(&self, why: &str);
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -195,6 +195,11 @@ pub struct Preview {
 }
 
 impl Prepared {
+    /// Where the secrets of the run are remembered, and their names.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
+    }
+
     /// Sends the probe's GETs alone and makes the plan.
     ///
     /// # Errors
@@ -222,7 +227,7 @@ impl Prepared {
         let open = match self.open(watcher).await {
             Ok(open) => open,
             Err(gone) => {
-                watcher.no_target(&gone.why);
+                watcher.no_target(&gone.sentence());
                 return gone.into_run();
             }
         };
@@ -465,6 +470,11 @@ pub struct Gone {
 }
 
 impl Gone {
+    /// Why, in a sentence that holds no secret.
+    pub fn sentence(&self) -> String {
+        self.prepared.vault.redactor().text(&self.why.to_string())
+    }
+
     /// A run in which everything is blocked by that.
     pub fn into_run(self) -> Run {
         let Gone { why, prepared, exchanges, times } = self;

@@ -14,7 +14,6 @@ use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::{Answer, Exchanged};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How much of a body stands in a report, in bytes.
@@ -72,12 +71,13 @@ pub struct Parts<'a> {
 pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let standing = standing_outcomes(&parts);
     let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
+    let view = View { redactor, longest };
     let mut cases: Vec<CaseOutcome> = parts
         .plan
         .cases
         .iter()
         .zip(&parts.results)
-        .map(|(planned, result)| case_outcome(&planned.case, result, longest))
+        .map(|(planned, result)| case_outcome(&planned.case, result, view))
         .collect();
     cases.extend(whole_run_outcomes(&parts));
     let requirements = requirement_outcomes(&parts, &cases, &standing);
@@ -86,10 +86,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let support = discovery
         .into_iter()
         .chain(of_target)
-        .map(|(name, sent)| Support {
-            name: name.to_owned(),
-            exchanges: shown(name, sent, longest),
-        })
+        .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent, view) })
         .collect();
     let mut run = Run {
         schema_version: SCHEMA_VERSION,
@@ -123,61 +120,19 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         support,
     };
     run.exit_status = exit::status(&run, parts.gate);
-    redacted(run, redactor)
+    run.with_foreign_texts(&|text| redactor.text(text))
 }
 
-/// Members of a run whose text comes from our own files: a password that happens to be one of our
-/// words is not to change an id.
-const OUR_OWN: [&str; 19] = [
-    "id",
-    "requirement",
-    "requirements",
-    "title",
-    "area",
-    "file",
-    "code",
-    "cases",
-    "verdict",
-    "level",
-    "mark",
-    "impact",
-    "source_url",
-    "exchange",
-    "operation",
-    "method",
-    "name",
-    "api",
-    "schema_version",
-];
-
-/// The same run with every secret replaced by its name, in all its strings that are not our own.
-fn redacted(run: Run, redactor: &Redactor) -> Run {
-    let Ok(value) = serde_json::to_value(&run) else { return run };
-    let whole = redact(value, None, redactor);
-    serde_json::from_value(whole).unwrap_or(run)
+/// How exchanges are shown.
+#[derive(Clone, Copy)]
+struct View<'r> {
+    /// What replaces secrets.
+    redactor: &'r Redactor,
+    /// How much of each body, in bytes.
+    longest: usize,
 }
 
-fn redact(value: Value, key: Option<&str>, redactor: &Redactor) -> Value {
-    match value {
-        Value::String(text) if key.is_some_and(|key| OUR_OWN.contains(&key)) => Value::String(text),
-        Value::String(text) => Value::String(redactor.text(&text)),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| redact(item, key, redactor)).collect())
-        }
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(key, value)| {
-                    let value = redact(value, Some(&key), redactor);
-                    (key, value)
-                })
-                .collect(),
-        ),
-        other => other,
-    }
-}
-
-fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, longest: usize) -> CaseOutcome {
+fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, view: View<'_>) -> CaseOutcome {
     let decided = &result.decided;
     CaseOutcome {
         id: case.id.clone(),
@@ -193,7 +148,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, longest: usi
         duration_ms: millis(result.duration),
         decisions: decided.decisions.clone(),
         findings: decided.findings.clone(),
-        exchanges: shown(&case.id, &result.exchanges, longest),
+        exchanges: shown(&case.id, &result.exchanges, view),
     }
 }
 
@@ -290,16 +245,15 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `longest`: how much of each body, in bytes.
-fn shown(owner: &str, exchanges: &[Exchanged], longest: usize) -> Vec<Exchange> {
+fn shown(owner: &str, exchanges: &[Exchanged], view: View<'_>) -> Vec<Exchange> {
     exchanges
         .iter()
         .enumerate()
-        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, longest))
+        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, view))
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: &Exchanged, longest: usize) -> Exchange {
+fn shown_exchange(id: String, exchanged: &Exchanged, view: View<'_>) -> Exchange {
     let headers = |pairs: &[(String, String)]| {
         let header =
             |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
@@ -307,12 +261,12 @@ fn shown_exchange(id: String, exchanged: &Exchanged, longest: usize) -> Exchange
     };
     let (response, trouble) = match &exchanged.result {
         Ok(answer) => {
-            let cut = answer.body.len().min(longest);
+            let (body, cut) = shown_body(&answer.body, view);
             let response = Response {
                 status: answer.status,
                 headers: headers(&answer.headers),
-                body: String::from_utf8_lossy(&answer.body[..cut]).into_owned(),
-                truncated: answer.truncated || cut < answer.body.len(),
+                body,
+                truncated: answer.truncated || cut,
             };
             (Some(response), None)
         }
@@ -333,6 +287,20 @@ fn shown_exchange(id: String, exchanged: &Exchanged, longest: usize) -> Exchange
         duration_ms: millis(exchanged.duration),
         shared: exchanged.shared,
     }
+}
+
+/// As much of a body as is shown, and whether there is more. Secrets go before it is cut: half a
+/// secret would not be found afterwards.
+fn shown_body(body: &[u8], view: View<'_>) -> (String, bool) {
+    let longest = view.longest;
+    if body.len() <= longest {
+        return (String::from_utf8_lossy(body).into_owned(), false);
+    }
+    let read = body.get(..2 * longest).unwrap_or(body);
+    let mut text = view.redactor.text(&String::from_utf8_lossy(read));
+    let end = (0..=text.len().min(longest)).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or_default());
+    (text, true)
 }
 
 /// What the standing checks found of one requirement so far.

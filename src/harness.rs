@@ -343,7 +343,7 @@ impl Harness {
     fn live(self, material: Arc<Material>) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open(&Quiet)).map_err(|gone| gone.why.to_string())?;
+        let open = runtime.block_on(prepared.open(&Quiet)).map_err(|gone| gone.sentence())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
         Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
@@ -740,5 +740,5 @@ impl Progress for Quiet {
 impl Watcher for Quiet {
     fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, _: &str) {}
 }

@@ -130,7 +130,7 @@ pub enum SelftestError {
 impl Watcher for Silent {
     fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, _: &str) {}
 }
 
 /// Runs the matrix with so many faults and quirks at once; `told` is called after each.

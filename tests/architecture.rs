@@ -82,7 +82,11 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         ],
         "the pipeline, once",
     ),
-    ("report", &["outcome"], "pure functions of a run: nothing of what made it"),
+    (
+        "report",
+        &["outcome", "secret"],
+        "pure functions of a run, and a last look for secrets in them",
+    ),
     (
         "harness",
         &[

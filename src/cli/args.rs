@@ -75,7 +75,7 @@ pub struct RunArgs {
         rustdoc::bare_urls,
         reason = "it is the help text, where brackets would be in the way"
     )]
-    #[arg(value_name = "URL", env = "HOMESPEC_URL")]
+    #[arg(value_name = "URL", env = "HOMESPEC_URL", hide_env_values = true)]
     pub url: Option<String>,
     /// Find the URL by the well-known file of this server name, e.g. example.org
     #[arg(long, value_name = "NAME", env = "HOMESPEC_DISCOVER", help_heading = "Transport")]
@@ -110,7 +110,13 @@ pub struct RunArgs {
     #[arg(long, env = "HOMESPEC_INSECURE", help_heading = "Transport")]
     pub insecure: bool,
     /// Send every request through this proxy
-    #[arg(long, value_name = "URL", env = "HOMESPEC_PROXY", help_heading = "Transport")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HOMESPEC_PROXY",
+        hide_env_values = true,
+        help_heading = "Transport"
+    )]
     pub proxy: Option<String>,
     /// The proxy's user:password, in this file
     #[arg(long, value_name = "FILE", env = "HOMESPEC_PROXY_AUTH_FILE", help_heading = "Transport")]

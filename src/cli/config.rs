@@ -1,6 +1,7 @@
 //! `homespec.yaml`: options that stand in a file. An option on the command line or in the
 //! environment comes before it.
 use super::args::{AllowArg, ApiArg, FailOn, LevelArg, RunArgs};
+use super::confidential;
 use crate::diagnostic::Diagnostic;
 use crate::source::Document;
 use crate::strict::{Node, Reader};
@@ -54,15 +55,23 @@ pub fn fill(args: &mut RunArgs) -> Result<(), Vec<Diagnostic>> {
     if named.is_none() && !path.is_file() {
         return Ok(());
     }
-    let document = Document::read(&path, path.display().to_string())?;
+    let document = Document::read(&path, path.display().to_string()).map_err(told)?;
+    if confidential::holds_secrets(document.source().text()) {
+        confidential::warn_if_others_can_read(&path);
+    }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    apply(args, &document, &folder)
+    apply(args, &document, &folder).map_err(told)
+}
+
+/// Faults without the lines of the file, if it may hold secrets.
+fn told(faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    faults.into_iter().map(|fault| confidential::told_if_secret(fault, &KEYS)).collect()
 }
 
 /// The faults of a config file.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let Ok(mut args) = parse_nothing() else { return Vec::new() };
-    apply(&mut args, document, Path::new("")).err().unwrap_or_default()
+    told(apply(&mut args, document, Path::new("")).err().unwrap_or_default())
 }
 
 fn parse_nothing() -> Result<RunArgs, clap::Error> {

@@ -64,7 +64,7 @@ impl Watcher for Bar {
         let _ = self.bar.set(bar);
     }
 
-    fn no_target(&self, why: &NoTarget) {
-        let _ = super::say(&format!("error: {}", crate::report::one_line(&why.to_string())));
+    fn no_target(&self, why: &str) {
+        let _ = super::say(&format!("error: {}", crate::report::one_line(why)));
     }
 }

@@ -11,12 +11,12 @@ use crate::facts::Allow;
 use crate::outcome::{Run, Verdict};
 use crate::plan::Fate;
 use crate::reference::{self, Limit, Settings};
-use crate::report;
+use crate::report::{self, Leak};
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
 use crate::run::stop::Stop;
 use crate::run::target::{NoTargetUrl, Target};
-use crate::secret::SecretString;
+use crate::secret::{Redactor, SecretString};
 use crate::select::Wish;
 use std::path::Path;
 use std::sync::Arc;
@@ -239,8 +239,10 @@ fn refused(error: JobError) -> Failure {
 
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
     let mut prepared = prepare(Arc::new(material), job).map_err(refused)?;
-    let preview = prepared.preview(&Bar::new()).await.map_err(|why| {
-        let why = report::one_line(&why.to_string());
+    let preview = prepared.preview(&Bar::new()).await;
+    let redactor = prepared.vault().redactor();
+    let preview = preview.map_err(|why| {
+        let why = report::one_line(&redactor.text(&why.to_string()));
         Failure::new(exit::UNDECIDED, format!("error: {why}"))
     })?;
     let plan = &preview.plan;
@@ -249,8 +251,9 @@ async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
         text += &match &planned.fate {
             Fate::Run(_) => format!("run      {}\n", planned.case.id),
             Fate::Not(verdict, reason) => {
-                let why = report::one_line(&format!("{}: {}", reason.code, reason.text));
-                format!("{verdict:8} {} ({why})\n", planned.case.id)
+                // Only the words of a reason may come from the server.
+                let why = redactor.text(&format!("{}: {}", reason.code, reason.text));
+                format!("{verdict:8} {} ({})\n", planned.case.id, report::one_line(&why))
             }
         };
     }
@@ -269,26 +272,47 @@ async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
     let formats = formats(&args.output)?;
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
+    let vault = prepared.vault();
     let bar = Bar::new();
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
     let run = prepared.run(&bar).await;
     signals.abort();
     bar.clear();
+    let redactor = vault.redactor();
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
-    let written = write(&folder, &run, &formats);
-    if args.verbose {
-        print(&exchanges(&run))?;
-    }
-    let paths = written.as_deref().unwrap_or_default();
-    print(&report::terminal(&run, paths, width(), colors_results()))?;
-    github(&run)?;
-    match written {
-        Ok(_) => Ok(run.exit_status),
-        // The graver of two statuses: 130 and 70 come before 6.
-        Err(failure) if matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT) => {
-            Err(Failure { status: run.exit_status, ..failure })
+    let written = write(&folder, &run, &formats, &redactor);
+    let (paths, mut withheld, failure) = match written {
+        Ok(written) => (written.paths, written.withheld, None),
+        Err(failure) => (Vec::new(), Vec::new(), Some(failure)),
+    };
+    let mut show = |name: &str, render: &dyn Fn(&Run) -> String| -> Result<(), Failure> {
+        match report::sealed(name, &run, &redactor, render) {
+            Ok(text) => print(&text).map(drop),
+            Err(leak) => {
+                withheld.push(leak);
+                Ok(())
+            }
         }
-        Err(failure) => Err(failure),
+    };
+    if args.verbose {
+        show("the list of exchanges", &exchanges)?;
+    }
+    let (width, color) = (width(), colors_results());
+    show("the summary", &|run| report::terminal(run, &paths, width, color))?;
+    if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
+        show("the annotations", &annotations)?;
+        withheld.extend(job_summary(&run, &redactor));
+    }
+    for leak in &withheld {
+        say(&format!("error: {leak}"))?;
+    }
+    // The graver of two statuses: 130 and 70 come before 6.
+    let graver = matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT);
+    match failure {
+        Some(failure) if graver => Err(Failure { status: run.exit_status, ..failure }),
+        Some(failure) => Err(failure),
+        None if withheld.is_empty() || graver => Ok(run.exit_status),
+        None => Ok(exit::REPORT),
     }
 }
 
@@ -334,20 +358,22 @@ fn exchanges(run: &Run) -> String {
     text
 }
 
-/// Under GitHub Actions: annotations on standard output, the report as job summary.
-fn github(run: &Run) -> Result<(), Failure> {
-    if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
-        return Ok(());
+/// For GitHub Actions, on standard output.
+fn annotations(run: &Run) -> String {
+    report::github_annotations(run).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The report as job summary of GitHub Actions, unless a secret is in it.
+fn job_summary(run: &Run, redactor: &Redactor) -> Option<Leak> {
+    use std::io::Write as _;
+    let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
+    let text = match report::sealed("the job summary", run, redactor, report::markdown) {
+        Ok(text) => text,
+        Err(leak) => return Some(leak),
+    };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        let _ = say(&format!("warning: the job summary could not be written: {error}"));
     }
-    let lines: String = report::github_annotations(run).iter().map(|l| format!("{l}\n")).collect();
-    print(&lines)?;
-    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
-        use std::io::Write as _;
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-        let written = file.and_then(|mut file| file.write_all(report::markdown(run).as_bytes()));
-        if let Err(error) = written {
-            let _ = say(&format!("warning: the job summary could not be written: {error}"));
-        }
-    }
-    Ok(())
+    None
 }

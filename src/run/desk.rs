@@ -1,6 +1,8 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use super::courier::{Courier, Delivered};
-use super::env::{AccountView, Proof, fresh_localpart, fresh_password, good_login};
+use super::env::{
+    AccountView, Proof, fresh_localpart, fresh_password, good_login, other_case, shortened,
+};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::facts::clipped;
@@ -96,11 +98,12 @@ impl Desk {
     /// A desk that has not yet asked for anything.
     pub fn new(courier: Courier, sources: Sources, routes: Arc<dyn Routes>) -> Desk {
         for account in &sources.supplied {
-            let (kind, secret) = match &account.credential {
-                Credential::Password(secret) => (SecretKind::Password, secret),
-                Credential::AccessToken(secret) => (SecretKind::AccessToken, secret),
-            };
-            courier.http.vault().learn(kind, secret.expose_secret());
+            match &account.credential {
+                Credential::Password(secret) => learn_password(&courier, secret.expose_secret()),
+                Credential::AccessToken(secret) => {
+                    courier.http.vault().learn(SecretKind::AccessToken, secret.expose_secret());
+                }
+            }
         }
         match &sources.maker {
             Some(Maker::Token(secret)) => {
@@ -310,7 +313,7 @@ impl Desk {
 
     async fn make(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
         let (localpart, password) = (fresh_localpart(), fresh_password());
-        self.courier.http.vault().learn(SecretKind::Password, &password);
+        learn_password(&self.courier, &password);
         let answer = match maker {
             Maker::Open => self.register(slot, &localpart, &password, None).await?,
             Maker::Token(token) => {
@@ -426,6 +429,13 @@ fn answered(reply: Reply) -> Result<Answer, Reason> {
         Reply::Answer(answer) => Ok(answer),
         Reply::Dropped(text) => Err(reason("no_answer", text)),
         Reply::Undecided(reason) => Err(reason),
+    }
+}
+
+/// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.
+fn learn_password(courier: &Courier, password: &str) {
+    for one in [password, &other_case(password), &shortened(password)] {
+        courier.http.vault().learn(SecretKind::Password, one);
     }
 }
 

@@ -93,6 +93,9 @@ impl Engine {
             self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
         }
         self.run_on_loan(plan, &mut results).await;
+        let of_accounts = self.desk.exchanges();
+        let of_cases = results.iter().flatten().flat_map(|result| &result.exchanges);
+        self.courier.ledger.arrange(of_accounts.iter().chain(of_cases));
         results
             .into_iter()
             .zip(&plan.cases)
@@ -361,7 +364,9 @@ impl Engine {
                 all.push(done);
             }
         }
-        all.sort_by_key(|(index, _)| *index);
+        let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
+        // Which of equal requests came first is chance: what came of them is put in order instead.
+        all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
         all.into_iter().map(|(_, delivered)| delivered).collect()
     }
 
@@ -486,6 +491,14 @@ fn earlier(answer: Answer, login: Exchanged) -> Delivered {
 fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
     let ended_well = result.decided.verdict <= Verdict::Warned;
     result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
+}
+
+/// The status that a request came to; those that came to none are last.
+fn outcome(delivered: &Delivered) -> u16 {
+    match &delivered.reply {
+        Reply::Answer(answer) => answer.status,
+        Reply::Dropped(_) | Reply::Undecided(_) => u16::MAX,
+    }
 }
 
 /// The first waiting case whose accounts are free, and for none of which an earlier case waits.

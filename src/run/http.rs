@@ -2,7 +2,7 @@
 //! client itself, and no proxy taken from the environment.
 use super::target::Target;
 use super::trouble::{innermost, trouble};
-use crate::secret::{ExposeSecret as _, SecretKind, SecretString, Vault};
+use crate::secret::{ExposeSecret as _, Heard, SecretKind, SecretString, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::net::SocketAddr;
@@ -127,13 +127,13 @@ impl Http {
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
             let value = value.expose_secret();
-            vault.learn(SecretKind::Header, value);
+            vault.learn_given_header(name, value);
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
         if let Some((user, password)) = transport.proxy.as_ref().and_then(Proxy::login) {
-            vault.learn(SecretKind::Password, password);
-            vault.learn(SecretKind::Header, &format!("{user}:{password}"));
+            vault.learn(SecretKind::Proxy, password);
+            vault.learn(SecretKind::Proxy, &format!("{user}:{password}"));
         }
         Ok(Http {
             pooled: client(transport, true)?,
@@ -190,7 +190,7 @@ impl Http {
     }
 
     async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
-        self.learn_request(ask);
+        self.vault.learn_request(&ask.headers, &ask.path, ask.body.as_deref());
         let url = self.target.origin() + &ask.path;
         let started = Instant::now();
         let (sent_headers, result) = match self.request(client, ask, &url) {
@@ -202,10 +202,14 @@ impl Http {
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
-        if let Ok(answer) = &result
-            && let Ok(body) = answer.json()
-        {
-            self.vault.learn_json(body);
+        if let Ok(answer) = &result {
+            self.vault.learn_answer(&Heard {
+                path: &ask.path,
+                granted: (200..300).contains(&answer.status),
+                headers: &answer.headers,
+                json: answer.json().ok(),
+                body: &answer.body,
+            });
         }
         let url = self.target.url_of(&ask.path);
         Exchanged {
@@ -264,22 +268,6 @@ impl Http {
     fn timed_out(&self) -> Trouble {
         let text = format!("no whole answer within {} s", self.timeout.as_secs_f64());
         Trouble { kind: TroubleKind::Timeout, text }
-    }
-
-    fn learn_request(&self, ask: &Ask) {
-        if let Some(value) = ask.header("authorization") {
-            self.vault.learn_authorization(value);
-        }
-        if let Some((_, query)) = ask.path.split_once('?') {
-            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-                if name == "access_token" {
-                    self.vault.learn(SecretKind::AccessToken, &value);
-                }
-            }
-        }
-        if let Some(body) = ask.json_body() {
-            self.vault.learn_json(&body);
-        }
     }
 
     fn request(

@@ -1,6 +1,7 @@
 //! Which sessions a run has made and not yet ended, so that they can be ended.
 use crate::wire::Exchanged;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use url::form_urlencoded;
 
@@ -101,6 +102,21 @@ impl Ledger {
     pub fn is_as_begun(&self, token: &str) -> bool {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.iter().any(|s| !s.renewed && s.tokens.last().is_some_and(|last| last == token))
+    }
+
+    /// Puts the sessions in the order of the exchanges that began them: several cases at once make
+    /// theirs in the order of chance.
+    pub fn arrange<'e>(&self, exchanges: impl Iterator<Item = &'e Exchanged>) {
+        let mut ranks: HashMap<&str, usize> = HashMap::new();
+        for (rank, exchanged) in exchanges.enumerate() {
+            let answer = exchanged.result.as_ref().ok();
+            if let Some(token) = answer.and_then(|answer| answer.text_at("/access_token")) {
+                ranks.entry(token).or_insert(rank);
+            }
+        }
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let rank = |token: &String| ranks.get(token.as_str()).copied();
+        sessions.sort_by_key(|session| session.tokens.iter().filter_map(rank).min());
     }
 
     /// The sessions that are still open, as far as is known.
