@@ -7,12 +7,12 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
 use crate::facts::{AccountFacts, Allow, Facts};
 use crate::outcome::{Reason, Run, Verdict};
-use crate::plan::{self, Fate, Plan, Planned};
+use crate::plan::{self, Fate, Plan, Planned, Slot};
 use crate::register::Register;
 use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
-use crate::run::desk::{Credential, Desk, Sources};
+use crate::run::desk::{Desk, Sources};
 use crate::run::dialect::Dialect;
 use crate::run::engine::{CaseResult, Engine, Progress};
 use crate::run::http::{ClientError, Http, Transport};
@@ -100,6 +100,16 @@ pub struct Job {
     pub wait_ready: Duration,
     /// What gates the exit status.
     pub gate: Gate,
+    /// Whether the run ends with the first case that fails by the gate.
+    pub fail_fast: bool,
+}
+
+impl Job {
+    /// The verdict of a case with which the run ends, if it is to end early.
+    fn ends_with(&self) -> Option<Verdict> {
+        let failing = if self.gate.fail_on_should { Verdict::Warned } else { Verdict::Failed };
+        self.fail_fast.then_some(failing)
+    }
 }
 
 /// Why a run did not begin.
@@ -149,7 +159,8 @@ pub struct Prepared {
 ///
 /// # Errors
 /// A selection that names nothing or is empty, a transport that cannot be.
-pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> {
+pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobError> {
+    job.sources = job.sources.in_order_of_use();
     let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
     let courier = Courier {
@@ -238,8 +249,11 @@ impl Prepared {
         let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
         let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
-        let accounts = self.account_facts();
-        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, accounts).await;
+        let mut accounts = self.account_facts();
+        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts).await;
+        if accounts.given.is_empty() {
+            accounts.made_password = desk.has_password(&Slot::Main(0)).await;
+        }
         let facts = Arc::new(probe::facts(
             &sighting,
             Some(&beyond),
@@ -254,6 +268,7 @@ impl Prepared {
             routes,
             register: self.material.register.clone(),
             facts,
+            ends_with: self.job.ends_with(),
         };
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
@@ -283,20 +298,7 @@ impl Prepared {
     }
 
     fn account_facts(&self) -> AccountFacts {
-        let sources = &self.job.sources;
-        let supplied = sources.supplied.len();
-        let can_make = sources.maker.is_some();
-        let first = sources.supplied.first();
-        let password = first.is_none_or(|a| matches!(a.credential, Credential::Password(_)));
-        // Two of those that can be made serve all cases that only add sessions to an account.
-        let made = if can_make { 2 } else { 0 };
-        AccountFacts {
-            main: supplied.max(made),
-            supplied: supplied > 0,
-            can_make,
-            disposable: sources.supplied.iter().filter(|account| account.disposable).count(),
-            password,
-        }
+        self.job.sources.facts()
     }
 
     /// How many cases there are, rows and checks over the whole run included.
@@ -338,6 +340,11 @@ impl Prepared {
     }
 }
 
+/// How long a clean-up may wait for rate limits, all waiting together; less with a smaller `max_wait`.
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(30);
+/// How long a clean-up goes on beginning something new; at least the time limit of one request.
+const CLEAN_UP_TIME: Duration = Duration::from_secs(60);
+
 /// A target that was probed, with the plan for it and everything that running a case needs.
 pub struct Open {
     prepared: Prepared,
@@ -361,16 +368,23 @@ impl Open {
         self.engine.run_one(planned).await
     }
 
-    /// Ends every session that was made; goes on after a stop.
+    /// Deactivates the accounts and ends the sessions that were made; goes on after a stop.
     pub async fn clean_up(&self) -> CleanUp {
+        let courier = &self.prepared.courier;
         if !self.engine.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
-            let open = self.prepared.courier.ledger.open().len();
+            let open = courier.ledger.open().len();
             let text = format!("{open} sessions: releases before r0.1.0 have no logout");
             let left = if open > 0 { vec![text] } else { Vec::new() };
             return CleanUp { exchanges: Vec::new(), left };
         }
-        let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
-        clean_up(&cleaner, &*self.engine.routes).await
+        let cleaner = Courier {
+            stop: Stop::default(),
+            // The run may have used up what it was allowed to wait.
+            limits: Arc::new(Limits::new(self.prepared.job.max_wait.min(CLEAN_UP_WAIT))),
+            ..courier.clone()
+        };
+        let time = CLEAN_UP_TIME.max(self.prepared.job.transport.timeout);
+        clean_up(&cleaner, &self.engine.routes, time).await
     }
 
     /// The run as it stands after these cases of the plan and no others, each with its result.

@@ -377,6 +377,7 @@ impl Harness {
             max_wait: self.max_wait,
             wait_ready: self.wait_ready,
             gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
+            fail_fast: false,
         };
         Ok((prepare(material, job)?, server.guard))
     }

@@ -509,5 +509,6 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         max_wait: Duration::from_secs(60),
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
+        fail_fast: false,
     })
 }

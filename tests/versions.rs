@@ -87,6 +87,7 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
         max_wait: Duration::from_secs(120),
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
+        fail_fast: false,
     };
     let run = prepare(material, job).expect("the run can be prepared").run(&Silent).await;
     running.stop().await;

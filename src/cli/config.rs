@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 /// The file that is looked for in the working directory.
 pub const DEFAULT_NAME: &str = "homespec.yaml";
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 30] = [
     "url",
     "accounts",
     "register",
     "registration-token-file",
     "registration-shared-secret-file",
+    "account-command",
     "ca",
     "insecure",
     "proxy",
@@ -33,6 +34,7 @@ const KEYS: [&str; 28] = [
     "skip",
     "allow",
     "fail-on",
+    "fail-fast",
     "allow-blocked",
     "jobs",
     "timeout",
@@ -82,6 +84,7 @@ fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), V
     *token = token.take().or_else(|| file.path("registration-token-file"));
     let secret = &mut args.registration_shared_secret_file;
     *secret = secret.take().or_else(|| file.path("registration-shared-secret-file"));
+    args.account_command = args.account_command.take().or_else(|| file.text("account-command"));
     args.ca = args.ca.take().or_else(|| file.path("ca"));
     args.insecure |= file.truth("insecure");
     args.proxy = args.proxy.take().or_else(|| file.text("proxy"));
@@ -99,6 +102,7 @@ fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), V
     file.list_into("skip", &mut test.skip);
     file.words_into::<AllowArg>("allow", &mut test.allow);
     test.fail_on = test.fail_on.or_else(|| file.word::<FailOn>("fail-on"));
+    test.fail_fast |= file.truth("fail-fast");
     test.allow_blocked |= file.truth("allow-blocked");
     test.jobs = test.jobs.or_else(|| file.count("jobs"));
     test.timeout = test.timeout.or_else(|| file.seconds("timeout"));

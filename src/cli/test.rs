@@ -14,10 +14,11 @@ use crate::reference::{self, Limit, Settings};
 use crate::report;
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::Transport;
-use crate::run::stop::Stop;
+use crate::run::program::Program;
+use crate::run::stop::{Cause, Stop};
 use crate::select::Wish;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -155,6 +156,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             fail_on_should: args.fail_on == Some(FailOn::Should),
             allow_blocked: args.allow_blocked,
         },
+        fail_fast: args.fail_fast,
     })
 }
 
@@ -163,24 +165,30 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
         Some(path) => accounts::read(path).map_err(|faults| Failure::files(&faults))?,
         None => Vec::new(),
     };
-    let token = args.registration_token_file.as_deref();
-    let secret = args.registration_shared_secret_file.as_deref();
-    let read = |path: &Path| {
+    let read = |path: &PathBuf| {
         accounts::secret(path).map_err(|why| Failure::new(exit::FILES, format!("error: {why}")))
     };
-    let maker = match (&args.register, token, secret) {
-        (None, None, None) => None,
-        (_, Some(token), None) => Some(Maker::Token(read(token)?)),
-        (None, None, Some(secret)) => Some(Maker::SharedSecret(read(secret)?)),
-        (Some(_), None, None) => Some(Maker::Open),
+    let token = args.registration_token_file.as_ref();
+    let secret = args.registration_shared_secret_file.as_ref();
+    let program = args.account_command.as_deref();
+    let maker = match (&args.register, token, secret, program) {
+        (None, None, None, None) => None,
+        (_, Some(token), None, None) => Some(Maker::Token(read(token)?)),
+        (None, None, Some(secret), None) => Some(Maker::SharedSecret(read(secret)?)),
+        (None, None, None, Some(line)) => Some(Maker::Program(command("--account-command", line)?)),
+        (Some(_), None, None, None) => Some(Maker::Open),
         _ => {
             return Err(Failure::usage(
-                "there is one way to make accounts: --register, --registration-token-file or \
-                 --registration-shared-secret-file",
+                "there is one way to make accounts: --register, --registration-token-file, \
+                 --registration-shared-secret-file or --account-command",
             ));
         }
     };
     Ok(Sources { supplied, maker })
+}
+
+fn command(option: &str, line: &str) -> Result<Program, Failure> {
+    Program::parse(line).map_err(|why| Failure::usage(format!("{option} `{line}`: {why}")))
 }
 
 fn base_url(text: &str) -> Result<Url, Failure> {
@@ -299,7 +307,7 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
 /// The first Ctrl-C or termination stops the run, the second ends the program at once.
 async fn listen_for_signals(stop: Stop) {
     wait_for_signal().await;
-    stop.set();
+    stop.set(Cause::Interrupted);
     let _ = say("stopping: cleaning up and writing the reports; once more ends at once");
     wait_for_signal().await;
     std::process::exit(i32::from(exit::INTERRUPTED));

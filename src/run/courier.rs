@@ -79,7 +79,7 @@ impl Courier {
     async fn admit(&self, operation: &str) -> Result<(), Reason> {
         tokio::select! {
             admitted = self.limits.admit(operation) => admitted,
-            () = self.stop.stopped() => Err(interrupted()),
+            () = self.stop.stopped() => Err(self.stop.reason()),
         }
     }
 
@@ -113,11 +113,6 @@ impl Courier {
             Err(second) => Reply::Undecided(no_answer(&second)),
         }
     }
-}
-
-/// The reason of everything that a stop kept from being asked.
-pub fn interrupted() -> Reason {
-    Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
 }
 
 fn control() -> Ask {

@@ -1,9 +1,10 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
-use super::courier::{Courier, Delivered, interrupted};
+use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
 use super::machine::{Machine, Next};
 use super::perishable::Perishables;
+use super::stop::Cause;
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
@@ -65,6 +66,8 @@ pub struct Engine {
     pub register: Arc<Register>,
     /// What the probe saw.
     pub facts: Arc<Facts>,
+    /// The verdict of a case with which the run ends, if it is to end early.
+    pub ends_with: Option<Verdict>,
 }
 
 impl Engine {
@@ -89,7 +92,8 @@ impl Engine {
             .zip(&plan.cases)
             .map(|(result, planned)| {
                 result.unwrap_or_else(|| {
-                    let decided = Decided::all(&planned.case, Verdict::Blocked, interrupted());
+                    let decided =
+                        Decided::all(&planned.case, Verdict::Blocked, self.courier.stop.reason());
                     CaseResult::without_running(self.gated(&planned.case, decided))
                 })
             })
@@ -137,6 +141,9 @@ impl Engine {
                 }
             }
             progress.ended(&planned.case, result.decided.verdict);
+            if self.ends_with.is_some_and(|verdict| result.decided.verdict >= verdict) {
+                self.courier.stop.set(Cause::FailFast);
+            }
             results[index] = Some(result);
         }
     }
@@ -181,7 +188,7 @@ impl Engine {
                     () = self.courier.stop.stopped() => {}
                 },
                 Next::Send(_) if self.courier.stop.is_set() => {
-                    machine.replied(vec![Reply::Undecided(interrupted())]);
+                    machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
                 }
                 Next::Send(asks) => {
                     let mut replies = Vec::new();
@@ -238,8 +245,7 @@ impl Engine {
         for (name, slot) in &assignment.accounts {
             let session = assignment.sessions.contains(name);
             // A refusal means nothing before the account is known to work.
-            let proven = case.impact == Impact::LocksOut
-                || matches!(slot, Slot::Main(0) | Slot::GivenDisposable(_));
+            let proven = case.impact == Impact::LocksOut || *slot == Slot::Main(0);
             accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
         }
         Ok(accounts)

@@ -11,5 +11,6 @@ pub mod limits;
 pub mod machine;
 pub mod perishable;
 pub mod probe;
+pub mod program;
 pub mod stop;
 pub mod uia;

@@ -113,7 +113,7 @@ pub async fn ask_on(
     desk: &Desk,
     routes: &dyn Routes,
     sighting: &Sighting,
-    accounts: AccountFacts,
+    accounts: &AccountFacts,
 ) -> Beyond {
     let mut beyond = Beyond {
         features: sighting.features.clone(),
@@ -133,9 +133,10 @@ pub async fn ask_on(
         beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
     }
     let flows = sighting.flows.as_deref().unwrap_or_default();
-    let can_log_in = flows.iter().any(|flow| flow == "m.login.password") || !accounts.password;
+    let can_log_in =
+        flows.iter().any(|flow| flow == "m.login.password") || !accounts.has_password(0);
     // An account that is made has a session from its registration, with or without that flow.
-    let usable = accounts.main > 0 && (can_log_in || accounts.can_make);
+    let usable = accounts.main() > 0 && (can_log_in || accounts.can_make);
     if !usable {
         return beyond;
     }
