@@ -18,6 +18,7 @@ use crate::run::engine::{CaseResult, Engine, Progress};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
+use crate::run::operator::Operator;
 use crate::run::probe::{self, NoTarget, Sighting};
 use crate::run::stop::Stop;
 use crate::secret::Vault;
@@ -86,6 +87,8 @@ pub struct Job {
     pub transport: Transport,
     /// Where accounts come from.
     pub sources: Sources,
+    /// What only the operator can give or do.
+    pub operator: Operator,
     /// Which path prefix; by what the server lists, if not given.
     pub api: Option<Api>,
     /// What to run.
@@ -163,6 +166,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
     job.sources = job.sources.in_order_of_use();
     let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
+    job.operator.tell(&vault);
     let courier = Courier {
         http: Http::new(&job.transport, vault.clone())?,
         limits: Arc::new(Limits::new(job.max_wait)),
@@ -205,6 +209,7 @@ impl Prepared {
             None,
             self.job.api,
             self.account_facts(),
+            self.job.operator.names(),
             self.job.allowed.clone(),
         );
         // What only a login can show is taken as offered: the bound is an upper one.
@@ -259,6 +264,7 @@ impl Prepared {
             Some(&beyond),
             self.job.api,
             accounts,
+            self.job.operator.names(),
             self.job.allowed.clone(),
         ));
         let plan = self.planned(&spec, &facts);
@@ -268,6 +274,7 @@ impl Prepared {
             routes,
             register: self.material.register.clone(),
             facts,
+            operator: Arc::new(self.job.operator.clone()),
             ends_with: self.job.ends_with(),
         };
         let mut probed = sighting.exchanges;
@@ -426,7 +433,7 @@ impl Gone {
             no_session: None,
             api: prepared.job.api.unwrap_or(Api::V3),
             accounts: prepared.account_facts(),
-            operator: BTreeSet::new(),
+            operator: prepared.job.operator.names(),
             allowed: prepared.job.allowed.clone(),
         };
         let spec = prepared.material.v1.clone();

@@ -3,7 +3,7 @@
 //!
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
-use crate::case::ast::{Block, Case, Feature, Impact, Limits, Need, Phase, Step, Target};
+use crate::case::ast::{Act, Block, Case, Feature, Impact, Limits, Need, Phase, Step, Target};
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::facts::{AccountFacts, Allow, Facts, Given};
@@ -151,7 +151,10 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
         lint_block(block, register, fault);
     }
     for step in case.setup.iter().chain(&case.steps) {
-        lint_step(step, specs, fault);
+        match step.target {
+            Target::Operator(act) => lint_act(case, step, act, fault),
+            Target::Call(_) | Target::Raw { .. } => lint_step(step, specs, fault),
+        }
     }
     let uses = |impact| {
         matches!(impact, Impact::EndsSessions | Impact::Destroys)
@@ -207,6 +210,20 @@ fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
             let place = format!("{}/params", step.pointer);
             fault(&place, format!("`{given}` is not in the path {}", operation.path), help);
         }
+    }
+}
+
+/// What an operator does is asked for in `needs`, and told what it has to know.
+fn lint_act(case: &Case, step: &Step, act: Act, fault: &mut Report<'_>) {
+    let name = act.as_str();
+    if !case.needs.contains(&Need::Operator(name.to_owned())) {
+        let help = format!("add `operator {name}` to `needs`");
+        fault(&step.pointer, format!("not every operator can {name}"), Some(help));
+    }
+    let given: Vec<&str> = step.params.iter().map(|(name, _)| name.as_str()).collect();
+    if given.len() != act.params().len() || !act.params().iter().all(|name| given.contains(name)) {
+        let help = format!("give these under `params`: {}", act.params().join(", "));
+        fault(&step.pointer, format!("`{name}` is not told what it needs"), Some(help));
     }
 }
 

@@ -1,7 +1,9 @@
 //! `homespec.yaml`: options that stand in a file. An option on the command line or in the
 //! environment comes before it.
 use super::args::{AllowArg, ApiArg, FailOn, LevelArg, RunArgs};
+use super::operator::{self, ReadSecret};
 use crate::diagnostic::Diagnostic;
+use crate::run::operator::Operator;
 use crate::source::Document;
 use crate::strict::{Node, Reader};
 use clap::ValueEnum;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The file that is looked for in the working directory.
 pub const DEFAULT_NAME: &str = "homespec.yaml";
 
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "url",
     "accounts",
     "register",
@@ -41,28 +43,31 @@ const KEYS: [&str; 30] = [
     "max-wait",
     "out",
     "report",
+    "operator",
 ];
 
 /// Fills what was given neither on the command line nor in the environment from a config file.
 /// Paths in the file are relative to its folder.
 ///
+/// What stands under `operator:` has no option; it is what this gives.
+///
 /// # Errors
 /// Every fault of the file; a file that was named and cannot be read.
-pub fn fill(args: &mut RunArgs) -> Result<(), Vec<Diagnostic>> {
+pub fn fill(args: &mut RunArgs) -> Result<Operator, Vec<Diagnostic>> {
     let named = args.config.clone();
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_NAME));
     if named.is_none() && !path.is_file() {
-        return Ok(());
+        return Ok(Operator::default());
     }
     let document = Document::read(&path, path.display().to_string())?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    apply(args, &document, &folder)
+    apply(args, &document, &folder, &super::accounts::secret)
 }
 
-/// The faults of a config file.
+/// The faults of a config file; files with secrets that it names are not read.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let Ok(mut args) = parse_nothing() else { return Vec::new() };
-    apply(&mut args, document, Path::new("")).err().unwrap_or_default()
+    apply(&mut args, document, Path::new(""), &|_| Ok(String::new().into())).err().unwrap_or_default()
 }
 
 fn parse_nothing() -> Result<RunArgs, clap::Error> {
@@ -71,7 +76,12 @@ fn parse_nothing() -> Result<RunArgs, clap::Error> {
     RunArgs::from_arg_matches(&matches)
 }
 
-fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), Vec<Diagnostic>> {
+fn apply(
+    args: &mut RunArgs,
+    document: &Document,
+    folder: &Path,
+    read_secret: ReadSecret<'_>,
+) -> Result<Operator, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
     let mut file = File { reader, root, folder };
     let root = file.root.clone();
@@ -109,7 +119,9 @@ fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), V
     test.max_wait = test.max_wait.or_else(|| file.seconds("max-wait"));
     test.output.out = test.output.out.take().or_else(|| file.path("out"));
     file.list_into("report", &mut test.output.report);
-    if file.reader.faults.is_empty() { Ok(()) } else { Err(file.reader.faults) }
+    let operator = root.member("operator");
+    let operator = operator.map(|node| operator::read(&mut file.reader, &node, folder, read_secret));
+    if file.reader.faults.is_empty() { Ok(operator.unwrap_or_default()) } else { Err(file.reader.faults) }
 }
 
 struct File<'d> {

@@ -4,6 +4,7 @@ pub mod args;
 mod config;
 mod explain;
 mod list;
+mod operator;
 mod progress;
 mod selftest;
 mod test;

@@ -14,6 +14,7 @@ use crate::reference::{self, Limit, Settings};
 use crate::report;
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::Transport;
+use crate::run::operator::Operator;
 use crate::run::program::Program;
 use crate::run::stop::{Cause, Stop};
 use crate::select::Wish;
@@ -28,7 +29,7 @@ const DEFAULT_TIMEOUT: f64 = 30.0;
 const DEFAULT_MAX_WAIT: f64 = 60.0;
 
 pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
-    config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
+    let operator = config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
     let Some(url) = args.url.clone() else {
         return Err(Failure::usage(
             "which homeserver? give its URL: homespec run https://matrix.example.org\n\
@@ -50,6 +51,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     };
     let mut job = job(&args.test, transport)?;
     job.sources = sources(&args)?;
+    job.operator = operator;
     job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
     let runtime = runtime()?;
     if args.dry_run {
@@ -66,6 +68,9 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         // Something to run into, and quick to recover from.
         settings.login_limit = Some(Limit { burst: 20, per_second: 10.0 });
     }
+    // Its operator is at hand.
+    let settings = reference::FaultNeed::Operator.met(settings);
+    let operator = crate::selftest::operator_of(&settings);
     runtime()?.block_on(async {
         let running = start(settings).await?;
         let transport = Transport {
@@ -79,6 +84,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         };
         let mut job = job(&args.test, transport)?;
         job.sources.maker = Some(Maker::Open);
+        job.operator = operator;
         let status = test(material, job, &args.test).await;
         running.stop().await;
         status
@@ -135,6 +141,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
     Ok(Job {
         transport,
         sources: Sources::default(),
+        operator: Operator::default(),
         api: match args.api {
             None | Some(ApiArg::Auto) => None,
             Some(ApiArg::R0) => Some(Api::R0),

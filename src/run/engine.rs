@@ -3,6 +3,7 @@ use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
 use super::machine::{Machine, Next};
+use super::operator::Operator;
 use super::perishable::Perishables;
 use super::stop::Cause;
 use crate::case::ast::{Case, Impact};
@@ -66,6 +67,8 @@ pub struct Engine {
     pub register: Arc<Register>,
     /// What the probe saw.
     pub facts: Arc<Facts>,
+    /// What only the operator can give or do.
+    pub operator: Arc<Operator>,
     /// The verdict of a case with which the run ends, if it is to end early.
     pub ends_with: Option<Verdict>,
 }
@@ -187,6 +190,10 @@ impl Engine {
                     () = tokio::time::sleep(time) => {}
                     () = self.courier.stop.stopped() => {}
                 },
+                Next::Operate(act, told) => {
+                    let done = self.operator.act(act, &told, &self.courier, &mut exchanges).await;
+                    machine.operated(done);
+                }
                 Next::Send(_) if self.courier.stop.is_set() => {
                     machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
                 }
@@ -258,6 +265,7 @@ impl Engine {
             ("server.api".to_owned(), json!(api)),
             ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
         ]);
+        given.extend(self.operator.values());
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
         given
     }

@@ -1,7 +1,7 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use super::env::Env;
 use super::uia::{self, Prover};
-use crate::case::ast::{Auth, Body, Case, MediaType, Send, Source, Step, Target};
+use crate::case::ast::{Act, Auth, Body, Case, MediaType, Send, Source, Step, Target};
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
@@ -18,6 +18,8 @@ use url::form_urlencoded;
 pub enum Next {
     /// These requests, at the same time; their replies come in the same order.
     Send(Vec<Ask>),
+    /// Something that the operator does, told these values by name.
+    Operate(Act, Vec<(String, String)>),
     /// Some time to pass.
     Pause(Duration),
     /// Nothing: [`Machine::finish`].
@@ -73,7 +75,8 @@ impl<'c> Machine<'c> {
         }
     }
 
-    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`].
+    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`], after
+    /// [`Next::Operate`] comes [`Machine::operated`].
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = State::Done;
@@ -93,10 +96,10 @@ impl<'c> Machine<'c> {
             }
             _ => {}
         }
-        match self.asks(step) {
-            Ok(asks) => {
+        match self.next(step) {
+            Ok(next) => {
                 self.state = State::Waiting;
-                Next::Send(asks)
+                next
             }
             Err(error) => {
                 self.stop_unreachable(step, &error);
@@ -129,6 +132,16 @@ impl<'c> Machine<'c> {
             return;
         }
         self.judge_step(step);
+    }
+
+    /// Takes what came of something that the operator did.
+    pub fn operated(&mut self, end: Result<(), Reason>) {
+        let Some(step) = self.step() else { return };
+        self.state = State::Ready;
+        match end {
+            Ok(()) => self.conclude(step, Vec::new()),
+            Err(reason) => self.block(reason),
+        }
     }
 
     /// What there is to say when it is over.
@@ -346,6 +359,14 @@ impl<'c> Machine<'c> {
         self.at = usize::MAX;
     }
 
+    fn next(&self, step: &Step) -> Result<Next, FillError> {
+        let Target::Operator(act) = step.target else { return self.asks(step).map(Next::Send) };
+        let told = step.params.iter().map(|(name, value)| {
+            template::fill(value, &self.env).map(|value| (name.clone(), text(&value)))
+        });
+        told.collect::<Result<_, _>>().map(|told| Next::Operate(act, told))
+    }
+
     fn asks(&self, step: &Step) -> Result<Vec<Ask>, FillError> {
         let count = match step.send {
             Send::Parallel(count) => count,
@@ -403,6 +424,7 @@ impl<'c> Machine<'c> {
                 template::fill_text(method, &self.env)?,
                 template::fill_text(path, &self.env)?,
             )),
+            Target::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
             Target::Call(operation) => {
                 let route = self
                     .routes

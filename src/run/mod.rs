@@ -9,6 +9,7 @@ pub mod http;
 pub mod ledger;
 pub mod limits;
 pub mod machine;
+pub mod operator;
 pub mod perishable;
 pub mod probe;
 pub mod program;

@@ -180,6 +180,7 @@ pub fn facts(
     beyond: Option<&Beyond>,
     api: Option<Api>,
     accounts: AccountFacts,
+    operator: BTreeSet<String>,
     allowed: BTreeSet<Allow>,
 ) -> Facts {
     let listed = Listed::new(sighting.versions.clone());
@@ -192,7 +193,7 @@ pub fn facts(
         capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
         no_session: beyond.and_then(|beyond| beyond.no_session.clone()),
         accounts,
-        operator: BTreeSet::new(),
+        operator,
         allowed,
     }
 }
