@@ -338,6 +338,14 @@ impl Prepared {
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
             not_cleaned_up: outcome.left,
+            guests: self
+                .courier
+                .ledger
+                .made()
+                .into_iter()
+                .filter(|made| made.guest)
+                .map(|made| made.user_id)
+                .collect(),
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -431,6 +439,7 @@ impl Gone {
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
             no_session: None,
+            registers: false,
             api: prepared.job.api.unwrap_or(Api::V3),
             accounts: prepared.account_facts(),
             operator: prepared.job.operator.names(),

@@ -24,6 +24,8 @@ pub struct Facts {
     pub api: Api,
     /// Which accounts can be had.
     pub accounts: AccountFacts,
+    /// Whether the server says that users can register with it.
+    pub registers: bool,
     /// Names of what the operator gave.
     pub operator: BTreeSet<String>,
     /// Which classes of cases are allowed beyond the harmless.

@@ -67,7 +67,9 @@ pub fn fill(args: &mut RunArgs) -> Result<Operator, Vec<Diagnostic>> {
 /// The faults of a config file; files with secrets that it names are not read.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let Ok(mut args) = parse_nothing() else { return Vec::new() };
-    apply(&mut args, document, Path::new(""), &|_| Ok(String::new().into())).err().unwrap_or_default()
+    apply(&mut args, document, Path::new(""), &|_| Ok(String::new().into()))
+        .err()
+        .unwrap_or_default()
 }
 
 fn parse_nothing() -> Result<RunArgs, clap::Error> {
@@ -120,8 +122,13 @@ fn apply(
     test.output.out = test.output.out.take().or_else(|| file.path("out"));
     file.list_into("report", &mut test.output.report);
     let operator = root.member("operator");
-    let operator = operator.map(|node| operator::read(&mut file.reader, &node, folder, read_secret));
-    if file.reader.faults.is_empty() { Ok(operator.unwrap_or_default()) } else { Err(file.reader.faults) }
+    let operator =
+        operator.map(|node| operator::read(&mut file.reader, &node, folder, read_secret));
+    if file.reader.faults.is_empty() {
+        Ok(operator.unwrap_or_default())
+    } else {
+        Err(file.reader.faults)
+    }
 }
 
 struct File<'d> {

@@ -24,7 +24,8 @@ pub(super) fn read(
         return Operator::default();
     }
     let hooks = node.member("hooks").map(|node| part.hooks(&node)).unwrap_or_default();
-    let asks_for_admin = ["admin_token", "admin_token_file"].iter().any(|k| node.member(k).is_some());
+    let asks_for_admin =
+        ["admin_token", "admin_token_file"].iter().any(|k| node.member(k).is_some());
     Operator {
         appservice: node.member("appservice").and_then(|node| part.appservice(&node)),
         email: node.member("email").and_then(|node| part.email(&node)),
@@ -87,7 +88,8 @@ impl Part<'_, '_> {
         if id.starts_with('@') && id.contains(':') {
             return Some(id);
         }
-        self.reader.fault(&format!("{}/{key}", node.at), format!("`{key}` is a full Matrix ID here"));
+        self.reader
+            .fault(&format!("{}/{key}", node.at), format!("`{key}` is a full Matrix ID here"));
         None
     }
 

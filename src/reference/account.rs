@@ -2,12 +2,12 @@
 //! secret that both sides know.
 
 use super::answer::{Answer, Outcome};
-use super::{fault, service};
 use super::house::{Exchange, Members, flag, required, text};
 use super::opening::{Wish, open_session};
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};
+use super::{fault, service};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -85,6 +85,9 @@ fn register_guest(x: &mut Exchange) -> Outcome {
 /// `GET /register/available`.
 pub(super) fn available(x: &mut Exchange) -> Outcome {
     let name = x.call.query("username").ok_or(Refusal::MemberMissing)?;
+    if !x.house.settings.registration && x.house.settings.registration_token.is_none() {
+        return Err(Refusal::RegistrationClosed.into());
+    }
     check_free(x, name)?;
     Ok(Answer::ok(json!({"available": true})))
 }

@@ -73,8 +73,7 @@ pub(super) fn put_user(x: &mut Exchange) -> Outcome {
 }
 
 fn binding(address: &Members, user: &str) -> Result<ThirdParty, Refusal> {
-    let member =
-        |name| required(address, name, Refusal::MemberMissing, Refusal::MemberWrongType);
+    let member = |name| required(address, name, Refusal::MemberMissing, Refusal::MemberWrongType);
     let (medium, address) = (member("medium")?.to_owned(), member("address")?.to_owned());
     Ok(ThirdParty { medium, address, user: user.to_owned() })
 }

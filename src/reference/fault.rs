@@ -153,8 +153,15 @@ impl Fault {
 /// All faults, by area.
 pub fn faults() -> &'static [Fault] {
     static ALL: LazyLock<Vec<Fault>> = LazyLock::new(|| {
-        let data =
-            [wire::DATA, discovery::DATA, login::DATA, device::DATA, session::DATA, uia::DATA, operator::DATA];
+        let data = [
+            wire::DATA,
+            discovery::DATA,
+            login::DATA,
+            device::DATA,
+            session::DATA,
+            uia::DATA,
+            operator::DATA,
+        ];
         let behaviour = [
             wire::switches::TABLE,
             discovery::switches::TABLE,

@@ -200,7 +200,11 @@ impl Exchange<'_> {
     /// Refuses what a locked account asks: everything but the two logouts.
     fn refuse_locked(&self) -> Result<(), Refusal> {
         let logout = matches!(self.call.operation, Operation::Logout | Operation::LogoutAll);
-        let lets = if logout { !self.has(fault::LOCKED_NO_LOGOUT) } else { self.has(fault::LOCKED_GOES_ON) };
+        let lets = if logout {
+            !self.has(fault::LOCKED_NO_LOGOUT)
+        } else {
+            self.has(fault::LOCKED_GOES_ON)
+        };
         if lets { Ok(()) } else { Err(Refusal::UserLocked) }
     }
 

@@ -61,8 +61,7 @@ pub(super) fn login(x: &mut Exchange) -> Outcome {
     if !x.house.settings.legacy {
         let service = x.house.listed.since(v1(17)) && x.is_service();
         let told = service && !x.has(fault::SERVICE_LOGIN_UNTOLD);
-        let refusal =
-            if told { Refusal::ServiceLoginUnsupported } else { Refusal::NoLegacyLogin };
+        let refusal = if told { Refusal::ServiceLoginUnsupported } else { Refusal::NoLegacyLogin };
         return Err(refusal.into());
     }
     x.login_permit(&format!("address {}", x.call.peer.ip()))?;

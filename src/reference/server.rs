@@ -10,7 +10,8 @@ use super::release::Listed;
 use super::route::{Found, Operation, find};
 use super::store::{Account, Store};
 use super::{
-    Settings, account, admin, client_data, device, discovery, login, login_token, page, session, sso, uia,
+    Settings, account, admin, client_data, device, discovery, login, login_token, page, session,
+    sso, uia,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -31,10 +31,13 @@ impl Exchange<'_> {
     /// service's own; with the device that `device_id` names.
     pub(super) fn service_owner(&self, token: &str) -> Result<Owner, Stop> {
         let sender = self.house.settings.appservice.as_ref().map(|service| service.sender.as_str());
-        let named = self.call.query("user_id").filter(|_| !self.has(fault::SERVICE_USER_ID_IGNORED));
+        let named =
+            self.call.query("user_id").filter(|_| !self.has(fault::SERVICE_USER_ID_IGNORED));
         let user = match named {
             Some(id) => self.house.localpart(id).ok_or(Refusal::NotThisUser)?,
-            None if self.has(fault::SERVICE_NEEDS_USER_ID) => return Err(Refusal::NotThisUser.into()),
+            None if self.has(fault::SERVICE_NEEDS_USER_ID) => {
+                return Err(Refusal::NotThisUser.into());
+            }
             None => sender.unwrap_or_default(),
         };
         let known = self.store.accounts.contains_key(user);
@@ -100,9 +103,8 @@ pub(super) fn register(x: &mut Exchange, body: &Members) -> Outcome {
     if !legacy && !inhibit_login && !x.has(fault::SERVICE_REGISTRATION_LOGS_IN) {
         return Err(Refusal::ServiceLoginUnsupported.into());
     }
-    let localpart = text(body, "username", Refusal::MemberWrongType)?
-        .ok_or(Refusal::MemberMissing)?
-        .to_owned();
+    let localpart =
+        text(body, "username", Refusal::MemberWrongType)?.ok_or(Refusal::MemberMissing)?.to_owned();
     if !x.of_service(&localpart) {
         return Err(Refusal::OutsideNamespace.into());
     }

@@ -194,9 +194,12 @@ impl Desk {
         })
     }
 
-    /// Forgets the shared session of a slot: a case may have ended it.
+    /// Forgets the shared session of a slot, for a case may have ended it; an account without a password
+    /// has no way to another one.
     pub async fn forget_session(&self, slot: &Slot) {
-        if let Some(Ok(account)) = self.entry(slot).lock().await.as_mut() {
+        if let Some(Ok(account)) = self.entry(slot).lock().await.as_mut()
+            && account.password.is_some()
+        {
             account.session = None;
         }
     }

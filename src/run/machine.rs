@@ -1,7 +1,7 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use super::env::Env;
 use super::uia::{self, Prover};
-use crate::case::ast::{Act, Auth, Body, Case, MediaType, Send, Source, Step, Target};
+use crate::case::ast::{Act, Auth, Body, Case, MediaType, Need, Send, Source, Step, Target};
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
@@ -321,7 +321,10 @@ impl<'c> Machine<'c> {
         let errcode = answer.text_at("/errcode")?;
         let wrong = judged.iter().any(|one| one.judgement.is_wrong_status());
         let vendors = answer.status == 403 && !errcode.starts_with("M_");
-        let policy = (wrong && is_policy(errcode)) || (wanted_success && vendors);
+        // Where the operator has suspended the account, that is no policy but what is asked about.
+        let asked = errcode == "M_USER_SUSPENDED"
+            && self.case.needs.contains(&Need::Operator(Act::Suspend.as_str().to_owned()));
+        let policy = (wrong && is_policy(errcode) && !asked) || (wanted_success && vendors);
         policy.then(|| Reason {
             code: "refused_by_policy".to_owned(),
             text: format!(

@@ -166,12 +166,12 @@ async fn by_hook(
     told: &[(String, String)],
     courier: &Courier,
 ) -> Result<(), String> {
-    let names: Vec<String> = told
-        .iter()
-        .map(|(name, _)| format!("HOMESPEC_{}", name.to_ascii_uppercase()))
-        .collect();
-    let mut variables = vec![("HOMESPEC_TARGET", courier.http.base()), ("HOMESPEC_ACT", act.as_str())];
-    variables.extend(names.iter().zip(told).map(|(name, (_, value))| (name.as_str(), value.as_str())));
+    let names: Vec<String> =
+        told.iter().map(|(name, _)| format!("HOMESPEC_{}", name.to_ascii_uppercase())).collect();
+    let mut variables =
+        vec![("HOMESPEC_TARGET", courier.http.base()), ("HOMESPEC_ACT", act.as_str())];
+    variables
+        .extend(names.iter().zip(told).map(|(name, (_, value))| (name.as_str(), value.as_str())));
     let ran = hook.run(&variables, &courier.stop).await;
     ran.map(|_| ()).map_err(|failed| failed.text(&courier.http.vault().redactor()))
 }

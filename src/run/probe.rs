@@ -1,6 +1,7 @@
 //! What the target offers, asked before anything is planned.
 use super::courier::Courier;
 use super::desk::Desk;
+use super::env::fresh_localpart;
 use crate::case::ast::{Api, Feature, Limits};
 use crate::facts::{self, AccountFacts, Allow, Facts};
 use crate::outcome::Reason;
@@ -103,6 +104,8 @@ pub struct Beyond {
     pub capabilities: BTreeMap<String, bool>,
     /// Why there was no session to look with though there is an account.
     pub no_session: Option<Reason>,
+    /// Whether users can register; asked only where no way to make accounts was given.
+    pub registers: bool,
     /// What was sent and what came back.
     pub exchanges: Vec<Exchanged>,
 }
@@ -119,8 +122,11 @@ pub async fn ask_on(
         features: sighting.features.clone(),
         capabilities: BTreeMap::new(),
         no_session: None,
+        registers: false,
         exchanges: Vec::new(),
     };
+    beyond.registers =
+        !accounts.can_make && registers(courier, routes, &mut beyond.exchanges).await;
     let mut endpoint_asks = false;
     if beyond.features.contains(&Feature::Legacy) {
         let ask =
@@ -174,6 +180,17 @@ pub async fn ask_on(
     beyond
 }
 
+/// Whether users can register: a name that nobody has is then available. Unlike a registration
+/// without proof, this question cannot make an account anywhere.
+async fn registers(courier: &Courier, routes: &dyn Routes, exchanges: &mut Vec<Exchanged>) -> bool {
+    let Some(route) = routes.route("checkUsernameAvailability", None) else { return false };
+    let path = format!("{}?username={}", route.path, fresh_localpart());
+    let ask = Ask::new(Some("checkUsernameAvailability"), &route.method, &path);
+    let delivered = courier.deliver(&ask, Limits::Observe).await;
+    exchanges.extend(delivered.exchanges);
+    matches!(delivered.reply, Reply::Answer(answer) if answer.status == 200)
+}
+
 /// Facts from what was seen.
 pub fn facts(
     sighting: &Sighting,
@@ -192,6 +209,7 @@ pub fn facts(
         features: features.clone(),
         capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
         no_session: beyond.and_then(|beyond| beyond.no_session.clone()),
+        registers: beyond.is_some_and(|beyond| beyond.registers),
         accounts,
         operator,
         allowed,

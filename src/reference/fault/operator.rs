@@ -33,17 +33,41 @@ const EMAILS: &[&str] = &[
     "login.legacy.thirdparty.ok",
 ];
 /// What is seen through requests in the name of a user.
-const ASSERTED: &[&str] =
-    &["whoami.as.masquerade", "whoami.as.forbidden", "whoami.as.device_echo", "whoami.as.device_unknown", "device.delete.as_no_uia", "device.put.as_create"];
+const ASSERTED: &[&str] = &[
+    "whoami.as.masquerade",
+    "whoami.as.forbidden",
+    "whoami.as.device_echo",
+    "whoami.as.device_unknown",
+    "device.delete.as_no_uia",
+    "device.put.as_create",
+];
 
 pub(super) static DATA: &[Fault] = &[
-    data("service-login-outside-forbidden", "login.as.outside_namespace", "Client-Server API, Appservice login: M_EXCLUSIVE",
+    data(
+        "service-login-outside-forbidden",
+        "login.as.outside_namespace",
+        "Client-Server API, Appservice login: M_EXCLUSIVE",
         "the login of a user outside the namespace is refused with M_FORBIDDEN",
-        &[edit(&[O::Login], When::Because(&[R::OutsideNamespace]), &[C::Refuse(403, "M_FORBIDDEN")])]).needs(Need::Operator),
-    data("locked-without-soft-logout", "state.locked.login", "Client-Server API, Account locking: soft_logout",
+        &[edit(
+            &[O::Login],
+            When::Because(&[R::OutsideNamespace]),
+            &[C::Refuse(403, "M_FORBIDDEN")],
+        )],
+    )
+    .needs(Need::Operator),
+    data(
+        "locked-without-soft-logout",
+        "state.locked.login",
+        "Client-Server API, Account locking: soft_logout",
         "the refusal of a locked account has no soft_logout",
-        &[edit(&[O::Login, O::Whoami], When::Because(&[R::UserLocked]), &[C::Drop("/soft_logout")])]).also(&["state.locked.requests"])
-        .needs(Need::Operator),
+        &[edit(
+            &[O::Login, O::Whoami],
+            When::Because(&[R::UserLocked]),
+            &[C::Drop("/soft_logout")],
+        )],
+    )
+    .also(&["state.locked.requests"])
+    .needs(Need::Operator),
 ];
 
 behaviours! {
