@@ -495,3 +495,71 @@ struct Times {
 fn rfc3339(time: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{self, Settings};
+    use crate::routes::{Route, Routes};
+    use crate::run::desk::Maker;
+    use crate::run::engine::Silent;
+
+    /// Routes in which one operation is a trap.
+    struct Trap(Arc<dyn Routes>);
+
+    impl Routes for Trap {
+        fn route(&self, operation: &str, api: Option<Api>) -> Option<Route> {
+            assert_ne!(operation, "getDevices", "a fault of our own");
+            self.0.route(operation, api)
+        }
+    }
+
+    /// A job on a homeserver where anybody can register.
+    fn job(url: &str) -> Job {
+        Job {
+            transport: Transport {
+                base_url: url::Url::parse(url).unwrap(),
+                timeout: Duration::from_secs(10),
+                ca: None,
+                insecure: false,
+                proxy: None,
+                resolve: Vec::new(),
+                headers: Vec::new(),
+            },
+            sources: Sources { supplied: Vec::new(), maker: Some(Maker::Open) },
+            operator: Operator::default(),
+            api: None,
+            wish: Wish { areas: vec!["device".to_owned()], ..Wish::default() },
+            allowed: BTreeSet::new(),
+            jobs: 4,
+            max_wait: Duration::ZERO,
+            wait_ready: Duration::ZERO,
+            gate: Gate::default(),
+            fail_fast: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_case_is_errored_and_what_the_run_made_is_taken_back() {
+        let house = reference::start(Settings::default()).await.unwrap();
+        let material = Arc::new(Material::load(None, None).unwrap());
+        let Ok(mut open) = prepare(material, job(&house.url())).unwrap().open().await else {
+            panic!("the homeserver is there");
+        };
+        open.engine.routes = Arc::new(Trap(open.engine.routes.clone()));
+        let results = open.engine.run(&open.plan, 4, &Silent).await;
+        assert!(!open.prepared.courier.ledger.made().is_empty());
+        let cleaned = open.clean_up().await;
+        assert!(open.prepared.courier.ledger.made().is_empty());
+        assert_eq!(cleaned.left, Vec::<String>::new());
+        let run = open.assembled(&open.plan, results, cleaned);
+        assert_eq!(run.exit_status, exit::OWN_FAULT);
+        let errored = |case: &&crate::outcome::CaseOutcome| case.verdict == Verdict::Errored;
+        assert!(
+            run.cases
+                .iter()
+                .any(|case| errored(&case) && case.reason.as_ref().unwrap().code == "panic")
+        );
+        assert!(run.cases.iter().any(|case| case.verdict == Verdict::Passed));
+    }
+}

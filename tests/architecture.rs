@@ -156,11 +156,13 @@ const RUN: &[(&str, &[&str])] = &[
     ("http", &[]),
     ("dialect", &[]),
     ("courier", &["dialect", "http", "ledger", "limits", "stop"]),
-    ("desk", &["courier", "env", "uia"]),
-    ("probe", &["courier", "desk"]),
-    ("clean_up", &["courier", "ledger"]),
+    ("program", &["stop"]),
+    ("desk", &["courier", "env", "ledger", "program", "uia"]),
+    ("probe", &["courier", "desk", "env"]),
+    ("clean_up", &["courier", "ledger", "uia"]),
+    ("operator", &["courier", "env", "program"]),
     ("perishable", &["courier"]),
-    ("engine", &["courier", "desk", "env", "machine", "perishable"]),
+    ("engine", &["courier", "desk", "env", "machine", "operator", "perishable", "stop"]),
 ];
 
 /// Words that show that a file reaches outside, with the files (or folders) that may, and why.
@@ -176,13 +178,14 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
         &["source.rs", "case/suite.rs", "spec/load.rs", "run/http.rs", "report/write.rs", "cli/"],
     ),
     ("the environment", &["std::env", "env::var"], &["cli/"]),
-    ("standard input", &["stdin"], &["cli/"]),
+    ("standard input", &["stdin()"], &["cli/"]),
     ("standard output and error", &["println!", "print!(", "stdout()", "stderr()"], &["cli/"]),
     (
         "the clock",
         &["Instant::now", "SystemTime::now", "Timestamp::now"],
         &[
             "app.rs",
+            "run/clean_up.rs",
             "run/desk.rs",
             "run/engine.rs",
             "run/http.rs",
@@ -206,12 +209,14 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "run/engine.rs",
             "run/http.rs",
             "run/limits.rs",
+            "run/operator.rs",
             "run/probe.rs",
+            "run/program.rs",
             "run/stop.rs",
             "selftest.rs",
         ],
     ),
-    ("other processes", &["process::Command"], &[]),
+    ("other processes", &["process::Command"], &["run/program.rs"]),
 ];
 
 /// A file below `src`, without its comments and its unit tests.
