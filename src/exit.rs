@@ -1,5 +1,5 @@
 //! Exit statuses, in one place, with their precedence.
-use crate::outcome::{FAIL_FAST, RequirementVerdict, Run, Verdict};
+use crate::outcome::{RequirementVerdict, Run, Verdict};
 
 /// The server conforms, as far as was decided.
 pub const CONFORMS: u8 = 0;
@@ -56,5 +56,5 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
 /// Whether a run is not complete because it was to end with its first failure.
 fn ended_at_a_failure(run: &Run) -> bool {
     let reasons = run.cases.iter().filter_map(|case| case.reason.as_ref());
-    reasons.into_iter().any(|reason| reason.code == FAIL_FAST)
+    reasons.into_iter().any(|reason| reason.code == "fail_fast")
 }

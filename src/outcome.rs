@@ -8,9 +8,6 @@ use std::fmt;
 /// The version of `run.json` that this program writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The code of the reason of everything that `--fail-fast` kept from being asked.
-pub const FAIL_FAST: &str = "fail_fast";
-
 /// How a case, a requirement or a single decision ended; ordered, so that a roll-up is `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,6 +12,7 @@ use homespec::reference::{self, Limit, Settings};
 use homespec::run::desk::{Maker, Sources};
 use homespec::run::engine::Silent;
 use homespec::run::http::Transport;
+use homespec::run::operator::Operator;
 use homespec::select::Wish;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -80,6 +81,7 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
             headers: Vec::new(),
         },
         sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        operator: Operator::default(),
         api: None,
         wish,
         allowed: BTreeSet::from([Allow::RateLimit]),

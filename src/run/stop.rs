@@ -1,5 +1,5 @@
 //! Telling a run to stop asking.
-use crate::outcome::{FAIL_FAST, Reason};
+use crate::outcome::Reason;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
@@ -25,11 +25,15 @@ pub enum Cause {
 impl Cause {
     /// The reason of everything that it kept from being asked.
     pub fn reason(self) -> Reason {
-        let (code, text) = match self {
-            Cause::Interrupted => ("interrupted", "the run was stopped"),
-            Cause::FailFast => (FAIL_FAST, "an earlier case failed, and the run ended with it"),
-        };
-        Reason { code: code.to_owned(), text: text.to_owned() }
+        match self {
+            Cause::Interrupted => {
+                Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
+            }
+            Cause::FailFast => Reason {
+                code: "fail_fast".to_owned(),
+                text: "an earlier case failed, and the run ended with it".to_owned(),
+            },
+        }
     }
 }
 
