@@ -302,6 +302,7 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
         features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
         capabilities: BTreeMap::new(),
         no_session: None,
+        registers: false,
         api: Api::V3,
         accounts,
         operator: BTreeSet::new(),
