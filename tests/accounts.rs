@@ -169,7 +169,7 @@ fn an_access_token_in_place_of_a_password_reads_and_stays_good() {
     let (alone, both) = (run(&alone), run(&both));
     assert_eq!((alone.status, both.status), (Some(0), Some(0)), "{}{}", alone.stdout, both.stdout);
     let code = |run: &Run, id: &str| case(run, id).reason.as_ref().map(|r| r.code.clone());
-    assert_eq!(case(&alone.run, "token-names-its-owner").verdict, Verdict::Passed);
+    assert_eq!(case(&alone.run, "token-in-header").verdict, Verdict::Passed);
     let needs_password = "password-wrong";
     assert_eq!(code(&alone.run, needs_password).as_deref(), Some("not_provided:password"));
     assert_eq!(case(&both.run, needs_password).verdict, Verdict::Passed);
