@@ -420,7 +420,8 @@ fn assign(case: &Case, index: usize, facts: &Facts, permits: &mut Permits) -> Fa
             case,
             index,
             name,
-            password: uses_password(case, name),
+            // A wrong password says nothing before a right one has been seen to work.
+            password: uses_password(case, name) || case.impact == Impact::LocksOut,
             disposable: disposable
                 || matches!(case.impact, Impact::EndsSessions | Impact::Destroys),
             taken: assignment.accounts.values().collect(),
