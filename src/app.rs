@@ -7,18 +7,19 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
 use crate::facts::{AccountFacts, Allow, Facts};
 use crate::outcome::{Reason, Run, Verdict};
-use crate::plan::{self, Fate, Plan, Planned};
+use crate::plan::{self, Fate, Plan, Planned, Slot};
 use crate::register::Register;
 use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
-use crate::run::desk::{Credential, Desk, Sources};
+use crate::run::desk::{Desk, Sources};
 use crate::run::dialect::Dialect;
 use crate::run::discover::{self, Search};
 use crate::run::engine::{CaseResult, Engine, Progress};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
+use crate::run::operator::Operator;
 use crate::run::probe::{self, NoTarget, Sighting};
 use crate::run::stop::Stop;
 use crate::run::target::Target;
@@ -91,6 +92,8 @@ pub struct Job {
     pub discover: bool,
     /// Where accounts come from.
     pub sources: Sources,
+    /// What only the operator can give or do.
+    pub operator: Operator,
     /// Which path prefix; by what the server lists, if not given.
     pub api: Option<Api>,
     /// What to run.
@@ -105,6 +108,16 @@ pub struct Job {
     pub wait_ready: Duration,
     /// What gates the exit status.
     pub gate: Gate,
+    /// Whether the run ends with the first case that fails by the gate.
+    pub fail_fast: bool,
+}
+
+impl Job {
+    /// The verdict of a case with which the run ends, if it is to end early.
+    fn ends_with(&self) -> Option<Verdict> {
+        let failing = if self.gate.fail_on_should { Verdict::Warned } else { Verdict::Failed };
+        self.fail_fast.then_some(failing)
+    }
 }
 
 /// Why a run did not begin.
@@ -159,9 +172,11 @@ pub struct Prepared {
 ///
 /// # Errors
 /// A selection that names nothing or is empty, a transport that cannot be.
-pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> {
+pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobError> {
+    job.sources = job.sources.in_order_of_use();
     let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
+    job.operator.tell(&vault);
     let courier = Courier {
         http: Http::new(&job.transport, vault.clone())?,
         limits: Arc::new(Limits::new(job.max_wait)),
@@ -211,6 +226,7 @@ impl Prepared {
             None,
             self.job.api,
             self.account_facts(),
+            self.job.operator.names(),
             self.job.allowed.clone(),
         );
         // What only a login can show is taken as offered: the bound is an upper one.
@@ -255,13 +271,17 @@ impl Prepared {
         let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
         let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
-        let accounts = self.account_facts();
-        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, accounts).await;
+        let mut accounts = self.account_facts();
+        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts).await;
+        if accounts.given.is_empty() {
+            accounts.made_password = desk.has_password(&Slot::Main(0)).await;
+        }
         let facts = Arc::new(probe::facts(
             &sighting,
             Some(&beyond),
             self.job.api,
             accounts,
+            self.job.operator.names(),
             self.job.allowed.clone(),
         ));
         let plan = self.planned(&spec, &facts);
@@ -271,6 +291,8 @@ impl Prepared {
             routes,
             register: self.material.register.clone(),
             facts,
+            operator: Arc::new(self.job.operator.clone()),
+            ends_with: self.job.ends_with(),
         };
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
@@ -338,20 +360,7 @@ impl Prepared {
     }
 
     fn account_facts(&self) -> AccountFacts {
-        let sources = &self.job.sources;
-        let supplied = sources.supplied.len();
-        let can_make = sources.maker.is_some();
-        let first = sources.supplied.first();
-        let password = first.is_none_or(|a| matches!(a.credential, Credential::Password(_)));
-        // Two of those that can be made serve all cases that only add sessions to an account.
-        let made = if can_make { 2 } else { 0 };
-        AccountFacts {
-            main: supplied.max(made),
-            supplied: supplied > 0,
-            can_make,
-            disposable: sources.supplied.iter().filter(|account| account.disposable).count(),
-            password,
-        }
+        self.job.sources.facts()
     }
 
     /// How many cases there are, rows and checks over the whole run included.
@@ -389,6 +398,14 @@ impl Prepared {
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
             not_cleaned_up: outcome.left,
+            guests: self
+                .courier
+                .ledger
+                .made()
+                .into_iter()
+                .filter(|made| made.guest)
+                .map(|made| made.user_id)
+                .collect(),
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -405,6 +422,11 @@ impl Prepared {
         run
     }
 }
+
+/// How long a clean-up may wait for rate limits, all waiting together; less with a smaller `max_wait`.
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(30);
+/// How long a clean-up goes on beginning something new; at least the time limit of one request.
+const CLEAN_UP_TIME: Duration = Duration::from_secs(60);
 
 /// A target that was probed, with the plan for it and everything that running a case needs.
 pub struct Open {
@@ -429,17 +451,24 @@ impl Open {
         self.engine.run_one(planned).await
     }
 
-    /// Ends every session that was made; goes on after a stop.
+    /// Deactivates the accounts and ends the sessions that were made; goes on after a stop.
     pub async fn clean_up(&self) -> CleanUp {
+        let courier = &self.prepared.courier;
         if !self.engine.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
-            let open = self.prepared.courier.ledger.open().len();
+            let open = courier.ledger.open().len();
             let text = format!("{open} sessions: releases before r0.1.0 have no logout");
             let left = if open > 0 { vec![text] } else { Vec::new() };
             return CleanUp { exchanges: Vec::new(), left };
         }
-        let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
+        let cleaner = Courier {
+            stop: Stop::default(),
+            // The run may have used up what it was allowed to wait.
+            limits: Arc::new(Limits::new(self.prepared.job.max_wait.min(CLEAN_UP_WAIT))),
+            ..courier.clone()
+        };
         cleaner.look_again().await;
-        clean_up(&cleaner, &*self.engine.routes).await
+        let time = CLEAN_UP_TIME.max(self.prepared.job.transport.timeout);
+        clean_up(&cleaner, &self.engine.routes, time).await
     }
 
     /// The run as it stands after these cases of the plan and no others, each with its result.
@@ -484,9 +513,10 @@ impl Gone {
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
             no_session: None,
+            registers: false,
             api: prepared.job.api.unwrap_or(Api::V3),
             accounts: prepared.account_facts(),
-            operator: BTreeSet::new(),
+            operator: prepared.job.operator.names(),
             allowed: prepared.job.allowed.clone(),
         };
         let spec = prepared.material.v1.clone();
@@ -534,4 +564,65 @@ struct Times {
 /// To the second, as `2026-01-31T12:00:00Z`.
 fn rfc3339(time: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{self, Settings};
+    use crate::routes::{Route, Routes};
+    use crate::run::desk::Maker;
+    use crate::run::engine::Silent;
+
+    /// Routes in which one operation is a trap.
+    struct Trap(Arc<dyn Routes>);
+
+    impl Routes for Trap {
+        fn route(&self, operation: &str, api: Option<Api>) -> Option<Route> {
+            assert_ne!(operation, "getDevices", "a fault of our own");
+            self.0.route(operation, api)
+        }
+    }
+
+    /// A job on a homeserver where anybody can register.
+    fn job(url: &str) -> Job {
+        Job {
+            transport: Transport::to(url.parse().unwrap(), Duration::from_secs(10)),
+            discover: false,
+            sources: Sources { supplied: Vec::new(), maker: Some(Maker::Open) },
+            operator: Operator::default(),
+            api: None,
+            wish: Wish { areas: vec!["device".to_owned()], ..Wish::default() },
+            allowed: BTreeSet::new(),
+            jobs: 4,
+            max_wait: Duration::ZERO,
+            wait_ready: Duration::ZERO,
+            gate: Gate::default(),
+            fail_fast: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_case_is_errored_and_what_the_run_made_is_taken_back() {
+        let house = reference::start(Settings::default()).await.unwrap();
+        let material = Arc::new(Material::load(None, None).unwrap());
+        let Ok(mut open) = prepare(material, job(&house.url())).unwrap().open(&Silent).await else {
+            panic!("the homeserver is there");
+        };
+        open.engine.routes = Arc::new(Trap(open.engine.routes.clone()));
+        let results = open.engine.run(&open.plan, 4, &Silent).await;
+        assert!(!open.prepared.courier.ledger.made().is_empty());
+        let cleaned = open.clean_up().await;
+        assert!(open.prepared.courier.ledger.made().is_empty());
+        assert_eq!(cleaned.left, Vec::<String>::new());
+        let run = open.assembled(&open.plan, results, cleaned);
+        assert_eq!(run.exit_status, exit::OWN_FAULT);
+        let errored = |case: &&crate::outcome::CaseOutcome| case.verdict == Verdict::Errored;
+        assert!(
+            run.cases
+                .iter()
+                .any(|case| errored(&case) && case.reason.as_ref().unwrap().code == "panic")
+        );
+        assert!(run.cases.iter().any(|case| case.verdict == Verdict::Passed));
+    }
 }

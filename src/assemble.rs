@@ -57,6 +57,8 @@ pub struct Parts<'a> {
     pub limits_hit: Vec<LimitHit>,
     /// What could not be removed again.
     pub not_cleaned_up: Vec<String>,
+    /// The guests that the run made.
+    pub guests: Vec<String>,
     /// Whether every case was reached.
     pub complete: bool,
     /// RFC 3339, UTC.
@@ -110,7 +112,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: parts.not_cleaned_up.clone(),
         notes: [
             parts.headline.clone().into_iter().collect(),
-            notes(&requirements),
+            notes(&parts, &requirements),
             notes_on_limits(&parts),
         ]
         .concat(),
@@ -513,7 +515,6 @@ fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
     }
 }
 
-/// What would reach more requirements, from the reasons of those that were skipped.
 fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     let cases = parts.plan.cases.iter().zip(&parts.results);
     let blocked = cases.filter(|(_, result)| result.is_rate_limited());
@@ -521,30 +522,67 @@ fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     advice::of_limits(&parts.limits_hit, logins, parts.server.as_deref())
 }
 
-fn notes(requirements: &[RequirementOutcome]) -> Vec<String> {
+/// What the reader is to know beside the verdicts: what would decide more, most first, and which
+/// guests stay.
+fn notes(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
+    let mut notes = ways_to_more(parts, requirements);
+    if !parts.guests.is_empty() {
+        let guests = parts.guests.join(", ");
+        notes.push(format!("made as a guest, which nobody can deactivate: {guests}"));
+    }
+    notes
+}
+
+/// What would decide more requirements, from the reasons of those that were not decided.
+fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for requirement in requirements.iter().filter(|r| r.applies) {
         let code = requirement.reason.as_ref().map_or("", |reason| reason.code.as_str());
-        if let Some(name) = code.strip_prefix("not_provided:") {
+        let lacks =
+            if code == NO_ACCOUNT { Some(code) } else { code.strip_prefix("not_provided:") };
+        if let Some(name) = lacks {
             *missing.entry(name).or_default() += 1;
         }
     }
-    let way = |name: &str| {
-        match name {
-        "disposable account" => {
-            "a way to make accounts (--register open, --registration-shared-secret-file) or an account with `disposable: true`"
-                .to_owned()
-        }
-        name if name.starts_with("account ") => "a further account".to_owned(),
-        "password" => "an account with its password".to_owned(),
-        name => format!("`{name}` from the operator"),
-    }
-    };
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     for (name, count) in missing {
-        *ways.entry(way(name)).or_default() += count;
+        // Accounts that can be made are all of it: more than one, with a password, and nobody's.
+        let is_account = matches!(name, NO_ACCOUNT | DISPOSABLE | "password") || is_further(name);
+        if is_account && !parts.facts.accounts.can_make {
+            *ways.entry(way_to_make(parts.facts)).or_default() += count;
+        }
+        if name != NO_ACCOUNT {
+            *ways.entry(way(name)).or_default() += count;
+        }
     }
-    ways.into_iter()
-        .map(|(way, count)| format!("{way} would reach {count} more requirements"))
-        .collect()
+    let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
+    ways.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let more = |(way, count): (String, usize)| {
+        let noun = if count == 1 { "requirement" } else { "requirements" };
+        format!("{way} would decide {count} more {noun}")
+    };
+    ways.into_iter().map(more).collect()
+}
+
+const NO_ACCOUNT: &str = "no_account";
+const DISPOSABLE: &str = "disposable account";
+
+fn is_further(name: &str) -> bool {
+    name.starts_with("account ")
+}
+
+fn way_to_make(facts: &Facts) -> String {
+    match facts.registers {
+        true => "`--register open` (the server lets users register)".to_owned(),
+        false => "a way to make accounts (docs/accounts.md)".to_owned(),
+    }
+}
+
+fn way(name: &str) -> String {
+    match name {
+        DISPOSABLE => "an account with `disposable: true`".to_owned(),
+        "password" => "an account with its password".to_owned(),
+        name if is_further(name) => "a further account".to_owned(),
+        name => format!("`{name}` under `operator:`"),
+    }
 }

@@ -24,6 +24,8 @@ pub struct Facts {
     pub api: Api,
     /// Which accounts can be had.
     pub accounts: AccountFacts,
+    /// Whether the server says that users can register with it.
+    pub registers: bool,
     /// Names of what the operator gave.
     pub operator: BTreeSet<String>,
     /// Which classes of cases are allowed beyond the harmless.
@@ -46,18 +48,36 @@ impl Allow {
 }
 
 /// Which accounts a run can use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFacts {
-    /// How many there are, or can be made, for ordinary use.
-    pub main: usize,
-    /// Whether these belong to somebody.
-    pub supplied: bool,
+    /// Those that were given, in the order in which they are used.
+    pub given: Vec<Given>,
     /// Whether any number of disposable ones can be made.
     pub can_make: bool,
-    /// How many disposable ones were given.
-    pub disposable: usize,
-    /// Whether the password of the first is known.
+    /// Whether those that are made have a password.
+    pub made_password: bool,
+}
+
+/// What is known of an account that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// Whether its password is known.
     pub password: bool,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+}
+
+impl AccountFacts {
+    /// How many there are, or can be made, for ordinary use: two of those that can be made serve all
+    /// cases that only add sessions to an account.
+    pub fn main(&self) -> usize {
+        self.given.len().max(if self.can_make { 2 } else { 0 })
+    }
+
+    /// Whether the password of the n-th account for ordinary use is known.
+    pub fn has_password(&self, index: usize) -> bool {
+        self.given.get(index).map_or(self.can_make && self.made_password, |given| given.password)
+    }
 }
 
 /// The most entries of a list that are looked at, and the most characters of each: no homeserver has

@@ -60,6 +60,7 @@ use crate::report;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::{CaseResult, Progress};
 use crate::run::http::Transport;
+use crate::run::operator::Operator;
 use crate::run::probe::NoTarget;
 use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
@@ -77,6 +78,7 @@ use std::time::Duration;
 pub struct Harness {
     start: Start,
     sources: Sources,
+    operator: Operator,
     wish: Wish,
     allowed: BTreeSet<Allow>,
     api: Option<Api>,
@@ -151,6 +153,7 @@ impl Harness {
         Harness {
             start: Box::new(|| start().map(Into::into).map_err(|error| error.to_string())),
             sources: Sources::default(),
+            operator: Operator::default(),
             wish: Wish::default(),
             allowed: BTreeSet::new(),
             api: None,
@@ -202,6 +205,14 @@ impl Harness {
     /// Makes accounts by Synapse's admin call with a shared secret.
     pub fn register_with_shared_secret(mut self, secret: impl Into<String>) -> Harness {
         self.sources.maker = Some(Maker::SharedSecret(secret.into().into()));
+        self
+    }
+
+    /// Gives what only an operator can give or do: an application service, bound addresses, an admin's
+    /// token, hooks.
+    #[must_use]
+    pub fn operator(mut self, operator: Operator) -> Self {
+        self.operator = operator;
         self
     }
 
@@ -362,6 +373,7 @@ impl Harness {
             transport: Transport::to(target, self.timeout),
             discover: false,
             sources: self.sources,
+            operator: self.operator,
             api: self.api,
             wish: self.wish,
             allowed: self.allowed,
@@ -369,6 +381,7 @@ impl Harness {
             max_wait: self.max_wait,
             wait_ready: self.wait_ready,
             gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
+            fail_fast: false,
         };
         Ok((prepare(material, job)?, server.guard))
     }

@@ -13,6 +13,7 @@ use crate::register::Severity;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
 use crate::run::http::Transport;
+use crate::run::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::run::probe::NoTarget;
 use crate::run::target::Target;
 use crate::select::Wish;
@@ -484,6 +485,32 @@ async fn run(
     Ok(run)
 }
 
+/// What an operator of a reference homeserver with these settings can give and do.
+pub fn operator_of(settings: &Settings) -> Operator {
+    let bound = |medium: &str| {
+        let bound = settings.third_party.iter().find(|bound| bound.medium == medium)?;
+        let (_, password) = settings.users.iter().find(|(user, _)| *user == bound.user)?;
+        let user_id = format!("@{}:{}", bound.user, settings.server_name);
+        Some((bound.address.clone(), Owner { user_id, password: password.clone().into() }))
+    };
+    let appservice = settings.appservice.as_ref().map(|service| Appservice {
+        token: service.token.clone().into(),
+        prefix: service.prefix.clone(),
+        sender: format!("@{}:{}", service.sender, settings.server_name),
+    });
+    let phone = bound("msisdn").and_then(|(address, owner)| {
+        let number = format!("0{}", address.strip_prefix("44")?);
+        Some(Phone { address, country: "GB".to_owned(), number, owner })
+    });
+    Operator {
+        appservice,
+        email: bound("email").map(|(address, owner)| Email { address, owner }),
+        phone,
+        admin_token: settings.admin_token.clone().map(Into::into),
+        hooks: BTreeMap::new(),
+    }
+}
+
 fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
     let maker = match need {
         FaultNeed::TwoStages => Maker::Token("homespec".to_owned().into()),
@@ -497,6 +524,7 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         transport: Transport::to(Target::Web(Url::parse(url)?), Duration::from_secs(30)),
         discover: false,
         sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        operator: operator_of(&need.met(Settings::default())),
         api: None,
         wish,
         allowed,
@@ -504,5 +532,6 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         max_wait: Duration::from_secs(60),
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
+        fail_fast: false,
     })
 }

@@ -5,7 +5,7 @@ use homespec::case::matcher::{Kind, Matcher, Range};
 use homespec::case::suite::Suite;
 use homespec::case::template::{self, FillError, pieces};
 use homespec::encoding::{encode_segment, escaped};
-use homespec::facts::{AccountFacts, Facts};
+use homespec::facts::{AccountFacts, Facts, Given};
 use homespec::plan::{self, Fate};
 use homespec::run::limits::retry_after;
 use homespec::secret::{SecretKind, Vault};
@@ -408,19 +408,17 @@ fn forms(secret: &str) -> Vec<String> {
 static MATERIAL: LazyLock<Material> = LazyLock::new(|| Material::load(None, None).unwrap());
 
 fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
-    let accounts = AccountFacts {
-        main,
-        supplied: !can_make && main > 0,
-        can_make,
-        disposable,
-        password: true,
-    };
+    let given =
+        (0..main).map(|index| Given { password: true, disposable: index + disposable >= main });
+    let given = if can_make { Vec::new() } else { given.collect() };
+    let accounts = AccountFacts { given, can_make, made_password: true };
     Facts {
         listed: Listed::new(["v1.11"]),
         flows: vec!["m.login.password".to_owned(), "m.login.token".to_owned()],
         features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
         capabilities: BTreeMap::new(),
         no_session: None,
+        registers: false,
         api: Api::V3,
         accounts,
         operator: BTreeSet::new(),
@@ -457,9 +455,9 @@ proptest! {
         prop_assert_eq!(fates(&shuffled, &facts), fates(&MATERIAL.suite, &facts));
     }
 
-    /// Whatever accounts there are: a supplied account sees at most two wrong passwords, nothing
-    /// that may ruin an account runs on one that is not disposable, every running case is in one
-    /// phase, and every case is in the plan.
+    /// Whatever accounts there are: one that somebody needs sees at most two wrong passwords, nothing
+    /// that may ruin an account runs on it, none is ruined twice, no case has one account under two
+    /// names, every running case is in one phase, and every case is in the plan.
     #[test]
     fn a_plan_keeps_its_promises(main in 0..4usize, can_make: bool, disposable in 0..4usize) {
         use homespec::case::ast::Impact;
@@ -467,21 +465,33 @@ proptest! {
         let facts = facts(if can_make { 2 } else { main }, can_make, disposable);
         let selected: Vec<&Case> = MATERIAL.suite.cases().collect();
         let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts);
-        let mut wrong_on_supplied = 0;
+        let needed = |slot: &Slot| match slot {
+            Slot::Main(index) => facts.accounts.given.get(*index).is_some_and(|g| !g.disposable),
+            Slot::Wrongs | Slot::Fresh(..) => false,
+        };
+        let mut wrong: BTreeMap<&Slot, u32> = BTreeMap::new();
+        let mut ruined: BTreeSet<&Slot> = BTreeSet::new();
         let mut running = BTreeSet::new();
         for (index, planned) in plan.cases.iter().enumerate() {
             let Fate::Run(assignment) = &planned.fate else { continue };
             running.insert(index);
-            let on_somebodys = assignment.accounts.values().any(|slot| matches!(slot, Slot::Main(_)));
-            if facts.accounts.supplied && on_somebodys && planned.case.impact == Impact::LocksOut {
-                wrong_on_supplied += planned.case.wrong_passwords;
+            let slots: Vec<&Slot> = assignment.accounts.values().collect();
+            prop_assert_eq!(slots.iter().collect::<BTreeSet<_>>().len(), slots.len());
+            if planned.case.impact == Impact::LocksOut
+                && let Some(slot) = slots.iter().find(|slot| needed(slot))
+            {
+                *wrong.entry(slot).or_default() += planned.case.wrong_passwords;
             }
             if matches!(planned.case.impact, Impact::EndsSessions | Impact::Destroys) {
-                let slots: Vec<_> = assignment.accounts.values().collect();
-                prop_assert!(!on_somebodys, "{} on {:?}", planned.case.id, slots);
+                prop_assert!(!slots.iter().any(|s| needed(s)), "{} on {slots:?}", planned.case.id);
+            }
+            if planned.case.impact == Impact::Destroys {
+                for slot in slots {
+                    prop_assert!(ruined.insert(slot), "{} on a ruined account", planned.case.id);
+                }
             }
         }
-        prop_assert!(wrong_on_supplied <= 2);
+        prop_assert!(wrong.values().all(|count| *count <= 2), "{wrong:?}");
         let in_phases: Vec<usize> = plan.phases.iter().flatten().copied().collect();
         prop_assert_eq!(in_phases.len(), running.len());
         prop_assert_eq!(in_phases.into_iter().collect::<BTreeSet<_>>(), running);

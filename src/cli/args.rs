@@ -103,6 +103,14 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub registration_shared_secret_file: Option<PathBuf>,
+    /// Make disposable accounts by this program, which prints {"user_id": …, "password": …} each time
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        env = "HOMESPEC_ACCOUNT_COMMAND",
+        help_heading = "Accounts"
+    )]
+    pub account_command: Option<String>,
     /// Certificates to trust beside those of the system, in PEM
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CA", help_heading = "Transport")]
     pub ca: Option<PathBuf>,
@@ -231,6 +239,9 @@ pub struct TestArgs {
     /// What a failing run is: a broken MUST, or a broken SHOULD too
     #[arg(long, value_name = "LEVEL", value_enum, env = "HOMESPEC_FAIL_ON")]
     pub fail_on: Option<FailOn>,
+    /// End the run with the first case that fails
+    #[arg(long, env = "HOMESPEC_FAIL_FAST")]
+    pub fail_fast: bool,
     /// Accept MUSTs that could not be decided
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED")]
     pub allow_blocked: bool,

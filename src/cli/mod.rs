@@ -5,6 +5,7 @@ mod confidential;
 mod config;
 mod explain;
 mod list;
+mod operator;
 mod progress;
 mod selftest;
 mod target;

@@ -14,7 +14,9 @@ use crate::reference::{self, Limit, Settings};
 use crate::report::{self, Leak};
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
-use crate::run::stop::Stop;
+use crate::run::operator::Operator;
+use crate::run::program::Program;
+use crate::run::stop::{Cause, Stop};
 use crate::run::target::{NoTargetUrl, Target};
 use crate::secret::{Redactor, SecretString};
 use crate::select::Wish;
@@ -27,13 +29,14 @@ const DEFAULT_TIMEOUT: f64 = 30.0;
 const DEFAULT_MAX_WAIT: f64 = 60.0;
 
 pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
-    config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
+    let operator = config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
     let target = target(&args)?;
     let material = material(&args.test)?;
     let transport = transport(&args, target)?;
     let mut job = job(&args.test, transport)?;
     job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
+    job.operator = operator;
     job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
     let runtime = runtime()?;
     if args.dry_run {
@@ -50,6 +53,9 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         // Something to run into, and quick to recover from.
         settings.login_limit = Some(Limit { burst: 20, per_second: 10.0 });
     }
+    // Its operator is at hand.
+    let settings = reference::FaultNeed::Operator.met(settings);
+    let operator = crate::selftest::operator_of(&settings);
     runtime()?.block_on(async {
         let running = start(settings).await?;
         let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
@@ -57,6 +63,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         let transport = Transport::to(target, timeout);
         let mut job = job(&args.test, transport)?;
         job.sources.maker = Some(Maker::Open);
+        job.operator = operator;
         let status = test(material, job, &args.test).await;
         running.stop().await;
         status
@@ -114,6 +121,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
         transport,
         discover: false,
         sources: Sources::default(),
+        operator: Operator::default(),
         api: match args.api {
             None | Some(ApiArg::Auto) => None,
             Some(ApiArg::R0) => Some(Api::R0),
@@ -135,6 +143,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             fail_on_should: args.fail_on == Some(FailOn::Should),
             allow_blocked: args.allow_blocked,
         },
+        fail_fast: args.fail_fast,
     })
 }
 
@@ -145,15 +154,17 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
     };
     let token = args.registration_token_file.as_deref();
     let secret = args.registration_shared_secret_file.as_deref();
-    let maker = match (&args.register, token, secret) {
-        (None, None, None) => None,
-        (_, Some(token), None) => Some(Maker::Token(self::secret(token)?)),
-        (None, None, Some(secret)) => Some(Maker::SharedSecret(self::secret(secret)?)),
-        (Some(_), None, None) => Some(Maker::Open),
+    let program = args.account_command.as_deref();
+    let maker = match (&args.register, token, secret, program) {
+        (None, None, None, None) => None,
+        (_, Some(token), None, None) => Some(Maker::Token(self::secret(token)?)),
+        (None, None, Some(secret), None) => Some(Maker::SharedSecret(self::secret(secret)?)),
+        (None, None, None, Some(line)) => Some(Maker::Program(command("--account-command", line)?)),
+        (Some(_), None, None, None) => Some(Maker::Open),
         _ => {
             return Err(Failure::usage(
-                "there is one way to make accounts: --register, --registration-token-file or \
-                 --registration-shared-secret-file",
+                "there is one way to make accounts: --register, --registration-token-file, \
+                 --registration-shared-secret-file or --account-command",
             ));
         }
     };
@@ -174,6 +185,10 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
              (`homespec demo` tests the embedded reference homeserver)",
         )),
     }
+}
+
+fn command(option: &str, line: &str) -> Result<Program, Failure> {
+    Program::parse(line).map_err(|why| Failure::usage(format!("{option} `{line}`: {why}")))
 }
 
 fn no_target(why: NoTargetUrl) -> Failure {
@@ -319,7 +334,7 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
 /// The first Ctrl-C or termination stops the run, the second ends the program at once.
 async fn listen_for_signals(stop: Stop) {
     wait_for_signal().await;
-    stop.set();
+    stop.set(Cause::Interrupted);
     let _ = say("stopping: cleaning up and writing the reports; once more ends at once");
     wait_for_signal().await;
     std::process::exit(i32::from(exit::INTERRUPTED));

@@ -408,6 +408,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "not_provided" if code.contains("account") => ACCOUNTS,
         "no_account" => ACCOUNTS,
         "not_provided" => "give it under operator: in homespec.yaml",
+        "operator" => "see what the hook said, or what the server answered to the administrator",
         "setup" => "see in run.json what the server answered to the set-up",
         "account" | "registration" => {
             "see what the server answered, and check the account or the secret given"
@@ -417,6 +418,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "gateway" => "a proxy answered in the homeserver's place; look at its log",
         "not_reached" => "mend what stopped the case before this step",
         "interrupted" => "run again and let it finish",
+        "fail_fast" => "run without --fail-fast",
         "compressed" => "see what the proxy in front of the homeserver does to its answers",
         "unreachable" | "no_answer" | "timeout" | "target_lost" => {
             "see that the server runs and can be reached from here"

@@ -142,7 +142,7 @@ impl Courier {
     async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
         tokio::select! {
             admitted = self.limits.admit(bucket) => admitted,
-            () = self.stop.stopped() => Err(interrupted()),
+            () = self.stop.stopped() => Err(self.stop.reason()),
         }
     }
 
@@ -176,11 +176,6 @@ impl Courier {
             Err(second) => Reply::Undecided(no_answer(&second)),
         }
     }
-}
-
-/// The reason of everything that a stop kept from being asked.
-pub fn interrupted() -> Reason {
-    Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
 }
 
 fn control() -> Ask {

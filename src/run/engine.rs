@@ -1,10 +1,12 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
-use super::courier::{Courier, Delivered, interrupted};
+use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
 use super::loan::{Loan, Terms};
 use super::machine::{Machine, Next};
+use super::operator::Operator;
 use super::perishable::Perishables;
+use super::stop::Cause;
 use super::turns::{Turn, Turns};
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
@@ -73,6 +75,10 @@ pub struct Engine {
     pub register: Arc<Register>,
     /// What the probe saw.
     pub facts: Arc<Facts>,
+    /// What only the operator can give or do.
+    pub operator: Arc<Operator>,
+    /// The verdict of a case with which the run ends, if it is to end early.
+    pub ends_with: Option<Verdict>,
 }
 
 impl Engine {
@@ -101,7 +107,8 @@ impl Engine {
             .zip(&plan.cases)
             .map(|(result, planned)| {
                 result.unwrap_or_else(|| {
-                    let decided = Decided::all(&planned.case, Verdict::Blocked, interrupted());
+                    let decided =
+                        Decided::all(&planned.case, Verdict::Blocked, self.courier.stop.reason());
                     CaseResult::without_running(self.gated(&planned.case, decided))
                 })
             })
@@ -152,6 +159,9 @@ impl Engine {
                 }
             }
             progress.ended(&planned.case, result.decided.verdict);
+            if self.ends_with.is_some_and(|verdict| result.decided.verdict >= verdict) {
+                self.courier.stop.set(Cause::FailFast);
+            }
             results[index] = Some(result);
         }
     }
@@ -269,8 +279,12 @@ impl Engine {
                     () = tokio::time::sleep(time) => {}
                     () = self.courier.stop.stopped() => {}
                 },
+                Next::Operate(act, told) => {
+                    let done = self.operator.act(act, &told, &self.courier, &mut exchanges).await;
+                    machine.operated(done);
+                }
                 Next::Send(_) if self.courier.stop.is_set() => {
-                    machine.replied(vec![Reply::Undecided(interrupted())]);
+                    machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
                 }
                 Next::Send(asks) => {
                     let mut replies = Vec::new();
@@ -379,8 +393,7 @@ impl Engine {
         for (name, slot) in &assignment.accounts {
             let session = assignment.sessions.contains(name);
             // A refusal means nothing before the account is known to work.
-            let proven = case.impact == Impact::LocksOut
-                || matches!(slot, Slot::Main(0) | Slot::GivenDisposable(_));
+            let proven = case.impact == Impact::LocksOut || *slot == Slot::Main(0);
             accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
         }
         Ok(accounts)
@@ -394,6 +407,7 @@ impl Engine {
             ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
             ("server.scheme".to_owned(), json!(self.courier.http.target().scheme())),
         ]);
+        given.extend(self.operator.values());
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
         given
     }

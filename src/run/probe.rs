@@ -2,6 +2,7 @@
 use super::courier::Courier;
 use super::desk::Desk;
 use super::discover::NotDiscovered;
+use super::env::fresh_localpart;
 use super::vitals::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
 use crate::facts::{self, AccountFacts, Allow, Facts};
@@ -258,6 +259,8 @@ pub struct Beyond {
     pub capabilities: BTreeMap<String, bool>,
     /// Why there was no session to look with though there is an account.
     pub no_session: Option<Reason>,
+    /// Whether users can register; asked only where no way to make accounts was given.
+    pub registers: bool,
     /// What was sent and what came back.
     pub exchanges: Vec<Exchanged>,
 }
@@ -268,14 +271,17 @@ pub async fn ask_on(
     desk: &Desk,
     routes: &dyn Routes,
     sighting: &Sighting,
-    accounts: AccountFacts,
+    accounts: &AccountFacts,
 ) -> Beyond {
     let mut beyond = Beyond {
         features: sighting.features.clone(),
         capabilities: BTreeMap::new(),
         no_session: None,
+        registers: false,
         exchanges: Vec::new(),
     };
+    beyond.registers =
+        !accounts.can_make && registers(courier, routes, &mut beyond.exchanges).await;
     let mut endpoint_asks = false;
     if beyond.features.contains(&Feature::Legacy) {
         let ask =
@@ -288,9 +294,10 @@ pub async fn ask_on(
         beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
     }
     let flows = sighting.flows.as_deref().unwrap_or_default();
-    let can_log_in = flows.iter().any(|flow| flow == "m.login.password") || !accounts.password;
+    let can_log_in =
+        flows.iter().any(|flow| flow == "m.login.password") || !accounts.has_password(0);
     // An account that is made has a session from its registration, with or without that flow.
-    let usable = accounts.main > 0 && (can_log_in || accounts.can_make);
+    let usable = accounts.main() > 0 && (can_log_in || accounts.can_make);
     if !usable {
         return beyond;
     }
@@ -328,12 +335,24 @@ pub async fn ask_on(
     beyond
 }
 
+/// Whether users can register: a name that nobody has is then available. Unlike a registration
+/// without proof, this question cannot make an account anywhere.
+async fn registers(courier: &Courier, routes: &dyn Routes, exchanges: &mut Vec<Exchanged>) -> bool {
+    let Some(route) = routes.route("checkUsernameAvailability", None) else { return false };
+    let path = format!("{}?username={}", route.path, fresh_localpart());
+    let ask = Ask::new(Some("checkUsernameAvailability"), &route.method, &path);
+    let delivered = courier.deliver(&ask, Limits::Observe).await;
+    exchanges.extend(delivered.exchanges);
+    matches!(delivered.reply, Reply::Answer(answer) if answer.status == 200)
+}
+
 /// Facts from what was seen.
 pub fn facts(
     sighting: &Sighting,
     beyond: Option<&Beyond>,
     api: Option<Api>,
     accounts: AccountFacts,
+    operator: BTreeSet<String>,
     allowed: BTreeSet<Allow>,
 ) -> Facts {
     let listed = Listed::new(sighting.versions.clone());
@@ -345,8 +364,9 @@ pub fn facts(
         features: features.clone(),
         capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
         no_session: beyond.and_then(|beyond| beyond.no_session.clone()),
+        registers: beyond.is_some_and(|beyond| beyond.registers),
         accounts,
-        operator: BTreeSet::new(),
+        operator,
         allowed,
     }
 }
