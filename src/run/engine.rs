@@ -212,9 +212,13 @@ impl Engine {
                     .filter(|loan| loan.is_for(terms) && loan.lives(&self.courier.ledger))
                     .cloned()
                     .collect();
+                if offered.is_empty() {
+                    continue;
+                }
                 let result = self.run_checked(case, assignment, Logins::OnLoan(offered)).await;
+                // Either it is no longer blocked, or it was counted a second time.
+                self.courier.limits.served("login");
                 if !result.is_rate_limited() {
-                    self.courier.limits.served("login");
                     results[*index] = Some(result);
                 }
             }
