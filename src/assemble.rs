@@ -112,8 +112,8 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: parts.not_cleaned_up.clone(),
         notes: [
             parts.headline.clone().into_iter().collect(),
-            notes(&parts, &requirements),
             notes_on_limits(&parts),
+            notes(&parts, &requirements),
         ]
         .concat(),
         cases,
