@@ -316,10 +316,6 @@ const UNSHOWN: &[(&str, &str)] = &[
         "flows-429-without-code",
         "GET /login is limited at random here, which the burst of logins does not provoke",
     ),
-    (
-        "register-without-uia",
-        "asking for it would make accounts on every server that has the fault",
-    ),
 ];
 
 /// Why a fault is not looked for.
