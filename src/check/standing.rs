@@ -427,8 +427,11 @@ fn retry_after(sheet: &mut Sheet, listed: &Listed, answer: &Answer) {
     if let Some(value) = &header {
         let seconds = value.trim().parse::<u64>().ok();
         let digits = !value.trim().is_empty() && value.trim().bytes().all(|b| b.is_ascii_digit());
+        let ms = in_body.as_ref().and_then(Value::as_u64);
+        // The same number in both units is no rounding: the header was written in milliseconds.
+        let unit_missed = seconds.is_some() && seconds == ms && ms > Some(1000);
         let date = httpdate::parse_http_date(value.trim()).is_ok();
-        let fits = digits || date;
+        let fits = (digits || date) && !unit_missed;
         const LONGEST: u64 = 10_000;
         let doubtful = digits && seconds.is_none_or(|seconds| seconds > LONGEST);
         if fits && doubtful {
@@ -439,13 +442,13 @@ fn retry_after(sheet: &mut Sheet, listed: &Listed, answer: &Answer) {
                 format!("{value:?}")
             });
         }
-        if let (Some(seconds), Some(ms)) = (seconds, in_body.as_ref().and_then(Value::as_u64)) {
-            let fits = seconds.saturating_mul(1000).saturating_add(1000) >= ms;
+        if let (Some(seconds), Some(ms)) = (seconds, ms) {
+            let fits = seconds.saturating_mul(1000).abs_diff(ms) <= 1000;
             sheet.check(
                 Rule::RateLimitConsistent,
                 fits,
                 PLACE,
-                &format!("at least the {ms} ms of the body, rounded to seconds"),
+                &format!("the {ms} ms of the body, rounded to seconds"),
                 &|| format!("{seconds} s"),
             );
         }

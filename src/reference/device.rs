@@ -115,11 +115,13 @@ pub(super) fn delete_many(x: &mut Exchange) -> Outcome {
         .collect::<Option<Vec<_>>>()
         .ok_or(Refusal::MemberWrongType)?;
     let binding = format!("delete devices {}", owner.user);
-    uia::pass(
-        x,
-        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
-        &body,
-    )?;
+    if !x.has(fault::DELETE_MANY_WITHOUT_UIA) {
+        uia::pass(
+            x,
+            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+            &body,
+        )?;
+    }
     let many = if x.has(fault::DELETE_FIRST_ONLY) { 1 } else { ids.len() };
     for id in ids.into_iter().take(many) {
         delete_one(x, &owner.user, id, x.has(fault::DELETE_MANY_KEEP_TOKENS));

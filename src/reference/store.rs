@@ -34,6 +34,8 @@ pub(super) struct Account {
     /// Refused at every login, which only a fault brings about.
     pub(super) locked: bool,
     pub(super) guest: bool,
+    /// How often a session was logged out, which only a fault looks at.
+    pub(super) logouts: u64,
     pub(super) devices: BTreeMap<String, Device>,
     /// Cross-signing keys by usage: `master_key`, `self_signing_key`, `user_signing_key`.
     pub(super) signing_keys: Map<String, Value>,

@@ -137,6 +137,8 @@ pub(super) static DATA: &[Fault] = &[
             "login.identifier.phone.unknown", "login.token.expired", "login.as.user_token"]),
     data("login-403-text-number", "login.post.403.shape", "POST /login, 403", "the text of a 403 of login is a number",
         &[edit(ON, When::Status(403), &[C::Put("/error", "403")])]).also(&["error.shape.error"]),
+    data("login-202-sometimes", "login.post.ok.status", "POST /login, 200", "every other good login is answered with 202",
+        &[super::Edit { every: 2, ..edit(ON, When::Success, &[C::Status(202)]) }]),
     // The password.
     refused!("login-password-missing-403", "login.password.missing", BODY, "login without a password is refused with 403", PasswordMissing,
         [C::Refuse(403, "M_FORBIDDEN")]).also(&["error.bad_json"]),
