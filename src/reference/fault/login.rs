@@ -373,6 +373,41 @@ const NULL_REFRESH: &[&str] = &[
     "refresh.reused.errcode",
 ];
 
+/// What breaks when the access token of a login is not of the user who logged in.
+const TOKEN_OWNER: &[&str] = &[
+    "whoami.user",
+    "login.token.user",
+    "device.login.created",
+    "device.list.current",
+    "device.get.ok",
+    "get_token.token_works",
+    "device.login.display_name",
+    "device.login.per_user",
+    "get_token.ok.required",
+    "uia.complete",
+    "logout.device_gone",
+    "logout.others_survive",
+    "logout_all.other_users",
+    "device.get.isolation",
+    "device.put.rename",
+    "device.login.display_name.ignored",
+    "device.login.reuse.single",
+    "uia.password.identifier",
+    "logout_all.devices_gone",
+    "login.token.device_params",
+    "http.request.utf8_nonascii",
+    "http.request.json_escapes",
+    "login.token.ok",
+    "refresh.same_device",
+    "logout_all.tokens_dead",
+    "uia.other_user",
+    "device.delete.token_dead",
+    "device.delete.bulk",
+    "device.login.reuse.new_token",
+    "device.login.others_survive",
+    "token.header",
+];
+
 behaviours! {
     LOGIN_NEEDS_TOKEN "login-needs-access-token" breaks "login.post.public", also LOGINS,
         "POST /login: no authentication", "a right login without an access token is refused with 401 M_MISSING_TOKEN";
@@ -387,14 +422,10 @@ behaviours! {
     TOKEN_DEAD_SOMETIMES "login-token-dead-sometimes" breaks "login.post.ok.token_usable", also SESSIONS,
         "POST /login, 200: access_token authorises other requests", "the access token of every third login is not known afterwards";
     TOKEN_OF_ANOTHER "login-token-of-another" breaks "login.post.ok.token_user",
-        also &["whoami.user", "login.token.user", "device.login.created", "device.list.current", "device.get.ok", "get_token.token_works",
-            "device.login.display_name", "device.login.per_user", "get_token.ok.required", "uia.complete", "logout.device_gone",
-            "logout.others_survive", "logout_all.other_users", "device.get.isolation", "device.put.rename", "device.login.display_name.ignored",
-            "device.login.reuse.single", "uia.password.identifier", "logout_all.devices_gone", "login.token.device_params",
-            "http.request.utf8_nonascii", "http.request.json_escapes", "login.token.ok", "refresh.same_device",
-            "logout_all.tokens_dead", "uia.other_user", "device.delete.token_dead", "device.delete.bulk", "device.login.reuse.new_token",
-            "device.login.others_survive", "token.header"],
+        also TOKEN_OWNER,
         "POST /login, 200: access_token of the account", "the access token belongs to another account of the server";
+    TOKEN_OF_FIRST "login-token-of-first-user" breaks "login.post.ok.token_user", also TOKEN_OWNER,
+        "POST /login, 200: access_token is of the user who logged in", "whoever logs in is given an access token of the first user";
     FAILURE_MAKES_DEVICE "failed-login-makes-device" breaks "login.post.failure.no_session", also &[],
         "POST /login, 403", "a login with a wrong password makes the device that it names";
     FAILURE_ENDS_SESSIONS "failed-login-ends-sessions" breaks "login.post.failure.no_session",
