@@ -508,8 +508,11 @@ fn schema(
     described: Option<&Schema>,
 ) {
     let Some(operation) = exchanged.ask.operation.as_deref() else { return };
-    let Ok(json) = answer.json() else { return };
     let Some(described) = described else { return };
+    if answer.status >= 400 && !answer.json().is_ok_and(Value::is_object) {
+        no_error_at_all(sheet, operation, answer);
+    }
+    let Ok(json) = answer.json() else { return };
     let Some(violations) = described.violations(json) else { return };
     let broken: Vec<(String, Observation)> = violations
         .into_iter()
@@ -543,6 +546,24 @@ fn schema(
         }
     }
     sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
+}
+
+/// A refusal that is no object has no errcode either: where its very status has a requirement of its own, that one is
+/// broken beside the general rules.
+fn no_error_at_all(sheet: &mut Sheet, operation: &str, answer: &Answer) {
+    let register = sheet.register;
+    let Some(own) = register.watching(operation, answer.status, "/errcode", "required") else {
+        return;
+    };
+    if register.rule(Rule::Errcode).is_some_and(|general| general.id == own.id) {
+        return;
+    }
+    sheet.observations.push(Observation {
+        requirement: own.id.clone(),
+        miss: Some(miss("body", "a standard error object", "something else")),
+        mild: false,
+        place: None,
+    });
 }
 
 /// Whether the published schema requires the member at a place, given as a location of the schema.

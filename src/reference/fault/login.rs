@@ -137,6 +137,10 @@ pub(super) static DATA: &[Fault] = &[
             "login.identifier.phone.unknown", "login.token.expired", "login.as.user_token"]),
     data("login-403-text-number", "login.post.403.shape", "POST /login, 403", "the text of a 403 of login is a number",
         &[edit(ON, When::Status(403), &[C::Put("/error", "403")])]).also(&["error.shape.error"]),
+    refused!("login-403-as-text", "login.post.403.shape", FORBIDDEN, "a wrong password is refused in plain text", WrongPassword,
+        [C::Bytes("text/plain", b"Forbidden")])
+        .also(&["http.response.json_object", "error.shape.object", "error.shape.errcode", "error.shape.error",
+            "login.password.wrong.errcode", "login.password.exact", "login.password.empty"]),
     data("login-202-sometimes", "login.post.ok.status", "POST /login, 200", "every other good login is answered with 202",
         &[super::Edit { every: 2, ..edit(ON, When::Success, &[C::Status(202)]) }]),
     // The password.
