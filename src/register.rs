@@ -236,8 +236,7 @@ rules! {
     ErrorObject = "error_object",
     /// A standard error has a string `errcode`, described by a schema or not.
     Errcode = "errcode",
-    /// A standard error has a string `error`; that it is there is asked of every standard error,
-    /// since no published schema does.
+    /// A standard error has a string `error`, described by a schema or not.
     ErrorText = "error_text",
     /// `errcode` has the form of one, and is a known one if it begins `M_`.
     ErrcodeNamespace = "errcode_namespace",
@@ -246,6 +245,8 @@ rules! {
     MalformedNo5xx = "malformed_no_5xx",
     /// `POST /login` is not answered with a challenge of interactive auth.
     LoginNoUia = "login_no_uia",
+    /// `POST /register` for a user does not succeed without auth data.
+    RegisterUia = "register_uia",
     /// `M_RESOURCE_LIMIT_EXCEEDED` has `admin_contact`.
     ResourceLimit = "resource_limit",
     /// `M_USER_LIMIT_EXCEEDED` has a string `info_uri`.

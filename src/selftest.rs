@@ -314,16 +314,10 @@ const ONLY_WARNS: &[&str] = &[
 ];
 
 /// Faults of decided requirements that the suite cannot show, with the reason.
-const UNSHOWN: &[(&str, &str)] = &[
-    (
-        "flows-429-without-code",
-        "GET /login is limited at random here, which the burst of logins does not provoke",
-    ),
-    (
-        "register-without-uia",
-        "asking for it would make accounts on every server that has the fault",
-    ),
-];
+const UNSHOWN: &[(&str, &str)] = &[(
+    "flows-429-without-code",
+    "GET /login is limited at random here, which the burst of logins does not provoke",
+)];
 
 /// Why a fault is not looked for.
 fn out_of_reach(material: &Material, fault: &Fault) -> Option<String> {

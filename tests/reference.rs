@@ -1019,6 +1019,8 @@ impl Tour {
             body.as_object_mut().unwrap().retain(|_, value| value != "absent");
             self.post("/login", "", body).await;
         }
+        let mixed = self.login("alice", json!({})).await;
+        self.get("/devices", &mixed.to_ascii_uppercase()).await;
         for token in ["", "nonsense"] {
             self.post("/login", token, json!({"type": "m.login.application_service"})).await;
             for path in ["/account/whoami", "/devices"] {
@@ -1104,6 +1106,9 @@ impl Tour {
         self.refresh(first.body["refresh_token"].as_str().unwrap_or("none")).await;
         let spare = self.login("alice", json!({})).await;
         self.post("/logout", &spare, json!({})).await;
+        let last = self.login("alice", json!({})).await;
+        self.post("/logout", &last, json!({})).await;
+        self.get("/account/whoami", &last).await;
         let bob = self.login("bob", json!({})).await;
         let third = self.login_answer("alice", json!({"refresh_token": true})).await;
         self.post("/logout/all", &other, Value::Null).await;

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What `$alice.…` may name, for any account name.
-pub const ACCOUNT_MEMBERS: [&str; 10] = [
+pub const ACCOUNT_MEMBERS: [&str; 11] = [
     "user_id",
     "localpart",
     "server_name",
@@ -26,10 +26,11 @@ pub const ACCOUNT_MEMBERS: [&str; 10] = [
     "login",
     "password_escaped",
     "token",
+    "token_other_case",
     "device_id",
 ];
 /// Of these, what only a shared session gives.
-pub const SESSION_MEMBERS: [&str; 2] = ["token", "device_id"];
+pub const SESSION_MEMBERS: [&str; 3] = ["token", "token_other_case", "device_id"];
 /// What `$new.…` may name; `_2` to `_9` behind it give further ones.
 pub const NEW_MEMBERS: [&str; 6] =
     ["device_id", "localpart", "password", "token", "text", "unicode"];

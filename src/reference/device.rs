@@ -126,7 +126,7 @@ pub(super) fn delete_many(x: &mut Exchange) -> Outcome {
         .collect::<Option<Vec<_>>>()
         .ok_or(Refusal::MemberWrongType)?;
     let binding = format!("delete devices {}", owner.user);
-    if !exempt(x, &owner) {
+    if !exempt(x, &owner) && !x.has(fault::DELETE_MANY_WITHOUT_UIA) {
         uia::pass(
             x,
             &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },

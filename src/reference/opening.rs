@@ -91,8 +91,11 @@ pub(super) fn open_session(x: &mut Exchange, user: &str, wish: &Wish) -> Result<
     // The device that is told, the one that the token belongs to, and the owner of the token differ by faults alone.
     let device =
         if x.at_login(fault::DEVICE_ECHO_ONLY) { x.store.device_id() } else { told.clone() };
-    let owner =
-        if x.at_login(fault::TOKEN_OF_ANOTHER) { another(x, user) } else { user.to_owned() };
+    let owner = match () {
+        () if x.at_login(fault::TOKEN_OF_ANOTHER) => another(x, user),
+        () if x.at_login(fault::TOKEN_OF_FIRST) => first(x, user),
+        () => user.to_owned(),
+    };
     let known = x.store.device(&owner, &device).is_some();
     end_sessions(x, &owner, &device);
     settle_device(x, &owner, &device, wish);
@@ -197,6 +200,11 @@ fn settle_device(x: &mut Exchange, user: &str, device: &str, wish: &Wish) {
 /// Another account than the user's: the first there is. The user's own if there is no other.
 pub(super) fn another(x: &Exchange, user: &str) -> String {
     x.store.accounts.keys().find(|name| *name != user).map_or(user, String::as_str).to_owned()
+}
+
+/// The first account by name, or `user` where there is none.
+fn first(x: &Exchange, user: &str) -> String {
+    x.store.accounts.keys().next().map_or(user, String::as_str).to_owned()
 }
 
 /// What comes with a new access token.

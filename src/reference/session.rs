@@ -113,6 +113,7 @@ fn refuse_by_age(x: &Exchange, session: &Refresh) -> Result<(), Refusal> {
 /// From when a token that is logged out is refused: at once, but for a quirk and a fault.
 fn death(x: &Exchange) -> Option<Instant> {
     match () {
+        () if x.has(fault::LOGOUT_FOR_WHOAMI) => Some(x.now),
         () if x.has(fault::LOGOUT_LINGERS) => Some(x.now + Duration::from_secs(60)),
         () if x.has(quirk::LOGOUT_LAGS) => Some(x.now + Duration::from_millis(300)),
         () => None,
@@ -130,7 +131,7 @@ pub(super) fn logout(x: &mut Exchange) -> Outcome {
     if refused {
         return Err(Refusal::NotJson.into());
     }
-    if x.has(fault::LOGOUT_NOTHING) {
+    if x.has(fault::LOGOUT_NOTHING) || third(x, &owner) && x.has(fault::LOGOUT_THIRD_NOTHING) {
         return Ok(Answer::empty());
     }
     if owner.device.is_empty() {
@@ -155,6 +156,14 @@ pub(super) fn logout(x: &mut Exchange) -> Outcome {
         x.store.drop_device(&owner.user, device, None);
     }
     Ok(Answer::empty())
+}
+
+/// Whether this is a third logout of its user, which only a fault asks.
+fn third(x: &mut Exchange, owner: &Owner) -> bool {
+    x.store.accounts.get_mut(&owner.user).is_some_and(|account| {
+        account.logouts += 1;
+        account.logouts.is_multiple_of(3)
+    })
 }
 
 /// Ends one session with its device, or what faults leave of that.

@@ -38,6 +38,8 @@ pub(super) struct Account {
     pub(super) closed: bool,
     pub(super) suspended: bool,
     pub(super) guest: bool,
+    /// How often a session was logged out, which only a fault looks at.
+    pub(super) logouts: u64,
     pub(super) devices: BTreeMap<String, Device>,
     /// Cross-signing keys by usage: `master_key`, `self_signing_key`, `user_signing_key`.
     pub(super) signing_keys: Map<String, Value>,

@@ -72,6 +72,7 @@ impl AccountView {
             "password_shortened" => shortened(self.password.as_deref()?),
             "password_escaped" => escaped(self.password.as_deref()?),
             "token" => self.token.clone()?,
+            "token_other_case" => token_in_other_case(self.token.as_deref()?),
             "device_id" => self.device_id.clone()?,
             _ => return None,
         };
@@ -89,6 +90,20 @@ pub fn other_case(password: &str) -> String {
             })
             .collect();
     if swapped == password { format!("{password}a") } else { swapped }
+}
+
+/// A token with upper and lower case exchanged in the letters beyond `f`, since a server that keeps tokens as numbers may
+/// read hexadecimal digits in either case; without such letters, one is put behind.
+pub fn token_in_other_case(token: &str) -> String {
+    let swapped: String = token
+        .chars()
+        .map(|c| match c {
+            'g'..='z' => c.to_ascii_uppercase(),
+            'G'..='Z' => c.to_ascii_lowercase(),
+            other => other,
+        })
+        .collect();
+    if swapped == token { format!("{token}z") } else { swapped }
 }
 
 /// Without its last character; of one character, another one.

@@ -52,6 +52,16 @@ pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result
     Ok(auth)
 }
 
+/// Whether a challenge names a flow as completed: the server then owes the answer to the call itself (Client-Server API,
+/// "User-interactive API in the REST API"), and asking on is its answer.
+pub fn is_finished(challenge: &Value) -> bool {
+    let completed = strings(&challenge["completed"]);
+    let flows = challenge["flows"].as_array().into_iter().flatten();
+    flows
+        .map(|flow| strings(&flow["stages"]))
+        .any(|stages| !stages.is_empty() && stages.iter().all(|stage| completed.contains(stage)))
+}
+
 fn reply(stage: &str, prover: Prover<'_>) -> Option<Value> {
     match stage {
         "m.login.dummy" => Some(json!({"type": stage})),
@@ -97,6 +107,17 @@ mod tests {
             "flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
         let auth = answer(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
         assert_eq!(auth["type"], "m.login.password");
+    }
+
+    #[test]
+    fn a_flow_is_finished_when_each_of_its_stages_is_completed() {
+        let flows =
+            json!([{"stages": ["m.login.sso"]}, {"stages": ["m.login.dummy", "m.login.password"]}]);
+        let after = |completed: Value| json!({"flows": flows, "completed": completed});
+        assert!(!is_finished(&after(json!([]))));
+        assert!(!is_finished(&after(json!(["m.login.dummy"]))));
+        assert!(is_finished(&after(json!(["m.login.dummy", "m.login.password"]))));
+        assert!(!is_finished(&json!({"flows": [{"stages": []}]})));
     }
 
     #[test]

@@ -191,6 +191,10 @@ behaviours! {
         "PUT /devices/{deviceId}, 404", "renaming an unknown device makes it";
     DELETE_WITHOUT_UIA "device-delete-without-uia" breaks "device.delete.uia", also &["uia.no_auth_no_success"],
         "DELETE /devices/{deviceId}: interactive auth", "a device is deleted without interactive auth";
+    DELETE_MANY_WITHOUT_UIA "devices-delete-without-uia" breaks "device.delete.uia",
+        also &["uia.no_auth_no_success", "uia.other_user", "uia.password.identifier", "uia.wrong_password.status",
+            "uia.wrong_password.errcode", "uia.password.unknown_3pid", "device.delete.bulk"],
+        "POST /delete_devices: interactive auth", "several devices are deleted without interactive auth";
     DELETE_KEEPS_TOKEN "device-delete-keeps-token" breaks "device.delete.token_dead", also &[],
         "DELETE /devices/{deviceId}: access tokens end", "the access token of a deleted device goes on working";
     DELETE_TWICE_404 "device-delete-twice-404" breaks "device.delete.idempotent", also &[],

@@ -137,6 +137,12 @@ pub(super) static DATA: &[Fault] = &[
             "login.identifier.phone.unknown", "login.token.expired", "login.as.user_token"]),
     data("login-403-text-number", "login.post.403.shape", "POST /login, 403", "the text of a 403 of login is a number",
         &[edit(ON, When::Status(403), &[C::Put("/error", "403")])]).also(&["error.shape.error"]),
+    refused!("login-403-as-text", "login.post.403.shape", FORBIDDEN, "a wrong password is refused in plain text", WrongPassword,
+        [C::Bytes("text/plain", b"Forbidden")])
+        .also(&["http.response.json_object", "error.shape.object", "error.shape.errcode", "error.shape.error",
+            "login.password.wrong.errcode", "login.password.exact", "login.password.empty"]),
+    data("login-202-sometimes", "login.post.ok.status", "POST /login, 200", "every other good login is answered with 202",
+        &[super::Edit { every: 2, ..edit(ON, When::Success, &[C::Status(202)]) }]),
     // The password.
     refused!("login-password-missing-403", "login.password.missing", BODY, "login without a password is refused with 403", PasswordMissing,
         [C::Refuse(403, "M_FORBIDDEN")]).also(&["error.bad_json"]),
@@ -371,6 +377,41 @@ const NULL_REFRESH: &[&str] = &[
     "refresh.reused.errcode",
 ];
 
+/// What breaks when the access token of a login is not of the user who logged in.
+const TOKEN_OWNER: &[&str] = &[
+    "whoami.user",
+    "login.token.user",
+    "device.login.created",
+    "device.list.current",
+    "device.get.ok",
+    "get_token.token_works",
+    "device.login.display_name",
+    "device.login.per_user",
+    "get_token.ok.required",
+    "uia.complete",
+    "logout.device_gone",
+    "logout.others_survive",
+    "logout_all.other_users",
+    "device.get.isolation",
+    "device.put.rename",
+    "device.login.display_name.ignored",
+    "device.login.reuse.single",
+    "uia.password.identifier",
+    "logout_all.devices_gone",
+    "login.token.device_params",
+    "http.request.utf8_nonascii",
+    "http.request.json_escapes",
+    "login.token.ok",
+    "refresh.same_device",
+    "logout_all.tokens_dead",
+    "uia.other_user",
+    "device.delete.token_dead",
+    "device.delete.bulk",
+    "device.login.reuse.new_token",
+    "device.login.others_survive",
+    "token.header",
+];
+
 behaviours! {
     LOGIN_NEEDS_TOKEN "login-needs-access-token" breaks "login.post.public", also LOGINS,
         "POST /login: no authentication", "a right login without an access token is refused with 401 M_MISSING_TOKEN";
@@ -385,14 +426,10 @@ behaviours! {
     TOKEN_DEAD_SOMETIMES "login-token-dead-sometimes" breaks "login.post.ok.token_usable", also SESSIONS,
         "POST /login, 200: access_token authorises other requests", "the access token of every third login is not known afterwards";
     TOKEN_OF_ANOTHER "login-token-of-another" breaks "login.post.ok.token_user",
-        also &["whoami.user", "login.token.user", "device.login.created", "device.list.current", "device.get.ok", "get_token.token_works",
-            "device.login.display_name", "device.login.per_user", "get_token.ok.required", "uia.complete", "logout.device_gone",
-            "logout.others_survive", "logout_all.other_users", "device.get.isolation", "device.put.rename", "device.login.display_name.ignored",
-            "device.login.reuse.single", "uia.password.identifier", "logout_all.devices_gone", "login.token.device_params",
-            "http.request.utf8_nonascii", "http.request.json_escapes", "login.token.ok", "refresh.same_device",
-            "logout_all.tokens_dead", "uia.other_user", "device.delete.token_dead", "device.delete.bulk", "device.login.reuse.new_token",
-            "device.login.others_survive", "token.header"],
+        also TOKEN_OWNER,
         "POST /login, 200: access_token of the account", "the access token belongs to another account of the server";
+    TOKEN_OF_FIRST "login-token-of-first-user" breaks "login.post.ok.token_user", also TOKEN_OWNER,
+        "POST /login, 200: access_token is of the user who logged in", "whoever logs in is given an access token of the first user";
     FAILURE_MAKES_DEVICE "failed-login-makes-device" breaks "login.post.failure.no_session", also &[],
         "POST /login, 403", "a login with a wrong password makes the device that it names";
     FAILURE_ENDS_SESSIONS "failed-login-ends-sessions" breaks "login.post.failure.no_session",

@@ -198,6 +198,8 @@ behaviours! {
         "Client-Server API up to v1.19, Using access tokens: the access_token parameter", "the access_token parameter is not looked at";
     QUERY_403 "token-query-403" breaks "token.query.legacy", also &[],
         "Client-Server API up to v1.19, Using access tokens: the access_token parameter", "an access token in the query is refused with 403";
+    TOKEN_ANY_CASE "token-in-any-case" breaks "token.unknown.status", also &["token.unknown.errcode"],
+        "Client-Server API, Using access tokens", "of an access token upper and lower case do not matter";
     GUEST_DENIED "whoami-guest-denied" breaks "whoami.guest_allowed", also &["whoami.is_guest.true"],
         "Client-Server API, Guest access: whoami", "whoami is refused to guests";
     LOGOUT_NEEDS_BODY "logout-needs-body" breaks "logout.empty_body", also &[],
@@ -211,6 +213,12 @@ behaviours! {
         also &["token.logged_out", "logout.twice", "logout.device_gone", "logout.device_keys_gone", "logout.refresh_token_dead",
             "token.soft_logout.not_after_logout"],
         "POST /logout", "logout answers 200 and does nothing";
+    LOGOUT_THIRD_NOTHING "logout-does-nothing-sometimes" breaks "logout.token_dead",
+        also &["token.logged_out", "logout.twice", "logout.device_gone", "logout.device_keys_gone", "logout.refresh_token_dead",
+            "token.soft_logout.not_after_logout"],
+        "POST /logout", "every third logout of a user answers 200 and does nothing";
+    LOGOUT_FOR_WHOAMI "logout-known-to-whoami-alone" breaks "logout.token_dead", also &["logout.twice"],
+        "POST /logout: the access token ends", "after logout whoami refuses the access token, and everything else takes it";
     LOGOUT_LINGERS "logout-token-lingers" breaks "logout.token_dead",
         also &["token.logged_out", "logout.twice", "token.soft_logout.not_after_logout"],
         "POST /logout: the access token ends", "an access token goes on working for a minute after logout";

@@ -245,6 +245,11 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[], LIMITED, &[C::Put("/retry_after_ms", "250.5")])]).also(&["login.post.rate_limited"]).needs(Need::LoginLimit),
     data("rate-limit-ms-null", "rate_limit.retry_after_ms.type", LIMITS, "retry_after_ms is null",
         &[edit(&[], LIMITED, &[C::Put("/retry_after_ms", "null")])]).also(&["login.post.rate_limited"]).needs(Need::LoginLimit),
+    data("rate-limit-header-milliseconds", "rate_limit.retry_after.grammar", LIMITS, "Retry-After is in milliseconds, like retry_after_ms",
+        &[edit(&[], LIMITED, &[C::Header("retry-after", "1500"), C::Put("/retry_after_ms", "1500")])])
+        .also(&["rate_limit.consistent"]).needs(Need::LoginLimit),
+    data("rate-limit-header-longer", "rate_limit.consistent", LIMITS, "Retry-After is far longer than retry_after_ms",
+        &[edit(&[], LIMITED, &[C::Header("retry-after", "4"), C::Put("/retry_after_ms", "500")])]).needs(Need::LoginLimit),
     data("rate-limit-disagrees", "rate_limit.consistent", LIMITS, "Retry-After is far shorter than retry_after_ms",
         &[edit(&[], LIMITED, &[C::Header("retry-after", "1"), C::Put("/retry_after_ms", "5000")])]).needs(Need::LoginLimit),
     data("login-429-without-code", "login.post.rate_limited", "POST /login, 429", "a 429 of login is an empty object",
