@@ -276,6 +276,10 @@ pub struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
     pub listen: std::net::SocketAddr,
+    /// Stand in front of the homeserver at this URL and change its answers: only faults and quirks of the kinds data and
+    /// shape
+    #[arg(long, value_name = "URL", conflicts_with = "versions")]
+    pub upstream: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reference: ReferenceArgs,

@@ -1,0 +1,186 @@
+//! Faults and quirks made from the bundled response schemas, each fault with the requirement that it breaks.
+//!
+//! The reference homeserver makes them of schemas as plain data and knows no register; here they get their ids.
+use crate::diagnostic::Diagnostic;
+use crate::reference::{Breach, Catalogue, Fault, Quirk, Shape, ShapedAnswer, shapes_of};
+use crate::register::{Register, Rule};
+use crate::spec::{Operation, Spec};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+/// All of them, made once.
+///
+/// # Errors
+/// Faults of the bundled files; a test shows that there are none.
+pub fn bundled() -> Result<Catalogue, Vec<Diagnostic>> {
+    static MADE: OnceLock<Catalogue> = OnceLock::new();
+    match MADE.get() {
+        Some(made) => Ok(*made),
+        None => {
+            let (spec, register) = (Spec::bundled_v1()?, Register::bundled()?);
+            Ok(*MADE.get_or_init(|| catalogue(&spec, &register)))
+        }
+    }
+}
+
+fn catalogue(spec: &Spec, register: &Register) -> Catalogue {
+    let (mut faults, mut quirks) = (Vec::new(), Vec::new());
+    for shaped in spec.operations().flat_map(shapes) {
+        match made(&shaped, register) {
+            Some(Made::Fault(fault)) => faults.push(fault),
+            Some(Made::Quirk(quirk)) => quirks.push(quirk),
+            None => {}
+        }
+    }
+    Catalogue { faults: faults.leak(), quirks: quirks.leak() }
+}
+
+fn shapes(operation: &Operation) -> Vec<ShapedAnswer> {
+    let of = |(status, response): (&String, &crate::spec::Response)| {
+        let schema = response.schema.as_ref()?.value();
+        let (id, method, path) = (&operation.id, &operation.method, &operation.path);
+        let status = status.parse().ok()?;
+        Some(shapes_of(Shape { operation: id, method, path, status, schema }))
+    };
+    operation.responses.iter().filter_map(of).flatten().collect()
+}
+
+enum Made {
+    Fault(Fault),
+    Quirk(Quirk),
+}
+
+/// The fault or quirk, with its ids; none if no requirement is about it.
+fn made(shaped: &ShapedAnswer, register: &Register) -> Option<Made> {
+    let place = shaped.place;
+    let is_error = place.status >= 400 && !place.challenge;
+    // Static documents are served by any web server, and nobody pins its headers.
+    let document = place.operation == "getWellknown";
+    let of_rule = |rule| register.rule(rule);
+    let requirement = match shaped.breach {
+        // No published schema requires the text of an error; the prose does.
+        Breach::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
+        Breach::Nothing => return Some(Made::Quirk(shaped.quirk(changes(shaped)))),
+        Breach::Schema(keyword) => {
+            register.watching(place.operation, place.status, place.pointer, keyword)
+        }
+        _ if document => None,
+        Breach::Object => of_rule(Rule::JsonObject),
+        Breach::MediaType => of_rule(Rule::MediaType),
+        Breach::Encoding => of_rule(Rule::Utf8),
+        Breach::Cors if place.status >= 400 => of_rule(Rule::CorsError),
+        Breach::Cors => of_rule(Rule::CorsActual),
+    }?;
+    let id = requirement.id.clone().leak();
+    Some(Made::Fault(shaped.fault(id, also(shaped, register, is_error))))
+}
+
+/// What else is rightly called broken: what other rules say of the same place, and what depends on it.
+fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static [&'static str] {
+    let place = shaped.place;
+    let mut rules: Vec<Rule> = Vec::new();
+    match shaped.breach {
+        // What is not UTF-8 is no JSON text.
+        Breach::Encoding => rules.push(Rule::JsonObject),
+        // An errcode is judged by its schema and as a part of the standard error.
+        _ if is_error && place.pointer == "/errcode" => rules.push(Rule::Errcode),
+        _ => {}
+    }
+    if is_error && matches!(shaped.breach, Breach::Object | Breach::Encoding) {
+        rules.extend([Rule::ErrorObject, Rule::Errcode, Rule::ErrorText]);
+    }
+    let of_rules = rules.into_iter().filter_map(|rule| register.rule(rule));
+    let mut ids: BTreeSet<&'static str> =
+        of_rules.map(|requirement| &*requirement.id.clone().leak()).collect();
+    ids.extend(consequences(shaped));
+    ids.into_iter().collect::<Vec<_>>().leak()
+}
+
+fn changes(shaped: &ShapedAnswer) -> &'static [&'static str] {
+    consequences(shaped).collect::<Vec<_>>().leak()
+}
+
+/// The reviewed consequences of the place.
+fn consequences(shaped: &ShapedAnswer) -> impl Iterator<Item = &'static str> {
+    let place = shaped.place;
+    let below = move |at: &str| {
+        place.pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let whole = place.pointer.is_empty();
+    let unread = matches!(shaped.breach, Breach::Object | Breach::Encoding);
+    CONSEQUENCES
+        .iter()
+        .filter(move |(operation, status, at, _)| {
+            (operation.is_empty() || *operation == place.operation)
+                && *status == place.status
+                && if whole { unread } else { below(at) }
+        })
+        .flat_map(|(.., ids)| ids.iter().copied())
+}
+
+/// What a client can no longer see, or sees otherwise, if the place is not as it must be: operation (any if empty),
+/// status, place, and the requirements that are rightly called broken then. If the answer cannot be read at all, that
+/// is so for every place of it.
+#[rustfmt::skip]
+const CONSEQUENCES: &[(&str, u16, &str, &[&str])] = &[
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_schema_of_the_surface_is_broken_under_names_of_their_own() {
+        let catalogue = bundled().unwrap();
+        let (spec, register) = (Spec::bundled_v1().unwrap(), Register::bundled().unwrap());
+        let names: Vec<&str> = catalogue
+            .all_faults()
+            .map(|fault| fault.name)
+            .chain(catalogue.all_quirks().map(|quirk| quirk.name))
+            .collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "a name twice");
+        for fault in catalogue.faults {
+            for id in std::iter::once(&fault.requirement).chain(fault.also) {
+                assert!(register.get(id).is_some(), "{}: no requirement {id}", fault.name);
+            }
+        }
+        let broken: HashSet<(&str, u16)> = catalogue
+            .faults
+            .iter()
+            .filter_map(|fault| fault.place)
+            .map(|place| (place.operation, place.status))
+            .collect();
+        for operation in spec.operations() {
+            for (status, response) in &operation.responses {
+                let (Ok(status), Some(_)) = (status.parse::<u16>(), &response.schema) else {
+                    continue;
+                };
+                let pair = (operation.id.as_str(), status);
+                assert!(broken.contains(&pair), "{pair:?} has a schema and no fault");
+            }
+        }
+    }
+
+    #[test]
+    fn consequences_are_of_places_that_there_are() {
+        let catalogue = bundled().unwrap();
+        let places: Vec<_> = catalogue
+            .faults
+            .iter()
+            .map(|fault| fault.place)
+            .chain(catalogue.quirks.iter().map(|quirk| quirk.place))
+            .flatten()
+            .collect();
+        for (operation, status, at, _) in CONSEQUENCES {
+            assert!(
+                places.iter().any(|place| {
+                    (operation.is_empty() || place.operation == *operation)
+                        && place.status == *status
+                        && place.pointer.starts_with(at)
+                }),
+                "{operation} {status} {at}"
+            );
+        }
+    }
+}
