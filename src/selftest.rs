@@ -11,7 +11,7 @@ use crate::app::{Job, JobError, Material, Watcher, prepare};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
 use crate::facts::{Allow, Facts};
-use crate::outcome::{CaseOutcome, Exchange, Reason, RequirementVerdict, Run, Verdict};
+use crate::outcome::{CaseOutcome, Exchange, Finding, Reason, RequirementVerdict, Run, Verdict};
 use crate::plan::Plan;
 use crate::reference::{self, Fault, FaultNeed, Place, Quirk, Settings, StartError};
 use crate::register::Severity;
@@ -35,7 +35,7 @@ use url::Url;
 pub enum Reach {
     /// The cases of the requirements that it names, and all standing checks.
     Named,
-    /// Everything.
+    /// Everything; faults and quirks made from schemas are still looked for in the few cases that see their answers.
     Full,
 }
 
@@ -256,10 +256,10 @@ async fn one_fault(
         return Ok(FaultOutcome::unseen(fault, FaultEnd::OutOfReach(why)));
     }
     let clean = clean.get(&key(fault.needs));
-    let wish = match (reach, fault.place) {
-        (Reach::Full, _) => Some(Wish::default()),
-        (Reach::Named, None) => Some(named_wish(material, fault)),
-        (Reach::Named, Some(place)) => clean.and_then(|clean| showing(clean, place)),
+    let wish = match (fault.place, reach) {
+        (Some(place), _) => clean.and_then(|clean| showing(clean, place)),
+        (None, Reach::Full) => Some(Wish::default()),
+        (None, Reach::Named) => Some(named_wish(material, fault)),
     };
     let Some(wish) = wish else {
         let why = "no answer in a run without faults gives occasion for it".to_owned();
@@ -296,7 +296,10 @@ fn judge(
         Some(_) => FaultEnd::Survived(verdict, reason.to_owned()),
     };
     let expected = |id: &str| id == fault.requirement || fault.also.contains(&id);
-    let unexpected = reds(run, clean).into_iter().filter(|red| !expected(&red.requirement));
+    let unexpected = reds(run, clean).into_iter().filter(|red| {
+        let follows = |place| follows(run, &red.requirement, place);
+        !expected(&red.requirement) && !fault.place.is_some_and(follows)
+    });
     FaultOutcome {
         name: fault.name,
         requirement: fault.requirement,
@@ -375,6 +378,24 @@ fn named_wish(material: &Material, fault: &Fault) -> Wish {
     let ids = std::iter::once(fault.requirement).chain(fault.also.iter().copied());
     let requirements = ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
     Wish { requirements, all_standing: true, ..Wish::default() }
+}
+
+/// Whether a requirement is broken only in cases that saw answers of the place: what they looked for was in the answer
+/// that a fault made from its schema has changed. What checks on every answer say follows from nothing.
+fn follows(run: &Run, requirement: &str, place: Place) -> bool {
+    let of_answers = run.standing.iter().flat_map(|standing| &standing.findings);
+    let breaks = |finding: &Finding| finding.requirement == requirement;
+    let mut cases = run.cases.iter().filter(|case| case.findings.iter().any(breaks));
+    !of_answers.into_iter().any(breaks)
+        && cases.all(|case| {
+            case.exchanges.iter().any(|exchange| {
+                exchange.operation.as_deref() == Some(place.operation)
+                    && exchange
+                        .response
+                        .as_ref()
+                        .is_some_and(|answer| answer.status == place.status)
+            })
+        })
 }
 
 /// A few cases in which a run without faults saw answers of a place; none if there are no such answers.

@@ -5,7 +5,6 @@ use crate::diagnostic::Diagnostic;
 use crate::reference::{Breach, Catalogue, Fault, Quirk, Shape, ShapedAnswer, shapes_of};
 use crate::register::{Register, Rule};
 use crate::spec::{Operation, Spec};
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 /// All of them, made once.
@@ -75,7 +74,7 @@ fn made(shaped: &ShapedAnswer, register: &Register) -> Option<Made> {
     Some(Made::Fault(shaped.fault(id, also(shaped, register, is_error))))
 }
 
-/// What else is rightly called broken: what other rules say of the same place, and what depends on it.
+/// What else the checks on every answer rightly call broken: what other rules say of the same place.
 fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static [&'static str] {
     let place = shaped.place;
     let mut rules: Vec<Rule> = Vec::new();
@@ -86,43 +85,28 @@ fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static 
         _ if is_error && place.pointer == "/errcode" => rules.push(Rule::Errcode),
         _ => {}
     }
-    if is_error && matches!(shaped.breach, Breach::Object | Breach::Encoding) {
-        rules.extend([Rule::ErrorObject, Rule::Errcode, Rule::ErrorText]);
+    if place.status >= 400 && matches!(shaped.breach, Breach::Object | Breach::Encoding) {
+        rules.push(Rule::ErrorObject);
     }
     let of_rules = rules.into_iter().filter_map(|rule| register.rule(rule));
-    let mut ids: BTreeSet<&'static str> =
+    let ids: Vec<&'static str> =
         of_rules.map(|requirement| &*requirement.id.clone().leak()).collect();
-    ids.extend(consequences(shaped));
-    ids.into_iter().collect::<Vec<_>>().leak()
+    ids.leak()
 }
 
+/// What a client can no longer see without the optional member.
 fn changes(shaped: &ShapedAnswer) -> &'static [&'static str] {
-    consequences(shaped).collect::<Vec<_>>().leak()
-}
-
-/// The reviewed consequences of the place.
-fn consequences(shaped: &ShapedAnswer) -> impl Iterator<Item = &'static str> {
     let place = shaped.place;
-    let below = move |at: &str| {
-        place.pointer.strip_prefix(at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let here = |(operation, status, pointer, _): &&(&str, u16, &str, _)| {
+        *operation == place.operation && *status == place.status && *pointer == place.pointer
     };
-    let whole = place.pointer.is_empty();
-    let unread = matches!(shaped.breach, Breach::Object | Breach::Encoding);
-    CONSEQUENCES
-        .iter()
-        .filter(move |(operation, status, at, _)| {
-            (operation.is_empty() || *operation == place.operation)
-                && *status == place.status
-                && if whole { unread } else { below(at) }
-        })
-        .flat_map(|(.., ids)| ids.iter().copied())
+    CHANGES.iter().find(here).map_or(&[], |(.., ids)| ids)
 }
 
-/// What a client can no longer see, or sees otherwise, if the place is not as it must be: operation (any if empty),
-/// status, place, and the requirements that are rightly called broken then. If the answer cannot be read at all, that
-/// is so for every place of it.
+/// Requirements whose verdict may change, by the optional member that is absent: operation, status, place. Each was
+/// looked at when it was put here.
 #[rustfmt::skip]
-const CONSEQUENCES: &[(&str, u16, &str, &[&str])] = &[
+const CHANGES: &[(&str, u16, &str, &[&str])] = &[
 ];
 
 #[cfg(test)]
@@ -163,23 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn consequences_are_of_places_that_there_are() {
+    fn changes_are_of_optional_members_that_there_are() {
         let catalogue = bundled().unwrap();
-        let places: Vec<_> = catalogue
-            .faults
-            .iter()
-            .map(|fault| fault.place)
-            .chain(catalogue.quirks.iter().map(|quirk| quirk.place))
-            .flatten()
-            .collect();
-        for (operation, status, at, _) in CONSEQUENCES {
+        for (operation, status, pointer, ids) in CHANGES {
+            let is_here = |quirk: &&Quirk| {
+                quirk.place.is_some_and(|place| {
+                    (place.operation, place.status, place.pointer)
+                        == (*operation, *status, *pointer)
+                })
+            };
+            let quirk = catalogue.quirks.iter().find(is_here);
             assert!(
-                places.iter().any(|place| {
-                    (operation.is_empty() || place.operation == *operation)
-                        && place.status == *status
-                        && place.pointer.starts_with(at)
-                }),
-                "{operation} {status} {at}"
+                quirk.is_some_and(|quirk| quirk.changes == *ids),
+                "{operation} {status} {pointer}"
             );
         }
     }

@@ -201,9 +201,10 @@ impl<'a> Maker<'a> {
                 self.absent(&pointer, required, all);
                 self.value(member, &pointer, required, all);
             }
-            for below in ["items", "additionalProperties"] {
+            // A list without its items is another list; a member by any name is optional by its nature.
+            for (below, required) in [("items", true), ("additionalProperties", false)] {
                 if let Some(item) = part.get(below).filter(|item| item.is_object()) {
-                    self.value(item, &format!("{at}/*"), true, all);
+                    self.value(item, &format!("{at}/*"), required, all);
                 }
             }
         }

@@ -53,7 +53,7 @@ impl Witness {
             (O::Login, status) => self.login(call, status),
             (O::Refresh, _) => Some(self.refused_refresh(call)),
             (_, 401) => Some(self.token(call, answer)),
-            (_, 403) => Some(R::NotThisUser),
+            (_, 403) => Some(self.stage(call).unwrap_or(R::NotThisUser)),
             (O::GetToken, 400) if parse_object(&call.body).is_ok() => Some(R::LoginTokensDenied),
             _ => self.body(call, answer),
         })
@@ -75,9 +75,12 @@ impl Witness {
     /// What is wrong with a body by itself.
     fn body(&self, call: &Call, answer: &Answer) -> Option<R> {
         match (parse_object(&call.body), errcode(answer)) {
-            (Err(refusal), _) => Some(refusal),
-            (Ok(_), Some("M_MISSING_PARAM")) => Some(R::MemberMissing),
-            (Ok(_), Some("M_BAD_JSON" | "M_INVALID_PARAM")) => Some(R::MemberWrongType),
+            // Not every operation takes a body.
+            (Err(refusal), code) if refusal != R::EmptyBody || code == Some("M_NOT_JSON") => {
+                Some(refusal)
+            }
+            (_, Some("M_MISSING_PARAM")) => Some(R::MemberMissing),
+            (_, Some("M_BAD_JSON" | "M_INVALID_PARAM")) => Some(R::MemberWrongType),
             _ => None,
         }
     }
@@ -89,6 +92,15 @@ impl Witness {
             Some(how) => *how,
             None => R::UnknownToken,
         }
+    }
+
+    /// What is wrong with the password stage of interactive auth, if one was sent.
+    fn stage(&self, call: &Call) -> Option<R> {
+        let body = parse_object(&call.body).ok()?;
+        let auth = body.get("auth")?.as_object()?;
+        let is_password = auth.get("type").and_then(Value::as_str) == Some("m.login.password");
+        let kind = is_password.then(|| identifier(auth))?;
+        Some(kind.map_or_else(|refusal| refusal, |kind| self.credentials(call, kind, auth)))
     }
 
     fn device(&self, call: &Call) -> R {
