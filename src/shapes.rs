@@ -59,6 +59,7 @@ fn made(shaped: &ShapedAnswer, register: &Register) -> Option<Made> {
     let requirement = match shaped.breach {
         // No published schema requires the text of an error; the prose does.
         Breach::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
+        Breach::Nothing if is_counted_on(shaped) => None,
         Breach::Nothing => return Some(Made::Quirk(shaped.quirk(changes(shaped)))),
         Breach::Schema(keyword) => {
             register.watching(place.operation, place.status, place.pointer, keyword)
@@ -77,22 +78,47 @@ fn made(shaped: &ShapedAnswer, register: &Register) -> Option<Made> {
 /// What else the checks on every answer rightly call broken: what other rules say of the same place.
 fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static [&'static str] {
     let place = shaped.place;
-    let mut rules: Vec<Rule> = Vec::new();
-    match shaped.breach {
+    let unread = matches!(shaped.breach, Breach::Object | Breach::Encoding);
+    let rules = [
         // What is not UTF-8 is no JSON text.
-        Breach::Encoding => rules.push(Rule::JsonObject),
+        (shaped.breach == Breach::Encoding, Rule::JsonObject),
+        // A challenge that cannot be read is taken for an error too.
+        (unread && place.status >= 400, Rule::ErrorObject),
         // An errcode is judged by its schema and as a part of the standard error.
-        _ if is_error && place.pointer == "/errcode" => rules.push(Rule::Errcode),
-        _ => {}
-    }
-    if place.status >= 400 && matches!(shaped.breach, Breach::Object | Breach::Encoding) {
-        rules.push(Rule::ErrorObject);
-    }
-    let of_rules = rules.into_iter().filter_map(|rule| register.rule(rule));
+        (is_error && place.pointer == "/errcode", Rule::Errcode),
+    ];
+    let of_rules =
+        rules.into_iter().filter(|(holds, _)| *holds).filter_map(|(_, rule)| register.rule(rule));
+    // A list is no object by the schema either.
+    let of_schema = (shaped.breach == Breach::Object)
+        .then(|| register.watching(place.operation, place.status, "", "type"))
+        .flatten();
     let ids: Vec<&'static str> =
-        of_rules.map(|requirement| &*requirement.id.clone().leak()).collect();
+        of_rules.chain(of_schema).map(|requirement| &*requirement.id.clone().leak()).collect();
     ids.leak()
 }
+
+/// Whether a member that the schema calls optional is none here: taken away from the answer of a server that counts on
+/// it, it leaves no server that behaves legally.
+fn is_counted_on(shaped: &ShapedAnswer) -> bool {
+    let place = shaped.place;
+    COUNTED_ON.iter().any(|(operation, status, pointer)| {
+        (operation.is_empty() || *operation == place.operation)
+            && (*status, *pointer) == (place.status, place.pointer)
+    })
+}
+
+/// Operation (any if empty), status and place of these members.
+const COUNTED_ON: &[(&str, u16, &str)] = &[
+    // Who gives a session of interactive auth wants it back.
+    ("", 401, "/session"),
+    // The prose asks for the list.
+    ("getLoginFlows", 200, "/flows"),
+    // Without it nobody sees a device.
+    ("getDevices", 200, "/devices"),
+    // A server that rotates refresh tokens has to give the next one.
+    ("refresh", 200, "/refresh_token"),
+];
 
 /// What a client can no longer see without the optional member.
 fn changes(shaped: &ShapedAnswer) -> &'static [&'static str] {
@@ -105,8 +131,9 @@ fn changes(shaped: &ShapedAnswer) -> &'static [&'static str] {
 
 /// Requirements whose verdict may change, by the optional member that is absent: operation, status, place. Each was
 /// looked at when it was put here.
-#[rustfmt::skip]
 const CHANGES: &[(&str, u16, &str, &[&str])] = &[
+    ("getCapabilities", 200, "/capabilities/m.get_login_token", &["get_token.capability.absent"]),
+    ("getAuthMetadata", 200, "/device_authorization_endpoint", &["auth_metadata.device_endpoint"]),
 ];
 
 #[cfg(test)]

@@ -308,10 +308,10 @@ pub struct ListArgs {
     /// Every requirement of the register, with what decides it
     #[arg(long, group = "what")]
     pub requirements: bool,
-    /// The faults of the reference homeserver
+    /// Every fault, with its kind: behaviour, data or shape
     #[arg(long, group = "what")]
     pub faults: bool,
-    /// The quirks of the reference homeserver
+    /// Every quirk, with its kind
     #[arg(long, group = "what")]
     pub quirks: bool,
     /// How to print it

@@ -25,6 +25,7 @@ pub(super) use wire::switches::*;
 
 use super::edit::{Change, Edit, When};
 use super::limit::Limit;
+use super::quirk::THROTTLED_FIRST;
 use super::route::Operation;
 use super::{Settings, release};
 use std::sync::LazyLock;
@@ -103,6 +104,8 @@ pub enum Need {
     TwoStages,
     /// Access tokens with a refresh token, and login tokens, live half a second.
     ShortLives,
+    /// The first request to each operation is refused for its rate.
+    Throttled,
 }
 
 impl Need {
@@ -126,6 +129,7 @@ impl Need {
                     .collect();
             }
             Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
+            Self::Throttled => settings.quirks.push(THROTTLED_FIRST.0.to_owned()),
             Self::ShortLives => {
                 settings.access_lifetime = Some(Duration::from_millis(500));
                 settings.login_token_lifetime = Duration::from_millis(500);

@@ -146,6 +146,8 @@ behaviours! {
         "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"];
     THROTTLED "throttled", "Rate limiting: any request may be refused",
         "every eleventh request is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
+    THROTTLED_FIRST "throttled-first", "Rate limiting: any request may be refused",
+        "the first request to each operation is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
     ORIGIN_ECHOED "cors-origin-echoed", "Web browser clients: the header's value is advice",
         "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"];
     RESOURCE_LIMIT "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",

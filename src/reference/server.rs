@@ -322,7 +322,10 @@ fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answ
         return preflight(&mut x);
     }
     x.store.requests += 1;
-    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
+    let first = house.has(quirk::THROTTLED_FIRST)
+        && matches!(found, Found::Operation(..))
+        && x.store.asked.insert(call.operation);
+    if first || house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
         let mut answer = Answer::limited(20);
         answer.set("retry-after", "0");
         return answer;

@@ -96,7 +96,7 @@ fn needs(place: Place) -> Need {
     match (place.operation, place.status) {
         ("getAuthMetadata", 200) => Need::Oauth,
         ("getLoginFlows", 404) => Need::NoLegacy,
-        ("login", 429) => Need::LoginLimit,
+        (_, 429) => Need::Throttled,
         _ => Need::Nothing,
     }
 }
