@@ -13,7 +13,7 @@ use crate::exit::Gate;
 use crate::facts::{Allow, Facts};
 use crate::outcome::{CaseOutcome, Exchange, Finding, Reason, RequirementVerdict, Run, Verdict};
 use crate::plan::Plan;
-use crate::reference::{self, Fault, FaultNeed, Place, Quirk, Settings, StartError};
+use crate::reference::{self, Catalogue, Fault, FaultNeed, Place, Quirk, Settings, StartError};
 use crate::register::Severity;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
@@ -195,7 +195,7 @@ pub async fn matrix(
     Ok(Matrix {
         faults: of_faults.into_values().collect(),
         quirks: of_quirks.into_values().collect(),
-        without_fault: without_fault(&clean),
+        without_fault: without_fault(&clean, settings()?.catalogue),
     })
 }
 
@@ -227,8 +227,8 @@ async fn baselines(
 }
 
 /// Decided in any of the runs without a fault, and named by no fault.
-fn without_fault(clean: &Baselines) -> Vec<String> {
-    let named: BTreeSet<&str> = reference::faults().iter().map(|fault| fault.requirement).collect();
+fn without_fault(clean: &Baselines, catalogue: Catalogue) -> Vec<String> {
+    let named: BTreeSet<&str> = catalogue.all_faults().map(|fault| fault.requirement).collect();
     let mut open = BTreeSet::new();
     for requirement in clean.values().flat_map(|run| &run.requirements) {
         let decided = requirement.verdict.verdict().is_some_and(Verdict::is_decided);

@@ -86,6 +86,7 @@ fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static 
         (unread && place.status >= 400, Rule::ErrorObject),
         // An errcode is judged by its schema and as a part of the standard error.
         (is_error && place.pointer == "/errcode", Rule::Errcode),
+        (place.status == 429 && (unread || place.pointer == "/errcode"), Rule::RateLimitErrcode),
     ];
     let of_rules =
         rules.into_iter().filter(|(holds, _)| *holds).filter_map(|(_, rule)| register.rule(rule));

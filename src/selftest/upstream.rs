@@ -1,6 +1,6 @@
 //! The faults that are edits of answers, in front of another homeserver.
 use super::{FaultEnd, FaultOutcome, SelftestError, job, judge, named_wish, showing};
-use crate::app::{Material, prepare};
+use crate::app::{Job, Material, prepare};
 use crate::outcome::Run;
 use crate::reference::{Catalogue, Fault, FaultNeed, Front, front};
 use crate::run::engine::Silent;
@@ -8,9 +8,14 @@ use crate::select::Wish;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use url::Url;
+
+/// All the waiting that a run is allowed. There are hundreds of them, and what a limit keeps from being decided with a
+/// fault is not decided without one either.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs the faults in front of the homeserver at `upstream`, which lets everybody register, so many at once: for each
 /// the cases of the ids that it names, or those in which its answers are seen, and all standing checks. Faults that no
@@ -80,7 +85,7 @@ async fn run(
     wish: Wish,
 ) -> Result<(Run, u64), SelftestError> {
     let running = front(layer).await?;
-    let job = job(&running.url(), FaultNeed::Nothing, wish)?;
+    let job = Job { max_wait: MAX_WAIT, ..job(&running.url(), FaultNeed::Nothing, wish)? };
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     let changed = running.changed();
     running.stop().await;
