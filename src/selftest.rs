@@ -284,7 +284,8 @@ fn judge(
     let verdict = outcome.map_or(RequirementVerdict::Untested, |outcome| outcome.verdict);
     let reason = outcome.and_then(|o| o.reason.as_ref()).map_or("", |reason| reason.text.as_str());
     let wanted = match wanted(material, fault, run) {
-        Some(_) if fault.mild || ONLY_WARNS.contains(&fault.name) => Some(Verdict::Warned),
+        _ if ONLY_WARNS.contains(&fault.name) => Some(Verdict::Warned),
+        Some(_) if fault.mild => Some(Verdict::Warned),
         wanted => wanted,
     };
     let end = match wanted {

@@ -545,8 +545,7 @@ fn faults_and_quirks_are_listed_with_their_kind() {
 fn serve_puts_a_fault_in_front_of_another_homeserver() {
     let folder = TempDir::new().unwrap();
     let (_runtime, behind) = reference_with(&[]);
-    let arguments =
-        ["serve", "--listen", "127.0.0.1:0", "--fault", "shape.getVersions.200.versions.absent"];
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--fault", "versions-201"];
     let mut child = homespec(folder.path())
         .args(arguments)
         .args(["--upstream", &behind.url()])
