@@ -11,6 +11,7 @@ use super::release::{self, Listed};
 use super::route::{Found, find};
 use axum::http::Method;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// The published form of the answers of one operation with one status.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +107,9 @@ pub fn shapes_of(shape: Shape<'_>) -> Vec<ShapedAnswer> {
     let Some(maker) = Maker::of(shape) else { return Vec::new() };
     let mut all = maker.whole();
     maker.members(shape.schema, "", &mut all);
+    // Parts of one schema may speak of the same member.
+    let mut seen = HashSet::new();
+    all.retain(|one| seen.insert(one.name));
     all
 }
 
@@ -186,12 +190,10 @@ impl<'a> Maker<'a> {
 
     /// What can be wrong with the members of an object, and what is below them.
     fn members(&self, schema: &Value, at: &str, all: &mut Vec<ShapedAnswer>) {
-        for part in same_value(schema) {
-            let required: Vec<&str> = part
-                .get("required")
-                .and_then(Value::as_array)
-                .map(|names| names.iter().filter_map(Value::as_str).collect())
-                .unwrap_or_default();
+        let parts = same_value(schema);
+        let lists = parts.iter().filter_map(|part| part.get("required")?.as_array());
+        let required: Vec<&str> = lists.flatten().filter_map(Value::as_str).collect();
+        for part in parts {
             let named = part.get("properties").and_then(Value::as_object);
             // A pointer with an escape is nothing that an edit can follow.
             let plain = |name: &&String| !name.contains(['/', '~']);
