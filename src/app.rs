@@ -7,19 +7,22 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
 use crate::facts::{AccountFacts, Allow, Facts};
 use crate::outcome::{Reason, Run, Verdict};
-use crate::plan::{self, Fate, Plan, Planned};
+use crate::plan::{self, Fate, Plan, Planned, Slot};
 use crate::register::Register;
 use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
-use crate::run::desk::{Credential, Desk, Sources};
+use crate::run::desk::{Desk, Sources};
 use crate::run::dialect::Dialect;
+use crate::run::discover::{self, Search};
 use crate::run::engine::{CaseResult, Engine, Progress};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
+use crate::run::operator::Operator;
 use crate::run::probe::{self, NoTarget, Sighting};
 use crate::run::stop::Stop;
+use crate::run::target::Target;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
 use crate::spec::Spec;
@@ -84,8 +87,13 @@ impl Material {
 pub struct Job {
     /// How it is reached.
     pub transport: Transport,
+    /// Whether the transport leads to a server name's web server, whose well-known file says where the
+    /// homeserver is.
+    pub discover: bool,
     /// Where accounts come from.
     pub sources: Sources,
+    /// What only the operator can give or do.
+    pub operator: Operator,
     /// Which path prefix; by what the server lists, if not given.
     pub api: Option<Api>,
     /// What to run.
@@ -100,6 +108,16 @@ pub struct Job {
     pub wait_ready: Duration,
     /// What gates the exit status.
     pub gate: Gate,
+    /// Whether the run ends with the first case that fails by the gate.
+    pub fail_fast: bool,
+}
+
+impl Job {
+    /// The verdict of a case with which the run ends, if it is to end early.
+    fn ends_with(&self) -> Option<Verdict> {
+        let failing = if self.gate.fail_on_should { Verdict::Warned } else { Verdict::Failed };
+        self.fail_fast.then_some(failing)
+    }
 }
 
 /// Why a run did not begin.
@@ -128,10 +146,12 @@ impl JobError {
 
 /// What the pipeline tells on its way, beside the cases.
 pub trait Watcher: Progress {
+    /// There is no target yet; it is looked for until `--wait-ready` is over. Told once.
+    fn waiting(&self, why: &NoTarget);
     /// A plan was made.
     fn planned(&self, plan: &Plan, facts: &Facts);
-    /// There is no target; the run ends.
-    fn no_target(&self, why: &NoTarget);
+    /// There is no target; the run ends. The sentence holds no secret.
+    fn no_target(&self, why: &str);
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -141,6 +161,9 @@ pub struct Prepared {
     selected: Vec<Case>,
     courier: Courier,
     vault: Arc<Vault>,
+    /// The well-known file that led to the target, and what was exchanged for it.
+    discovered: Option<String>,
+    elsewhere: Vec<Exchanged>,
     /// Set it to stop the run.
     pub stop: Stop,
 }
@@ -149,18 +172,22 @@ pub struct Prepared {
 ///
 /// # Errors
 /// A selection that names nothing or is empty, a transport that cannot be.
-pub fn prepare(material: Arc<Material>, job: Job) -> Result<Prepared, JobError> {
+pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobError> {
+    job.sources = job.sources.in_order_of_use();
     let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
+    job.operator.tell(&vault);
     let courier = Courier {
         http: Http::new(&job.transport, vault.clone())?,
         limits: Arc::new(Limits::new(job.max_wait)),
         ledger: Arc::new(Ledger::default()),
         stop: Stop::default(),
         dialect: Dialect::default(),
+        vitals: Arc::default(),
     };
     let stop = courier.stop.clone();
-    Ok(Prepared { material, job, selected, courier, vault, stop })
+    let (discovered, elsewhere) = (None, Vec::new());
+    Ok(Prepared { material, job, selected, courier, vault, discovered, elsewhere, stop })
 }
 
 /// The cases that are wished for, in the suite's order.
@@ -183,17 +210,23 @@ pub struct Preview {
 }
 
 impl Prepared {
+    /// Where the secrets of the run are remembered, and their names.
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
+    }
+
     /// Sends the probe's GETs alone and makes the plan.
     ///
     /// # Errors
     /// There is no target.
-    pub async fn preview(&self) -> Result<Preview, NoTarget> {
-        let sighting = self.look().await.map_err(|(why, _)| why)?;
+    pub async fn preview(&mut self, watcher: &dyn Watcher) -> Result<Preview, NoTarget> {
+        let sighting = self.look(watcher).await.map_err(|(why, _)| why)?;
         let mut facts = probe::facts(
             &sighting,
             None,
             self.job.api,
             self.account_facts(),
+            self.job.operator.names(),
             self.job.allowed.clone(),
         );
         // What only a login can show is taken as offered: the bound is an upper one.
@@ -207,10 +240,10 @@ impl Prepared {
 
     /// Probes, plans, runs, cleans up, and puts together what came of it.
     pub async fn run(self, watcher: &dyn Watcher) -> Run {
-        let open = match self.open().await {
+        let open = match self.open(watcher).await {
             Ok(open) => open,
             Err(gone) => {
-                watcher.no_target(&gone.why);
+                watcher.no_target(&gone.sentence());
                 return gone.into_run();
             }
         };
@@ -224,9 +257,9 @@ impl Prepared {
     ///
     /// # Errors
     /// There is no target.
-    pub async fn open(mut self) -> Result<Open, Box<Gone>> {
+    pub async fn open(mut self, watcher: &dyn Watcher) -> Result<Open, Box<Gone>> {
         let times = Times { started: jiff::Timestamp::now(), clock: Instant::now() };
-        let sighting = match self.look().await {
+        let sighting = match self.look(watcher).await {
             Ok(sighting) => sighting,
             Err((why, exchanges)) => {
                 return Err(Box::new(Gone { why, prepared: self, exchanges, times }));
@@ -238,13 +271,17 @@ impl Prepared {
         let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
         let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
-        let accounts = self.account_facts();
-        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, accounts).await;
+        let mut accounts = self.account_facts();
+        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts).await;
+        if accounts.given.is_empty() {
+            accounts.made_password = desk.has_password(&Slot::Main(0)).await;
+        }
         let facts = Arc::new(probe::facts(
             &sighting,
             Some(&beyond),
             self.job.api,
             accounts,
+            self.job.operator.names(),
             self.job.allowed.clone(),
         ));
         let plan = self.planned(&spec, &facts);
@@ -254,6 +291,8 @@ impl Prepared {
             routes,
             register: self.material.register.clone(),
             facts,
+            operator: Arc::new(self.job.operator.clone()),
+            ends_with: self.job.ends_with(),
         };
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
@@ -266,14 +305,27 @@ impl Prepared {
         plan::plan(&selected, &self.material.register, spec, facts)
     }
 
-    async fn look(&self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+    /// Looks for the target until it is there, or waiting for it is over.
+    async fn look(
+        &mut self,
+        watcher: &dyn Watcher,
+    ) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
         const EVERY: Duration = Duration::from_millis(250);
-        let until = Instant::now() + self.job.wait_ready;
+        let began = Instant::now();
+        let mut told = false;
         loop {
-            let seen = probe::look(&self.courier, self.job.api).await;
-            let stopped = self.stop.is_set();
-            if seen.is_ok() || stopped || Instant::now() + EVERY > until {
-                return seen;
+            let (why, exchanges) = match self.look_once().await {
+                Ok(sighting) => return Ok(sighting),
+                Err(seen) => seen,
+            };
+            if self.stop.is_set() || began.elapsed() + EVERY > self.job.wait_ready {
+                let seconds = began.elapsed().as_secs_f64();
+                let not_ready = |last| NoTarget::NotReady { seconds, last: Box::new(last) };
+                return Err((if told { not_ready(why) } else { why }, exchanges));
+            }
+            if !told {
+                watcher.waiting(&why);
+                told = true;
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -282,21 +334,33 @@ impl Prepared {
         }
     }
 
-    fn account_facts(&self) -> AccountFacts {
-        let sources = &self.job.sources;
-        let supplied = sources.supplied.len();
-        let can_make = sources.maker.is_some();
-        let first = sources.supplied.first();
-        let password = first.is_none_or(|a| matches!(a.credential, Credential::Password(_)));
-        // Two of those that can be made serve all cases that only add sessions to an account.
-        let made = if can_make { 2 } else { 0 };
-        AccountFacts {
-            main: supplied.max(made),
-            supplied: supplied > 0,
-            can_make,
-            disposable: sources.supplied.iter().filter(|account| account.disposable).count(),
-            password,
+    async fn look_once(&mut self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+        if self.job.discover && self.discovered.is_none() {
+            self.discover().await.map_err(|why| (why, Vec::new()))?;
         }
+        probe::look(&self.courier, self.job.api).await
+    }
+
+    /// From the server name to the homeserver; from here on requests go there.
+    async fn discover(&mut self) -> Result<(), NoTarget> {
+        let Search { found, exchanges } = discover::search(&self.job.transport, &self.vault).await;
+        self.elsewhere = exchanges;
+        let file = self.job.transport.target.url_of(discover::WELL_KNOWN);
+        let found = found.and_then(|url| {
+            let transport = Transport { target: Target::Web(url), ..self.job.transport.clone() };
+            Ok(Http::new(&transport, self.vault.clone())?)
+        });
+        self.courier.http = found.map_err(|why| {
+            let target = self.job.transport.target.to_string();
+            let name = target.trim_start_matches("https://").to_owned();
+            NoTarget::NotDiscovered { name, why }
+        })?;
+        self.discovered = Some(file);
+        Ok(())
+    }
+
+    fn account_facts(&self) -> AccountFacts {
+        self.job.sources.facts()
     }
 
     /// How many cases there are, rows and checks over the whole run included.
@@ -314,6 +378,8 @@ impl Prepared {
         outcome: Outcome,
         times: &Times,
     ) -> Run {
+        let lost = self.courier.vitals.lost();
+        let is_gone = outcome.no_target.is_some() || lost.is_some();
         let parts = Parts {
             register: &self.material.register,
             spec,
@@ -321,22 +387,46 @@ impl Prepared {
             plan,
             results: outcome.results,
             support: outcome.support,
-            is_homeserver: outcome.is_homeserver,
+            elsewhere: &self.elsewhere,
+            is_homeserver: outcome.no_target.is_none(),
+            foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
+            headline: outcome.no_target.or_else(|| Some(lost.as_ref()?.reason.text.clone())),
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
-            base_url: self.courier.http.base().to_owned(),
+            base_url: self.courier.http.target().to_string(),
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
             not_cleaned_up: outcome.left,
+            guests: self
+                .courier
+                .ledger
+                .made()
+                .into_iter()
+                .filter(|made| made.guest)
+                .map(|made| made.user_id)
+                .collect(),
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             gate: self.job.gate,
         };
-        assemble(parts, &self.vault.redactor())
+        let mut run = assemble(parts, &self.vault.redactor());
+        let base_url = &run.target.base_url;
+        let note = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
+        run.notes.splice(0..0, note);
+        // Not what `--allow-blocked` accepts: the target itself was not there.
+        if is_gone && run.exit_status == exit::CONFORMS {
+            run.exit_status = exit::UNDECIDED;
+        }
+        run
     }
 }
+
+/// How long a clean-up may wait for rate limits, all waiting together; less with a smaller `max_wait`.
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(30);
+/// How long a clean-up goes on beginning something new; at least the time limit of one request.
+const CLEAN_UP_TIME: Duration = Duration::from_secs(60);
 
 /// A target that was probed, with the plan for it and everything that running a case needs.
 pub struct Open {
@@ -361,16 +451,24 @@ impl Open {
         self.engine.run_one(planned).await
     }
 
-    /// Ends every session that was made; goes on after a stop.
+    /// Deactivates the accounts and ends the sessions that were made; goes on after a stop.
     pub async fn clean_up(&self) -> CleanUp {
+        let courier = &self.prepared.courier;
         if !self.engine.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
-            let open = self.prepared.courier.ledger.open().len();
+            let open = courier.ledger.open().len();
             let text = format!("{open} sessions: releases before r0.1.0 have no logout");
             let left = if open > 0 { vec![text] } else { Vec::new() };
             return CleanUp { exchanges: Vec::new(), left };
         }
-        let cleaner = Courier { stop: Stop::default(), ..self.prepared.courier.clone() };
-        clean_up(&cleaner, &*self.engine.routes).await
+        let cleaner = Courier {
+            stop: Stop::default(),
+            // The run may have used up what it was allowed to wait.
+            limits: Arc::new(Limits::new(self.prepared.job.max_wait.min(CLEAN_UP_WAIT))),
+            ..courier.clone()
+        };
+        cleaner.look_again().await;
+        let time = CLEAN_UP_TIME.max(self.prepared.job.transport.timeout);
+        clean_up(&cleaner, &self.engine.routes, time).await
     }
 
     /// The run as it stands after these cases of the plan and no others, each with its result.
@@ -386,7 +484,7 @@ impl Open {
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
         let (left, server) = (cleaned.left, self.server.clone());
-        let outcome = Outcome { results, support, left, server, is_homeserver: true };
+        let outcome = Outcome { results, support, left, server, no_target: None };
         self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
     }
 }
@@ -401,6 +499,11 @@ pub struct Gone {
 }
 
 impl Gone {
+    /// Why, in a sentence that holds no secret.
+    pub fn sentence(&self) -> String {
+        self.prepared.vault.redactor().text(&self.why.to_string())
+    }
+
     /// A run in which everything is blocked by that.
     pub fn into_run(self) -> Run {
         let Gone { why, prepared, exchanges, times } = self;
@@ -410,17 +513,14 @@ impl Gone {
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
             no_session: None,
+            registers: false,
             api: prepared.job.api.unwrap_or(Api::V3),
             accounts: prepared.account_facts(),
-            operator: BTreeSet::new(),
+            operator: prepared.job.operator.names(),
             allowed: prepared.job.allowed.clone(),
         };
         let spec = prepared.material.v1.clone();
-        let code = match &why {
-            NoTarget::Unreachable { .. } => "unreachable",
-            NoTarget::NotMatrix { .. } => "not_a_homeserver",
-        };
-        let reason = Reason { code: code.to_owned(), text: why.to_string() };
+        let reason = Reason { code: why.code().to_owned(), text: why.to_string() };
         let cases: Vec<Planned> = prepared
             .selected
             .iter()
@@ -437,14 +537,14 @@ impl Gone {
             .collect();
         let plan = Plan { cases, phases: Vec::new() };
         let support = vec![("probe".to_owned(), exchanges)];
-        let outcome =
-            Outcome { results, support, left: Vec::new(), server: None, is_homeserver: false };
-        let mut run = prepared.assembled(&spec, &facts, &plan, outcome, &times);
-        run.notes.insert(0, why.to_string());
-        if run.complete {
-            run.exit_status = exit::UNDECIDED;
-        }
-        run
+        let outcome = Outcome {
+            results,
+            support,
+            left: Vec::new(),
+            server: None,
+            no_target: Some(why.to_string()),
+        };
+        prepared.assembled(&spec, &facts, &plan, outcome, &times)
     }
 }
 
@@ -453,7 +553,7 @@ struct Outcome {
     support: Vec<(String, Vec<Exchanged>)>,
     left: Vec<String>,
     server: Option<String>,
-    is_homeserver: bool,
+    no_target: Option<String>,
 }
 
 struct Times {
@@ -464,4 +564,65 @@ struct Times {
 /// To the second, as `2026-01-31T12:00:00Z`.
 fn rfc3339(time: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{self, Settings};
+    use crate::routes::{Route, Routes};
+    use crate::run::desk::Maker;
+    use crate::run::engine::Silent;
+
+    /// Routes in which one operation is a trap.
+    struct Trap(Arc<dyn Routes>);
+
+    impl Routes for Trap {
+        fn route(&self, operation: &str, api: Option<Api>) -> Option<Route> {
+            assert_ne!(operation, "getDevices", "a fault of our own");
+            self.0.route(operation, api)
+        }
+    }
+
+    /// A job on a homeserver where anybody can register.
+    fn job(url: &str) -> Job {
+        Job {
+            transport: Transport::to(url.parse().unwrap(), Duration::from_secs(10)),
+            discover: false,
+            sources: Sources { supplied: Vec::new(), maker: Some(Maker::Open) },
+            operator: Operator::default(),
+            api: None,
+            wish: Wish { areas: vec!["device".to_owned()], ..Wish::default() },
+            allowed: BTreeSet::new(),
+            jobs: 4,
+            max_wait: Duration::ZERO,
+            wait_ready: Duration::ZERO,
+            gate: Gate::default(),
+            fail_fast: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_case_is_errored_and_what_the_run_made_is_taken_back() {
+        let house = reference::start(Settings::default()).await.unwrap();
+        let material = Arc::new(Material::load(None, None).unwrap());
+        let Ok(mut open) = prepare(material, job(&house.url())).unwrap().open(&Silent).await else {
+            panic!("the homeserver is there");
+        };
+        open.engine.routes = Arc::new(Trap(open.engine.routes.clone()));
+        let results = open.engine.run(&open.plan, 4, &Silent).await;
+        assert!(!open.prepared.courier.ledger.made().is_empty());
+        let cleaned = open.clean_up().await;
+        assert!(open.prepared.courier.ledger.made().is_empty());
+        assert_eq!(cleaned.left, Vec::<String>::new());
+        let run = open.assembled(&open.plan, results, cleaned);
+        assert_eq!(run.exit_status, exit::OWN_FAULT);
+        let errored = |case: &&crate::outcome::CaseOutcome| case.verdict == Verdict::Errored;
+        assert!(
+            run.cases
+                .iter()
+                .any(|case| errored(&case) && case.reason.as_ref().unwrap().code == "panic")
+        );
+        assert!(run.cases.iter().any(|case| case.verdict == Verdict::Passed));
+    }
 }

@@ -13,12 +13,13 @@ use crate::run::engine::CaseResult;
 use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
-use crate::wire::Exchanged;
-use serde_json::Value;
+use crate::wire::{Answer, Exchanged};
 use std::collections::BTreeMap;
 
 /// How much of a body stands in a report, in bytes.
 pub const LONGEST_SHOWN: usize = 16 * 1024;
+/// How much of all bodies together, in bytes: a report is rendered in memory, several times over.
+const ALL_SHOWN: usize = 8 * 1024 * 1024;
 
 /// Everything that a run came to.
 pub struct Parts<'a> {
@@ -34,8 +35,14 @@ pub struct Parts<'a> {
     pub results: Vec<CaseResult>,
     /// What was sent outside cases, by name.
     pub support: Vec<(String, Vec<Exchanged>)>,
+    /// What was exchanged with others before the target was found: shown, and not judged.
+    pub elsewhere: &'a [Exchanged],
     /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
     pub is_homeserver: bool,
+    /// What the target answered to everything when it was a homeserver no longer.
+    pub foreign: Option<Answer>,
+    /// What is to be known before all else, e.g. why nothing was asked.
+    pub headline: Option<String>,
     /// What was wished for.
     pub wish: &'a Wish,
     /// How many cases there are.
@@ -50,6 +57,8 @@ pub struct Parts<'a> {
     pub limits_hit: Vec<LimitHit>,
     /// What could not be removed again.
     pub not_cleaned_up: Vec<String>,
+    /// The guests that the run made.
+    pub guests: Vec<String>,
     /// Whether every case was reached.
     pub complete: bool,
     /// RFC 3339, UTC.
@@ -63,19 +72,23 @@ pub struct Parts<'a> {
 /// Builds the [`Run`].
 pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let standing = standing_outcomes(&parts);
+    let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
+    let view = View { redactor, longest };
     let mut cases: Vec<CaseOutcome> = parts
         .plan
         .cases
         .iter()
         .zip(&parts.results)
-        .map(|(planned, result)| case_outcome(&planned.case, result))
+        .map(|(planned, result)| case_outcome(&planned.case, result, view))
         .collect();
     cases.extend(whole_run_outcomes(&parts));
     let requirements = requirement_outcomes(&parts, &cases, &standing);
-    let support = parts
-        .support
-        .iter()
-        .map(|(name, exchanges)| Support { name: name.clone(), exchanges: shown(name, exchanges) })
+    let discovery = Some(("discovery", parts.elsewhere)).filter(|(_, sent)| !sent.is_empty());
+    let of_target = parts.support.iter().map(|(name, sent)| (name.as_str(), sent.as_slice()));
+    let support = discovery
+        .into_iter()
+        .chain(of_target)
+        .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent, view) })
         .collect();
     let mut run = Run {
         schema_version: SCHEMA_VERSION,
@@ -97,68 +110,31 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: [notes(&requirements), notes_on_limits(&parts)].concat(),
+        notes: [
+            parts.headline.clone().into_iter().collect(),
+            notes_on_limits(&parts),
+            notes(&parts, &requirements),
+        ]
+        .concat(),
         cases,
         standing,
         requirements,
         support,
     };
     run.exit_status = exit::status(&run, parts.gate);
-    redacted(run, redactor)
+    run.with_foreign_texts(&|text| redactor.text(text))
 }
 
-/// Members of a run whose text comes from our own files: a password that happens to be one of our
-/// words is not to change an id.
-const OUR_OWN: [&str; 19] = [
-    "id",
-    "requirement",
-    "requirements",
-    "title",
-    "area",
-    "file",
-    "code",
-    "cases",
-    "verdict",
-    "level",
-    "mark",
-    "impact",
-    "source_url",
-    "exchange",
-    "operation",
-    "method",
-    "name",
-    "api",
-    "schema_version",
-];
-
-/// The same run with every secret replaced by its name, in all its strings that are not our own.
-fn redacted(run: Run, redactor: &Redactor) -> Run {
-    let Ok(value) = serde_json::to_value(&run) else { return run };
-    let whole = redact(value, None, redactor);
-    serde_json::from_value(whole).unwrap_or(run)
+/// How exchanges are shown.
+#[derive(Clone, Copy)]
+struct View<'r> {
+    /// What replaces secrets.
+    redactor: &'r Redactor,
+    /// How much of each body, in bytes.
+    longest: usize,
 }
 
-fn redact(value: Value, key: Option<&str>, redactor: &Redactor) -> Value {
-    match value {
-        Value::String(text) if key.is_some_and(|key| OUR_OWN.contains(&key)) => Value::String(text),
-        Value::String(text) => Value::String(redactor.text(&text)),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| redact(item, key, redactor)).collect())
-        }
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(key, value)| {
-                    let value = redact(value, Some(&key), redactor);
-                    (key, value)
-                })
-                .collect(),
-        ),
-        other => other,
-    }
-}
-
-fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutcome {
+fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, view: View<'_>) -> CaseOutcome {
     let decided = &result.decided;
     CaseOutcome {
         id: case.id.clone(),
@@ -174,7 +150,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult) -> CaseOutco
         duration_ms: millis(result.duration),
         decisions: decided.decisions.clone(),
         findings: decided.findings.clone(),
-        exchanges: shown(&case.id, &result.exchanges),
+        exchanges: shown(&case.id, &result.exchanges, view),
     }
 }
 
@@ -271,15 +247,15 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shown(owner: &str, exchanges: &[Exchanged]) -> Vec<Exchange> {
+fn shown(owner: &str, exchanges: &[Exchanged], view: View<'_>) -> Vec<Exchange> {
     exchanges
         .iter()
         .enumerate()
-        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged))
+        .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, view))
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
+fn shown_exchange(id: String, exchanged: &Exchanged, view: View<'_>) -> Exchange {
     let headers = |pairs: &[(String, String)]| {
         let header =
             |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
@@ -287,12 +263,12 @@ fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
     };
     let (response, trouble) = match &exchanged.result {
         Ok(answer) => {
-            let cut = answer.body.len().min(LONGEST_SHOWN);
+            let (body, cut) = shown_body(&answer.body, view);
             let response = Response {
                 status: answer.status,
                 headers: headers(&answer.headers),
-                body: String::from_utf8_lossy(&answer.body[..cut]).into_owned(),
-                truncated: answer.truncated || cut < answer.body.len(),
+                body,
+                truncated: answer.truncated || cut,
             };
             (Some(response), None)
         }
@@ -315,6 +291,20 @@ fn shown_exchange(id: String, exchanged: &Exchanged) -> Exchange {
     }
 }
 
+/// As much of a body as is shown, and whether there is more. Secrets go before it is cut: half a
+/// secret would not be found afterwards.
+fn shown_body(body: &[u8], view: View<'_>) -> (String, bool) {
+    let longest = view.longest;
+    if body.len() <= longest {
+        return (String::from_utf8_lossy(body).into_owned(), false);
+    }
+    let read = body.get(..2 * longest).unwrap_or(body);
+    let mut text = view.redactor.text(&String::from_utf8_lossy(read));
+    let end = (0..=text.len().min(longest)).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(end.unwrap_or_default());
+    (text, true)
+}
+
 /// What the standing checks found of one requirement so far.
 #[derive(Default)]
 struct Tallied {
@@ -331,8 +321,9 @@ fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let context =
         Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
     let mut tallies: BTreeMap<String, Tallied> = BTreeMap::new();
-    for (id, exchanged) in every_exchange(parts).filter(|_| parts.is_homeserver) {
-        for observation in standing::observe(context, exchanged) {
+    for (id, exchanged) in every_exchange(parts).filter(|(_, exchanged)| is_own(parts, exchanged)) {
+        // A copy, so that what is parsed of it is gone with it.
+        for observation in standing::observe(context, &exchanged.clone()) {
             tally(parts, &mut tallies, observation, exchanged, id.clone());
         }
     }
@@ -343,6 +334,21 @@ fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
         .filter(|r| standing_is_wished(&r.id, r.level, parts.wish))
         .map(|requirement| standing_outcome(requirement, tallies.remove(&requirement.id), parts))
         .collect()
+}
+
+/// Whether the answer is one of the homeserver under test.
+fn is_own(parts: &Parts<'_>, exchanged: &Exchanged) -> bool {
+    let is_foreign = |foreign: &Answer| {
+        // How much is read of a body without end depends on what was read before.
+        let same = |answer: &Answer| match answer.truncated && foreign.truncated {
+            true => {
+                foreign.body.starts_with(&answer.body) || answer.body.starts_with(&foreign.body)
+            }
+            false => answer.body == foreign.body,
+        };
+        exchanged.result.as_ref().is_ok_and(|a| a.status == foreign.status && same(a))
+    };
+    parts.is_homeserver && !parts.foreign.as_ref().is_some_and(is_foreign)
 }
 
 fn tally(
@@ -509,7 +515,6 @@ fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
     }
 }
 
-/// What would reach more requirements, from the reasons of those that were skipped.
 fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     let cases = parts.plan.cases.iter().zip(&parts.results);
     let blocked = cases.filter(|(_, result)| result.is_rate_limited());
@@ -517,30 +522,67 @@ fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     advice::of_limits(&parts.limits_hit, logins, parts.server.as_deref())
 }
 
-fn notes(requirements: &[RequirementOutcome]) -> Vec<String> {
+/// What the reader is to know beside the verdicts: what would decide more, most first, and which
+/// guests stay.
+fn notes(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
+    let mut notes = ways_to_more(parts, requirements);
+    if !parts.guests.is_empty() {
+        let guests = parts.guests.join(", ");
+        notes.push(format!("made as a guest, which nobody can deactivate: {guests}"));
+    }
+    notes
+}
+
+/// What would decide more requirements, from the reasons of those that were not decided.
+fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for requirement in requirements.iter().filter(|r| r.applies) {
         let code = requirement.reason.as_ref().map_or("", |reason| reason.code.as_str());
-        if let Some(name) = code.strip_prefix("not_provided:") {
+        let lacks =
+            if code == NO_ACCOUNT { Some(code) } else { code.strip_prefix("not_provided:") };
+        if let Some(name) = lacks {
             *missing.entry(name).or_default() += 1;
         }
     }
-    let way = |name: &str| {
-        match name {
-        "disposable account" => {
-            "a way to make accounts (--register open, --registration-shared-secret-file) or an account with `disposable: true`"
-                .to_owned()
-        }
-        name if name.starts_with("account ") => "a further account".to_owned(),
-        "password" => "an account with its password".to_owned(),
-        name => format!("`{name}` from the operator"),
-    }
-    };
     let mut ways: BTreeMap<String, usize> = BTreeMap::new();
     for (name, count) in missing {
-        *ways.entry(way(name)).or_default() += count;
+        // Accounts that can be made are all of it: more than one, with a password, and nobody's.
+        let is_account = matches!(name, NO_ACCOUNT | DISPOSABLE | "password") || is_further(name);
+        if is_account && !parts.facts.accounts.can_make {
+            *ways.entry(way_to_make(parts.facts)).or_default() += count;
+        }
+        if name != NO_ACCOUNT {
+            *ways.entry(way(name)).or_default() += count;
+        }
     }
-    ways.into_iter()
-        .map(|(way, count)| format!("{way} would reach {count} more requirements"))
-        .collect()
+    let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
+    ways.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let more = |(way, count): (String, usize)| {
+        let noun = if count == 1 { "requirement" } else { "requirements" };
+        format!("{way} would decide {count} more {noun}")
+    };
+    ways.into_iter().map(more).collect()
+}
+
+const NO_ACCOUNT: &str = "no_account";
+const DISPOSABLE: &str = "disposable account";
+
+fn is_further(name: &str) -> bool {
+    name.starts_with("account ")
+}
+
+fn way_to_make(facts: &Facts) -> String {
+    match facts.registers {
+        true => "`--register open` (the server lets users register)".to_owned(),
+        false => "a way to make accounts (docs/accounts.md)".to_owned(),
+    }
+}
+
+fn way(name: &str) -> String {
+    match name {
+        DISPOSABLE => "an account with `disposable: true`".to_owned(),
+        "password" => "an account with its password".to_owned(),
+        name if is_further(name) => "a further account".to_owned(),
+        name => format!("`{name}` under `operator:`"),
+    }
 }

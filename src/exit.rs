@@ -38,7 +38,7 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
     let blocked_must = requirements().any(|r| {
         r.verdict == RequirementVerdict::Blocked && r.level == crate::outcome::Level::Must
     });
-    if !run.complete {
+    if !run.complete && !ended_at_a_failure(run) {
         INTERRUPTED
     } else if any_case(Verdict::Errored) || any(RequirementVerdict::Errored) {
         OWN_FAULT
@@ -51,4 +51,10 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
     } else {
         CONFORMS
     }
+}
+
+/// Whether a run is not complete because it was to end with its first failure.
+fn ended_at_a_failure(run: &Run) -> bool {
+    let reasons = run.cases.iter().filter_map(|case| case.reason.as_ref());
+    reasons.into_iter().any(|reason| reason.code == "fail_fast")
 }

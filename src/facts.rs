@@ -24,6 +24,8 @@ pub struct Facts {
     pub api: Api,
     /// Which accounts can be had.
     pub accounts: AccountFacts,
+    /// Whether the server says that users can register with it.
+    pub registers: bool,
     /// Names of what the operator gave.
     pub operator: BTreeSet<String>,
     /// Which classes of cases are allowed beyond the harmless.
@@ -46,32 +48,85 @@ impl Allow {
 }
 
 /// Which accounts a run can use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFacts {
-    /// How many there are, or can be made, for ordinary use.
-    pub main: usize,
-    /// Whether these belong to somebody.
-    pub supplied: bool,
+    /// Those that were given, in the order in which they are used.
+    pub given: Vec<Given>,
     /// Whether any number of disposable ones can be made.
     pub can_make: bool,
-    /// How many disposable ones were given.
-    pub disposable: usize,
-    /// Whether the password of the first is known.
+    /// Whether those that are made have a password.
+    pub made_password: bool,
+}
+
+/// What is known of an account that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// Whether its password is known.
     pub password: bool,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+}
+
+impl AccountFacts {
+    /// How many there are, or can be made, for ordinary use: two of those that can be made serve all
+    /// cases that only add sessions to an account.
+    pub fn main(&self) -> usize {
+        self.given.len().max(if self.can_make { 2 } else { 0 })
+    }
+
+    /// Whether the password of the n-th account for ordinary use is known.
+    pub fn has_password(&self, index: usize) -> bool {
+        self.given.get(index).map_or(self.can_make && self.made_password, |given| given.password)
+    }
+}
+
+/// The most entries of a list that are looked at, and the most characters of each: no homeserver has
+/// more, and what goes beyond would be carried through planning and every report.
+const MOST: usize = 1000;
+const LONGEST: usize = 255;
+
+/// What kind of answer this is, for a sentence: its status and what the body is, not what it says.
+pub fn words(answer: &Answer) -> String {
+    let status = answer.status;
+    let body = match (answer.json(), answer.text_at("/errcode"), answer.header("content-type")) {
+        (Ok(_), Some(errcode), _) => clipped(errcode),
+        (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
+        _ if answer.coding().is_some() => "a compressed body that was not asked for".to_owned(),
+        _ if answer.truncated => format!("a body of more than {} bytes", answer.body.len()),
+        _ if answer.body.is_empty() => "an empty body".to_owned(),
+        (Err(why), _, Some(media_type)) if media_type.contains("json") => {
+            format!("JSON that cannot be read: {why}")
+        }
+        (Err(_), _, Some(media_type)) => clipped(&media_type),
+        (Err(_), _, None) => "a body that is not JSON".to_owned(),
+    };
+    format!("{status} with {body}")
+}
+
+/// The beginning of a server's text, as long as a name may be.
+pub fn clipped(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
 }
 
 /// The login types that `GET /login` advertises, or nothing if this is no flow list.
 pub fn flows(answer: &Answer) -> Option<Vec<String>> {
     let body = answer.json().ok().filter(|_| answer.status == 200)?;
     let flows = body.get("flows")?.as_array()?;
-    Some(flows.iter().filter_map(|flow| flow.get("type")?.as_str().map(str::to_owned)).collect())
+    Some(
+        flows
+            .iter()
+            .take(MOST)
+            .filter_map(|flow| flow.get("type")?.as_str())
+            .map(clipped)
+            .collect(),
+    )
 }
 
 /// What `/versions` lists; not-strings are left out.
 pub fn versions(answer: &Answer) -> Vec<String> {
     let body = answer.json().ok().filter(|_| answer.status == 200);
     let list = body.and_then(|body| body.get("versions")?.as_array());
-    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    list.into_iter().flatten().take(MOST).filter_map(Value::as_str).map(clipped).collect()
 }
 
 /// Which path prefix a server that lists this serves: `r0` where nothing newer is listed.

@@ -60,7 +60,9 @@ use crate::report;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::{CaseResult, Progress};
 use crate::run::http::Transport;
+use crate::run::operator::Operator;
 use crate::run::probe::NoTarget;
+use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::spec::Spec;
 use std::any::Any;
@@ -70,13 +72,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use url::Url;
 
 /// What is tested, and with what. The defaults are those of the command line, but for the reports:
 /// none is written.
 pub struct Harness {
     start: Start,
     sources: Sources,
+    operator: Operator,
     wish: Wish,
     allowed: BTreeSet<Allow>,
     api: Option<Api>,
@@ -151,6 +153,7 @@ impl Harness {
         Harness {
             start: Box::new(|| start().map(Into::into).map_err(|error| error.to_string())),
             sources: Sources::default(),
+            operator: Operator::default(),
             wish: Wish::default(),
             allowed: BTreeSet::new(),
             api: None,
@@ -202,6 +205,14 @@ impl Harness {
     /// Makes accounts by Synapse's admin call with a shared secret.
     pub fn register_with_shared_secret(mut self, secret: impl Into<String>) -> Harness {
         self.sources.maker = Some(Maker::SharedSecret(secret.into().into()));
+        self
+    }
+
+    /// Gives what only an operator can give or do: an application service, bound addresses, an admin's
+    /// token, hooks.
+    #[must_use]
+    pub fn operator(mut self, operator: Operator) -> Self {
+        self.operator = operator;
         self
     }
 
@@ -343,7 +354,7 @@ impl Harness {
     fn live(self, material: Arc<Material>) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open()).map_err(|gone| gone.why.to_string())?;
+        let open = runtime.block_on(prepared.open(&Quiet)).map_err(|gone| gone.sentence())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
         Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
@@ -356,20 +367,13 @@ impl Harness {
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
         let server = (self.start)()
             .map_err(|why| HarnessError::Start(format!("the server did not start: {why}")))?;
-        let base_url = Url::parse(&server.url).map_err(|why| {
-            HarnessError::Start(format!("`{}` is no homeserver URL: {why}", server.url))
-        })?;
+        let target: Target =
+            server.url.parse().map_err(|why: NoTargetUrl| HarnessError::Start(why.to_string()))?;
         let job = Job {
-            transport: Transport {
-                base_url,
-                timeout: self.timeout,
-                ca: None,
-                insecure: false,
-                proxy: None,
-                resolve: Vec::new(),
-                headers: Vec::new(),
-            },
+            transport: Transport::to(target, self.timeout),
+            discover: false,
             sources: self.sources,
+            operator: self.operator,
             api: self.api,
             wish: self.wish,
             allowed: self.allowed,
@@ -377,6 +381,7 @@ impl Harness {
             max_wait: self.max_wait,
             wait_ready: self.wait_ready,
             gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
+            fail_fast: false,
         };
         Ok((prepare(material, job)?, server.guard))
     }
@@ -746,6 +751,7 @@ impl Progress for Quiet {
 }
 
 impl Watcher for Quiet {
+    fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, _: &str) {}
 }

@@ -3,6 +3,7 @@
 //! `run.json` *is* this value; every other report is a pure function of it. Nothing in here still
 //! holds a secret: the run replaces them before it builds a [`Run`].
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// The version of `run.json` that this program writes and reads.
@@ -157,6 +158,82 @@ pub struct Run {
     pub support: Vec<Support>,
 }
 
+/// Members of a run whose text comes from our own files and is no server's, nobody's secret and
+/// nothing that could hold one.
+const OUR_OWN: [&str; 19] = [
+    "id",
+    "requirement",
+    "requirements",
+    "title",
+    "area",
+    "file",
+    "code",
+    "cases",
+    "verdict",
+    "level",
+    "mark",
+    "impact",
+    "source_url",
+    "exchange",
+    "operation",
+    "method",
+    "name",
+    "api",
+    "schema_version",
+];
+
+/// The member with headers: in there even names are not ours.
+const HEADERS: &str = "headers";
+
+impl Run {
+    /// The same run with every text changed that may hold something of the server's or of the
+    /// operator's. What is written in our own files stays: a password that happens to be one of our
+    /// words is not to change an id.
+    pub fn with_foreign_texts(self, change: &dyn Fn(&str) -> String) -> Run {
+        let Ok(value) = serde_json::to_value(&self) else { return self };
+        let changed = changed(value, Place::Other, change);
+        // Nothing but texts has changed, so this reads back.
+        serde_json::from_value(changed).unwrap_or(self)
+    }
+}
+
+/// Where in a run a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Ours,
+    Headers,
+    Other,
+}
+
+impl Place {
+    fn below(self, key: &str) -> Place {
+        match self {
+            Place::Headers => Place::Headers,
+            _ if key == HEADERS => Place::Headers,
+            _ if OUR_OWN.contains(&key) => Place::Ours,
+            _ => Place::Other,
+        }
+    }
+}
+
+fn changed(value: Value, place: Place, change: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) if place == Place::Ours => Value::String(text),
+        Value::String(text) => Value::String(change(&text)),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| changed(item, place, change)).collect())
+        }
+        Value::Object(members) => {
+            let member = |(key, value): (String, Value)| {
+                let value = changed(value, place.below(&key), change);
+                (key, value)
+            };
+            Value::Object(members.into_iter().map(member).collect())
+        }
+        other => other,
+    }
+}
+
 /// The program that made a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
@@ -169,7 +246,8 @@ pub struct Tool {
 /// The homeserver under test, as the probe saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
-    /// The URL that was given, without user info.
+    /// The URL that was given, or that was found for the server name, without a slash at its end;
+    /// `unix:SOCKET` for a unix socket.
     pub base_url: String,
     /// Name and version if the server tells (`Server` header), else null.
     pub server: Option<String>,
@@ -540,7 +618,7 @@ impl RequirementTally {
 /// Exchanges that belong to no case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Support {
-    /// `probe`, `accounts`, `sessions`, `clean-up`.
+    /// `discovery`, `probe`, `accounts`, `sessions`, `clean-up`.
     pub name: String,
     /// In the order sent.
     pub exchanges: Vec<Exchange>,

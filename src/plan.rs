@@ -3,10 +3,10 @@
 //!
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
-use crate::case::ast::{Block, Case, Feature, Impact, Limits, Need, Phase, Step, Target};
+use crate::case::ast::{Act, Block, Case, Feature, Impact, Limits, Need, Phase, Step, Target};
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::facts::{Allow, Facts};
+use crate::facts::{AccountFacts, Allow, Facts, Given};
 use crate::outcome::{Level, Reason, Verdict};
 use crate::register::Register;
 use crate::spec::{Operation, Spec};
@@ -44,12 +44,10 @@ pub struct Assignment {
 /// Which account a case uses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Slot {
-    /// The n-th account for ordinary use.
+    /// The n-th account for ordinary use: one that was given, or one that was made beside those.
     Main(usize),
     /// The one that wrong passwords are tried on.
     Wrongs,
-    /// The n-th disposable account that was given.
-    GivenDisposable(usize),
     /// One made for a single case: its place in the plan, and the name it has there.
     Fresh(usize, String),
 }
@@ -135,7 +133,10 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
         lint_block(block, register, fault);
     }
     for step in case.setup.iter().chain(&case.steps) {
-        lint_step(step, specs, fault);
+        match step.target {
+            Target::Operator(act) => lint_act(case, step, act, fault),
+            Target::Call(_) | Target::Raw { .. } => lint_step(step, specs, fault),
+        }
     }
     let uses = |impact| {
         matches!(impact, Impact::EndsSessions | Impact::Destroys)
@@ -194,6 +195,20 @@ fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
     }
 }
 
+/// What an operator does is asked for in `needs`, and told what it has to know.
+fn lint_act(case: &Case, step: &Step, act: Act, fault: &mut Report<'_>) {
+    let name = act.as_str();
+    if !case.needs.contains(&Need::Operator(name.to_owned())) {
+        let help = format!("add `operator {name}` to `needs`");
+        fault(&step.pointer, format!("not every operator can {name}"), Some(help));
+    }
+    let given: Vec<&str> = step.params.iter().map(|(name, _)| name.as_str()).collect();
+    if given.len() != act.params().len() || !act.params().iter().all(|name| given.contains(name)) {
+        let help = format!("give these under `params`: {}", act.params().join(", "));
+        fault(&step.pointer, format!("`{name}` is not told what it needs"), Some(help));
+    }
+}
+
 /// The `{names}` of a path.
 fn names_in(path: &str) -> Vec<String> {
     path.split('{')
@@ -205,7 +220,7 @@ fn names_in(path: &str) -> Vec<String> {
 /// Makes a plan of the selected cases.
 pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
     let expanded: Vec<Case> = selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
-    let mut permits = Permits { wrong_passwords: 2, disposable: facts.accounts.disposable };
+    let mut permits = Permits::of(&facts.accounts);
     let mut cases: Vec<Planned> = Vec::new();
     for (index, case) in expanded.into_iter().enumerate() {
         let fate = fate(&case, index, register, spec, facts, &mut permits);
@@ -265,12 +280,26 @@ fn is_offered(operation: &Operation, facts: &Facts) -> bool {
     optional && release.is_none_or(|release| facts.listed.has_at_least(release))
 }
 
-/// What there is only so much of.
+/// Wrong passwords on one account that somebody needs, in a whole run: servers lock accounts.
+const WRONG_PASSWORDS: u32 = 2;
+
+/// What there is only so much of, by the index of the account that was given.
 struct Permits {
-    /// Wrong passwords on somebody's account, in a whole run.
-    wrong_passwords: u32,
-    /// Disposable accounts that were given and not yet used up.
-    disposable: usize,
+    /// Wrong passwords that may still be tried.
+    wrong_passwords: Vec<u32>,
+    /// Disposable accounts that are not yet used up.
+    disposable: Vec<usize>,
+}
+
+impl Permits {
+    fn of(accounts: &AccountFacts) -> Permits {
+        let permit = |given: &Given| if given.disposable { u32::MAX } else { WRONG_PASSWORDS };
+        let disposable = accounts.given.iter().enumerate().filter(|(_, given)| given.disposable);
+        Permits {
+            wrong_passwords: accounts.given.iter().map(permit).collect(),
+            disposable: disposable.map(|(index, _)| index).collect(),
+        }
+    }
 }
 
 fn fate(
@@ -369,7 +398,16 @@ fn assign(case: &Case, index: usize, facts: &Facts, permits: &mut Permits) -> Fa
         if assignment.accounts.contains_key(name) {
             continue;
         }
-        let wanted = Wanted { case, index, name, disposable, nth: assignment.accounts.len() };
+        let wanted = Wanted {
+            case,
+            index,
+            name,
+            // A wrong password says nothing before a right one has been seen to work.
+            password: uses_password(case, name) || case.impact == Impact::LocksOut,
+            disposable: disposable
+                || matches!(case.impact, Impact::EndsSessions | Impact::Destroys),
+            taken: assignment.accounts.values().collect(),
+        };
         match slot(&wanted, facts, permits) {
             Ok(slot) => {
                 assignment.accounts.insert(name.clone(), slot);
@@ -384,77 +422,132 @@ struct Wanted<'c> {
     case: &'c Case,
     index: usize,
     name: &'c str,
+    /// Whether the case uses its password.
+    password: bool,
+    /// Whether nobody may need it.
     disposable: bool,
-    /// How many accounts the case already has.
-    nth: usize,
+    /// The accounts that the case already has.
+    taken: Vec<&'c Slot>,
+}
+
+impl Wanted<'_> {
+    /// Whether the n-th account for ordinary use would do.
+    fn fits(&self, index: usize, accounts: &AccountFacts) -> bool {
+        (accounts.has_password(index) || !self.password)
+            && !self.taken.contains(&&Slot::Main(index))
+    }
+
+    /// Whether the case only reads with a session that others use too.
+    fn only_reads(&self) -> bool {
+        !self.case.needs.iter().any(|need| matches!(need, Need::Account { .. }))
+    }
 }
 
 fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slot, Fate> {
-    let accounts = facts.accounts;
-    let skip = |what: &str, text: String| {
-        Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text })
-    };
-    if accounts.main == 0 && !accounts.can_make {
+    let accounts = &facts.accounts;
+    if accounts.main() == 0 {
         let text = "no account was given, and none can be made".to_owned();
         let reason = Reason { code: "no_account".to_owned(), text };
         return Err(Fate::Not(Verdict::Blocked, reason));
     }
-    if uses_password(wanted.case) && accounts.supplied && !accounts.password {
-        let text =
-            "the account was given by its access token, and this needs its password".to_owned();
-        return Err(skip("password", text));
+    let made = accounts.can_make && (accounts.made_password || !wanted.password);
+    if wanted.password && !made && !accounts.given.iter().any(|given| given.password) {
+        let text = "accounts are known by their access tokens, and this needs a password";
+        return Err(not_provided("password", text.to_owned()));
     }
-    let needs_disposable =
-        wanted.disposable || matches!(wanted.case.impact, Impact::EndsSessions | Impact::Destroys);
-    if needs_disposable {
-        if accounts.can_make {
-            return Ok(Slot::Fresh(wanted.index, wanted.name.to_owned()));
-        }
-        if permits.disposable > 0 {
-            permits.disposable -= usize::from(wanted.case.impact == Impact::Destroys);
-            return Ok(Slot::GivenDisposable(
-                permits
-                    .disposable
-                    .saturating_sub(usize::from(wanted.case.impact != Impact::Destroys)),
-            ));
-        }
-        let allowed = facts.allowed.contains(&Allow::Destructive)
-            && wanted.case.impact != Impact::Destroys
-            && wanted.nth < accounts.main;
-        if allowed {
-            return Ok(Slot::Main(wanted.nth));
-        }
-        let text = "it could harm the account: it needs a disposable one, or one that can be made";
-        return Err(skip("disposable account", text.to_owned()));
+    if wanted.disposable {
+        return disposable_slot(wanted, facts, permits, made);
     }
-    if wanted.case.impact == Impact::LocksOut && wanted.nth == 0 {
-        if accounts.can_make {
-            return Ok(Slot::Wrongs);
-        }
-        if accounts.supplied && permits.wrong_passwords < wanted.case.wrong_passwords {
-            let text = "no more wrong passwords are tried on an account that somebody needs";
-            return Err(skip("disposable account", text.to_owned()));
-        }
-        permits.wrong_passwords =
-            permits.wrong_passwords.saturating_sub(wanted.case.wrong_passwords);
+    if wanted.case.impact == Impact::LocksOut && wanted.taken.is_empty() {
+        return wrongs_slot(wanted, accounts, permits, made);
     }
-    if wanted.nth >= accounts.main {
-        let text = format!("it needs {} accounts", wanted.nth + 1);
-        return Err(skip(&format!("account {}", wanted.name), text));
+    let mut fitting: Vec<usize> =
+        (0..accounts.main()).filter(|index| wanted.fits(*index, accounts)).collect();
+    if wanted.case.phase() > Phase::Destroying {
+        // By then the disposable ones may be ruined.
+        let needed = |index: &usize| accounts.given.get(*index).is_none_or(|g| !g.disposable);
+        let lasting: Vec<usize> = fitting.iter().copied().filter(needed).collect();
+        fitting = if lasting.is_empty() { fitting } else { lasting };
     }
-    let turn = if accounts.can_make { wanted.index } else { 0 };
-    Ok(Slot::Main((wanted.nth + turn) % accounts.main))
+    // Cases take turns with the accounts, so that several run at once. Those that only read share
+    // the session of one that was given: each further account costs a login to prove it.
+    let turn = if wanted.only_reads() && !accounts.given.is_empty() { 0 } else { wanted.index };
+    let count = fitting.len();
+    fitting.get(turn.checked_rem(count).unwrap_or(0)).map(|index| Slot::Main(*index)).ok_or_else(
+        || {
+            let text = format!("it needs {} accounts", wanted.taken.len() + 1);
+            not_provided(&format!("account {}", wanted.name), text)
+        },
+    )
 }
 
-/// Whether a case uses the password of an account.
-fn uses_password(case: &Case) -> bool {
+fn not_provided(what: &str, text: String) -> Fate {
+    Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text })
+}
+
+/// An account that the case may harm: one made for it, else one that nobody needs, else, where that
+/// is allowed, one that somebody needs; but nothing ruins the last.
+fn disposable_slot(
+    wanted: &Wanted<'_>,
+    facts: &Facts,
+    permits: &mut Permits,
+    made: bool,
+) -> Result<Slot, Fate> {
+    let accounts = &facts.accounts;
+    if made {
+        return Ok(Slot::Fresh(wanted.index, wanted.name.to_owned()));
+    }
+    let ruins = wanted.case.impact == Impact::Destroys;
+    let given = permits.disposable.iter().rposition(|index| wanted.fits(*index, accounts));
+    if let Some(at) = given {
+        let index = permits.disposable[at];
+        if ruins {
+            permits.disposable.remove(at);
+        }
+        return Ok(Slot::Main(index));
+    }
+    let allowed = facts.allowed.contains(&Allow::Destructive) && !ruins;
+    let fitting = (0..accounts.main()).find(|index| wanted.fits(*index, accounts));
+    fitting.filter(|_| allowed).map(Slot::Main).ok_or_else(|| {
+        let text = "it could harm the account: it needs a disposable one, or one that can be made";
+        not_provided("disposable account", text.to_owned())
+    })
+}
+
+/// An account to try wrong passwords on: one made for that, else the first that was given and may
+/// still see so many.
+fn wrongs_slot(
+    wanted: &Wanted<'_>,
+    accounts: &AccountFacts,
+    permits: &mut Permits,
+    made: bool,
+) -> Result<Slot, Fate> {
+    if made {
+        return Ok(Slot::Wrongs);
+    }
+    let permitted = permits.wrong_passwords.iter_mut().enumerate().find(|(index, left)| {
+        wanted.fits(*index, accounts) && **left >= wanted.case.wrong_passwords
+    });
+    let Some((index, left)) = permitted else {
+        let text = "no more wrong passwords are tried on an account that somebody needs";
+        return Err(not_provided("disposable account", text.to_owned()));
+    };
+    *left -= wanted.case.wrong_passwords;
+    Ok(Slot::Main(index))
+}
+
+/// Whether a case uses the password of the account of that name.
+fn uses_password(case: &Case, account: &str) -> bool {
     let steps = || case.setup.iter().chain(&case.steps);
-    let named = |name: &String| name.contains(".password") || name.ends_with(".login");
+    let (prefix, login) = (format!("{account}.password"), format!("{account}.login"));
+    let named = |name: &String| name.starts_with(&prefix) || *name == login;
     let by_values = case.values.iter().any(|(_, value)| {
         crate::case::template::references(value).iter().any(|(name, _)| named(name))
     });
     by_values
-        || steps().any(|step| step.uia.is_some() || step.request_references().iter().any(named))
+        || steps().any(|step| {
+            step.uia.as_deref() == Some(account) || step.request_references().iter().any(named)
+        })
 }
 
 /// Ordinary cases go first, then what may harm accounts, then bursts, then what may wedge the

@@ -18,7 +18,9 @@ use crate::register::Severity;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
 use crate::run::http::Transport;
+use crate::run::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::run::probe::NoTarget;
+use crate::run::target::Target;
 use crate::select::Wish;
 use crate::shapes;
 use crate::version::Listed;
@@ -146,8 +148,9 @@ pub enum SelftestError {
 }
 
 impl Watcher for Silent {
+    fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &NoTarget) {}
+    fn no_target(&self, _: &str) {}
 }
 
 /// Runs the matrix with so many faults and quirks at once; `told` is called after each.
@@ -588,6 +591,32 @@ async fn run(
     Ok(run)
 }
 
+/// What an operator of a reference homeserver with these settings can give and do.
+pub fn operator_of(settings: &Settings) -> Operator {
+    let bound = |medium: &str| {
+        let bound = settings.third_party.iter().find(|bound| bound.medium == medium)?;
+        let (_, password) = settings.users.iter().find(|(user, _)| *user == bound.user)?;
+        let user_id = format!("@{}:{}", bound.user, settings.server_name);
+        Some((bound.address.clone(), Owner { user_id, password: password.clone().into() }))
+    };
+    let appservice = settings.appservice.as_ref().map(|service| Appservice {
+        token: service.token.clone().into(),
+        prefix: service.prefix.clone(),
+        sender: format!("@{}:{}", service.sender, settings.server_name),
+    });
+    let phone = bound("msisdn").and_then(|(address, owner)| {
+        let number = format!("0{}", address.strip_prefix("44")?);
+        Some(Phone { address, country: "GB".to_owned(), number, owner })
+    });
+    Operator {
+        appservice,
+        email: bound("email").map(|(address, owner)| Email { address, owner }),
+        phone,
+        admin_token: settings.admin_token.clone().map(Into::into),
+        hooks: BTreeMap::new(),
+    }
+}
+
 fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
     let maker = match need {
         FaultNeed::TwoStages => Maker::Token("homespec".to_owned().into()),
@@ -598,16 +627,10 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         _ => BTreeSet::new(),
     };
     Ok(Job {
-        transport: Transport {
-            base_url: Url::parse(url)?,
-            timeout: Duration::from_secs(30),
-            ca: None,
-            insecure: false,
-            proxy: None,
-            resolve: Vec::new(),
-            headers: Vec::new(),
-        },
+        transport: Transport::to(Target::Web(Url::parse(url)?), Duration::from_secs(30)),
+        discover: false,
         sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        operator: operator_of(&need.met(Settings::default())),
         api: None,
         wish,
         allowed,
@@ -615,5 +638,6 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         max_wait: Duration::from_secs(60),
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
+        fail_fast: false,
     })
 }

@@ -94,13 +94,22 @@ impl Answer {
     /// The body as JSON, or why it is none, in words that hold nothing of the body.
     pub fn json(&self) -> Result<&Value, &str> {
         let parsed = self.json.get_or_init(|| {
+            if let Some(coding) = self.coding() {
+                return Err(format!("it is compressed ({coding:?}), which was not asked for"));
+            }
             if self.truncated {
                 return Err("it is longer than what is read of an answer".to_owned());
             }
             if self.body.is_empty() {
                 return Err("it is empty".to_owned());
             }
-            serde_json::from_slice(&self.body).map_err(|error| error.to_string())
+            // A reader may ignore a byte order mark (RFC 8259, section 8.1); that it is there is for the
+            // standing check to say.
+            let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+            serde_json::from_slice(text).map_err(|error| match self.is_html() {
+                true => "it is a page for browsers".to_owned(),
+                false => error.to_string(),
+            })
         });
         parsed.as_ref().map_err(String::as_str)
     }
@@ -110,6 +119,22 @@ impl Answer {
         let values: Vec<_> =
             self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
         (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// How the body is compressed: no request asks for that, and nothing is unpacked.
+    pub fn coding(&self) -> Option<String> {
+        self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+    }
+
+    /// Whether it is a page for browsers, and not JSON that is called one.
+    pub fn is_page(&self) -> bool {
+        self.is_html() && self.json().is_err()
+    }
+
+    fn is_html(&self) -> bool {
+        let media_type = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let start = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        media_type.contains("html") || start == Some(&b'<')
     }
 
     /// The string at a JSON Pointer of the body.
@@ -166,6 +191,15 @@ impl Exchanged {
     }
 }
 
+impl Exchanged {
+    /// Drops what was parsed of the answer, which may be many times as large as its text.
+    pub fn forget_parsed(&mut self) {
+        if let Ok(answer) = &mut self.result {
+            answer.json = OnceLock::new();
+        }
+    }
+}
+
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -178,13 +212,15 @@ pub struct Trouble {
 /// Where a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TroubleKind {
-    /// No connection: refused, no such host, TLS.
+    /// No connection: refused, no such host.
     Connect,
+    /// A connection, but no TLS session that can be trusted.
+    Tls,
     /// Nothing, or not all, within the time for one request.
     Timeout,
     /// The connection was closed before the answer was whole.
     Closed,
-    /// What came is not HTTP.
+    /// What came is not HTTP, or not TLS.
     Protocol,
     /// The request could not be built from what the case asks for.
     Request,

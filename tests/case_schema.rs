@@ -205,7 +205,7 @@ fn the_file_that_uses_everything_uses_everything() {
     assert_eq!(faults_of_shape(&whole()), Vec::<String>::new());
     let text = whole().to_string();
     let known = SCHEMA.pointer("/$defs").unwrap();
-    for part in ["case", "row", "step", "block", "branch", "condition"] {
+    for part in ["case", "row", "request_step", "operator_step", "block", "branch", "condition"] {
         let keys = known[part]["properties"].as_object().unwrap().keys();
         for key in keys {
             assert!(text.contains(&format!("\"{key}\"")), "no `{key}` of {part} is tried");

@@ -195,7 +195,7 @@ fn what_was_typed_wrongly_is_status_2() {
     for (arguments, part) in [
         (&["run"][..], "which homeserver?"),
         (&["run", "matrix.example.org"], "is no homeserver URL"),
-        (&["run", "ftp://x"], "it begins with https:// or http://"),
+        (&["run", "ftp://x"], "it begins with https://, http:// or unix:/"),
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
         (&["run", "http://user:secret@x"], "it holds a user name"),
         (&["run", "http://x", "--jobs", "0"], "--jobs"),
@@ -330,7 +330,7 @@ fn something_else_there_is_status_5() {
     let folder = TempDir::new().unwrap();
     let ended = run_in(folder.path(), &["run", &parrot(HTML)]);
     assert_ends(&ended, 5, "does not look like a Matrix homeserver");
-    assert!(ended.err.contains("answered 200 with text/html"), "{}", ended.err);
+    assert!(ended.err.contains("answered 200 with text/html; is that"), "{}", ended.err);
     // What it answers is no homeserver's answer, and breaks nothing.
     let tally = &run_json(&folder.path().join("reports"))["tally_requirements"];
     assert_eq!((&tally["failed"], &tally["warned"]), (&0.into(), &0.into()));
@@ -395,7 +395,7 @@ fn slow_homeserver() -> (String, mpsc::Receiver<()>) {
                 "/_matrix/client/v3/login" => (200, FLOWS),
                 _ => (404, NOT_HERE),
             };
-            if asked > 5 {
+            if asked > 6 {
                 // The probe is over: a case waits for its answer now.
                 let _ = tell.send(());
                 std::mem::forget(stream);
@@ -744,15 +744,9 @@ fn tokens_in(texts: &[(&str, String)]) -> Vec<String> {
 
 fn http(runtime: &Runtime, ask: homespec::wire::Ask, url: &str) -> homespec::wire::Answer {
     use homespec::run::http::{Http, Transport};
-    let transport = Transport {
-        base_url: url.parse().unwrap(),
-        timeout: std::time::Duration::from_secs(10),
-        ca: None,
-        insecure: false,
-        proxy: None,
-        resolve: Vec::new(),
-        headers: Vec::new(),
-    };
+    use homespec::run::target::Target;
+    let target = Target::Web(url.parse().unwrap());
+    let transport = Transport::to(target, std::time::Duration::from_secs(10));
     let http = Http::new(&transport, Default::default()).unwrap();
     runtime.block_on(http.send(&ask)).result.unwrap()
 }

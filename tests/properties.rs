@@ -5,7 +5,7 @@ use homespec::case::matcher::{Kind, Matcher, Range};
 use homespec::case::suite::Suite;
 use homespec::case::template::{self, FillError, pieces};
 use homespec::encoding::{encode_segment, escaped};
-use homespec::facts::{AccountFacts, Facts};
+use homespec::facts::{AccountFacts, Facts, Given};
 use homespec::plan::{self, Fate};
 use homespec::run::limits::retry_after;
 use homespec::secret::{SecretKind, Vault};
@@ -193,7 +193,7 @@ proptest! {
 
     #[test]
     fn no_secret_is_left_in_any_encoding(
-        secret in "[a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{4,16}", before in "[ -~]{0,6}",
+        secret in "[a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,12}[a-z]{4}", before in "[ -~]{0,6}",
     ) {
         let vault = Vault::default();
         vault.learn(SecretKind::Password, &secret);
@@ -201,11 +201,78 @@ proptest! {
         for form in forms(&secret) {
             // A name that stands there instead may hold letters of the secret, the rest may not.
             let text = format!("{before}|{form}|");
-            let shown = redactor.text(&text).replace("‹password 1›", "");
-            prop_assert!(!shown.contains(&form), "{} in {}", form, shown);
-            prop_assert!(shown.ends_with('|') && shown.len() < text.len());
-            prop_assert!(!redactor.finds_in(&shown) || before.contains(&secret));
+            let shown = redactor.text(&text);
+            prop_assert!(!shown.replace("‹password 1›", "").contains(&form), "{} in {}", form, shown);
+            prop_assert!(shown.ends_with('|'));
+            prop_assert!(redactor.found_in(&shown).is_empty());
+            prop_assert_eq!(redactor.text(&shown), shown);
         }
+    }
+
+    #[test]
+    fn layers_of_encodings_and_line_breaks_hide_no_secret(
+        secret in "[a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,20}[a-zA-Z0-9]{8}",
+        layers in prop::collection::vec(layer(), 0..4), width in 1usize..40, indent in "\n {0,4}",
+    ) {
+        let vault = Vault::default();
+        vault.learn(SecretKind::AccessToken, &secret);
+        let redactor = vault.redactor();
+        let written = layers.iter().fold(secret.clone(), |text, layer| layer.write(&text));
+        let wrapped = wrapped(&written, width, &indent);
+        for text in [format!("<{written}>"), format!("<{wrapped}>")] {
+            prop_assert_eq!(redactor.text(&text), "<‹access_token 1›>", "{}", text);
+        }
+        let cased = format!("<{}>", secret.to_ascii_uppercase());
+        prop_assert_eq!(redactor.text(&cased), "<‹access_token 1›>");
+    }
+
+    #[test]
+    fn basic_credentials_hide_no_password(
+        user in "[a-z0-9]{0,9}", password in "[ -~ä]{5,24}", width in 4usize..76,
+    ) {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        prop_assume!(!password.trim().is_empty());
+        let vault = Vault::default();
+        vault.learn(SecretKind::Password, &password);
+        let redactor = vault.redactor();
+        let pair = format!("{user}:{password}");
+        for text in [STANDARD.encode(&pair), URL_SAFE_NO_PAD.encode(&pair)] {
+            for text in [wrapped(&text, width, "\r\n"), text] {
+                let shown = redactor.text(&format!("Basic {text}|"));
+                prop_assert!(shown.ends_with("‹password 1›|"), "{} {}", text, shown);
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_without_secrets_stays_as_it_is(
+        text in "[g-z0-9 %\\\\&;\"\n+=äß‹›]{0,60}", secrets in prop::collection::vec("[A-F]{12,40}", 0..5),
+    ) {
+        // Letters that neither the text nor an escape in it has; in upper case base64 and
+        // hexadecimal of them are all that could be met by chance, and those are long.
+        let vault = Vault::default();
+        secrets.iter().for_each(|secret| vault.learn(SecretKind::Token, secret));
+        let redactor = vault.redactor();
+        prop_assert_eq!(redactor.text(&text), text.clone());
+        prop_assert!(redactor.found_in(&text).is_empty());
+    }
+
+    #[test]
+    fn names_do_not_depend_on_when_a_secret_was_learnt(
+        secrets in prop::collection::vec("[a-z]{3}[A-Z0-9]{12}", 1..8).prop_shuffle(),
+    ) {
+        let once: BTreeSet<&str> = secrets.iter().map(String::as_str).collect();
+        let text = once.iter().copied().collect::<Vec<_>>().join(" ");
+        let shown = |order: &[String]| {
+            let vault = Vault::default();
+            order.iter().for_each(|secret| vault.learn(SecretKind::Token, secret));
+            vault.redactor().text(&text)
+        };
+        let backwards: Vec<String> = secrets.iter().rev().cloned().collect();
+        prop_assert_eq!(shown(&secrets), shown(&backwards));
+        let expected: Vec<String> = (1..=once.len()).map(|n| format!("‹token {n}›")).collect();
+        prop_assert_eq!(shown(&secrets), expected.join(" "));
     }
 
     #[test]
@@ -262,6 +329,55 @@ fn limited(header: Option<&str>, in_body: &Value) -> Answer {
     Answer::new(429, headers, body.into_bytes(), false)
 }
 
+/// One way to write a text that another way may be put on.
+#[derive(Debug, Clone, Copy)]
+enum Layer {
+    Json,
+    JsonUnits,
+    Percent,
+    PercentAll,
+    Form,
+    Html,
+}
+
+impl Layer {
+    fn write(self, text: &str) -> String {
+        let every = |c: char| text.bytes().map(|b| format!("{c}{b:02x}")).collect::<String>();
+        match self {
+            Layer::Json => {
+                let quoted = serde_json::to_string(text).unwrap();
+                quoted[1..quoted.len() - 1].replace('/', "\\/")
+            }
+            Layer::JsonUnits => escaped(text),
+            Layer::Percent => encode_segment(text),
+            Layer::PercentAll => every('%'),
+            Layer::Form => url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+            Layer::Html => {
+                let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                escaped.replace('"', "&quot;").replace('\'', "&#x27;")
+            }
+        }
+    }
+}
+
+fn layer() -> impl Strategy<Value = Layer> {
+    prop::sample::select(vec![
+        Layer::Json,
+        Layer::JsonUnits,
+        Layer::Percent,
+        Layer::PercentAll,
+        Layer::Form,
+        Layer::Html,
+    ])
+}
+
+/// With a line break every so many characters.
+fn wrapped(text: &str, width: usize, with: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let lines: Vec<String> = characters.chunks(width).map(|line| line.iter().collect()).collect();
+    lines.join(with)
+}
+
 /// How a secret may stand in a body, a URL or a header, written here a second time.
 fn forms(secret: &str) -> Vec<String> {
     use base64::Engine as _;
@@ -292,19 +408,17 @@ fn forms(secret: &str) -> Vec<String> {
 static MATERIAL: LazyLock<Material> = LazyLock::new(|| Material::load(None, None).unwrap());
 
 fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
-    let accounts = AccountFacts {
-        main,
-        supplied: !can_make && main > 0,
-        can_make,
-        disposable,
-        password: true,
-    };
+    let given =
+        (0..main).map(|index| Given { password: true, disposable: index + disposable >= main });
+    let given = if can_make { Vec::new() } else { given.collect() };
+    let accounts = AccountFacts { given, can_make, made_password: true };
     Facts {
         listed: Listed::new(["v1.11"]),
         flows: vec!["m.login.password".to_owned(), "m.login.token".to_owned()],
         features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
         capabilities: BTreeMap::new(),
         no_session: None,
+        registers: false,
         api: Api::V3,
         accounts,
         operator: BTreeSet::new(),
@@ -341,9 +455,9 @@ proptest! {
         prop_assert_eq!(fates(&shuffled, &facts), fates(&MATERIAL.suite, &facts));
     }
 
-    /// Whatever accounts there are: a supplied account sees at most two wrong passwords, nothing
-    /// that may ruin an account runs on one that is not disposable, every running case is in one
-    /// phase, and every case is in the plan.
+    /// Whatever accounts there are: one that somebody needs sees at most two wrong passwords, nothing
+    /// that may ruin an account runs on it, none is ruined twice, no case has one account under two
+    /// names, every running case is in one phase, and every case is in the plan.
     #[test]
     fn a_plan_keeps_its_promises(main in 0..4usize, can_make: bool, disposable in 0..4usize) {
         use homespec::case::ast::Impact;
@@ -351,21 +465,33 @@ proptest! {
         let facts = facts(if can_make { 2 } else { main }, can_make, disposable);
         let selected: Vec<&Case> = MATERIAL.suite.cases().collect();
         let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts);
-        let mut wrong_on_supplied = 0;
+        let needed = |slot: &Slot| match slot {
+            Slot::Main(index) => facts.accounts.given.get(*index).is_some_and(|g| !g.disposable),
+            Slot::Wrongs | Slot::Fresh(..) => false,
+        };
+        let mut wrong: BTreeMap<&Slot, u32> = BTreeMap::new();
+        let mut ruined: BTreeSet<&Slot> = BTreeSet::new();
         let mut running = BTreeSet::new();
         for (index, planned) in plan.cases.iter().enumerate() {
             let Fate::Run(assignment) = &planned.fate else { continue };
             running.insert(index);
-            let on_somebodys = assignment.accounts.values().any(|slot| matches!(slot, Slot::Main(_)));
-            if facts.accounts.supplied && on_somebodys && planned.case.impact == Impact::LocksOut {
-                wrong_on_supplied += planned.case.wrong_passwords;
+            let slots: Vec<&Slot> = assignment.accounts.values().collect();
+            prop_assert_eq!(slots.iter().collect::<BTreeSet<_>>().len(), slots.len());
+            if planned.case.impact == Impact::LocksOut
+                && let Some(slot) = slots.iter().find(|slot| needed(slot))
+            {
+                *wrong.entry(slot).or_default() += planned.case.wrong_passwords;
             }
             if matches!(planned.case.impact, Impact::EndsSessions | Impact::Destroys) {
-                let slots: Vec<_> = assignment.accounts.values().collect();
-                prop_assert!(!on_somebodys, "{} on {:?}", planned.case.id, slots);
+                prop_assert!(!slots.iter().any(|s| needed(s)), "{} on {slots:?}", planned.case.id);
+            }
+            if planned.case.impact == Impact::Destroys {
+                for slot in slots {
+                    prop_assert!(ruined.insert(slot), "{} on a ruined account", planned.case.id);
+                }
             }
         }
-        prop_assert!(wrong_on_supplied <= 2);
+        prop_assert!(wrong.values().all(|count| *count <= 2), "{wrong:?}");
         let in_phases: Vec<usize> = plan.phases.iter().flatten().copied().collect();
         prop_assert_eq!(in_phases.len(), running.len());
         prop_assert_eq!(in_phases.into_iter().collect::<BTreeSet<_>>(), running);

@@ -62,7 +62,8 @@ async fn server(settings: Settings) -> Client {
 }
 
 async fn server_for(http: reqwest::Client, settings: Settings) -> Client {
-    let users = ["alice", "bob"].map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
+    let mut users = ["alice", "bob"].map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
+    users.extend(settings.users);
     let server = start(Settings { users, ..settings }).await.unwrap();
     Client { http, server, behind: None }
 }
@@ -1235,6 +1236,72 @@ impl Tour {
         self.post("/login", "", json!({"type": "m.login.token", "token": token})).await;
     }
 
+    /// What shows only with an operator's help: an application service, bound addresses, locked and suspended accounts.
+    async fn operated(&mut self) {
+        let known = Need::Operator.met(Settings::default());
+        let (service, admin) = (known.appservice.unwrap(), known.admin_token.unwrap());
+        let (owner, server) = (&known.third_party[0].user, known.server_name);
+        let (kind, token) = ("m.login.application_service", service.token.as_str());
+        let user = format!("{}one", service.prefix);
+        let full = format!("@{user}:{server}");
+        let nobody = format!("{}two", service.prefix);
+        for (name, inhibit) in [(&user, true), (&nobody, false)] {
+            let wish = json!({"type": kind, "username": name, "inhibit_login": inhibit});
+            self.post("/register", token, wish).await;
+        }
+        for name in [&user, &full, &format!("{}three", service.prefix), owner] {
+            let login = json!({"type": kind, "identifier": {"type": "m.id.user", "user": name}});
+            let got = self.post("/login", token, login).await;
+            self.get("/account/whoami", &token_of(&got)).await;
+        }
+        self.get("/account/whoami", token).await;
+        let device = format!("/devices/MADE?user_id={full}");
+        self.send("PUT", &device, token, json!({"display_name": "made"})).await;
+        for query in [
+            &full,
+            &format!("@{owner}:{server}"),
+            &format!("{full}&device_id=MADE"),
+            &format!("{full}&device_id=NONE"),
+        ] {
+            self.get(&format!("/account/whoami?user_id={query}"), token).await;
+        }
+        self.send("DELETE", &device, token, json!({})).await;
+        for identifier in [
+            json!({"type": "m.id.thirdparty", "medium": "email", "address": "Somebody@example.org"}),
+            json!({"type": "m.id.thirdparty", "medium": "email", "address": "sOMEBODY@example.org"}),
+            json!({"type": "m.id.thirdparty", "medium": "msisdn", "address": "447700900001"}),
+            json!({"type": "m.id.phone", "country": "GB", "phone": "07700900001"}),
+        ] {
+            let password = "password-of-the-house";
+            self.post(
+                "/login",
+                "",
+                json!({"type": "m.login.password", "identifier": identifier, "password": password}),
+            )
+            .await;
+        }
+        let legacy = json!({"type": "m.login.password", "medium": "email", "address": "somebody@example.org",
+            "password": "password-of-the-house", "refresh_token": true});
+        let session = self.post("/login", "", legacy).await;
+        let refresh = session.body["refresh_token"].clone();
+        let path = format!("/refresh?user_id={full}");
+        let refreshed = self.post(&path, token, json!({"refresh_token": refresh})).await;
+        self.get("/account/whoami", &token_of(&refreshed)).await;
+        let login = json!({"type": "m.login.password", "password": "password-of-the-house",
+            "identifier": {"type": "m.id.user", "user": owner}});
+        let own = self.post("/login", "", login.clone()).await;
+        let other = self.post("/login", "", login.clone()).await;
+        let admins = |call: &str| format!("/_matrix/client/v1/admin/{call}/@{owner}:{server}");
+        for locked in [true, false] {
+            self.send("PUT", &admins("lock"), &admin, json!({"locked": locked})).await;
+            self.get("/account/whoami", &token_of(&own)).await;
+            self.post("/login", "", login.clone()).await;
+            self.post("/logout", &token_of(&other), json!({})).await;
+        }
+        self.send("PUT", &admins("suspend"), &admin, json!({"suspended": true})).await;
+        self.post("/login", "", login).await;
+    }
+
     /// What shows only under a limit: the first refusal, and what comes when its wait is over.
     async fn limits(&mut self) {
         for _ in 0..25 {
@@ -1265,6 +1332,7 @@ enum Part {
     Accounts,
     Expiries,
     Limits,
+    Operated,
 }
 
 /// The notes of a tour of one part.
@@ -1290,6 +1358,7 @@ async fn tour_of(client: Client, part: Part, expected: Option<Vec<String>>) -> V
         Part::Accounts => tour.accounts().await,
         Part::Expiries => tour.expiries().await,
         Part::Limits => tour.limits().await,
+        Part::Operated => tour.operated().await,
     }
     tour.notes
 }
@@ -1301,6 +1370,7 @@ fn parts(fault: &Fault) -> Vec<Part> {
         Need::ShortLives => return vec![Part::Expiries],
         Need::LoginLimit => return vec![Part::Limits],
         Need::TwoStages => return vec![Accounts],
+        Need::Operator | Need::ServiceNoLegacy => return vec![Part::Operated],
         Need::Nothing => {}
         _ => return vec![Discovery],
     }

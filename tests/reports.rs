@@ -5,6 +5,7 @@ mod runs;
 
 use homespec::outcome::Run;
 use homespec::report::{self, Dialect, Format};
+use homespec::secret::Redactor;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
@@ -411,7 +412,7 @@ fn reports_are_written_under_their_names() {
     let out = dir.path().join("a/b");
     let run = runs::clean();
     for _ in 0..2 {
-        let paths = report::write_all(&out, &run, &Format::ALL).unwrap();
+        let paths = report::write_all(&out, &run, &Format::ALL, &Redactor::none()).unwrap().paths;
         assert_eq!(paths, Format::ALL.map(|f| out.join(f.file_name())));
     }
     assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), report::json(&run));
@@ -422,7 +423,8 @@ fn reports_are_written_under_their_names() {
 fn a_format_that_is_named_twice_is_written_once() {
     let dir = tempfile::tempdir().unwrap();
     let formats = [Format::Junit, Format::Json, Format::Junit];
-    let paths = report::write_all(dir.path(), &runs::clean(), &formats).unwrap();
+    let paths =
+        report::write_all(dir.path(), &runs::clean(), &formats, &Redactor::none()).unwrap().paths;
     assert_eq!(paths, ["junit.xml", "run.json"].map(|name| dir.path().join(name)));
 }
 
@@ -431,7 +433,8 @@ fn a_report_that_cannot_be_written_is_named_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("junit.xml")).unwrap();
     let formats = [Format::Junit, Format::Html];
-    let error = report::write_all(dir.path(), &runs::clean(), &formats).unwrap_err();
+    let error =
+        report::write_all(dir.path(), &runs::clean(), &formats, &Redactor::none()).unwrap_err();
     assert_eq!(error.path, dir.path().join("junit.xml"));
     assert!(error.to_string().contains("junit.xml"), "{error}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "something half written is left");
@@ -442,7 +445,8 @@ fn a_folder_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("taken");
     fs::write(&file, "").unwrap();
-    let error = report::write_all(&file, &runs::clean(), &[Format::Json]).unwrap_err();
+    let error =
+        report::write_all(&file, &runs::clean(), &[Format::Json], &Redactor::none()).unwrap_err();
     assert_eq!(error.path, file);
 }
 
@@ -486,6 +490,8 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("\r\n| a | b |\n".to_owned()),
         Just("@alice [x](javascript:alert(1))".to_owned()),
         Just("\u{202e}'\"\\".to_owned()),
+        Just("\u{2066}\u{200f}\u{feff}\u{e0041}".to_owned()),
+        Just("a\r::error::b".to_owned()),
     ];
     proptest::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
@@ -569,6 +575,24 @@ proptest! {
     }
 
     #[test]
+    fn every_line_of_an_exchange_has_its_mark(text in hostile()) {
+        let run = poisoned(&text);
+        for exchange in run.cases.iter().flat_map(|case| &case.exchanges) {
+            let shown = report::exchange_text(exchange);
+            prop_assert!(shown.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
+            let marked = |line: &str| ["-- ", "> ", "< "].iter().any(|mark| line.starts_with(mark));
+            prop_assert!(shown.lines().all(marked), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_without_tricks(text in hostile()) {
+        let line = report::one_line(&text);
+        let tricks = ['\u{202e}', '\u{2066}', '\u{200f}', '\u{e0041}', '\u{feff}'];
+        prop_assert!(!line.chars().any(|c| c.is_control() || tricks.contains(&c)));
+    }
+
+    #[test]
     fn no_line_of_a_report_on_standard_output_starts_a_command(text in hostile()) {
         let run = poisoned(&text);
         let summary = report::terminal(&run, &[PathBuf::from(text)], 80, false);
@@ -598,4 +622,35 @@ fn fences(page: &str) -> Option<usize> {
         }
     }
     open.is_none().then_some(count)
+}
+
+#[test]
+fn a_report_that_would_hold_a_secret_is_withheld_and_the_others_are_written() {
+    use homespec::secret::{SecretKind, Vault};
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = runs::clean();
+    run.target.base_url = "http://hs.example".to_owned();
+    let vault = Vault::default();
+    // A word of ours in every report is no leak; what stands in an answer of a case that passed is
+    // in run.json alone.
+    vault.learn(SecretKind::Password, "passed");
+    let marked = "only-in-an-answer";
+    vault.learn(SecretKind::AccessToken, marked);
+    let exchange = run.cases.iter_mut().find_map(|case| case.exchanges.first_mut()).unwrap();
+    exchange.request.url = format!("http://hs.example/{marked}");
+    let written = report::write_all(dir.path(), &run, &Format::ALL, &vault.redactor()).unwrap();
+    let withheld: Vec<&str> = written.withheld.iter().map(|leak| leak.report.as_str()).collect();
+    assert!(withheld.contains(&"run.json"), "{withheld:?}");
+    assert!(!dir.path().join("run.json").exists());
+    assert_eq!(written.withheld[0].secrets, ["‹access_token 1›"]);
+    assert!(
+        written.withheld[0]
+            .to_string()
+            .starts_with("run.json is withheld: it would hold ‹access_token 1›")
+    );
+    assert_eq!(written.paths.len() + withheld.len(), Format::ALL.len());
+    assert!(!written.paths.is_empty());
+    for path in written.paths {
+        assert!(!std::fs::read_to_string(path).unwrap().contains(marked));
+    }
 }

@@ -8,11 +8,13 @@ use homespec::app::{Job, Material, prepare};
 use homespec::exit::Gate;
 use homespec::facts::Allow;
 use homespec::outcome::{RequirementOutcome, RequirementVerdict, Run, Verdict};
-use homespec::reference::{self, Limit, Settings};
+use homespec::reference::{self, FaultNeed, Limit, Settings};
 use homespec::run::desk::{Maker, Sources};
 use homespec::run::engine::Silent;
 use homespec::run::http::Transport;
+use homespec::run::target::Target;
 use homespec::select::Wish;
+use homespec::selftest::operator_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -39,9 +41,10 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().enable_all().build().expect("a runtime can be built")
 }
 
-/// A homeserver of one release, with everything that a homeserver may offer of itself.
+/// A homeserver of one release, with everything that a homeserver may offer of itself, or its operator.
 fn settings(release: &str) -> Settings {
-    Settings { versions: vec![release.to_owned()], sso: true, oauth: true, ..Settings::default() }
+    let offers = FaultNeed::Operator.met(Settings::default());
+    Settings { versions: vec![release.to_owned()], sso: true, oauth: true, ..offers }
 }
 
 /// A run of everything but the bursts, and what a second homeserver with a limit that fills slowly
@@ -68,18 +71,16 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
         Some(_) => Maker::Token(TOKEN.to_owned().into()),
         None => Maker::Open,
     };
+    let operator = operator_of(&settings);
     let running = reference::start(settings).await.expect("the reference homeserver starts");
     let job = Job {
-        transport: Transport {
-            base_url: Url::parse(&running.url()).expect("its URL is one"),
-            timeout: Duration::from_secs(20),
-            ca: None,
-            insecure: false,
-            proxy: None,
-            resolve: Vec::new(),
-            headers: Vec::new(),
-        },
+        transport: Transport::to(
+            Target::Web(Url::parse(&running.url()).expect("its URL is one")),
+            Duration::from_secs(20),
+        ),
+        discover: false,
         sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        operator,
         api: None,
         wish,
         allowed: BTreeSet::from([Allow::RateLimit]),
@@ -87,6 +88,7 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
         max_wait: Duration::from_secs(120),
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
+        fail_fast: false,
     };
     let run = prepare(material, job).expect("the run can be prepared").run(&Silent).await;
     running.stop().await;

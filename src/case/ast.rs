@@ -121,7 +121,7 @@ impl Case {
         ];
         self.all_steps().any(|step| match &step.target {
             Target::Call(operation) => ENDING.contains(&operation.as_str()) && step.may_succeed(),
-            Target::Raw { .. } => false,
+            Target::Raw { .. } | Target::Operator(_) => false,
         })
     }
 }
@@ -146,7 +146,7 @@ pub enum Need {
     },
     /// `session alice`: a shared login of that account, only for reading.
     Session(String),
-    /// `operator appservice`: something that only an operator can give.
+    /// `operator appservice`: something that only an operator can give, or do.
     Operator(String),
 }
 
@@ -288,7 +288,56 @@ pub enum Target {
         /// The path below the base URL.
         path: String,
     },
+    /// Something that the operator does to an account, by a hook or with an admin's token.
+    Operator(Act),
 }
+
+/// What an operator can do to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Act {
+    /// Locks it.
+    Lock,
+    /// Takes that back.
+    Unlock,
+    /// Suspends it.
+    Suspend,
+    /// Deactivates it.
+    Deactivate,
+    /// Binds an e-mail address to it.
+    BindEmail,
+}
+
+impl Act {
+    /// Every act with its word, which also is what `needs: [operator NAME]` names.
+    pub const ALL: [(&'static str, Act); 5] = [
+        ("lock", Act::Lock),
+        ("unlock", Act::Unlock),
+        ("suspend", Act::Suspend),
+        ("deactivate", Act::Deactivate),
+        ("bind_email", Act::BindEmail),
+    ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        Act::ALL.iter().find(|(_, act)| *act == self).map_or("", |(word, _)| word)
+    }
+
+    /// The names of what it is told: the account, and what is done to it.
+    pub fn params(self) -> &'static [&'static str] {
+        match self {
+            Act::BindEmail => &["user_id", "address"],
+            _ => &["user_id"],
+        }
+    }
+}
+
+/// What an operator gives beside acts, by the name that `needs: [operator NAME]` uses, with the
+/// values that `$operator.NAME.…` names.
+pub const OPERATOR_VALUES: [(&str, &[&str]); 3] = [
+    ("appservice", &["token", "prefix", "user", "user_id", "sender"]),
+    ("email", &["address", "address_other_case", "user_id", "password"]),
+    ("phone", &["address", "country", "number", "user_id", "password"]),
+];
 
 /// The path prefix of the client API: `/_matrix/client/r0` or `/_matrix/client/v3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -34,7 +34,7 @@ pub const SESSION_MEMBERS: [&str; 2] = ["token", "device_id"];
 pub const NEW_MEMBERS: [&str; 6] =
     ["device_id", "localpart", "password", "token", "text", "unicode"];
 /// What `$server.…` may name.
-pub const SERVER_MEMBERS: [&str; 3] = ["prefix", "name", "api"];
+pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 
 const CASE_KEYS: [&str; 13] = [
     "id",
@@ -316,7 +316,20 @@ fn read_need(reader: &mut Reader, node: &Node) -> Option<Need> {
             Some(Need::Account { name: (*name).to_owned(), disposable: true })
         }
         ["session", name] if account_name(name) => Some(Need::Session((*name).to_owned())),
-        ["operator", name] => Some(Need::Operator((*name).to_owned())),
+        ["operator", name] => {
+            let given = OPERATOR_VALUES.iter().map(|(name, _)| *name);
+            let all: Vec<&str> = given.chain(Act::ALL.iter().map(|(word, _)| *word)).collect();
+            if !all.contains(name) {
+                let help = match crate::diagnostic::did_you_mean(name, all.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("one of: {}", all.join(", ")),
+                };
+                let fault = format!("`{name}` is nothing that an operator gives");
+                reader.fault_with_help(&node.at, fault, help);
+                return None;
+            }
+            Some(Need::Operator((*name).to_owned()))
+        }
         _ => None,
     };
     if need.is_none() {
@@ -468,6 +481,9 @@ fn read_step<'d>(
     is_setup: bool,
     row: Option<&Row<'d>>,
 ) -> Option<Step> {
+    if node.member("operator").is_some() {
+        return read_operator_step(reader, node);
+    }
     reader.object(node, "a step", &STEP_KEYS)?;
     read_note(reader, node);
     if let Some(vary) = node.member("vary")
@@ -511,6 +527,34 @@ fn read_step<'d>(
     Some(step)
 }
 
+/// A step that is no request: something that the operator does.
+fn read_operator_step<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Step> {
+    reader.object(node, "an operator step", &["operator", "params", "note"])?;
+    read_note(reader, node);
+    let act = node.member("operator")?;
+    let act = reader.word(&act, "act of an operator", &Act::ALL)?;
+    Some(Step {
+        pointer: node.at.clone(),
+        line: reader.line(&node.at),
+        target: Target::Operator(act),
+        params: named_strings(reader, node, "params"),
+        query: Vec::new(),
+        headers: Vec::new(),
+        api: None,
+        auth: Auth::None,
+        body: Body::None,
+        media_type: MediaType::Json,
+        uia: None,
+        send: Send::Once,
+        wait: None,
+        within: None,
+        optional: None,
+        schema_off: None,
+        blocks: Vec::new(),
+        save: Vec::new(),
+    })
+}
+
 fn read_target<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Target> {
     match (node.member("call"), node.member("method"), node.member("path")) {
         (Some(call), None, None) => Some(Target::Call(reader.string(&call, "`call`")?.to_owned())),
@@ -528,7 +572,7 @@ fn read_target<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Target> {
             reader.fault_with_help(
                 &node.at,
                 "a step says what it calls",
-                "`call` with an operation, or `method` with `path` for what no file describes",
+                "`call` with an operation, `method` with `path` for what no file describes, or `operator`",
             );
             None
         }
@@ -1203,6 +1247,11 @@ fn check_references(reader: &mut Reader, case: &Case) {
             Need::Session(name) => {
                 known.extend(ACCOUNT_MEMBERS.iter().map(|member| format!("{name}.{member}")));
             }
+            Need::Operator(name) => {
+                let values = OPERATOR_VALUES.iter().filter(|(known, _)| known == name);
+                let members = values.flat_map(|(_, members)| *members);
+                known.extend(members.map(|member| format!("operator.{name}.{member}")));
+            }
             _ => {}
         }
     }
@@ -1237,7 +1286,7 @@ fn check_references(reader: &mut Reader, case: &Case) {
 }
 
 fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, below: &str) {
-    if known.contains(name) || name.starts_with("operator.") || is_new(name) {
+    if known.contains(name) || is_new(name) {
         return;
     }
     let fresh: Vec<String> = NEW_MEMBERS.iter().map(|member| format!("new.{member}")).collect();
@@ -1246,6 +1295,10 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, be
         Some(near) => format!("did you mean `${near}`?"),
         None => match name.split_once('.') {
             Some(("new", _)) => format!("`$new` has: {}", NEW_MEMBERS.join(", ")),
+            Some(("operator", _)) => {
+                let given = OPERATOR_VALUES.map(|(name, _)| format!("`operator {name}`"));
+                format!("what an operator gives stands in `needs`: {}", given.join(", "))
+            }
             Some((account, member)) if SESSION_MEMBERS.contains(&member) => {
                 format!("add `session {account}` to `needs`")
             }

@@ -114,7 +114,7 @@ impl Pattern {
 /// What a URL must be beyond being absolute.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UrlRule {
-    /// One of these schemes; empty: any.
+    /// One of these schemes, each a text or a reference; empty: any.
     pub schemes: Vec<String>,
     /// No `?query`.
     pub no_query: bool,
@@ -241,7 +241,10 @@ impl Matcher {
             Matcher::Some(inner) => return some(inner, value, scope),
             Matcher::Members(members) => return check_members(members, value, scope),
             Matcher::Unique(by) => value.as_array().is_some_and(|items| unique(items, by)),
-            Matcher::Url(rule) => value.as_str().is_some_and(|text| is_url(text, rule)),
+            Matcher::Url(rule) => {
+                let schemes = schemes(rule, scope)?;
+                value.as_str().is_some_and(|text| is_url(text, rule, &schemes))
+            }
             Matcher::MediaType(wanted) => {
                 value.as_str().is_some_and(|text| media_type_essence(text) == *wanted)
             }
@@ -279,7 +282,7 @@ impl Matcher {
             }
             Matcher::Unique(None) => "a list without equal items".to_owned(),
             Matcher::Unique(Some(by)) => format!("a list whose items differ at {by}"),
-            Matcher::Url(rule) => describe_url(rule),
+            Matcher::Url(rule) => describe_url(rule, &schemes(rule, scope)?),
             Matcher::WhenPresent(inner) => format!("absent, or {}", inner.described(scope)?),
             Matcher::All(all) => all
                 .iter()
@@ -300,6 +303,9 @@ impl Matcher {
         match self {
             Matcher::Equals(value) => of(value),
             Matcher::In(values) => values.iter().flat_map(of).collect(),
+            Matcher::Url(rule) => {
+                rule.schemes.iter().flat_map(|scheme| of(&Value::String(scheme.clone()))).collect()
+            }
             Matcher::Not(inner)
             | Matcher::Contains(inner)
             | Matcher::Every(inner)
@@ -450,18 +456,30 @@ fn unique(items: &[Value], by: &Option<String>) -> bool {
     keys.iter().enumerate().all(|(at, key)| !keys[..at].iter().any(|other| equal(key, other)))
 }
 
-fn is_url(text: &str, rule: &UrlRule) -> bool {
+/// The schemes of a rule with references filled in, each once.
+fn schemes(rule: &UrlRule, scope: &dyn Scope) -> Result<Vec<String>, FillError> {
+    let mut schemes = Vec::new();
+    for scheme in &rule.schemes {
+        let scheme = template::fill_text(scheme, scope)?;
+        if !schemes.contains(&scheme) {
+            schemes.push(scheme);
+        }
+    }
+    Ok(schemes)
+}
+
+fn is_url(text: &str, rule: &UrlRule, schemes: &[String]) -> bool {
     Url::parse(text).is_ok_and(|url| {
-        (rule.schemes.is_empty() || rule.schemes.iter().any(|scheme| scheme == url.scheme()))
+        (schemes.is_empty() || schemes.iter().any(|scheme| scheme == url.scheme()))
             && !(rule.no_query && url.query().is_some())
             && !(rule.no_fragment && url.fragment().is_some())
     })
 }
 
-fn describe_url(rule: &UrlRule) -> String {
+fn describe_url(rule: &UrlRule, schemes: &[String]) -> String {
     let mut text = "an absolute URL".to_owned();
-    if !rule.schemes.is_empty() {
-        text += &format!(" ({})", rule.schemes.join(" or "));
+    if !schemes.is_empty() {
+        text += &format!(" ({})", schemes.join(" or "));
     }
     if rule.no_query {
         text += " without a query";

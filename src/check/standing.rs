@@ -79,6 +79,9 @@ fn resource(exchanged: &Exchanged, answer: &Answer) -> Resource {
     if path.contains("/sso/") || path.contains("/fallback/") {
         return Resource::Aside;
     }
+    if answer.coding().is_some() {
+        return Resource::Aside;
+    }
     if (300..400).contains(&answer.status) || !path.contains("/_matrix/client/") {
         return Resource::Aside;
     }
@@ -134,6 +137,10 @@ fn body(sheet: &mut Sheet, answer: &Answer) {
             &|| content_type.clone().map_or("absent".to_owned(), |value| format!("{value:?}")),
         );
         utf8(sheet, answer, content_type.as_deref());
+    }
+    // Said once: that an error is no standard error says so already.
+    if answer.status >= 400 && answer.is_page() {
+        return;
     }
     let object = parsed.is_ok_and(Value::is_object);
     sheet.check(Rule::JsonObject, object, "body", "a JSON object", &|| match answer.json() {

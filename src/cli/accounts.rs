@@ -1,4 +1,5 @@
 //! The file with supplied accounts, and files that hold one secret.
+use super::confidential;
 use crate::diagnostic::Diagnostic;
 use crate::run::desk::{Credential, Supplied};
 use crate::secret::SecretString;
@@ -6,44 +7,47 @@ use crate::source::Document;
 use crate::strict::{Node, Reader};
 use std::io::Read as _;
 use std::path::Path;
+use zeroize::Zeroizing;
+
+/// The members of an account.
+const KEYS: [&str; 5] = ["user", "password", "password_file", "access_token", "disposable"];
+/// What else a message may quote: what is not ours may be a piece of a password.
+const WORDS: [&str; 4] = ["token", "username", "name", "pass"];
 
 /// Reads `--accounts FILE`; `-` is standard input. A `password_file` is relative to the file.
 ///
 /// # Errors
 /// Every fault of the file; its messages name no secret, and the lines of the file are not shown.
 pub fn read(path: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
-    read_shown(path).map_err(|faults| faults.into_iter().map(without_text).collect())
-}
-
-/// The place of a fault in words alone: the text around it may hold a secret.
-fn without_text(fault: Diagnostic) -> Diagnostic {
-    let place = match &fault.primary {
-        Some(label) => {
-            let (line, column) =
-                (label.source.line(label.span.start), label.source.column(label.span.start));
-            format!("{}:{line}:{column}", fault.name)
-        }
-        None => fault.name,
-    };
-    Diagnostic { help: fault.help, ..Diagnostic::in_file(place, fault.message) }
-}
-
-fn read_shown(path: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
     let name = if path == Path::new("-") { "standard input".to_owned() } else { shown(path) };
     let text = read_text(path).map_err(|why| vec![Diagnostic::in_file(name.clone(), why)])?;
-    let document = Document::parse(name, text)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let (mut reader, root) = Reader::new(&document);
+    Document::parse(name, text.as_str())
+        .and_then(|document| from_document(&document, &folder))
+        .map_err(told)
+}
+
+/// The faults of a file with accounts, told without its text.
+pub fn check(document: &Document, folder: &Path) -> Vec<Diagnostic> {
+    told(from_document(document, folder).err().unwrap_or_default())
+}
+
+fn told(faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let words = [&KEYS[..], &WORDS[..]].concat();
+    faults.into_iter().map(|fault| confidential::told(fault, &words)).collect()
+}
+
+fn from_document(document: &Document, folder: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
+    let (mut reader, root) = Reader::new(document);
     let mut accounts = Vec::new();
     for node in reader.list(&root, "the list of accounts") {
-        accounts.extend(account(&mut reader, &node, &folder));
+        accounts.extend(account(&mut reader, &node, folder));
     }
     let faults = reader.faults;
     if faults.is_empty() { Ok(accounts) } else { Err(faults) }
 }
 
 fn account(reader: &mut Reader, node: &Node, folder: &Path) -> Option<Supplied> {
-    const KEYS: [&str; 5] = ["user", "password", "password_file", "access_token", "disposable"];
     reader.object(node, "an account", &KEYS)?;
     let user = reader.required(node, "an account", "user")?;
     let user = reader.string(&user, "`user`")?.to_owned();
@@ -59,16 +63,23 @@ fn account(reader: &mut Reader, node: &Node, folder: &Path) -> Option<Supplied> 
         return None;
     };
     let text = reader.string(value, &format!("`{key}`"))?;
+    let secret = match *key {
+        // The path is not shown: it may be a password that stands in the wrong place.
+        "password_file" => secret_in(&folder.join(text), "the file of `password_file`"),
+        key => {
+            confidential::long_enough(&format!("`{key}`"), text).map(|()| text.to_owned().into())
+        }
+    };
+    let secret = match secret {
+        Ok(secret) => secret,
+        Err(why) => {
+            reader.fault(&value.at, why);
+            return None;
+        }
+    };
     let credential = match *key {
-        "access_token" => Credential::AccessToken(text.to_owned().into()),
-        "password" => Credential::Password(text.to_owned().into()),
-        _ => match secret(&folder.join(text)) {
-            Ok(password) => Credential::Password(password),
-            Err(why) => {
-                reader.fault(&value.at, why);
-                return None;
-            }
-        },
+        "access_token" => Credential::AccessToken(secret),
+        _ => Credential::Password(secret),
     };
     Some(Supplied { user, credential, disposable })
 }
@@ -78,40 +89,32 @@ fn account(reader: &mut Reader, node: &Node, folder: &Path) -> Option<Supplied> 
 /// # Errors
 /// Why it cannot be used, in words.
 pub fn secret(path: &Path) -> Result<SecretString, String> {
-    let text = read_text(path)?;
+    secret_in(path, &shown(path))
+}
+
+fn secret_in(path: &Path, name: &str) -> Result<SecretString, String> {
+    let text = read_text(path).map_err(|why| format!("{name}: {why}"))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err(format!("{} is empty", shown(path)));
+        return Err(format!("{name} is empty"));
     }
+    confidential::long_enough(&format!("the secret in {name}"), text)?;
     Ok(text.to_owned().into())
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// The text of a file that may hold secrets; `-` is standard input. It is wiped when it is dropped.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub fn read_text(path: &Path) -> Result<Zeroizing<String>, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     if path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text);
-        return read.map(|_| text).map_err(|error| format!("cannot be read: {error}"));
+        let mut text = Zeroizing::new(String::new());
+        std::io::stdin().read_to_string(&mut text).map_err(cannot)?;
+        return Ok(text);
     }
-    warn_if_open(path);
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("{}: cannot be read: {error}", shown(path)))
-}
-
-/// A file with secrets that others can read deserves a word.
-fn warn_if_open(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let open = std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-        if open {
-            let name = shown(path);
-            let _ = super::say(&format!(
-                "warning: {name} holds secrets and others can read it (chmod 600 {name})"
-            ));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
+    confidential::warn_if_others_can_read(path);
+    std::fs::read_to_string(path).map(Zeroizing::new).map_err(cannot)
 }
 
 fn shown(path: &Path) -> String {

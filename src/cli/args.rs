@@ -70,13 +70,16 @@ pub enum Command {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The homeserver's base URL, e.g. https://matrix.example.org
+    /// The homeserver's base URL, e.g. https://matrix.example.org, or unix:/path for a socket
     #[allow(
         rustdoc::bare_urls,
         reason = "it is the help text, where brackets would be in the way"
     )]
-    #[arg(value_name = "URL", env = "HOMESPEC_URL")]
+    #[arg(value_name = "URL", env = "HOMESPEC_URL", hide_env_values = true)]
     pub url: Option<String>,
+    /// Find the URL by the well-known file of this server name, e.g. example.org
+    #[arg(long, value_name = "NAME", env = "HOMESPEC_DISCOVER", help_heading = "Transport")]
+    pub discover: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
     /// access_token}, with `disposable: true` where nobody needs it; - is standard input
     #[arg(long, value_name = "FILE", env = "HOMESPEC_ACCOUNTS", help_heading = "Accounts")]
@@ -100,6 +103,14 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub registration_shared_secret_file: Option<PathBuf>,
+    /// Make disposable accounts by this program, which prints {"user_id": …, "password": …} each time
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        env = "HOMESPEC_ACCOUNT_COMMAND",
+        help_heading = "Accounts"
+    )]
+    pub account_command: Option<String>,
     /// Certificates to trust beside those of the system, in PEM
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CA", help_heading = "Transport")]
     pub ca: Option<PathBuf>,
@@ -107,8 +118,17 @@ pub struct RunArgs {
     #[arg(long, env = "HOMESPEC_INSECURE", help_heading = "Transport")]
     pub insecure: bool,
     /// Send every request through this proxy
-    #[arg(long, value_name = "URL", env = "HOMESPEC_PROXY", help_heading = "Transport")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HOMESPEC_PROXY",
+        hide_env_values = true,
+        help_heading = "Transport"
+    )]
     pub proxy: Option<String>,
+    /// The proxy's user:password, in this file
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_PROXY_AUTH_FILE", help_heading = "Transport")]
+    pub proxy_auth_file: Option<PathBuf>,
     /// Use this address for a host name instead of asking the DNS
     #[arg(
         long,
@@ -219,6 +239,9 @@ pub struct TestArgs {
     /// What a failing run is: a broken MUST, or a broken SHOULD too
     #[arg(long, value_name = "LEVEL", value_enum, env = "HOMESPEC_FAIL_ON")]
     pub fail_on: Option<FailOn>,
+    /// End the run with the first case that fails
+    #[arg(long, env = "HOMESPEC_FAIL_FAST")]
+    pub fail_fast: bool,
     /// Accept MUSTs that could not be decided
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED")]
     pub allow_blocked: bool,

@@ -1,7 +1,10 @@
 //! `homespec.yaml`: options that stand in a file. An option on the command line or in the
 //! environment comes before it.
 use super::args::{AllowArg, ApiArg, FailOn, LevelArg, RunArgs};
+use super::confidential;
+use super::operator::{self, ReadSecret};
 use crate::diagnostic::Diagnostic;
+use crate::run::operator::Operator;
 use crate::source::Document;
 use crate::strict::{Node, Reader};
 use clap::ValueEnum;
@@ -10,15 +13,18 @@ use std::path::{Path, PathBuf};
 /// The file that is looked for in the working directory.
 pub const DEFAULT_NAME: &str = "homespec.yaml";
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 33] = [
     "url",
+    "discover",
     "accounts",
     "register",
     "registration-token-file",
     "registration-shared-secret-file",
+    "account-command",
     "ca",
     "insecure",
     "proxy",
+    "proxy-auth-file",
     "resolve",
     "header-file",
     "wait-ready",
@@ -33,34 +39,47 @@ const KEYS: [&str; 28] = [
     "skip",
     "allow",
     "fail-on",
+    "fail-fast",
     "allow-blocked",
     "jobs",
     "timeout",
     "max-wait",
     "out",
     "report",
+    "operator",
 ];
 
 /// Fills what was given neither on the command line nor in the environment from a config file.
 /// Paths in the file are relative to its folder.
 ///
+/// What stands under `operator:` has no option; it is what this gives.
+///
 /// # Errors
 /// Every fault of the file; a file that was named and cannot be read.
-pub fn fill(args: &mut RunArgs) -> Result<(), Vec<Diagnostic>> {
+pub fn fill(args: &mut RunArgs) -> Result<Operator, Vec<Diagnostic>> {
     let named = args.config.clone();
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_NAME));
     if named.is_none() && !path.is_file() {
-        return Ok(());
+        return Ok(Operator::default());
     }
-    let document = Document::read(&path, path.display().to_string())?;
+    let document = Document::read(&path, path.display().to_string()).map_err(told)?;
+    if confidential::holds_secrets(document.source().text()) {
+        confidential::warn_if_others_can_read(&path);
+    }
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    apply(args, &document, &folder)
+    apply(args, &document, &folder, &super::accounts::secret).map_err(told)
 }
 
-/// The faults of a config file.
+/// Faults without the lines of the file, if it may hold secrets.
+fn told(faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    faults.into_iter().map(|fault| confidential::told_if_secret(fault, &KEYS)).collect()
+}
+
+/// The faults of a config file; files with secrets that it names are not read.
 pub fn check(document: &Document) -> Vec<Diagnostic> {
     let Ok(mut args) = parse_nothing() else { return Vec::new() };
-    apply(&mut args, document, Path::new("")).err().unwrap_or_default()
+    let nothing = |_: &Path| Ok(String::new().into());
+    told(apply(&mut args, document, Path::new(""), &nothing).err().unwrap_or_default())
 }
 
 fn parse_nothing() -> Result<RunArgs, clap::Error> {
@@ -69,22 +88,34 @@ fn parse_nothing() -> Result<RunArgs, clap::Error> {
     RunArgs::from_arg_matches(&matches)
 }
 
-fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), Vec<Diagnostic>> {
+fn apply(
+    args: &mut RunArgs,
+    document: &Document,
+    folder: &Path,
+    read_secret: ReadSecret<'_>,
+) -> Result<Operator, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
     let mut file = File { reader, root, folder };
     let root = file.root.clone();
     file.reader.object(&root, "a config file", &KEYS);
     let test = &mut args.test;
-    args.url = args.url.take().or_else(|| file.text("url"));
+    // Both say where the homeserver is: one that was given puts both of the file aside.
+    let (url, discover) = (file.text("url"), file.text("discover"));
+    if args.url.is_none() && args.discover.is_none() {
+        (args.url, args.discover) = (url, discover);
+    }
     args.accounts = args.accounts.take().or_else(|| file.path("accounts"));
     args.register = args.register.take().or_else(|| file.text("register"));
     let token = &mut args.registration_token_file;
     *token = token.take().or_else(|| file.path("registration-token-file"));
     let secret = &mut args.registration_shared_secret_file;
     *secret = secret.take().or_else(|| file.path("registration-shared-secret-file"));
+    args.account_command = args.account_command.take().or_else(|| file.text("account-command"));
     args.ca = args.ca.take().or_else(|| file.path("ca"));
     args.insecure |= file.truth("insecure");
     args.proxy = args.proxy.take().or_else(|| file.text("proxy"));
+    let auth = &mut args.proxy_auth_file;
+    *auth = auth.take().or_else(|| file.path("proxy-auth-file"));
     file.list_into("resolve", &mut args.resolve);
     args.header_file = args.header_file.take().or_else(|| file.path("header-file"));
     args.wait_ready = args.wait_ready.or_else(|| file.seconds("wait-ready"));
@@ -99,13 +130,21 @@ fn apply(args: &mut RunArgs, document: &Document, folder: &Path) -> Result<(), V
     file.list_into("skip", &mut test.skip);
     file.words_into::<AllowArg>("allow", &mut test.allow);
     test.fail_on = test.fail_on.or_else(|| file.word::<FailOn>("fail-on"));
+    test.fail_fast |= file.truth("fail-fast");
     test.allow_blocked |= file.truth("allow-blocked");
     test.jobs = test.jobs.or_else(|| file.count("jobs"));
     test.timeout = test.timeout.or_else(|| file.seconds("timeout"));
     test.max_wait = test.max_wait.or_else(|| file.seconds("max-wait"));
     test.output.out = test.output.out.take().or_else(|| file.path("out"));
     file.list_into("report", &mut test.output.report);
-    if file.reader.faults.is_empty() { Ok(()) } else { Err(file.reader.faults) }
+    let operator = root.member("operator");
+    let operator =
+        operator.map(|node| operator::read(&mut file.reader, &node, folder, read_secret));
+    if file.reader.faults.is_empty() {
+        Ok(operator.unwrap_or_default())
+    } else {
+        Err(file.reader.faults)
+    }
 }
 
 struct File<'d> {

@@ -133,6 +133,7 @@ fn step_in_words(step: &Step) -> String {
     let what = match &step.target {
         Target::Call(operation) => operation.clone(),
         Target::Raw { method, path } => format!("{method} {path}"),
+        Target::Operator(act) => format!("{} (by the operator)", act.as_str()),
     };
     let expected: Vec<String> = step
         .blocks

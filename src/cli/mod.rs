@@ -1,11 +1,14 @@
 //! The command line: what was typed, done, and turned into an exit status.
 mod accounts;
 pub mod args;
+mod confidential;
 mod config;
 mod explain;
 mod list;
+mod operator;
 mod progress;
 mod selftest;
+mod target;
 mod test;
 
 use crate::app::Material;
@@ -13,6 +16,7 @@ use crate::case::suite::Suite;
 use crate::diagnostic::Diagnostic;
 use crate::exit;
 use crate::report;
+use crate::secret::Redactor;
 use crate::source::Document;
 use crate::spec::Spec;
 use args::{Cli, Command, OutputArgs};
@@ -68,8 +72,18 @@ fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
+/// Says where the program failed, and nothing of what it had in its hands: that may be a secret.
+fn on_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
+    // A literal of the source is the one kind of message that is the same whatever the server says.
+    let what = panic.payload().downcast_ref::<&str>().map(|text| format!(": {text}"));
+    let (place, what) = (place.unwrap_or_default(), what.unwrap_or_default());
+    let _ = say(&format!("error: homespec itself failed{place}{what}"));
+}
+
 /// Does what was typed and returns the exit status.
 pub fn main() -> u8 {
+    std::panic::set_hook(Box::new(on_panic));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -200,14 +214,21 @@ fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
     print(&described.map_err(|faults| Failure::files(&faults))?)
 }
 
-/// The faults of case files, or of a config file.
+/// The faults of case files, of a config file, or of one with accounts.
 fn check_path(path: &Path) -> Vec<Diagnostic> {
     if !path.is_dir() {
         let document = match Document::read(path, path.display().to_string()) {
             Ok(document) => document,
-            Err(faults) => return faults,
+            // It may be no case file at all.
+            Err(faults) => {
+                let told = |fault| confidential::told_unless_cases(fault);
+                return faults.into_iter().map(told).collect();
+            }
         };
         let root = document.value();
+        if root.is_array() {
+            return accounts::check(&document, path.parent().unwrap_or(Path::new("")));
+        }
         if root.get("cases").is_none_or(|cases| !cases.is_array()) && root.get("about").is_none() {
             return config::check(&document);
         }
@@ -231,8 +252,9 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
         true => formats.into_iter().filter(|format| *format != report::Format::Json).collect(),
         false => formats,
     };
-    let written = write(&folder, &run, &formats)?;
-    print(&report::terminal(&run, &written, width(), colors_results()))?;
+    // Which secrets the run had is not in its file.
+    let written = write(&folder, &run, &formats, &Redactor::none())?;
+    print(&report::terminal(&run, &written.paths, width(), colors_results()))?;
     Ok(run.exit_status)
 }
 
@@ -253,7 +275,8 @@ fn write(
     folder: &Path,
     run: &crate::outcome::Run,
     formats: &[report::Format],
-) -> Result<Vec<PathBuf>, Failure> {
-    report::write_all(folder, run, formats)
+    redactor: &Redactor,
+) -> Result<report::Written, Failure> {
+    report::write_all(folder, run, formats, redactor)
         .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}")))
 }

@@ -48,6 +48,10 @@ impl Progress for Bar {
 }
 
 impl Watcher for Bar {
+    fn waiting(&self, why: &NoTarget) {
+        let _ = super::say(&format!("waiting: {why}"));
+    }
+
     fn planned(&self, plan: &Plan, _: &Facts) {
         if self.hidden {
             return;
@@ -60,7 +64,7 @@ impl Watcher for Bar {
         let _ = self.bar.set(bar);
     }
 
-    fn no_target(&self, why: &NoTarget) {
-        let _ = super::say(&format!("error: {why}"));
+    fn no_target(&self, why: &str) {
+        let _ = super::say(&format!("error: {}", crate::report::one_line(why)));
     }
 }

@@ -2,7 +2,7 @@
 use super::args::*;
 use super::progress::Bar;
 use super::{
-    Failure, accounts, colors_results, config, formats, material, print, say, width, write,
+    Failure, accounts, colors_results, config, formats, material, print, say, target, width, write,
 };
 use crate::app::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
@@ -11,45 +11,33 @@ use crate::facts::Allow;
 use crate::outcome::{Run, Verdict};
 use crate::plan::Fate;
 use crate::reference::{self, Catalogue, Front, Limit, Settings};
-use crate::report;
+use crate::report::{self, Leak};
 use crate::run::desk::{Maker, Sources};
-use crate::run::http::Transport;
-use crate::run::stop::Stop;
+use crate::run::http::{Proxy, Transport};
+use crate::run::operator::Operator;
+use crate::run::program::Program;
+use crate::run::stop::{Cause, Stop};
+use crate::run::target::{NoTargetUrl, Target};
+use crate::secret::{Redactor, SecretString};
 use crate::select::Wish;
 use crate::shapes;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
 
 const DEFAULT_JOBS: u16 = 4;
 const DEFAULT_TIMEOUT: f64 = 30.0;
 const DEFAULT_MAX_WAIT: f64 = 60.0;
 
 pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
-    config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
-    let Some(url) = args.url.clone() else {
-        return Err(Failure::usage(
-            "which homeserver? give its URL: homespec run https://matrix.example.org\n\
-             (`homespec demo` tests the embedded reference homeserver)",
-        ));
-    };
+    let operator = config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
+    let target = target(&args)?;
     let material = material(&args.test)?;
-    let transport = Transport {
-        base_url: base_url(&url)?,
-        timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
-        ca: args.ca.clone(),
-        insecure: args.insecure,
-        proxy: args.proxy.as_deref().map(proxy_url).transpose()?,
-        resolve: args.resolve.iter().map(|word| resolve(word)).collect::<Result<_, _>>()?,
-        headers: match &args.header_file {
-            Some(path) => headers(path)?,
-            None => Vec::new(),
-        },
-    };
+    let transport = transport(&args, target)?;
     let mut job = job(&args.test, transport)?;
+    job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
+    job.operator = operator;
     job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
     let runtime = runtime()?;
     if args.dry_run {
@@ -66,19 +54,17 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         // Something to run into, and quick to recover from.
         settings.login_limit = Some(Limit { burst: 20, per_second: 10.0 });
     }
+    // Its operator is at hand.
+    let settings = reference::FaultNeed::Operator.met(settings);
+    let operator = crate::selftest::operator_of(&settings);
     runtime()?.block_on(async {
         let running = start(settings).await?;
-        let transport = Transport {
-            base_url: base_url(&running.url())?,
-            timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
-            ca: None,
-            insecure: false,
-            proxy: None,
-            resolve: Vec::new(),
-            headers: Vec::new(),
-        };
+        let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
+        let target = running.url().parse().map_err(no_target)?;
+        let transport = Transport::to(target, timeout);
         let mut job = job(&args.test, transport)?;
         job.sources.maker = Some(Maker::Open);
+        job.operator = operator;
         let status = test(material, job, &args.test).await;
         running.stop().await;
         status
@@ -111,9 +97,15 @@ pub(super) fn serve(args: ServeArgs) -> Result<u8, Failure> {
 
 /// `serve --upstream`: the data layer alone.
 fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
+    let behind = match upstream.parse().map_err(no_target)? {
+        Target::Web(url) => url,
+        Target::Socket { .. } => {
+            return Err(Failure::usage("--upstream takes an http or https URL, no socket"));
+        }
+    };
     let layer = Front {
         listen: args.listen,
-        upstream: base_url(upstream)?,
+        upstream: behind,
         faults: args.reference.fault.clone(),
         quirks: args.reference.quirk.clone(),
         catalogue: catalogue()?,
@@ -165,7 +157,9 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
     };
     Ok(Job {
         transport,
+        discover: false,
         sources: Sources::default(),
+        operator: Operator::default(),
         api: match args.api {
             None | Some(ApiArg::Auto) => None,
             Some(ApiArg::R0) => Some(Api::R0),
@@ -187,6 +181,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             fail_on_should: args.fail_on == Some(FailOn::Should),
             allow_blocked: args.allow_blocked,
         },
+        fail_fast: args.fail_fast,
     })
 }
 
@@ -197,72 +192,93 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
     };
     let token = args.registration_token_file.as_deref();
     let secret = args.registration_shared_secret_file.as_deref();
-    let read = |path: &Path| {
-        accounts::secret(path).map_err(|why| Failure::new(exit::FILES, format!("error: {why}")))
-    };
-    let maker = match (&args.register, token, secret) {
-        (None, None, None) => None,
-        (_, Some(token), None) => Some(Maker::Token(read(token)?)),
-        (None, None, Some(secret)) => Some(Maker::SharedSecret(read(secret)?)),
-        (Some(_), None, None) => Some(Maker::Open),
+    let program = args.account_command.as_deref();
+    let maker = match (&args.register, token, secret, program) {
+        (None, None, None, None) => None,
+        (_, Some(token), None, None) => Some(Maker::Token(self::secret(token)?)),
+        (None, None, Some(secret), None) => Some(Maker::SharedSecret(self::secret(secret)?)),
+        (None, None, None, Some(line)) => Some(Maker::Program(command("--account-command", line)?)),
+        (Some(_), None, None, None) => Some(Maker::Open),
         _ => {
             return Err(Failure::usage(
-                "there is one way to make accounts: --register, --registration-token-file or \
-                 --registration-shared-secret-file",
+                "there is one way to make accounts: --register, --registration-token-file, \
+                 --registration-shared-secret-file or --account-command",
             ));
         }
     };
     Ok(Sources { supplied, maker })
 }
 
-fn base_url(text: &str) -> Result<Url, Failure> {
-    let refused = |why: &str| Failure::usage(format!("`{text}` is no homeserver URL: {why}"));
-    let url = Url::parse(text)
-        .map_err(|error| refused(&format!("{error}; it begins with https:// or http://")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(refused("it begins with https:// or http://"));
+/// The web server of a server name with `--discover`, else the homeserver itself.
+fn target(args: &RunArgs) -> Result<Target, Failure> {
+    match (&args.url, &args.discover) {
+        (Some(url), None) => url.parse().map_err(no_target),
+        (None, Some(name)) => target::server_name(name).map_err(Failure::usage),
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "a URL or --discover NAME, not both (HOMESPEC_URL and HOMESPEC_DISCOVER count too)",
+        )),
+        (None, None) => Err(Failure::usage(
+            "which homeserver? give its URL: homespec run https://matrix.example.org, or its server \
+             name: homespec run --discover example.org\n\
+             (`homespec demo` tests the embedded reference homeserver)",
+        )),
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        let why = "it holds a user name; accounts are given with --accounts FILE";
-        return Err(Failure::usage(format!("the URL cannot be used: {why}")));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(refused("it has a query or a fragment"));
-    }
-    Ok(url)
 }
 
-fn proxy_url(text: &str) -> Result<Url, Failure> {
-    Url::parse(text).map_err(|error| Failure::usage(format!("--proxy: {error}")))
+fn command(option: &str, line: &str) -> Result<Program, Failure> {
+    Program::parse(line).map_err(|why| Failure::usage(format!("{option} `{line}`: {why}")))
 }
 
-fn resolve(word: &str) -> Result<(String, SocketAddr), Failure> {
-    let refused = || {
-        Failure::usage(format!("--resolve: `{word}` is not HOST=ADDR, e.g. hs.example=127.0.0.1"))
-    };
-    let (host, address) = word.split_once('=').ok_or_else(refused)?;
-    let with_port = address.parse::<SocketAddr>();
-    let address = with_port
-        .or_else(|_| address.parse().map(|ip| SocketAddr::new(ip, 0)))
-        .map_err(|_| refused())?;
-    Ok((host.to_owned(), address))
+fn no_target(why: NoTargetUrl) -> Failure {
+    Failure::usage(why.to_string())
 }
 
-fn headers(path: &Path) -> Result<Vec<(String, String)>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines
-        .enumerate()
-        .map(|(at, line)| match line.split_once(':') {
-            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(Failure::usage(format!(
-                "{}:{}: a header is written as `Name: value`",
-                path.display(),
-                at + 1
-            ))),
-        })
-        .collect()
+fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
+    let resolve = args.resolve.iter().map(|word| target::resolve(word));
+    let resolve = resolve.collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+    target::check_ports(&target, &resolve).map_err(Failure::usage)?;
+    let proxy = proxy(args)?;
+    if matches!(target, Target::Socket { .. }) && proxy.is_some() {
+        return Err(Failure::usage("--proxy: there is no proxy in front of a unix socket"));
+    }
+    Ok(Transport {
+        timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
+        ca: args.ca.clone(),
+        insecure: args.insecure,
+        proxy,
+        resolve,
+        headers: match &args.header_file {
+            Some(path) => headers(path)?,
+            None => Vec::new(),
+        },
+        target,
+    })
+}
+
+fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Failure> {
+    let credentials = args.proxy_auth_file.as_deref().map(secret).transpose()?;
+    match (&args.proxy, credentials) {
+        (Some(url), credentials) => {
+            let url = target::proxy(url).map_err(Failure::usage)?;
+            Ok(Some(Proxy { url, credentials }))
+        }
+        (None, Some(_)) => Err(Failure::usage("--proxy-auth-file: for which --proxy?")),
+        (None, None) => Ok(None),
+    }
+}
+
+fn headers(path: &Path) -> Result<Vec<(String, SecretString)>, Failure> {
+    let name = path.display().to_string();
+    let text = accounts::read_text(path).map_err(unreadable)?;
+    target::headers(&name, &text).map_err(|faults| Failure::files(&faults))
+}
+
+fn secret(path: &Path) -> Result<SecretString, Failure> {
+    accounts::secret(path).map_err(unreadable)
+}
+
+fn unreadable(why: String) -> Failure {
+    Failure::new(exit::FILES, format!("error: {why}"))
 }
 
 fn seconds(option: &str, given: Option<f64>, default: f64) -> Result<Duration, Failure> {
@@ -275,18 +291,22 @@ fn refused(error: JobError) -> Failure {
 }
 
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
-    let prepared = prepare(Arc::new(material), job).map_err(refused)?;
-    let preview = prepared
-        .preview()
-        .await
-        .map_err(|why| Failure::new(exit::UNDECIDED, format!("error: {why}")))?;
+    let mut prepared = prepare(Arc::new(material), job).map_err(refused)?;
+    let preview = prepared.preview(&Bar::new()).await;
+    let redactor = prepared.vault().redactor();
+    let preview = preview.map_err(|why| {
+        let why = report::one_line(&redactor.text(&why.to_string()));
+        Failure::new(exit::UNDECIDED, format!("error: {why}"))
+    })?;
     let plan = &preview.plan;
     let mut text = String::new();
     for planned in &plan.cases {
         text += &match &planned.fate {
             Fate::Run(_) => format!("run      {}\n", planned.case.id),
             Fate::Not(verdict, reason) => {
-                format!("{:8} {} ({}: {})\n", verdict, planned.case.id, reason.code, reason.text)
+                // Only the words of a reason may come from the server.
+                let why = redactor.text(&format!("{}: {}", reason.code, reason.text));
+                format!("{verdict:8} {} ({})\n", planned.case.id, report::one_line(&why))
             }
         };
     }
@@ -305,33 +325,54 @@ async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
     let formats = formats(&args.output)?;
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
+    let vault = prepared.vault();
     let bar = Bar::new();
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
     let run = prepared.run(&bar).await;
     signals.abort();
     bar.clear();
+    let redactor = vault.redactor();
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
-    let written = write(&folder, &run, &formats);
-    if args.verbose {
-        print(&exchanges(&run))?;
-    }
-    let paths = written.as_deref().unwrap_or_default();
-    print(&report::terminal(&run, paths, width(), colors_results()))?;
-    github(&run)?;
-    match written {
-        Ok(_) => Ok(run.exit_status),
-        // The graver of two statuses: 130 and 70 come before 6.
-        Err(failure) if matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT) => {
-            Err(Failure { status: run.exit_status, ..failure })
+    let written = write(&folder, &run, &formats, &redactor);
+    let (paths, mut withheld, failure) = match written {
+        Ok(written) => (written.paths, written.withheld, None),
+        Err(failure) => (Vec::new(), Vec::new(), Some(failure)),
+    };
+    let mut show = |name: &str, render: &dyn Fn(&Run) -> String| -> Result<(), Failure> {
+        match report::sealed(name, &run, &redactor, render) {
+            Ok(text) => print(&text).map(drop),
+            Err(leak) => {
+                withheld.push(leak);
+                Ok(())
+            }
         }
-        Err(failure) => Err(failure),
+    };
+    if args.verbose {
+        show("the list of exchanges", &exchanges)?;
+    }
+    let (width, color) = (width(), colors_results());
+    show("the summary", &|run| report::terminal(run, &paths, width, color))?;
+    if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
+        show("the annotations", &annotations)?;
+        withheld.extend(job_summary(&run, &redactor));
+    }
+    for leak in &withheld {
+        say(&format!("error: {leak}"))?;
+    }
+    // The graver of two statuses: 130 and 70 come before 6.
+    let graver = matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT);
+    match failure {
+        Some(failure) if graver => Err(Failure { status: run.exit_status, ..failure }),
+        Some(failure) => Err(failure),
+        None if withheld.is_empty() || graver => Ok(run.exit_status),
+        None => Ok(exit::REPORT),
     }
 }
 
 /// The first Ctrl-C or termination stops the run, the second ends the program at once.
 async fn listen_for_signals(stop: Stop) {
     wait_for_signal().await;
-    stop.set();
+    stop.set(Cause::Interrupted);
     let _ = say("stopping: cleaning up and writing the reports; once more ends at once");
     wait_for_signal().await;
     std::process::exit(i32::from(exit::INTERRUPTED));
@@ -370,20 +411,22 @@ fn exchanges(run: &Run) -> String {
     text
 }
 
-/// Under GitHub Actions: annotations on standard output, the report as job summary.
-fn github(run: &Run) -> Result<(), Failure> {
-    if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
-        return Ok(());
+/// For GitHub Actions, on standard output.
+fn annotations(run: &Run) -> String {
+    report::github_annotations(run).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The report as job summary of GitHub Actions, unless a secret is in it.
+fn job_summary(run: &Run, redactor: &Redactor) -> Option<Leak> {
+    use std::io::Write as _;
+    let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
+    let text = match report::sealed("the job summary", run, redactor, report::markdown) {
+        Ok(text) => text,
+        Err(leak) => return Some(leak),
+    };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        let _ = say(&format!("warning: the job summary could not be written: {error}"));
     }
-    let lines: String = report::github_annotations(run).iter().map(|l| format!("{l}\n")).collect();
-    print(&lines)?;
-    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") {
-        use std::io::Write as _;
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-        let written = file.and_then(|mut file| file.write_all(report::markdown(run).as_bytes()));
-        if let Err(error) = written {
-            let _ = say(&format!("warning: the job summary could not be written: {error}"));
-        }
-    }
-    Ok(())
+    None
 }

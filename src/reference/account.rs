@@ -2,12 +2,12 @@
 //! secret that both sides know.
 
 use super::answer::{Answer, Outcome};
-use super::fault;
 use super::house::{Exchange, Members, flag, required, text};
 use super::opening::{Wish, open_session};
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};
+use super::{fault, service};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -37,6 +37,11 @@ pub(super) fn register(x: &mut Exchange) -> Outcome {
         Some("guest") => return register_guest(x),
         None | Some("user") => {}
         Some(_) => return Err(Refusal::MemberInvalid.into()),
+    }
+    let by_service = !x.call.body.is_empty()
+        && x.object()?.get("type").is_some_and(|kind| kind == service::TYPE);
+    if by_service {
+        return service::register(x, &x.object()?);
     }
     let settings = &x.house.settings;
     let flow: &[&str] = match (&settings.registration_token, settings.registration) {
@@ -80,6 +85,9 @@ fn register_guest(x: &mut Exchange) -> Outcome {
 /// `GET /register/available`.
 pub(super) fn available(x: &mut Exchange) -> Outcome {
     let name = x.call.query("username").ok_or(Refusal::MemberMissing)?;
+    if !x.house.settings.registration && x.house.settings.registration_token.is_none() {
+        return Err(Refusal::RegistrationClosed.into());
+    }
     check_free(x, name)?;
     Ok(Answer::ok(json!({"available": true})))
 }
@@ -122,18 +130,19 @@ pub(super) fn deactivate(x: &mut Exchange) -> Outcome {
         &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
         &body,
     )?;
-    for device in x
-        .store
-        .device_ids(&owner.user)
-        .iter()
-        .filter(|_| !x.house.has(fault::DEACTIVATED_KEEPS_TOKENS))
-    {
-        x.store.drop_device(&owner.user, device, None);
+    close(x, &owner.user);
+    Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
+}
+
+/// Deactivates an account.
+pub(super) fn close(x: &mut Exchange, user: &str) {
+    let devices = x.store.device_ids(user);
+    for device in devices.iter().filter(|_| !x.house.has(fault::DEACTIVATED_KEEPS_TOKENS)) {
+        x.store.drop_device(user, device, None);
     }
-    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
+    if let Some(account) = x.store.accounts.get_mut(user) {
         account.deactivated = true;
     }
-    Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
 }
 
 /// `GET /_synapse/admin/v1/register`: a nonce.

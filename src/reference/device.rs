@@ -2,8 +2,9 @@
 
 use super::answer::{Answer, Outcome};
 use super::fault;
-use super::house::{Exchange, text};
+use super::house::{Exchange, Owner, text};
 use super::refusal::Refusal;
+use super::release::v1;
 use super::store::Device;
 use super::uia::{self, Proof};
 use serde_json::{Value, json};
@@ -53,11 +54,16 @@ pub(super) fn rename(x: &mut Exchange) -> Outcome {
     let name = text(&body, "display_name", Refusal::MemberWrongType)?;
     let id = x.call.parameter(0);
     if x.store.device(&owner.user, id).is_none() {
-        let creates = x.has(fault::RENAME_CREATES);
+        let by_service = owner.service && x.house.listed.since(v1(17));
+        let creates = by_service || x.has(fault::RENAME_CREATES);
         let Some(account) = x.store.accounts.get_mut(&owner.user).filter(|_| creates) else {
             return Err(missing(x, id).into());
         };
-        account.devices.insert(id.to_owned(), Device::default());
+        let display_name = name.map(str::to_owned);
+        account.devices.insert(id.to_owned(), Device { display_name, ..Device::default() });
+        if by_service && !x.has(fault::SERVICE_DEVICE_200) {
+            return Ok(Answer::json(201, json!({})));
+        }
     }
     if x.has(fault::RENAME_IGNORED) {
         return Ok(Answer::empty());
@@ -75,7 +81,7 @@ pub(super) fn delete(x: &mut Exchange) -> Outcome {
     let body = if x.call.body.is_empty() { serde_json::Map::new() } else { x.object()? };
     let id = x.call.parameter(0);
     let binding = format!("delete device {} {id}", owner.user);
-    if !x.has(fault::DELETE_WITHOUT_UIA) {
+    if !exempt(x, &owner) && !x.has(fault::DELETE_WITHOUT_UIA) {
         uia::pass(
             x,
             &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
@@ -87,6 +93,11 @@ pub(super) fn delete(x: &mut Exchange) -> Outcome {
     }
     delete_one(x, &owner.user, id, x.has(fault::DELETE_KEEPS_TOKEN));
     Ok(Answer::empty())
+}
+
+/// Whether a deletion needs no interactive auth: its users cannot pass any for an application service.
+fn exempt(x: &Exchange, owner: &Owner) -> bool {
+    owner.service && !x.has(fault::SERVICE_DELETE_UIA)
 }
 
 /// Deletes a device; a fault leaves its access tokens.
@@ -115,11 +126,13 @@ pub(super) fn delete_many(x: &mut Exchange) -> Outcome {
         .collect::<Option<Vec<_>>>()
         .ok_or(Refusal::MemberWrongType)?;
     let binding = format!("delete devices {}", owner.user);
-    uia::pass(
-        x,
-        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
-        &body,
-    )?;
+    if !exempt(x, &owner) {
+        uia::pass(
+            x,
+            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+            &body,
+        )?;
+    }
     let many = if x.has(fault::DELETE_FIRST_ONLY) { 1 } else { ids.len() };
     for id in ids.into_iter().take(many) {
         delete_one(x, &owner.user, id, x.has(fault::DELETE_MANY_KEEP_TOKENS));

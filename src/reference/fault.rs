@@ -12,6 +12,7 @@ mod device;
 mod discovery;
 mod lists;
 mod login;
+mod operator;
 mod session;
 mod uia;
 mod wire;
@@ -19,6 +20,7 @@ mod wire;
 pub(super) use device::switches::*;
 pub(super) use discovery::switches::*;
 pub(super) use login::switches::*;
+pub(super) use operator::switches::*;
 pub(super) use session::switches::*;
 pub(super) use uia::switches::*;
 pub(super) use wire::switches::*;
@@ -100,6 +102,10 @@ pub enum Need {
     SsoAndOauth,
     /// Only releases before v1.1 are listed.
     OnlyR0,
+    /// What an operator knows is there: an application service, an administrator, addresses that are bound.
+    Operator,
+    /// An application service is there, OAuth metadata is served, and the legacy API is not offered.
+    ServiceNoLegacy,
     /// Registration asks for the token `homespec` in a stage before the dummy stage.
     TwoStages,
     /// Access tokens with a refresh token, and login tokens, live half a second.
@@ -127,6 +133,11 @@ impl Need {
                     .filter(|name| name.starts_with('r'))
                     .map(|&n| n.into())
                     .collect();
+            }
+            Self::Operator => operator::set_up(&mut settings),
+            Self::ServiceNoLegacy => {
+                operator::set_up(&mut settings);
+                (settings.legacy, settings.oauth) = (false, true);
             }
             Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
             Self::Throttled => settings.quirks.push(THROTTLED_FIRST.0.to_owned()),
@@ -185,8 +196,15 @@ impl Fault {
 /// All faults, by area.
 pub fn faults() -> &'static [Fault] {
     static ALL: LazyLock<Vec<Fault>> = LazyLock::new(|| {
-        let data =
-            [wire::DATA, discovery::DATA, login::DATA, device::DATA, session::DATA, uia::DATA];
+        let data = [
+            wire::DATA,
+            discovery::DATA,
+            login::DATA,
+            device::DATA,
+            session::DATA,
+            uia::DATA,
+            operator::DATA,
+        ];
         let behaviour = [
             wire::switches::TABLE,
             discovery::switches::TABLE,
@@ -194,6 +212,7 @@ pub fn faults() -> &'static [Fault] {
             device::switches::TABLE,
             session::switches::TABLE,
             uia::switches::TABLE,
+            operator::switches::TABLE,
         ];
         data.into_iter()
             .zip(behaviour)

@@ -80,6 +80,8 @@ pub(super) struct Owner {
     pub(super) device: String,
     pub(super) guest: bool,
     pub(super) token: String,
+    /// Whether it is an application service that speaks for the user.
+    pub(super) service: bool,
 }
 
 /// A request in the hands of a handler.
@@ -143,6 +145,9 @@ impl Exchange<'_> {
         if self.has(fault::QUERY_403) && self.header_token().is_none() {
             return Err(Refusal::NotThisUser.into());
         }
+        if self.is_service() {
+            return self.service_owner(&token);
+        }
         if let Some(owner) = self.wrong_owner(&token) {
             return Ok(owner);
         }
@@ -165,8 +170,12 @@ impl Exchange<'_> {
         if let Some(device) = self.store.device_mut(&user, &device) {
             (device.last_seen_ip, device.last_seen_ts) = (address, moment);
         }
-        let guest = self.store.accounts.get(&user).is_some_and(|account| account.guest);
-        Ok(Owner { user, device, guest, token })
+        let account = self.store.accounts.get(&user);
+        let guest = account.is_some_and(|account| account.guest);
+        if account.is_some_and(|account| account.closed) {
+            self.refuse_locked()?;
+        }
+        Ok(Owner { user, device, guest, token, service: false })
     }
 
     /// The owner of a token that is no access token, where a fault takes it for one.
@@ -185,7 +194,18 @@ impl Exchange<'_> {
             }
             () => return None,
         };
-        Some(Owner { user, device, guest: false, token: token.to_owned() })
+        Some(Owner { user, device, guest: false, token: token.to_owned(), service: false })
+    }
+
+    /// Refuses what a locked account asks: everything but the two logouts.
+    fn refuse_locked(&self) -> Result<(), Refusal> {
+        let logout = matches!(self.call.operation, Operation::Logout | Operation::LogoutAll);
+        let lets = if logout {
+            !self.has(fault::LOCKED_NO_LOGOUT)
+        } else {
+            self.has(fault::LOCKED_GOES_ON)
+        };
+        if lets { Ok(()) } else { Err(Refusal::UserLocked) }
     }
 
     /// The owner of the access token, if it is no guest.

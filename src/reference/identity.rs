@@ -68,6 +68,9 @@ fn identify_deprecated(x: &Exchange, body: &Members) -> Result<Identified, Refus
     }
     match (text(body, "medium", wrong)?, text(body, "address", wrong)?) {
         _ if x.at_login(fault::LEGACY_THIRD_PARTY_IGNORED) => Err(Refusal::IdentifierMissing),
+        (Some(_), Some(_)) if x.at_login(fault::LEGACY_EMAIL_UNKNOWN) => {
+            Ok(Identified::Stranger(Refusal::UnknownLegacyThirdParty))
+        }
         (Some(medium), Some(address)) => Ok(match third_party(x, medium, address) {
             Identified::Stranger(_) => Identified::Stranger(Refusal::UnknownLegacyThirdParty),
             local @ Identified::Local(_) => local,
@@ -99,7 +102,16 @@ fn named(x: &Exchange, name: &str) -> Identified {
 
 /// The account to which an address is bound. E-mail addresses are compared after folding their case.
 fn third_party(x: &Exchange, medium: &str, address: &str) -> Identified {
+    let unread = match medium {
+        "email" => x.at_login(fault::EMAIL_UNKNOWN),
+        "msisdn" => x.at_login(fault::MSISDN_UNKNOWN),
+        _ => false,
+    };
+    if unread {
+        return Identified::Stranger(Refusal::UnknownThirdParty);
+    }
     let same = |bound: &str| match medium {
+        "email" if x.at_login(fault::EMAIL_EXACT) => bound == address,
         "email" => bound.to_lowercase() == address.to_lowercase(),
         _ => bound == address,
     };
@@ -108,6 +120,7 @@ fn third_party(x: &Exchange, medium: &str, address: &str) -> Identified {
         .settings
         .third_party
         .iter()
+        .chain(&x.store.third_party)
         .find(|bound| bound.medium == medium && same(&bound.address));
     bound.map_or(Identified::Stranger(Refusal::UnknownThirdParty), |bound| named(x, &bound.user))
 }
@@ -128,6 +141,9 @@ fn phone(x: &Exchange, country: &str, number: &str) -> Identified {
         None => format!("{code}{digits}"),
     };
     match third_party(x, "msisdn", &address) {
+        Identified::Local(_) if x.at_login(fault::PHONE_UNKNOWN) => {
+            Identified::Stranger(Refusal::UnknownPhone)
+        }
         Identified::Stranger(_) => Identified::Stranger(Refusal::UnknownPhone),
         local @ Identified::Local(_) => local,
     }

@@ -8,7 +8,7 @@ use super::opening::{Wish, open_session};
 use super::refusal::Refusal;
 use super::release::{r0, v1};
 use super::store::Account;
-use super::{fault, quirk};
+use super::{fault, quirk, service};
 use serde_json::{Value, json};
 
 /// The members of a login that some release knows.
@@ -59,7 +59,10 @@ pub(super) fn flows(x: &mut Exchange) -> Outcome {
 /// `POST /login`.
 pub(super) fn login(x: &mut Exchange) -> Outcome {
     if !x.house.settings.legacy {
-        return Err(Refusal::NoLegacyLogin.into());
+        let service = x.house.listed.since(v1(17)) && x.is_service();
+        let told = service && !x.has(fault::SERVICE_LOGIN_UNTOLD);
+        let refusal = if told { Refusal::ServiceLoginUnsupported } else { Refusal::NoLegacyLogin };
+        return Err(refusal.into());
     }
     x.login_permit(&format!("address {}", x.call.peer.ip()))?;
     let body = read(x)?;
@@ -71,7 +74,7 @@ pub(super) fn login(x: &mut Exchange) -> Outcome {
         {
             by_token(x, &body)?
         }
-        "m.login.application_service" if x.house.listed.since(v1(2)) => by_service(x)?,
+        "m.login.application_service" if x.house.listed.since(v1(2)) => service::login(x, &body)?,
         _ if x.has(fault::TYPE_UNKNOWN_AS_PASSWORD) => by_password(x, &body)?,
         _ => return Err(Refusal::TypeUnknown.into()),
     };
@@ -191,6 +194,12 @@ fn by_password(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
     if account.deactivated && !x.has(fault::DEACTIVATED_LOGS_IN) {
         return Err(Refusal::UserDeactivated.into());
     }
+    if account.closed && !x.has(fault::LOCKED_LOGS_IN) {
+        return Err(Refusal::UserLocked.into());
+    }
+    if account.suspended && x.has(fault::SUSPENDED_REFUSED) {
+        return Err(Refusal::UserSuspended.into());
+    }
     Ok(user)
 }
 
@@ -237,14 +246,4 @@ fn make_account(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
     let password = body.get("password").and_then(Value::as_str).map(str::to_owned);
     x.store.accounts.insert(localpart.to_owned(), Account { password, ..Account::default() });
     Ok(localpart.to_owned())
-}
-
-/// Refuses application services: none is registered here.
-fn by_service(x: &Exchange) -> Result<String, Stop> {
-    let Some(token) = x.presented_token() else { return Err(Refusal::ServiceTokenMissing.into()) };
-    match x.store.access.get(token) {
-        Some(session) if x.has(fault::SERVICE_USER_TOKEN) => Ok(session.user.clone()),
-        Some(_) => Err(Refusal::ServiceTokenOfUser.into()),
-        None => Err(Refusal::ServiceTokenUnknown.into()),
-    }
 }

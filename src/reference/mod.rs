@@ -8,6 +8,7 @@
 //! It is for tests: passwords are kept as they are, single sign-on believes every name, and nothing survives its end.
 
 mod account;
+mod admin;
 mod answer;
 mod client_data;
 mod device;
@@ -28,6 +29,7 @@ mod refusal;
 mod release;
 mod route;
 mod server;
+mod service;
 mod session;
 mod shape;
 mod sso;
@@ -57,6 +59,17 @@ pub struct ThirdParty {
     pub user: String,
 }
 
+/// An application service that the homeserver knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appservice {
+    /// The token that it proves itself with (`as_token`).
+    pub token: String,
+    /// The localpart of its own user, which exists from the start.
+    pub sender: String,
+    /// With what the localparts of its namespace begin; nobody else can have one.
+    pub prefix: String,
+}
+
 /// How the homeserver is set up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -79,6 +92,10 @@ pub struct Settings {
     pub users: Vec<(String, String)>,
     /// Addresses that are bound to accounts from the start.
     pub third_party: Vec<ThirdParty>,
+    /// An application service.
+    pub appservice: Option<Appservice>,
+    /// With this, there are calls for administrators, and this is the token of one.
+    pub admin_token: Option<String>,
     /// The limit on logins, for each address and for each account; none if absent.
     pub login_limit: Option<Limit>,
     /// The limit on `POST /v1/login/get_token` for each account; none if absent.
@@ -121,6 +138,8 @@ impl Default for Settings {
             guests: true,
             users: Vec::new(),
             third_party: Vec::new(),
+            appservice: None,
+            admin_token: None,
             login_limit: None,
             get_token_limit: None,
             legacy: true,

@@ -54,6 +54,8 @@ pub(super) enum Refusal {
     UnknownLegacyThirdParty,
     UnknownPhone,
     UserDeactivated,
+    UserLocked,
+    UserSuspended,
     // Login by token, and login of an application service.
     LoginTokenMissing,
     LoginTokenNotString,
@@ -63,6 +65,9 @@ pub(super) enum Refusal {
     ServiceTokenMissing,
     ServiceTokenUnknown,
     ServiceTokenOfUser,
+    OutsideNamespace,
+    ServiceLoginUnsupported,
+    ServiceDeviceUnknown,
     // Refresh.
     RefreshTokenMissing,
     RefreshTokenNotString,
@@ -151,6 +156,8 @@ impl Refusal {
                 (403, "M_FORBIDDEN", "No account has this identifier")
             }
             R::UserDeactivated => (403, "M_USER_DEACTIVATED", "The account has been deactivated"),
+            R::UserLocked => (401, "M_USER_LOCKED", "The account is locked"),
+            R::UserSuspended => (403, "M_USER_SUSPENDED", "The account is suspended"),
             R::LoginTokenMissing => (400, "M_MISSING_PARAM", "token is missing"),
             R::LoginTokenNotString => (400, "M_BAD_JSON", "token is not a string"),
             R::LoginTokenInvalid => (403, "M_FORBIDDEN", "The login token is not valid"),
@@ -165,6 +172,13 @@ impl Refusal {
             R::ServiceTokenOfUser => {
                 (403, "M_FORBIDDEN", "This login type is for application services")
             }
+            R::OutsideNamespace => {
+                (400, "M_EXCLUSIVE", "The user is not in the namespace of the service")
+            }
+            R::ServiceLoginUnsupported => {
+                (400, "M_APPSERVICE_LOGIN_UNSUPPORTED", "The legacy API is not offered")
+            }
+            R::ServiceDeviceUnknown => (400, "M_UNKNOWN_DEVICE", "The user has no such device"),
             R::RefreshTokenMissing => (400, "M_MISSING_PARAM", "refresh_token is missing"),
             R::RefreshTokenNotString => (400, "M_BAD_JSON", "refresh_token is not a string"),
             R::RefreshTokenUnknown => (401, "M_UNKNOWN_TOKEN", "The refresh token is not known"),
@@ -209,7 +223,7 @@ impl From<Refusal> for Answer {
         let mut answer = Answer::json(status, json!({"errcode": errcode, "error": error}));
         let extra = match refusal {
             // The session can be taken up again with its device: "soft logout".
-            Refusal::ExpiredToken => Some(("soft_logout", json!(true))),
+            Refusal::ExpiredToken | Refusal::UserLocked => Some(("soft_logout", json!(true))),
             Refusal::ResourceLimit => Some(("admin_contact", json!("mailto:admin@example.org"))),
             Refusal::UserLimit => Some(("info_uri", json!("https://example.org/limits"))),
             _ => None,

@@ -11,7 +11,8 @@ use super::release::Listed;
 use super::route::{Found, Operation, find};
 use super::store::{Account, Store};
 use super::{
-    Settings, account, client_data, device, discovery, login, login_token, page, session, sso, uia,
+    Settings, account, admin, client_data, device, discovery, login, login_token, page, session,
+    sso, uia,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -190,6 +191,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
             Account { password: Some(password.clone()), ..Account::default() },
         );
     }
+    if let Some(service) = &settings.appservice {
+        store.accounts.insert(service.sender.clone(), Account::default());
+    }
     let (listener, addr) = listen(settings.listen).await?;
     let house = House { settings, listed, base_url: format!("http://{addr}") };
     let changed = layer.counter();
@@ -304,6 +308,11 @@ fn exists(house: &House, operation: Operation) -> bool {
         Operation::GetToken => settings.get_token && settings.legacy,
         Operation::WellKnown => settings.well_known,
         Operation::AdminNonce | Operation::AdminRegister => settings.shared_secret.is_some(),
+        Operation::AdminLock
+        | Operation::AdminSuspension
+        | Operation::AdminUser
+        | Operation::AdminSuspensionOfSynapse
+        | Operation::AdminDeactivate => settings.admin_token.is_some(),
         Operation::SsoRedirect
         | Operation::SsoRedirectTo
         | Operation::SsoPage
@@ -407,6 +416,11 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::Filter => client_data::filter(x),
         O::AdminNonce => account::admin_nonce(x),
         O::AdminRegister => account::admin_register(x),
+        O::AdminLock => admin::put_lock(x),
+        O::AdminSuspension => admin::put_suspension(x),
+        O::AdminUser => admin::put_user(x),
+        O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(x),
+        O::AdminDeactivate => admin::deactivate(x),
         O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
             Err(Refusal::MemberInvalid.into())
         }

@@ -46,6 +46,9 @@ pub(super) fn refresh(x: &mut Exchange) -> Outcome {
     if x.has(fault::REFRESH_OTHER_USER) {
         user = another(x, &user);
     }
+    if let Some(named) = x.call.query("user_id").filter(|_| x.has(fault::REFRESH_ASSERTED)) {
+        user = x.house.localpart(named).map_or(user, str::to_owned);
+    }
     if x.has(fault::REFRESH_NEW_DEVICE) {
         device = x.store.device_id();
         if let Some(account) = x.store.accounts.get_mut(&user) {

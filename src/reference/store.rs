@@ -9,6 +9,7 @@ use sha1::Sha1;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::ThirdParty;
 use super::limit::Buckets;
 use super::refusal::Refusal;
 use super::route::Operation;
@@ -34,6 +35,9 @@ pub(super) struct Account {
     pub(super) deactivated: bool,
     /// Refused at every login, which only a fault brings about.
     pub(super) locked: bool,
+    /// Locked by an administrator.
+    pub(super) closed: bool,
+    pub(super) suspended: bool,
     pub(super) guest: bool,
     pub(super) devices: BTreeMap<String, Device>,
     /// Cross-signing keys by usage: `master_key`, `self_signing_key`, `user_signing_key`.
@@ -93,6 +97,8 @@ pub(super) struct Store {
     pub(super) login_tokens: HashMap<String, LoginToken>,
     pub(super) pending: HashMap<String, Pending>,
     pub(super) nonces: HashMap<String, Instant>,
+    /// Addresses that administrators bound to accounts.
+    pub(super) third_party: Vec<ThirdParty>,
     pub(super) buckets: Buckets,
     /// Tokens of all kinds that were valid once; only so that their refusal can be told from that of unknown ones.
     pub(super) dead: HashMap<String, Refusal>,
@@ -138,6 +144,7 @@ impl Store {
             login_tokens: HashMap::new(),
             pending: HashMap::new(),
             nonces: HashMap::new(),
+            third_party: Vec::new(),
             buckets: Buckets::default(),
             dead: HashMap::new(),
             banned: HashSet::new(),

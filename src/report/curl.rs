@@ -1,6 +1,7 @@
 //! An exchange as a command line that sends the same request again.
 use super::text;
 use crate::outcome::{Exchange, Header, Request};
+use std::borrow::Cow;
 
 /// How to fill in the names that stand for secrets; every report that has `curl` lines shows it.
 pub const SECRETS_NOTE: &str = "A name in angle quotes, such as ‹access_token 2›, stands for a secret that was replaced; \
@@ -42,8 +43,10 @@ fn what_no_line_can_carry(request: &Request) -> Option<&'static str> {
 fn line(request: &Request) -> String {
     let mut words: Vec<String> = vec!["curl".into(), "-sSi".into()];
     words.extend(method(request));
-    words.extend(url_options(&request.url).map(String::from));
-    words.push(quote(&request.url));
+    let (socket, url) = by_socket(&request.url);
+    words.extend(socket.map(|path| format!("--unix-socket {}", quote(path))));
+    words.extend(url_options(&url).map(String::from));
+    words.push(quote(&url));
     words.extend(request.headers.iter().filter_map(header));
     if let Some(body) = &request.body {
         if !request.headers.iter().any(|h| h.name.eq_ignore_ascii_case("content-type")) {
@@ -61,6 +64,14 @@ fn method(request: &Request) -> Option<String> {
         // With -X HEAD curl would wait for a body.
         "HEAD" => Some("--head".into()),
         method => Some(format!("-X {}", quote_if_needed(method))),
+    }
+}
+
+/// The socket of a `unix:SOCKET:PATH`, and the URL that is sent through it.
+fn by_socket(url: &str) -> (Option<&str>, Cow<'_, str>) {
+    match url.strip_prefix("unix:").and_then(|rest| rest.split_once(':')) {
+        Some((socket, path)) => (Some(socket), format!("http://localhost{path}").into()),
+        None => (None, url.into()),
     }
 }
 
@@ -128,6 +139,14 @@ mod tests {
         assert_eq!(
             curl(&exchange("GET", "http://hs/_matrix", &sent, None)),
             "curl -sSi 'http://hs/_matrix'"
+        );
+    }
+
+    #[test]
+    fn a_unix_socket_is_an_option_of_curl() {
+        assert_eq!(
+            curl(&exchange("GET", "unix:/run/h s.sock:/a/_matrix?b=:", &[], None)),
+            "curl -sSi --unix-socket '/run/h s.sock' 'http://localhost/a/_matrix?b=:'"
         );
     }
 

@@ -408,6 +408,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "not_provided" if code.contains("account") => ACCOUNTS,
         "no_account" => ACCOUNTS,
         "not_provided" => "give it under operator: in homespec.yaml",
+        "operator" => "see what the hook said, or what the server answered to the administrator",
         "setup" => "see in run.json what the server answered to the set-up",
         "account" | "registration" => {
             "see what the server answered, and check the account or the secret given"
@@ -417,11 +418,14 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "gateway" => "a proxy answered in the homeserver's place; look at its log",
         "not_reached" => "mend what stopped the case before this step",
         "interrupted" => "run again and let it finish",
-        "unreachable" | "no_answer" | "timeout" => {
+        "fail_fast" => "run without --fail-fast",
+        "compressed" => "see what the proxy in front of the homeserver does to its answers",
+        "unreachable" | "no_answer" | "timeout" | "target_lost" => {
             "see that the server runs and can be reached from here"
         }
         "not_allowed" => "allow it with --allow rate-limit",
         "request" => "the request cannot be sent as it is written; mend the case",
+        "not_discovered" => "give the homeserver's own URL, or mend the well-known file",
         "not_a_homeserver" => "see that the URL leads to the homeserver, path prefix included",
         _ => return None,
     })

@@ -6,8 +6,12 @@
 //! | [`junit()`] | continuous integration |
 //! | [`markdown()`], [`html()`] | people, on a forge and in a browser |
 //! | [`terminal()`] | people, at the end of a run |
+//! | [`one_line`] | a single sentence on a terminal |
 //! | [`curl()`] | sending one request again |
 //! | [`github_annotations`] | GitHub Actions |
+//!
+//! [`sealed`] is the last look at each of them before it is shown: none that holds a secret leaves the
+//! program.
 //!
 //! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
 //! Only [`write_all`] touches the file system.
@@ -17,6 +21,7 @@ mod github;
 mod html;
 mod json;
 mod junit;
+mod leak;
 mod markdown;
 mod plain;
 mod terminal;
@@ -28,10 +33,12 @@ pub use github::github_annotations;
 pub use html::html;
 pub use json::{ReadError, json, read};
 pub use junit::{Dialect, junit};
+pub use leak::{Leak, sealed};
 pub use markdown::markdown;
 pub use plain::exchange_text;
 pub use terminal::terminal;
-pub use write::{WriteError, write_all};
+pub use text::one_line;
+pub use write::{WriteError, Written, write_all};
 
 use crate::outcome::Run;
 use std::fmt;

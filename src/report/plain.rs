@@ -20,13 +20,15 @@ pub fn exchange_text(exchange: &Exchange) -> String {
         (None, Some(trouble)) => lines.push(format!("< no answer: {trouble}")),
         (None, None) => lines.push("< no answer".to_owned()),
     }
-    lines.iter().map(|line| text::visible(line) + "\n").collect()
+    lines.iter().map(|line| text::visible(line).replace('\n', " ") + "\n").collect()
 }
 
 fn headers(mark: &str, headers: &[Header]) -> Vec<String> {
     headers.iter().map(|header| format!("{mark}{}: {}", header.name, header.value)).collect()
 }
 
+/// Made visible first: a carriage return alone also begins a line, and each needs its mark, or it could
+/// be a command to whoever reads the output.
 fn body(mark: &str, body: &str) -> Vec<String> {
-    body.lines().map(|line| format!("{mark}{line}")).collect()
+    text::visible(body).lines().map(|line| format!("{mark}{line}")).collect()
 }

@@ -14,8 +14,12 @@ const WARNED: usize = 3;
 /// How many reasons for blocked requirements are listed.
 const BLOCKED: usize = 2;
 
+/// How many lines each note that is shown may take: the first may be the one sentence that says why nothing
+/// was tested.
+const NOTES: [usize; 2] = [5, 2];
+
 /// The summary of a run: what was tested, how much of it was decided, what broke, what was blocked and
-/// what to do about it, where the reports are (`paths`). Ends with a newline; at most 23 lines.
+/// what to do about it, where the reports are (`paths`). Ends with a newline; at most 25 lines.
 ///
 /// `width` is the width of the terminal in columns (less than 40 counts as 40); no line but those
 /// with paths is longer. With `color` the outcome is coloured; without it the text is plain.
@@ -102,8 +106,10 @@ fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
         let more = more(run.not_cleaned_up.len(), 1);
         lines.push(page.styled(style(Verdict::Warned), &format!("Not cleaned up: {first}{more}")));
     }
-    if let Some(first) = run.notes.first() {
-        lines.push(page.line(&format!("Note: {first}{}", more(run.notes.len(), 1))));
+    let shown = run.notes.len().min(NOTES.len());
+    for (at, (note, most)) in run.notes.iter().zip(NOTES).enumerate() {
+        let more = if at + 1 == shown { more(run.notes.len(), shown) } else { String::new() };
+        lines.extend(page.wrapped(&format!("Note: {note}{more}")).into_iter().take(most));
     }
     let files: Vec<String> = paths.iter().map(|p| one_line(&p.to_string_lossy())).collect();
     if !files.is_empty() {

@@ -43,16 +43,19 @@ fn after_csi(text: &str) -> Option<&str> {
     ('@'..='~').contains(&last).then(|| tail.get(1..)).flatten()
 }
 
-/// Controls, noncharacters, and the marks that reverse the direction of what follows.
+/// Controls, noncharacters, the marks that reverse the direction of what follows, and the characters
+/// that carry text which nobody sees.
 fn is_shapeless(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
         || matches!(c, '\u{fdd0}'..='\u{fdef}')
         || (c as u32) & 0xfffe == 0xfffe
 }
 
-/// [`visible`], on one line: every run of white space becomes one space.
-pub(super) fn one_line(text: &str) -> String {
+/// Text of a server, made fit for one line of a terminal: what cannot be shown is U+FFFD, and every
+/// run of white space one space.
+pub fn one_line(text: &str) -> String {
     visible(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

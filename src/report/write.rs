@@ -1,12 +1,23 @@
 //! Reports into a folder, whole or not at all.
-use super::Format;
+use super::{Format, Leak, sealed};
 use crate::outcome::Run;
+use crate::secret::Redactor;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// What came of writing reports.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Those that are there, in the order asked for.
+    pub paths: Vec<PathBuf>,
+    /// Those of which nothing was written.
+    pub withheld: Vec<Leak>,
+}
+
 /// Writes the run in these formats to `dir`, which is made if it is not there, and gives the paths in
-/// the order of `formats`, each once. Earlier reports of the same names are replaced.
+/// the order of `formats`, each once. Earlier reports of the same names are replaced. A report that
+/// still holds a secret that `redactor` knows is not written; the others are.
 ///
 /// Everything is rendered and written under temporary names first, and renamed when all of it is on
 /// disk, so that a reader never sees half a report.
@@ -14,9 +25,19 @@ use std::path::{Path, PathBuf};
 /// # Errors
 ///
 /// The first path that could not be made, written or renamed. The temporary files are removed again.
-pub fn write_all(dir: &Path, run: &Run, formats: &[Format]) -> Result<Vec<PathBuf>, WriteError> {
-    let drafts: Vec<Draft> =
-        once_each(formats).into_iter().map(|f| Draft::new(dir, f, run)).collect();
+pub fn write_all(
+    dir: &Path,
+    run: &Run,
+    formats: &[Format],
+    redactor: &Redactor,
+) -> Result<Written, WriteError> {
+    let (mut drafts, mut withheld) = (Vec::new(), Vec::new());
+    for format in once_each(formats) {
+        match sealed(format.file_name(), run, redactor, |run| format.render(run)) {
+            Ok(text) => drafts.push(Draft::new(dir, format, text)),
+            Err(leak) => withheld.push(leak),
+        }
+    }
     fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;
     let written = write_drafts(&drafts).and_then(|()| rename_drafts(&drafts));
     if let Err(error) = written {
@@ -25,7 +46,7 @@ pub fn write_all(dir: &Path, run: &Run, formats: &[Format]) -> Result<Vec<PathBu
         return Err(error);
     }
     sync_folder(dir);
-    Ok(drafts.into_iter().map(|d| d.path).collect())
+    Ok(Written { paths: drafts.into_iter().map(|d| d.path).collect(), withheld })
 }
 
 /// The formats without repetitions: two drafts of one report would share a temporary name.
@@ -47,12 +68,12 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(dir: &Path, format: Format, run: &Run) -> Draft {
+    fn new(dir: &Path, format: Format, text: String) -> Draft {
         let name = format.file_name();
         Draft {
             path: dir.join(name),
             temporary: dir.join(format!(".{name}.{}.tmp", std::process::id())),
-            text: format.render(run),
+            text,
         }
     }
 }

@@ -1,14 +1,23 @@
 //! Delivering one request of a case: waiting for limits, trying again what says nothing of the
 //! homeserver, telling a dropped connection from a server that is not there.
 use super::dialect::Dialect;
-use super::http::Http;
+use super::http::{Http, ROOM};
 use super::ledger::Ledger;
 use super::limits::{Bucket, Limits};
 use super::stop::Stop;
+use super::vitals::{Lost, Vitals};
 use crate::case::ast;
 use crate::outcome::Reason;
 use crate::wire::{Answer, Ask, Exchanged, Reply, Trouble, TroubleKind};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a target that failed a control request gets to come back: a restart is no reason to
+/// give up a run.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two control requests.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Delivers requests to one target.
 #[derive(Debug, Clone)]
@@ -23,6 +32,8 @@ pub struct Courier {
     pub stop: Stop,
     /// In which words the server is spoken to.
     pub dialect: Dialect,
+    /// Whether the target still is what the probe found.
+    pub vitals: Arc<Vitals>,
 }
 
 /// What came of one request, and every exchange that it took.
@@ -39,6 +50,10 @@ pub struct Delivered {
 impl Courier {
     /// Sends a request until there is something to say.
     pub async fn deliver(&self, ask: &Ask, limits: ast::Limits) -> Delivered {
+        if let Some(lost) = self.vitals.stops() {
+            let reply = Reply::Undecided(lost.reason);
+            return Delivered { reply, exchanges: Vec::new(), shown: 0 };
+        }
         let mut exchanges = Vec::new();
         let ask = self.dialect.speak(ask);
         let reply = self.reply(&ask, limits, &mut exchanges).await;
@@ -58,6 +73,10 @@ impl Courier {
             }
             let exchanged = self.http.send(ask).await;
             self.ledger.note(&exchanged);
+            self.vitals.note(&exchanged.result);
+            if self.http.is_full() {
+                self.vitals.stop(&format!("the server's answers came to {} MiB", ROOM >> 20));
+            }
             let result = exchanged.result.clone();
             exchanges.push(exchanged);
             match result {
@@ -70,16 +89,60 @@ impl Courier {
                     }
                     gateway_tried = true;
                 }
+                Ok(answer) if answer.coding().is_some() => return Reply::Undecided(compressed()),
                 Ok(answer) => return Reply::Answer(answer),
                 Err(trouble) => return self.without_answer(ask, trouble, exchanges).await,
             }
         }
     }
 
+    /// Asks the control requests again, for a case that went wrong: whether the target itself did.
+    ///
+    /// It has two seconds to answer as the probe saw it; without that, nothing more is asked.
+    pub async fn check_up(&self) -> Option<Lost> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(lost) = self.vitals.stops() {
+                return Some(lost);
+            }
+            let failed = self.failed_control().await?;
+            if self.stop.is_set() {
+                return None;
+            }
+            if Instant::now() + AGAIN > until {
+                return Some(self.vitals.lose(&failed));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = self.stop.stopped() => {}
+            }
+        }
+    }
+
+    /// Forgets that the target was lost, if it is there again.
+    pub async fn look_again(&self) {
+        if self.vitals.stops().is_some() && self.failed_control().await.is_none() {
+            self.vitals.is_back();
+        }
+    }
+
+    /// The first control request that is not answered as the probe saw it.
+    async fn failed_control(&self) -> Option<Exchanged> {
+        for control in self.vitals.controls() {
+            let exchanged = self.http.send_fresh(&control.ask).await;
+            // A limit may stand before everything, and whoever keeps one is still there.
+            let is_met = |answer: &Answer| is_limited(answer) || control.is_met_by(answer);
+            if !exchanged.result.as_ref().is_ok_and(is_met) {
+                return Some(exchanged);
+            }
+        }
+        None
+    }
+
     async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
         tokio::select! {
             admitted = self.limits.admit(bucket) => admitted,
-            () = self.stop.stopped() => Err(interrupted()),
+            () = self.stop.stopped() => Err(self.stop.reason()),
         }
     }
 
@@ -115,11 +178,6 @@ impl Courier {
     }
 }
 
-/// The reason of everything that a stop kept from being asked.
-pub fn interrupted() -> Reason {
-    Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
-}
-
 fn control() -> Ask {
     Ask::new(Some("getVersions"), "GET", "/_matrix/client/versions")
 }
@@ -140,9 +198,18 @@ fn gateway(answer: &Answer) -> Reason {
     }
 }
 
+/// HTTP allows it to whoever is not told otherwise (RFC 9110, section 12.5.3), so it is no finding.
+fn compressed() -> Reason {
+    Reason {
+        code: "compressed".to_owned(),
+        text: "the answer is compressed, which was not asked for, and homespec unpacks nothing"
+            .to_owned(),
+    }
+}
+
 fn no_answer(trouble: &Trouble) -> Reason {
     let code = match trouble.kind {
-        TroubleKind::Connect => "unreachable",
+        TroubleKind::Connect | TroubleKind::Tls => "unreachable",
         TroubleKind::Timeout => "timeout",
         TroubleKind::Closed | TroubleKind::Protocol => "no_answer",
         TroubleKind::Request => "request",

@@ -1,8 +1,13 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use super::courier::{Courier, Delivered};
-use super::env::{AccountView, Proof, fresh_localpart, fresh_password, good_login};
+use super::env::{
+    AccountView, Proof, fresh_localpart, fresh_password, good_login, other_case, shortened,
+};
+use super::ledger::Made;
+use super::program::{Failed, Program};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
+use crate::facts::{AccountFacts, Given, clipped};
 use crate::outcome::Reason;
 use crate::plan::Slot;
 use crate::routes::Routes;
@@ -45,15 +50,41 @@ pub enum Maker {
     Token(SecretString),
     /// Synapse's shared-secret admin call.
     SharedSecret(SecretString),
+    /// A program of the operator's that prints one account each time.
+    Program(Program),
 }
 
 /// Where accounts come from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// In the order given.
+    /// In the order in which they are used.
     pub supplied: Vec<Supplied>,
     /// How further ones can be made.
     pub maker: Option<Maker>,
+}
+
+impl Sources {
+    /// Puts those with a password before those without, and those that nobody needs behind those that
+    /// somebody does, for they may be ruined; otherwise the order given is kept.
+    pub fn in_order_of_use(mut self) -> Sources {
+        let by_token =
+            |account: &Supplied| matches!(account.credential, Credential::AccessToken(_));
+        self.supplied.sort_by_key(|account| (by_token(account), account.disposable));
+        self
+    }
+
+    /// What planning needs to know of them.
+    pub fn facts(&self) -> AccountFacts {
+        let given = |account: &Supplied| Given {
+            password: matches!(account.credential, Credential::Password(_)),
+            disposable: account.disposable,
+        };
+        AccountFacts {
+            given: self.supplied.iter().map(given).collect(),
+            can_make: self.maker.is_some(),
+            made_password: true,
+        }
+    }
 }
 
 /// A session that cases share.
@@ -86,6 +117,15 @@ pub struct Desk {
     routes: Arc<dyn Routes>,
     entries: std::sync::Mutex<BTreeMap<Slot, Entry>>,
     log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchanged>>>,
+    program: Mutex<Printed>,
+}
+
+/// What came of the program that makes accounts, which is started for one account after the other.
+#[derive(Debug, Default)]
+struct Printed {
+    accounts: usize,
+    /// Why it is not started again: each further account would wait for the same failure.
+    failed: Option<Reason>,
 }
 
 /// How long before its end a shared session is renewed.
@@ -95,11 +135,12 @@ impl Desk {
     /// A desk that has not yet asked for anything.
     pub fn new(courier: Courier, sources: Sources, routes: Arc<dyn Routes>) -> Desk {
         for account in &sources.supplied {
-            let (kind, secret) = match &account.credential {
-                Credential::Password(secret) => (SecretKind::Password, secret),
-                Credential::AccessToken(secret) => (SecretKind::AccessToken, secret),
-            };
-            courier.http.vault().learn(kind, secret.expose_secret());
+            match &account.credential {
+                Credential::Password(secret) => learn_password(&courier, secret.expose_secret()),
+                Credential::AccessToken(secret) => {
+                    courier.http.vault().learn(SecretKind::AccessToken, secret.expose_secret());
+                }
+            }
         }
         match &sources.maker {
             Some(Maker::Token(secret)) => {
@@ -108,10 +149,10 @@ impl Desk {
             Some(Maker::SharedSecret(secret)) => {
                 courier.http.vault().learn(SecretKind::SharedSecret, secret.expose_secret());
             }
-            Some(Maker::Open) | None => {}
+            Some(Maker::Open | Maker::Program(_)) | None => {}
         }
-        let (entries, log) = Default::default();
-        Desk { courier, sources, routes, entries, log }
+        let (entries, log, program) = Default::default();
+        Desk { courier, sources, routes, entries, log, program }
     }
 
     /// The account in a slot, made and proven where that is needed.
@@ -159,12 +200,23 @@ impl Desk {
         })
     }
 
-    /// Forgets the shared session of a slot: a case may have ended it.
+    /// Forgets the shared session of a slot, for a case may have ended it; an account without a password
+    /// has no way to another one.
     pub async fn forget_session(&self, slot: &Slot) {
-        if let Some(Ok(account)) = self.entry(slot).lock().await.as_mut() {
+        if let Some(Ok(account)) = self.entry(slot).lock().await.as_mut()
+            && account.password.is_some()
+        {
             account.session = None;
             account.proof = None;
         }
+    }
+
+    /// Whether the password of the account in a slot is known; an account that was not asked for or
+    /// cannot be had is taken to have one.
+    pub async fn has_password(&self, slot: &Slot) -> bool {
+        let entry = self.entry(slot);
+        let entry = entry.lock().await;
+        entry.as_ref().and_then(|e| e.as_ref().ok()).is_none_or(|a| a.password.is_some())
     }
 
     /// Whether the proof login of a slot returned a refresh token.
@@ -206,9 +258,6 @@ impl Desk {
     async fn open(&self, slot: &Slot) -> Result<Account, Reason> {
         let given: Option<&Supplied> = match slot {
             Slot::Main(index) => self.sources.supplied.get(*index),
-            Slot::GivenDisposable(index) => {
-                self.sources.supplied.iter().filter(|account| account.disposable).nth(*index)
-            }
             Slot::Wrongs | Slot::Fresh(..) => None,
         };
         match (given, &self.sources.maker) {
@@ -234,19 +283,16 @@ impl Desk {
             }
             Credential::AccessToken(token) => {
                 let token = token.expose_secret();
-                let ask = self.ask("getTokenOwner")?.bearer(token);
-                let answer = self.send(slot, &ask).await?;
-                let user_id = answer.text_at("/user_id").ok_or_else(|| {
-                    refused("the access token given", "GET /account/whoami", &answer)
-                })?;
+                let (user_id, device_id) =
+                    self.owner(slot, token, "the access token given").await?;
                 let session = Session {
                     token: token.to_owned(),
-                    device_id: answer.text_at("/device_id").map(str::to_owned),
+                    device_id,
                     refresh_token: None,
                     expires: None,
                 };
                 Ok(Account {
-                    user_id: user_id.to_owned(),
+                    user_id,
                     password: None,
                     session: Some(session),
                     proven: true,
@@ -309,8 +355,11 @@ impl Desk {
 
     async fn make(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
         let (localpart, password) = (fresh_localpart(), fresh_password());
-        self.courier.http.vault().learn(SecretKind::Password, &password);
+        learn_password(&self.courier, &password);
         let answer = match maker {
+            Maker::Program(program) => {
+                return self.make_by_program(slot, program, &localpart, &password).await;
+            }
             Maker::Open => self.register(slot, &localpart, &password, None).await?,
             Maker::Token(token) => {
                 self.register(slot, &localpart, &password, Some(token.expose_secret())).await?
@@ -354,8 +403,9 @@ impl Desk {
                 _ => return Ok(answer),
             };
             let prover = Prover { user: Some(localpart), password: None, registration_token };
-            let auth = uia::answer(challenge, prover, &stages)
-                .map_err(|why| reason("registration", format!("cannot register: {why}")))?;
+            let auth = uia::answer(challenge, prover, &stages).map_err(|why| {
+                reason("registration", format!("cannot register: {}", clipped(&why)))
+            })?;
             stages.extend(auth["type"].as_str().map(str::to_owned));
             body["auth"] = auth;
         }
@@ -389,6 +439,83 @@ impl Desk {
             "nonce": text, "username": localpart, "password": password, "admin": false, "mac": mac,
         }));
         self.send(slot, &ask).await
+    }
+
+    /// Starts the operator's program once, and reads the account that it prints.
+    async fn make_by_program(
+        &self,
+        slot: &Slot,
+        program: &Program,
+        localpart: &str,
+        password: &str,
+    ) -> Result<Account, Reason> {
+        let mut printed = self.program.lock().await;
+        if let Some(reason) = &printed.failed {
+            return Err(reason.clone());
+        }
+        printed.accounts += 1;
+        let number = printed.accounts.to_string();
+        let target = self.courier.http.target().to_string();
+        let told = [
+            ("HOMESPEC_TARGET", target.as_str()),
+            ("HOMESPEC_ACCOUNT_NUMBER", number.as_str()),
+            ("HOMESPEC_LOCALPART", localpart),
+            ("HOMESPEC_PASSWORD", password),
+        ];
+        let account = program
+            .run(&told, &self.courier.stop)
+            .await
+            .and_then(|text| read_account(program, &text));
+        let account = account.map_err(|failed| {
+            let why = failed.text(&self.courier.http.vault().redactor());
+            let reason = reason("registration", format!("the account command {why}"));
+            printed.failed = Some(reason.clone());
+            reason
+        })?;
+        drop(printed);
+        self.take_over(slot, account).await
+    }
+
+    /// An account that somebody else made for the run: its secrets and its session are kept account
+    /// of like those of others.
+    async fn take_over(&self, slot: &Slot, account: PrintedAccount) -> Result<Account, Reason> {
+        let PrintedAccount { user_id, password, access_token, device_id } = account;
+        let vault = self.courier.http.vault();
+        let known = [(SecretKind::Password, &password), (SecretKind::AccessToken, &access_token)];
+        for (kind, secret) in known {
+            if let Some(secret) = secret {
+                vault.learn(kind, secret);
+            }
+        }
+        let session = access_token.map(|token| (token, device_id));
+        let made = Made { user_id: user_id.clone(), password: password.clone(), guest: false };
+        self.courier.ledger.note_made(made, session.clone());
+        let proven = match &session {
+            Some((token, _)) => Some(self.owner(slot, token, "the access token printed").await?),
+            None => None,
+        };
+        let session = session.zip(proven).map(|((token, device_id), (_, known))| Session {
+            token,
+            device_id: known.or(device_id),
+            refresh_token: None,
+            expires: None,
+        });
+        let password = password.map(SecretString::from);
+        let proven = password.is_none();
+        Ok(Account { user_id, proven, password, session, proof: None, made: true })
+    }
+
+    /// The user and the device that an access token belongs to.
+    async fn owner(
+        &self,
+        slot: &Slot,
+        token: &str,
+        what: &str,
+    ) -> Result<(String, Option<String>), Reason> {
+        let answer = self.send(slot, &self.ask("getTokenOwner")?.bearer(token)).await?;
+        let user_id = answer.text_at("/user_id").filter(|_| answer.status == 200);
+        let user_id = user_id.ok_or_else(|| refused(what, "GET /account/whoami", &answer))?;
+        Ok((user_id.to_owned(), answer.text_at("/device_id").map(str::to_owned)))
     }
 
     fn ask(&self, operation: &str) -> Result<Ask, Reason> {
@@ -427,6 +554,38 @@ fn answered(reply: Reply) -> Result<Answer, Reason> {
     }
 }
 
+/// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.
+fn learn_password(courier: &Courier, password: &str) {
+    for one in [password, &other_case(password), &shortened(password)] {
+        courier.http.vault().learn(SecretKind::Password, one);
+    }
+}
+
+/// What an account command prints: one JSON object, of which further members are left aside.
+#[derive(Debug, serde::Deserialize)]
+struct PrintedAccount {
+    user_id: String,
+    password: Option<String>,
+    access_token: Option<String>,
+    device_id: Option<String>,
+}
+
+/// Reads what an account command printed. What it printed is never shown: it holds secrets.
+fn read_account(program: &Program, text: &str) -> Result<PrintedAccount, Failed> {
+    let account: PrintedAccount = serde_json::from_str(text).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let wanted = r#"{"user_id": …, "password": …}"#;
+        program.failed(&format!("printed something else than one {wanted} ({place})"), "")
+    })?;
+    if !account.user_id.starts_with('@') || !account.user_id.contains(':') {
+        return Err(program.failed("printed a user_id that is no full Matrix ID", ""));
+    }
+    if account.password.is_none() && account.access_token.is_none() {
+        return Err(program.failed("printed neither a password nor an access_token", ""));
+    }
+    Ok(account)
+}
+
 fn session_from(answer: &Answer, token: &str) -> Session {
     let expires = answer.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
     Session {
@@ -442,7 +601,8 @@ const REFUSED: &str = "account";
 
 fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
     let body = answer.json().ok();
-    let member = |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str);
+    let member =
+        |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str).map(clipped);
     let said = match (member("errcode"), member("error")) {
         (Some(code), Some(error)) => format!(" {code} ({error})"),
         (Some(code), None) => format!(" {code}"),

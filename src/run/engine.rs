@@ -1,10 +1,12 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
-use super::courier::{Courier, Delivered, interrupted};
+use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
 use super::loan::{Loan, Terms};
 use super::machine::{Machine, Next};
+use super::operator::Operator;
 use super::perishable::Perishables;
+use super::stop::Cause;
 use super::turns::{Turn, Turns};
 use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
@@ -73,6 +75,10 @@ pub struct Engine {
     pub register: Arc<Register>,
     /// What the probe saw.
     pub facts: Arc<Facts>,
+    /// What only the operator can give or do.
+    pub operator: Arc<Operator>,
+    /// The verdict of a case with which the run ends, if it is to end early.
+    pub ends_with: Option<Verdict>,
 }
 
 impl Engine {
@@ -93,12 +99,16 @@ impl Engine {
             self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
         }
         self.run_on_loan(plan, &mut results).await;
+        let of_accounts = self.desk.exchanges();
+        let of_cases = results.iter().flatten().flat_map(|result| &result.exchanges);
+        self.courier.ledger.arrange(of_accounts.iter().chain(of_cases));
         results
             .into_iter()
             .zip(&plan.cases)
             .map(|(result, planned)| {
                 result.unwrap_or_else(|| {
-                    let decided = Decided::all(&planned.case, Verdict::Blocked, interrupted());
+                    let decided =
+                        Decided::all(&planned.case, Verdict::Blocked, self.courier.stop.reason());
                     CaseResult::without_running(self.gated(&planned.case, decided))
                 })
             })
@@ -130,7 +140,7 @@ impl Engine {
                     (self.clone(), planned.case.clone(), assignment.clone());
                 let logins = Logins::InTurn(turns.of(index));
                 let handle = running.spawn(async move {
-                    (index, engine.run_case(&case, &assignment, logins).await)
+                    (index, engine.run_checked(&case, &assignment, logins).await)
                 });
                 tasks.insert(handle.id(), index);
             }
@@ -149,6 +159,9 @@ impl Engine {
                 }
             }
             progress.ended(&planned.case, result.decided.verdict);
+            if self.ends_with.is_some_and(|verdict| result.decided.verdict >= verdict) {
+                self.courier.stop.set(Cause::FailFast);
+            }
             results[index] = Some(result);
         }
     }
@@ -165,7 +178,8 @@ impl Engine {
         };
         let (engine, case) = (self.clone(), planned.case.clone());
         let logins = Logins::InTurn(Turn::default());
-        let task = tokio::spawn(async move { engine.run_case(&case, &assignment, logins).await });
+        let task =
+            tokio::spawn(async move { engine.run_checked(&case, &assignment, logins).await });
         task.await.unwrap_or_else(|_| panicked(&planned.case))
     }
 
@@ -198,13 +212,39 @@ impl Engine {
                     .filter(|loan| loan.is_for(terms) && loan.lives(&self.courier.ledger))
                     .cloned()
                     .collect();
-                let result = self.run_case(case, assignment, Logins::OnLoan(offered)).await;
+                if offered.is_empty() {
+                    continue;
+                }
+                let result = self.run_checked(case, assignment, Logins::OnLoan(offered)).await;
+                // Either it is no longer blocked, or it was counted a second time.
+                self.courier.limits.served("login");
                 if !result.is_rate_limited() {
-                    self.courier.limits.served("login");
                     results[*index] = Some(result);
                 }
             }
         }
+    }
+
+    /// Runs a case, and where it did not go well sees whether the target is to blame as a whole: then
+    /// what was found says nothing of the case's question.
+    async fn run_checked(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+        logins: Logins,
+    ) -> CaseResult {
+        let mut result = self.run_case(case, assignment, logins).await;
+        let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
+            || result.is_rate_limited();
+        if !went_well && let Some(lost) = self.courier.check_up().await {
+            let decided = Decided::all(case, Verdict::Blocked, lost.reason);
+            result.decided = self.gated(case, decided);
+        }
+        // Parsed again where that is needed: a run keeps every answer, and parsed they are large.
+        for exchanged in &mut result.exchanges {
+            exchanged.forget_parsed();
+        }
+        result
     }
 
     async fn run_case(
@@ -243,8 +283,12 @@ impl Engine {
                     () = tokio::time::sleep(time) => {}
                     () = self.courier.stop.stopped() => {}
                 },
+                Next::Operate(act, told) => {
+                    let done = self.operator.act(act, &told, &self.courier, &mut exchanges).await;
+                    machine.operated(done);
+                }
                 Next::Send(_) if self.courier.stop.is_set() => {
-                    machine.replied(vec![Reply::Undecided(interrupted())]);
+                    machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
                 }
                 Next::Send(asks) => {
                     let mut replies = Vec::new();
@@ -338,7 +382,9 @@ impl Engine {
                 all.push(done);
             }
         }
-        all.sort_by_key(|(index, _)| *index);
+        let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
+        // Which of equal requests came first is chance: what came of them is put in order instead.
+        all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
         all.into_iter().map(|(_, delivered)| delivered).collect()
     }
 
@@ -351,8 +397,7 @@ impl Engine {
         for (name, slot) in &assignment.accounts {
             let session = assignment.sessions.contains(name);
             // A refusal means nothing before the account is known to work.
-            let proven = case.impact == Impact::LocksOut
-                || matches!(slot, Slot::Main(0) | Slot::GivenDisposable(_));
+            let proven = case.impact == Impact::LocksOut || *slot == Slot::Main(0);
             accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
         }
         Ok(accounts)
@@ -364,7 +409,9 @@ impl Engine {
         let mut given = BTreeMap::from([
             ("server.api".to_owned(), json!(api)),
             ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
+            ("server.scheme".to_owned(), json!(self.courier.http.target().scheme())),
         ]);
+        given.extend(self.operator.values());
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
         given
     }
@@ -462,6 +509,14 @@ fn earlier(answer: Answer, login: Exchanged) -> Delivered {
 fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
     let ended_well = result.decided.verdict <= Verdict::Warned;
     result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
+}
+
+/// The status that a request came to; those that came to none are last.
+fn outcome(delivered: &Delivered) -> u16 {
+    match &delivered.reply {
+        Reply::Answer(answer) => answer.status,
+        Reply::Dropped(_) | Reply::Undecided(_) => u16::MAX,
+    }
 }
 
 /// The first waiting case whose accounts are free, and for none of which an earlier case waits.

@@ -1,35 +1,72 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
-use crate::secret::{SecretKind, Vault};
+use super::target::Target;
+use super::trouble::{innermost, trouble};
+use crate::secret::{ExposeSecret as _, Heard, SecretKind, SecretString, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use std::error::Error as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use url::Url;
 
 /// How much of an answer is read, in bytes.
 pub const LONGEST_BODY: usize = 1 << 20;
+/// How much is read of all answers of a run together, in bytes: they are kept to its end.
+pub const ROOM: usize = 32 << 20;
+/// The longest headers of an answer, names and values together, in bytes.
+const LONGEST_HEADERS: usize = 32 << 10;
 
 /// How the target is reached.
 #[derive(Debug, Clone)]
 pub struct Transport {
-    /// The homeserver's base URL; may have a path.
-    pub base_url: Url,
+    /// Where the homeserver is.
+    pub target: Target,
     /// For one request, from connecting to the last byte.
     pub timeout: Duration,
     /// A file with certificates to trust, in PEM, beside those of the system.
     pub ca: Option<PathBuf>,
     /// Whether certificates are not checked.
     pub insecure: bool,
-    /// A proxy for every request.
-    pub proxy: Option<Url>,
-    /// Host names with the address to use instead of asking the DNS.
+    /// A proxy for every request; behind a unix socket there is none.
+    pub proxy: Option<Proxy>,
+    /// Host names with the address to use instead of asking the DNS. Port 0, and a URL that names a
+    /// port, leave the URL's.
     pub resolve: Vec<(String, SocketAddr)>,
     /// Headers for every request.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, SecretString)>,
+}
+
+impl Transport {
+    /// Straight to the target, with nothing special about it.
+    pub fn to(target: Target, timeout: Duration) -> Transport {
+        Transport {
+            target,
+            timeout,
+            ca: None,
+            insecure: false,
+            proxy: None,
+            resolve: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Whether certificates may have to be looked at.
+    fn uses_tls(&self) -> bool {
+        let by_proxy = self.proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
+        by_proxy || self.target.scheme() == "https"
+    }
+}
+
+/// A proxy: HTTP (with CONNECT for `https` targets) or SOCKS 5.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Where it is, without a user name.
+    pub url: Url,
+    /// `user:password`, if it asks for them.
+    pub credentials: Option<SecretString>,
 }
 
 /// Why there can be no client.
@@ -46,11 +83,23 @@ pub enum ClientError {
     /// A header that no request can carry.
     #[error("`{0}` is not a header that can be sent")]
     Header(String),
+    /// Certificates are to be checked, and there is nothing to check them with.
+    #[error(
+        "{target} needs certificates to trust, and this system has none: name a file of them with \
+         --ca FILE, or where the system's are with SSL_CERT_FILE or SSL_CERT_DIR"
+    )]
+    NoCertificates {
+        /// The target.
+        target: String,
+    },
+    /// Unix sockets, on a system without them.
+    #[error("this system has no unix sockets")]
+    NoSockets,
     /// Anything else the HTTP library refuses.
-    #[error("cannot prepare requests to {url}: {why}")]
+    #[error("cannot prepare requests to {target}: {why}")]
     Build {
         /// The target.
-        url: String,
+        target: String,
         /// The cause.
         why: String,
     },
@@ -61,10 +110,14 @@ pub enum ClientError {
 pub struct Http {
     pooled: reqwest::Client,
     fresh: reqwest::Client,
-    base: String,
+    target: Target,
+    proxy: Option<Url>,
     timeout: Duration,
     headers: HeaderMap,
     vault: Arc<Vault>,
+    transport: Arc<Transport>,
+    /// How many bytes of answers have been read so far.
+    read: Arc<AtomicUsize>,
 }
 
 impl Http {
@@ -73,26 +126,36 @@ impl Http {
         install_crypto();
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
-            vault.learn(SecretKind::Header, value);
+            let value = value.expose_secret();
+            vault.learn_given_header(name, value);
             let (name, value) = header(name, value).ok_or(ClientError::Header(name.clone()))?;
             headers.append(name, value);
         }
-        if let Some(password) = transport.proxy.as_ref().and_then(Url::password) {
-            vault.learn(SecretKind::Header, password);
+        if let Some((user, password)) = transport.proxy.as_ref().and_then(Proxy::login) {
+            vault.learn(SecretKind::Proxy, password);
+            vault.learn(SecretKind::Proxy, &format!("{user}:{password}"));
         }
         Ok(Http {
             pooled: client(transport, true)?,
             fresh: client(transport, false)?,
-            base: transport.base_url.as_str().trim_end_matches('/').to_owned(),
+            target: transport.target.clone(),
+            proxy: transport.proxy.as_ref().map(|proxy| proxy.url.clone()),
             timeout: transport.timeout,
             headers,
             vault,
+            transport: Arc::new(transport.clone()),
+            read: Arc::default(),
         })
     }
 
-    /// The target's base URL without a slash at its end.
-    pub fn base(&self) -> &str {
-        &self.base
+    /// Where requests go.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether the answers so far are as many as a run can keep, [`ROOM`].
+    pub fn is_full(&self) -> bool {
+        self.read.load(Ordering::Relaxed) >= ROOM
     }
 
     /// Where secrets are remembered.
@@ -110,23 +173,45 @@ impl Http {
         self.send_with(&self.fresh, ask).await
     }
 
+    /// Sends one request to the same host and port by the other of `http` and `https`, without the
+    /// operator's headers and whatever the certificate: only to see who answers. With the URL that
+    /// was used; nothing if there is no such URL.
+    pub async fn send_by_other_scheme(&self, ask: &Ask) -> Option<(String, Exchanged)> {
+        let Target::Web(url) = &self.target else { return None };
+        let mut url = url.clone();
+        let port = url.port_or_known_default();
+        let scheme = if url.scheme() == "http" { "https" } else { "http" };
+        url.set_scheme(scheme).and_then(|()| url.set_port(port)).ok()?;
+        let (target, headers) = (Target::Web(url), Vec::new());
+        let transport =
+            Transport { target, headers, insecure: true, ca: None, ..(*self.transport).clone() };
+        let other = Http::new(&transport, self.vault.clone()).ok()?;
+        Some((other.target.to_string(), other.send(ask).await))
+    }
+
     async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
-        self.learn_request(ask);
-        let url = format!("{}{}", self.base, ask.path);
+        self.vault.learn_request(&ask.headers, &ask.path, ask.body.as_deref());
+        let url = self.target.origin() + &ask.path;
         let started = Instant::now();
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
-                let result = tokio::time::timeout(self.timeout, exchange(client, request)).await;
-                (sent, result.unwrap_or_else(|_| Err(self.timed_out())))
+                let result =
+                    tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
+                (sent, self.by_way_of(result.unwrap_or_else(|_| Err(self.timed_out()))))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
-        if let Ok(answer) = &result
-            && let Ok(body) = answer.json()
-        {
-            self.vault.learn_json(body);
+        if let Ok(answer) = &result {
+            self.vault.learn_answer(&Heard {
+                path: &ask.path,
+                granted: (200..300).contains(&answer.status),
+                headers: &answer.headers,
+                json: answer.json().ok(),
+                body: &answer.body,
+            });
         }
+        let url = self.target.url_of(&ask.path);
         Exchanged {
             ask: ask.clone(),
             url,
@@ -137,25 +222,52 @@ impl Http {
         }
     }
 
-    fn timed_out(&self) -> Trouble {
-        let text = format!("no answer within {} s", self.timeout.as_secs_f64());
-        Trouble { kind: TroubleKind::Timeout, text }
+    /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,
+    /// section 15.5.8), and a connection that fails was made by it, or to it.
+    fn by_way_of(&self, result: Result<Answer, Trouble>) -> Result<Answer, Trouble> {
+        let Some(proxy) = &self.proxy else { return result };
+        let blame = |what: &str| Trouble {
+            kind: TroubleKind::Connect,
+            text: format!("by way of the proxy {proxy}: {what}"),
+        };
+        match result {
+            Ok(answer) if answer.status == 407 => {
+                Err(blame("it asks for a user and a password (--proxy-auth-file FILE)"))
+            }
+            Err(trouble) if trouble.kind == TroubleKind::Connect => Err(blame(&trouble.text)),
+            other => other,
+        }
     }
 
-    fn learn_request(&self, ask: &Ask) {
-        if let Some(value) = ask.header("authorization") {
-            self.vault.learn_authorization(value);
+    async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<Answer, Trouble> {
+        let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
+        let status = response.status().as_u16();
+        let headers = header_list(response.headers());
+        let size: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > LONGEST_HEADERS {
+            let text = format!("its headers are {size} bytes long");
+            return Err(Trouble { kind: TroubleKind::Protocol, text });
         }
-        if let Some((_, query)) = ask.path.split_once('?') {
-            for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-                if name == "access_token" {
-                    self.vault.learn(SecretKind::AccessToken, &value);
-                }
+        let (mut body, mut truncated) = (Vec::new(), false);
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
+            let room = LONGEST_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                truncated = true;
+                break;
             }
         }
-        if let Some(body) = ask.json_body() {
-            self.vault.learn_json(&body);
-        }
+        self.read.fetch_add(body.len(), Ordering::Relaxed);
+        Ok(Answer::new(status, headers, body, truncated))
+    }
+
+    fn timed_out(&self) -> Trouble {
+        let text = format!("no whole answer within {} s", self.timeout.as_secs_f64());
+        Trouble { kind: TroubleKind::Timeout, text }
     }
 
     fn request(
@@ -212,92 +324,75 @@ fn client(transport: &Transport, pooled: bool) -> Result<reqwest::Client, Client
     if !pooled {
         builder = builder.pool_max_idle_per_host(0);
     }
-    if transport.base_url.scheme() == "http" && transport.proxy.is_none() {
+    let more = transport.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    builder = match transport.uses_tls() {
+        true => builder.tls_certs_merge(more),
         // A machine without a CA bundle can still test plain HTTP.
-        builder = builder.tls_certs_only(Vec::<reqwest::Certificate>::new());
-    } else if let Some(path) = &transport.ca {
-        let refused = |why: String| ClientError::Certificates { path: path.clone(), why };
-        let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| refused(innermost(&error)))?;
-        builder = builder.tls_certs_merge(certificates);
-    }
+        false => builder.tls_certs_only(Vec::new()),
+    };
     if transport.insecure {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if let Some(proxy) = &transport.proxy {
-        let proxy = reqwest::Proxy::all(proxy.as_str()).map_err(|e| build(transport, &e))?;
+        let proxy = reqwest::Proxy::all(proxy.with_login()).map_err(|e| build(transport, &e))?;
         builder = builder.proxy(proxy);
     }
     for (host, address) in &transport.resolve {
         builder = builder.resolve(host, *address);
     }
+    if let Target::Socket { path, .. } = &transport.target {
+        builder = through_socket(builder, path)?;
+    }
     builder.build().map_err(|error| build(transport, &error))
 }
 
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
+    let refused = |why: String| ClientError::Certificates { path: path.to_owned(), why };
+    let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let found =
+        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refused(innermost(&error)))?;
+    // A file in another format reads like an empty one.
+    if found.is_empty() { Err(refused("it holds none in PEM".to_owned())) } else { Ok(found) }
+}
+
+#[cfg(unix)]
+fn through_socket(
+    builder: reqwest::ClientBuilder,
+    path: &Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Ok(builder.unix_socket(path))
+}
+
+#[cfg(not(unix))]
+fn through_socket(
+    _: reqwest::ClientBuilder,
+    _: &Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Err(ClientError::NoSockets)
+}
+
+impl Proxy {
+    /// User name and password.
+    fn login(&self) -> Option<(&str, &str)> {
+        let both = self.credentials.as_ref()?.expose_secret();
+        Some(both.split_once(':').unwrap_or((both, "")))
+    }
+
+    /// Its URL with them inside, as the HTTP library wants it.
+    fn with_login(&self) -> Url {
+        let mut url = self.url.clone();
+        if let Some((user, password)) = self.login() {
+            // Only a URL without a host refuses this; that of a proxy has one.
+            let _ = url.set_username(user).and_then(|()| url.set_password(Some(password)));
+        }
+        url
+    }
+}
+
 fn build(transport: &Transport, error: &reqwest::Error) -> ClientError {
-    ClientError::Build { url: transport.base_url.to_string(), why: innermost(error) }
-}
-
-async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<Answer, Trouble> {
-    let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
-    let status = response.status().as_u16();
-    let headers = header_list(response.headers());
-    let (mut body, mut truncated) = (Vec::new(), false);
-    while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
-        let room = LONGEST_BODY - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            truncated = true;
-            break;
-        }
+    let target = transport.target.to_string();
+    match innermost(error) {
+        why if why.contains("No CA certificates") => ClientError::NoCertificates { target },
+        why => ClientError::Build { target, why },
     }
-    Ok(Answer::new(status, headers, body, truncated))
-}
-
-fn trouble(error: &reqwest::Error) -> Trouble {
-    let text = innermost(error);
-    let kind = if error.is_connect() {
-        TroubleKind::Connect
-    } else if error.is_timeout() {
-        TroubleKind::Timeout
-    } else if is_closed(error) {
-        TroubleKind::Closed
-    } else {
-        TroubleKind::Protocol
-    };
-    Trouble { kind, text }
-}
-
-fn is_closed(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind;
-            return matches!(
-                io.kind(),
-                ErrorKind::ConnectionReset
-                    | ErrorKind::ConnectionAborted
-                    | ErrorKind::BrokenPipe
-                    | ErrorKind::UnexpectedEof
-            );
-        }
-        let text = inner.to_string();
-        if text.contains("connection closed") || text.contains("end of file") {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
-}
-
-/// The last cause in the chain: the only one that says what happened.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = inner.to_string();
-        cause = inner.source();
-    }
-    text
 }

@@ -26,7 +26,9 @@ pub fn retry_after(answer: &Answer, now: SystemTime) -> Duration {
     };
     // Where both are there and differ, the longer one: the header is often rounded down.
     let said = match (header, in_body()) {
-        (Some(header), Some(body)) => Some(header.max(body.min(header + Duration::from_secs(1)))),
+        (Some(header), Some(body)) => {
+            Some(header.max(body.min(header.saturating_add(Duration::from_secs(1)))))
+        }
         (header, body) => header.or(body),
     };
     said.unwrap_or(UNSAID).clamp(FLOOR, CAP)
@@ -231,6 +233,9 @@ mod tests {
         assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
         assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
         assert_eq!(wait(Some("soon"), json!({})), UNSAID);
+        let most = u64::MAX.to_string();
+        assert_eq!(wait(Some(&most), json!({"retry_after_ms": u64::MAX})), CAP);
+        assert_eq!(wait(None, json!({"retry_after_ms": 1e300})), CAP);
     }
 
     fn login(body: serde_json::Value) -> Bucket {

@@ -1,7 +1,7 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use super::env::Env;
 use super::uia::{self, Prover};
-use crate::case::ast::{Auth, Body, Case, MediaType, Send, Source, Step, Target};
+use crate::case::ast::{Act, Auth, Body, Case, MediaType, Need, Send, Source, Step, Target};
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
@@ -18,6 +18,8 @@ use url::form_urlencoded;
 pub enum Next {
     /// These requests, at the same time; their replies come in the same order.
     Send(Vec<Ask>),
+    /// Something that the operator does, told these values by name.
+    Operate(Act, Vec<(String, String)>),
     /// Some time to pass.
     Pause(Duration),
     /// Nothing: [`Machine::finish`].
@@ -73,7 +75,8 @@ impl<'c> Machine<'c> {
         }
     }
 
-    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`].
+    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`], after
+    /// [`Next::Operate`] comes [`Machine::operated`].
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = State::Done;
@@ -93,10 +96,10 @@ impl<'c> Machine<'c> {
             }
             _ => {}
         }
-        match self.asks(step) {
-            Ok(asks) => {
+        match self.next(step) {
+            Ok(next) => {
                 self.state = State::Waiting;
-                Next::Send(asks)
+                next
             }
             Err(error) => {
                 self.stop_unreachable(step, &error);
@@ -134,6 +137,16 @@ impl<'c> Machine<'c> {
     /// Gives a value that was made up for this case another value; see [`Env::rename`].
     pub fn rename(&mut self, made_up: &str, value: &str) -> bool {
         self.env.rename(made_up, value)
+    }
+
+    /// Takes what came of something that the operator did.
+    pub fn operated(&mut self, end: Result<(), Reason>) {
+        let Some(step) = self.step() else { return };
+        self.state = State::Ready;
+        match end {
+            Ok(()) => self.conclude(step, Vec::new()),
+            Err(reason) => self.block(reason),
+        }
     }
 
     /// What there is to say when it is over.
@@ -313,7 +326,10 @@ impl<'c> Machine<'c> {
         let errcode = answer.text_at("/errcode")?;
         let wrong = judged.iter().any(|one| one.judgement.is_wrong_status());
         let vendors = answer.status == 403 && !errcode.starts_with("M_");
-        let policy = (wrong && is_policy(errcode)) || (wanted_success && vendors);
+        // Where the operator has suspended the account, that is no policy but what is asked about.
+        let asked = errcode == "M_USER_SUSPENDED"
+            && self.case.needs.contains(&Need::Operator(Act::Suspend.as_str().to_owned()));
+        let policy = (wrong && is_policy(errcode) && !asked) || (wanted_success && vendors);
         policy.then(|| Reason {
             code: "refused_by_policy".to_owned(),
             text: format!(
@@ -349,6 +365,14 @@ impl<'c> Machine<'c> {
         let text = format!("{} got no answer: {text}", self.step_name());
         self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text });
         self.at = usize::MAX;
+    }
+
+    fn next(&self, step: &Step) -> Result<Next, FillError> {
+        let Target::Operator(act) = step.target else { return self.asks(step).map(Next::Send) };
+        let told = step.params.iter().map(|(name, value)| {
+            template::fill(value, &self.env).map(|value| (name.clone(), text(&value)))
+        });
+        told.collect::<Result<_, _>>().map(|told| Next::Operate(act, told))
     }
 
     fn asks(&self, step: &Step) -> Result<Vec<Ask>, FillError> {
@@ -408,6 +432,7 @@ impl<'c> Machine<'c> {
                 template::fill_text(method, &self.env)?,
                 template::fill_text(path, &self.env)?,
             )),
+            Target::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
             Target::Call(operation) => {
                 let route = self
                     .routes

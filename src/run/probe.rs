@@ -1,13 +1,17 @@
 //! What the target offers, asked before anything is planned.
 use super::courier::Courier;
 use super::desk::Desk;
+use super::discover::NotDiscovered;
+use super::env::fresh_localpart;
+use super::vitals::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
 use crate::facts::{self, AccountFacts, Allow, Facts};
 use crate::outcome::Reason;
 use crate::plan::Slot;
 use crate::routes::Routes;
+use crate::secret::Redactor;
 use crate::version::Listed;
-use crate::wire::{Answer, Ask, Exchanged, Reply};
+use crate::wire::{Answer, Ask, Exchanged, Reply, TroubleKind};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,29 +33,75 @@ pub struct Sighting {
 }
 
 /// Why there is nothing to test.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NoTarget {
     /// Nothing answers there.
     #[error("{url} cannot be reached: {why}")]
     Unreachable {
         /// The homeserver's URL.
         url: String,
-        /// The cause.
+        /// The cause, and what to do where that is known.
         why: String,
     },
+    /// The well-known file of a server name does not say where the homeserver is.
+    #[error("no homeserver found for {name}: {why}")]
+    NotDiscovered {
+        /// The server name.
+        name: String,
+        /// The cause.
+        why: NotDiscovered,
+    },
     /// Something answers, but it is no homeserver.
-    #[error(
-        "{url} does not look like a Matrix homeserver: GET /_matrix/client/versions answered {status} with {body}"
-    )]
+    #[error("{url} does not look like a Matrix homeserver: {why}")]
     NotMatrix {
         /// The homeserver's URL.
         url: String,
-        /// The status.
-        status: u16,
-        /// What kind of body.
-        body: String,
+        /// What it answers, and what to do where that is known.
+        why: String,
+    },
+    /// It was waited for and did not come.
+    #[error("{last} (after waiting {seconds:.0} s)")]
+    NotReady {
+        /// How long it was waited for.
+        seconds: f64,
+        /// What was so at the end.
+        last: Box<NoTarget>,
     },
 }
+
+impl NoTarget {
+    /// The code of the reason why everything is blocked.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NoTarget::Unreachable { .. } => "unreachable",
+            NoTarget::NotDiscovered { .. } => "not_discovered",
+            NoTarget::NotMatrix { .. } => "not_a_homeserver",
+            NoTarget::NotReady { last, .. } => last.code(),
+        }
+    }
+}
+
+impl NoTarget {
+    /// A server may send back what it was sent, headers of the operator included.
+    fn redacted(self, redactor: &Redactor) -> NoTarget {
+        match self {
+            NoTarget::Unreachable { url, why } => {
+                NoTarget::Unreachable { url, why: redactor.text(&why) }
+            }
+            NoTarget::NotMatrix { url, why } => {
+                NoTarget::NotMatrix { url, why: redactor.text(&why) }
+            }
+            NoTarget::NotReady { seconds, last } => {
+                NoTarget::NotReady { seconds, last: Box::new(last.redacted(redactor)) }
+            }
+            // What it says holds nothing of what was sent: no header of the operator was.
+            other @ NoTarget::NotDiscovered { .. } => other,
+        }
+    }
+}
+
+const VERSIONS: &str = "/_matrix/client/versions";
+const METADATA: &str = "/_matrix/client/v1/auth_metadata";
 
 /// Looks at the target with GETs alone; without credentials.
 ///
@@ -62,37 +112,143 @@ pub async fn look(
     api: Option<Api>,
 ) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
     let mut sighting = Sighting::default();
-    let url = courier.http.base().to_owned();
-    let versions =
-        match get(courier, &mut sighting, "getVersions", "/_matrix/client/versions").await {
-            Ok(answer) => answer,
-            Err(reason) => {
-                let gone = NoTarget::Unreachable { url, why: reason.text };
-                return Err((gone, sighting.exchanges));
-            }
-        };
+    match see(courier, api, &mut sighting).await {
+        Ok(()) => Ok(sighting),
+        Err(why) => Err((why.redacted(&courier.http.vault().redactor()), sighting.exchanges)),
+    }
+}
+
+async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Result<(), NoTarget> {
+    let Ok(versions) = get(courier, sighting, "getVersions", VERSIONS).await else {
+        return Err(no_answer(courier, &mut sighting.exchanges).await);
+    };
     sighting.versions = facts::versions(&versions);
     sighting.server = versions.header("server");
     let api = api.unwrap_or_else(|| facts::api(&Listed::new(sighting.versions.clone())));
     let path = format!("/_matrix/client/{}/login", api.as_str());
-    let login = get(courier, &mut sighting, "getLoginFlows", &path).await.ok();
-    if !is_matrix(&versions) && !login.as_ref().is_some_and(is_matrix) {
-        let gone =
-            NoTarget::NotMatrix { url, status: versions.status, body: kind_of_body(&versions) };
-        return Err((gone, sighting.exchanges));
+    let login = get(courier, sighting, "getLoginFlows", &path).await.ok();
+    let shows_flows = login.as_ref().is_some_and(|answer| has_list(answer, "flows"));
+    if !has_list(&versions, "versions") && !shows_flows {
+        let asked = match &login {
+            Some(login) if facts::words(login) == facts::words(&versions) => vec![VERSIONS, &path],
+            _ => vec![VERSIONS],
+        };
+        return Err(not_matrix(courier, &asked, &versions, &mut sighting.exchanges).await);
     }
     sighting.flows = login.as_ref().and_then(facts::flows);
     sighting.offers_login_tokens = login.as_ref().is_some_and(facts::offers_login_tokens);
-    let metadata = "/_matrix/client/v1/auth_metadata";
-    let oauth = get(courier, &mut sighting, "getAuthMetadata", metadata).await;
+    let oauth = get(courier, sighting, "getAuthMetadata", METADATA).await;
+    let pages = [&login, &oauth.as_ref().ok().cloned()];
+    if let [Some(login), Some(oauth)] = pages
+        && login.is_page()
+        && oauth.is_page()
+    {
+        front_end(courier, api, &path, sighting).await?;
+    }
     if oauth.is_ok_and(|answer| answer.status == 200 && answer.json().is_ok_and(Value::is_object)) {
         sighting.features.insert(Feature::Oauth);
     }
     // A server without the OAuth API has no other way in than the legacy API, whatever it answers.
-    let listed = login.is_some_and(|answer| answer.status == 200);
+    let listed = login.as_ref().is_some_and(|answer| answer.status == 200);
     let legacy = listed || !sighting.features.contains(&Feature::Oauth);
     sighting.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
-    Ok(sighting)
+    let controls = [("getVersions", VERSIONS, "versions", Some(&versions))]
+        .into_iter()
+        .chain([("getLoginFlows", path.as_str(), "flows", login.as_ref())])
+        .filter_map(|(operation, path, list, answer)| {
+            let control = Control { ask: Ask::new(Some(operation), "GET", path), list };
+            answer.is_some_and(|answer| control.is_met_by(answer)).then_some(control)
+        });
+    courier.vitals.remember(controls.collect());
+    Ok(())
+}
+
+/// What stands in the way of a target that gave no answer to the first request, or none that can be
+/// used.
+async fn no_answer(courier: &Courier, exchanges: &mut Vec<Exchanged>) -> NoTarget {
+    let url = courier.http.target().to_string();
+    let last = exchanges.last().map(|exchanged| exchanged.result.clone());
+    match last {
+        Some(Ok(answer)) => not_matrix(courier, &[VERSIONS], &answer, exchanges).await,
+        Some(Err(trouble)) => {
+            let other = match trouble.kind {
+                TroubleKind::Closed | TroubleKind::Protocol => {
+                    other_scheme(courier, exchanges).await
+                }
+                _ => None,
+            };
+            let why = match trouble.kind {
+                TroubleKind::Protocol => format!("it does not answer in proper HTTP ({trouble})"),
+                TroubleKind::Closed => format!("it hangs up without a whole answer ({trouble})"),
+                _ => trouble.text,
+            };
+            NoTarget::Unreachable { url, why: other.unwrap_or(why) }
+        }
+        None => NoTarget::Unreachable { url, why: "the run was stopped".to_owned() },
+    }
+}
+
+/// What is answered in the place of a homeserver, with what to do about it.
+async fn not_matrix(
+    courier: &Courier,
+    asked: &[&str],
+    answer: &Answer,
+    exchanges: &mut Vec<Exchanged>,
+) -> NoTarget {
+    let url = courier.http.target().to_string();
+    // What web servers say to those that come without TLS.
+    if answer.status == 400
+        && let Some(why) = other_scheme(courier, exchanges).await
+    {
+        return NoTarget::Unreachable { url, why };
+    }
+    let asked: Vec<String> = asked.iter().map(|path| format!("GET {path}")).collect();
+    let advice = match answer.header("location").filter(|_| (300..400).contains(&answer.status)) {
+        Some(location) => format!(
+            "; it redirects to {}, and no redirect is followed: give the URL of the homeserver itself",
+            facts::clipped(&location)
+        ),
+        None if answer.status == 429 => "; it limits everything: try again later".to_owned(),
+        None if answer.is_page() => FRONT_END.to_owned(),
+        None => String::new(),
+    };
+    let words = facts::words(answer);
+    let why = format!("{} answered {words}{advice}", asked.join(" and "));
+    NoTarget::NotMatrix { url, why }
+}
+
+const FRONT_END: &str =
+    "; is that the homeserver's URL, and does the proxy in front of it pass /_matrix on?";
+
+/// Whether the same place answers under the other of `http` and `https`, in words.
+async fn other_scheme(courier: &Courier, exchanges: &mut Vec<Exchanged>) -> Option<String> {
+    let ask = Ask::new(Some("getVersions"), "GET", VERSIONS);
+    let (url, exchanged) = courier.http.send_by_other_scheme(&ask).await?;
+    let answers = exchanged.result.is_ok();
+    exchanges.push(exchanged);
+    let words = match url.starts_with("https:") {
+        true => format!("it speaks TLS: use {url}"),
+        false => format!("it does not speak TLS: use {url}"),
+    };
+    answers.then_some(words)
+}
+
+/// A server with one page in a wrong place is tested. One that has pages for everything, and be it
+/// with `/versions` passed on, has a front end that answers in its place.
+async fn front_end(
+    courier: &Courier,
+    api: Api,
+    login: &str,
+    sighting: &mut Sighting,
+) -> Result<(), NoTarget> {
+    let whoami = format!("/_matrix/client/{}/account/whoami", api.as_str());
+    let third = get(courier, sighting, "getTokenOwner", &whoami).await;
+    let Some(page) = third.ok().filter(Answer::is_page) else { return Ok(()) };
+    let words = facts::words(&page);
+    let why = format!(
+        "GET {VERSIONS} is a homeserver's, but GET {login}, {METADATA} and {whoami} are pages for browsers ({words}){FRONT_END}"
+    );
+    Err(NoTarget::NotMatrix { url: courier.http.target().to_string(), why })
 }
 
 /// What only requests beyond GET and an account show.
@@ -103,6 +259,8 @@ pub struct Beyond {
     pub capabilities: BTreeMap<String, bool>,
     /// Why there was no session to look with though there is an account.
     pub no_session: Option<Reason>,
+    /// Whether users can register; asked only where no way to make accounts was given.
+    pub registers: bool,
     /// What was sent and what came back.
     pub exchanges: Vec<Exchanged>,
 }
@@ -113,14 +271,17 @@ pub async fn ask_on(
     desk: &Desk,
     routes: &dyn Routes,
     sighting: &Sighting,
-    accounts: AccountFacts,
+    accounts: &AccountFacts,
 ) -> Beyond {
     let mut beyond = Beyond {
         features: sighting.features.clone(),
         capabilities: BTreeMap::new(),
         no_session: None,
+        registers: false,
         exchanges: Vec::new(),
     };
+    beyond.registers =
+        !accounts.can_make && registers(courier, routes, &mut beyond.exchanges).await;
     let mut endpoint_asks = false;
     if beyond.features.contains(&Feature::Legacy) {
         let ask =
@@ -133,9 +294,10 @@ pub async fn ask_on(
         beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
     }
     let flows = sighting.flows.as_deref().unwrap_or_default();
-    let can_log_in = flows.iter().any(|flow| flow == "m.login.password") || !accounts.password;
+    let can_log_in =
+        flows.iter().any(|flow| flow == "m.login.password") || !accounts.has_password(0);
     // An account that is made has a session from its registration, with or without that flow.
-    let usable = accounts.main > 0 && (can_log_in || accounts.can_make);
+    let usable = accounts.main() > 0 && (can_log_in || accounts.can_make);
     if !usable {
         return beyond;
     }
@@ -173,12 +335,24 @@ pub async fn ask_on(
     beyond
 }
 
+/// Whether users can register: a name that nobody has is then available. Unlike a registration
+/// without proof, this question cannot make an account anywhere.
+async fn registers(courier: &Courier, routes: &dyn Routes, exchanges: &mut Vec<Exchanged>) -> bool {
+    let Some(route) = routes.route("checkUsernameAvailability", None) else { return false };
+    let path = format!("{}?username={}", route.path, fresh_localpart());
+    let ask = Ask::new(Some("checkUsernameAvailability"), &route.method, &path);
+    let delivered = courier.deliver(&ask, Limits::Observe).await;
+    exchanges.extend(delivered.exchanges);
+    matches!(delivered.reply, Reply::Answer(answer) if answer.status == 200)
+}
+
 /// Facts from what was seen.
 pub fn facts(
     sighting: &Sighting,
     beyond: Option<&Beyond>,
     api: Option<Api>,
     accounts: AccountFacts,
+    operator: BTreeSet<String>,
     allowed: BTreeSet<Allow>,
 ) -> Facts {
     let listed = Listed::new(sighting.versions.clone());
@@ -190,8 +364,9 @@ pub fn facts(
         features: features.clone(),
         capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
         no_session: beyond.and_then(|beyond| beyond.no_session.clone()),
+        registers: beyond.is_some_and(|beyond| beyond.registers),
         accounts,
-        operator: BTreeSet::new(),
+        operator,
         allowed,
     }
 }
@@ -219,13 +394,6 @@ async fn answer(
     }
 }
 
-/// Whether only a homeserver answers like this.
-fn is_matrix(answer: &Answer) -> bool {
-    answer.json().is_ok_and(|body| {
-        ["versions", "flows", "errcode"].iter().any(|key| body.get(key).is_some())
-    })
-}
-
 /// Whether a challenge has a flow of the password stage alone.
 fn offers_password_stage(answer: &Answer) -> bool {
     let flows = answer.json().ok().and_then(|body| body.get("flows")?.as_array());
@@ -233,13 +401,4 @@ fn offers_password_stage(answer: &Answer) -> bool {
         && flows.into_iter().flatten().any(|flow| {
             flow.get("stages").is_some_and(|stages| *stages == json!(["m.login.password"]))
         })
-}
-
-fn kind_of_body(answer: &Answer) -> String {
-    match (answer.json(), answer.header("content-type")) {
-        (Ok(_), _) => "JSON that is not Matrix's".to_owned(),
-        (Err(_), _) if answer.body.is_empty() => "an empty body".to_owned(),
-        (Err(_), Some(media_type)) => media_type,
-        (Err(_), None) => "a body that is not JSON".to_owned(),
-    }
 }

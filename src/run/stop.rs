@@ -1,6 +1,6 @@
 //! Telling a run to stop asking.
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::outcome::Reason;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// Set once; everything that waits for something else than an answer wakes up.
@@ -9,20 +9,54 @@ pub struct Stop(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    set: AtomicBool,
+    cause: OnceLock<Cause>,
     waiting: Notify,
 }
 
+/// Why a run stops before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A signal.
+    Interrupted,
+    /// A case failed, and that was to be the end.
+    FailFast,
+}
+
+impl Cause {
+    /// The reason of everything that it kept from being asked.
+    pub fn reason(self) -> Reason {
+        match self {
+            Cause::Interrupted => {
+                Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
+            }
+            Cause::FailFast => Reason {
+                code: "fail_fast".to_owned(),
+                text: "an earlier case failed, and the run ended with it".to_owned(),
+            },
+        }
+    }
+}
+
 impl Stop {
-    /// Asks the run to stop.
-    pub fn set(&self) {
-        self.0.set.store(true, Ordering::SeqCst);
+    /// Asks the run to stop; of several causes the first counts.
+    pub fn set(&self, cause: Cause) {
+        let _ = self.0.cause.set(cause);
         self.0.waiting.notify_waiters();
+    }
+
+    /// Why it was asked to stop, if it was.
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.cause.get().copied()
     }
 
     /// Whether it was asked to stop.
     pub fn is_set(&self) -> bool {
-        self.0.set.load(Ordering::SeqCst)
+        self.cause().is_some()
+    }
+
+    /// The reason of what is not asked any more.
+    pub fn reason(&self) -> Reason {
+        self.cause().unwrap_or(Cause::Interrupted).reason()
     }
 
     /// Ends when it was asked to stop.

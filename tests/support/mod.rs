@@ -5,6 +5,8 @@
 
 pub mod client;
 pub mod program;
+pub mod proxy;
+pub mod sameness;
 pub mod synapse;
 pub mod table;
 pub mod venv;

@@ -100,6 +100,7 @@ impl Synapse {
         let port = free_port();
         let config = folder.path().join("homeserver.yaml");
         std::fs::write(&config, configuration(port, folder.path(), profile)).unwrap();
+        std::fs::write(folder.path().join("service.yaml"), service()).unwrap();
         let log = File::create(log_file(folder.path())).unwrap();
         let child = Command::new(python)
             .arg(test_file("support/python/homeserver.py"))
@@ -145,13 +146,47 @@ impl Synapse {
     /// Makes an account by the shared-secret admin call, which counts towards no limit on logins. Gives the answer,
     /// which holds a session: `user_id`, `device_id`, `access_token`.
     pub fn register(&self, user: &str, password: &str) -> Value {
+        self.register_as(user, password, false)
+    }
+
+    /// What an operator of it would write into a config file: its application service, an account with an address and a
+    /// number bound to it, and an administrator, both made for that. Gives the file with the folder that holds it.
+    pub fn operator(&self) -> (TempDir, String) {
+        let admin = self.register_as("operator", "a password of the operator's", true);
+        let token = admin["access_token"].as_str().unwrap();
+        let (user, password) = ("somebody-bound", "a password of a bound account's");
+        let bound = self.register(user, password);
+        let user_id = bound["user_id"].as_str().unwrap();
+        let addresses = json!({"threepids": [
+            {"medium": "email", "address": "Somebody@example.org"},
+            {"medium": "msisdn", "address": "447700900001"},
+        ]});
+        let path = format!("/_synapse/admin/v2/users/{user_id}");
+        assert_eq!(self.client().put(&path, token, &addresses).0, 200);
+        let owner = format!("user: '{user_id}', password: \"{password}\"");
+        let text = format!(
+            "operator:
+  appservice: {{ token: {SERVICE_TOKEN}, prefix: service_, sender: '@service:synapse.localhost' }}
+  email: {{ address: Somebody@example.org, {owner} }}
+  phone: {{ address: '447700900001', country: GB, number: 07700 900001, {owner} }}
+  admin_token: {token}
+"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("operator.yaml");
+        std::fs::write(&file, text).unwrap();
+        (folder, file.display().to_string())
+    }
+
+    fn register_as(&self, user: &str, password: &str, admin: bool) -> Value {
         const PATH: &str = "/_synapse/admin/v1/register";
         let client = self.client();
         let (_, answer) = client.try_call(Method::GET, PATH, None, None).unwrap();
         let nonce = answer["nonce"].as_str().unwrap_or_else(|| panic!("no nonce in {answer}"));
-        let signed = [nonce, user, password, "notadmin"].join("\0");
+        let role = if admin { "admin" } else { "notadmin" };
+        let signed = [nonce, user, password, role].join("\0");
         let account = json!({
-            "nonce": nonce, "username": user, "password": password, "admin": false,
+            "nonce": nonce, "username": user, "password": password, "admin": admin,
             "mac": hmac_sha1(SHARED_SECRET, &signed),
         });
         let (status, answer) = client.post(PATH, None, &account);
@@ -216,7 +251,28 @@ trusted_key_servers: []
 suppress_key_server_warning: true
 federation_domain_whitelist: []
 bcrypt_rounds: 4
+app_service_config_files: ['{folder}/service.yaml']
 {settings}"
+    )
+}
+
+/// The token of the application service.
+const SERVICE_TOKEN: &str = "as-token-of-the-tests";
+
+/// The registration of an application service that nothing is pushed to.
+fn service() -> String {
+    format!(
+        "id: tests
+url: null
+as_token: {SERVICE_TOKEN}
+hs_token: hs-token-of-the-tests
+sender_localpart: service
+rate_limited: false
+namespaces:
+  users: [{{exclusive: true, regex: '@service_.*'}}]
+  aliases: []
+  rooms: []
+"
     )
 }
 

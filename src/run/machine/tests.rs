@@ -86,6 +86,7 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
         match machine.advance() {
             Next::Done => break,
             Next::Pause(time) => pauses.push(time),
+            Next::Operate(..) => machine.operated(Ok(())),
             Next::Send(now) => {
                 let answers: Vec<Reply> = replies.by_ref().take(now.len()).collect();
                 assert_eq!(answers.len(), now.len(), "asked for more than was expected");

@@ -1,0 +1,118 @@
+//! Application services: what their token lets them do in the name of the users of their namespace.
+
+use super::answer::{Answer, Outcome, Stop};
+use super::fault;
+use super::house::{Exchange, Members, Owner, flag, text};
+use super::identity::{Identified, identify};
+use super::opening::{Wish, open_session};
+use super::refusal::Refusal;
+use super::release::v1;
+use super::store::Account;
+use serde_json::{Value, json};
+
+/// The login type of application services, in registration as well.
+pub(super) const TYPE: &str = "m.login.application_service";
+
+impl Exchange<'_> {
+    /// Whether the request carries the token of the application service.
+    pub(super) fn is_service(&self) -> bool {
+        let token = self.house.settings.appservice.as_ref().map(|service| service.token.as_str());
+        token.is_some() && self.presented_token() == token
+    }
+
+    /// Whether a localpart is one of the application service's: its own user, or one of its namespace.
+    fn of_service(&self, localpart: &str) -> bool {
+        self.house.settings.appservice.as_ref().is_some_and(|service| {
+            localpart == service.sender || localpart.starts_with(&service.prefix)
+        })
+    }
+
+    /// The user whom a request of the application service speaks for: the one that `user_id` names, without it the
+    /// service's own; with the device that `device_id` names.
+    pub(super) fn service_owner(&self, token: &str) -> Result<Owner, Stop> {
+        let sender = self.house.settings.appservice.as_ref().map(|service| service.sender.as_str());
+        let named =
+            self.call.query("user_id").filter(|_| !self.has(fault::SERVICE_USER_ID_IGNORED));
+        let user = match named {
+            Some(id) => self.house.localpart(id).ok_or(Refusal::NotThisUser)?,
+            None if self.has(fault::SERVICE_NEEDS_USER_ID) => {
+                return Err(Refusal::NotThisUser.into());
+            }
+            None => sender.unwrap_or_default(),
+        };
+        let known = self.store.accounts.contains_key(user);
+        let allowed = self.of_service(user) || self.has(fault::SERVICE_ANY_USER);
+        if !known || !allowed {
+            return Err(Refusal::NotThisUser.into());
+        }
+        let read = self.house.listed.since(v1(17)) && !self.has(fault::SERVICE_DEVICE_IGNORED);
+        let device = self.call.query("device_id").filter(|_| read).unwrap_or_default();
+        let unknown = !device.is_empty() && self.store.device(user, device).is_none();
+        if unknown && !self.has(fault::SERVICE_DEVICE_UNCHECKED) {
+            return Err(Refusal::ServiceDeviceUnknown.into());
+        }
+        let (user, device) = (user.to_owned(), device.to_owned());
+        Ok(Owner { user, device, guest: false, token: token.to_owned(), service: true })
+    }
+}
+
+/// The account that an application service logs in.
+pub(super) fn login(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
+    let Some(token) = x.presented_token() else { return Err(Refusal::ServiceTokenMissing.into()) };
+    if !x.is_service() {
+        return match x.store.access.get(token) {
+            Some(session) if x.has(fault::SERVICE_USER_TOKEN) => Ok(session.user.clone()),
+            Some(_) => Err(Refusal::ServiceTokenOfUser.into()),
+            None => Err(Refusal::ServiceTokenUnknown.into()),
+        };
+    }
+    let name = body.get("identifier").and_then(|identifier| identifier.get("user"));
+    let name = name.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let full_refused = name.starts_with('@') && x.has(fault::SERVICE_FULL_ID_REFUSED);
+    if x.has(fault::SERVICE_LOGIN_REFUSED) || full_refused {
+        return Err(Refusal::UnknownUser.into());
+    }
+    let localpart = x.house.localpart(&name).unwrap_or_default().to_owned();
+    if !x.of_service(&localpart) {
+        return Err(Refusal::OutsideNamespace.into());
+    }
+    if x.has(fault::SERVICE_LOGIN_REGISTERS) {
+        x.store.accounts.entry(localpart.clone()).or_default();
+    }
+    match identify(x, body)? {
+        Identified::Local(_) if x.has(fault::SERVICE_LOGIN_AS_SENDER) => {
+            let sender = x.house.settings.appservice.as_ref().map(|s| s.sender.clone());
+            Ok(sender.unwrap_or_default())
+        }
+        Identified::Local(user) => Ok(user),
+        Identified::Stranger(refusal) => Err(refusal.into()),
+    }
+}
+
+/// `POST /register` of an application service: a user of its namespace, without interactive auth and without a
+/// password. Where the legacy API is not offered, no session comes of it, so that none may be asked for.
+pub(super) fn register(x: &mut Exchange, body: &Members) -> Outcome {
+    if !x.is_service() {
+        return Err(Refusal::ServiceTokenUnknown.into());
+    }
+    let legacy = x.house.settings.legacy;
+    if !legacy && x.has(fault::SERVICE_REGISTRATION_CLOSED) {
+        return Err(Refusal::RegistrationClosed.into());
+    }
+    let inhibit_login = flag(body, "inhibit_login", Refusal::MemberWrongType)? == Some(true);
+    if !legacy && !inhibit_login && !x.has(fault::SERVICE_REGISTRATION_LOGS_IN) {
+        return Err(Refusal::ServiceLoginUnsupported.into());
+    }
+    let localpart =
+        text(body, "username", Refusal::MemberWrongType)?.ok_or(Refusal::MemberMissing)?.to_owned();
+    if !x.of_service(&localpart) {
+        return Err(Refusal::OutsideNamespace.into());
+    }
+    super::account::check_free(x, &localpart)?;
+    let wish = Wish::read(x, body)?;
+    x.store.accounts.insert(localpart.clone(), Account::default());
+    if inhibit_login {
+        return Ok(Answer::ok(json!({"user_id": x.house.user_id(&localpart)})));
+    }
+    Ok(Answer::ok(Value::Object(open_session(x, &localpart, &wish)?)))
+}

@@ -1,0 +1,439 @@
+//! Accounts, from the command line against the reference homeserver: supplied ones stay as they were, made ones are
+//! gone afterwards, a program or an operator can give what the server does not.
+mod support;
+
+use homespec::outcome::{Run, Verdict};
+use homespec::reference::{self, Running, Settings};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use support::client::Client;
+use support::program::{Finished, homespec};
+use support::proxy::{Passed, Proxy};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const LOGIN: &str = "/_matrix/client/v3/login";
+
+/// A reference homeserver with a client for it.
+struct House {
+    running: Running,
+    client: Client,
+    _runtime: Runtime,
+}
+
+impl House {
+    fn start(settings: Settings) -> House {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let running = runtime.block_on(reference::start(settings)).unwrap();
+        let client = Client::new(&running.url());
+        House { running, client, _runtime: runtime }
+    }
+
+    fn url(&self) -> String {
+        self.running.url()
+    }
+
+    fn log_in(&self, user: &str, password: &str) -> (u16, Value) {
+        self.client.post(LOGIN, None, &password_login(user, password))
+    }
+}
+
+fn password_login(user: &str, password: &str) -> Value {
+    json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": password})
+}
+
+fn users(names: &[&str]) -> Vec<(String, String)> {
+    names.iter().map(|name| ((*name).to_owned(), format!("{name}-password"))).collect()
+}
+
+/// A folder with a file that only its owner can read.
+fn with_file(name: &str, text: &str) -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(name);
+    write(&path, text);
+    let path = path.display().to_string();
+    (folder, path)
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+fn accounts(names: &[&str]) -> (TempDir, String) {
+    let lines =
+        names.iter().map(|name| format!("- {{ user: {name}, password: {name}-password }}\n"));
+    with_file("accounts.yaml", &lines.collect::<String>())
+}
+
+/// Each case with its verdict and the code of its reason, in the order of the report.
+fn verdicts(run: &Run) -> Vec<(String, Verdict, Option<String>)> {
+    let code = |reason: &Option<homespec::outcome::Reason>| reason.as_ref().map(|r| r.code.clone());
+    run.cases.iter().map(|case| (case.id.clone(), case.verdict, code(&case.reason))).collect()
+}
+
+fn case<'r>(run: &'r Run, id: &str) -> &'r homespec::outcome::CaseOutcome {
+    run.cases.iter().find(|case| case.id == id).unwrap()
+}
+
+#[test]
+fn supplied_accounts_stay_as_they_were() {
+    let house = House::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
+    let proxy = Proxy::start(&house.url());
+    let state = |name: &str| {
+        let (_, session) = house.log_in(name, &format!("{name}-password"));
+        let token = session["access_token"].as_str().unwrap().to_owned();
+        let device = session["device_id"].as_str().unwrap();
+        let path = format!("/_matrix/client/v3/devices/{device}");
+        let named = json!({"display_name": "tablet in the kitchen"});
+        assert_eq!(house.client.put(&path, &token, &named).0, 200);
+        token
+    };
+    let tokens = ["alice", "bob"].map(state);
+    // When a device was seen last is nobody's name or session.
+    let devices = |token: &str| {
+        let (status, mut answer) = house.client.get("/_matrix/client/v3/devices", token);
+        assert_eq!(status, 200, "the other session");
+        let listed = answer["devices"].as_array_mut().unwrap();
+        listed.iter_mut().for_each(|device| {
+            device["last_seen_ts"].take();
+        });
+        answer
+    };
+    let before = tokens.each_ref().map(|token| devices(token));
+    let (_folder, file) = accounts(&["alice", "bob"]);
+
+    let finished = homespec(&["run", &proxy.url, "--accounts", &file]);
+
+    assert_eq!(finished.status, Some(0), "{}", finished.stdout);
+    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+    assert_eq!(tokens.each_ref().map(|token| devices(token)), before);
+    let log = proxy.log();
+    for name in ["alice", "bob"] {
+        assert_eq!(house.log_in(name, &format!("{name}-password")).0, 200, "{name}'s password");
+        let wrong = log.iter().filter(|passed| is_wrong_password(passed, name)).count();
+        assert!(wrong <= 2, "{wrong} wrong passwords on {name}");
+    }
+    assert!(log.iter().any(|passed| is_wrong_password(passed, "alice")), "some were tried");
+    let ruinous = ["/account/deactivate", "/account/password", "/logout/all"];
+    let ruins = |passed: &&Passed| {
+        let asks = |end: &&str| passed.what.starts_with("POST") && passed.what.ends_with(end);
+        passed.status == 200 && ruinous.iter().any(asks)
+    };
+    assert!(log.iter().find(ruins).is_none());
+    let skipped = case(&finished.run, "state-deactivated").reason.as_ref().unwrap();
+    assert_eq!(skipped.code, "not_provided:disposable account");
+}
+
+/// Whether a password that is not the account's was sent for it, at login or in interactive auth.
+fn is_wrong_password(passed: &Passed, name: &str) -> bool {
+    let stage = if passed.sent["auth"].is_object() { &passed.sent["auth"] } else { &passed.sent };
+    let user = stage["identifier"]["user"].as_str().or(stage["user"].as_str()).unwrap_or_default();
+    let own = user == name || user == format!("@{name}:reference.localhost");
+    own && stage["password"].as_str().is_some_and(|sent| sent != format!("{name}-password"))
+}
+
+#[test]
+fn several_accounts_are_used_and_the_verdicts_do_not_depend_on_jobs() {
+    let names = ["alice", "bob", "carol"];
+    let house = House::start(Settings { users: users(&names), ..Settings::default() });
+    let (_folder, file) = accounts(&names);
+    let run =
+        |jobs: &str| homespec(&["run", &house.url(), "--accounts", &file, "--jobs", jobs]).run;
+    let (one, many) = (run("1"), run("16"));
+    assert_eq!(verdicts(&one), verdicts(&many));
+    let bodies = many.cases.iter().flat_map(|case| &case.exchanges);
+    let named: BTreeSet<&str> = bodies
+        .filter_map(|exchange| exchange.request.body.as_deref())
+        .flat_map(|body| names.into_iter().filter(move |name| body.contains(*name)))
+        .collect();
+    assert_eq!(named, BTreeSet::from(names));
+}
+
+#[test]
+fn an_access_token_in_place_of_a_password_reads_and_stays_good() {
+    let house = House::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
+    let (_, session) = house.log_in("bob", "bob-password");
+    let token = session["access_token"].as_str().unwrap();
+    let alone = format!("- {{ user: bob, access_token: {token} }}\n");
+    let both = format!("{alone}- {{ user: alice, password: alice-password }}\n");
+    let run = |text: &str| {
+        let (_folder, file) = with_file("accounts.yaml", text);
+        homespec(&["run", &house.url(), "--accounts", &file])
+    };
+    let (alone, both) = (run(&alone), run(&both));
+    assert_eq!((alone.status, both.status), (Some(0), Some(0)), "{}{}", alone.stdout, both.stdout);
+    let code = |run: &Run, id: &str| case(run, id).reason.as_ref().map(|r| r.code.clone());
+    assert_eq!(case(&alone.run, "token-in-header").verdict, Verdict::Passed);
+    let needs_password = "password-wrong";
+    assert_eq!(code(&alone.run, needs_password).as_deref(), Some("not_provided:password"));
+    assert_eq!(case(&both.run, needs_password).verdict, Verdict::Passed);
+    assert_eq!(house.client.get("/_matrix/client/v3/account/whoami", token).0, 200);
+}
+
+/// A homeserver where nobody can register, with accounts that a program hands out.
+fn closed_house() -> House {
+    let made = (1..200).map(|number| (format!("made{number}"), format!("pw-of-made{number}")));
+    House::start(Settings {
+        registration: false,
+        guests: false,
+        users: made.collect(),
+        ..Settings::default()
+    })
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_makes_accounts_which_are_gone_afterwards() {
+    let house = closed_house();
+    let script = "n=$HOMESPEC_ACCOUNT_NUMBER\n\
+                  [ -n \"$HOMESPEC_TARGET\" ] && [ -n \"$HOMESPEC_LOCALPART\" ] || exit 1\n\
+                  echo \"{\\\"user_id\\\": \\\"@made$n:reference.localhost\\\", \\\"password\\\": \\\"pw-of-made$n\\\"}\"";
+    let (_folder, script) = with_file("make.sh", script);
+    let finished =
+        homespec(&["run", &house.url(), "--account-command", &format!("/bin/sh '{script}'")]);
+    assert_eq!(finished.status, Some(0), "{}", finished.stdout);
+    assert_eq!(case(&finished.run, "state-password-changed").verdict, Verdict::Passed);
+    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+    for number in 1..5 {
+        let (status, answer) =
+            house.log_in(&format!("made{number}"), &format!("pw-of-made{number}"));
+        assert_eq!(
+            (status, &answer["errcode"]),
+            (403, &json!("M_USER_DEACTIVATED")),
+            "made{number}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_fails_blocks_what_needs_its_accounts_and_tells_no_secret() {
+    let house = closed_house();
+    let (folder, script) =
+        with_file("make.sh", "echo x >> count; echo \"no: $HOMESPEC_PASSWORD\" >&2; exit 3");
+    let count = folder.path().join("count");
+    let command = format!("/bin/sh -c 'cd {} && . {script}'", folder.path().display());
+    let finished = homespec(&["run", &house.url(), "--account-command", &command]);
+    assert_eq!(finished.status, Some(5), "{}", finished.stdout);
+    let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
+    assert_eq!(reason.code, "registration");
+    assert!(reason.text.contains("exit status: 3: no: ‹password"), "{}", reason.text);
+    // Once is enough: each further account would wait for the same failure.
+    assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_program_prints_is_read_strictly_and_never_shown() {
+    let house = closed_house();
+    for printed in [
+        "the password is hunter2hunter2",
+        "{\"user_id\": \"made1\", \"password\": \"hunter2hunter2\"}",
+        "{\"user_id\": \"@made1:x\"}",
+    ] {
+        let (_folder, script) = with_file("make.sh", &format!("echo '{printed}'"));
+        let finished =
+            homespec(&["run", &house.url(), "--account-command", &format!("/bin/sh '{script}'")]);
+        assert_eq!(finished.status, Some(5), "{}", finished.stdout);
+        let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
+        assert!(reason.text.contains("`/bin/sh` printed"), "{}", reason.text);
+        assert!(!finished.stdout.contains("hunter2"));
+    }
+}
+
+#[test]
+fn what_the_server_does_not_take_back_is_named() {
+    // Interactive auth that is never done also keeps accounts from being made in the ordinary way.
+    let (_folder, file) = with_file("secret.txt", "the-shared-secret\n");
+    let faults = vec!["uia-never-done".to_owned()];
+    let shared_secret = Some("the-shared-secret".to_owned());
+    let house = House::start(Settings { faults, shared_secret, ..Settings::default() });
+    let arguments =
+        ["run", &house.url(), "--registration-shared-secret-file", &file, "--case", "whoami*"];
+    let finished = homespec(&arguments);
+    let left = &finished.run.not_cleaned_up;
+    assert!(!left.is_empty());
+    for line in left {
+        assert!(
+            line.starts_with("account @homespec-")
+                && line.contains("which the run made and which stays"),
+            "{line}"
+        );
+    }
+    assert!(finished.stdout.contains("Not cleaned up: account @homespec-"), "{}", finished.stdout);
+}
+
+#[test]
+fn the_first_failure_ends_the_run_if_that_is_asked_for() {
+    let faults = vec!["login-wrong-password-401".to_owned()];
+    let house = House::start(Settings { faults, ..Settings::default() });
+    let finished =
+        homespec(&["run", &house.url(), "--register", "open", "--fail-fast", "--jobs", "1"]);
+    assert_eq!(finished.status, Some(1), "{}", finished.stdout);
+    let count = |verdict| finished.run.cases.iter().filter(|c| c.verdict == verdict).count();
+    assert_eq!(count(Verdict::Failed), 1);
+    assert!(count(Verdict::Blocked) > 10 && !finished.run.complete);
+    let blocked = finished.run.cases.iter().filter(|case| case.verdict == Verdict::Blocked);
+    assert!(blocked.into_iter().all(|case| case.reason.as_ref().unwrap().code == "fail_fast"));
+    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_takes_back_what_it_made() {
+    for signal in ["-INT", "-TERM"] {
+        let house = House::start(Settings::default());
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        // Accounts have been made when the first case asks for the devices.
+        let proxy = Proxy::watching(&house.url(), Some(("/devices", tell)));
+        let folder = TempDir::new().unwrap();
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
+            .args(["run", &proxy.url, "--register", "open", "--jobs", "1"])
+            .current_dir(folder.path())
+            .env_clear()
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        told.blocking_recv().unwrap();
+        let pid = child.id().to_string();
+        let killed = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(killed.success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        let text = std::fs::read_to_string(folder.path().join("reports/run.json")).unwrap();
+        let run: Run = serde_json::from_str(&text).unwrap();
+        assert!(!run.complete && run.exit_status == 130);
+        assert_eq!(run.not_cleaned_up, Vec::<String>::new());
+        assert_all_are_gone(&proxy.log());
+    }
+}
+
+/// Every account that was registered was deactivated.
+fn assert_all_are_gone(log: &[Passed]) {
+    let good = |end: &'static str| {
+        let posted = move |p: &&Passed| p.what.starts_with("POST") && p.what.ends_with(end);
+        log.iter().filter(posted).filter(|p| p.status == 200).count()
+    };
+    assert!(good("/register") > 0);
+    assert_eq!(good("/register"), good("/account/deactivate"));
+}
+
+#[test]
+fn a_run_says_what_would_decide_more() {
+    let open = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let finished = homespec(&["run", &open.url()]);
+    assert!(
+        finished.stdout.contains("Note: `--register open` (the server lets users register) would"),
+        "{}",
+        finished.stdout
+    );
+    let (_folder, file) = accounts(&["alice"]);
+    let finished = homespec(&["run", &open.url(), "--accounts", &file]);
+    let notes = finished.run.notes.join("\n");
+    for way in
+        ["`--register open`", "`disposable: true`", "a further account", "`appservice` under"]
+    {
+        assert!(notes.contains(way), "{way}: {notes}");
+    }
+    assert!(notes.contains("made as a guest"), "{notes}");
+    let closed = House::start(Settings {
+        registration: false,
+        users: users(&["alice"]),
+        ..Settings::default()
+    });
+    let notes = homespec(&["run", &closed.url(), "--accounts", &file]).run.notes.join("\n");
+    assert!(!notes.contains("--register open"), "{notes}");
+}
+
+/// A house with an operator, and the config file that this operator would write.
+fn operated(hooks: &str) -> (House, TempDir, String) {
+    let settings = reference::FaultNeed::Operator.met(Settings::default());
+    let service = settings.appservice.clone().unwrap();
+    let token = settings.admin_token.clone().unwrap();
+    let house = House::start(settings);
+    let (folder, config) = with_file(
+        "homespec.yaml",
+        &format!(
+            "register: open\noperator:\n  appservice: {{ token_file: as.txt, prefix: {}, sender: \"@{}:reference.localhost\" }}\n{hooks}",
+            service.prefix, service.sender
+        ),
+    );
+    write(&folder.path().join("as.txt"), &service.token);
+    write(&folder.path().join("admin.txt"), &token);
+    (house, folder, config)
+}
+
+fn decided(finished: &Finished, ids: &[&str]) -> BTreeMap<String, Verdict> {
+    ids.iter().map(|id| ((*id).to_owned(), case(&finished.run, id).verdict)).collect()
+}
+
+#[test]
+fn an_operator_gives_what_no_client_has() {
+    let (house, _folder, config) = operated("  admin_token_file: admin.txt\n");
+    let finished = homespec(&["run", &house.url(), "--config", &config]);
+    assert_eq!(finished.status, Some(0), "{}", finished.stdout);
+    let ids = [
+        "appservice-login",
+        "state-locked",
+        "state-suspended",
+        "state-deactivated-by-the-operator",
+    ];
+    let verdicts = decided(&finished, &ids);
+    assert!(verdicts.values().all(|verdict| *verdict == Verdict::Passed), "{verdicts:?}");
+    let text = std::fs::read_to_string(finished.reports.path().join("run.json")).unwrap();
+    assert!(!text.contains("token-of-the-house"), "a token of the operator's is in the report");
+    let reason = case(&finished.run, "identifier-email").reason.as_ref().unwrap();
+    assert_eq!(reason.code, "not_provided:email");
+}
+
+#[cfg(unix)]
+#[test]
+fn hooks_are_told_what_to_do_and_their_failure_blocks() {
+    let (house, folder, config) = operated(
+        "  hooks:\n    suspend: sh -c 'echo $HOMESPEC_ACT $HOMESPEC_USER_ID > told'\n    lock: sh -c 'echo no >&2; exit 1'\n    unlock: 'true'\n",
+    );
+    let text = std::fs::read_to_string(&config).unwrap();
+    let told = folder.path().join("told");
+    write(Path::new(&config), &text.replace("> told", &format!("> {}", told.display())));
+    // The hooks need a path to find `sh`.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
+        .args(["run", &house.url(), "--config", &config, "--case", "state-*", "--out"])
+        .arg(folder.path().join("reports"))
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let text = std::fs::read_to_string(folder.path().join("reports/run.json")).unwrap();
+    let run: Run = serde_json::from_str(&text).unwrap();
+    assert_eq!(case(&run, "state-suspended").verdict, Verdict::Passed);
+    let said = std::fs::read_to_string(told).unwrap();
+    assert!(said.starts_with("suspend @homespec-"), "{said}");
+    let reason = case(&run, "state-locked").reason.as_ref().unwrap();
+    assert_eq!(reason.code, "operator");
+    assert!(reason.text.contains("exit status: 1: no"), "{}", reason.text);
+}
+
+#[test]
+fn a_config_file_with_an_operator_is_checked() {
+    let wrong = "operator:\n  appservices: { token: x }\n  hooks: { look: x, lock: \"a 'b\" }\n  email: { address: a@b, user: bob, password: x }\n";
+    let (_folder, file) = with_file("homespec.yaml", wrong);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
+        .args(["check", &file])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for part in
+        ["did you mean `appservice`", "did you mean `lock`", "quotation mark", "full Matrix ID"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

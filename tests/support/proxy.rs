@@ -1,0 +1,99 @@
+//! A proxy in front of a homeserver that remembers what went through it, and may hold a request back.
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::Response;
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+/// One request and its answer.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// `POST /_matrix/…`.
+    pub what: String,
+    /// The JSON body of the request, null if it is none.
+    pub sent: Value,
+    /// The status of the answer.
+    pub status: u16,
+    /// The JSON body of the answer, null if it is none.
+    pub got: Value,
+}
+
+struct Shared {
+    upstream: String,
+    http: reqwest::Client,
+    log: Mutex<Vec<Passed>>,
+    /// Told of each request whose path ends like this, before it goes on.
+    watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
+}
+
+/// A proxy that runs.
+pub struct Proxy {
+    /// Where it listens.
+    pub url: String,
+    shared: Arc<Shared>,
+    _runtime: Runtime,
+}
+
+impl Proxy {
+    /// Listens in front of `upstream`.
+    pub fn start(upstream: &str) -> Proxy {
+        Proxy::watching(upstream, None)
+    }
+
+    /// The same, telling of requests whose path ends in a certain way.
+    pub fn watching(
+        upstream: &str,
+        watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
+    ) -> Proxy {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let none: Vec<reqwest::Certificate> = Vec::new();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only(none).build().unwrap();
+        let upstream = upstream.to_owned();
+        let shared = Arc::new(Shared { upstream, http, log: Mutex::default(), watched });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(pass).with_state(shared.clone());
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        Proxy { url, shared, _runtime: runtime }
+    }
+
+    /// What went through it so far.
+    pub fn log(&self) -> Vec<Passed> {
+        self.shared.log.lock().unwrap().clone()
+    }
+}
+
+async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    if let Some((_, tell)) = shared.watched.as_ref().filter(|(end, _)| path.ends_with(end)) {
+        let _ = tell.send(());
+    }
+    let what = format!("{} {path}", parts.method);
+    let url = format!("{}{path}", shared.upstream);
+    let mut request = shared.http.request(parts.method, url).body(body.clone());
+    for (name, value) in parts.headers.iter().filter(|(name, _)| *name != "host") {
+        request = request.header(name, value);
+    }
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let bytes = answer.bytes().await.unwrap_or_default();
+    let json = |bytes: &Bytes| serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let passed = Passed { what, sent: json(&body), status: status.as_u16(), got: json(&bytes) };
+    shared.log.lock().unwrap().push(passed);
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "transfer-encoding") {
+        response.headers_mut().append(name, value.clone());
+    }
+    response
+}
