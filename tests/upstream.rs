@@ -59,7 +59,9 @@ fn wrong(outcome: &FaultOutcome, known: &BTreeMap<String, String>) -> Vec<String
         FaultEnd::Survived(verdict, why) if !listed => {
             Some(format!("{name} survived: {} {why}", verdict.as_str()))
         }
-        FaultEnd::Caught if listed => Some(format!("{name} is caught, and still listed")),
+        FaultEnd::Caught if listed && outcome.unexpected.is_empty() => {
+            Some(format!("{name} is caught, and still listed"))
+        }
         _ => None,
     };
     let reds = outcome.unexpected.iter().filter(|_| !listed);

@@ -1,5 +1,5 @@
 //! The faults that are edits of answers, in front of another homeserver.
-use super::{FaultEnd, FaultOutcome, SelftestError, job, judge, named_wish, showing};
+use super::{FaultEnd, FaultOutcome, SelftestError, job, judge, named_wish, out_of_reach, showing};
 use crate::app::{Job, Material, prepare};
 use crate::outcome::Run;
 use crate::reference::{Catalogue, Fault, FaultNeed, Front, front};
@@ -65,6 +65,9 @@ async fn one(
     clean: &Run,
     layer: Front,
 ) -> Result<FaultOutcome, SelftestError> {
+    if let Some(why) = out_of_reach(material, fault) {
+        return Ok(FaultOutcome::unseen(fault, FaultEnd::OutOfReach(why)));
+    }
     let wish = match fault.place {
         None => Some(named_wish(material, fault)),
         Some(place) => showing(clean, place),
