@@ -23,6 +23,7 @@ pub mod run;
 pub mod secret;
 pub mod select;
 pub mod selftest;
+pub mod shapes;
 pub mod source;
 pub mod spec;
 pub mod strict;

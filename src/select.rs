@@ -128,6 +128,10 @@ fn case_matches(glob: &str, id: &str) -> bool {
 
 /// `*` is any run of characters, `?` any one; everything else, brackets too, is itself.
 pub fn glob_matches(glob: &str, name: &str) -> bool {
+    // Most words are whole ids, and each is held against every id there is.
+    if !glob.contains(['*', '?']) {
+        return glob == name;
+    }
     let pattern: String = glob
         .chars()
         .map(|c| match c {

@@ -3,12 +3,17 @@
 //! A fault names the requirement that it breaks and the clause; what catches it is computed here. A
 //! fault that survives shows a check that cannot fail; a requirement that turns red without being
 //! named shows a false alarm, or a `also:` list that is not complete.
+mod upstream;
+
+pub use upstream::in_front;
+
 use crate::app::{Job, JobError, Material, Watcher, prepare};
+use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
 use crate::facts::{Allow, Facts};
-use crate::outcome::{Reason, RequirementVerdict, Run, Verdict};
+use crate::outcome::{CaseOutcome, Exchange, Finding, Reason, RequirementVerdict, Run, Verdict};
 use crate::plan::Plan;
-use crate::reference::{self, Fault, FaultNeed, Quirk, Settings, StartError};
+use crate::reference::{self, Catalogue, Fault, FaultNeed, Place, Quirk, Settings, StartError};
 use crate::register::Severity;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
@@ -17,6 +22,7 @@ use crate::run::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::run::probe::NoTarget;
 use crate::run::target::Target;
 use crate::select::Wish;
+use crate::shapes;
 use crate::version::Listed;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +37,7 @@ use url::Url;
 pub enum Reach {
     /// The cases of the requirements that it names, and all standing checks.
     Named,
-    /// Everything.
+    /// Everything; faults and quirks made from schemas are still looked for in the few cases that see their answers.
     Full,
 }
 
@@ -105,6 +111,16 @@ impl Matrix {
 }
 
 impl FaultOutcome {
+    fn unseen(fault: &Fault, end: FaultEnd) -> FaultOutcome {
+        FaultOutcome {
+            name: fault.name,
+            requirement: fault.requirement,
+            end,
+            caught_by: Vec::new(),
+            unexpected: Vec::new(),
+        }
+    }
+
     /// Whether it was caught, through its own requirement and no other.
     pub fn is_clean(&self) -> bool {
         !matches!(self.end, FaultEnd::Survived(..)) && self.unexpected.is_empty()
@@ -123,6 +139,9 @@ pub enum SelftestError {
     /// A URL of our own is none.
     #[error("the reference homeserver's URL cannot be read: {0}")]
     Url(#[from] url::ParseError),
+    /// The bundled files, of which faults are made, are wrong.
+    #[error("{} faults in the bundled files", .0.len())]
+    Files(Vec<Diagnostic>),
     /// A task of the matrix failed.
     #[error("a part of the matrix failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -179,7 +198,7 @@ pub async fn matrix(
     Ok(Matrix {
         faults: of_faults.into_values().collect(),
         quirks: of_quirks.into_values().collect(),
-        without_fault: without_fault(&clean),
+        without_fault: without_fault(&clean, settings()?.catalogue),
     })
 }
 
@@ -203,7 +222,7 @@ async fn baselines(
     let needs = faults.iter().map(|fault| fault.needs).chain([FaultNeed::Nothing]);
     for need in needs {
         if let Entry::Vacant(open) = runs.entry(key(need)) {
-            let settings = need.met(Settings::default());
+            let settings = need.met(settings()?);
             open.insert(run(material, settings, need, Wish::default()).await?);
         }
     }
@@ -211,8 +230,8 @@ async fn baselines(
 }
 
 /// Decided in any of the runs without a fault, and named by no fault.
-fn without_fault(clean: &Baselines) -> Vec<String> {
-    let named: BTreeSet<&str> = reference::faults().iter().map(|fault| fault.requirement).collect();
+fn without_fault(clean: &Baselines, catalogue: Catalogue) -> Vec<String> {
+    let named: BTreeSet<&str> = catalogue.all_faults().map(|fault| fault.requirement).collect();
     let mut open = BTreeSet::new();
     for requirement in clean.values().flat_map(|run| &run.requirements) {
         let decided = requirement.verdict.verdict().is_some_and(Verdict::is_decided);
@@ -224,6 +243,12 @@ fn without_fault(clean: &Baselines) -> Vec<String> {
     open.into_iter().collect()
 }
 
+/// Settings with which every fault and quirk can be switched on.
+fn settings() -> Result<Settings, SelftestError> {
+    let catalogue = shapes::bundled().map_err(SelftestError::Files)?;
+    Ok(Settings { catalogue, ..Settings::default() })
+}
+
 async fn one_fault(
     material: &Arc<Material>,
     fault: &'static Fault,
@@ -231,49 +256,61 @@ async fn one_fault(
     reach: Reach,
 ) -> Result<FaultOutcome, SelftestError> {
     if let Some(why) = out_of_reach(material, fault) {
-        return Ok(FaultOutcome {
-            name: fault.name,
-            requirement: fault.requirement,
-            end: FaultEnd::OutOfReach(why),
-            caught_by: Vec::new(),
-            unexpected: Vec::new(),
-        });
+        return Ok(FaultOutcome::unseen(fault, FaultEnd::OutOfReach(why)));
     }
-    let wish = match reach {
-        Reach::Full => Wish::default(),
-        Reach::Named => named_wish(material, fault),
+    let clean = clean.get(&key(fault.needs));
+    let wish = match (fault.place, reach) {
+        (Some(place), _) => clean.and_then(|clean| showing(clean, place)),
+        (None, Reach::Full) => Some(Wish::default()),
+        (None, Reach::Named) => Some(named_wish(material, fault)),
     };
-    let mut run =
-        run(material, fault.settings(Settings::default()), fault.needs, wish.clone()).await?;
+    let Some(wish) = wish else {
+        let why = "no answer in a run without faults gives occasion for it".to_owned();
+        return Ok(FaultOutcome::unseen(fault, FaultEnd::OutOfReach(why)));
+    };
+    let mut run = run(material, fault.settings(settings()?), fault.needs, wish.clone()).await?;
     if run.cases.iter().any(|case| case.reason.as_ref().is_some_and(|r| r.code == "registration")) {
         // The fault keeps accounts from being made: it is looked for on given ones.
         run = self::run_with_given_accounts(material, fault, wish).await?;
     }
-    let clean = clean.get(&key(fault.needs));
+    Ok(judge(material, fault, &run, clean))
+}
+
+/// What a run says of a fault, given one without.
+fn judge(
+    material: &Arc<Material>,
+    fault: &'static Fault,
+    run: &Run,
+    clean: Option<&Run>,
+) -> FaultOutcome {
     let outcome = run.requirements.iter().find(|r| r.id == fault.requirement);
     let verdict = outcome.map_or(RequirementVerdict::Untested, |outcome| outcome.verdict);
     let reason = outcome.and_then(|o| o.reason.as_ref()).map_or("", |reason| reason.text.as_str());
-    let wanted = match ONLY_WARNS.contains(&fault.name) {
-        true => Some(Verdict::Warned),
-        false => wanted(material, fault, &run),
+    let wanted = match wanted(material, fault, run) {
+        _ if ONLY_WARNS.contains(&fault.name) => Some(Verdict::Warned),
+        Some(_) if fault.mild => Some(Verdict::Warned),
+        wanted => wanted,
     };
     let end = match wanted {
         None => FaultEnd::Observed,
         Some(wanted) if RequirementVerdict::from(wanted) == verdict => FaultEnd::Caught,
         // A step behind the one that broke may be out of reach: the requirement is then blocked in
         // one case and broken in another, and the finding is what counts.
-        Some(wanted) if has_finding(&run, fault.requirement, wanted) => FaultEnd::Caught,
+        Some(wanted) if has_finding(run, fault.requirement, wanted) => FaultEnd::Caught,
         Some(_) => FaultEnd::Survived(verdict, reason.to_owned()),
     };
     let expected = |id: &str| id == fault.requirement || fault.also.contains(&id);
-    let unexpected = reds(&run, clean).into_iter().filter(|red| !expected(&red.requirement));
-    Ok(FaultOutcome {
+    let unexpected = reds(run, clean).into_iter().filter(|red| {
+        let follows = |place| follows(run, &red.requirement, place);
+        !expected(&red.requirement) && !fault.place.is_some_and(follows)
+    });
+    FaultOutcome {
         name: fault.name,
         requirement: fault.requirement,
         end,
-        caught_by: catchers(&run, fault.requirement),
+        caught_by: catchers(run, fault.requirement),
         unexpected: unexpected.collect(),
-    })
+    }
 }
 
 /// Faults that break a MUST in a way of which the catalogue of requirements says that it deserves a
@@ -339,6 +376,71 @@ fn named_wish(material: &Material, fault: &Fault) -> Wish {
     let ids = std::iter::once(fault.requirement).chain(fault.also.iter().copied());
     let requirements = ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
     Wish { requirements, all_standing: true, ..Wish::default() }
+}
+
+/// Whether a requirement is broken only in cases that saw answers of the place: what they looked for was in the answer
+/// that a fault made from its schema has changed. What checks on every answer say follows from nothing.
+fn follows(run: &Run, requirement: &str, place: Place) -> bool {
+    let of_answers = run.standing.iter().flat_map(|standing| &standing.findings);
+    let breaks = |finding: &Finding| finding.requirement == requirement;
+    let mut cases = run.cases.iter().filter(|case| case.findings.iter().any(breaks));
+    !of_answers.into_iter().any(breaks)
+        && cases.all(|case| {
+            case.exchanges.iter().any(|exchange| {
+                exchange.operation.as_deref() == Some(place.operation)
+                    && exchange
+                        .response
+                        .as_ref()
+                        .is_some_and(|answer| answer.status == place.status)
+            })
+        })
+}
+
+/// A few cases in which a run without faults saw answers of a place; none if there are no such answers.
+fn showing(clean: &Run, place: Place) -> Option<Wish> {
+    const ENOUGH: usize = 2;
+    let shows = |exchange: &Exchange| shows(exchange, place);
+    let of_cases = clean.cases.iter().filter(|case| case.exchanges.iter().any(shows));
+    // A row is run with its case.
+    let id = |case: &CaseOutcome| case.id.split('[').next().unwrap_or_default().to_owned();
+    let mut cases: Vec<String> = of_cases.map(id).collect();
+    cases.dedup();
+    cases.truncate(ENOUGH);
+    let outside = || clean.support.iter().flat_map(|support| &support.exchanges).any(shows);
+    if cases.is_empty() && outside() {
+        // Any case will do: the answer is given before or after it.
+        cases.extend(clean.cases.iter().find(|case| !case.exchanges.is_empty()).map(id));
+    }
+    (!cases.is_empty()).then(|| Wish { cases, all_standing: true, ..Wish::default() })
+}
+
+/// Whether an exchange has an answer of the place, and what stands around the member meant.
+fn shows(exchange: &Exchange, place: Place) -> bool {
+    let Some(answer) = exchange.response.as_ref().filter(|answer| answer.status == place.status)
+    else {
+        return false;
+    };
+    let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let around = place.pointer.rsplit_once('/').map_or("", |(around, _)| around);
+    exchange.operation.as_deref() == Some(place.operation)
+        && body.get("flows").is_some()
+            == (place.challenge || place.operation == "getLoginFlows" && place.status == 200)
+        && has_place(&body, if place.pointer.ends_with("/*") { place.pointer } else { around })
+}
+
+/// Whether there is a value at a pointer in which `*` stands for any item or member.
+fn has_place(value: &serde_json::Value, pointer: &str) -> bool {
+    let Some(rest) = pointer.strip_prefix('/') else { return true };
+    let (head, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    match value {
+        serde_json::Value::Array(items) if head == "*" => {
+            items.iter().any(|item| has_place(item, tail))
+        }
+        serde_json::Value::Object(members) if head == "*" => {
+            members.values().any(|member| has_place(member, tail))
+        }
+        _ => value.get(head).is_some_and(|member| has_place(member, tail)),
+    }
 }
 
 /// What breaking a requirement comes to for the server that was run.
@@ -412,7 +514,7 @@ async fn run_with_given_accounts(
 ) -> Result<Run, SelftestError> {
     let names = ["alice", "bob", "carol", "dave"];
     let users = names.map(|name| (name.to_owned(), format!("{name}-password")));
-    let settings = Settings { users: users.to_vec(), ..fault.settings(Settings::default()) };
+    let settings = Settings { users: users.to_vec(), ..fault.settings(settings()?) };
     let running = reference::start(settings).await?;
     let mut job = job(&running.url(), fault.needs, wish)?;
     let supplied = users.map(|(user, password)| Supplied {
@@ -431,9 +533,13 @@ async fn one_quirk(
     quirk: &'static Quirk,
     clean: &Baselines,
 ) -> Result<QuirkOutcome, SelftestError> {
-    let settings = Settings { quirks: vec![quirk.name.to_owned()], ..Settings::default() };
-    let run = run(material, settings, FaultNeed::Nothing, Wish::default()).await?;
-    let before = clean.get(&key(FaultNeed::Nothing));
+    let (need, before) = match quirk.place {
+        Some(_) => (quirk.needs, clean.get(&key(quirk.needs))),
+        None => (FaultNeed::Nothing, clean.get(&key(FaultNeed::Nothing))),
+    };
+    let seen = quirk.place.and_then(|place| showing(before?, place));
+    let settings = Settings { quirks: vec![quirk.name.to_owned()], ..need.met(settings()?) };
+    let run = run(material, settings, need, seen.unwrap_or_default()).await?;
     let mut flagged = reds(&run, before);
     // What a quirk lists may warn: advice that is not followed.
     flagged.retain(|red| {

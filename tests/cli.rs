@@ -213,6 +213,14 @@ fn what_was_typed_wrongly_is_status_2() {
         (&["report", "there/is/no/run.json"], "cannot be read"),
         (&["list", "--faults", "--quirks"], "cannot be used with"),
         (
+            &["serve", "--upstream", "http://x", "--fault", "logout-keeps-token"],
+            "is the reference homeserver's own behaviour",
+        ),
+        (&["serve", "--upstream", "http://x", "--quirk", "sso-only"], "the quirk `sso-only`"),
+        (&["serve", "--upstream", "http://x", "--fault", "login-20"], "did you mean login-20"),
+        (&["serve", "--upstream", "x"], "is no homeserver URL"),
+        (&["serve", "--upstream", "http://x", "--versions", "v1.1"], "cannot be used with"),
+        (
             &["run", "http://x", "--register", "open", "--registration-token-file", "f"],
             "cannot be read",
         ),
@@ -508,6 +516,50 @@ fn explain_knows_requirements_and_cases() {
     let rows = run(&["explain", row.unwrap()]);
     assert_ends(&rows, 0, "");
     assert!(rows.out.contains("rows"), "{}", rows.out);
+}
+
+#[test]
+fn faults_and_quirks_are_listed_with_their_kind() {
+    for (what, of_each_kind) in [
+        ("--faults", ["login-201", "logout-keeps-token", "shape.login.200.user_id.absent"]),
+        ("--quirks", ["charset-parameter", "sso-only", "shape.login.200.well_known.absent"]),
+    ] {
+        let table = run(&["list", what]);
+        assert_ends(&table, 0, "");
+        let json = run(&["list", what, "--format", "json"]);
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&json.out).unwrap();
+        for (name, kind) in of_each_kind.iter().zip(["data", "behaviour", "shape"]) {
+            let row = rows.iter().find(|row| row["name"] == *name).unwrap();
+            assert_eq!(row["kind"], kind, "{name}");
+            let is_here = |line: &str| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                words.starts_with(&[name, kind])
+            };
+            assert!(table.out.lines().any(is_here), "{name}");
+        }
+    }
+}
+
+/// The program itself, in front of a homeserver: it says where it listens, and the fault is there.
+#[test]
+fn serve_puts_a_fault_in_front_of_another_homeserver() {
+    let folder = TempDir::new().unwrap();
+    let (_runtime, behind) = reference_with(&[]);
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--fault", "versions-201"];
+    let mut child = homespec(folder.path())
+        .args(arguments)
+        .args(["--upstream", &behind.url()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = said.next().unwrap().unwrap();
+    let url = first.rsplit_once(" at ").unwrap().1.to_owned();
+    let ended = run(&["run", &url, "--case", "versions"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ends(&ended, 1, "");
+    assert!(ended.out.contains("versions.get.ok"), "{}", ended.out);
 }
 
 #[test]

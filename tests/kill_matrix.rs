@@ -1,8 +1,8 @@
 //! Every fault of the reference homeserver is caught, at the requirement that it names and at no
 //! other; no quirk is flagged; every decided MUST and SHOULD has a fault.
 use homespec::app::Material;
-use homespec::reference;
 use homespec::selftest::{FaultEnd, Matrix, Reach, matrix};
+use homespec::shapes;
 use std::sync::Arc;
 
 #[test]
@@ -10,8 +10,9 @@ fn every_fault_is_caught_and_no_quirk_is_flagged() {
     let material = Arc::new(Material::load(None, None).expect("the bundled files are right"));
     let full = std::env::var("HOMESPEC_TESTS").as_deref() == Ok("full");
     let reach = if full { Reach::Full } else { Reach::Named };
-    let faults: Vec<_> = reference::faults().iter().collect();
-    let quirks: Vec<_> = reference::quirks().iter().collect();
+    let catalogue = shapes::bundled().expect("the bundled files are right");
+    let faults: Vec<_> = catalogue.all_faults().collect();
+    let quirks: Vec<_> = catalogue.all_quirks().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let jobs = std::thread::available_parallelism().map_or(2, |n| n.get()) * 4;
     let matrix = runtime

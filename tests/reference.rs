@@ -1,7 +1,8 @@
 //! The reference homeserver over the wire: what it does by the book, with no faults and no quirks.
 
 use homespec::reference::{
-    Fault, FaultNeed as Need, Limit, Running, Settings, ThirdParty, faults, quirks, start,
+    Catalogue, Fault, FaultNeed as Need, Front, Limit, Running, Settings, ThirdParty, faults,
+    front, quirks, start,
 };
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -38,6 +39,8 @@ impl Got {
 struct Client {
     http: reqwest::Client,
     server: Running,
+    /// The homeserver, if `server` is the layer in front of it.
+    behind: Option<Running>,
 }
 
 /// A client that follows no redirect and trusts nobody.
@@ -62,7 +65,17 @@ async fn server_for(http: reqwest::Client, settings: Settings) -> Client {
     let mut users = ["alice", "bob"].map(|user| (user.to_owned(), PASSWORD.to_owned())).to_vec();
     users.extend(settings.users);
     let server = start(Settings { users, ..settings }).await.unwrap();
-    Client { http, server }
+    Client { http, server, behind: None }
+}
+
+/// Starts a server that is as the settings ask, but for the faults and quirks, and puts these in front of it.
+async fn server_in_front(http: reqwest::Client, settings: Settings) -> Client {
+    let Settings { faults, quirks, catalogue, .. } = settings.clone();
+    let by_the_book = Settings { faults: Vec::new(), quirks: Vec::new(), ..settings };
+    let behind = server_for(http.clone(), by_the_book).await.server;
+    let (listen, upstream) = (([127, 0, 0, 1], 0).into(), behind.url().parse().unwrap());
+    let server = front(Front { listen, upstream, faults, quirks, catalogue }).await.unwrap();
+    Client { http, server, behind: Some(behind) }
 }
 
 async fn plain() -> Client {
@@ -771,8 +784,8 @@ struct Tour {
 }
 
 /// Replaces what is different in every run, word by word: tokens, made-up ids, times, short waits.
-fn masked(text: &str, base: &str) -> String {
-    let text = text.replace(base, "base");
+fn masked(text: &str, bases: &[String]) -> String {
+    let text = bases.iter().fold(text.to_owned(), |text, base| text.replace(base, "base"));
     let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let (mut out, mut before) = (String::new(), "");
     for piece in text.split_inclusive(|c| !part(c)) {
@@ -803,15 +816,15 @@ fn mask(word: &str, before: &str) -> Option<&'static str> {
 }
 
 /// A JSON body without what is different in every run; made-up device ids also change the order of lists.
-fn shown(body: &Value, base: &str) -> String {
+fn shown(body: &Value, bases: &[String]) -> String {
     match body["devices"].as_array() {
         Some(devices) => {
             let mut devices: Vec<String> =
-                devices.iter().map(|device| masked(&device.to_string(), base)).collect();
+                devices.iter().map(|device| masked(&device.to_string(), bases)).collect();
             devices.sort();
             devices.join(" ")
         }
-        None => masked(&body.to_string(), base),
+        None => masked(&body.to_string(), bases),
     }
 }
 
@@ -833,6 +846,8 @@ impl Tour {
             format!("/_matrix/client/v3{path}")
         };
         let base = self.client.server.url();
+        let behind = self.client.behind.as_ref().map(Running::url);
+        let bases: Vec<String> = [base.clone()].into_iter().chain(behind).collect();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request =
             self.client.http.request(method.clone(), format!("{base}{path}")).body(body.into());
@@ -844,18 +859,18 @@ impl Tour {
         let bytes = response.bytes().await.unwrap();
         let body: Option<Value> = serde_json::from_slice(&bytes).ok();
         let shown = match &body {
-            Some(body) => shown(body, &base),
-            None => masked(&String::from_utf8_lossy(&bytes), &base),
+            Some(body) => shown(body, &bases),
+            None => masked(&String::from_utf8_lossy(&bytes), &bases),
         };
         let mut seen: Vec<String> = headers
             .iter()
             .filter(|(name, _)| !["date", "content-length"].contains(&name.as_str()))
             .map(|(name, value)| {
-                format!("{name}: {}", masked(value.to_str().unwrap_or("?"), &base))
+                format!("{name}: {}", masked(value.to_str().unwrap_or("?"), &bases))
             })
             .collect();
         seen.sort();
-        let path = masked(&path, &base);
+        let path = masked(&path, &bases);
         let note = format!("{method} {path} -> {status} {} {shown}", seen.join("; "));
         let expected = self.expected.as_ref().map(|expected| expected.get(self.notes.len()));
         self.differs = expected.is_some_and(|expected| expected != Some(&note));
@@ -1332,7 +1347,11 @@ async fn tour(
     part: Part,
     expected: Option<Vec<String>>,
 ) -> Vec<String> {
-    let client = server_for(http.clone(), settings).await;
+    tour_of(server_for(http.clone(), settings).await, part, expected).await
+}
+
+/// The same at a server that runs.
+async fn tour_of(client: Client, part: Part, expected: Option<Vec<String>>) -> Vec<String> {
     let mut tour = Tour { client, notes: Vec::new(), expected, differs: false };
     match part {
         Part::Discovery => tour.discovery().await,
@@ -1446,6 +1465,123 @@ async fn every_fault_shows_somewhere() {
         hidden.len(),
         results.len()
     );
+}
+
+/// Whatever stands behind it, an edit does the same: in front of a homeserver by the book, where the reasons of refusals
+/// have to be inferred, it looks as it does within the homeserver.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edits_in_front_look_like_edits_within() {
+    let http = http();
+    let full = std::env::var("HOMESPEC_TESTS").as_deref() == Ok("full");
+    let one_in = if full { 1 } else { 5 };
+    let edits = || faults().iter().filter(|fault| fault.kind.is_edit()).step_by(one_in);
+    let wanted = edits().flat_map(|fault| parts(fault).into_iter().map(|part| (fault.needs, part)));
+    let (book, turns) = (by_the_book(&http, wanted).await, Arc::new(Semaphore::new(8)));
+    let mut tours = JoinSet::new();
+    for fault in edits() {
+        let (http, book, turns) = (http.clone(), book.clone(), turns.clone());
+        tours.spawn(async move {
+            let _turn = turns.acquire().await.unwrap();
+            let settings = fault.settings(Settings::default());
+            for part in parts(fault) {
+                if shows(&http, settings.clone(), fault.needs, &[part], &book).await {
+                    let within = server_for(http.clone(), settings.clone()).await;
+                    let in_front = server_in_front(http.clone(), settings.clone()).await;
+                    let [within, in_front] = [within, in_front].map(|client| async move {
+                        introduce(&client, part).await;
+                        tour_of(client, part, None).await
+                    });
+                    let (within, in_front) = (within.await, in_front.await);
+                    let mut both = within.iter().zip(&in_front);
+                    return both.find(|(within, in_front)| within != in_front).map(
+                        |(within, in_front)| format!("{}\n  {within}\n  {in_front}", fault.name),
+                    );
+                }
+            }
+            Some(format!("{} does not show", fault.name))
+        });
+    }
+    let differences: Vec<String> = tours.join_all().await.into_iter().flatten().collect();
+    assert!(differences.is_empty(), "{}:\n{}", differences.len(), differences.join("\n"));
+}
+
+/// Lets the layer see the users once: who they are shows only when they log in.
+async fn introduce(client: &Client, part: Part) {
+    if matches!(part, Part::Limits | Part::Expiries) {
+        return;
+    }
+    for user in ["alice", "bob"] {
+        let login = client.login(user, json!({"device_id": "INTRO"})).await;
+        client.post("/logout", &token_of(&login), json!({})).await;
+    }
+}
+
+/// What no edit is meant for goes through byte for byte, under the paths and with the headers of the request.
+#[tokio::test]
+async fn the_layer_in_front_passes_on_what_it_does_not_change() {
+    let http = http();
+    let behind = axum::Router::new().fallback(|request: axum::extract::Request| async move {
+        let text = |name: &str| {
+            let value = request.headers().get(name).map(|value| value.to_str().unwrap());
+            value.unwrap_or("absent").to_owned()
+        };
+        let seen = ["host", "x-asked", "x-hop", "accept-encoding", "x-forwarded-for", "via"];
+        let seen: Vec<String> = seen.iter().map(|name| format!("{name}={}", text(name))).collect();
+        let body = format!("{{ \"a\":1.0,\"a\" :2 }} {} {}", request.uri(), seen.join(" "));
+        ([("x-answered", "yes"), ("content-type", "application/json"), ("keep-alive", "5")], body)
+    });
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let host = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, behind).await });
+    let layer = Front {
+        listen: ([127, 0, 0, 1], 0).into(),
+        upstream: format!("http://{host}/base/").parse().unwrap(),
+        faults: vec!["login-201".into()],
+        quirks: Vec::new(),
+        catalogue: Catalogue::default(),
+    };
+    let server = front(layer).await.unwrap();
+    let request = http
+        .get(format!("{}/_matrix/client/v3/devices/a%2Fb?x=%20y", server.url()))
+        .header("x-asked", "1")
+        .header("accept-encoding", "gzip")
+        .header("connection", "x-hop")
+        .header("x-hop", "1");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["x-answered"], "yes");
+    assert!(!response.headers().contains_key("keep-alive"));
+    let expected = format!(
+        "{{ \"a\":1.0,\"a\" :2 }} /base/_matrix/client/v3/devices/a%2Fb?x=%20y \
+         host={host} x-asked=1 x-hop=absent accept-encoding=absent x-forwarded-for=absent via=1.1 homespec"
+    );
+    assert_eq!(response.text().await.unwrap(), expected);
+    assert_eq!(server.changed(), 0);
+}
+
+#[tokio::test]
+async fn in_front_of_nothing_the_layer_says_so() {
+    let http = http();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let (listen, upstream) = (([127, 0, 0, 1], 0).into(), format!("http://{nobody}"));
+    let layer = |faults: &[&str], quirks: &[&str]| Front {
+        listen,
+        upstream: upstream.parse().unwrap(),
+        faults: faults.iter().map(|&name| name.into()).collect(),
+        quirks: quirks.iter().map(|&name| name.into()).collect(),
+        catalogue: Catalogue::default(),
+    };
+    let server = front(layer(&[], &[])).await.unwrap();
+    let response = http.get(format!("{}/_matrix/client/versions", server.url())).send().await;
+    assert_eq!(response.unwrap().status(), 502);
+    for (faults, quirks, name) in [
+        (["logout-keeps-token"].as_slice(), [].as_slice(), "logout-keeps-token"),
+        (&[], &["sso-only"], "sso-only"),
+    ] {
+        let error = front(layer(faults, quirks)).await.unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("behaviour"), "{error}");
+    }
 }
 
 /// How many of eight logins at once with one login token succeed, and whether one afterwards does.

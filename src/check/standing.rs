@@ -531,7 +531,9 @@ fn schema(
                 &violation.keyword,
             )?;
             let requirement = watcher.id.clone();
-            let mild = violation.keyword == "null" && !is_required(described, &violation.location);
+            let mild = violation.keyword == "null"
+                && !is_required(described, &violation.location)
+                && !is_item(json, &violation.pointer);
             let found = miss(&violation.pointer, violation.expected, violation.actual);
             let observation = Observation {
                 requirement: requirement.clone(),
@@ -571,6 +573,12 @@ fn no_error_at_all(sheet: &mut Sheet, operation: &str, answer: &Answer) {
         mild: false,
         place: None,
     });
+}
+
+/// Whether a place in a body is an item of a list: a null there stands in place of nothing optional.
+fn is_item(body: &Value, pointer: &str) -> bool {
+    let around = pointer.rsplit_once('/').and_then(|(around, _)| body.pointer(around));
+    around.is_some_and(Value::is_array)
 }
 
 /// Whether the published schema requires the member at a place, given as a location of the schema.

@@ -299,6 +299,10 @@ pub struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
     pub listen: std::net::SocketAddr,
+    /// Stand in front of the homeserver at this URL and change its answers: only faults and quirks of the kinds data and
+    /// shape
+    #[arg(long, value_name = "URL", conflicts_with = "versions")]
+    pub upstream: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reference: ReferenceArgs,
@@ -327,10 +331,10 @@ pub struct ListArgs {
     /// Every requirement of the register, with what decides it
     #[arg(long, group = "what")]
     pub requirements: bool,
-    /// The faults of the reference homeserver
+    /// Every fault, with its kind: behaviour, data or shape
     #[arg(long, group = "what")]
     pub faults: bool,
-    /// The quirks of the reference homeserver
+    /// Every quirk, with its kind
     #[arg(long, group = "what")]
     pub quirks: bool,
     /// How to print it

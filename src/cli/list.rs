@@ -3,8 +3,9 @@ use super::args::{ListArgs, ListFormat};
 use super::{Failure, print};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
-use crate::reference;
+use crate::reference::{self, Catalogue};
 use crate::register::{Register, Requirement};
+use crate::shapes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -12,9 +13,9 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
     let rows = if args.requirements {
         requirements()?
     } else if args.faults {
-        faults()
+        faults()?
     } else if args.quirks {
-        quirks()
+        quirks()?
     } else {
         cases()?
     };
@@ -83,21 +84,29 @@ fn requirements() -> Result<Vec<Row>, Failure> {
     Ok(register.iter().map(of).collect())
 }
 
-fn faults() -> Vec<Row> {
-    let of = |fault: &reference::Fault| {
-        row(json!({
-            "name": fault.name, "requirement": fault.requirement, "also": fault.also,
-            "about": fault.about, "clause": fault.clause,
-        }))
-    };
-    reference::faults().iter().map(of).collect()
+/// What is made from schemas, beside the tables.
+fn catalogue() -> Result<Catalogue, Failure> {
+    shapes::bundled().map_err(|faults| Failure::files(&faults))
 }
 
-fn quirks() -> Vec<Row> {
-    let of = |quirk: &reference::Quirk| {
-        row(json!({"name": quirk.name, "about": quirk.about, "clause": quirk.clause}))
+fn faults() -> Result<Vec<Row>, Failure> {
+    let of = |fault: &reference::Fault| {
+        row(json!({
+            "name": fault.name, "kind": fault.kind.as_str(), "requirement": fault.requirement,
+            "also": fault.also, "about": fault.about, "clause": fault.clause,
+        }))
     };
-    reference::quirks().iter().map(of).collect()
+    Ok(catalogue()?.all_faults().map(of).collect())
+}
+
+fn quirks() -> Result<Vec<Row>, Failure> {
+    let of = |quirk: &reference::Quirk| {
+        row(json!({
+            "name": quirk.name, "kind": quirk.kind().as_str(), "about": quirk.about,
+            "clause": quirk.clause,
+        }))
+    };
+    Ok(catalogue()?.all_quirks().map(of).collect())
 }
 
 /// Columns by the members of the first row; what is only for machines stays out.

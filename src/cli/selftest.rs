@@ -3,9 +3,9 @@ use super::args::SelftestArgs;
 use super::{Failure, print, say};
 use crate::app::Material;
 use crate::exit;
-use crate::reference;
 use crate::select::glob_matches;
 use crate::selftest::{FaultEnd, Matrix, Reach, matrix};
+use crate::shapes;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +14,9 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let material = Material::load(None, None).map_err(|faults| Failure::files(&faults))?;
     let wanted =
         |name: &str| args.name.is_empty() || args.name.iter().any(|g| glob_matches(g, name));
-    let faults: Vec<_> = reference::faults().iter().filter(|fault| wanted(fault.name)).collect();
-    let quirks: Vec<_> = reference::quirks().iter().filter(|quirk| wanted(quirk.name)).collect();
+    let catalogue = shapes::bundled().map_err(|faults| Failure::files(&faults))?;
+    let faults: Vec<_> = catalogue.all_faults().filter(|fault| wanted(fault.name)).collect();
+    let quirks: Vec<_> = catalogue.all_quirks().filter(|quirk| wanted(quirk.name)).collect();
     if faults.is_empty() && quirks.is_empty() {
         let text = "no fault or quirk of that name; `homespec list --faults` shows all";
         return Err(Failure::new(exit::NOTHING_SELECTED, format!("error: {text}")));

@@ -10,7 +10,7 @@ use crate::exit::{self, Gate};
 use crate::facts::Allow;
 use crate::outcome::{Run, Verdict};
 use crate::plan::Fate;
-use crate::reference::{self, Limit, Settings};
+use crate::reference::{self, Catalogue, Front, Limit, Settings};
 use crate::report::{self, Leak};
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
@@ -20,6 +20,7 @@ use crate::run::stop::{Cause, Stop};
 use crate::run::target::{NoTargetUrl, Target};
 use crate::secret::{Redactor, SecretString};
 use crate::select::Wish;
+use crate::shapes;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let material = material(&args.test)?;
     let rate_limited = args.test.allow.contains(&AllowArg::RateLimit);
-    let mut settings = settings(&args.reference);
+    let mut settings = settings(&args.reference)?;
     if rate_limited {
         // Something to run into, and quick to recover from.
         settings.login_limit = Some(Limit { burst: 20, per_second: 10.0 });
@@ -71,7 +72,10 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<u8, Failure> {
-    let mut settings = settings(&args.reference);
+    if let Some(upstream) = &args.upstream {
+        return serve_in_front(&args, upstream);
+    }
+    let mut settings = settings(&args.reference)?;
     settings.listen = args.listen;
     let demo_users = [("alice", "alice-password"), ("bob", "bob-password")];
     settings.users =
@@ -91,13 +95,47 @@ pub(super) fn serve(args: ServeArgs) -> Result<u8, Failure> {
     })
 }
 
-fn settings(args: &ReferenceArgs) -> Settings {
-    let mut settings =
-        Settings { faults: args.fault.clone(), quirks: args.quirk.clone(), ..Settings::default() };
+/// `serve --upstream`: the data layer alone.
+fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
+    let behind = match upstream.parse().map_err(no_target)? {
+        Target::Web(url) => url,
+        Target::Socket { .. } => {
+            return Err(Failure::usage("--upstream takes an http or https URL, no socket"));
+        }
+    };
+    let layer = Front {
+        listen: args.listen,
+        upstream: behind,
+        faults: args.reference.fault.clone(),
+        quirks: args.reference.quirk.clone(),
+        catalogue: catalogue()?,
+    };
+    runtime()?.block_on(async {
+        let running = reference::front(layer)
+            .await
+            .map_err(|error| Failure::usage(format!("--upstream {upstream}: {error}")))?;
+        print(&format!("{upstream} at {}\nCtrl-C ends it\n", running.url()))?;
+        let _ = tokio::signal::ctrl_c().await;
+        running.stop().await;
+        Ok(exit::CONFORMS)
+    })
+}
+
+fn catalogue() -> Result<Catalogue, Failure> {
+    shapes::bundled().map_err(|faults| Failure::files(&faults))
+}
+
+fn settings(args: &ReferenceArgs) -> Result<Settings, Failure> {
+    let mut settings = Settings {
+        faults: args.fault.clone(),
+        quirks: args.quirk.clone(),
+        catalogue: catalogue()?,
+        ..Settings::default()
+    };
     if !args.versions.is_empty() {
         settings.versions = args.versions.clone();
     }
-    settings
+    Ok(settings)
 }
 
 async fn start(settings: Settings) -> Result<reference::Running, Failure> {

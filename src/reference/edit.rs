@@ -2,11 +2,12 @@
 
 use super::answer::{Answer, Body};
 use super::refusal::Refusal;
-use super::route::Operation;
+use super::route::{Found, Operation};
+use axum::http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 /// One edit: the answers it is for, and the changes, made in order.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Edit {
     /// The operations; all if empty.
     pub(super) on: &'static [Operation],
@@ -17,7 +18,7 @@ pub(super) struct Edit {
 }
 
 /// Which answers of the operations.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum When {
     /// All, answers to OPTIONS too.
     Always,
@@ -33,6 +34,8 @@ pub(super) enum When {
     Error,
     /// Answers with this status, OPTIONS left out.
     Status(u16),
+    /// The same without interactive-auth challenges.
+    Plain(u16),
     /// Interactive-auth challenges.
     Challenge,
     /// Interactive-auth challenges after a stage that failed.
@@ -42,7 +45,7 @@ pub(super) enum When {
 }
 
 /// A change of an answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Change {
     /// Another status.
     Status(u16),
@@ -50,7 +53,7 @@ pub(super) enum Change {
     Code(&'static str),
     /// A standard error of this status and code in place of the whole answer.
     Refuse(u16, &'static str),
-    /// Takes away what the pointer names; `*` stands for all items of a list.
+    /// Takes away what the pointer names; `*` stands for all items of a list, or all members of an object.
     Drop(&'static str),
     /// Puts a JSON text where the pointer says; a missing member is made, the empty pointer is the whole body.
     Put(&'static str, &'static str),
@@ -66,6 +69,8 @@ pub(super) enum Change {
     Wrap,
     /// Writes this after the body.
     Suffix(&'static str),
+    /// Adds a member to an object whose text is in Latin-1.
+    Latin1,
     /// Other bytes for the body, under this media type.
     Bytes(&'static str, &'static [u8]),
     /// Another media type for JSON; none if empty.
@@ -86,6 +91,20 @@ pub(super) struct Situation {
     pub(super) options: bool,
     /// Whether the request has `Access-Control-Request-Method`.
     pub(super) preflight: bool,
+}
+
+impl Situation {
+    /// The situation of a request that leads to what was found. A known path with a method it does not have is nobody's
+    /// answer, so that edits of an operation leave it alone.
+    pub(super) fn of(found: &Found, method: &Method, headers: &HeaderMap) -> Self {
+        let options = *method == Method::OPTIONS;
+        let operation = match found {
+            Found::OtherMethod(..) if !options => Operation::Nothing,
+            _ => found.operation(),
+        };
+        let preflight = headers.contains_key("access-control-request-method");
+        Self { operation, options, preflight }
+    }
 }
 
 impl Edit {
@@ -114,6 +133,7 @@ impl When {
             Self::Success => !options && answer.status < 300,
             Self::Error => !options && answer.status >= 400 && !answer.is_challenge(),
             Self::Status(status) => !options && answer.status == status,
+            Self::Plain(status) => !options && answer.status == status && !answer.is_challenge(),
             Self::Challenge => answer.is_challenge(),
             Self::FailedStage => answer.is_challenge() && answer.member("errcode").is_some(),
             Self::Because(causes) => answer.cause.is_some_and(|cause| causes.contains(&cause)),
@@ -157,6 +177,16 @@ impl Change {
                     answer.body = Body::Bytes(format!("{body}{text}").into_bytes());
                 }
             }
+            Self::Latin1 => {
+                if let Body::Json(Value::Object(members)) = &answer.body {
+                    let comma = if members.is_empty() { "" } else { "," };
+                    let mut bytes = answer_text(members).into_bytes();
+                    bytes.pop();
+                    bytes.extend_from_slice(comma.as_bytes());
+                    bytes.extend_from_slice(b"\"org.example.text\":\"\xe4\"}");
+                    answer.body = Body::Bytes(bytes);
+                }
+            }
             Self::Bytes(media_type, bytes) => {
                 answer.body = Body::Bytes(bytes.to_vec());
                 answer.set("content-type", media_type);
@@ -174,6 +204,11 @@ impl Change {
             Self::NoCors => answer.headers.retain(|(name, _)| !name.starts_with("access-control-")),
         }
     }
+}
+
+/// An object as it is written.
+fn answer_text(members: &serde_json::Map<String, Value>) -> String {
+    Value::Object(members.clone()).to_string()
 }
 
 /// The value of a JSON text of the tables; a test shows that all of them are JSON.
@@ -209,6 +244,9 @@ fn for_each(value: &mut Value, pointer: &str, change: &mut dyn FnMut(&mut Value)
             if let Some(item) = head.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
                 for_each(item, tail, change);
             }
+        }
+        Value::Object(members) if head == "*" => {
+            members.values_mut().for_each(|member| for_each(member, tail, change));
         }
         Value::Object(members) => {
             if let Some(member) = members.get_mut(head) {
@@ -269,6 +307,7 @@ mod tests {
     fn changes_do_what_their_names_say() {
         let rest = json!("@x:y");
         assert_eq!(changed(Change::Drop("/a/*/b")), json!({"a": [{}, {}], "u": rest}));
+        assert_eq!(changed(Change::Replace("/*", "1")), json!({"a": 1, "u": 1}));
         assert_eq!(changed(Change::Drop("/a/0")), json!({"a": [{"b": 2}], "u": rest}));
         assert_eq!(
             changed(Change::Put("/c", "null")),

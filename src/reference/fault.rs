@@ -27,6 +27,7 @@ pub(super) use wire::switches::*;
 
 use super::edit::{Change, Edit, When};
 use super::limit::Limit;
+use super::quirk::THROTTLED_FIRST;
 use super::route::Operation;
 use super::{Settings, release};
 use std::sync::LazyLock;
@@ -36,13 +37,48 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Switch(pub(super) &'static str);
 
-/// How a fault is made.
+/// How a fault or a quirk is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The homeserver does something else.
     Behaviour,
-    /// It does the right thing, and its finished answer is edited.
+    /// It does the right thing, and its finished answer is edited. Any homeserver's answer can be: see [`front`].
+    ///
+    /// [`front`]: super::front
     Data,
+    /// The same, made from the published schema of the answer: see [`shapes_of`].
+    ///
+    /// [`shapes_of`]: super::shapes_of
+    Shape,
+}
+
+impl Kind {
+    /// `behaviour`, `data` or `shape`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Behaviour => "behaviour",
+            Self::Data => "data",
+            Self::Shape => "shape",
+        }
+    }
+
+    /// Whether it changes finished answers and nothing else.
+    pub fn is_edit(self) -> bool {
+        self != Self::Behaviour
+    }
+}
+
+/// The answers that a fault or a quirk made from a schema changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The `operationId`.
+    pub operation: &'static str,
+    /// The status.
+    pub status: u16,
+    /// Whether it is about challenges of interactive auth, and not about errors with the same status.
+    pub challenge: bool,
+    /// JSON Pointer to what is changed in the body, with `*` for all items or members; empty for the whole answer.
+    pub pointer: &'static str,
 }
 
 /// What must be set up for a fault to show, beyond the default settings.
@@ -74,6 +110,8 @@ pub enum Need {
     TwoStages,
     /// Access tokens with a refresh token, and login tokens, live half a second.
     ShortLives,
+    /// The first request to each operation is refused for its rate.
+    Throttled,
 }
 
 impl Need {
@@ -102,6 +140,7 @@ impl Need {
                 (settings.legacy, settings.oauth) = (false, true);
             }
             Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
+            Self::Throttled => settings.quirks.push(THROTTLED_FIRST.0.to_owned()),
             Self::ShortLives => {
                 settings.access_lifetime = Some(Duration::from_millis(500));
                 settings.login_token_lifetime = Duration::from_millis(500);
@@ -112,7 +151,7 @@ impl Need {
 }
 
 /// A way to break one requirement.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fault {
     /// Its name, unique among faults and quirks, for [`Settings::faults`].
     pub name: &'static str,
@@ -129,6 +168,10 @@ pub struct Fault {
     pub kind: Kind,
     /// What must be set up for it to show.
     pub needs: Need,
+    /// Whether the breach is only worth a warning, whatever the level: null in place of an optional member.
+    pub mild: bool,
+    /// Which answers it changes, if it was made from their schema.
+    pub place: Option<Place>,
     pub(super) edits: &'static [Edit],
 }
 
@@ -196,6 +239,8 @@ const fn data(
         about,
         kind: Kind::Data,
         needs: Need::Nothing,
+        mild: false,
+        place: None,
         edits,
     }
 }
@@ -220,7 +265,8 @@ macro_rules! behaviours {
             pub(in crate::reference) static TABLE: &[Fault] = &[$(
                 Fault {
                     name: $name, requirement: $requirement, also: $also, clause: $clause, about: $about,
-                    kind: Kind::Behaviour, needs: behaviours!(@need $($need)?), edits: &[],
+                    kind: Kind::Behaviour, needs: behaviours!(@need $($need)?),
+                    mild: false, place: None, edits: &[],
                 },
             )*];
         }

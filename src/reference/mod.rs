@@ -15,8 +15,10 @@ mod device;
 mod discovery;
 mod edit;
 mod fault;
+mod front;
 mod house;
 mod identity;
+mod layer;
 mod limit;
 mod login;
 mod login_token;
@@ -29,14 +31,19 @@ mod route;
 mod server;
 mod service;
 mod session;
+mod shape;
 mod sso;
 mod store;
 mod uia;
+mod witness;
 
-pub use fault::{Fault, Kind, Need as FaultNeed, faults};
+pub use fault::{Fault, Kind, Need as FaultNeed, Place, faults};
+pub use front::{Front, front};
+pub use layer::Catalogue;
 pub use limit::Limit;
 pub use quirk::{Quirk, quirks};
 pub use server::{Running, StartError, start};
+pub use shape::{Breach, Shape, ShapedAnswer, shapes_of};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -109,10 +116,12 @@ pub struct Settings {
     pub access_lifetime: Option<Duration>,
     /// How long the tokens of get_token live.
     pub login_token_lifetime: Duration,
-    /// Names of faults, see [`faults`].
+    /// Names of faults, see [`faults`] and `catalogue`.
     pub faults: Vec<String>,
-    /// Names of quirks, see [`quirks`].
+    /// Names of quirks, see [`quirks`] and `catalogue`.
     pub quirks: Vec<String>,
+    /// Faults and quirks that stand in no table here.
+    pub catalogue: Catalogue,
 }
 
 impl Default for Settings {
@@ -143,6 +152,7 @@ impl Default for Settings {
             login_token_lifetime: Duration::from_secs(120),
             faults: Vec::new(),
             quirks: Vec::new(),
+            catalogue: Catalogue::default(),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::Settings;
 use super::edit::{Change as C, Edit, When};
-use super::fault::{Need, Switch};
+use super::fault::{Kind, Need, Place, Switch};
 use super::refusal::Refusal as R;
 use super::route::Operation as O;
 use std::sync::LazyLock;
 
 /// A way to differ legally.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quirk {
     /// Its name, unique among faults and quirks, for [`Settings::quirks`].
     pub name: &'static str,
@@ -21,10 +21,23 @@ pub struct Quirk {
     pub changes: &'static [&'static str],
     /// What must be set up for it to show.
     pub needs: Need,
+    /// Which answers it changes, if it was made from their schema.
+    pub place: Option<Place>,
     pub(super) edits: &'static [Edit],
 }
 
 impl Quirk {
+    /// How it is made.
+    pub fn kind(&self) -> Kind {
+        match () {
+            () if self.place.is_some() => Kind::Shape,
+            () if !self.edits.is_empty() || BENDS.iter().any(|bend| bend.0 == self.name) => {
+                Kind::Data
+            }
+            () => Kind::Behaviour,
+        }
+    }
+
     /// Settings with which the quirk is switched on and can show.
     #[must_use]
     pub fn settings(&self, base: Settings) -> Settings {
@@ -33,6 +46,9 @@ impl Quirk {
         settings
     }
 }
+
+/// Quirks that change a finished answer in a way that needs the request for it; see [`bend`](super::layer::Layer).
+const BENDS: [Switch; 3] = [OPTIONS_204, RETRY_DATE, ORIGIN_ECHOED];
 
 /// All quirks.
 pub fn quirks() -> &'static [Quirk] {
@@ -57,7 +73,7 @@ macro_rules! behaviours {
             pub(super) const $constant: Switch = Switch($name);
         )*
         static BEHAVIOURS: &[Quirk] = &[
-            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), edits: &[] },)*
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), place: None, edits: &[] },)*
         ];
     };
 }
@@ -66,7 +82,7 @@ macro_rules! behaviours {
 macro_rules! data {
     ($($name:literal, $clause:literal, $about:literal, changes $changes:expr, $(needs $need:ident,)? edits $edits:expr;)*) => {
         static DATA: &[Quirk] = &[
-            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), edits: $edits },)*
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), place: None, edits: $edits },)*
         ];
     };
 }
@@ -130,6 +146,8 @@ behaviours! {
         "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"];
     THROTTLED "throttled", "Rate limiting: any request may be refused",
         "every eleventh request is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
+    THROTTLED_FIRST "throttled-first", "Rate limiting: any request may be refused",
+        "the first request to each operation is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
     ORIGIN_ECHOED "cors-origin-echoed", "Web browser clients: the header's value is advice",
         "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"];
     RESOURCE_LIMIT "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",

@@ -1,10 +1,11 @@
 //! From the socket to a handler and back.
 
 use super::answer::{Answer, Outcome};
-use super::edit::{Edit, Situation};
-use super::fault::{self, faults};
+use super::edit::Situation;
+use super::fault::{self, Kind};
 use super::house::{Call, Exchange, House};
-use super::quirk::{self, quirks};
+use super::layer::{Catalogue, Layer};
+use super::quirk;
 use super::refusal::Refusal;
 use super::release::Listed;
 use super::route::{Found, Operation, find};
@@ -57,6 +58,25 @@ pub enum StartError {
         /// Names that are like it, the likest first; empty if none is.
         nearest: Vec<&'static str>,
     },
+    /// A fault or a quirk is asked for in front of another homeserver that is the reference homeserver's own doing.
+    #[error(
+        "the {kind} `{name}` is the reference homeserver's own behaviour; in front of another homeserver only answers can \
+         be changed, and `homespec list --{kind}s` says which {kind}s do that (data, shape)"
+    )]
+    Behaviour {
+        /// `fault` or `quirk`.
+        kind: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
+    /// There can be no client for the homeserver behind.
+    #[error("cannot prepare requests to {url}: {source}")]
+    Client {
+        /// Where it is.
+        url: String,
+        /// What the HTTP library said.
+        source: reqwest::Error,
+    },
     /// The system gives no random bytes for tokens.
     #[error("no random bytes: {0}")]
     Random(getrandom::Error),
@@ -67,6 +87,36 @@ fn nearest_hint(nearest: &[&str]) -> String {
         String::new()
     } else {
         format!("; did you mean {}?", nearest.join(" or "))
+    }
+}
+
+/// Refuses names that are none of a fault or a quirk.
+pub(super) fn check(
+    faults: &[String],
+    quirks: &[String],
+    catalogue: Catalogue,
+) -> Result<(), StartError> {
+    let known: Vec<_> = catalogue.all_faults().map(|fault| fault.name).collect();
+    check_names("fault", faults, &known)?;
+    let known: Vec<_> = catalogue.all_quirks().map(|quirk| quirk.name).collect();
+    check_names("quirk", quirks, &known)
+}
+
+/// Refuses names of what no edit of answers makes.
+pub(super) fn check_edits(
+    faults: &[String],
+    quirks: &[String],
+    catalogue: Catalogue,
+) -> Result<(), StartError> {
+    let refused = |kind, name: &str| StartError::Behaviour { kind, name: name.to_owned() };
+    let mut of_faults = catalogue.all_faults().filter(|fault| fault.kind == Kind::Behaviour);
+    if let Some(fault) = of_faults.find(|fault| faults.iter().any(|name| name == fault.name)) {
+        return Err(refused("fault", fault.name));
+    }
+    let mut of_quirks = catalogue.all_quirks().filter(|quirk| quirk.kind() == Kind::Behaviour);
+    match of_quirks.find(|quirk| quirks.iter().any(|name| name == quirk.name)) {
+        Some(quirk) => Err(refused("quirk", quirk.name)),
+        None => Ok(()),
     }
 }
 
@@ -89,10 +139,11 @@ fn check_names(
     Err(StartError::Unknown { kind, name: name.clone(), nearest })
 }
 
-/// A homeserver that runs. Dropping it stops it too, without waiting.
+/// A homeserver that runs, or the layer in front of another one. Dropping it stops it too, without waiting.
 #[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
+    changed: Arc<AtomicU64>,
     /// Its end, sent or dropped, tells the server to stop.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -107,6 +158,11 @@ impl Running {
     /// The base URL for clients, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// How many answers faults and quirks have edited so far.
+    pub fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Relaxed)
     }
 
     /// Stops listening, lets requests in flight finish for up to a second, and ends.
@@ -124,18 +180,9 @@ impl Running {
 /// # Errors
 /// [`StartError`], with nothing left running.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
-    check_names(
-        "fault",
-        &settings.faults,
-        &faults().iter().map(|fault| fault.name).collect::<Vec<_>>(),
-    )?;
-    check_names(
-        "quirk",
-        &settings.quirks,
-        &quirks().iter().map(|quirk| quirk.name).collect::<Vec<_>>(),
-    )?;
+    check(&settings.faults, &settings.quirks, settings.catalogue)?;
     let settings = quirk::adjust(settings);
-    let edits = Active::of(&settings);
+    let layer = Layer::of(&settings.faults, &settings.quirks, settings.catalogue);
     let listed = Listed::parse(&settings.versions).map_err(StartError::Version)?;
     let mut store = Store::new().map_err(StartError::Random)?;
     for (localpart, password) in &settings.users {
@@ -147,13 +194,28 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     if let Some(service) = &settings.appservice {
         store.accounts.insert(service.sender.clone(), Account::default());
     }
-    let address = settings.listen;
+    let (listener, addr) = listen(settings.listen).await?;
+    let house = House { settings, listed, base_url: format!("http://{addr}") };
+    let changed = layer.counter();
+    let shared = Arc::new(Shared { house, store: Mutex::new(store), layer });
+    Ok(run(listener, addr, Router::new().fallback(serve).with_state(shared), changed))
+}
+
+/// Listens; gives the address with the real port too.
+pub(super) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
-    let house = House { settings, listed, base_url: format!("http://{addr}") };
-    let shared = Arc::new(Shared { house, store: Mutex::new(store), edits });
-    let app = Router::new().fallback(serve).with_state(shared);
+    Ok((listener, addr))
+}
+
+/// Serves until the value that it gives is stopped or dropped.
+pub(super) fn run(
+    listener: TcpListener,
+    addr: SocketAddr,
+    app: Router,
+    changed: Arc<AtomicU64>,
+) -> Running {
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -161,46 +223,13 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         // The only errors are those of accepting, which axum handles itself; there is nobody to tell either way.
         drop(axum::serve(listener, service).with_graceful_shutdown(end).await);
     });
-    Ok(Running { addr, stop, task })
+    Running { addr, changed, stop, task }
 }
 
 struct Shared {
     house: House,
     store: Mutex<Store>,
-    edits: Vec<Active>,
-}
-
-/// An edit that is switched on, with the number of answers it was meant for.
-struct Active {
-    edit: Edit,
-    seen: AtomicU64,
-}
-
-impl Active {
-    /// The edits of the faults and the quirks in the settings.
-    fn of(settings: &Settings) -> Vec<Self> {
-        let on = |names: &[String], name: &str| names.iter().any(|wanted| wanted == name);
-        let faults = faults()
-            .iter()
-            .filter(|fault| on(&settings.faults, fault.name))
-            .flat_map(|fault| fault.edits);
-        let quirks = quirks()
-            .iter()
-            .filter(|quirk| on(&settings.quirks, quirk.name))
-            .flat_map(|quirk| quirk.edits);
-        faults.chain(quirks).map(|edit| Self { edit: *edit, seen: AtomicU64::new(0) }).collect()
-    }
-
-    /// Changes the answer if it is one of those meant, and its turn.
-    fn apply(&self, situation: Situation, answer: &mut Answer) {
-        if !self.edit.meant(situation, answer) {
-            return;
-        }
-        let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
-        if number.is_multiple_of(self.edit.every.max(1)) {
-            self.edit.change(answer);
-        }
-    }
+    layer: Layer,
 }
 
 /// Answers one request.
@@ -232,43 +261,13 @@ async fn serve(
         }
     };
     answer.finish();
-    let options = method == Method::OPTIONS;
-    // A known path with a method it does not have is nobody's answer, so that edits of an operation leave it alone.
-    let operation = match found {
-        Found::OtherMethod(..) if !options => Operation::Nothing,
-        _ => call.operation,
-    };
-    let preflight = call.header("access-control-request-method").is_some();
-    let situation = Situation { operation, options, preflight };
-    for active in &shared.edits {
-        active.apply(situation, &mut answer);
-    }
-    bend(&shared.house, &call, options, &mut answer);
+    let situation = Situation::of(&found, &method, &call.headers);
+    shared.layer.apply(situation, &call.headers, &mut answer);
     if call.operation == Operation::Login && shared.house.has(fault::LOGIN_TOKEN_RACES) {
         // Longer than a used token goes on working, so that only logins at the same time get through.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     answer.into()
-}
-
-/// What quirks change in a finished answer that needs the request for it.
-fn bend(house: &House, call: &Call, options: bool, answer: &mut Answer) {
-    if options && answer.status == 200 && house.has(quirk::OPTIONS_204) {
-        answer.status = 204;
-        answer.body = super::answer::Body::Bytes(Vec::new());
-        answer.unset("content-type");
-    }
-    if let Some(origin) = call.header("origin").filter(|_| house.has(quirk::ORIGIN_ECHOED)) {
-        answer.set("access-control-allow-origin", origin);
-        answer.set("vary", "Origin");
-    }
-    let wait = answer.member("retry_after_ms").and_then(serde_json::Value::as_u64);
-    if let Some(wait) = wait.filter(|_| answer.status == 429 && house.has(quirk::RETRY_DATE)) {
-        // A date has whole seconds: the next one after the wait is over.
-        let moment =
-            std::time::SystemTime::now() + Duration::from_millis(wait) + Duration::from_secs(1);
-        answer.set("retry-after", &httpdate::fmt_http_date(moment));
-    }
 }
 
 /// The operation, and the method to answer by; they are those of the request, but for faults of the routes.
@@ -332,7 +331,10 @@ fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answ
         return preflight(&mut x);
     }
     x.store.requests += 1;
-    if house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
+    let first = house.has(quirk::THROTTLED_FIRST)
+        && matches!(found, Found::Operation(..))
+        && x.store.asked.insert(call.operation);
+    if first || house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
         let mut answer = Answer::limited(20);
         answer.set("retry-after", "0");
         return answer;

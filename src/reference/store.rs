@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::ThirdParty;
 use super::limit::Buckets;
 use super::refusal::Refusal;
+use super::route::Operation;
 
 /// A device of an account, and with it its end-to-end keys.
 #[derive(Debug, Clone, Default)]
@@ -109,6 +110,8 @@ pub(super) struct Store {
     pub(super) passed: HashSet<String>,
     /// Requests answered so far.
     pub(super) requests: u64,
+    /// The operations that were asked for, for the quirk that refuses the first request to each.
+    pub(super) asked: HashSet<Operation>,
     /// Logins with right credentials so far.
     pub(super) logins: u64,
     secrets: Secrets,
@@ -149,6 +152,7 @@ impl Store {
             banned: HashSet::new(),
             passed: HashSet::new(),
             requests: 0,
+            asked: HashSet::new(),
             logins: 0,
             secrets: Secrets { keyed, counter: 0 },
         })

@@ -327,7 +327,8 @@ impl<'c> Machine<'c> {
         });
         let answer = self.replies.last().map(|(_, answer)| answer)?;
         let errcode = answer.text_at("/errcode")?;
-        let wrong = judged.iter().any(|one| one.judgement.is_wrong_status());
+        // Whatever the status: a case may want the very one that the policy uses.
+        let wrong = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
         let vendors = answer.status == 403 && !errcode.starts_with("M_");
         // Where the operator has suspended the account, that is no policy but what is asked about.
         let asked = errcode == "M_USER_SUSPENDED"
