@@ -72,7 +72,10 @@ fn made(shaped: &ShapedAnswer, register: &Register) -> Option<Made> {
         Breach::Cors => of_rule(Rule::CorsActual),
     }?;
     let id = requirement.id.clone().leak();
-    Some(Made::Fault(shaped.fault(id, also(shaped, register, is_error))))
+    let mut fault = shaped.fault(id, also(shaped, register, is_error));
+    // The prose requires what the schema leaves out, so that a null there is no mere null.
+    fault.mild &= of_rule(Rule::ErrorText).is_none_or(|text| text.id != requirement.id);
+    Some(Made::Fault(fault))
 }
 
 /// What else the checks on every answer rightly call broken: what other rules say of the same place.
@@ -86,6 +89,7 @@ fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static 
         (unread && place.status >= 400, Rule::ErrorObject),
         // An errcode is judged by its schema and as a part of the standard error.
         (is_error && place.pointer == "/errcode", Rule::Errcode),
+        (is_error && place.pointer == "/error", Rule::ErrorText),
         (place.status == 429 && (unread || place.pointer == "/errcode"), Rule::RateLimitErrcode),
     ];
     let of_rules =
@@ -94,8 +98,15 @@ fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static 
     let of_schema = (shaped.breach == Breach::Object)
         .then(|| register.watching(place.operation, place.status, "", "type"))
         .flatten();
-    let ids: Vec<&'static str> =
-        of_rules.chain(of_schema).map(|requirement| &*requirement.id.clone().leak()).collect();
+    // What is no error object has no errcode, which some refusals have a requirement of their own for.
+    let of_errcode = (unread && is_error)
+        .then(|| register.watching(place.operation, place.status, "/errcode", "required"))
+        .flatten();
+    let ids: Vec<&'static str> = of_rules
+        .chain(of_schema)
+        .chain(of_errcode)
+        .map(|requirement| &*requirement.id.clone().leak())
+        .collect();
     ids.leak()
 }
 
