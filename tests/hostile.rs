@@ -461,7 +461,7 @@ fn text_of_a_server_is_inert_wherever_it_is_shown() {
     let server = in_front(good.address(), poisoned);
     let ended = homespec(&server.url(), &["--register", "open", "-v"]);
     is_sound(&ended, "poison");
-    assert_eq!(ended.status, Some(1), "{}", ended.stdout);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.run.target.versions.iter().any(|version| version == POISON));
     let marked = |line: &&str| ["-- ", "== ", "> ", "< "].iter().any(|mark| line.starts_with(mark));
     let exchanges = ended.stdout.lines().filter(marked).count();

@@ -248,7 +248,8 @@ fn files_that_others_can_read_are_warned_of() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     std::fs::write(at.join("headers"), "X-Key: 0123456789\n").unwrap();
-    std::fs::write(at.join("homespec.yaml"), "proxy: http://user:password@127.0.0.1:1\n").unwrap();
+    std::fs::write(at.join("homespec.yaml"), "operator: { admin_token: 0123456789abcdef }\n")
+        .unwrap();
     for (mode, warned) in [(0o644, true), (0o600, false)] {
         for name in ["headers", "homespec.yaml"] {
             let mode = std::fs::Permissions::from_mode(mode);

@@ -8,7 +8,7 @@ use super::operator::Operator;
 use super::perishable::Perishables;
 use super::stop::Cause;
 use super::turns::{Turn, Turns};
-use crate::case::ast::{Case, Impact};
+use crate::case::ast::{Case, Impact, Need};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
 use crate::outcome::{Reason, Verdict};
@@ -134,7 +134,7 @@ impl Engine {
                 let index = waiting.remove(at);
                 let planned = &plan.cases[index];
                 let Fate::Run(assignment) = &planned.fate else { continue };
-                busy.extend(assignment.accounts.values().cloned());
+                busy.extend(held(planned, assignment));
                 progress.begins(&planned.case);
                 let (engine, case, assignment) =
                     (self.clone(), planned.case.clone(), assignment.clone());
@@ -154,8 +154,8 @@ impl Engine {
             };
             let planned = &plan.cases[index];
             if let Fate::Run(assignment) = &planned.fate {
-                for slot in assignment.accounts.values() {
-                    busy.remove(slot);
+                for slot in held(planned, assignment) {
+                    busy.remove(&slot);
                 }
             }
             progress.ended(&planned.case, result.decided.verdict);
@@ -519,15 +519,26 @@ fn outcome(delivered: &Delivered) -> u16 {
     }
 }
 
+/// What no other case uses while this one runs: its accounts, and the one user that all cases of an
+/// application service share.
+fn held(planned: &Planned, assignment: &Assignment) -> Vec<Slot> {
+    const SERVICE: &str = "appservice";
+    let needs = |need: &Need| matches!(need, Need::Operator(name) if name == SERVICE);
+    let service = planned.case.needs.iter().any(needs);
+    let service = service.then(|| Slot::Fresh(usize::MAX, SERVICE.to_owned()));
+    assignment.accounts.values().cloned().chain(service).collect()
+}
+
 /// The first waiting case whose accounts are free, and for none of which an earlier case waits.
 fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Slot>) -> Option<usize> {
     let mut taken = busy.clone();
     for (at, index) in waiting.iter().enumerate() {
         let Fate::Run(assignment) = &plan.cases[*index].fate else { return Some(at) };
-        if assignment.accounts.values().all(|slot| !taken.contains(slot)) {
+        let held = held(&plan.cases[*index], assignment);
+        if held.iter().all(|slot| !taken.contains(slot)) {
             return Some(at);
         }
-        taken.extend(assignment.accounts.values().cloned());
+        taken.extend(held);
     }
     None
 }

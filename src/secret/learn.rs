@@ -218,7 +218,10 @@ impl Vault {
 
     /// Cases send words such as `true` where tokens belong: those are left.
     fn note_named(&self, origin: Origin, kind: SecretKind, value: &str) {
-        if value.len() >= SHORTEST_LOOSE {
+        // No header can carry control characters, and no server makes tokens of them. Whoever sends some there
+        // wants to see what becomes of them in a report.
+        let is_token = kind == SecretKind::Password || !value.contains(char::is_control);
+        if value.len() >= SHORTEST_LOOSE && is_token {
             self.note(origin, kind, value);
         }
     }
