@@ -105,6 +105,9 @@ pub enum ClientError {
     },
 }
 
+/// How long an answer by the other scheme is waited for.
+const OTHER_SCHEME: Duration = Duration::from_secs(5);
+
 /// Sends requests to one target.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -183,8 +186,11 @@ impl Http {
         let scheme = if url.scheme() == "http" { "https" } else { "http" };
         url.set_scheme(scheme).and_then(|()| url.set_port(port)).ok()?;
         let (target, headers) = (Target::Web(url), Vec::new());
+        // Whoever does not speak the scheme may say nothing at all.
+        let timeout = self.timeout.min(OTHER_SCHEME);
+        let (insecure, ca) = (true, None);
         let transport =
-            Transport { target, headers, insecure: true, ca: None, ..(*self.transport).clone() };
+            Transport { target, headers, timeout, insecure, ca, ..(*self.transport).clone() };
         let other = Http::new(&transport, self.vault.clone()).ok()?;
         Some((other.target.to_string(), other.send(ask).await))
     }
