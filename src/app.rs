@@ -127,7 +127,10 @@ pub enum JobError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     NamesNothing(Vec<NamesNothing>),
     /// The selection is empty.
-    #[error("the selection holds no case: its words exclude each other")]
+    #[error(
+        "the selection holds no case: its words exclude each other, or name only what is looked at \
+         on every answer; for that select some cases too, e.g. --area login"
+    )]
     Empty,
     /// There can be no client.
     #[error(transparent)]
