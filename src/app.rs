@@ -15,7 +15,7 @@ use crate::run::courier::Courier;
 use crate::run::desk::{Desk, Sources};
 use crate::run::dialect::Dialect;
 use crate::run::discover::{self, Search};
-use crate::run::engine::{CaseResult, Engine, Progress};
+use crate::run::engine::{CaseResult, Engine, Progress, Silent};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
@@ -155,6 +155,12 @@ pub trait Watcher: Progress {
     fn planned(&self, plan: &Plan, facts: &Facts);
     /// There is no target; the run ends. The sentence holds no secret.
     fn no_target(&self, why: &str);
+}
+
+impl Watcher for Silent {
+    fn waiting(&self, _: &NoTarget) {}
+    fn planned(&self, _: &Plan, _: &Facts) {}
+    fn no_target(&self, _: &str) {}
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -383,6 +389,9 @@ impl Prepared {
     ) -> Run {
         let lost = self.courier.vitals.lost();
         let is_gone = outcome.no_target.is_some() || lost.is_some();
+        let base_url = self.courier.http.target().to_string();
+        let discovered = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
+        let gone = outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.clone()));
         let parts = Parts {
             register: &self.material.register,
             spec,
@@ -393,11 +402,11 @@ impl Prepared {
             elsewhere: &self.elsewhere,
             is_homeserver: outcome.no_target.is_none(),
             foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
-            headline: outcome.no_target.or_else(|| Some(lost.as_ref()?.reason.text.clone())),
+            headlines: discovered.into_iter().chain(gone).collect(),
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
-            base_url: self.courier.http.target().to_string(),
+            base_url,
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
             not_cleaned_up: outcome.left,
@@ -415,9 +424,6 @@ impl Prepared {
             gate: self.job.gate,
         };
         let mut run = assemble(parts, &self.vault.redactor());
-        let base_url = &run.target.base_url;
-        let note = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
-        run.notes.splice(0..0, note);
         // Not what `--allow-blocked` accepts: the target itself was not there.
         if is_gone && run.exit_status == exit::CONFORMS {
             run.exit_status = exit::UNDECIDED;
@@ -575,7 +581,6 @@ mod tests {
     use crate::reference::{self, Settings};
     use crate::routes::{Route, Routes};
     use crate::run::desk::Maker;
-    use crate::run::engine::Silent;
 
     /// Routes in which one operation is a trap.
     struct Trap(Arc<dyn Routes>);

@@ -42,7 +42,7 @@ pub struct Parts<'a> {
     /// What the target answered to everything when it was a homeserver no longer.
     pub foreign: Option<Answer>,
     /// What is to be known before all else, e.g. why nothing was asked.
-    pub headline: Option<String>,
+    pub headlines: Vec<String>,
     /// What was wished for.
     pub wish: &'a Wish,
     /// How many cases there are.
@@ -110,12 +110,8 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: [
-            parts.headline.clone().into_iter().collect(),
-            notes_on_limits(&parts),
-            notes(&parts, &requirements),
-        ]
-        .concat(),
+        notes: [parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)]
+            .concat(),
         cases,
         standing,
         requirements,
@@ -515,6 +511,7 @@ fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
     }
 }
 
+/// What the limits that were met left open.
 fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     let cases = parts.plan.cases.iter().zip(&parts.results);
     let blocked = cases.filter(|(_, result)| result.is_rate_limited());

@@ -44,24 +44,23 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::app::{Job, JobError, Material, Open, Prepared, Watcher, chosen, prepare};
+use crate::app::{Job, JobError, Material, Open, Prepared, chosen, prepare};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
 use crate::check::whole_run::{AREA, CHECKS};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
-use crate::facts::{Allow, Facts};
+use crate::facts::Allow;
 use crate::outcome::{
     CaseOutcome, Exchange, Finding, Level, Reason, Run, StandingOutcome, Verdict,
 };
-use crate::plan::{Fate, Plan, Planned, Slot};
+use crate::plan::{Claim, Planned};
 use crate::register::Register;
 use crate::report;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
-use crate::run::engine::{CaseResult, Progress};
+use crate::run::engine::{CaseResult, Silent};
 use crate::run::http::Transport;
 use crate::run::operator::Operator;
-use crate::run::probe::NoTarget;
 use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::spec::Spec;
@@ -337,7 +336,7 @@ impl Harness {
         chosen(&material, &self.wish)?;
         let runtime = runtime()?;
         let (prepared, guard) = self.prepared(material, JOBS)?;
-        let run = runtime.block_on(prepared.run(&Quiet));
+        let run = runtime.block_on(prepared.run(&Silent));
         drop(guard);
         Ok(run)
     }
@@ -354,7 +353,7 @@ impl Harness {
     fn live(self, material: Arc<Material>) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
         let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open(&Quiet)).map_err(|gone| gone.sentence())?;
+        let open = runtime.block_on(prepared.open(&Silent)).map_err(|gone| gone.sentence())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
         Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
@@ -697,40 +696,37 @@ struct Turns {
 
 #[derive(Default)]
 struct Busy {
-    slots: BTreeSet<Slot>,
+    claims: BTreeSet<Claim>,
     running: usize,
     alone: bool,
 }
 
 impl Turns {
     fn take(&self, planned: &Planned) -> Turn<'_> {
-        let slots: BTreeSet<Slot> = match &planned.fate {
-            Fate::Run(assignment) => assignment.accounts.values().cloned().collect(),
-            Fate::Not(..) => BTreeSet::new(),
-        };
+        let claims = planned.claims();
         let alone = planned.case.phase().runs_alone();
         let must_wait = |busy: &mut Busy| {
-            busy.alone || (alone && busy.running > 0) || !busy.slots.is_disjoint(&slots)
+            busy.alone || (alone && busy.running > 0) || !busy.claims.is_disjoint(&claims)
         };
         let waited = self.freed.wait_while(lock(&self.busy), must_wait);
         let mut busy = waited.unwrap_or_else(PoisonError::into_inner);
-        busy.slots.extend(slots.iter().cloned());
+        busy.claims.extend(claims.iter().cloned());
         busy.running += 1;
         busy.alone = alone;
-        Turn { turns: self, slots }
+        Turn { turns: self, claims }
     }
 }
 
 /// A turn; over when it is dropped.
 struct Turn<'t> {
     turns: &'t Turns,
-    slots: BTreeSet<Slot>,
+    claims: BTreeSet<Claim>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut busy = lock(&self.turns.busy);
-        busy.slots.retain(|slot| !self.slots.contains(slot));
+        busy.claims.retain(|claim| !self.claims.contains(claim));
         busy.running -= 1;
         busy.alone = false;
         self.turns.freed.notify_all();
@@ -740,18 +736,4 @@ impl Drop for Turn<'_> {
 /// A value behind a lock: what a panic of another trial left is still whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells nobody.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn begins(&self, _: &Case) {}
-    fn ended(&self, _: &Case, _: Verdict) {}
-}
-
-impl Watcher for Quiet {
-    fn waiting(&self, _: &NoTarget) {}
-    fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &str) {}
 }

@@ -23,6 +23,25 @@ pub struct Planned {
     pub fate: Fate,
 }
 
+/// What one case uses at a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// An account.
+    Account(Slot),
+    /// The user of the operator's application service, which all its cases share.
+    Service,
+}
+
+impl Planned {
+    /// What no other case may use while it runs; nothing, if it does not run.
+    pub fn claims(&self) -> BTreeSet<Claim> {
+        let Fate::Run(assignment) = &self.fate else { return BTreeSet::new() };
+        let serves = |need: &Need| matches!(need, Need::Operator(name) if name == "appservice");
+        let service = self.case.needs.iter().any(serves).then_some(Claim::Service);
+        assignment.accounts.values().cloned().map(Claim::Account).chain(service).collect()
+    }
+}
+
 /// What is to become of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fate {
@@ -132,7 +151,7 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
     for block in case.steps.iter().flat_map(|step| &step.blocks) {
         lint_block(block, register, fault);
     }
-    for step in case.setup.iter().chain(&case.steps) {
+    for step in case.all_steps() {
         match step.target {
             Target::Operator(act) => lint_act(case, step, act, fault),
             Target::Call(_) | Target::Raw { .. } => lint_step(step, specs, fault),
@@ -335,7 +354,7 @@ fn fate(
 }
 
 fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
-    case.setup.iter().chain(&case.steps).find_map(|step| match &step.target {
+    case.all_steps().find_map(|step| match &step.target {
         Target::Call(id) if spec.operation(id).is_none() => Some(id.as_str()),
         _ => None,
     })
@@ -538,14 +557,13 @@ fn wrongs_slot(
 
 /// Whether a case uses the password of the account of that name.
 fn uses_password(case: &Case, account: &str) -> bool {
-    let steps = || case.setup.iter().chain(&case.steps);
     let (prefix, login) = (format!("{account}.password"), format!("{account}.login"));
     let named = |name: &String| name.starts_with(&prefix) || *name == login;
     let by_values = case.values.iter().any(|(_, value)| {
         crate::case::template::references(value).iter().any(|(name, _)| named(name))
     });
     by_values
-        || steps().any(|step| {
+        || case.all_steps().any(|step| {
             step.uia.as_deref() == Some(account) || step.request_references().iter().any(named)
         })
 }

@@ -7,19 +7,17 @@ mod upstream;
 
 pub use upstream::in_front;
 
-use crate::app::{Job, JobError, Material, Watcher, prepare};
+use crate::app::{Job, JobError, Material, prepare};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
-use crate::facts::{Allow, Facts};
+use crate::facts::Allow;
 use crate::outcome::{CaseOutcome, Exchange, Finding, Reason, RequirementVerdict, Run, Verdict};
-use crate::plan::Plan;
 use crate::reference::{self, Catalogue, Fault, FaultNeed, Place, Quirk, Settings, StartError};
 use crate::register::Severity;
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
 use crate::run::http::Transport;
 use crate::run::operator::{Appservice, Email, Operator, Owner, Phone};
-use crate::run::probe::NoTarget;
 use crate::run::target::Target;
 use crate::select::Wish;
 use crate::shapes;
@@ -145,12 +143,6 @@ pub enum SelftestError {
     /// A task of the matrix failed.
     #[error("a part of the matrix failed: {0}")]
     Task(#[from] tokio::task::JoinError),
-}
-
-impl Watcher for Silent {
-    fn waiting(&self, _: &NoTarget) {}
-    fn planned(&self, _: &Plan, _: &Facts) {}
-    fn no_target(&self, _: &str) {}
 }
 
 /// Runs the matrix with so many faults and quirks at once; `told` is called after each.

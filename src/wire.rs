@@ -49,6 +49,11 @@ impl Ask {
         self
     }
 
+    /// Whether it is a login.
+    pub fn is_login(&self) -> bool {
+        self.operation.as_deref() == Some("login")
+    }
+
     /// Its body as JSON, if it is some.
     pub fn json_body(&self) -> Option<Value> {
         serde_json::from_slice(self.body.as_deref()?).ok()

@@ -120,7 +120,6 @@ const PARTS: &[(&str, &[&str], &str)] = &[
             "exit",
             "facts",
             "outcome",
-            "plan",
             "reference",
             "register",
             "run",
@@ -180,7 +179,7 @@ const RUN: &[(&str, &[&str])] = &[
     ("clean_up", &["courier", "ledger", "uia"]),
     ("operator", &["courier", "env", "program"]),
     ("perishable", &["courier"]),
-    ("loan", &["ledger", "machine"]),
+    ("loan", &["env", "ledger", "machine"]),
     (
         "engine",
         &["courier", "desk", "env", "loan", "machine", "operator", "perishable", "stop", "turns"],

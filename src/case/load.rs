@@ -1263,7 +1263,7 @@ fn check_references(reader: &mut Reader, case: &Case) {
     for name in nested.collect::<Vec<_>>() {
         check_reference(reader, &name, &known, &case.pointer);
     }
-    for step in case.setup.iter().chain(&case.steps) {
+    for step in case.all_steps() {
         for name in step.request_references() {
             check_reference(reader, &name, &known, &step.pointer);
         }

@@ -338,7 +338,7 @@ fn malformed(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, ans
 }
 
 fn login_challenge(sheet: &mut Sheet, exchanged: &Exchanged, answer: &Answer) {
-    if exchanged.ask.operation.as_deref() == Some("login") {
+    if exchanged.ask.is_login() {
         let fits = !answer.is_challenge();
         sheet.check(Rule::LoginNoUia, fits, "status", "no challenge of interactive auth", &|| {
             "status 401 with a list of flows".to_owned()

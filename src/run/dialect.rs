@@ -22,7 +22,7 @@ impl Dialect {
         if self.old_identifiers
             && let Some(Value::Object(mut body)) = ask.json_body()
         {
-            if ask.operation.as_deref() == Some("login") {
+            if ask.is_login() {
                 flatten(&mut body);
             }
             if let Some(Value::Object(auth)) = body.get_mut("auth") {

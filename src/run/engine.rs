@@ -8,11 +8,11 @@ use super::operator::Operator;
 use super::perishable::Perishables;
 use super::stop::Cause;
 use super::turns::{Turn, Turns};
-use crate::case::ast::{Case, Impact, Need};
+use crate::case::ast::{Case, Impact};
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
 use crate::outcome::{Reason, Verdict};
-use crate::plan::{Assignment, Fate, Plan, Planned, Slot};
+use crate::plan::{Assignment, Claim, Fate, Plan, Planned, Slot};
 use crate::register::{Register, Severity};
 use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
@@ -125,7 +125,7 @@ impl Engine {
     ) {
         let mut waiting: Vec<usize> = phase.to_vec();
         let turns = Turns::new(phase.iter().copied().filter(|at| may_log_in(&plan.cases[*at])));
-        let mut busy: BTreeSet<Slot> = BTreeSet::new();
+        let mut busy: BTreeSet<Claim> = BTreeSet::new();
         let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
         loop {
@@ -134,7 +134,7 @@ impl Engine {
                 let index = waiting.remove(at);
                 let planned = &plan.cases[index];
                 let Fate::Run(assignment) = &planned.fate else { continue };
-                busy.extend(held(planned, assignment));
+                busy.extend(planned.claims());
                 progress.begins(&planned.case);
                 let (engine, case, assignment) =
                     (self.clone(), planned.case.clone(), assignment.clone());
@@ -153,10 +153,8 @@ impl Engine {
                 }
             };
             let planned = &plan.cases[index];
-            if let Fate::Run(assignment) = &planned.fate {
-                for slot in held(planned, assignment) {
-                    busy.remove(&slot);
-                }
+            for claim in planned.claims() {
+                busy.remove(&claim);
             }
             progress.ended(&planned.case, result.decided.verdict);
             if self.ends_with.is_some_and(|verdict| result.decided.verdict >= verdict) {
@@ -301,7 +299,7 @@ impl Engine {
                         replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
                     }
                     machine.replied(replies);
-                    left = left.saturating_sub(asks.iter().filter(|ask| is_login(ask)).count());
+                    left = left.saturating_sub(asks.iter().filter(|ask| ask.is_login()).count());
                     if left == 0 {
                         logins.are_over();
                     }
@@ -340,12 +338,12 @@ impl Engine {
         machine: &mut Machine<'_>,
     ) -> Vec<Delivered> {
         let [ask] = asks else {
-            if asks.iter().any(is_login) {
+            if asks.iter().any(Ask::is_login) {
                 self.turn(logins).await;
             }
             return self.deliver(asks, case).await;
         };
-        if !is_login(ask) {
+        if !ask.is_login() {
             return self.deliver(asks, case).await;
         }
         if let Logins::OnLoan(offered) = logins {
@@ -469,10 +467,6 @@ impl Logins {
     }
 }
 
-fn is_login(ask: &Ask) -> bool {
-    ask.operation.as_deref() == Some("login")
-}
-
 /// Whether a case may send logins, its own or those that prove its accounts.
 fn may_log_in(planned: &Planned) -> bool {
     let Fate::Run(assignment) = &planned.fate else { return false };
@@ -519,26 +513,15 @@ fn outcome(delivered: &Delivered) -> u16 {
     }
 }
 
-/// What no other case uses while this one runs: its accounts, and the one user that all cases of an
-/// application service share.
-fn held(planned: &Planned, assignment: &Assignment) -> Vec<Slot> {
-    const SERVICE: &str = "appservice";
-    let needs = |need: &Need| matches!(need, Need::Operator(name) if name == SERVICE);
-    let service = planned.case.needs.iter().any(needs);
-    let service = service.then(|| Slot::Fresh(usize::MAX, SERVICE.to_owned()));
-    assignment.accounts.values().cloned().chain(service).collect()
-}
-
 /// The first waiting case whose accounts are free, and for none of which an earlier case waits.
-fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Slot>) -> Option<usize> {
+fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Claim>) -> Option<usize> {
     let mut taken = busy.clone();
     for (at, index) in waiting.iter().enumerate() {
-        let Fate::Run(assignment) = &plan.cases[*index].fate else { return Some(at) };
-        let held = held(&plan.cases[*index], assignment);
-        if held.iter().all(|slot| !taken.contains(slot)) {
+        let claims = plan.cases[*index].claims();
+        if taken.is_disjoint(&claims) {
             return Some(at);
         }
-        taken.extend(held);
+        taken.extend(claims);
     }
     None
 }

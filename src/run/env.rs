@@ -31,6 +31,11 @@ pub struct Proof {
     pub exchanged: Arc<Exchanged>,
 }
 
+/// The localpart of a full Matrix ID, or of what is one already.
+pub fn localpart(user: &str) -> &str {
+    user.trim_start_matches('@').split(':').next().unwrap_or_default()
+}
+
 /// The body of a good login by password, which also asks for a refresh token.
 pub fn good_login(user: &str, password: &str) -> Value {
     json!({
@@ -45,7 +50,7 @@ pub fn good_login(user: &str, password: &str) -> Value {
 impl AccountView {
     /// The part between `@` and the first colon.
     pub fn localpart(&self) -> &str {
-        self.user_id.trim_start_matches('@').split(':').next().unwrap_or_default()
+        localpart(&self.user_id)
     }
 
     /// The part behind the first colon.
@@ -184,15 +189,17 @@ impl Scope for Env {
 /// How every localpart begins that a run makes up.
 pub const FRESH: &str = "homespec-";
 
+/// A made-up value: always with a capital and a small letter where the kind allows both, so that a server that folds
+/// one into the other shows in every run.
 fn generate(member: &str) -> String {
     let kind = member.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('_');
     match kind {
         "device_id" => format!("Hs{}", random_text(8, MIXED)),
         "localpart" => format!("{FRESH}{}", random_text(10, LOWER)),
         "password" => format!("Pw.{}", random_text(20, MIXED)),
-        "token" => format!("hsunknown_{}", random_text(32, MIXED)),
+        "token" => format!("hsUnknown_{}", random_text(32, MIXED)),
         "unicode" => format!("Grüße 你好 𐍈 {}", random_text(6, MIXED)),
-        _ => format!("homespec {}", random_text(8, MIXED)),
+        _ => format!("Homespec {}", random_text(8, MIXED)),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
-use super::env::FRESH;
+use super::env::{FRESH, localpart};
 use crate::outcome::{LimitHit, Reason};
 use crate::wire::{Answer, Ask};
 use serde_json::Value;
@@ -61,7 +61,7 @@ impl Bucket {
             let path = ask.path.split('?').next().unwrap_or_default();
             format!("{} {path}", ask.method)
         });
-        let kind = if operation == "login" { kind_of_login(ask) } else { String::new() };
+        let kind = if ask.is_login() { kind_of_login(ask) } else { String::new() };
         Bucket { operation, kind }
     }
 }
@@ -97,11 +97,11 @@ fn kind_of_login(ask: &Ask) -> String {
         parts.push("with a token".to_owned());
     }
     let user = body.pointer("/identifier/user").or_else(|| body.get("user"));
-    let localpart = user
+    let of = user
         .and_then(Value::as_str)
-        .and_then(|user| user.trim_start_matches('@').split(':').next())
+        .map(localpart)
         .filter(|localpart| !localpart.starts_with(FRESH));
-    parts.extend(localpart.map(|localpart| format!("of {localpart}")));
+    parts.extend(of.map(|localpart| format!("of {localpart}")));
     parts.join(", ")
 }
 

@@ -1,5 +1,6 @@
 //! Sessions that earlier cases leave, for cases that only want one when the server lets nobody log
 //! in any more.
+use super::env;
 use super::ledger::Ledger;
 use super::machine::Machine;
 use crate::wire::{Answer, Ask, Exchanged};
@@ -30,8 +31,9 @@ impl Loan {
     /// The loan that a login has left behind, if it was a good one.
     pub fn of(login: &Exchanged, is_shared: bool) -> Option<Loan> {
         let answer = login.result.as_ref().ok()?;
-        let is_login = login.ask.operation.as_deref() == Some("login");
-        let is_good = is_login && answer.status == 200 && answer.text_at("/access_token").is_some();
+        let is_good = login.ask.is_login()
+            && answer.status == 200
+            && answer.text_at("/access_token").is_some();
         is_good.then(|| Loan { login: login.again(), is_shared })
     }
 
@@ -56,8 +58,7 @@ impl Loan {
         let (wanted, had, answer) = (ask.json_body()?, self.login.ask.json_body()?, self.answer()?);
         let is_same = |member: &str| wanted.get(member) == had.get(member);
         let localpart = |body: &Value| {
-            let user = body.pointer("/identifier/user")?.as_str()?;
-            Some(user.trim_start_matches('@').split(':').next()?.to_owned())
+            body.pointer("/identifier/user")?.as_str().map(|user| env::localpart(user).to_owned())
         };
         let same_account = is_same("type")
             && is_same("password")

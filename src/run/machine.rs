@@ -156,7 +156,7 @@ impl<'c> Machine<'c> {
 
     fn step(&self) -> Option<&'c Step> {
         let case: &'c Case = self.case;
-        case.setup.iter().chain(&case.steps).nth(self.at)
+        case.all_steps().nth(self.at)
     }
 
     /// Whether the current step has not been sent yet.
