@@ -3,6 +3,7 @@
 #[path = "fuzz_corpus/targets.rs"]
 mod targets;
 
+use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
 fn corpora() -> PathBuf {
@@ -40,4 +41,71 @@ fn every_target_has_a_program_and_a_corpus_and_there_is_no_other() {
     known.sort();
     assert_eq!(names(&corpora()), known);
     assert_eq!(names(&corpora().with_file_name("fuzz_targets")), known);
+}
+
+/// A change of an input: where, in thousandths of its length, how many bytes go, and what comes.
+type Edit = (usize, usize, Vec<u8>);
+
+fn edited(mut data: Vec<u8>, edits: &[Edit]) -> Vec<u8> {
+    for (at, dropped, added) in edits {
+        let start = data.len() * at / 1000;
+        let end = (start + dropped).min(data.len());
+        data.splice(start..end, added.iter().copied());
+    }
+    data
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let telling: Vec<&[u8]> = vec![
+        b"",
+        b"\n",
+        b"  ",
+        b"$",
+        b"${",
+        b"}",
+        b"\"",
+        b"'",
+        b"\\",
+        b"%",
+        b"&#",
+        b"[",
+        b"{",
+        b": ",
+        b"- ",
+        b"null",
+        b"-1",
+        b"1e999",
+        b"18446744073709551616",
+        b"\xff",
+        b"\0",
+        b"~1",
+        b"@@",
+        b"=== a\n",
+        b"!!str ",
+        b"&a ",
+        b"*a",
+        b"\xe2\x80\xae",
+    ];
+    let added = prop_oneof![
+        prop::sample::select(telling).prop_map(<[u8]>::to_vec),
+        prop::collection::vec(any::<u8>(), 0..4),
+        // A piece of text, long enough to be split over a limit.
+        (b' '..b'~', 0..300usize).prop_map(|(byte, count)| vec![byte; count]),
+    ];
+    (0..1000usize, 0..12usize, added)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    /// Damaged here and there, the corpora show a little of what the fuzzer finds at length.
+    #[test]
+    fn what_is_nearly_an_input_passes_too(
+        file: prop::sample::Index, target: prop::sample::Index,
+        edits in prop::collection::vec(edit(), 1..5),
+    ) {
+        let (name, target) = *target.get(&targets::ALL);
+        let data = std::fs::read(file.get(&listed(&corpora().join(name)))).unwrap();
+        target(&edited(data, &edits));
+    }
 }
