@@ -653,9 +653,15 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
     }
 }
 
-/// Globs that select cases of the suite.
-const WORDS: [&str; 6] =
-    ["password-*", "logout-*", "device-id-is-kept", "token-*", "*-of-*", "refresh-*"];
+/// Some areas alone: selecting compares every case with every word.
+static FEW: LazyLock<Suite> = LazyLock::new(|| {
+    let mut suite = MATERIAL.suite.clone();
+    suite.files.retain(|file| ["device", "logout", "token"].contains(&file.area.as_str()));
+    suite
+});
+
+/// Globs that select cases of those.
+const WORDS: [&str; 5] = ["logout-*", "device-id-is-kept", "token-*", "*-of-*", "device-*"];
 
 /// The verdict-relevant part of a plan: which case runs, and why the others do not.
 fn fates(suite: &Suite, facts: &Facts) -> Vec<(String, String)> {
@@ -705,7 +711,7 @@ proptest! {
         let planned = |words: &[&str]| {
             let cases = words.iter().map(|word| (*word).to_owned()).collect();
             let wish = Wish { cases, ..Wish::default() };
-            let selected = select(&MATERIAL.suite, &MATERIAL.register, &wish).unwrap();
+            let selected = select(&FEW, &MATERIAL.register, &wish).unwrap();
             let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts(main, false, 0));
             format!("{:?} {:?}", fates_of(&plan), plan.phases)
         };
