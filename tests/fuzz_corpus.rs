@@ -96,9 +96,10 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
-    /// Damaged here and there, the corpora show a little of what the fuzzer finds at length.
+    /// Damaged here and there, the corpora show a little of what the fuzzer finds at length;
+    /// `PROPTEST_CASES` says how often.
     #[test]
     fn what_is_nearly_an_input_passes_too(
         file: prop::sample::Index, target: prop::sample::Index,
