@@ -538,7 +538,7 @@ proptest! {
             let hits = limits.hits();
             let waited: u64 = hits.iter().map(|hit| hit.waited_ms).sum();
             prop_assert!(u128::from(waited) <= budget.as_millis());
-            prop_assert_eq!(hits.iter().map(|hit| hit.blocked as usize).sum::<usize>(), blocked);
+            prop_assert_eq!(hits.iter().map(|hit| hit.blocked).sum::<usize>(), blocked);
             Ok(())
         })?;
     }
