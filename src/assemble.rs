@@ -4,7 +4,7 @@ use crate::advice;
 use crate::check::expect::Miss;
 use crate::check::standing::{self, Context, Observation};
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
-use crate::exit::{self, Gate};
+use crate::exit;
 use crate::facts::Facts;
 use crate::outcome::*;
 use crate::plan::Plan;
@@ -65,11 +65,9 @@ pub struct Parts<'a> {
     pub started_at: String,
     /// In milliseconds.
     pub duration_ms: u64,
-    /// What gates the exit status.
-    pub gate: Gate,
 }
 
-/// Builds the [`Run`].
+/// Builds the [`Run`]; its exit status, baseline and what was required are for the caller to say.
 pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let standing = standing_outcomes(&parts);
     let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
@@ -90,7 +88,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         .chain(of_target)
         .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent, view) })
         .collect();
-    let mut run = Run {
+    let run = Run {
         schema_version: SCHEMA_VERSION,
         complete: parts.complete,
         exit_status: exit::CONFORMS,
@@ -112,12 +110,13 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: parts.not_cleaned_up.clone(),
         notes: [parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)]
             .concat(),
+        baseline: None,
+        required: Vec::new(),
         cases,
         standing,
         requirements,
         support,
     };
-    run.exit_status = exit::status(&run, parts.gate);
     run.with_foreign_texts(&|text| redactor.text(text))
 }
 
@@ -208,6 +207,7 @@ fn whole_run_outcome(
                 expected: check.title.to_owned(),
                 actual: "the same one twice".to_owned(),
                 pointer: String::new(),
+                branch: None,
                 exchange: id(again),
                 file: "spec/requirements.yaml".to_owned(),
                 line,
@@ -406,6 +406,7 @@ fn standing_finding(
         expected: miss.expected,
         actual: miss.actual,
         pointer: miss.place,
+        branch: None,
         exchange: Some(exchange),
         file,
         line,

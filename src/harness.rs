@@ -44,7 +44,7 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::app::{Job, JobError, Material, Open, Prepared, chosen, prepare};
+use crate::app::{Demands, Job, JobError, Material, Open, Prepared, chosen, prepare};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
 use crate::check::whole_run::{AREA, CHECKS};
@@ -381,6 +381,7 @@ impl Harness {
             wait_ready: self.wait_ready,
             gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
             fail_fast: false,
+            demands: Demands::default(),
         };
         Ok((prepare(material, job)?, server.guard))
     }

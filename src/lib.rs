@@ -4,6 +4,7 @@
 pub mod advice;
 pub mod app;
 pub mod assemble;
+pub mod baseline;
 pub mod bundled;
 pub mod case;
 pub mod check;
@@ -18,6 +19,7 @@ pub mod plan;
 pub mod reference;
 pub mod register;
 pub mod report;
+pub mod require;
 pub mod routes;
 pub mod run;
 pub mod secret;

@@ -284,6 +284,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         facts.push(Fact { name: "Complete", text: "no, the run stopped early".into() });
     }
     facts.extend(digest::selection(run).map(|s| Fact { name: "Selection", text: line(&s) }));
+    facts.extend(digest::baseline(run).map(|s| Fact { name: "Baseline", text: line(&s) }));
     facts
 }
 

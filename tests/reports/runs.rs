@@ -90,6 +90,7 @@ fn finding(requirement: &str, level: Level, words: [&str; 4], exchange: &str) ->
         expected: expected.into(),
         actual: actual.into(),
         pointer: pointer.into(),
+        branch: None,
         exchange: Some(exchange.into()),
         file: "cases/device.yaml".into(),
         line: 12,
