@@ -2,7 +2,6 @@
 use crate::assemble::{Parts, assemble};
 use crate::baseline::Baseline;
 use crate::baseline::apply::{self, Active, Shown};
-use crate::require::{self, Capability};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
 use crate::check::verdict::Decided;
@@ -12,6 +11,7 @@ use crate::facts::{AccountFacts, Allow, Facts};
 use crate::outcome::{Finding, Reason, Run, Verdict};
 use crate::plan::{self, Fate, Plan, Planned, Slot};
 use crate::register::Register;
+use crate::require::{self, Capability};
 use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
@@ -141,7 +141,8 @@ impl Job {
             let Some(baseline) = &baseline else { return false };
             let active = Active::new(baseline, server.as_deref(), today);
             let findings = result.decided.findings.iter().filter(|f| f.verdict >= gating);
-            let keys: Vec<_> = findings.map(|f| apply::key(f, &case.id, shown(f, result))).collect();
+            let keys: Vec<_> =
+                findings.map(|f| apply::key(f, &case.id, shown(f, result))).collect();
             !keys.is_empty() && keys.iter().all(|key| active.knows(key))
         };
         Some(Arc::new(move |case, result| {
@@ -482,7 +483,8 @@ impl Prepared {
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let mut run = assemble(parts, &self.vault.redactor());
-        run.required = require::all(&self.job.demands.required, facts, outcome.no_target.as_deref());
+        run.required =
+            require::all(&self.job.demands.required, facts, outcome.no_target.as_deref());
         run = self.held_against_baseline(run);
         run.exit_status = exit::status(&run, self.job.gate);
         // Not what `--allow-blocked` accepts: the target itself was not there.

@@ -1,6 +1,7 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure; secrets
 //! are replaced here, at this one seam.
 use crate::advice;
+use crate::baseline::without_indices;
 use crate::check::expect::Miss;
 use crate::check::standing::{self, Context, Observation};
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
@@ -14,7 +15,7 @@ use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::{Answer, Exchanged};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How much of a body stands in a report, in bytes.
 pub const LONGEST_SHOWN: usize = 16 * 1024;
@@ -308,10 +309,14 @@ struct Tallied {
     count: usize,
     verdict: Option<Verdict>,
     findings: Vec<Finding>,
+    /// By operation, verdict and place.
+    kinds: HashSet<(Option<String>, Verdict, String)>,
 }
 
-/// The most examples that are kept of one requirement; all are counted.
+/// The most examples that are kept of one requirement, if they differ in their words alone; all are counted.
 const MOST_EXAMPLES: usize = 10;
+/// The most kinds of examples: a server that makes up names could go on for ever.
+const MOST_KINDS: usize = 200;
 
 fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let context =
@@ -374,9 +379,16 @@ fn tally(
         format!("{} {path}", exchanged.ask.method)
     });
     let finding = standing_finding(requirement, verdict, &what, miss, exchange, observation.place);
-    let known =
+    let same =
         |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
-    if tallied.findings.len() < MOST_EXAMPLES && !tallied.findings.iter().any(known) {
+    if tallied.findings.iter().any(same) {
+        return;
+    }
+    // Beyond the examples one of each kind that a baseline tells apart, or what it knows would hide what is new.
+    let kind = (exchanged.ask.operation.clone(), verdict, without_indices(&finding.pointer));
+    let room = tallied.findings.len() < MOST_EXAMPLES;
+    let is_new = tallied.kinds.len() < MOST_KINDS && tallied.kinds.insert(kind);
+    if room || is_new {
         tallied.findings.push(finding);
     }
 }

@@ -43,8 +43,8 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
     let any_case = |verdict: Verdict| run.cases.iter().any(|case| case.verdict == verdict);
     let requirements = || run.requirements.iter().filter(|r| r.applies);
     let any = |verdict: RequirementVerdict| requirements().any(|r| r.verdict == verdict);
-    let blocked_must = requirements()
-        .any(|r| r.verdict == RequirementVerdict::Blocked && r.level == Level::Must);
+    let blocked_must =
+        requirements().any(|r| r.verdict == RequirementVerdict::Blocked && r.level == Level::Must);
     let required = |verdict: Verdict| run.required.iter().any(|one| one.verdict == verdict);
     let outdated = run.baseline.as_ref().is_some_and(|baseline| !baseline.outdated.is_empty());
     if !run.complete && !ended_at_a_failure(run) {
@@ -64,7 +64,9 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
 fn is_broken(run: &Run, gating: Verdict) -> bool {
     let applicable = run.requirements.iter().filter(|r| r.applies);
     let applies: HashSet<&str> = applicable.map(|r| r.id.as_str()).collect();
-    let is_broken = |verdict: Verdict| matches!(verdict, Verdict::Warned | Verdict::Failed) && verdict >= gating;
+    let is_broken = |verdict: Verdict| {
+        matches!(verdict, Verdict::Warned | Verdict::Failed) && verdict >= gating
+    };
     let is_known = |findings: &[&Finding]| !findings.is_empty() && findings.iter().all(|f| f.known);
     let by_cases = run.cases.iter().any(|case| {
         let broken = case.decisions.iter().filter(|d| is_broken(d.verdict));

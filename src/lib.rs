@@ -9,6 +9,7 @@ pub mod bundled;
 pub mod case;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod diagnostic;
 pub mod encoding;
 pub mod exit;

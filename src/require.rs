@@ -36,7 +36,10 @@ const OF_SERVER: [Capability; 9] = [
     Capability { name: "legacy", what: What::Feature(Feature::Legacy, "the legacy login API") },
     Capability { name: "oauth", what: What::Feature(Feature::Oauth, "the OAuth 2.0 API") },
     Capability { name: "refresh", what: What::Feature(Feature::Refresh, "refresh tokens") },
-    Capability { name: "get_token", what: What::Feature(Feature::GetToken, "POST /login/get_token") },
+    Capability {
+        name: "get_token",
+        what: What::Feature(Feature::GetToken, "POST /login/get_token"),
+    },
     Capability {
         name: "uia_password",
         what: What::Feature(Feature::UiaPassword, "interactive auth with a password"),
@@ -87,7 +90,9 @@ impl FromStr for Capability {
             let near = did_you_mean(text, names.iter().copied());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let names = names.join(", ");
-            UnknownCapability { help: format!("`{text}` is nothing that can be required{near} There are: {names}") }
+            UnknownCapability {
+                help: format!("`{text}` is nothing that can be required{near} There are: {names}"),
+            }
         })
     }
 }
@@ -106,7 +111,9 @@ pub fn not_given(
             What::Disposable if !has_disposable(accounts) => {
                 "give one with `disposable: true`, or a way to make them such as --register open"
             }
-            What::Operator if !operator.contains(one.name) => "give it under `operator:` in homespec.yaml",
+            What::Operator if !operator.contains(one.name) => {
+                "give it under `operator:` in homespec.yaml"
+            }
             _ => return None,
         };
         Some(format!("--require {one}: it was not given; {how}"))
@@ -144,7 +151,10 @@ fn seen(one: Capability, facts: &Facts) -> (Verdict, String) {
             let there = facts.features.contains(&feature);
             let only_by_session = matches!(feature, Feature::Refresh | Feature::UiaPassword);
             match by_session().filter(|_| !there && only_by_session) {
-                Some(why) => (Verdict::Blocked, format!("whether the server offers {what} could not be seen: {why}")),
+                Some(why) => (
+                    Verdict::Blocked,
+                    format!("whether the server offers {what} could not be seen: {why}"),
+                ),
                 None if only_by_session && !there && facts.accounts.main() == 0 => {
                     let text = "could not be seen: only an account shows it, and none was given";
                     (Verdict::Blocked, format!("whether the server offers {what} {text}"))

@@ -35,7 +35,8 @@ pub fn appended(document: Option<&Document>, entries: &[Entry]) -> Result<String
     let before = document.map_or(0, |document| count(document.value()));
     let read = Document::parse("baseline", text.as_str()).map_err(|_| NoPlace)?;
     // Whatever stands behind the list, the file has to say what it said and the new entries.
-    let kept = document.and_then(|document| document.value().get(ROOT)).and_then(|list| list.as_array());
+    let kept =
+        document.and_then(|document| document.value().get(ROOT)).and_then(|list| list.as_array());
     let now = read.value().get(ROOT).and_then(|list| list.as_array());
     let stays = kept.is_none_or(|kept| now.is_some_and(|now| now.starts_with(kept)));
     match stays && count(read.value()) == before + entries.len() {
@@ -94,7 +95,10 @@ fn scalar(text: &str) -> String {
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._*[]~ -".contains(c);
     let word = text.to_ascii_lowercase();
-    let is_other = matches!(word.as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
+    let is_other = matches!(
+        word.as_str(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+    );
     match first && text.chars().all(plain) && !text.ends_with(' ') && !is_other {
         true => text.to_owned(),
         false => serde_json::Value::from(text).to_string(),

@@ -1,8 +1,6 @@
 //! A baseline against a run: which findings are known, which entries no longer hold.
 use super::{Baseline, Entry, Key, OTHER, Place, STANDING, TODO, without_indices};
-use crate::outcome::{
-    BaselineOutcome, Exchange, Finding, Outdated, OutdatedEntry, Run, Verdict,
-};
+use crate::outcome::{BaselineOutcome, Exchange, Finding, Outdated, OutdatedEntry, Run, Verdict};
 use jiff::civil::Date;
 use std::collections::HashMap;
 
@@ -149,7 +147,8 @@ impl<'a> Look<'a> {
             (Outdated::Fixed, "fixed: remove it from the baseline".to_owned())
         } else {
             let last = entry.expires.filter(|_| is_expired(entry, self.today))?;
-            let text = format!("expired: it was accepted until {last}; mend it, or set another day");
+            let text =
+                format!("expired: it was accepted until {last}; mend it, or set another day");
             (Outdated::Expired, text)
         };
         Some(OutdatedEntry {
@@ -168,7 +167,8 @@ impl<'a> Look<'a> {
         let (key, run) = (&entry.key, self.run);
         if key.case != STANDING {
             // What is newly broken may have ended the case before it came to this.
-            let is_news = |f: &&Found| !f.known && f.verdict >= Verdict::Failed && f.key.case == key.case;
+            let is_news =
+                |f: &&Found| !f.known && f.verdict >= Verdict::Failed && f.key.case == key.case;
             return is_decided(run, &key.case, Some(&key.requirement))
                 && !self.found.iter().any(|found| is_news(&found));
         }
@@ -201,8 +201,10 @@ fn findings(run: &Run) -> Vec<Found> {
             known: false,
         }
     };
-    let of_cases = run.cases.iter().flat_map(|case| case.findings.iter().map(|f| found(&case.id, f)));
-    let of_standing = run.standing.iter().flat_map(|s| s.findings.iter().map(|f| found(STANDING, f)));
+    let of_cases =
+        run.cases.iter().flat_map(|case| case.findings.iter().map(|f| found(&case.id, f)));
+    let of_standing =
+        run.standing.iter().flat_map(|s| s.findings.iter().map(|f| found(STANDING, f)));
     of_cases.chain(of_standing).collect()
 }
 

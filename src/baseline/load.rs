@@ -70,7 +70,8 @@ pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
     let unexplained = entries.filter(|(_, entry)| entry.reason == TODO);
     unexplained
         .map(|(index, entry)| {
-            let text = format!("`{}` in `{}` has no reason yet", entry.key.requirement, entry.key.case);
+            let text =
+                format!("`{}` in `{}` has no reason yet", entry.key.requirement, entry.key.case);
             Diagnostic::at(document, &format!("/{ROOT}/{index}/reason"), text)
                 .with_help("say why it is accepted, and until when")
                 .as_warning()
@@ -274,9 +275,8 @@ impl<'d> File<'d> {
     }
 
     fn refuse_double(&mut self, entry: &Entry, at: &str, earlier: &[(Entry, String)]) {
-        let same = |(other, _): &&(Entry, String)| {
-            other.key == entry.key && other.server == entry.server
-        };
+        let same =
+            |(other, _): &&(Entry, String)| other.key == entry.key && other.server == entry.server;
         let Some((_, first)) = earlier.iter().find(same) else { return };
         let mut fault = Diagnostic::at(self.document, at, "this entry stands here twice");
         if let Some(span) = self.document.span(first) {

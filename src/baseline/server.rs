@@ -63,10 +63,11 @@ impl ServerRange {
         let Some((name, version)) = server.map(name_and_version) else { return false };
         let named = self.name.as_ref().is_none_or(|mine| mine.eq_ignore_ascii_case(name));
         let version = version.and_then(leading_version);
-        named && match version {
-            Some(version) => self.bounds.iter().all(|bound| bound.holds(&version)),
-            None => self.bounds.is_empty(),
-        }
+        named
+            && match version {
+                Some(version) => self.bounds.iter().all(|bound| bound.holds(&version)),
+                None => self.bounds.is_empty(),
+            }
     }
 
     /// Whether no version fits all bounds; versions are dense enough between any two for this.
@@ -111,7 +112,8 @@ impl Bound {
 fn bound(text: &str) -> Result<Bound, String> {
     let text = text.trim();
     let refused = || format!("`{text}` is no bound like >=1.150 or <2");
-    let found = RELATIONS.iter().find_map(|(sign, relation)| Some((text.strip_prefix(sign)?, *relation)));
+    let found =
+        RELATIONS.iter().find_map(|(sign, relation)| Some((text.strip_prefix(sign)?, *relation)));
     let (version, relation) = found.ok_or_else(refused)?;
     let version = version.trim();
     let is_version = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -172,7 +174,17 @@ mod tests {
 
     #[test]
     fn ranges_that_cannot_be_meant_are_refused() {
-        for text in ["1.2 - 1.3", ">=", "Synapse 1.2", ">=1.x", ">=2, <1", ">1,<1", "Synapse/1.2", "=1,=2", ">=1,,<2"] {
+        for text in [
+            "1.2 - 1.3",
+            ">=",
+            "Synapse 1.2",
+            ">=1.x",
+            ">=2, <1",
+            ">1,<1",
+            "Synapse/1.2",
+            "=1,=2",
+            ">=1,,<2",
+        ] {
             assert!(ServerRange::parse(text).is_err(), "{text}");
         }
     }

@@ -59,6 +59,16 @@ pub enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Compare runs requirement by requirement: what changed and which changes are regressions; of
+    /// more than two, what they differ in
+    Compare {
+        /// The run.json of each, for two runs the earlier one first
+        #[arg(value_name = "RUN.json", num_args = 2.., required = true)]
+        runs: Vec<PathBuf>,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = CompareFormat::Table)]
+        format: CompareFormat,
+    },
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -368,6 +378,17 @@ pub enum ListFormat {
     /// Columns.
     Table,
     /// A JSON list.
+    Json,
+}
+
+/// How a comparison is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// Columns, for a terminal.
+    Table,
+    /// For a forge.
+    Markdown,
+    /// For programs.
     Json,
 }
 

@@ -20,7 +20,12 @@ pub(super) fn demands(args: &TestArgs, material: &Material) -> Result<Demands, F
     let mut required = required.map_err(|error| Failure::usage(format!("--require: {error}")))?;
     // Asked for twice, by several lists, is asked for once.
     let mut seen = Vec::new();
-    required.retain(|one| !seen.contains(one) && { seen.push(*one); true });
+    required.retain(|one| {
+        !seen.contains(one) && {
+            seen.push(*one);
+            true
+        }
+    });
     let baseline = match &args.baseline {
         Some(path) => Some(Arc::new(read(path, material, args.update_baseline)?)),
         None => None,
@@ -47,14 +52,19 @@ fn read(path: &Path, material: &Material, will_write: bool) -> Result<Baseline, 
 
 /// Adds what is new in a run to the baseline's file, if that is asked for.
 pub(super) fn update(demands: &Demands, run: &Run, gating: Verdict) -> Result<(), Failure> {
-    let Some(baseline) = demands.baseline.as_deref().filter(|_| demands.adopt) else { return Ok(()) };
+    let Some(baseline) = demands.baseline.as_deref().filter(|_| demands.adopt) else {
+        return Ok(());
+    };
     let new = apply::new_entries(run, baseline, gating);
     let path = Path::new(&baseline.file);
     if new.is_empty() && path.exists() {
         return Ok(());
     }
     let document = match path.exists() {
-        true => Some(Document::read(path, baseline.file.as_str()).map_err(|faults| Failure::files(&faults))?),
+        true => Some(
+            Document::read(path, baseline.file.as_str())
+                .map_err(|faults| Failure::files(&faults))?,
+        ),
         false => None,
     };
     let text = append::appended(document.as_ref(), &new)
@@ -63,7 +73,10 @@ pub(super) fn update(demands: &Demands, run: &Run, gating: Verdict) -> Result<()
         Failure::new(exit::REPORT, format!("error: {}: cannot be written: {error}", baseline.file))
     })?;
     let (count, noun) = (new.len(), if new.len() == 1 { "entry" } else { "entries" });
-    say(&format!("note: {count} {noun} added to {}; say why each is accepted, where it says {TODO}", baseline.file))?;
+    say(&format!(
+        "note: {count} {noun} added to {}; say why each is accepted, where it says {TODO}",
+        baseline.file
+    ))?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what was typed, done, and turned into an exit status.
 mod accounts;
 pub mod args;
+mod compare;
 mod confidential;
 mod config;
 mod explain;
@@ -13,8 +14,8 @@ mod target;
 mod test;
 
 use crate::app::Material;
-use crate::case::suite::Suite;
 use crate::baseline;
+use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit;
 use crate::report;
@@ -114,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Explain { id } => explain::explain(&id),
         Command::Check { paths, spec } => check(&paths, spec.as_deref()),
         Command::Report { run, output } => render_again(&run, &output),
+        Command::Compare { runs, format } => compare::compare(&runs, format),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "homespec", &mut script);
@@ -193,7 +195,8 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
     let faults = match paths {
         [] => Material::load(None, None).err().unwrap_or_default(),
         paths => {
-            let suites: Vec<Suite> = paths.iter().filter_map(|path| Suite::from_path(path).ok()).collect();
+            let suites: Vec<Suite> =
+                paths.iter().filter_map(|path| Suite::from_path(path).ok()).collect();
             paths.iter().flat_map(|path| check_path(path, &suites)).collect()
         }
     };

@@ -3,8 +3,8 @@
 use super::text::{count, cut, one_line, visible};
 use crate::outcome::{
     CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
-    RequirementOutcome,
-    RequirementTally, RequirementVerdict, Required, Run, StandingOutcome, Tally, Verdict,
+    Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run, StandingOutcome,
+    Tally, Verdict,
 };
 use std::collections::HashMap;
 

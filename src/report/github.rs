@@ -22,7 +22,8 @@ pub fn github_annotations(run: &Run) -> Vec<String> {
 fn errors(run: &Run) -> impl Iterator<Item = String> {
     let own = run.cases.iter().filter(|c| c.verdict == Verdict::Errored).map(own_fault);
     let lacking = digest::lacking(run).into_iter().filter(|one| one.verdict == Verdict::Failed);
-    let lacking = lacking.map(|one| command("error", None, &format!("required: {}", one.name), &one.text));
+    let lacking =
+        lacking.map(|one| command("error", None, &format!("required: {}", one.name), &one.text));
     lacking.chain(outdated(run)).chain(of_gravity(run, Verdict::Failed)).chain(own)
 }
 

@@ -5,8 +5,8 @@ use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, VALUE_LIMIT};
 use super::text::{cut, one_line, visible};
 use crate::outcome::{
-    BaselineOutcome, CaseOutcome, Decision, Exchange, Finding, Level, OutdatedEntry, Reason, Required,
-    RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
+    BaselineOutcome, CaseOutcome, Decision, Exchange, Finding, Level, OutdatedEntry, Reason,
+    Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -101,15 +101,14 @@ fn suites(run: &Run, sources: &Sources<'_>) -> Vec<Suite> {
         name: class("standing"),
         tests: run.standing.iter().map(|s| of_standing(s, sources)).collect(),
     };
-    let required = Suite {
-        name: class("require"),
-        tests: run.required.iter().map(of_required).collect(),
-    };
+    let required =
+        Suite { name: class("require"), tests: run.required.iter().map(of_required).collect() };
     let baseline = Suite {
         name: class("baseline"),
         tests: run.baseline.iter().flat_map(of_baseline).collect(),
     };
-    let further = [standing, required, baseline].into_iter().filter(|suite| !suite.tests.is_empty());
+    let further =
+        [standing, required, baseline].into_iter().filter(|suite| !suite.tests.is_empty());
     areas.chain(further).collect()
 }
 
@@ -328,7 +327,10 @@ impl<'a> Findings<'a> {
     fn first_broken(&self, default: &str) -> (String, String) {
         let count = self.broken().count() + self.bare(Verdict::Failed).count();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-        let first = self.broken().next().map(|f| (f.requirement.as_str(), f.message.as_str()));
+        let new = self.broken().find(|f| !f.known);
+        let first = new
+            .or_else(|| self.broken().next())
+            .map(|f| (f.requirement.as_str(), f.message.as_str()));
         let undescribed =
             || self.bare(Verdict::Failed).next().map(|d| (d.requirement.as_str(), reason_text(d)));
         let (kind, message) =

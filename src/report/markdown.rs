@@ -6,7 +6,8 @@ use super::digest::{
 };
 use super::text::{count, cut, duration, one_line, safe_link, visible};
 use crate::outcome::{
-    Exchange, LimitHit, OutdatedEntry, Required, RequirementTally, RequirementVerdict, Run, Tally, Verdict,
+    Exchange, LimitHit, OutdatedEntry, Required, RequirementTally, RequirementVerdict, Run, Tally,
+    Verdict,
 };
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
@@ -126,13 +127,17 @@ fn summary(page: &mut Page, run: &Run) {
     lines.extend(digest::selection(run).map(|s| format!("- Selection: {}", prose(&s))));
     lines.extend(digest::baseline(run).map(|s| format!("- Baseline: {}", prose(&s))));
     page.block(&lines.join("\n"));
-    let required = |one: &Required| format!("- {} ({}): {}", code(&one.name), one.verdict, prose(&one.text));
+    let required =
+        |one: &Required| format!("- {} ({}): {}", code(&one.name), one.verdict, prose(&one.text));
     list(page, "Required", &run.required, required);
     let outdated = |entry: &OutdatedEntry| {
         let place = prose(&format!("{}, line {}", entry.place, entry.line));
         let accepted = prose(&cut(&entry.reason, VALUE_LIMIT));
         let (requirement, case) = (code(&entry.requirement), code(&entry.case));
-        format!("- {requirement} in {case} ({place}): {}. It was accepted for: {accepted}", prose(&entry.text))
+        format!(
+            "- {requirement} in {case} ({place}): {}. It was accepted for: {accepted}",
+            prose(&entry.text)
+        )
     };
     list(page, "Baseline out of date", digest::outdated_entries(run), outdated);
 }
@@ -344,7 +349,7 @@ fn list<T>(page: &mut Page, title: &str, items: &[T], item: impl Fn(&T) -> Strin
 }
 
 /// Text as prose, on one line, with everything escaped that Markdown or a forge would act on.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let text = one_line(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -402,7 +407,7 @@ fn code(text: &str) -> String {
 }
 
 /// [`code`] for the cell of a table, where a pipe needs a backslash even in a code span.
-fn code_in_table(text: &str) -> String {
+pub(super) fn code_in_table(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 

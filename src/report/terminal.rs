@@ -245,8 +245,12 @@ fn outdated_section(run: &Run, page: &Page) -> Section {
         1 => "1 entry".to_owned(),
         n => format!("{n} entries"),
     };
-    let heading = format!("Baseline out of date: {number}");
-    let entry = |one: &OutdatedEntry| vec![page.line(&format!("  {}", digest::outdated(one)))];
+    let heading =
+        format!("Baseline out of date: {number}; remove what is fixed, mend what is expired");
+    let entry = |one: &OutdatedEntry| {
+        let OutdatedEntry { why, requirement, case, place, .. } = one;
+        vec![page.line(&format!("  {} {requirement} in {case} ({place})", why.as_str()))]
+    };
     let entries = outdated.iter().map(entry).collect();
     Section { heading: page.styled(style(Verdict::Failed), &heading), entries, noun: "", floor: 3 }
 }
