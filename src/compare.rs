@@ -1,8 +1,8 @@
 //! Two runs, or many, requirement by requirement: what changed, and which changes are regressions. Pure.
-use crate::baseline::without_indices;
+use crate::baseline::{STANDING, without_indices};
 use crate::outcome::{Finding, Level, RequirementOutcome, RequirementVerdict, Run, Verdict};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The version of what `compare --format json` writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -184,36 +184,42 @@ fn every_id(runs: &[(String, Run)]) -> Vec<&str> {
 /// A run by requirement.
 struct View<'r> {
     requirements: HashMap<&'r str, &'r RequirementOutcome>,
-    /// What breaks each requirement: case and place, and how gravely.
-    broken: HashMap<&'r str, BTreeSet<(Verdict, String)>>,
-    /// The deciders that said anything at all.
-    decided: HashMap<&'r str, BTreeSet<&'r str>>,
+    /// What each case, and [`STANDING`], said of a requirement.
+    decisions: HashMap<&'r str, BTreeMap<&'r str, Verdict>>,
+    /// What breaks each requirement.
+    broken: HashMap<&'r str, Vec<Broken<'r>>>,
+}
+
+/// A way in which a requirement is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken<'r> {
+    case: &'r str,
+    place: String,
+    verdict: Verdict,
 }
 
 impl<'r> View<'r> {
     fn new(run: &'r Run) -> View<'r> {
         let requirements = run.requirements.iter().map(|r| (r.id.as_str(), r)).collect();
-        let mut view = View { requirements, broken: HashMap::new(), decided: HashMap::new() };
+        let mut view = View { requirements, decisions: HashMap::new(), broken: HashMap::new() };
         for case in &run.cases {
-            for finding in &case.findings {
-                view.add(&case.id, finding);
+            for decision in &case.decisions {
+                view.decide(&decision.requirement, &case.id, decision.verdict);
             }
-            for decision in case.decisions.iter().filter(|d| d.verdict.is_decided()) {
-                view.decided.entry(&decision.requirement).or_default().insert(&case.id);
-            }
+            case.findings.iter().for_each(|finding| view.add(&case.id, finding));
         }
         for standing in &run.standing {
-            for finding in &standing.findings {
-                view.add("standing", finding);
-            }
-            if standing.verdict.is_decided() {
-                view.decided.entry(&standing.requirement).or_default().insert("standing");
-            }
+            view.decide(&standing.requirement, STANDING, standing.verdict);
+            standing.findings.iter().for_each(|finding| view.add(STANDING, finding));
         }
         view
     }
 
-    fn add(&mut self, case: &str, finding: &'r Finding) {
+    fn decide(&mut self, requirement: &'r str, by: &'r str, verdict: Verdict) {
+        self.decisions.entry(requirement).or_default().insert(by, verdict);
+    }
+
+    fn add(&mut self, case: &'r str, finding: &'r Finding) {
         if finding.verdict < Verdict::Warned {
             return;
         }
@@ -222,12 +228,35 @@ impl<'r> View<'r> {
             None => without_indices(&finding.pointer),
         };
         let place = if place.is_empty() { "the whole body".to_owned() } else { place };
-        let found = (finding.verdict, format!("{case}: {place}"));
-        self.broken.entry(&finding.requirement).or_default().insert(found);
+        let broken = Broken { case, place, verdict: finding.verdict };
+        let all = self.broken.entry(&finding.requirement).or_default();
+        if !all.contains(&broken) {
+            all.push(broken);
+        }
     }
 
-    fn broken(&self, id: &str) -> BTreeSet<(Verdict, String)> {
-        self.broken.get(id).cloned().unwrap_or_default()
+    /// The gravest that the cases said that are in the other run too, if there is one.
+    fn verdict_beside(&self, other: &View<'_>, id: &str) -> Option<Verdict> {
+        let also = |case: &str| other.decisions.get(id).is_some_and(|all| all.contains_key(case));
+        let mine = self.decisions.get(id).into_iter().flatten();
+        mine.filter(|(case, _)| also(case)).map(|(_, verdict)| *verdict).max()
+    }
+
+    /// What breaks a requirement here and not in the other run, though its case was decided there: a case that was
+    /// not, or that the other run does not have, is no news of the server.
+    fn broken_beside(&self, other: &View<'_>, id: &str) -> Vec<String> {
+        let theirs = other.broken.get(id).map_or(&[][..], Vec::as_slice);
+        let was_asked = |case: &str| {
+            let verdict = other.decisions.get(id).and_then(|all| all.get(case));
+            verdict.is_some_and(|verdict| verdict.is_decided())
+        };
+        let same = |mine: &Broken<'_>| {
+            let Broken { case, place, verdict } = mine;
+            theirs.iter().any(|b| b.case == *case && b.place == *place && b.verdict >= *verdict)
+        };
+        let mine = self.broken.get(id).into_iter().flatten();
+        let news = mine.filter(|broken| was_asked(broken.case) && !same(broken));
+        news.map(|broken| format!("{}: {}", broken.case, broken.place)).collect()
     }
 }
 
@@ -236,11 +265,8 @@ fn row(id: &str, views: &[View<'_>]) -> Option<Row> {
         views.iter().map(|view| view.requirements.get(id).copied()).collect();
     let latest = outcomes.iter().rev().flatten().next()?;
     let verdicts: Vec<_> = outcomes.iter().map(|one| one.map(|r| r.verdict)).collect();
-    let (change, new_findings) = match (views, outcomes.as_slice()) {
-        ([before, after], [Some(was), Some(is)]) => {
-            let new = new_findings(id, before, after);
-            (change(was, is, &new, &before.broken(id), &after.broken(id)), new)
-        }
+    let (change, new_findings) = match (views, verdicts.as_slice()) {
+        ([before, after], [Some(was), Some(is)]) => change(id, (before, *was), (after, *is)),
         ([_, _], _) => (Change::NotCompared, Vec::new()),
         _ => (differs(&verdicts), Vec::new()),
     };
@@ -248,49 +274,39 @@ fn row(id: &str, views: &[View<'_>]) -> Option<Row> {
     Some(Row { id: id.to_owned(), level, title, verdicts, change, new_findings })
 }
 
-/// What the second run found that the first had a chance to find and did not. A case that was not decided then, or not
-/// there, is no news of the server.
-fn new_findings(id: &str, before: &View<'_>, after: &View<'_>) -> Vec<String> {
-    let (old, decided) = (before.broken(id), before.decided.get(id));
-    let was_asked = |found: &str| {
-        let case = found.rsplit_once(": ").map_or(found, |(case, _)| case);
-        decided.is_some_and(|cases| cases.contains(case))
-    };
-    let is_new = |(verdict, found): &(Verdict, String)| {
-        let was = old.iter().any(|(was, other)| other == found && was >= verdict);
-        !was && was_asked(found)
-    };
-    after.broken(id).into_iter().filter(is_new).map(|(_, found)| found).collect()
-}
-
+/// From one run to the next, by the cases that both have.
 fn change(
-    was: &RequirementOutcome,
-    is: &RequirementOutcome,
-    new: &[String],
-    broken_before: &BTreeSet<(Verdict, String)>,
-    broken_now: &BTreeSet<(Verdict, String)>,
-) -> Change {
-    let decided = |one: &RequirementOutcome| one.verdict.verdict().is_some_and(Verdict::is_decided);
-    let unselected = |one: &RequirementOutcome| one.verdict == RequirementVerdict::Untested;
-    match (decided(was), decided(is)) {
-        (true, true) if is.verdict > was.verdict || !new.is_empty() => Change::Regression,
-        (true, true) if is.verdict < was.verdict => Change::Improvement,
-        (true, true) if broken_now.len() < broken_before.len() => Change::Improvement,
-        (true, true) => Change::None,
+    id: &str,
+    (before, was): (&View<'_>, RequirementVerdict),
+    (after, is): (&View<'_>, RequirementVerdict),
+) -> (Change, Vec<String>) {
+    if was == RequirementVerdict::Untested && is == RequirementVerdict::Untested {
+        return (Change::None, Vec::new());
+    }
+    let (Some(was), Some(is)) =
+        (before.verdict_beside(after, id), after.verdict_beside(before, id))
+    else {
         // Another selection says nothing of the server.
-        _ if unselected(was) && unselected(is) => Change::None,
-        _ if unselected(was) || unselected(is) => Change::NotCompared,
+        return (Change::NotCompared, Vec::new());
+    };
+    let (new, gone) = (after.broken_beside(before, id), before.broken_beside(after, id));
+    let change = match (was.is_decided(), is.is_decided()) {
+        (true, true) if is > was || !new.is_empty() => Change::Regression,
+        (true, true) if is < was || !gone.is_empty() => Change::Improvement,
+        (true, true) => Change::None,
         (true, false) => Change::CoverageLost,
         (false, true) => Change::CoverageGained,
-        (false, false) if was.verdict == is.verdict => Change::None,
+        (false, false) if was == is => Change::None,
         (false, false) => Change::StillUndecided,
-    }
+    };
+    (change, new)
 }
 
-/// Whether what was decided of several runs is not all the same.
+/// Whether several runs say different things; what a run did not select, or does not know, it says nothing of.
 fn differs(verdicts: &[Option<RequirementVerdict>]) -> Change {
-    match verdicts.split_first() {
-        Some((first, rest)) if rest.iter().any(|other| other != first) => Change::Differs,
+    let mut said = verdicts.iter().flatten().filter(|v| **v != RequirementVerdict::Untested);
+    match said.next() {
+        Some(first) if said.any(|other| other != first) => Change::Differs,
         _ => Change::None,
     }
 }

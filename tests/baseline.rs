@@ -8,8 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// Breaks `logout.ok` in a case, and the standing `http.response.json_object`.
-const FAULT: &str = "logout-answers-list";
+/// Breaks `logout.auth_required`, in one case.
+const FAULT: &str = "logout-missing-token-200";
+/// Breaks `logout_all.auth_required`, in another.
+const OTHER: &str = "logout-all-missing-token-200";
 const FILE: &str = "known.yaml";
 
 struct Ended {
@@ -84,13 +86,7 @@ fn what_is_known_passes_and_what_is_new_fails() {
     for case in broken {
         assert!(case["findings"].as_array().unwrap().iter().all(|f| f["known"] == true), "{case}");
     }
-    let other = format!("{FAULT},logout-all-answers-list");
-    let ended = demo(folder.path(), &["--fault", &other]);
-    let ended = if ended.status == 2 {
-        demo(folder.path(), &["--fault", &format!("{FAULT},logout-all-answers-trailing-text")])
-    } else {
-        ended
-    };
+    let ended = demo(folder.path(), &["--fault", FAULT, "--fault", OTHER]);
     assert_ends(&ended, 1, &["Does not conform", "of them known"]);
 }
 
@@ -117,7 +113,7 @@ fn readers_of_junit_are_red_for_news_alone() {
     demo(folder.path(), &[]);
     let junit = read(folder.path(), "reports/junit.xml");
     assert!(
-        junit.contains("name=\"baseline::logout.ok in ") && junit.contains("<failure"),
+        junit.contains("name=\"baseline::logout.auth_required in ") && junit.contains("<failure"),
         "{junit}"
     );
 }
@@ -130,7 +126,7 @@ fn updating_again_changes_nothing_and_comments_stay() {
     write(folder.path(), &before);
     assert_ends(&demo(folder.path(), &["--fault", FAULT, "--update-baseline"]), 0, &[]);
     assert_eq!(read(folder.path(), FILE), before);
-    let more = format!("{FAULT},logout-all-answers-trailing-text");
+    let more = format!("{FAULT},{OTHER}");
     assert_ends(&demo(folder.path(), &["--fault", &more, "--update-baseline"]), 0, &[" added"]);
     let after = read(folder.path(), FILE);
     assert!(after.starts_with(&before) && after.len() > before.len(), "{after}");
