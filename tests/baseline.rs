@@ -80,7 +80,7 @@ fn what_is_known_passes_and_what_is_new_fails() {
     assert_ends(
         &demo(folder.path(), &["--fault", FAULT]),
         0,
-        &["0 new,", "0 fixed", "have TODO for a reason"],
+        &["0 new,", "0 fixed", "has TODO for a reason"],
     );
     let run = run_json(folder.path());
     let cases = run["cases"].as_array().unwrap();
