@@ -7,7 +7,7 @@ mod upstream;
 
 pub use upstream::in_front;
 
-use crate::app::{Job, JobError, Material, prepare};
+use crate::app::{Demands, Job, JobError, Material, prepare};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
 use crate::facts::Allow;
@@ -625,5 +625,6 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
         fail_fast: false,
+        demands: Demands::default(),
     })
 }

@@ -20,6 +20,11 @@ const RUNS: [Golden; 3] = [
     ("interrupted", runs::interrupted),
 ];
 
+/// Those, and one that is gated, whose reports are looked at for what gating adds.
+fn all_runs() -> impl Iterator<Item = Golden> {
+    RUNS.into_iter().chain([("gated", runs::gated as fn() -> Run)])
+}
+
 // --- golden files ---
 
 fn compare(name: &str, text: &str) {
@@ -65,7 +70,7 @@ fn value(run: &Run) -> Value {
 #[test]
 fn every_run_is_valid_against_the_published_schema() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
-    for (name, run) in RUNS {
+    for (name, run) in all_runs() {
         let run = value(&run());
         let faults: Vec<String> =
             validator.iter_errors(&run).map(|e| format!("{}: {e}", e.instance_path())).collect();
@@ -182,7 +187,7 @@ fn undescribed(
 fn the_schema_describes_every_key_that_is_written() {
     let schema = schema();
     let mut missing = BTreeSet::new();
-    for (_, run) in RUNS {
+    for (_, run) in all_runs() {
         undescribed(&schema, &schema, &value(&run()), "", &mut missing);
     }
     assert_eq!(missing, BTreeSet::new());
@@ -190,9 +195,49 @@ fn the_schema_describes_every_key_that_is_written() {
 
 #[test]
 fn run_json_reads_back_as_it_was() {
-    for (name, run) in RUNS {
+    for (name, run) in all_runs() {
         let run = run();
         assert_eq!(report::read(&report::json(&run)).unwrap(), run, "{name}");
+    }
+}
+
+// --- gating ---
+
+#[test]
+fn every_report_says_what_gates() {
+    let run = runs::gated();
+    let terminal = report::terminal(&run, &[], 100, false);
+    for part in [
+        "Lacks what is required",
+        "Baseline: 0 new, 2 known, 1 fixed, 1 expired, 1 added (known.yaml)",
+        "  refresh: a sentence",
+        "Baseline out of date: 2 entries",
+        "  fixed device.login.echo in device-id-is-kept (pointer /device_id)",
+        "--rerun earlier.json",
+    ] {
+        assert!(terminal.contains(part), "`{part}` is missing in\n{terminal}");
+    }
+    let markdown = report::markdown(&run);
+    for part in ["- Baseline: 0 new, 2 known", "## Required", "## Baseline out of date", "line 9"] {
+        assert!(markdown.contains(part), "`{part}` is missing in\n{markdown}");
+    }
+    assert!(report::html(&run).contains("0 new, 2 known"));
+    let annotations = report::github_annotations(&run);
+    assert!(
+        annotations
+            .iter()
+            .any(|a| a.starts_with("::error file=known.yaml,line=3,title=baseline%3A fixed::"))
+    );
+    assert!(annotations.iter().any(|a| a.starts_with("::error title=required%3A refresh::")));
+    assert!(annotations.iter().all(|a| !a.contains('\n')), "{annotations:?}");
+    let ours = |(_, name, _): &(String, String, &str)| {
+        name.contains("require::") || name.contains("baseline::")
+    };
+    for dialect in [Dialect::Common, Dialect::Strict] {
+        let found: Vec<_> =
+            test_cases(&report::junit(&run, dialect)).into_iter().filter(ours).collect();
+        let how: Vec<&str> = found.iter().map(|(_, _, how)| *how).collect();
+        assert_eq!(how, ["", "failure", "error", "failure", "failure"], "{found:?}");
     }
 }
 

@@ -284,6 +284,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         facts.push(Fact { name: "Complete", text: "no, the run stopped early".into() });
     }
     facts.extend(digest::selection(run).map(|s| Fact { name: "Selection", text: line(&s) }));
+    facts.extend(digest::baseline(run).map(|s| Fact { name: "Baseline", text: line(&s) }));
     facts
 }
 
@@ -464,7 +465,12 @@ fn remarks(run: &Run) -> Vec<RemarkList> {
         ))
     });
     let all = |texts: &[String]| texts.iter().map(|t| line(t)).collect();
+    let lacking =
+        digest::lacking(run).into_iter().map(|one| line(&format!("{}: {}", one.name, one.text)));
+    let outdated = digest::outdated_entries(run).iter().map(|entry| line(&digest::outdated(entry)));
     let mut lists = vec![
+        RemarkList { title: "Required and lacking", items: lacking.collect() },
+        RemarkList { title: "Baseline out of date", items: outdated.collect() },
         RemarkList { title: "Rate limits met", items: limits.collect() },
         RemarkList { title: "Not cleaned up", items: all(&run.not_cleaned_up) },
         RemarkList { title: "Notes", items: all(&run.notes) },
