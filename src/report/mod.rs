@@ -16,6 +16,7 @@
 //! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
 //! Only [`write_all`] touches the file system.
 mod curl;
+mod difference;
 mod digest;
 mod github;
 mod html;
