@@ -73,7 +73,6 @@ struct Page {
     outcome: String,
     outcome_class: &'static str,
     figures: Figures,
-    sentence: String,
     numbers: Vec<Number>,
     facts: Vec<Fact>,
     note: &'static str,
@@ -335,7 +334,6 @@ impl Page {
                 applicable: run.applicable(),
                 all: run.requirements.len(),
             },
-            sentence: digest::sentence(run),
             numbers: numbers(run),
             facts: facts(run),
             note: SECRETS_NOTE,
@@ -505,7 +503,6 @@ fn facts(run: &Run) -> Vec<Fact> {
         all => line(&all.join(", ")),
     };
     let mut facts = vec![
-        Fact { name: "Target", text: line(&target.base_url) },
         Fact { name: "Server", text: line(target.server.as_deref().unwrap_or("not told")) },
         Fact { name: "Versions", text: list(&target.versions) },
         Fact { name: "Login flows", text: list(&target.flows) },
