@@ -17,44 +17,24 @@ use tempfile::TempDir;
 /// The largest report that a full run may give, in bytes.
 const SIZE: u64 = 3 * 1024 * 1024;
 
-/// A run of the whole suite with something to find, and the same run with one requirement's findings known.
-struct Reports {
-    _folder: TempDir,
-    run: PathBuf,
-    known: PathBuf,
-}
-
-static REPORTS: LazyLock<Reports> = LazyLock::new(|| {
+/// The report of a run of the whole suite with something to find, in its folder.
+static WHOLE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let faults = ["login-403-as-list", "device-error-without-errcode", "login-list-body-500"];
-    let run = folder.path().join("run");
-    homespec(
-        faults.iter().fold(Command::new(HOMESPEC).arg("demo"), |c, f| c.args(["--fault", f])),
-        &run,
-    );
-    let mut value: Value =
-        serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
-    for finding in value["standing"].as_array_mut().unwrap().iter_mut().flat_map(findings) {
-        finding["known"] = json!(finding["requirement"] == "error.shape.object");
-    }
-    let file = folder.path().join("known.json");
-    std::fs::write(&file, value.to_string()).unwrap();
-    let known = folder.path().join("known");
-    homespec(Command::new(HOMESPEC).arg("report").arg(file), &known);
-    let page = |folder: PathBuf| folder.join("report.html");
-    Reports { run: page(run), known: page(known), _folder: folder }
+    let mut command = Command::new(HOMESPEC);
+    command.arg("demo").args(["--report", "html", "--out"]).arg(folder.path()).env_clear();
+    faults.iter().for_each(|fault| drop(command.args(["--fault", fault])));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = folder.path().join("report.html");
+    (folder, page)
 });
 
+fn whole() -> PathBuf {
+    WHOLE.1.clone()
+}
+
 const HOMESPEC: &str = env!("CARGO_BIN_EXE_homespec");
-
-fn findings(outcome: &mut Value) -> &mut Vec<Value> {
-    outcome["findings"].as_array_mut().unwrap()
-}
-
-fn homespec(command: &mut Command, out: &Path) {
-    let output = command.arg("--out").arg(out).env_clear().output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// A browser, or `None` where there is none to be had or wanted, which is said.
 fn browser(test: &str) -> Option<Browser> {
@@ -69,7 +49,7 @@ fn browser(test: &str) -> Option<Browser> {
     Some(Browser::start(&chromium))
 }
 
-/// A small report with every verdict in it.
+/// A small report with every verdict in it, and a finding that a baseline knows.
 fn every_verdict() -> PathBuf {
     test_file("golden/every-verdict.report.html")
 }
@@ -77,7 +57,7 @@ fn every_verdict() -> PathBuf {
 /// What the browser complained about: messages, exceptions, breaches of the policy.
 fn complaints(browser: &mut Browser) -> Vec<Value> {
     // What is under way has been said once this has been answered.
-    browser.value("new Promise(requestAnimationFrame)");
+    browser.frame();
     let loud = ["Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"];
     let is_loud = |event: &&Value| loud.iter().any(|name| event["method"] == *name);
     browser.events.iter().filter(is_loud).cloned().collect()
@@ -104,7 +84,7 @@ fn visible(browser: &mut Browser, selector: &str) -> u64 {
 #[test]
 fn it_opens_quietly_loads_nothing_and_is_small() {
     let Some(mut browser) = browser("the report in a browser") else { return };
-    for page in [REPORTS.run.clone(), REPORTS.known.clone(), every_verdict()] {
+    for page in [whole(), every_verdict()] {
         browser.open(&page, "");
         assert_eq!(complaints(&mut browser), Vec::<Value>::new(), "{}", page.display());
         assert_eq!(requests(&browser).len(), 1, "{:?}", requests(&browser));
@@ -115,14 +95,14 @@ fn it_opens_quietly_loads_nothing_and_is_small() {
             .filter((id) => !document.getElementById(id))";
         assert_eq!(browser.value(nowhere), json!([]));
     }
-    let size = std::fs::metadata(&REPORTS.run).unwrap().len();
+    let size = std::fs::metadata(&whole()).unwrap().len();
     assert!(size < SIZE, "{size}");
 }
 
 #[test]
 fn nothing_but_its_own_style_and_script_takes_effect() {
     let Some(mut browser) = browser("the policy of the report") else { return };
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     let foreign = "{ const style = document.createElement('style');
         style.textContent = 'h1 { display: none }';
         const styled = document.querySelector('h1');
@@ -150,7 +130,7 @@ const ROWS: &str = "#requirements tr[data-verdict]";
 #[test]
 fn filters_narrow_it_down_and_make_a_link() {
     let Some(mut browser) = browser("filters of the report") else { return };
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     let all = visible(&mut browser, ROWS);
     assert!(all > 300, "{all}");
     // By the keyboard: the search, then the level.
@@ -173,7 +153,7 @@ fn filters_narrow_it_down_and_make_a_link() {
     );
     assert!(browser.value(&levels).as_u64().unwrap() <= 1);
     // What stands behind the link is what was seen.
-    browser.open(&REPORTS.run, "q=Login.Password&level=SHOULD");
+    browser.open(&whole(), "q=Login.Password&level=SHOULD");
     assert_eq!(visible(&mut browser, ROWS), fewer);
     assert_eq!(browser.value("document.querySelector('[name=q]').value"), "Login.Password");
     browser.click("#filter [type=reset]");
@@ -184,7 +164,7 @@ fn filters_narrow_it_down_and_make_a_link() {
 #[test]
 fn filters_by_verdict_and_area_leave_no_empty_section() {
     let Some(mut browser) = browser("filters of the report") else { return };
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     let broken = visible(&mut browser, "#broken > article");
     assert!(broken > 1);
     browser.click("[data-only=failed]");
@@ -195,10 +175,12 @@ fn filters_by_verdict_and_area_leave_no_empty_section() {
     browser.click("[name=verdict][value=passed]");
     assert_eq!(browser.value("location.hash"), "#verdict=failed&verdict=passed");
     assert!(visible(&mut browser, ROWS) > 100);
-    browser.open(&REPORTS.run, "area=area-standing&verdict=failed");
+    browser.open(&whole(), "area=area-standing&verdict=failed");
     let standing = visible(&mut browser, "#broken > article");
     assert!(standing > 0 && standing < broken, "{standing} of {broken}");
-    browser.open(&REPORTS.known, "new=1&verdict=failed");
+    browser.open(&every_verdict(), "");
+    let broken = visible(&mut browser, "#broken > article");
+    browser.open(&every_verdict(), "new=1&verdict=failed");
     assert_eq!(visible(&mut browser, "#broken > article"), broken - 1);
     assert_eq!(visible(&mut browser, "#broken > article h3 .badge"), broken - 1);
 }
@@ -206,7 +188,7 @@ fn filters_by_verdict_and_area_leave_no_empty_section() {
 #[test]
 fn a_link_to_a_place_shows_it_whatever_was_filtered_or_folded() {
     let Some(mut browser) = browser("links into the report") else { return };
-    browser.open(&REPORTS.run, "verdict=failed");
+    browser.open(&whole(), "verdict=failed");
     browser.value("location.hash = '#req-login.get.public'");
     let seen = |id: &str| {
         format!(
@@ -215,7 +197,7 @@ fn a_link_to_a_place_shows_it_whatever_was_filtered_or_folded() {
         )
     };
     browser.until(&seen("req-login.get.public"));
-    browser.open(&REPORTS.run, "failed-error.shape.object");
+    browser.open(&whole(), "failed-error.shape.object");
     browser.until(&seen("failed-error.shape.object"));
 }
 
@@ -224,7 +206,7 @@ fn from_the_page_to_clause_and_curl_line() {
     let Some(mut browser) = browser("copying from the report") else { return };
     let grant = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
     browser.call("Browser.grantPermissions", grant);
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     let first = "document.querySelector('#broken article')";
     let clause = browser.value(&format!("{first}.querySelector('a[href^=https]').href"));
     assert!(clause.as_str().unwrap().starts_with("https://spec.matrix.org/v1."), "{clause}");
@@ -248,7 +230,7 @@ fn from_the_page_to_clause_and_curl_line() {
 #[test]
 fn everything_unfolds_at_once_and_on_paper() {
     let Some(mut browser) = browser("unfolding and printing the report") else { return };
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     let inner = "main details > :not(summary)";
     let all = browser.value(&format!("document.querySelectorAll({inner:?}).length"));
     let all = all.as_u64().unwrap();
@@ -272,7 +254,7 @@ fn it_fits_a_telephone() {
     let Some(mut browser) = browser("the report on a telephone") else { return };
     for width in [320, 390] {
         browser.width(width);
-        for page in [REPORTS.known.clone(), every_verdict()] {
+        for page in [whole(), every_verdict()] {
             browser.open(&page, "");
             browser.click("#unfold");
             let wide = browser.value("document.documentElement.scrollWidth");
@@ -285,7 +267,7 @@ fn it_fits_a_telephone() {
 fn it_is_whole_without_its_script() {
     let Some(mut browser) = browser("the report without script") else { return };
     browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     assert_eq!(visible(&mut browser, ".control"), 0);
     assert!(visible(&mut browser, ROWS) > 300);
     browser.click("#broken article .exchange summary");
@@ -297,7 +279,7 @@ fn the_reader_chooses_dark_or_light() {
     let Some(mut browser) = browser("themes of the report") else { return };
     let dark = "getComputedStyle(document.body).backgroundColor !== 'rgb(255, 255, 255)'";
     browser.media("screen", "dark");
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     assert_eq!(browser.value(dark), true);
     let choose = |name: &str| {
         format!(
@@ -307,7 +289,7 @@ fn the_reader_chooses_dark_or_light() {
     };
     browser.value(&choose("light"));
     assert_eq!(browser.value(dark), false);
-    browser.open(&REPORTS.run, "");
+    browser.open(&whole(), "");
     assert_eq!(browser.value(dark), false, "the choice was forgotten");
     browser.value(&choose(""));
     assert_eq!(browser.value(dark), true);
@@ -343,7 +325,7 @@ fn axe_finds_nothing() {
     for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
         browser.width(width);
         browser.media("screen", scheme);
-        browser.open(&if width == 1280 { REPORTS.known.clone() } else { every_verdict() }, "");
+        browser.open(&every_verdict(), "");
         browser.click("#unfold");
         browser.value(&format!("{axe}; undefined"));
         let violations = "axe.run(document, { resultTypes: ['violations'] }).then((result) =>

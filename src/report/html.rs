@@ -504,8 +504,6 @@ fn facts(run: &Run) -> Vec<Fact> {
     };
     let mut facts = vec![
         Fact { name: "Server", text: line(target.server.as_deref().unwrap_or("not told")) },
-        Fact { name: "Versions", text: list(&target.versions) },
-        Fact { name: "Login flows", text: list(&target.flows) },
         Fact { name: "Path prefix", text: line(&target.api) },
         Fact { name: "Specification", text: line(&target.spec) },
         Fact { name: "Started", text: line(&run.started_at) },
@@ -515,6 +513,9 @@ fn facts(run: &Run) -> Vec<Fact> {
     if !run.complete {
         facts.push(Fact { name: "Complete", text: "no, the run stopped early".into() });
     }
+    // What is long stands last, or it would tear the others apart.
+    facts.push(Fact { name: "Versions", text: list(&target.versions) });
+    facts.push(Fact { name: "Login flows", text: list(&target.flows) });
     facts.extend(digest::selection(run).map(|s| Fact { name: "Selection", text: line(&s) }));
     facts
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Within which Chromium has to answer; the machine may be busy.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
 
 /// The names under which Chromium is installed.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -145,7 +145,7 @@ impl Browser {
         let started = Instant::now();
         while self.value(expression) != true {
             assert!(started.elapsed() < ANSWERS_WITHIN, "never true: {expression}");
-            self.value("new Promise(requestAnimationFrame)");
+            self.frame();
         }
     }
 
@@ -187,6 +187,13 @@ impl Browser {
     pub fn media(&mut self, media: &str, scheme: &str) {
         let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "media": media, "features": scheme }));
+        // What is folded is looked at anew with the next frame.
+        self.frame();
+    }
+
+    /// Waits until the page has been laid out.
+    pub fn frame(&mut self) {
+        self.value("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
     }
 }
 
