@@ -273,14 +273,14 @@ struct RequirementRow {
     known: bool,
     clause: Option<String>,
     reason: Option<String>,
-    cases: Vec<CaseName>,
+    cases: Vec<Name>,
     more: usize,
 }
 
-/// A case that decides a requirement.
+/// A requirement or a case that is named in the row of another.
 #[derive(Serialize)]
-struct CaseName {
-    /// Its row, if it is in the table.
+struct Name {
+    /// Its own row, if it has one.
     anchor: Option<String>,
     id: String,
 }
@@ -295,6 +295,7 @@ struct CaseRow {
     area: String,
     place: String,
     detail: String,
+    requirements: Vec<Name>,
 }
 
 /// A list for the operator.
@@ -698,7 +699,7 @@ fn requirement_row(
     let issue = fragment(requirement.verdict.as_str(), &requirement.id);
     let known = shown.get(&issue).copied();
     let reason = requirement.reason.as_ref();
-    let case = |id: &String| CaseName {
+    let case = |id: &String| Name {
         anchor: index.areas.contains_key(id.as_str()).then(|| fragment(CASE, id)),
         id: line(id),
     };
@@ -718,6 +719,10 @@ fn requirement_row(
 }
 
 fn case_row(case: &CaseOutcome, index: &Index<'_>) -> CaseRow {
+    let requirement = |id: &String| Name {
+        anchor: index.requirements.contains_key(id.as_str()).then(|| fragment(REQUIREMENT, id)),
+        id: line(id),
+    };
     let branch = case.branch.as_ref().map(|b| format!("branch {b}"));
     let reason = case.reason.as_ref().map(|r| format!("{}: {}", r.code, r.text));
     CaseRow {
@@ -727,6 +732,7 @@ fn case_row(case: &CaseOutcome, index: &Index<'_>) -> CaseRow {
         title: line(&case.title),
         area: line(&case.area),
         place: line(&format!("{}:{}", case.file, case.line)),
+        requirements: case.requirements.iter().map(requirement).collect(),
         detail: line(&[reason, branch].into_iter().flatten().collect::<Vec<_>>().join("; ")),
     }
 }

@@ -37,6 +37,8 @@
     const wish = chosen();
     const words = (wish.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
     for (const item of items) item.hidden = !isShown(item, wish, words);
+    // What is not about single things would only stand in between.
+    for (const part of all("main > section:not([data-list])")) part.hidden = wish.size > 0;
     for (const list of lists) list.hidden = !list.querySelector("[data-verdict]:not([hidden])");
     const count = (selector) => {
       const found = all(selector);
