@@ -98,7 +98,7 @@ fn it_opens_quietly_loads_nothing_and_is_small() {
             .filter((id) => !document.getElementById(id))";
         assert_eq!(browser.value(nowhere), json!([]));
     }
-    let size = std::fs::metadata(&whole()).unwrap().len();
+    let size = std::fs::metadata(whole()).unwrap().len();
     assert!(size < SIZE, "{size}");
 }
 
