@@ -386,10 +386,12 @@ fn colours_come_only_when_asked_for() {
 // --- HTML ---
 
 #[test]
-fn the_page_loads_nothing_and_runs_nothing() {
+fn the_page_loads_nothing_and_runs_only_its_own_script() {
     let page = report::html(&runs::every_verdict());
-    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline';"));
-    for loaded in ["<script", "<img", "<link", "<iframe", " src=", "url(", "@import", " onclick="] {
+    assert!(page.contains("content=\"default-src 'none'; style-src 'sha256-"));
+    assert!(page.contains("; script-src 'sha256-") && !page.contains("unsafe"));
+    assert_eq!((page.matches("<script").count(), page.matches("<style").count()), (1, 1));
+    for loaded in ["<img", "<link", "<iframe", " src=", " style=", "url(", "@import", " onclick="] {
         assert!(!page.contains(loaded), "{loaded}");
     }
 }
