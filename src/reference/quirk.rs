@@ -1,10 +1,10 @@
 //! Quirks: ways to differ that the specification allows, or that it frowns on without forbidding them.
 
-use super::Settings;
-use super::edit::{Change as C, Edit, When};
+use super::edit::{Change as C, Edit, Turn, When};
 use super::fault::{Kind, Need, Place, Switch};
 use super::refusal::Refusal as R;
 use super::route::Operation as O;
+use super::{Settings, release};
 use std::sync::LazyLock;
 
 /// A way to differ legally.
@@ -88,7 +88,7 @@ macro_rules! data {
 }
 
 const fn edit(on: &'static [O], when: When, changes: &'static [C]) -> Edit {
-    Edit { on, when, every: 1, changes }
+    Edit { on, when, turn: Turn::Each, changes }
 }
 
 /// What cannot be looked at without password login.
@@ -136,7 +136,7 @@ behaviours! {
         "every login gives an access token that expires", changes &["refresh.login.expires_without"];
     ODD_DEVICE_IDS "odd-device-ids", "Device ids are opaque", "device ids that are made hold a slash, a blank and letters outside ASCII", changes &[];
     HOME_SERVER "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is given", changes &["login.post.ok.home_server"];
-    LOGOUT_LAGS "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for 300 ms after logout", changes &[];
+    LOGOUT_LAGS "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for a second after logout", changes &[];
     DEFAULT_NAME "device-default-name", "GET /devices: display_name without an initial one is not pinned",
         "a device without a name is given one", changes &["device.login.no_name"];
     CASE_FOLDED "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[];
@@ -169,6 +169,17 @@ behaviours! {
     NO_GUESTS "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"];
     TWO_FLOWS "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[];
+    HTTP_1_0 "http-1-0", "RFC 9112: HTTP/1.0 answers", "answers are HTTP/1.0, each on a connection of its own", changes &[];
+    SLOW "slow-answers", "Nothing says how long an answer may take", "every seventh answer takes half a second", changes &[];
+    BASE_PATH "base-path", "Well-known URI: base_url may have a path", "the homeserver lies below /homeserver; the rest of the host is a web server's",
+        changes &[];
+    ONLY_R0 "only-r0-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases before v1.1 are listed", changes &[];
+    ONLY_NEW "only-v1-15-and-later-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases from v1.15 on are listed",
+        changes &[];
+    CAS "cas-offered", "Client-Server API, Client login via SSO: m.login.cas", "m.login.cas is offered too", changes &["sso.cas.redirect"];
+    WELL_KNOWN_REDIRECT "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
+        "the well-known file is reached by a redirect",
+        changes &["cors.well_known.redirect"];
 }
 
 data! {
@@ -210,6 +221,10 @@ data! {
         edits &[edit(&[], When::Challenge, &[C::Put("/errcode", "\"M_FORBIDDEN\""), C::Put("/error", "\"Prove it\"")])];
     "uia-params-absent", "User-interactive authentication: params is optional", "challenges have no params", changes &[],
         edits &[edit(&[], When::Challenge, &[C::Drop("/params")])];
+    "pretty-printed", "RFC 8259: blanks between tokens do not matter", "JSON is written over many lines", changes &[],
+        edits &[edit(&[], When::Always, &[C::Pretty])];
+    "connection-closed", "RFC 9112, Tear-down", "each answer closes its connection", changes &[],
+        edits &[edit(&[], When::Always, &[C::Header("connection", "close")])];
     "chunked", "RFC 9112, Transfer-Encoding", "answers are sent in chunks", changes &[],
         edits &[edit(&[], When::Success, &[C::Header("transfer-encoding", "chunked")])];
     "cors-more-than-advised", "Web browser clients: the header's values are advice", "the CORS headers name more, in another order and case", changes &[],
@@ -237,6 +252,17 @@ pub(super) fn adjust(mut settings: Settings) -> Settings {
     settings.oauth |= no_legacy || both;
     settings.get_token &= !no_get_token;
     settings.well_known &= !no_well_known;
+    let family = |letter: char| {
+        let of_family = release::PUBLISHED.iter().filter(move |name| name.starts_with(letter));
+        of_family.map(|name| (*name).to_owned())
+    };
+    if on(ONLY_R0) {
+        settings.versions = family('r').collect();
+    }
+    if on(ONLY_NEW) {
+        // The first of them is v1.1.
+        settings.versions = family('v').skip(14).collect();
+    }
     // Of a guest it has to be said.
     let is_guest_absent = settings.quirks.iter().any(|name| name == "is-guest-absent");
     settings.guests &= !no_guests && !is_guest_absent;
