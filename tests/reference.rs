@@ -1139,6 +1139,7 @@ impl Tour {
         self.refresh(third.body["refresh_token"].as_str().unwrap_or("none")).await;
         let last = self.login("alice", json!({})).await;
         self.get("/devices", &last).await;
+        self.post("/logout/all", &last, Value::Null).await;
     }
 
     async fn refreshes(&mut self) {
@@ -1197,7 +1198,11 @@ impl Tour {
         let session = self.post("/login", "", body.clone()).await;
         self.post("/login", "", body).await;
         self.get("/devices/Tok", &token_of(&session)).await;
-        self.post("/login", "", json!({"type": "m.login.token", "token": bob})).await;
+        for token in [bob.as_str(), "junk"] {
+            self.post("/login", "", json!({"type": "m.login.token", "token": token})).await;
+        }
+        let more = self.post(path, &bob, json!({})).await;
+        self.post(path, &bob, json!({"auth": auth(&more, "bob", PASSWORD)})).await;
         self.post("/login", &bob, json!({"type": "m.login.application_service"})).await;
     }
 

@@ -147,7 +147,11 @@ impl Need {
             Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
             Self::Throttled => settings.quirks.push(THROTTLED_FIRST.0.to_owned()),
             Self::Cas => settings.quirks.push(CAS.0.to_owned()),
-            Self::WellKnownRedirect => settings.quirks.push(WELL_KNOWN_REDIRECT.0.to_owned()),
+            Self::WellKnownRedirect => {
+                settings.quirks.push(WELL_KNOWN_REDIRECT.0.to_owned());
+                // The release that says what such a redirect carries.
+                settings.versions.push("v1.20".to_owned());
+            }
             Self::ShortLives => {
                 settings.access_lifetime = Some(Duration::from_millis(500));
                 settings.login_token_lifetime = Duration::from_millis(500);

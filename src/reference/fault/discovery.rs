@@ -90,9 +90,7 @@ pub(super) static DATA: &[Fault] = &[
         .also(&["cors.actual_response", "cors.well_known"]).needs(Need::WellKnownRedirect),
     data("well-known-base-url-relative", "well_known.homeserver.url", WELL_KNOWN, "base_url has no scheme",
         &[edit(&[O::WellKnown], OK, &[C::Put("/m.homeserver/base_url", "\"//matrix.example.org\"")])]).also(&["well_known.homeserver.live"]),
-    data("well-known-base-url-ftp", "well_known.homeserver.url", WELL_KNOWN, "base_url is of another scheme",
-        &[edit(&[O::WellKnown], OK, &[C::Put("/m.homeserver/base_url", "\"ftp://matrix.example.org\"")])]).also(&["well_known.homeserver.live"]),
-    data("well-known-capital-key", "well_known.extra_keys", WELL_KNOWN, "a further key is two words with a blank",
+    data("well-known-key-with-blank", "well_known.extra_keys", WELL_KNOWN, "a further key is two words with a blank",
         &[edit(&[O::WellKnown], OK, &[C::Put("/support contact", "\"admin\"")])]),
     data("login-well-known-empty", "login.response.well_known.shape", LOGIN_WELL_KNOWN, "well_known in the answer to login is empty",
         &[edit(&[O::Login], OK, &[C::Put("/well_known", "{}")])]),
@@ -144,9 +142,6 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_types_supported", "[\"id_token\"]")])]).needs(Need::Oauth),
     data("metadata-without-refresh-grant", "auth_metadata.grant_types", METADATA, "grant_types_supported lacks refresh_token",
         &[edit(&[O::AuthMetadata], OK, &[C::Put("/grant_types_supported", "[\"authorization_code\"]")])]).needs(Need::Oauth),
-    data("metadata-403", "auth_metadata.public", "GET /v1/auth_metadata: no authentication", "auth_metadata is refused with 403",
-        &[edit(&[O::AuthMetadata], OK, &[C::Refuse(403, "M_FORBIDDEN")])]).needs(Need::Oauth)
-        .also(&["auth.discovery.metadata_404"]),
     data("metadata-response-types-empty", "auth_metadata.response_types", METADATA, "response_types_supported is empty",
         &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_types_supported", "[]")])]).needs(Need::Oauth),
     data("metadata-pkce-empty", "auth_metadata.pkce", METADATA, "code_challenge_methods_supported is empty",
@@ -238,10 +233,9 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(401, "M_MISSING_TOKEN")])])
         .also(&["sso.redirect.status", "sso.redirect.location", "sso.redirect.generic_with_idps", "sso.redirect.action",
             "oauth_aware.action", "sso.redirect.state"]).needs(Need::Sso),
-    data("sso-redirect-403", "sso.redirect.public", SSO, "the redirect to a provider is refused with 403",
+    data("sso-redirect-403", "sso.redirect.status", SSO, "the redirect to a provider is refused with 403",
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(403, "M_FORBIDDEN")])])
-        .also(&["sso.redirect.status", "sso.redirect.location", "sso.redirect.generic_with_idps", "sso.redirect.action",
-            "oauth_aware.action", "sso.redirect.state"]).needs(Need::Sso),
+        .also(SSO_GONE).needs(Need::Sso),
     data("sso-redirect-without-location", "sso.redirect.location", SSO, "the redirect to a provider has no Location",
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location")])]).also(&["sso.redirect.status"]).needs(Need::Sso),
     data("sso-redirect-relative", "sso.redirect.location", SSO, "the Location of the redirect is empty",
