@@ -997,6 +997,7 @@ impl Tour {
             typed("absent".into()),
             typed(json!(5)),
             typed(json!("com.example.none")),
+            typed(json!("com.example.other")),
             json!({"password": "absent"}),
             json!({"password": 7}),
             json!({"password": null}),
