@@ -23,8 +23,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+/// What a target does with the bytes that it is given.
+pub type Trial = fn(&[u8]);
+
 /// Every target by its name, which is also that of its corpus.
-pub const ALL: [(&str, fn(&[u8])); 5] = [
+pub const ALL: [(&str, Trial); 5] = [
     ("cases", cases),
     ("spec", spec),
     ("redaction", redaction),
