@@ -41,8 +41,8 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Devices], OK, &[C::Put("/devices", "[]")])])
         .also(&["device.login.created", "device.login.reuse.single", "logout_all.devices_gone", "device.login.per_user",
             "device.login.others_survive"]),
-    data("devices-first-missing", "device.list.current", LIST, "the first device of the list is missing",
-        &[edit(&[O::Devices], OK, &[C::Drop("/devices/0")])])
+    data("devices-other", "device.list.current", LIST, "the list has one device, which is none of the user's",
+        &[edit(&[O::Devices], OK, &[C::Put("/devices", r#"[{"device_id": "OTHER"}]"#)])])
         .also(&["device.login.created", "device.login.reuse.single", "logout_all.devices_gone", "device.login.per_user",
             "device.login.others_survive", "logout.others_survive", "login.post.failure.no_session"]),
     data("device-id-number-404", "device.login.id_not_string", "POST /login: device_id is a string", "a device_id that is no string is refused with 404",
