@@ -186,6 +186,9 @@ pub struct Fault {
     pub(super) edits: &'static [Edit],
 }
 
+/// Behaviours that count what they see, so that who meets them depends on the order of the requests.
+const NOW_AND_THEN: [Switch; 2] = [TOKEN_DEAD_SOMETIMES, LOGOUT_THIRD_NOTHING];
+
 impl Fault {
     /// Settings with which the fault is switched on and can show.
     #[must_use]
@@ -197,7 +200,8 @@ impl Fault {
 
     /// Whether it shows each time that there is occasion for it, and not only in some of the answers.
     pub fn is_steady(&self) -> bool {
-        self.edits.iter().all(|edit| edit.turn == Turn::Each)
+        let counts = NOW_AND_THEN.iter().any(|switch| switch.0 == self.name);
+        !counts && self.edits.iter().all(|edit| edit.turn == Turn::Each)
     }
 
     const fn also(self, also: &'static [&'static str]) -> Self {

@@ -38,6 +38,11 @@ impl Quirk {
         }
     }
 
+    /// Whether it shows each time that there is occasion for it, and not only in some of the answers.
+    pub fn is_steady(&self) -> bool {
+        !NOW_AND_THEN.iter().any(|switch| switch.0 == self.name)
+    }
+
     /// Settings with which the quirk is switched on and can show.
     #[must_use]
     pub fn settings(&self, base: Settings) -> Settings {
@@ -49,6 +54,9 @@ impl Quirk {
 
 /// Quirks that change a finished answer in a way that needs the request for it; see [`bend`](super::layer::Layer).
 const BENDS: [Switch; 3] = [OPTIONS_204, RETRY_DATE, ORIGIN_ECHOED];
+
+/// Quirks that count requests, so that what meets them depends on their order.
+const NOW_AND_THEN: [Switch; 3] = [THROTTLED, THROTTLED_FIRST, RESOURCE_LIMIT];
 
 /// All quirks.
 pub fn quirks() -> &'static [Quirk] {

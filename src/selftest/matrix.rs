@@ -117,6 +117,8 @@ pub struct QuirkOutcome {
     pub kind: Kind,
     /// What the homeserver does.
     pub about: &'static str,
+    /// Whether it shows each time that there is occasion for it.
+    pub steady: bool,
     /// What it must not do to a verdict: make it worse, or change passed and skipped of an id that it does not list.
     pub flagged: Vec<Red>,
     /// Verdicts that it changed as it may.
@@ -174,7 +176,14 @@ impl QuirkOutcome {
                 why: format!("{} before; {}", was.as_str(), why.unwrap_or_default()),
             });
         }
-        QuirkOutcome { name: quirk.name, kind: quirk.kind(), about: quirk.about, flagged, changed }
+        QuirkOutcome {
+            name: quirk.name,
+            kind: quirk.kind(),
+            about: quirk.about,
+            steady: quirk.is_steady(),
+            flagged,
+            changed,
+        }
     }
 }
 

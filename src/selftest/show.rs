@@ -250,6 +250,9 @@ fn end(fault: &FaultOutcome) -> String {
 
 /// From which verdict to which, and how often: ids are too many where a server offers little.
 fn ways(quirk: &QuirkOutcome) -> String {
+    if !quirk.steady {
+        return "as the order of the requests has it".to_owned();
+    }
     let mut ways: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for change in &quirk.changed {
         let way = (change.before.as_str(), change.after.as_str());
