@@ -68,14 +68,22 @@ async fn server_for(http: reqwest::Client, settings: Settings) -> Client {
     Client { http, server, behind: None }
 }
 
-/// Starts a server that is as the settings ask, but for the faults and quirks, and puts these in front of it.
+/// Starts a server that is as the settings ask, but for the faults and the quirks that are edits, and puts these in front
+/// of it.
 async fn server_in_front(http: reqwest::Client, settings: Settings) -> Client {
     let Settings { faults, quirks, catalogue, .. } = settings.clone();
-    let by_the_book = Settings { faults: Vec::new(), quirks: Vec::new(), ..settings };
+    // What a fault needs may be the homeserver's own doing.
+    let is_edit = |name: &String| quirks_of_answers().any(|quirk| quirk == name.as_str());
+    let (quirks, own): (Vec<String>, Vec<String>) = quirks.into_iter().partition(is_edit);
+    let by_the_book = Settings { faults: Vec::new(), quirks: own, ..settings };
     let behind = server_for(http.clone(), by_the_book).await.server;
     let (listen, upstream) = (([127, 0, 0, 1], 0).into(), behind.url().parse().unwrap());
     let server = front(Front { listen, upstream, faults, quirks, catalogue }).await.unwrap();
     Client { http, server, behind: Some(behind) }
+}
+
+fn quirks_of_answers() -> impl Iterator<Item = &'static str> {
+    quirks().iter().filter(|quirk| quirk.kind().is_edit()).map(|quirk| quirk.name)
 }
 
 async fn plain() -> Client {

@@ -68,6 +68,10 @@ impl Witness {
             "M_GUEST_ACCESS_FORBIDDEN" => R::GuestForbidden,
             "M_USER_IN_USE" => R::UserInUse,
             "M_INVALID_USERNAME" => R::InvalidUsername,
+            "M_USER_LOCKED" => R::UserLocked,
+            "M_EXCLUSIVE" => R::OutsideNamespace,
+            "M_UNKNOWN_DEVICE" => R::ServiceDeviceUnknown,
+            "M_APPSERVICE_LOGIN_UNSUPPORTED" => R::ServiceLoginUnsupported,
             _ => return None,
         })
     }
