@@ -1,21 +1,24 @@
 //! The pipeline on one screen: load, probe, plan, run, report.
 use crate::assemble::{Parts, assemble};
+use crate::baseline::Baseline;
+use crate::baseline::apply::{self, Active, Shown};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
 use crate::check::verdict::Decided;
 use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
 use crate::facts::{AccountFacts, Allow, Facts};
-use crate::outcome::{Reason, Run, Verdict};
+use crate::outcome::{Finding, Reason, Run, Verdict};
 use crate::plan::{self, Fate, Plan, Planned, Slot};
 use crate::register::Register;
+use crate::require::{self, Capability};
 use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
 use crate::run::desk::{Desk, Sources};
 use crate::run::dialect::Dialect;
 use crate::run::discover::{self, Search};
-use crate::run::engine::{CaseResult, Engine, Progress, Silent};
+use crate::run::engine::{CaseResult, EndsWith, Engine, Progress, Silent};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
@@ -110,14 +113,51 @@ pub struct Job {
     pub gate: Gate,
     /// Whether the run ends with the first case that fails by the gate.
     pub fail_fast: bool,
+    /// What is asked beside the specification.
+    pub demands: Demands,
+}
+
+/// What a project asks of a run beside the specification.
+#[derive(Debug, Clone, Default)]
+pub struct Demands {
+    /// The findings that it knows.
+    pub baseline: Option<Arc<Baseline>>,
+    /// Whether findings that are new are known from now on.
+    pub adopt: bool,
+    /// What has to be there.
+    pub required: Vec<Capability>,
 }
 
 impl Job {
-    /// The verdict of a case with which the run ends, if it is to end early.
-    fn ends_with(&self) -> Option<Verdict> {
-        let failing = if self.gate.fail_on_should { Verdict::Warned } else { Verdict::Failed };
-        self.fail_fast.then_some(failing)
+    /// With which results the run ends, if it is to end early: what the baseline knows is none.
+    fn ends_with(&self, server: Option<&str>, started: jiff::Timestamp) -> Option<EndsWith> {
+        if !self.fail_fast {
+            return None;
+        }
+        let (gating, baseline) = (self.gate.gating(), self.demands.baseline.clone());
+        let server = server.map(str::to_owned);
+        let today = started.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let is_known = move |case: &Case, result: &CaseResult| {
+            let Some(baseline) = &baseline else { return false };
+            let active = Active::new(baseline, server.as_deref(), today);
+            let findings = result.decided.findings.iter().filter(|f| f.verdict >= gating);
+            let keys: Vec<_> =
+                findings.map(|f| apply::key(f, &case.id, shown(f, result))).collect();
+            !keys.is_empty() && keys.iter().all(|key| active.knows(key))
+        };
+        Some(Arc::new(move |case, result| {
+            let verdict = result.decided.verdict;
+            verdict >= gating && !(verdict.is_decided() && is_known(case, result))
+        }))
     }
+}
+
+/// What a baseline looks at in the exchange that shows a finding of a case.
+fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
+    let (_, number) = finding.exchange.as_deref()?.rsplit_once('#')?;
+    let exchanged = result.exchanges.get(number.parse::<usize>().ok()?.checked_sub(1)?)?;
+    let status = exchanged.result.as_ref().ok().map(|answer| answer.status);
+    Some(Shown { operation: exchanged.ask.operation.clone(), status })
 }
 
 /// Why a run did not begin.
@@ -132,6 +172,14 @@ pub enum JobError {
          on every answer; for that select some cases too, e.g. --area login"
     )]
     Empty,
+    /// Nothing of an earlier run is to be run again.
+    #[error(
+        "nothing to run again: what is selected of {0} passed, was skipped, or is no longer there"
+    )]
+    NothingToRerun(String),
+    /// What has to be there by `--require` can only be given by the operator, and was not.
+    #[error("{}", .0.join("\n"))]
+    NotGiven(Vec<String>),
     /// There can be no client.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -141,8 +189,8 @@ impl JobError {
     /// Its exit status.
     pub fn status(&self) -> u8 {
         match self {
-            JobError::NamesNothing(_) | JobError::Client(_) => exit::USAGE,
-            JobError::Empty => exit::NOTHING_SELECTED,
+            JobError::NamesNothing(_) | JobError::NotGiven(_) | JobError::Client(_) => exit::USAGE,
+            JobError::Empty | JobError::NothingToRerun(_) => exit::NOTHING_SELECTED,
         }
     }
 }
@@ -183,6 +231,11 @@ pub struct Prepared {
 /// A selection that names nothing or is empty, a transport that cannot be.
 pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobError> {
     job.sources = job.sources.in_order_of_use();
+    let given = (job.sources.facts(), job.operator.names());
+    let missing = require::not_given(&job.demands.required, &given.0, &given.1);
+    if !missing.is_empty() {
+        return Err(JobError::NotGiven(missing));
+    }
     let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
     job.operator.tell(&vault);
@@ -206,7 +259,14 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
 pub fn chosen<'m>(material: &'m Material, wish: &Wish) -> Result<Vec<&'m Case>, JobError> {
     let selected =
         select(&material.suite, &material.register, wish).map_err(JobError::NamesNothing)?;
-    if selected.is_empty() { Err(JobError::Empty) } else { Ok(selected) }
+    let rerun = wish.rerun.as_ref();
+    match (selected.is_empty(), rerun) {
+        (false, _) => Ok(selected),
+        // What a standing check found on the probe's answers shows again without any case.
+        (true, Some(rerun)) if rerun.cases.is_empty() && !rerun.standing.is_empty() => Ok(selected),
+        (true, Some(rerun)) => Err(JobError::NothingToRerun(rerun.file.clone())),
+        (true, None) => Err(JobError::Empty),
+    }
 }
 
 /// What a dry run shows.
@@ -301,7 +361,7 @@ impl Prepared {
             register: self.material.register.clone(),
             facts,
             operator: Arc::new(self.job.operator.clone()),
-            ends_with: self.job.ends_with(),
+            ends_with: self.job.ends_with(sighting.server.as_deref(), times.started),
         };
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
@@ -422,14 +482,27 @@ impl Prepared {
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
-            gate: self.job.gate,
         };
         let mut run = assemble(parts, &self.vault.redactor());
+        run.required =
+            require::all(&self.job.demands.required, facts, outcome.no_target.as_deref());
+        run = self.held_against_baseline(run);
+        run.exit_status = exit::status(&run, self.job.gate);
         // Not what `--allow-blocked` accepts: the target itself was not there.
         if is_gone && run.exit_status == exit::CONFORMS {
             run.exit_status = exit::UNDECIDED;
         }
         run
+    }
+}
+
+impl Prepared {
+    fn held_against_baseline(&self, run: Run) -> Run {
+        let Demands { baseline, adopt, .. } = &self.job.demands;
+        match baseline {
+            Some(baseline) => apply::apply(run, baseline, self.job.gate.gating(), *adopt),
+            None => run,
+        }
     }
 }
 
@@ -608,6 +681,7 @@ mod tests {
             wait_ready: Duration::ZERO,
             gate: Gate::default(),
             fail_fast: false,
+            demands: Demands::default(),
         }
     }
 

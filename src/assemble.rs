@@ -1,10 +1,11 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure; secrets
 //! are replaced here, at this one seam.
 use crate::advice;
+use crate::baseline::without_indices;
 use crate::check::expect::Miss;
 use crate::check::standing::{self, Context, Observation};
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
-use crate::exit::{self, Gate};
+use crate::exit;
 use crate::facts::Facts;
 use crate::outcome::*;
 use crate::plan::Plan;
@@ -14,7 +15,7 @@ use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::{Answer, Exchanged};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// How much of a body stands in a report, in bytes.
 pub const LONGEST_SHOWN: usize = 16 * 1024;
@@ -65,11 +66,9 @@ pub struct Parts<'a> {
     pub started_at: String,
     /// In milliseconds.
     pub duration_ms: u64,
-    /// What gates the exit status.
-    pub gate: Gate,
 }
 
-/// Builds the [`Run`].
+/// Builds the [`Run`]; its exit status, baseline and what was required are for the caller to say.
 pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
     let standing = standing_outcomes(&parts);
     let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
@@ -90,7 +89,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         .chain(of_target)
         .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent, view) })
         .collect();
-    let mut run = Run {
+    let run = Run {
         schema_version: SCHEMA_VERSION,
         complete: parts.complete,
         exit_status: exit::CONFORMS,
@@ -112,12 +111,13 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: parts.not_cleaned_up.clone(),
         notes: [parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)]
             .concat(),
+        baseline: None,
+        required: Vec::new(),
         cases,
         standing,
         requirements,
         support,
     };
-    run.exit_status = exit::status(&run, parts.gate);
     run.with_foreign_texts(&|text| redactor.text(text))
 }
 
@@ -208,6 +208,7 @@ fn whole_run_outcome(
                 expected: check.title.to_owned(),
                 actual: "the same one twice".to_owned(),
                 pointer: String::new(),
+                branch: None,
                 exchange: id(again),
                 file: "spec/requirements.yaml".to_owned(),
                 line,
@@ -308,10 +309,14 @@ struct Tallied {
     count: usize,
     verdict: Option<Verdict>,
     findings: Vec<Finding>,
+    /// By operation, verdict and place.
+    kinds: HashSet<(Option<String>, Verdict, String)>,
 }
 
-/// The most examples that are kept of one requirement; all are counted.
+/// The most examples that are kept of one requirement, if they differ in their words alone; all are counted.
 const MOST_EXAMPLES: usize = 10;
+/// The most kinds of examples: a server that makes up names could go on for ever.
+const MOST_KINDS: usize = 200;
 
 fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let context =
@@ -374,9 +379,16 @@ fn tally(
         format!("{} {path}", exchanged.ask.method)
     });
     let finding = standing_finding(requirement, verdict, &what, miss, exchange, observation.place);
-    let known =
+    let same =
         |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
-    if tallied.findings.len() < MOST_EXAMPLES && !tallied.findings.iter().any(known) {
+    if tallied.findings.iter().any(same) {
+        return;
+    }
+    // Beyond the examples one of each kind that a baseline tells apart, or what it knows would hide what is new.
+    let kind = (exchanged.ask.operation.clone(), verdict, without_indices(&finding.pointer));
+    let room = tallied.findings.len() < MOST_EXAMPLES;
+    let is_new = tallied.kinds.len() < MOST_KINDS && tallied.kinds.insert(kind);
+    if room || is_new {
         tallied.findings.push(finding);
     }
 }
@@ -406,6 +418,7 @@ fn standing_finding(
         expected: miss.expected,
         actual: miss.actual,
         pointer: miss.place,
+        branch: None,
         exchange: Some(exchange),
         file,
         line,

@@ -53,7 +53,8 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::app::{Job, JobError, Material, Open, Prepared, chosen, prepare};
+use crate::app::{Demands, Job, JobError, Material, Open, Prepared, chosen, prepare};
+use crate::baseline::{self, Baseline, STANDING};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
 use crate::check::whole_run::{AREA, CHECKS};
@@ -61,7 +62,7 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
 use crate::facts::Allow;
 use crate::outcome::{
-    CaseOutcome, Exchange, Finding, Level, Reason, Run, StandingOutcome, Verdict,
+    CaseOutcome, Exchange, Finding, Level, OutdatedEntry, Reason, Run, StandingOutcome, Verdict,
 };
 use crate::plan::{Claim, Planned};
 use crate::register::Register;
@@ -72,6 +73,7 @@ use crate::run::http::Transport;
 use crate::run::operator::Operator;
 use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
+use crate::source::Document;
 use crate::spec::Spec;
 use libtest_mimic::{Arguments, Completion, Failed};
 use std::any::Any;
@@ -99,6 +101,7 @@ pub struct Harness {
     more_cases: Option<PathBuf>,
     only_cases: Option<PathBuf>,
     spec: Option<PathBuf>,
+    baseline: Option<PathBuf>,
 }
 
 type Start = Box<dyn FnOnce() -> Result<Server, String> + Send>;
@@ -174,6 +177,7 @@ impl Harness {
             more_cases: None,
             only_cases: None,
             spec: None,
+            baseline: None,
         }
     }
 
@@ -310,6 +314,13 @@ impl Harness {
         self
     }
 
+    /// The findings that the project knows, in a file as `--baseline` takes it. A trial passes if all that it found is
+    /// known, as [`Outcome::Warned`], and fails if an entry of its case no longer holds.
+    pub fn baseline(mut self, file: impl Into<PathBuf>) -> Harness {
+        self.baseline = Some(file.into());
+        self
+    }
+
     /// One trial for each case, check over the whole run and standing check of the selection, in
     /// the order in which they are best run. Nothing is started and nothing sent.
     ///
@@ -317,6 +328,7 @@ impl Harness {
     /// Files that are wrong, a selection that names nothing.
     pub fn trials(self) -> Result<Vec<Trial>, HarnessError> {
         let material = Arc::new(self.material()?);
+        let baseline = self.known(&material)?;
         let mut cases: Vec<Case> = chosen(&material, &self.wish)?.into_iter().cloned().collect();
         cases.sort_by_key(Case::phase);
         let questions = questions(&cases, &material.register, &self.wish);
@@ -325,8 +337,9 @@ impl Harness {
             wanted: cases.iter().map(|_| AtomicBool::new(true)).collect(),
             cases,
             fail_on_should,
+            has_baseline: baseline.is_some(),
             register: material.register.clone(),
-            starting: Mutex::new(Some(Box::new(move || self.live(material)))),
+            starting: Mutex::new(Some(Box::new(move || self.live(material, baseline)))),
             live: OnceLock::new(),
         });
         let trial = |(question, id, title)| Trial {
@@ -362,8 +375,8 @@ impl Harness {
         const JOBS: usize = 4;
         let material = Arc::new(self.material()?);
         chosen(&material, &self.wish)?;
-        let runtime = runtime()?;
-        let (prepared, guard) = self.prepared(material, JOBS)?;
+        let (runtime, baseline) = (runtime()?, self.known(&material)?);
+        let (prepared, guard) = self.prepared(material, baseline, JOBS)?;
         let run = runtime.block_on(prepared.run(&Silent));
         drop(guard);
         Ok(run)
@@ -378,9 +391,21 @@ impl Harness {
         Material::load(suite, self.spec.as_deref().map(Spec::from_dir).transpose()?)
     }
 
-    fn live(self, material: Arc<Material>) -> Result<Live, String> {
+    fn known(&self, material: &Material) -> Result<Option<Arc<Baseline>>, Vec<Diagnostic>> {
+        let Some(path) = &self.baseline else { return Ok(None) };
+        let document = Document::read(path, path.display().to_string())?;
+        let baseline = baseline::load::load(&document, &material.register, &material.suite)?;
+        Ok(Some(Arc::new(baseline)))
+    }
+
+    fn live(
+        self,
+        material: Arc<Material>,
+        baseline: Option<Arc<Baseline>>,
+    ) -> Result<Live, String> {
         let runtime = runtime().map_err(|error| error.to_string())?;
-        let (prepared, guard) = self.prepared(material, 1).map_err(|error| error.to_string())?;
+        let (prepared, guard) =
+            self.prepared(material, baseline, 1).map_err(|error| error.to_string())?;
         let open = runtime.block_on(prepared.open(&Silent)).map_err(|gone| gone.sentence())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (turns, whole) = (Turns::default(), Mutex::default());
@@ -390,6 +415,7 @@ impl Harness {
     fn prepared(
         self,
         material: Arc<Material>,
+        baseline: Option<Arc<Baseline>>,
         jobs: usize,
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
         let server = (self.start)()
@@ -409,6 +435,7 @@ impl Harness {
             wait_ready: self.wait_ready,
             gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
             fail_fast: false,
+            demands: Demands { baseline, ..Demands::default() },
         };
         Ok((prepare(material, job)?, server.guard))
     }
@@ -538,6 +565,8 @@ struct Shared {
     /// Whether a trial for that case still waits or has run: those filtered out are not.
     wanted: Vec<AtomicBool>,
     fail_on_should: bool,
+    /// What passes may be listed in it all the same.
+    has_baseline: bool,
     register: Arc<Register>,
     starting: Mutex<Option<GoLive>>,
     live: OnceLock<Result<Live, String>>,
@@ -565,7 +594,7 @@ impl Shared {
             Question::Case(at) => {
                 let done = self.cases.get(*at).map(|case| live.run_case(case)).unwrap_or_default();
                 let passed = |(_, result): &Done| result.decided.verdict == Verdict::Passed;
-                if !done.is_empty() && done.iter().all(passed) {
+                if !self.has_baseline && !done.is_empty() && done.iter().all(passed) {
                     return Ok(Outcome::Passed);
                 }
                 let run = live.open.so_far(done);
@@ -592,6 +621,7 @@ impl Shared {
     ) -> Result<Outcome, String> {
         let mut worst: Option<&CaseOutcome> = None;
         for case in cases {
+            outdated(run, |entry| entry.case == case.id)?;
             if worst.is_none_or(|known| known.verdict < case.verdict) {
                 worst = Some(case);
             }
@@ -602,7 +632,7 @@ impl Shared {
         };
         let place = format!("{}, {}:{}", case.id, case.file, case.line);
         let text = || self.text(&case.findings, case.reason.as_ref(), &place, run);
-        self.ended(case.verdict, case.reason.as_ref(), text)
+        self.ended(case.verdict, &case.findings, case.reason.as_ref(), text)
     }
 
     fn of_standing(
@@ -612,13 +642,15 @@ impl Shared {
         run: &Run,
     ) -> Result<Outcome, String> {
         let place = format!("{id}, {} of {} answers", outcome.count, outcome.observed);
+        outdated(run, |e| e.case == STANDING && e.requirement == outcome.requirement)?;
         let text = || self.text(&outcome.findings, outcome.reason.as_ref(), &place, run);
-        self.ended(outcome.verdict, outcome.reason.as_ref(), text)
+        self.ended(outcome.verdict, &outcome.findings, outcome.reason.as_ref(), text)
     }
 
     fn ended(
         &self,
         verdict: Verdict,
+        findings: &[Finding],
         reason: Option<&Reason>,
         text: impl Fn() -> String,
     ) -> Result<Outcome, String> {
@@ -629,6 +661,9 @@ impl Shared {
                 Ok(Outcome::Ignored(why))
             }
             Verdict::Warned if !self.fail_on_should => Ok(Outcome::Warned(text())),
+            Verdict::Warned | Verdict::Failed if is_known(findings, verdict) => {
+                Ok(Outcome::Warned(text()))
+            }
             Verdict::Warned | Verdict::Blocked | Verdict::Failed | Verdict::Errored => Err(text()),
         }
     }
@@ -662,6 +697,26 @@ impl Shared {
         }
         text
     }
+}
+
+/// Whether a baseline knows all that makes this verdict.
+fn is_known(findings: &[Finding], verdict: Verdict) -> bool {
+    let mut grave = findings.iter().filter(|f| f.verdict == verdict).peekable();
+    grave.peek().is_some() && grave.all(|f| f.known)
+}
+
+/// Fails with the entries of the baseline among these that no longer hold.
+fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), String> {
+    let Some(baseline) = &run.baseline else { return Ok(()) };
+    let line = |entry: &OutdatedEntry| {
+        let OutdatedEntry { requirement, place, text, line, .. } = entry;
+        format!(
+            "Error: baseline entry for {requirement} ({place}): {text}\n  place     {}:{line}\n",
+            baseline.file
+        )
+    };
+    let text: String = baseline.outdated.iter().filter(|one| concerns(one)).map(line).collect();
+    if text.is_empty() { Ok(()) } else { Err(text) }
 }
 
 fn sentence(finding: &Finding) -> String {

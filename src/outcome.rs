@@ -148,6 +148,12 @@ pub struct Run {
     pub not_cleaned_up: Vec<String>,
     /// What the operator is to know beside the verdicts, e.g. what would reach more requirements.
     pub notes: Vec<String>,
+    /// What the baseline says of the findings, if one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineOutcome>,
+    /// What was to be there by `--require`, in the order asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<Required>,
     /// One for each planned case, in plan order; a row of a table case is a case of its own.
     pub cases: Vec<CaseOutcome>,
     /// One for each requirement that a standing check decides, in register order.
@@ -160,12 +166,13 @@ pub struct Run {
 
 /// Members of a run whose text comes from our own files and is no server's, nobody's secret and
 /// nothing that could hold one.
-const OUR_OWN: [&str; 19] = [
+const OUR_OWN: [&str; 20] = [
     "id",
     "requirement",
     "requirements",
     "title",
     "area",
+    "branch",
     "file",
     "code",
     "cases",
@@ -274,10 +281,86 @@ pub struct Selection {
     pub levels: Vec<Level>,
     /// Globs over case ids that were left out.
     pub skip: Vec<String>,
+    /// The run of which only what did not pass was run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<String>,
     /// How many cases exist.
     pub available: usize,
     /// How many of them were selected.
     pub selected: usize,
+}
+
+/// What a baseline says of the findings of a run. It counts entries, those that it has and those that
+/// it lacks: findings that differ in nothing an entry can say are one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineOutcome {
+    /// The baseline's file, as given.
+    pub file: String,
+    /// What gates and stands in no entry.
+    pub new: usize,
+    /// How many entries know a finding of this run.
+    pub known: usize,
+    /// How many entries were added by this run, known from now on.
+    pub added: usize,
+    /// Entries that no longer hold, in the order of the file.
+    pub outdated: Vec<OutdatedEntry>,
+}
+
+impl BaselineOutcome {
+    /// How many entries no longer hold for this reason.
+    pub fn outdated_by(&self, why: Outdated) -> usize {
+        self.outdated.iter().filter(|entry| entry.why == why).count()
+    }
+}
+
+/// An entry of a baseline that no longer holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutdatedEntry {
+    /// The requirement.
+    pub requirement: String,
+    /// The case, or `standing`.
+    pub case: String,
+    /// What it says beside these two, e.g. `pointer /device_id, status 200`.
+    pub place: String,
+    /// Why it no longer holds.
+    pub why: Outdated,
+    /// What is to be done about it, in a sentence.
+    pub text: String,
+    /// The reason that it was accepted for.
+    pub reason: String,
+    /// Its line in the file, from 1.
+    pub line: u32,
+}
+
+/// Why an entry of a baseline no longer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outdated {
+    /// Its case was decided and does not show the finding.
+    Fixed,
+    /// Its day is over.
+    Expired,
+}
+
+impl Outdated {
+    /// The word used in every report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outdated::Fixed => "fixed",
+            Outdated::Expired => "expired",
+        }
+    }
+}
+
+/// Something that was to be there by `--require`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Required {
+    /// Its name, as on the command line.
+    pub name: String,
+    /// Passed if it is there, failed if not, blocked if that could not be seen.
+    pub verdict: Verdict,
+    /// A sentence for a reader.
+    pub text: String,
 }
 
 /// How many cases ended how.
@@ -435,6 +518,9 @@ pub struct Finding {
     pub actual: String,
     /// Where in the answer: `status`, `header Content-Type`, or a JSON Pointer such as `/flows/0/type`.
     pub pointer: String,
+    /// The branch that was taken and deserves a warning, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
     /// Id of the exchange that shows it.
     pub exchange: Option<String>,
     /// The file with the expectation: a case file, or the specification's for a standing check.

@@ -2,9 +2,10 @@
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::check::whole_run::{CHECKS, WholeRunCheck};
-use crate::outcome::{Level, Selection};
+use crate::outcome::{Level, Run, Selection, Verdict};
 use crate::register::Register;
 use regex::Regex;
+use std::collections::BTreeSet;
 
 /// What was asked for; empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,8 +20,56 @@ pub struct Wish {
     pub levels: Vec<Level>,
     /// Globs over case ids to leave out.
     pub skip: Vec<String>,
+    /// Only what did not pass in an earlier run.
+    pub rerun: Option<Rerun>,
     /// Judge every answer by all standing checks, whatever else is selected.
     pub all_standing: bool,
+}
+
+/// What did not pass in an earlier run: failed, warned, blocked or errored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rerun {
+    /// The file of that run, as given.
+    pub file: String,
+    /// Ids of cases, rows among them, and of those that showed what a standing check found.
+    pub cases: BTreeSet<String>,
+    /// Requirements that a standing check decides.
+    pub standing: BTreeSet<String>,
+}
+
+impl Rerun {
+    /// What is to run again of a run that stands in `file`.
+    pub fn of(run: &Run, file: String) -> Rerun {
+        let is_open = |verdict: Verdict| !matches!(verdict, Verdict::Passed | Verdict::Skipped);
+        let open = run.cases.iter().filter(|case| is_open(case.verdict));
+        let mut cases: BTreeSet<String> = open.map(|case| case.id.clone()).collect();
+        let standing: Vec<_> = run.standing.iter().filter(|s| is_open(s.verdict)).collect();
+        // The check looks at answers: something has to ask for them again.
+        let shown = standing.iter().flat_map(|s| &s.findings).filter_map(|f| f.exchange.as_deref());
+        let owners = shown.filter_map(|id| id.rsplit_once('#')).map(|(owner, _)| owner);
+        let known = |owner: &&str| run.cases.iter().any(|case| case.id == *owner);
+        cases.extend(owners.filter(known).map(str::to_owned));
+        let standing = standing.into_iter().map(|s| s.requirement.clone()).collect();
+        Rerun { file, cases, standing }
+    }
+
+    /// The ids that are none of a case or a requirement any more.
+    pub fn gone(&self, suite: &Suite, register: &Register) -> Vec<&str> {
+        let of_run = |id: &str| CHECKS.iter().any(|check| check.id == id);
+        let is_there = |id: &str| suite.cases().any(|case| is_or_row(id, &case.id)) || of_run(id);
+        let cases = self.cases.iter().filter(|id| !is_there(id));
+        let standing = self.standing.iter().filter(|id| register.get(id).is_none());
+        cases.chain(standing).map(String::as_str).collect()
+    }
+
+    fn has(&self, case: &str) -> bool {
+        self.cases.contains(case) || self.cases.iter().any(|id| is_or_row(id, case))
+    }
+}
+
+/// Whether an id is that of a case, or of a row that is only known when the server's specification is.
+fn is_or_row(id: &str, case: &str) -> bool {
+    id.strip_prefix(case).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }
 
 /// A word that selects nothing.
@@ -63,6 +112,9 @@ pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool 
     if wish.all_standing {
         return true;
     }
+    if let Some(rerun) = &wish.rerun {
+        return rerun.standing.contains(requirement);
+    }
     if wish.requirements.is_empty() && wish.levels.is_empty() {
         return wish.cases.is_empty() && wish.areas.is_empty();
     }
@@ -73,6 +125,7 @@ pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool 
 /// Whether a check over the whole run belongs to the selection.
 pub fn check_is_wished(check: &WholeRunCheck, wish: &Wish) -> bool {
     wish.areas.is_empty()
+        && wish.rerun.as_ref().is_none_or(|rerun| rerun.has(check.id))
         && any_or_empty(&wish.cases, |glob| glob_matches(glob, check.id))
         && any_or_empty(&wish.requirements, |glob| glob_matches(glob, check.requirement))
         && any_or_empty(&wish.levels, |level| *level == check.level)
@@ -87,6 +140,7 @@ pub fn selection(wish: &Wish, available: usize, selected: usize) -> Selection {
         areas: wish.areas.clone(),
         levels: wish.levels.clone(),
         skip: wish.skip.clone(),
+        rerun: wish.rerun.as_ref().map(|rerun| rerun.file.clone()),
         available,
         selected,
     }
@@ -101,6 +155,7 @@ fn is_wished(case: &Case, register: &Register, wish: &Wish) -> bool {
         && any_or_empty(&wish.areas, |area| *area == case.area)
         && any_or_empty(&wish.levels, |wanted| levels().any(|level| level == *wanted))
         && !wish.skip.iter().any(|glob| case_matches(glob, &case.id))
+        && wish.rerun.as_ref().is_none_or(|rerun| rerun.has(&case.id))
 }
 
 fn any_or_empty<T>(words: &[T], holds: impl Fn(&T) -> bool) -> bool {

@@ -36,6 +36,13 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         &["case", "outcome", "register", "spec", "version", "wire"],
         "answers and expectations in, findings out; never how an answer was got",
     ),
+    (
+        "baseline",
+        &["case", "check", "diagnostic", "outcome", "register", "source", "strict"],
+        "a file, and a run held against it",
+    ),
+    ("require", &["case", "diagnostic", "facts", "outcome"], "what has to be there, by the facts"),
+    ("compare", &["baseline", "outcome"], "runs side by side"),
     ("select", &["case", "check", "diagnostic", "outcome", "register"], "before planning"),
     (
         "plan",
@@ -55,8 +62,8 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     (
         "assemble",
         &[
-            "advice", "case", "check", "exit", "facts", "outcome", "plan", "register", "run",
-            "secret", "select", "spec", "wire",
+            "advice", "baseline", "case", "check", "exit", "facts", "outcome", "plan", "register",
+            "run", "secret", "select", "spec", "wire",
         ],
         "from results to the one value that reports are functions of",
     ),
@@ -64,6 +71,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         "app",
         &[
             "assemble",
+            "baseline",
             "case",
             "check",
             "diagnostic",
@@ -72,6 +80,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
             "outcome",
             "plan",
             "register",
+            "require",
             "routes",
             "run",
             "secret",
@@ -84,13 +93,14 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "report",
-        &["outcome", "secret"],
+        &["compare", "outcome", "secret"],
         "pure functions of a run, and a last look for secrets in them",
     ),
     (
         "harness",
         &[
             "app",
+            "baseline",
             "case",
             "check",
             "diagnostic",
@@ -102,6 +112,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
             "report",
             "run",
             "select",
+            "source",
             "spec",
         ],
         "the way in for a test binary, beside the command line",
@@ -133,8 +144,10 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         "cli",
         &[
             "app",
+            "baseline",
             "case",
             "check",
+            "compare",
             "diagnostic",
             "exit",
             "facts",
@@ -143,6 +156,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
             "reference",
             "register",
             "report",
+            "require",
             "run",
             "secret",
             "select",

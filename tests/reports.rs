@@ -20,6 +20,11 @@ const RUNS: [Golden; 3] = [
     ("interrupted", runs::interrupted),
 ];
 
+/// Those, and one that is gated, whose reports are looked at for what gating adds.
+fn all_runs() -> impl Iterator<Item = Golden> {
+    RUNS.into_iter().chain([("gated", runs::gated as fn() -> Run)])
+}
+
 // --- golden files ---
 
 fn compare(name: &str, text: &str) {
@@ -65,7 +70,7 @@ fn value(run: &Run) -> Value {
 #[test]
 fn every_run_is_valid_against_the_published_schema() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
-    for (name, run) in RUNS {
+    for (name, run) in all_runs() {
         let run = value(&run());
         let faults: Vec<String> =
             validator.iter_errors(&run).map(|e| format!("{}: {e}", e.instance_path())).collect();
@@ -182,7 +187,7 @@ fn undescribed(
 fn the_schema_describes_every_key_that_is_written() {
     let schema = schema();
     let mut missing = BTreeSet::new();
-    for (_, run) in RUNS {
+    for (_, run) in all_runs() {
         undescribed(&schema, &schema, &value(&run()), "", &mut missing);
     }
     assert_eq!(missing, BTreeSet::new());
@@ -190,9 +195,49 @@ fn the_schema_describes_every_key_that_is_written() {
 
 #[test]
 fn run_json_reads_back_as_it_was() {
-    for (name, run) in RUNS {
+    for (name, run) in all_runs() {
         let run = run();
         assert_eq!(report::read(&report::json(&run)).unwrap(), run, "{name}");
+    }
+}
+
+// --- gating ---
+
+#[test]
+fn every_report_says_what_gates() {
+    let run = runs::gated();
+    let terminal = report::terminal(&run, &[], 100, false);
+    for part in [
+        "Lacks what is required",
+        "Baseline: 0 new, 2 known, 1 fixed, 1 expired, 1 added (known.yaml)",
+        "  refresh: a sentence",
+        "Baseline out of date: 2 entries",
+        "  fixed device.login.echo in device-id-is-kept (pointer /device_id)",
+        "--rerun earlier.json",
+    ] {
+        assert!(terminal.contains(part), "`{part}` is missing in\n{terminal}");
+    }
+    let markdown = report::markdown(&run);
+    for part in ["- Baseline: 0 new, 2 known", "## Required", "## Baseline out of date", "line 9"] {
+        assert!(markdown.contains(part), "`{part}` is missing in\n{markdown}");
+    }
+    assert!(report::html(&run).contains("0 new, 2 known"));
+    let annotations = report::github_annotations(&run);
+    assert!(
+        annotations
+            .iter()
+            .any(|a| a.starts_with("::error file=known.yaml,line=3,title=baseline%3A fixed::"))
+    );
+    assert!(annotations.iter().any(|a| a.starts_with("::error title=required%3A refresh::")));
+    assert!(annotations.iter().all(|a| !a.contains('\n')), "{annotations:?}");
+    let ours = |(_, name, _): &(String, String, &str)| {
+        name.contains("require::") || name.contains("baseline::")
+    };
+    for dialect in [Dialect::Common, Dialect::Strict] {
+        let found: Vec<_> =
+            test_cases(&report::junit(&run, dialect)).into_iter().filter(ours).collect();
+        let how: Vec<&str> = found.iter().map(|(_, _, how)| *how).collect();
+        assert_eq!(how, ["", "failure", "error", "failure", "failure"], "{found:?}");
     }
 }
 
@@ -342,10 +387,12 @@ fn colours_come_only_when_asked_for() {
 // --- HTML ---
 
 #[test]
-fn the_page_loads_nothing_and_runs_nothing() {
+fn the_page_loads_nothing_and_runs_only_its_own_script() {
     let page = report::html(&runs::every_verdict());
-    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline';"));
-    for loaded in ["<script", "<img", "<link", "<iframe", " src=", "url(", "@import", " onclick="] {
+    assert!(page.contains("content=\"default-src 'none'; style-src 'sha256-"));
+    assert!(page.contains("; script-src 'sha256-") && !page.contains("unsafe"));
+    assert_eq!((page.matches("<script").count(), page.matches("<style").count()), (1, 1));
+    for loaded in ["<img", "<link", "<iframe", " src=", " style=", "url(", "@import", " onclick="] {
         assert!(!page.contains(loaded), "{loaded}");
     }
 }
@@ -532,6 +579,27 @@ proptest! {
         prop_assert_eq!(report::read(&report::json(&run)).unwrap(), run);
     }
 
+    /// What `homespec report RUN.json` renders is what the run itself did.
+    #[test]
+    fn a_run_that_was_read_back_gives_the_same_reports(text in hostile()) {
+        let run = poisoned(&text);
+        let again = report::read(&report::json(&run)).unwrap();
+        for format in Format::ALL {
+            prop_assert_eq!(format.render(&again), format.render(&run));
+        }
+        prop_assert_eq!(report::github_annotations(&again), report::github_annotations(&run));
+    }
+
+    #[test]
+    fn rows_of_markdown_tables_are_as_wide_as_their_heads(text in hostile()) {
+        let page = report::markdown(&poisoned(&text));
+        let widths = table_widths(&page);
+        prop_assert!(!widths.is_empty());
+        for (head, row) in widths {
+            prop_assert_eq!(head, row, "{}", page);
+        }
+    }
+
     #[test]
     fn junit_is_well_formed_whatever_the_text(text in hostile()) {
         let run = poisoned(&text);
@@ -607,6 +675,24 @@ proptest! {
             prop_assert!(head.matches([':', ',']).count() <= 2, "{}", head);
         }
     }
+}
+
+/// For each row of each table outside of fences how many cells its head has, and how many it has.
+fn table_widths(page: &str) -> Vec<(usize, usize)> {
+    let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+    let (mut open, mut head, mut widths) = (None, None, Vec::new());
+    for line in page.lines() {
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        match open {
+            None if ticks >= 3 && !line[ticks..].contains('`') => open = Some(ticks),
+            Some(width) if ticks >= width && line[ticks..].trim().is_empty() => open = None,
+            Some(_) => continue,
+            None => {}
+        }
+        head = line.starts_with('|').then(|| head.unwrap_or_else(|| cells(line)));
+        widths.extend(head.map(|head| (head, cells(line))));
+    }
+    widths
 }
 
 /// How many fenced blocks there are, read as CommonMark does; none if one stays open.

@@ -4,7 +4,7 @@
 //! The table is made to be read: a row that says `skipped version` or `not-applicable` where the
 //! release has the rule, or a verdict where it has not, is a fault of the register or of a case. Its
 //! last column is written by hand and kept: it explains what would else look like such a fault.
-use homespec::app::{Job, Material, prepare};
+use homespec::app::{Demands, Job, Material, prepare};
 use homespec::exit::Gate;
 use homespec::facts::Allow;
 use homespec::outcome::{RequirementOutcome, RequirementVerdict, Run, Verdict};
@@ -89,6 +89,7 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
         fail_fast: false,
+        demands: Demands::default(),
     };
     let run = prepare(material, job).expect("the run can be prepared").run(&Silent).await;
     running.stop().await;

@@ -85,7 +85,7 @@ fn found(
     weight: Weight,
     exchange: &dyn Fn(usize) -> String,
 ) -> Vec<(Severity, Finding)> {
-    let finding = |severity: Severity, message: String, miss: Miss| {
+    let finding = |severity: Severity, message: String, miss: Miss, branch: Option<&str>| {
         let finding = Finding {
             requirement: judged.block.req.clone(),
             level: weight.level,
@@ -94,6 +94,7 @@ fn found(
             expected: miss.expected,
             actual: miss.actual,
             pointer: miss.place,
+            branch: branch.map(str::to_owned),
             exchange: Some(exchange(judged.exchange)),
             file: case.file.clone(),
             line: judged.block.line,
@@ -104,7 +105,7 @@ fn found(
     match &judged.judgement {
         Judgement::Broken { misses, .. } => misses
             .iter()
-            .map(|miss| finding(weight.severity, sentence(miss), miss.clone()))
+            .map(|miss| finding(weight.severity, sentence(miss), miss.clone(), None))
             .collect(),
         Judgement::Doubtful { branch, why, .. } => {
             let severity = weight.severity.at_most_warns();
@@ -113,7 +114,8 @@ fn found(
                 expected: preferred(judged),
                 actual: branch.clone(),
             };
-            vec![finding(severity, why.clone(), miss)]
+            let name = Some(branch.as_str()).filter(|name| !name.is_empty());
+            vec![finding(severity, why.clone(), miss, name)]
         }
         Judgement::Met { .. } | Judgement::NotObserved => Vec::new(),
     }

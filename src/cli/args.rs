@@ -11,7 +11,7 @@ use std::path::PathBuf;
     name = "homespec",
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 conforms, 1 a requirement is broken, 2 usage, 3 files are wrong, \
+    after_help = "Exit status: 0 conforms, 1 a requirement is broken or the baseline is out of date, 2 usage, 3 files are wrong, \
                   4 nothing was selected, 5 could not be decided, 6 a report could not be \
                   written, 70 a fault of homespec, 130 interrupted."
 )]
@@ -40,7 +40,8 @@ pub enum Command {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Check case and config files without a network; with --spec, specification files
+    /// Check case, config, accounts and baseline files without a network; with --spec, specification
+    /// files
     Check {
         /// Files or folders; without any, the bundled cases
         #[arg(value_name = "PATH")]
@@ -57,6 +58,16 @@ pub enum Command {
         run: PathBuf,
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Compare runs requirement by requirement: what changed and which changes are regressions; of
+    /// more than two, what they differ in
+    Compare {
+        /// The run.json of each, for two runs the earlier one first
+        #[arg(value_name = "RUN.json", num_args = 2.., required = true)]
+        runs: Vec<PathBuf>,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = CompareFormat::Table)]
+        format: CompareFormat,
     },
     /// Print the completions for a shell
     Completions {
@@ -233,17 +244,36 @@ pub struct TestArgs {
         help_heading = "Selection"
     )]
     pub skip: Vec<String>,
+    /// Run again what did not pass in that run
+    #[arg(long, value_name = "RUN.json", env = "HOMESPEC_RERUN", help_heading = "Selection")]
+    pub rerun: Option<PathBuf>,
+    /// Fail if the server lacks this, e.g. password, token, refresh, get_token, sso or account
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HOMESPEC_REQUIRE",
+        value_delimiter = ',',
+        help_heading = "Gate"
+    )]
+    pub require: Vec<String>,
+    /// The findings that are known and accepted: a new one fails, and so does one that is fixed and
+    /// still listed
+    #[arg(long, value_name = "FILE", env = "HOMESPEC_BASELINE", help_heading = "Gate")]
+    pub baseline: Option<PathBuf>,
+    /// Add what is new to the baseline, with TODO for the reason
+    #[arg(long, requires = "baseline", help_heading = "Gate")]
+    pub update_baseline: bool,
     /// Allow what is not done unasked: `destructive` on supplied accounts, `rate-limit` for bursts
     #[arg(long, value_name = "CLASS", value_enum, env = "HOMESPEC_ALLOW", value_delimiter = ',')]
     pub allow: Vec<AllowArg>,
     /// What a failing run is: a broken MUST, or a broken SHOULD too
-    #[arg(long, value_name = "LEVEL", value_enum, env = "HOMESPEC_FAIL_ON")]
+    #[arg(long, value_name = "LEVEL", value_enum, env = "HOMESPEC_FAIL_ON", help_heading = "Gate")]
     pub fail_on: Option<FailOn>,
     /// End the run with the first case that fails
-    #[arg(long, env = "HOMESPEC_FAIL_FAST")]
+    #[arg(long, env = "HOMESPEC_FAIL_FAST", help_heading = "Gate")]
     pub fail_fast: bool,
     /// Accept MUSTs that could not be decided
-    #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED")]
+    #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED", help_heading = "Gate")]
     pub allow_blocked: bool,
     /// How many cases run at once [default: 4]
     #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
@@ -312,9 +342,12 @@ pub struct ServeArgs {
 /// `selftest`.
 #[derive(Debug, Args)]
 pub struct SelftestArgs {
-    /// Only the faults and quirks of these names; * and ? stand for any characters
+    /// Only the faults and quirks of these names, or those of these requirements; * and ? stand for any characters
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Table)]
+    pub format: MatrixFormat,
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
@@ -324,6 +357,17 @@ pub struct SelftestArgs {
     /// Say which fault or quirk is done
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// How the kill matrix is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MatrixFormat {
+    /// A line a fault, a quirk and a requirement.
+    Table,
+    /// One object, with everything.
+    Json,
+    /// Tables for a page.
+    Markdown,
 }
 
 /// `list`.
@@ -349,6 +393,17 @@ pub enum ListFormat {
     /// Columns.
     Table,
     /// A JSON list.
+    Json,
+}
+
+/// How a comparison is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// Columns, for a terminal.
+    Table,
+    /// For a forge.
+    Markdown,
+    /// For programs.
     Json,
 }
 

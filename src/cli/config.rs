@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The file that is looked for in the working directory.
 pub const DEFAULT_NAME: &str = "homespec.yaml";
 
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 36] = [
     "url",
     "discover",
     "accounts",
@@ -37,6 +37,9 @@ const KEYS: [&str; 33] = [
     "area",
     "level",
     "skip",
+    "rerun",
+    "require",
+    "baseline",
     "allow",
     "fail-on",
     "fail-fast",
@@ -128,6 +131,9 @@ fn apply(
     file.list_into("area", &mut test.area);
     file.words_into::<LevelArg>("level", &mut test.level);
     file.list_into("skip", &mut test.skip);
+    test.rerun = test.rerun.take().or_else(|| file.path("rerun"));
+    file.list_into("require", &mut test.require);
+    test.baseline = test.baseline.take().or_else(|| file.path("baseline"));
     file.words_into::<AllowArg>("allow", &mut test.allow);
     test.fail_on = test.fail_on.or_else(|| file.word::<FailOn>("fail-on"));
     test.fail_fast |= file.truth("fail-fast");

@@ -1,9 +1,11 @@
 //! The command line: what was typed, done, and turned into an exit status.
 mod accounts;
 pub mod args;
+mod compare;
 mod confidential;
 mod config;
 mod explain;
+mod gate;
 mod list;
 mod operator;
 mod progress;
@@ -12,8 +14,9 @@ mod target;
 mod test;
 
 use crate::app::Material;
+use crate::baseline;
 use crate::case::suite::Suite;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit;
 use crate::report;
 use crate::secret::Redactor;
@@ -112,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Explain { id } => explain::explain(&id),
         Command::Check { paths, spec } => check(&paths, spec.as_deref()),
         Command::Report { run, output } => render_again(&run, &output),
+        Command::Compare { runs, format } => compare::compare(&runs, format),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "homespec", &mut script);
@@ -190,8 +194,17 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
     }
     let faults = match paths {
         [] => Material::load(None, None).err().unwrap_or_default(),
-        paths => paths.iter().flat_map(|path| check_path(path)).collect(),
+        paths => {
+            let suites: Vec<Suite> =
+                paths.iter().filter_map(|path| Suite::from_path(path).ok()).collect();
+            paths.iter().flat_map(|path| check_path(path, &suites)).collect()
+        }
     };
+    let (warnings, faults): (Vec<_>, Vec<_>) =
+        faults.into_iter().partition(|fault| fault.severity == Severity::Warning);
+    for warning in &warnings {
+        say(&warning.render(colors_errors()))?;
+    }
     if !faults.is_empty() {
         return Err(Failure::files(&faults));
     }
@@ -214,8 +227,9 @@ fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
     print(&described.map_err(|faults| Failure::files(&faults))?)
 }
 
-/// The faults of case files, of a config file, or of one with accounts.
-fn check_path(path: &Path) -> Vec<Diagnostic> {
+/// The faults of case files, of a config file, of one with accounts, or of a baseline, which may name the cases of the
+/// suites given beside it.
+fn check_path(path: &Path, suites: &[Suite]) -> Vec<Diagnostic> {
     if !path.is_dir() {
         let document = match Document::read(path, path.display().to_string()) {
             Ok(document) => document,
@@ -229,6 +243,9 @@ fn check_path(path: &Path) -> Vec<Diagnostic> {
         if root.is_array() {
             return accounts::check(&document, path.parent().unwrap_or(Path::new("")));
         }
+        if root.get(baseline::load::ROOT).is_some() {
+            return gate::check(&document, suites);
+        }
         if root.get("cases").is_none_or(|cases| !cases.is_array()) && root.get("about").is_none() {
             return config::check(&document);
         }
@@ -237,12 +254,16 @@ fn check_path(path: &Path) -> Vec<Diagnostic> {
     load().err().unwrap_or_default()
 }
 
-fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
+/// The run.json of an earlier run.
+fn read_run(path: &Path) -> Result<crate::outcome::Run, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
-    let run = report::read(&text).map_err(|error| {
-        Failure::new(exit::FILES, format!("error: {}: {error}", path.display()))
-    })?;
+    report::read(&text)
+        .map_err(|error| Failure::new(exit::FILES, format!("error: {}: {error}", path.display())))
+}
+
+fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
+    let run = read_run(path)?;
     let formats = formats(output)?;
     let folder = output.out.clone().unwrap_or_else(|| {
         path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")).to_owned()

@@ -2,7 +2,8 @@
 use super::args::*;
 use super::progress::Bar;
 use super::{
-    Failure, accounts, colors_results, config, formats, material, print, say, target, width, write,
+    Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
+    width, write,
 };
 use crate::app::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
@@ -19,7 +20,7 @@ use crate::run::program::Program;
 use crate::run::stop::{Cause, Stop};
 use crate::run::target::{NoTargetUrl, Target};
 use crate::secret::{Redactor, SecretString};
-use crate::select::Wish;
+use crate::select::{Rerun, Wish};
 use crate::shapes;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     let target = target(&args)?;
     let material = material(&args.test)?;
     let transport = transport(&args, target)?;
-    let mut job = job(&args.test, transport)?;
+    let mut job = job(&args.test, transport, &material)?;
     job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
     job.operator = operator;
@@ -62,7 +63,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
         let target = running.url().parse().map_err(no_target)?;
         let transport = Transport::to(target, timeout);
-        let mut job = job(&args.test, transport)?;
+        let mut job = job(&args.test, transport, &material)?;
         job.sources.maker = Some(Maker::Open);
         job.operator = operator;
         let status = test(material, job, &args.test).await;
@@ -152,7 +153,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     })
 }
 
-fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
+fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job, Failure> {
     let allow = |word: &AllowArg| match word {
         AllowArg::Destructive => Allow::Destructive,
         AllowArg::RateLimit => Allow::RateLimit,
@@ -173,6 +174,7 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             areas: args.area.clone(),
             levels: args.level.iter().map(|level| (*level).into()).collect(),
             skip: args.skip.clone(),
+            rerun: args.rerun.as_deref().map(|path| rerun(path, material)).transpose()?,
             all_standing: false,
         },
         allowed: args.allow.iter().map(allow).collect(),
@@ -184,7 +186,27 @@ fn job(args: &TestArgs, transport: Transport) -> Result<Job, Failure> {
             allow_blocked: args.allow_blocked,
         },
         fail_fast: args.fail_fast,
+        demands: gate::demands(args, material)?,
     })
+}
+
+/// What did not pass in an earlier run; says what that is.
+fn rerun(path: &Path, material: &Material) -> Result<Rerun, Failure> {
+    let rerun = Rerun::of(&super::read_run(path)?, path.display().to_string());
+    let gone = rerun.gone(&material.suite, &material.register);
+    if !gone.is_empty() {
+        say(&format!("note: no longer there, and left out: {}", gone.join(", ")))?;
+    }
+    let (cases, standing) = (rerun.cases.len(), rerun.standing.len());
+    if cases + standing > 0 {
+        say(&format!(
+            "note: of {} {cases} case{} and {standing} standing requirement{} did not pass",
+            rerun.file,
+            plural(cases),
+            plural(standing),
+        ))?;
+    }
+    Ok(rerun)
 }
 
 fn sources(args: &RunArgs) -> Result<Sources, Failure> {
@@ -326,6 +348,7 @@ async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
 
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
     let formats = formats(&args.output)?;
+    let (demands, gating) = (job.demands.clone(), job.gate.gating());
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let vault = prepared.vault();
     let bar = Bar::new();
@@ -361,6 +384,10 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     for leak in &withheld {
         say(&format!("error: {leak}"))?;
     }
+    let failure = match failure {
+        None => gate::update(&demands, &run, gating).err(),
+        first => first,
+    };
     // The graver of two statuses: 130 and 70 come before 6.
     let graver = matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT);
     match failure {

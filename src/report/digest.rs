@@ -2,8 +2,9 @@
 //! what is undecided and why. Pure, and without any mark-up.
 use super::text::{count, cut, one_line, visible};
 use crate::outcome::{
-    CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Reason, RequirementOutcome,
-    RequirementTally, RequirementVerdict, Run, StandingOutcome, Tally, Verdict,
+    CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
+    Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run, StandingOutcome,
+    Tally, Verdict,
 };
 use std::collections::HashMap;
 
@@ -31,12 +32,55 @@ pub(super) fn outcome(run: &Run) -> String {
         0 if tally.failed > 0 => "Only known deviations".into(),
         0 if tally.blocked > 0 => "No deviation in what was decided".into(),
         0 => "Conforms".into(),
+        1 if !news(run) && lacks_required(run) => "Lacks what is required".into(),
+        1 if !news(run) => "The baseline is out of date".into(),
         1 => "Does not conform".into(),
         5 => "Not fully decided".into(),
         70 => "No verdict: homespec itself failed".into(),
         130 => "Interrupted".into(),
         status => format!("Ended with exit status {status}"),
     }
+}
+
+/// Whether what fails the run is a finding that no baseline knows; without a baseline, a broken MUST.
+fn news(run: &Run) -> bool {
+    match &run.baseline {
+        Some(baseline) => baseline.new > 0,
+        None => run.tally_requirements.failed > 0 || !lacks_required(run),
+    }
+}
+
+fn lacks_required(run: &Run) -> bool {
+    run.required.iter().any(|one| one.verdict == Verdict::Failed)
+}
+
+/// What the baseline says in numbers, if there is one.
+pub(super) fn baseline(run: &Run) -> Option<String> {
+    let baseline = run.baseline.as_ref()?;
+    let (fixed, expired) =
+        (baseline.outdated_by(Outdated::Fixed), baseline.outdated_by(Outdated::Expired));
+    let mut text = format!("{} new, {} known, {fixed} fixed", baseline.new, baseline.known);
+    for (number, word) in [(expired, "expired"), (baseline.added, "added")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {word}"));
+        }
+    }
+    Some(format!("{text} ({})", baseline.file))
+}
+
+/// An entry that no longer holds, in a line.
+pub(super) fn outdated(entry: &OutdatedEntry) -> String {
+    format!("{} in {} ({}): {}", entry.requirement, entry.case, entry.place, entry.text)
+}
+
+/// The entries that no longer hold.
+pub(super) fn outdated_entries(run: &Run) -> &[OutdatedEntry] {
+    run.baseline.as_ref().map_or(&[], |baseline| &baseline.outdated)
+}
+
+/// What is required and not known to be there.
+pub(super) fn lacking(run: &Run) -> Vec<&Required> {
+    run.required.iter().filter(|one| one.verdict != Verdict::Passed).collect()
 }
 
 /// How much was decided and how, in one or two sentences.
@@ -98,6 +142,8 @@ pub(super) fn selection(run: &Run) -> Option<String> {
         .iter()
         .flat_map(|(option, values)| values.iter().map(move |v| format!("{option} {v}")))
         .collect();
+    let rerun = s.rerun.iter().map(|file| format!("--rerun {file}"));
+    let typed: Vec<String> = typed.into_iter().chain(rerun).collect();
     let narrowed = !typed.is_empty() || s.selected != s.available;
     let by = if typed.is_empty() { String::new() } else { format!(": {}", typed.join(" ")) };
     narrowed.then(|| format!("{} of {} selected{by}", s.selected, count(s.available, "case")))
@@ -146,7 +192,7 @@ pub(super) struct Issue<'a> {
     pub showings: Vec<Showing<'a>>,
 }
 
-impl Issue<'_> {
+impl<'a> Issue<'a> {
     /// How it binds, in words.
     pub(super) fn level(&self) -> String {
         match (self.requirement, self.gravity) {
@@ -174,11 +220,21 @@ impl Issue<'_> {
 
     /// Whether a baseline knows every showing.
     pub(super) fn is_known(&self) -> bool {
-        self.showings.iter().all(|s| s.finding.is_some_and(|f| f.known))
+        self.showings.iter().all(Showing::is_known)
+    }
+
+    /// The first showing that is news, else the first.
+    pub(super) fn first(&self) -> Option<&Showing<'a>> {
+        self.showings.iter().find(|s| !s.is_known()).or(self.showings.first())
     }
 }
 
 impl<'a> Showing<'a> {
+    /// Whether a baseline knows it.
+    pub(super) fn is_known(&self) -> bool {
+        self.finding.is_some_and(|f| f.known)
+    }
+
     /// What is wrong, in one sentence.
     pub(super) fn message(&self) -> &'a str {
         match (self.finding, self.decision) {

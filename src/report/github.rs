@@ -1,7 +1,7 @@
 //! Annotations for GitHub Actions: workflow commands on standard output.
 use super::digest::{self, Showing};
 use super::text::{cut, visible};
-use crate::outcome::{CaseOutcome, Run, Verdict};
+use crate::outcome::{CaseOutcome, OutdatedEntry, Run, Verdict};
 
 /// GitHub keeps ten annotations of a kind for each step and drops the rest without a word.
 const LIMIT: usize = 9;
@@ -21,14 +21,27 @@ pub fn github_annotations(run: &Run) -> Vec<String> {
 
 fn errors(run: &Run) -> impl Iterator<Item = String> {
     let own = run.cases.iter().filter(|c| c.verdict == Verdict::Errored).map(own_fault);
-    of_gravity(run, Verdict::Failed).into_iter().chain(own)
+    let lacking = digest::lacking(run).into_iter().filter(|one| one.verdict == Verdict::Failed);
+    let lacking =
+        lacking.map(|one| command("error", None, &format!("required: {}", one.name), &one.text));
+    lacking.chain(outdated(run)).chain(of_gravity(run, Verdict::Failed)).chain(own)
+}
+
+/// Entries of the baseline that no longer hold, at their lines.
+fn outdated(run: &Run) -> impl Iterator<Item = String> {
+    let entry = |entry: &OutdatedEntry, file: &str| {
+        let title = format!("baseline: {}", entry.why.as_str());
+        command("error", Some((file, entry.line)), &title, &digest::outdated(entry))
+    };
+    let baseline = run.baseline.iter();
+    baseline.flat_map(move |b| b.outdated.iter().map(move |one| entry(one, &b.file)))
 }
 
 /// One annotation for each requirement, at the place of its first showing that is news.
 fn of_gravity(run: &Run, gravity: Verdict) -> Vec<String> {
     let command = if gravity == Verdict::Failed { "error" } else { "warning" };
     let annotation = |issue: &digest::Issue<'_>| {
-        let showing = issue.showings.iter().find(|s| !s.finding.is_some_and(|f| f.known))?;
+        let showing = issue.showings.iter().find(|s| !s.is_known())?;
         let title = format!("{} ({})", issue.id, issue.level_word());
         Some(self::command(command, showing.file(), &title, &message(showing)))
     };

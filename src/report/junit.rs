@@ -5,8 +5,8 @@ use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, VALUE_LIMIT};
 use super::text::{cut, one_line, visible};
 use crate::outcome::{
-    CaseOutcome, Decision, Exchange, Finding, Level, Reason, RequirementOutcome, Run,
-    StandingOutcome, Tally, Verdict,
+    BaselineOutcome, CaseOutcome, Decision, Exchange, Finding, Level, OutdatedEntry, Reason,
+    Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ pub enum Dialect {
 
 /// The run as JUnit XML: a suite for each area and one, `standing`, for the checks on every answer.
 ///
-/// A broken MUST is a `<failure>`, what was blocked or errored an `<error>`, what was skipped a
+/// A broken MUST is a `<failure>`, or a `<skipped>` where a baseline knows all of it, what was blocked or errored an `<error>`, what was skipped a
 /// `<skipped>` with the reason; a broken SHOULD passes, with the warning in `<system-out>`.
 pub fn junit(run: &Run, dialect: Dialect) -> String {
     let exchanges = digest::exchanges(run);
@@ -101,7 +101,58 @@ fn suites(run: &Run, sources: &Sources<'_>) -> Vec<Suite> {
         name: class("standing"),
         tests: run.standing.iter().map(|s| of_standing(s, sources)).collect(),
     };
-    areas.chain((!standing.tests.is_empty()).then_some(standing)).collect()
+    let required =
+        Suite { name: class("require"), tests: run.required.iter().map(of_required).collect() };
+    let baseline = Suite {
+        name: class("baseline"),
+        tests: run.baseline.iter().flat_map(of_baseline).collect(),
+    };
+    let further =
+        [standing, required, baseline].into_iter().filter(|suite| !suite.tests.is_empty());
+    areas.chain(further).collect()
+}
+
+/// A test case that stands for no case.
+fn of_ours(suite: &str, name: String, verdict: Verdict, text: &str) -> Test {
+    let message = cut(&visible(text), VALUE_LIMIT).into_owned();
+    let element = match verdict {
+        Verdict::Failed => Some("failure"),
+        Verdict::Blocked => Some("error"),
+        _ => None,
+    };
+    let result = element.map(|element| Outcome {
+        element,
+        kind: Some(suite.to_owned()),
+        message: message.clone(),
+        text: String::new(),
+    });
+    Test {
+        classname: class(suite),
+        name: visible(&name),
+        place: None,
+        duration_ms: 0,
+        requirements: Vec::new(),
+        verdict,
+        result,
+        out: message + "\n",
+    }
+}
+
+fn of_required(one: &Required) -> Test {
+    of_ours("require", format!("require::{}", one.name), one.verdict, &one.text)
+}
+
+/// Each entry that no longer holds is a failed test: whoever reads only this file sees why the run is red.
+fn of_baseline(baseline: &BaselineOutcome) -> Vec<Test> {
+    let test = |entry: &OutdatedEntry| {
+        let OutdatedEntry { requirement, case, place, line, text, reason, .. } = entry;
+        let name = format!("baseline::{requirement} in {case} ({place})");
+        let text = format!("{text} (accepted for: {reason})");
+        let place = Some((visible(&baseline.file), *line));
+        let requirements = vec![requirement.clone()];
+        Test { place, requirements, ..of_ours("baseline", name, Verdict::Failed, &text) }
+    };
+    baseline.outdated.iter().map(test).collect()
 }
 
 fn class(area: &str) -> String {
@@ -125,7 +176,7 @@ fn of_case(case: &CaseOutcome, sources: &Sources<'_>) -> Test {
         place: Some((visible(&case.file), case.line)),
         duration_ms: case.duration_ms,
         requirements: case.requirements.clone(),
-        verdict: case.verdict,
+        verdict: findings.in_junit(),
         result: findings.result(sources),
         out: out + &system_out(&case.requirements, &findings, sources),
     }
@@ -145,7 +196,7 @@ fn of_standing(standing: &StandingOutcome, sources: &Sources<'_>) -> Test {
         name: visible(&digest::standing_name(standing)),
         place: standing.findings.first().map(|f| (visible(&f.file), f.line)),
         duration_ms: 0,
-        verdict: standing.verdict,
+        verdict: findings.in_junit(),
         result: findings.result(sources),
         out: count + &system_out(&requirements, &findings, sources),
         requirements,
@@ -159,7 +210,11 @@ fn system_out(requirements: &[String], findings: &Findings<'_>, sources: &Source
     let in_result = findings.result_level();
     let rest = findings.findings.iter().filter(|f| in_result.is_none_or(|level| f.level < level));
     for finding in rest {
-        let word = if finding.verdict == Verdict::Warned { "warning" } else { "observed" };
+        let word = match finding.verdict {
+            Verdict::Failed => "known",
+            Verdict::Warned => "warning",
+            _ => "observed",
+        };
         out.push_str(&format!("\n{word}: {}", describe(finding, sources)));
     }
     for decision in findings.bare(Verdict::Warned) {
@@ -179,7 +234,22 @@ struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// The lowest level of a finding that stands in the result; the others are warnings.
     fn result_level(&self) -> Option<Level> {
-        (self.verdict > Verdict::Warned).then_some(Level::Must)
+        (self.verdict > Verdict::Warned && !self.is_known()).then_some(Level::Must)
+    }
+
+    /// The verdict as readers of JUnit are to take it: what a baseline knows is skipped, as tests are that are
+    /// expected to fail.
+    fn in_junit(&self) -> Verdict {
+        if self.is_known() { Verdict::Skipped } else { self.verdict }
+    }
+
+    /// Whether a baseline knows everything that fails it.
+    fn is_known(&self) -> bool {
+        let mut broken = self.broken().peekable();
+        self.verdict == Verdict::Failed
+            && broken.peek().is_some()
+            && broken.all(|f| f.known)
+            && self.bare(Verdict::Failed).next().is_none()
     }
 
     fn broken(&self) -> impl Iterator<Item = &'a Finding> {
@@ -196,6 +266,9 @@ impl<'a> Findings<'a> {
     }
 
     fn result(&self, sources: &Sources<'_>) -> Option<Outcome> {
+        if self.is_known() {
+            return Some(self.known());
+        }
         let (element, default) = match self.verdict {
             Verdict::Passed | Verdict::Warned => return None,
             Verdict::Skipped => return Some(self.skipped()),
@@ -223,6 +296,12 @@ impl<'a> Findings<'a> {
         Some(Outcome { element, kind: Some(kind), message, text })
     }
 
+    fn known(&self) -> Outcome {
+        let (id, message) = self.first_broken("failed");
+        let message = format!("known, it stands in the baseline: {id}: {message}");
+        Outcome { element: "skipped", kind: None, message, text: String::new() }
+    }
+
     /// Readers show the message of a skipped test and seldom its text.
     fn skipped(&self) -> Outcome {
         let (code, message) = self.why("skipped");
@@ -248,7 +327,10 @@ impl<'a> Findings<'a> {
     fn first_broken(&self, default: &str) -> (String, String) {
         let count = self.broken().count() + self.bare(Verdict::Failed).count();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-        let first = self.broken().next().map(|f| (f.requirement.as_str(), f.message.as_str()));
+        let new = self.broken().find(|f| !f.known);
+        let first = new
+            .or_else(|| self.broken().next())
+            .map(|f| (f.requirement.as_str(), f.message.as_str()));
         let undescribed =
             || self.bare(Verdict::Failed).next().map(|d| (d.requirement.as_str(), reason_text(d)));
         let (kind, message) =

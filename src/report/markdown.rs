@@ -6,7 +6,8 @@ use super::digest::{
 };
 use super::text::{count, cut, duration, one_line, safe_link, visible};
 use crate::outcome::{
-    Exchange, LimitHit, RequirementTally, RequirementVerdict, Run, Tally, Verdict,
+    Exchange, LimitHit, OutdatedEntry, Required, RequirementTally, RequirementVerdict, Run, Tally,
+    Verdict,
 };
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
@@ -29,7 +30,8 @@ pub fn markdown(run: &Run) -> String {
     for (title, gravity) in
         [("Broken", Verdict::Failed), ("Warned", Verdict::Warned), ("Observed", Verdict::Passed)]
     {
-        let chosen: Vec<_> = all.iter().filter(|i| i.gravity == gravity).collect();
+        let mut chosen: Vec<_> = all.iter().filter(|i| i.gravity == gravity).collect();
+        chosen.sort_by_key(|issue| issue.is_known());
         issues(&mut page, title, &chosen, &exchanges);
     }
     reasons(
@@ -123,7 +125,21 @@ fn summary(page: &mut Page, run: &Run) {
         ),
     ];
     lines.extend(digest::selection(run).map(|s| format!("- Selection: {}", prose(&s))));
+    lines.extend(digest::baseline(run).map(|s| format!("- Baseline: {}", prose(&s))));
     page.block(&lines.join("\n"));
+    let required =
+        |one: &Required| format!("- {} ({}): {}", code(&one.name), one.verdict, prose(&one.text));
+    list(page, "Required", &run.required, required);
+    let outdated = |entry: &OutdatedEntry| {
+        let place = prose(&format!("{}, line {}", entry.place, entry.line));
+        let accepted = prose(&cut(&entry.reason, VALUE_LIMIT));
+        let (requirement, case) = (code(&entry.requirement), code(&entry.case));
+        format!(
+            "- {requirement} in {case} ({place}): {}. It was accepted for: {accepted}",
+            prose(&entry.text)
+        )
+    };
+    list(page, "Baseline out of date", digest::outdated_entries(run), outdated);
 }
 
 /// The order of verdicts in a table: what wants attention first.
@@ -193,7 +209,9 @@ fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> String {
         prose(&cut(issue.title(), VALUE_LIMIT)),
         format!("Level: {}. Clause: {}.", prose(&issue.level()), clause(issue)),
     ];
-    parts.extend(issue.showings.iter().take(SHOWN_LIMIT).map(|s| showing(s, exchanges)));
+    let (known_ones, news): (Vec<_>, Vec<_>) = issue.showings.iter().partition(|s| s.is_known());
+    let showings = news.into_iter().chain(known_ones);
+    parts.extend(showings.take(SHOWN_LIMIT).map(|s| showing(s, exchanges)));
     if issue.showings.len() > SHOWN_LIMIT {
         let left = issue.showings.len() - SHOWN_LIMIT;
         parts.push(format!("{}, see `run.json`.", count(left, "more finding")));
@@ -331,7 +349,7 @@ fn list<T>(page: &mut Page, title: &str, items: &[T], item: impl Fn(&T) -> Strin
 }
 
 /// Text as prose, on one line, with everything escaped that Markdown or a forge would act on.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let text = one_line(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -389,7 +407,7 @@ fn code(text: &str) -> String {
 }
 
 /// [`code`] for the cell of a table, where a pipe needs a backslash even in a code span.
-fn code_in_table(text: &str) -> String {
+pub(super) fn code_in_table(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 

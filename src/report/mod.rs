@@ -9,13 +9,16 @@
 //! | [`one_line`] | a single sentence on a terminal |
 //! | [`curl()`] | sending one request again |
 //! | [`github_annotations`] | GitHub Actions |
+//! | [`compare_table`], [`compare_markdown`], [`compare_json`] | several runs side by side |
 //!
 //! [`sealed`] is the last look at each of them before it is shown: none that holds a secret leaves the
 //! program.
 //!
 //! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
 //! Only [`write_all`] touches the file system.
+mod compare;
 mod curl;
+mod difference;
 mod digest;
 mod github;
 mod html;
@@ -28,6 +31,7 @@ mod terminal;
 mod text;
 mod write;
 
+pub use compare::{compare_json, compare_markdown, compare_table};
 pub use curl::{SECRETS_NOTE, curl};
 pub use github::github_annotations;
 pub use html::html;

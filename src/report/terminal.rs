@@ -1,7 +1,7 @@
 //! The summary at the end of a run on a terminal: a screenful, the answer first.
 use super::digest::{self, Issue, ReasonGroup};
 use super::text::{count, duration, fit, one_line};
-use crate::outcome::{RequirementVerdict, Run, Verdict};
+use crate::outcome::{OutdatedEntry, Required, RequirementVerdict, Run, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::path::PathBuf;
 
@@ -11,6 +11,8 @@ const HEIGHT: usize = 24;
 const BROKEN: usize = 8;
 /// How many SHOULDs that are not followed are listed.
 const WARNED: usize = 3;
+/// How many entries of the baseline that no longer hold are listed, and how much that is required and lacking.
+const LISTED: usize = 6;
 /// How many reasons for blocked requirements are listed.
 const BLOCKED: usize = 2;
 
@@ -95,6 +97,7 @@ fn head(run: &Run, page: &Page) -> Vec<String> {
     let took = if run.complete { "" } else { ", not complete" };
     let outcome = format!("{} ({}{took})", digest::outcome(run), duration(run.duration_ms));
     lines.push(page.styled(style(worst), &outcome));
+    lines.extend(digest::baseline(run).map(|text| page.line(&format!("Baseline: {text}"))));
     lines.extend(page.wrapped(&digest::sentence(run)).into_iter().take(3));
     lines
 }
@@ -173,6 +176,8 @@ fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
     let errored = digest::undecided(run, RequirementVerdict::Errored);
     let blocked = digest::undecided(run, RequirementVerdict::Blocked);
     let sections = [
+        (lacking_section(run, page), LISTED),
+        (outdated_section(run, page), LISTED),
         (issue_section("Broken", Verdict::Failed, &issues, page, 4), BROKEN),
         (
             reason_section("Errored (a fault of homespec)", Verdict::Errored, &errored, page, 2),
@@ -206,17 +211,48 @@ fn issue_section(
     page: &Page,
     floor: usize,
 ) -> Section {
-    let entries: Vec<_> =
-        issues.iter().filter(|i| i.gravity == verdict).map(|i| vec![issue_line(i, page)]).collect();
-    let heading = format!("{title}: {}", count(entries.len(), "requirement"));
+    let (known, new): (Vec<_>, Vec<_>) =
+        issues.iter().filter(|i| i.gravity == verdict).partition(|i| i.is_known());
+    let heading = format!("{title}: {}", count(new.len() + known.len(), "requirement"));
+    let heading = match known.len() {
+        0 => heading,
+        n if new.is_empty() => format!("{heading}, {}", if n == 1 { "known" } else { "all known" }),
+        n => format!("{heading}, {n} of them known"),
+    };
+    // What is known scrolls away first.
+    let entries = new.into_iter().chain(known).map(|i| vec![issue_line(i, page)]).collect();
     Section { heading: page.styled(style(verdict), &heading), entries, noun: "", floor }
 }
 
 /// The requirement, its level, and what is wrong in the reader's words.
 fn issue_line(issue: &Issue<'_>, page: &Page) -> String {
-    let message = issue.showings.first().map_or("", |s| s.message());
+    let message = issue.first().map_or("", |s| s.message());
     let known = if issue.is_known() { " (known)" } else { "" };
     page.line(&format!("  {} {}{known}: {message}", issue.level_word(), issue.id))
+}
+
+fn lacking_section(run: &Run, page: &Page) -> Section {
+    let lacking = digest::lacking(run);
+    let heading = format!("Required and lacking: {}", lacking.len());
+    let entry = |one: &&Required| vec![page.line(&format!("  {}: {}", one.name, one.text))];
+    let entries = lacking.iter().map(entry).collect();
+    Section { heading: page.styled(style(Verdict::Failed), &heading), entries, noun: "", floor: 3 }
+}
+
+fn outdated_section(run: &Run, page: &Page) -> Section {
+    let outdated = digest::outdated_entries(run);
+    let number = match outdated.len() {
+        1 => "1 entry".to_owned(),
+        n => format!("{n} entries"),
+    };
+    let heading =
+        format!("Baseline out of date: {number}; remove what is fixed, mend what is expired");
+    let entry = |one: &OutdatedEntry| {
+        let OutdatedEntry { why, requirement, case, place, .. } = one;
+        vec![page.line(&format!("  {} {requirement} in {case} ({place})", why.as_str()))]
+    };
+    let entries = outdated.iter().map(entry).collect();
+    Section { heading: page.styled(style(Verdict::Failed), &heading), entries, noun: "", floor: 3 }
 }
 
 fn reason_section(

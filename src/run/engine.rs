@@ -77,9 +77,12 @@ pub struct Engine {
     pub facts: Arc<Facts>,
     /// What only the operator can give or do.
     pub operator: Arc<Operator>,
-    /// The verdict of a case with which the run ends, if it is to end early.
-    pub ends_with: Option<Verdict>,
+    /// Whether the run ends with the result of a case, if it is to end early.
+    pub ends_with: Option<EndsWith>,
 }
+
+/// Says of a case's result whether the run ends with it.
+pub type EndsWith = Arc<dyn Fn(&Case, &CaseResult) -> bool + Send + Sync>;
 
 impl Engine {
     /// Runs a plan with so many cases at once; one result for each case, in the plan's order.
@@ -157,7 +160,7 @@ impl Engine {
                 busy.remove(&claim);
             }
             progress.ended(&planned.case, result.decided.verdict);
-            if self.ends_with.is_some_and(|verdict| result.decided.verdict >= verdict) {
+            if self.ends_with.as_ref().is_some_and(|ends| ends(&planned.case, &result)) {
                 self.courier.stop.set(Cause::FailFast);
             }
             results[index] = Some(result);
@@ -395,7 +398,9 @@ impl Engine {
         for (name, slot) in &assignment.accounts {
             let session = assignment.sessions.contains(name);
             // A refusal means nothing before the account is known to work.
-            let proven = case.impact == Impact::LocksOut || *slot == Slot::Main(0);
+            let proven = case.impact == Impact::LocksOut
+                || *slot == Slot::Main(0)
+                || case.wants_proof_of(name);
             accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
         }
         Ok(accounts)

@@ -90,6 +90,7 @@ fn finding(requirement: &str, level: Level, words: [&str; 4], exchange: &str) ->
         expected: expected.into(),
         actual: actual.into(),
         pointer: pointer.into(),
+        branch: None,
         exchange: Some(exchange.into()),
         file: "cases/device.yaml".into(),
         line: 12,
@@ -265,6 +266,8 @@ fn run(exit_status: u8, cases: Vec<CaseOutcome>, standing: Vec<StandingOutcome>)
         limits_hit: vec![],
         not_cleaned_up: vec![],
         notes: vec![],
+        baseline: None,
+        required: vec![],
         cases,
         standing,
         requirements,
@@ -521,5 +524,39 @@ pub fn interrupted() -> Run {
     run.target.versions = vec![];
     run.target.flows = vec![];
     run.duration_ms = 125_000;
+    run
+}
+
+/// What [`clean`] is beside a baseline with an entry of each kind and two things required. The texts are hostile.
+pub fn gated() -> Run {
+    let outdated = |why: Outdated, line: u32| OutdatedEntry {
+        requirement: "device.login.echo".into(),
+        case: "device-id-is-kept".into(),
+        place: "pointer /device_id".into(),
+        why,
+        text: "what is to be done".into(),
+        reason: HOSTILE.into(),
+        line,
+    };
+    let required = |name: &str, verdict: Verdict| Required {
+        name: name.into(),
+        verdict,
+        text: format!("a sentence {HOSTILE}"),
+    };
+    let mut run = clean();
+    run.exit_status = 1;
+    run.selection.rerun = Some("earlier.json".into());
+    run.baseline = Some(BaselineOutcome {
+        file: "known.yaml".into(),
+        new: 0,
+        known: 2,
+        added: 1,
+        outdated: vec![outdated(Outdated::Fixed, 3), outdated(Outdated::Expired, 9)],
+    });
+    run.required = vec![
+        required("password", Verdict::Passed),
+        required("refresh", Verdict::Failed),
+        required("uia_password", Verdict::Blocked),
+    ];
     run
 }

@@ -1,0 +1,92 @@
+//! Baseline and requirements of a run: their files and words read, the baseline written.
+use super::args::TestArgs;
+use super::{Failure, say};
+use crate::app::{Demands, Material};
+use crate::baseline::{Baseline, TODO, append, apply, load};
+use crate::case::suite::Suite;
+use crate::diagnostic::Diagnostic;
+use crate::exit;
+use crate::outcome::{Run, Verdict};
+use crate::register::Register;
+use crate::require::Capability;
+use crate::source::Document;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the options ask of a run beside the specification; says which entries of the baseline nobody has explained.
+pub(super) fn demands(args: &TestArgs, material: &Material) -> Result<Demands, Failure> {
+    let parse = |word: &String| word.parse::<Capability>();
+    let required: Result<Vec<Capability>, _> = args.require.iter().map(parse).collect();
+    let mut required = required.map_err(|error| Failure::usage(format!("--require: {error}")))?;
+    // Asked for twice, by several lists, is asked for once.
+    let mut seen = Vec::new();
+    required.retain(|one| {
+        !seen.contains(one) && {
+            seen.push(*one);
+            true
+        }
+    });
+    let baseline = match &args.baseline {
+        Some(path) => Some(Arc::new(read(path, material, args.update_baseline)?)),
+        None => None,
+    };
+    Ok(Demands { baseline, adopt: args.update_baseline, required })
+}
+
+/// A file that is not there yet is an empty one where it is going to be written.
+fn read(path: &Path, material: &Material, will_write: bool) -> Result<Baseline, Failure> {
+    let name = path.display().to_string();
+    if will_write && !path.exists() {
+        return Ok(Baseline { file: name, entries: Vec::new() });
+    }
+    let read = Document::read(path, name.as_str())
+        .and_then(|document| load::load(&document, &material.register, &material.suite));
+    let baseline = read.map_err(|faults| Failure::files(&faults))?;
+    let unexplained = baseline.entries.iter().filter(|entry| entry.reason == TODO).count();
+    if unexplained > 0 {
+        let (noun, has) = if unexplained == 1 { ("entry", "has") } else { ("entries", "have") };
+        say(&format!("warning: {name}: {unexplained} {noun} {has} {TODO} for a reason"))?;
+    }
+    Ok(baseline)
+}
+
+/// Adds what is new in a run to the baseline's file, if that is asked for.
+pub(super) fn update(demands: &Demands, run: &Run, gating: Verdict) -> Result<(), Failure> {
+    let Some(baseline) = demands.baseline.as_deref().filter(|_| demands.adopt) else {
+        return Ok(());
+    };
+    let new = apply::new_entries(run, baseline, gating);
+    let path = Path::new(&baseline.file);
+    if new.is_empty() && path.exists() {
+        return Ok(());
+    }
+    let document = match path.exists() {
+        true => Some(
+            Document::read(path, baseline.file.as_str())
+                .map_err(|faults| Failure::files(&faults))?,
+        ),
+        false => None,
+    };
+    let text = append::appended(document.as_ref(), &new)
+        .map_err(|why| Failure::new(exit::FILES, format!("error: {}: {why}", baseline.file)))?;
+    std::fs::write(path, text).map_err(|error| {
+        Failure::new(exit::REPORT, format!("error: {}: cannot be written: {error}", baseline.file))
+    })?;
+    let (count, noun) = (new.len(), if new.len() == 1 { "entry" } else { "entries" });
+    say(&format!(
+        "note: {count} {noun} added to {}; say why each is accepted, where it says {TODO}",
+        baseline.file
+    ))?;
+    Ok(())
+}
+
+/// The faults and warnings of a baseline file.
+pub(super) fn check(document: &Document, suites: &[Suite]) -> Vec<Diagnostic> {
+    let checked = || -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+        let register = Register::bundled()?;
+        let suite = suites.iter().cloned().fold(Suite::bundled()?, Suite::and);
+        let baseline = load::load(document, &register, &suite)?;
+        Ok(load::warnings(document, &baseline))
+    };
+    checked().unwrap_or_else(|faults| faults)
+}

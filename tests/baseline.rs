@@ -1,0 +1,438 @@
+//! Baselines, required capabilities and running again: the program as a process, against the reference homeserver.
+use homespec::baseline::append::appended;
+use homespec::baseline::load::{KEYS, load};
+use homespec::baseline::{Entry, Key, Place, TODO};
+use homespec::case::suite::Suite;
+use homespec::register::Register;
+use homespec::source::Document;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+/// Breaks `logout.auth_required`, in one case.
+const FAULT: &str = "logout-missing-token-200";
+/// Breaks `logout_all.auth_required`, in another.
+const OTHER: &str = "logout-all-missing-token-200";
+const FILE: &str = "known.yaml";
+
+struct Ended {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn homespec(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homespec"));
+    command.current_dir(folder).stdin(Stdio::null()).args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("HOMESPEC_") || name == "GITHUB_ACTIONS")
+        {
+            command.env_remove(name);
+        }
+    }
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let status = output.status.code().unwrap();
+    Ended { status, out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// `demo` with these options beside the baseline, on cases around logging out.
+fn demo(folder: &Path, options: &[&str]) -> Ended {
+    let fixed = ["demo", "--baseline", FILE, "--case", "logout*"];
+    homespec(folder, &[&fixed, options].concat())
+}
+
+fn assert_ends(ended: &Ended, status: i32, parts: &[&str]) {
+    let all = format!("{}\n{}", ended.out, ended.err);
+    assert_eq!(ended.status, status, "{all}");
+    for part in parts {
+        assert!(all.contains(part), "`{part}` is missing in\n{all}");
+    }
+}
+
+fn write(folder: &Path, text: &str) {
+    std::fs::write(folder.join(FILE), text).unwrap();
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn run_json(folder: &Path) -> Value {
+    serde_json::from_str(&read(folder, "reports/run.json")).unwrap()
+}
+
+/// A baseline that knows what the fault breaks.
+fn known() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let ended = demo(folder.path(), &["--fault", FAULT, "--update-baseline"]);
+    assert_ends(&ended, 0, &["added to known.yaml", "Only known deviations"]);
+    folder
+}
+
+#[test]
+fn what_is_known_passes_and_what_is_new_fails() {
+    let folder = known();
+    assert_ends(
+        &demo(folder.path(), &["--fault", FAULT]),
+        0,
+        &["0 new,", "0 fixed", "has TODO for a reason"],
+    );
+    let run = run_json(folder.path());
+    let cases = run["cases"].as_array().unwrap();
+    let broken: Vec<&Value> = cases.iter().filter(|case| case["verdict"] == "failed").collect();
+    assert!(!broken.is_empty(), "verdicts stay what they are");
+    for case in broken {
+        assert!(case["findings"].as_array().unwrap().iter().all(|f| f["known"] == true), "{case}");
+    }
+    let ended = demo(folder.path(), &["--fault", FAULT, "--fault", OTHER]);
+    assert_ends(&ended, 1, &["Does not conform", "of them known"]);
+}
+
+#[test]
+fn what_is_fixed_fails_in_other_words_and_only_if_it_was_looked_at() {
+    let folder = known();
+    assert_ends(&demo(folder.path(), &[]), 1, &["The baseline is out of date", "fixed"]);
+    let outdated = &run_json(folder.path())["baseline"]["outdated"];
+    assert!(outdated.as_array().unwrap().iter().all(|entry| entry["why"] == "fixed"), "{outdated}");
+    // Deselected: another area says nothing of the entries.
+    let elsewhere = ["demo", "--baseline", FILE, "--area", "discovery"];
+    assert_ends(&homespec(folder.path(), &elsewhere), 0, &["0 new, 0 known, 0 fixed"]);
+}
+
+#[test]
+fn readers_of_junit_are_red_for_news_alone() {
+    let folder = known();
+    demo(folder.path(), &["--fault", FAULT]);
+    let junit = read(folder.path(), "reports/junit.xml");
+    assert!(
+        !junit.contains("<failure") && junit.contains("known, it stands in the baseline"),
+        "{junit}"
+    );
+    demo(folder.path(), &[]);
+    let junit = read(folder.path(), "reports/junit.xml");
+    assert!(
+        junit.contains("name=\"baseline::logout.auth_required in ") && junit.contains("<failure"),
+        "{junit}"
+    );
+}
+
+#[test]
+fn updating_again_changes_nothing_and_comments_stay() {
+    let folder = known();
+    let before =
+        format!("# ours\n{}", read(folder.path(), FILE).replace("TODO", "It is known. # really"));
+    write(folder.path(), &before);
+    assert_ends(&demo(folder.path(), &["--fault", FAULT, "--update-baseline"]), 0, &[]);
+    assert_eq!(read(folder.path(), FILE), before);
+    let more = format!("{FAULT},{OTHER}");
+    assert_ends(&demo(folder.path(), &["--fault", &more, "--update-baseline"]), 0, &[" added"]);
+    let after = read(folder.path(), FILE);
+    assert!(after.starts_with(&before) && after.len() > before.len(), "{after}");
+    assert_ends(&demo(folder.path(), &["--fault", &more]), 0, &["0 new"]);
+}
+
+#[test]
+fn an_expired_entry_fails_and_its_finding_is_new_again() {
+    let folder = known();
+    let text = read(folder.path(), FILE);
+    write(folder.path(), &text.replace("reason: TODO", "reason: for now\n    expires: 2020-02-29"));
+    assert_ends(&demo(folder.path(), &["--fault", FAULT]), 1, &["Does not conform", "expired"]);
+    write(folder.path(), &text.replace("reason: TODO", "reason: for now\n    expires: 9999-12-31"));
+    assert_ends(&demo(folder.path(), &["--fault", FAULT]), 0, &[]);
+}
+
+#[test]
+fn an_entry_about_another_server_counts_for_nothing() {
+    let folder = known();
+    let text = read(folder.path(), FILE);
+    let about = |server: &str| {
+        write(
+            folder.path(),
+            &text.replace("reason: TODO", &format!("reason: x\n    server: '{server}'")),
+        );
+    };
+    about("Elsewhere");
+    assert_ends(&demo(folder.path(), &["--fault", FAULT]), 1, &["0 known"]);
+    assert_ends(&demo(folder.path(), &[]), 0, &["0 fixed"]);
+    about("homespec-reference >=0.1, <1000");
+    assert_ends(&demo(folder.path(), &["--fault", FAULT]), 0, &[]);
+}
+
+#[test]
+fn fail_fast_passes_over_what_is_known() {
+    let folder = known();
+    let ended = demo(folder.path(), &["--fault", FAULT, "--fail-fast"]);
+    assert_ends(&ended, 0, &["Only known deviations"]);
+    assert_eq!(run_json(folder.path())["complete"], true);
+}
+
+#[test]
+fn a_baseline_that_is_wrong_is_told_with_its_places_before_anything_is_sent() {
+    let folder = TempDir::new().unwrap();
+    let entry = |rest: &str| {
+        format!("  - requirement: logout.ok\n    case: logout-ends-the-session\n{rest}")
+    };
+    let text = [
+        "findings:\n".to_owned(),
+        "  - requirement: logout.okay\n    case: standing\n    pointer: /x\n    reason: x\n".to_owned(),
+        "  - requirement: error.shape.errcode\n    case: standign\n    pointer: /x\n    reason: x\n".to_owned(),
+        "  - requirement: error.shape.errcode\n    case: standing\n    pointer: /x\n    branch: b\n    reason: x\n".to_owned(),
+        entry("    reason: x\n"),
+        "  - requirement: error.shape.errcode\n    case: standing\n    pointer: /y\n    raeson: x\n".to_owned(),
+        "  - requirement: error.shape.errcode\n    case: standing\n    pointer: /z\n    reason: x\n    expires: 2026-02-30\n".to_owned(),
+        "  - requirement: error.shape.errcode\n    case: standing\n    pointer: /w\n    reason: x\n    server: Synapse 1.2\n".to_owned(),
+        "  - requirement: error.shape.errcode\n    case: standing\n    pointer: /v\n    reason: x\n".repeat(2),
+        "  - requirement: error.shape.errcode\n    case: standing\n    pointer: /u\n    reason: x\n    status: 99\n    issue: none\n".to_owned(),
+    ]
+    .concat();
+    write(folder.path(), &text);
+    let parts = [
+        "there is no requirement `logout.okay`",
+        "did you mean `logout.ok`?",
+        "did you mean `standing`?",
+        "not both",
+        "a `pointer` or a `branch`",
+        "unknown key `raeson`",
+        "did you mean `reason`?",
+        "has no `reason`",
+        "`2026-02-30` is no date",
+        "`Synapse 1.2` is no server's name",
+        "stands here twice",
+        "100 to 599",
+        "is a link",
+        "known.yaml:7:11",
+    ];
+    assert_ends(&homespec(folder.path(), &["check", FILE]), 3, &parts);
+    assert_ends(&demo(folder.path(), &[]), 3, &["nothing was sent"]);
+    assert_ends(
+        &homespec(folder.path(), &["demo", "--baseline", "nowhere.yaml"]),
+        3,
+        &["nowhere.yaml"],
+    );
+    assert_ends(&homespec(folder.path(), &["demo", "--update-baseline"]), 2, &["--baseline"]);
+}
+
+#[test]
+fn check_takes_a_right_baseline_and_points_at_what_nobody_explained() {
+    let folder = known();
+    assert_ends(&homespec(folder.path(), &["check", FILE]), 0, &["has no reason yet", "no faults"]);
+    write(folder.path(), "findings: []\n");
+    assert_ends(&homespec(folder.path(), &["check", FILE]), 0, &["no faults"]);
+    for empty in ["findings: []\n", "findings:\n", "# nothing yet\n", ""] {
+        write(folder.path(), empty);
+        assert_ends(&demo(folder.path(), &["--fault", FAULT, "--update-baseline"]), 0, &[" added"]);
+        assert_ends(&demo(folder.path(), &["--fault", FAULT]), 0, &["0 new"]);
+    }
+}
+
+#[test]
+fn what_is_required_and_lacking_fails() {
+    let folder = TempDir::new().unwrap();
+    let require =
+        |names: &str| homespec(folder.path(), &["demo", "--area", "discovery", "--require", names]);
+    assert_ends(&require("password,account,refresh"), 0, &[]);
+    assert_ends(
+        &require("password,oauth"),
+        1,
+        &["Lacks what is required", "does not offer the OAuth 2.0 API"],
+    );
+    let junit = read(folder.path(), "reports/junit.xml");
+    assert!(junit.contains("name=\"require::oauth\"") && junit.contains("<failure"), "{junit}");
+    assert_ends(&require("passwort"), 2, &["did you mean `password`?", "get_token, "]);
+    let nobody = ["run", "http://127.0.0.1:1", "--require", "account"];
+    assert_ends(&homespec(folder.path(), &nobody), 2, &["--accounts"]);
+    std::fs::write(
+        folder.path().join("homespec.yaml"),
+        "url: http://127.0.0.1:1\nrequire: [email]\n",
+    )
+    .unwrap();
+    assert_ends(&homespec(folder.path(), &["run"]), 2, &["--require email", "operator:"]);
+}
+
+#[test]
+fn what_did_not_pass_is_run_again() {
+    let folder = TempDir::new().unwrap();
+    let demo = |options: &[&str]| homespec(folder.path(), &[&["demo"], options].concat());
+    demo(&["--case", "logout*", "--requirement", "logout.*", "--fault", FAULT, "--out", "first"]);
+    let again = demo(&["--rerun", "first/run.json", "--fault", FAULT, "--out", "second"]);
+    assert_ends(&again, 1, &["did not pass", "--rerun first/run.json"]);
+    let ids = |name: &str, of: &dyn Fn(&Value) -> bool| -> Vec<String> {
+        let run: Value = serde_json::from_str(&read(folder.path(), name)).unwrap();
+        let cases = run["cases"].as_array().unwrap().iter().filter(|case| of(case));
+        cases.map(|case| case["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let open = |case: &Value| case["verdict"] != "passed" && case["verdict"] != "skipped";
+    assert_eq!(ids("second/run.json", &|_| true), ids("first/run.json", &open));
+    demo(&["--area", "discovery", "--out", "clean"]);
+    assert_ends(&demo(&["--rerun", "clean/run.json"]), 4, &["nothing to run again"]);
+    let gone =
+        read(folder.path(), "first/run.json").replace("\"id\": \"logout-", "\"id\": \"gone-");
+    std::fs::write(folder.path().join("gone.json"), gone).unwrap();
+    let ended = demo(&["--rerun", "gone.json"]);
+    assert!(
+        [1, 4, 0].contains(&ended.status)
+            && ended.err.contains("no longer there, and left out: gone-"),
+        "{}",
+        ended.err
+    );
+    assert_ends(&demo(&["--rerun", "nowhere.json"]), 2, &["nowhere.json"]);
+}
+
+fn loads(file: &Value) -> Result<(), Vec<String>> {
+    static FILES: LazyLock<(Register, Suite)> =
+        LazyLock::new(|| (Register::bundled().unwrap(), Suite::bundled().unwrap()));
+    let (register, suite) = &*FILES;
+    let document =
+        Document::parse("known.yaml", file.to_string()).map_err(|_| vec!["no YAML".to_owned()])?;
+    let faults = load(&document, register, suite).err().unwrap_or_default();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// The published schema takes what the loader takes, and refuses what is wrong in shape.
+#[test]
+fn the_schema_and_the_loader_agree() {
+    let schema: Value = serde_json::from_str(include_str!("../spec/baseline.schema.json")).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let properties = schema["$defs"]["entry"]["properties"].as_object().unwrap();
+    assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), KEYS);
+    let whole = json!({
+        "requirement": "error.shape.errcode", "case": "standing", "pointer": "/errcode", "status": 404,
+        "operation": "getDevice", "seen_in": "probe", "reason": "known",
+        "issue": "https://example.org/1", "server": "Synapse >=1.150, <1.170", "expires": "2027-01-31",
+    });
+    let agree = |entry: Value| {
+        let file = json!({ "findings": [entry] });
+        let (loaded, valid) = (loads(&file), validator.is_valid(&file));
+        assert_eq!(loaded.is_ok(), valid, "{file}: {loaded:?}");
+    };
+    agree(whole.clone());
+    for key in KEYS.into_iter().filter(|key| *key != "branch") {
+        let mut without = whole.clone();
+        without.as_object_mut().unwrap().remove(key);
+        agree(without);
+        for stranger in [json!(null), json!(1), json!(true), json!([]), json!({}), json!(600)] {
+            let mut with = whole.clone();
+            with[key] = stranger;
+            agree(with);
+        }
+    }
+    for (key, value) in [
+        ("issue", "none"),
+        ("server", "Synapse 1.2"),
+        ("server", "Synapse"),
+        ("server", ">=1"),
+        ("server", "a b"),
+        ("server", ">=1,,<2"),
+        ("expires", "2027-1-31"),
+        ("expires", "soon"),
+        ("branch", "both"),
+        ("unknown", "x"),
+        ("reason", ""),
+    ] {
+        let mut with = whole.clone();
+        with[key] = json!(value);
+        agree(with);
+    }
+}
+
+#[test]
+fn the_example_of_the_page_is_right() {
+    let page = include_str!("../docs/baseline.md");
+    let mut count = 0;
+    for block in page.split("```yaml\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        let file = Document::parse("docs/baseline.md", text).unwrap();
+        assert_eq!(loads(file.value()), Ok(()), "{text}");
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+fn entry_for(requirement: &str, case: &str, place: Place) -> Entry {
+    let (requirement, case) = (requirement.to_owned(), case.to_owned());
+    let key = Key { requirement, case, place, status: Some(200), operation: Some("login".into()) };
+    Entry {
+        key,
+        seen_in: None,
+        reason: TODO.into(),
+        issue: None,
+        server: None,
+        expires: None,
+        line: 0,
+    }
+}
+
+/// Whatever the texts are, what is added reads back as it was, and what was there is a beginning of the file.
+#[test]
+fn what_is_added_reads_back() {
+    let one = "requirement: a\n    case: b\n    pointer: /c\n    reason: known";
+    let files = [
+        None,
+        Some(String::new()),
+        Some("# only a comment".to_owned()),
+        Some("findings: []".to_owned()),
+        Some("findings: # none yet\n".to_owned()),
+        Some(format!("findings:\n  - {one}\n")),
+        Some(format!("---\n# ours\nfindings:\n  # first\n  - {one} # really\n# end\n")),
+        Some(format!("findings:\n- {}", one.replace("    ", "  "))),
+        Some(format!("findings:\n    -   {}\n", one.replace("    ", "        "))),
+    ];
+    let texts = [
+        "",
+        "/a b",
+        "status",
+        "a: b",
+        "- x",
+        "# y",
+        "\"q\"",
+        "no",
+        "1",
+        "/é\n\u{1}",
+        "case[x, y]",
+        "*a",
+        " z ",
+    ];
+    for file in files {
+        let before = file.as_deref().map(|text| Document::parse("known.yaml", text).unwrap());
+        let entries: Vec<Entry> = texts
+            .iter()
+            .flat_map(|text| {
+                [Place::Pointer((*text).to_owned()), Place::Branch((*text).to_owned())]
+            })
+            .map(|place| entry_for("r.x", texts[3], place))
+            .collect();
+        let text =
+            appended(before.as_ref(), &entries).unwrap_or_else(|why| panic!("{file:?}: {why}"));
+        let after = Document::parse("known.yaml", text.as_str()).unwrap();
+        let list = after.value()["findings"].as_array().unwrap();
+        let kept = list.len() - entries.len();
+        assert_eq!(kept, usize::from(file.as_ref().is_some_and(|text| text.contains("reason"))));
+        for (entry, read) in entries.iter().zip(&list[kept..]) {
+            let (key, place) = match &entry.key.place {
+                Place::Pointer(place) => ("pointer", place),
+                Place::Branch(place) => ("branch", place),
+            };
+            assert_eq!((&read[key], &read["case"]), (&json!(place), &json!("a: b")), "{text}");
+        }
+        if kept > 0 {
+            assert!(text.starts_with(file.as_deref().unwrap_or_default().trim_end()), "{text}");
+        }
+    }
+    for flow in
+        ["findings: [{requirement: a, case: b, pointer: /c, reason: d}]\n", "findings: {}\n"]
+    {
+        let before = Document::parse("known.yaml", flow).unwrap();
+        assert!(
+            appended(Some(&before), &[entry_for("a", "b", Place::Pointer("/x".into()))]).is_err(),
+            "{flow}"
+        );
+    }
+}

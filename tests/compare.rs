@@ -1,0 +1,137 @@
+//! `compare` as a process, and the laws of comparing.
+use homespec::compare::{Change, compare};
+use homespec::outcome::Run;
+use homespec::report;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+struct Ended {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn homespec(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homespec"));
+    let output = command.current_dir(folder).stdin(Stdio::null()).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let status = output.status.code().unwrap();
+    Ended { status, out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Runs that the tests look at, made once: clean, with a fault, and of one area alone.
+static RUNS: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = TempDir::new().unwrap();
+    let demo = |name: &str, options: &[&str]| {
+        homespec(folder.path(), &[&["demo", "--out", name, "--report", "json"], options].concat());
+    };
+    demo("clean", &[]);
+    demo("broken", &["--fault", "logout-answers-list"]);
+    demo("area", &["--area", "discovery"]);
+    demo("old", &["--versions", "r0.6.1"]);
+    folder
+});
+
+fn compared(names: &[&str], options: &[&str]) -> Ended {
+    let files: Vec<String> = names.iter().map(|name| format!("{name}/run.json")).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    homespec(RUNS.path(), &[&["compare"], files.as_slice(), options].concat())
+}
+
+fn run(name: &str) -> Run {
+    let text = std::fs::read_to_string(RUNS.path().join(name).join("run.json")).unwrap();
+    report::read(&text).unwrap()
+}
+
+#[test]
+fn a_run_and_itself_differ_in_nothing() {
+    for name in ["clean", "broken", "area", "old"] {
+        let same = compare(&[("a".into(), run(name)), ("b".into(), run(name))]);
+        assert!(same.requirements.iter().all(|row| row.change == Change::None), "{name}: {same:?}");
+    }
+    assert_eq!(compared(&["clean", "clean"], &[]).status, 0);
+}
+
+#[test]
+fn what_breaks_is_a_regression_and_the_way_back_an_improvement() {
+    let worse = compared(&["clean", "broken"], &[]);
+    assert_eq!(worse.status, 1, "{}{}", worse.out, worse.err);
+    assert!(worse.out.contains("Regressions") && worse.out.contains("logout.ok"), "{}", worse.out);
+    assert!(worse.out.contains("passed -> failed"), "{}", worse.out);
+    let better = compared(&["broken", "clean"], &["--format", "markdown"]);
+    assert_eq!(better.status, 0, "{}{}", better.out, better.err);
+    assert!(
+        better.out.contains("## Improvements") && better.out.contains("`logout.ok`"),
+        "{}",
+        better.out
+    );
+}
+
+/// There and back, each change has its opposite.
+#[test]
+fn the_way_back_turns_every_change_around() {
+    let opposite = |change| match change {
+        Change::CoverageLost => Change::CoverageGained,
+        Change::CoverageGained => Change::CoverageLost,
+        other => other,
+    };
+    for (one, other) in [("clean", "old"), ("clean", "area"), ("clean", "broken")] {
+        let there = compare(&[("a".into(), run(one)), ("b".into(), run(other))]);
+        let back = compare(&[("b".into(), run(other)), ("a".into(), run(one))]);
+        for (there, back) in there.requirements.iter().zip(&back.requirements) {
+            assert_eq!(there.id, back.id);
+            let by_verdict = matches!(there.change, Change::Regression | Change::Improvement);
+            assert!(by_verdict || opposite(there.change) == back.change, "{there:?} {back:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_not_selected_is_neither_fixed_nor_lost() {
+    for pair in [["broken", "area"], ["area", "broken"]] {
+        let ended = compared(&pair, &["--format", "json"]);
+        let found: Value = serde_json::from_str(&ended.out).unwrap();
+        let row =
+            found["requirements"].as_array().unwrap().iter().find(|row| row["id"] == "logout.ok");
+        assert_eq!(row.unwrap()["change"], "not_compared", "{}", ended.out);
+        assert!(ended.out.contains("were selected"), "{}", ended.out);
+    }
+}
+
+#[test]
+fn of_many_runs_there_is_a_matrix() {
+    let ended = compared(&["clean", "broken", "old"], &["--format", "markdown"]);
+    assert_eq!(ended.status, 0, "{}", ended.err);
+    assert!(ended.out.contains("| Requirement | Level | A | B | C |"), "{}", ended.out);
+    assert!(ended.out.contains("| `logout.ok` | MUST | passed | failed | "), "{}", ended.out);
+    let table = compared(&["clean", "broken", "old"], &[]);
+    assert!(table.out.contains("Different: "), "{}", table.out);
+}
+
+#[test]
+fn other_versions_and_stopped_runs_are_said() {
+    let (mut before, mut after) = (run("clean"), run("clean"));
+    before.tool.version = "0.0.1".to_owned();
+    after.complete = false;
+    let notes = compare(&[("a".into(), before), ("b".into(), after)]).notes.join("\n");
+    assert!(
+        notes.contains("different versions") && notes.contains("b: the run was stopped early"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn files_that_are_no_runs_are_refused() {
+    std::fs::write(RUNS.path().join("no.json"), "{}").unwrap();
+    for (name, status, part) in
+        [("no.json", 3, "schema_version"), ("nowhere.json", 2, "cannot be read")]
+    {
+        let ended = homespec(RUNS.path(), &["compare", "clean/run.json", name]);
+        assert_eq!(ended.status, status, "{}", ended.err);
+        assert!(ended.err.contains(part), "{}", ended.err);
+    }
+    assert_eq!(homespec(RUNS.path(), &["compare", "clean/run.json"]).status, 2);
+}
