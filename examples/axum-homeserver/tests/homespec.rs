@@ -22,7 +22,7 @@ const NOT_YET: [&str; 10] = [
 ];
 
 fn main() -> ExitCode {
-    let harness = Harness::starting(homeserver).disposable(USER, PASSWORD).baseline(BASELINE);
+    let harness = Harness::starting(homeserver).account(USER, PASSWORD).baseline(BASELINE);
     NOT_YET.into_iter().fold(harness, Harness::skip).main()
 }
 
