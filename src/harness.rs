@@ -496,11 +496,13 @@ impl Trial {
 
 impl Trial {
     fn into_test(self) -> libtest_mimic::Trial {
-        let name = self.id.clone();
-        libtest_mimic::Trial::ignorable_test(name, move || match self.run() {
+        let id = self.id.clone();
+        libtest_mimic::Trial::ignorable_test(self.id.clone(), move || match self.run() {
             Ok(Outcome::Passed) => Ok(Completion::Completed),
             Ok(Outcome::Warned(text)) => {
-                eprint!("{text}");
+                // A line is enough for what passes.
+                let first = text.lines().next().unwrap_or_default();
+                eprintln!("{id}: warned: {}", first.trim_start_matches("Error: "));
                 Ok(Completion::Completed)
             }
             Ok(Outcome::Ignored(reason)) => Ok(Completion::ignored_with(reason)),
