@@ -396,6 +396,7 @@ impl Prepared {
                 watcher.waiting(&why);
                 told = true;
             }
+            self.courier.vitals.begin_anew();
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = self.stop.stopped() => {}

@@ -6,32 +6,41 @@
 //! same process share that. When the last trial has run or was thrown away, every session that was
 //! made is logged out, and then the server is stopped.
 //!
-//! With `libtest-mimic` as a dev-dependency and `harness = false` for the test:
+//! A test program with `harness = false` needs one file, and homespec as its only dev-dependency:
 //!
 //! ```no_run
-//! use homespec::harness::{Harness, Outcome};
-//! use libtest_mimic::{Arguments, Completion, Failed, Trial};
+//! use homespec::harness::{Harness, Server};
+//! use std::process::{Child, Command, ExitCode};
 //!
-//! fn main() {
-//!     let trials = Harness::at("http://127.0.0.1:8008").register_open().trials();
-//!     let trials = trials.unwrap_or_else(|error| {
-//!         eprintln!("Error: {error}");
-//!         std::process::exit(1)
-//!     });
-//!     let tests = trials.into_iter().map(|trial| {
-//!         Trial::ignorable_test(trial.id().to_owned(), move || match trial.run() {
-//!             Ok(Outcome::Ignored(reason)) => Ok(Completion::ignored_with(reason)),
-//!             Ok(_) => Ok(Completion::Completed),
-//!             Err(failure) => {
-//!                 // A first line of this form on standard error is what nextest shows.
-//!                 eprintln!("{}", failure.lines().next().unwrap_or_default());
-//!                 Err(Failed::from(failure))
-//!             }
-//!         })
-//!     });
-//!     libtest_mimic::run(&Arguments::from_args(), tests.collect()).exit();
+//! fn main() -> ExitCode {
+//!     Harness::starting(my_homeserver)
+//!         .wait_ready(std::time::Duration::from_secs(10))
+//!         .register_open()
+//!         .main()
+//! }
+//!
+//! /// Ends the homeserver with the tests.
+//! struct Running(Child);
+//!
+//! impl Drop for Running {
+//!     fn drop(&mut self) {
+//!         let _ = self.0.kill();
+//!         let _ = self.0.wait();
+//!     }
+//! }
+//!
+//! fn my_homeserver() -> std::io::Result<Server> {
+//!     let child = Command::new("my-homeserver").args(["--listen", "127.0.0.1:8448"]).spawn()?;
+//!     Ok(Server::at("http://127.0.0.1:8448").keeping(Running(child)))
 //! }
 //! ```
+//!
+//! [`Harness::main`] understands what `cargo test` and `cargo nextest` say to a test program: a filter,
+//! `--exact`, `--skip`, `--list`, `--test-threads`. `examples/axum-homeserver` in the repository is a
+//! whole project that does so. With a test framework of one's own, run each [`Trial`] in it instead.
+//!
+//! **What is stable:** the names in this module, what they do, and the ids of trials. With a minor version
+//! cases are added, which are new trials and may fail: the changelog says so.
 //!
 //! **One process a case** (`cargo nextest run`): each process starts a server of its own, plans the
 //! whole selection and runs one case of it, so that a case gets the same accounts and the same
@@ -66,10 +75,12 @@ use crate::run::target::{NoTargetUrl, Target};
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::source::Document;
 use crate::spec::Spec;
+use libtest_mimic::{Arguments, Completion, Failed};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -339,6 +350,23 @@ impl Harness {
         Ok(questions.into_iter().map(trial).collect())
     }
 
+    /// The whole of a test program: lists or runs the trials as the arguments of the process ask, which are those of
+    /// every Rust test program. Gives 0 if none failed, 101 if one did, and 1, with what is wrong on standard error, if
+    /// there are no trials. What was not observed or does not apply is shown as ignored.
+    pub fn main(self) -> ExitCode {
+        let arguments = Arguments::from_args();
+        match self.trials() {
+            Ok(trials) => {
+                let tests = trials.into_iter().map(Trial::into_test).collect();
+                libtest_mimic::run(&arguments, tests).exit_code()
+            }
+            Err(error) => {
+                eprintln!("Error: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
     /// Runs everything at once, as the command line does, and gives what came of it.
     ///
     /// # Errors
@@ -463,6 +491,27 @@ impl Trial {
         // The last part that is dropped cleans up: before this returns, or the process may be gone.
         drop(part);
         ended
+    }
+}
+
+impl Trial {
+    fn into_test(self) -> libtest_mimic::Trial {
+        let id = self.id.clone();
+        libtest_mimic::Trial::ignorable_test(self.id.clone(), move || match self.run() {
+            Ok(Outcome::Passed) => Ok(Completion::Completed),
+            Ok(Outcome::Warned(text)) => {
+                // A line is enough for what passes.
+                let first = text.lines().next().unwrap_or_default();
+                eprintln!("{id}: warned: {}", first.trim_start_matches("Error: "));
+                Ok(Completion::Completed)
+            }
+            Ok(Outcome::Ignored(reason)) => Ok(Completion::ignored_with(reason)),
+            Err(failure) => {
+                // nextest shows a line of this form on standard error as the message of the failure.
+                eprintln!("{}", failure.lines().next().unwrap_or_default());
+                Err(Failed::from(failure))
+            }
+        })
     }
 }
 

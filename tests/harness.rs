@@ -2,7 +2,7 @@
 use homespec::harness::{Harness, HarnessError, Outcome, Server, Trial};
 use homespec::outcome::Verdict;
 use homespec::reference::{self, Settings};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -106,6 +106,14 @@ fn listing_starts_nothing_and_one_start_serves_all() {
     assert_eq!(counts.now(), (1, 0), "the server stays up while a trial is left");
     assert!(last.run().is_ok());
     assert_eq!(counts.now(), (1, 1), "it ended before the last trial returned");
+}
+
+#[test]
+fn no_two_trials_have_one_name() {
+    let trials = reference().register_open().trials().unwrap();
+    let names: BTreeSet<&str> = trials.iter().map(Trial::id).collect();
+    assert!(names.len() > 250);
+    assert_eq!(names.len(), trials.len());
 }
 
 #[test]

@@ -44,10 +44,10 @@ fn compare(name: &str, text: &str) {
 #[test]
 fn reports_are_as_they_were_looked_at() {
     let paths: Vec<PathBuf> =
-        Format::ALL.iter().map(|f| Path::new("reports").join(f.file_name())).collect();
+        Format::DEFAULT.iter().map(|f| Path::new("reports").join(f.file_name())).collect();
     for (name, run) in RUNS {
         let run = run();
-        for format in Format::ALL {
+        for format in Format::DEFAULT {
             compare(&format!("{name}.{}", format.file_name()), &format.render(&run));
         }
         compare(&format!("{name}.strict.xml"), &report::junit(&run, Dialect::Strict));
@@ -347,7 +347,8 @@ fn crowded() -> Run {
 
 #[test]
 fn the_summary_is_a_screenful() {
-    let paths: Vec<PathBuf> = Format::ALL.iter().map(|f| PathBuf::from(f.file_name())).collect();
+    let paths: Vec<PathBuf> =
+        Format::DEFAULT.iter().map(|f| PathBuf::from(f.file_name())).collect();
     for run in [runs::clean(), runs::every_verdict(), runs::interrupted(), crowded()] {
         for width in [0, 40, 80, 200] {
             let text = report::terminal(&run, &paths, width, false);
@@ -459,8 +460,9 @@ fn reports_are_written_under_their_names() {
     let out = dir.path().join("a/b");
     let run = runs::clean();
     for _ in 0..2 {
-        let paths = report::write_all(&out, &run, &Format::ALL, &Redactor::none()).unwrap().paths;
-        assert_eq!(paths, Format::ALL.map(|f| out.join(f.file_name())));
+        let paths =
+            report::write_all(&out, &run, &Format::DEFAULT, &Redactor::none()).unwrap().paths;
+        assert_eq!(paths, Format::DEFAULT.map(|f| out.join(f.file_name())));
     }
     assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), report::json(&run));
     assert_eq!(fs::read_dir(&out).unwrap().count(), 4, "something temporary is left");
@@ -724,7 +726,7 @@ fn a_report_that_would_hold_a_secret_is_withheld_and_the_others_are_written() {
     vault.learn(SecretKind::AccessToken, marked);
     let exchange = run.cases.iter_mut().find_map(|case| case.exchanges.first_mut()).unwrap();
     exchange.request.url = format!("http://hs.example/{marked}");
-    let written = report::write_all(dir.path(), &run, &Format::ALL, &vault.redactor()).unwrap();
+    let written = report::write_all(dir.path(), &run, &Format::DEFAULT, &vault.redactor()).unwrap();
     let withheld: Vec<&str> = written.withheld.iter().map(|leak| leak.report.as_str()).collect();
     assert!(withheld.contains(&"run.json"), "{withheld:?}");
     assert!(!dir.path().join("run.json").exists());
@@ -734,7 +736,7 @@ fn a_report_that_would_hold_a_secret_is_withheld_and_the_others_are_written() {
             .to_string()
             .starts_with("run.json is withheld: it would hold ‹access_token 1›")
     );
-    assert_eq!(written.paths.len() + withheld.len(), Format::ALL.len());
+    assert_eq!(written.paths.len() + withheld.len(), Format::DEFAULT.len());
     assert!(!written.paths.is_empty());
     for path in written.paths {
         assert!(!std::fs::read_to_string(path).unwrap().contains(marked));

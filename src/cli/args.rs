@@ -298,7 +298,8 @@ pub struct OutputArgs {
     /// Where the reports go [default: reports]
     #[arg(long, value_name = "DIR", env = "HOMESPEC_OUT", help_heading = "Reports")]
     pub out: Option<PathBuf>,
-    /// Which reports to write: json, junit, markdown, html [default: all]
+    /// Which reports to write: json, junit, markdown, html; junit-strict for Jenkins' xUnit plugin
+    /// [default: the first four]
     #[arg(
         long,
         value_name = "FORMAT",

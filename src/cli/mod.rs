@@ -281,7 +281,7 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
 
 fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {
     if output.report.is_empty() {
-        return Ok(report::Format::ALL.to_vec());
+        return Ok(report::Format::DEFAULT.to_vec());
     }
     let parse = |word: &String| word.parse::<report::Format>();
     output

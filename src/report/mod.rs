@@ -55,6 +55,8 @@ pub enum Format {
     Json,
     /// `junit.xml` in the common dialect, see [`junit()`].
     Junit,
+    /// `junit-strict.xml`, the same in the strict one.
+    JunitStrict,
     /// `report.md`, see [`markdown()`].
     Markdown,
     /// `report.html`, see [`html()`].
@@ -62,14 +64,19 @@ pub enum Format {
 }
 
 impl Format {
-    /// All formats, in the order in which they are written.
-    pub const ALL: [Format; 4] = [Format::Json, Format::Junit, Format::Markdown, Format::Html];
+    /// Those that are written where none is named, in this order.
+    pub const DEFAULT: [Format; 4] = [Format::Json, Format::Junit, Format::Markdown, Format::Html];
+
+    /// All formats.
+    pub const ALL: [Format; 5] =
+        [Format::Json, Format::Junit, Format::JunitStrict, Format::Markdown, Format::Html];
 
     /// Its name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Format::Json => "json",
             Format::Junit => "junit",
+            Format::JunitStrict => "junit-strict",
             Format::Markdown => "markdown",
             Format::Html => "html",
         }
@@ -80,6 +87,7 @@ impl Format {
         match self {
             Format::Json => "run.json",
             Format::Junit => "junit.xml",
+            Format::JunitStrict => "junit-strict.xml",
             Format::Markdown => "report.md",
             Format::Html => "report.html",
         }
@@ -90,6 +98,7 @@ impl Format {
         match self {
             Format::Json => json(run),
             Format::Junit => junit(run, Dialect::Common),
+            Format::JunitStrict => junit(run, Dialect::Strict),
             Format::Markdown => markdown(run),
             Format::Html => html(run),
         }
@@ -115,7 +124,7 @@ impl FromStr for Format {
 
 /// A word that is no [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no report format; there are json, junit, markdown and html")]
+#[error("{0:?} is no report format; there are json, junit, junit-strict, markdown and html")]
 pub struct UnknownFormat(pub String);
 
 #[cfg(test)]

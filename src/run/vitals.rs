@@ -74,6 +74,11 @@ impl Vitals {
         self.controls.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Forgets the silence so far: that of a target that is still starting says nothing of the run.
+    pub fn begin_anew(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
     /// Why the run stopped asking, if it did.
     pub fn lost(&self) -> Option<Lost> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lost.clone()
@@ -165,6 +170,16 @@ mod tests {
         let lost = vitals.stops().unwrap();
         assert_eq!(lost.reason.code, "target_lost");
         assert!(lost.reason.text.contains("10 requests in a row"), "{}", lost.reason.text);
+    }
+
+    #[test]
+    fn silence_while_the_target_starts_counts_for_nothing() {
+        let vitals = Vitals::default();
+        (0..IN_A_ROW).for_each(|_| vitals.note(&silence()));
+        vitals.begin_anew();
+        assert!(vitals.stops().is_none());
+        (1..IN_A_ROW).for_each(|_| vitals.note(&silence()));
+        assert!(vitals.stops().is_none());
     }
 
     #[test]

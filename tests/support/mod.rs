@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod sameness;
 pub mod synapse;
 pub mod table;
+pub mod tools;
 pub mod venv;
 
 use std::io::Write as _;
