@@ -18,16 +18,26 @@ pub fn python(test: &str) -> Option<PathBuf> {
         return None;
     }
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match PYTHON.get_or_init(install) {
+    match PYTHON.get_or_init(|| install(FOLDER, "support/python/requirements.txt")) {
         Ok(python) => Some(python.clone()),
         Err(why) => panic!("{why}\nHOMESPEC_SYNAPSE=skip leaves these tests out."),
     }
 }
 
-fn install() -> Result<PathBuf, String> {
-    let folder = target_dir().join(FOLDER);
+/// Python's interpreter in an environment with a release of Synapse, `tests/publish/VERSION.txt`.
+///
+/// # Panics
+/// If there is no Python, or the packages cannot be had.
+pub fn release(version: &str) -> PathBuf {
+    let (folder, list) = (format!("synapse-venv-{version}"), format!("publish/{version}.txt"));
+    install(&folder, &list).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// Installs what a file of the tests lists into a folder under `target/`, unless that is done.
+fn install(folder: &str, list: &str) -> Result<PathBuf, String> {
+    let folder = target_dir().join(folder);
     let script = test_file("support/python/install.py");
-    let requirements = test_file("support/python/requirements.txt");
+    let requirements = test_file(list);
     let status = Command::new("python3").arg(script).arg(&folder).arg(requirements).status();
     match status {
         Ok(status) if status.success() => Ok(folder.join("bin").join("python")),

@@ -40,7 +40,7 @@ def main():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return 0
-        say(f"installing Synapse and matrix-nio into {folder}, once; this takes a minute or two")
+        say(f"installing Synapse into {folder}, once; this takes a minute or two")
         started = time.monotonic()
         try:
             install(folder, requirements)
