@@ -699,7 +699,8 @@ fn run_block(page: &str, all: &[(String, Vec<String>)]) {
     let folder = workspace(page, &typed);
     for (place, words) in all.iter().filter(|(_, words)| !is_left_out(words)) {
         let server = reference(&runtime, &words.join(" "));
-        let url = server.url().trim_end_matches('/');
+        let url = server.url();
+        let url = url.trim_end_matches('/');
         if typed.lines().any(|line| line == "run" || line.contains("homespec.yaml")) {
             let config = format!("url: {url}\nregister: open\n");
             fs::write(folder.path().join("homespec.yaml"), config).unwrap();
