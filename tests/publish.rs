@@ -1,5 +1,6 @@
 //! The published results in `reports/conformance/`: `HOMESPEC_TESTS=publish cargo test --test publish` makes them anew,
-//! and what is there is looked at with every test run.
+//! and what is there is looked at with every test run. With `UPDATE_GOLDEN=1` reports and pages are made again of the
+//! runs that are there, for when only their form has changed.
 mod support;
 
 use homespec::outcome::{Exchange, Finding, RequirementVerdict, Run, Verdict};
@@ -64,12 +65,7 @@ fn publish() {
             }
         });
     }
-    fs::write(published().join("comparison.md"), comparison()).unwrap();
-    let table = table(&runs());
-    for page in PAGES.map(|page| root().join(page)) {
-        let text = read(&page);
-        fs::write(&page, text.replace(&table_in(&text), &table)).unwrap();
-    }
+    write_pages();
 }
 
 /// A run against a release, which is installed if need be.
@@ -84,13 +80,10 @@ fn run(version: &str) -> Finished {
 }
 
 /// Puts the reports of a run into the repository, unless those that are there differ in times and generated values
-/// alone. Of releases before the newest, exchanges that show nothing wrong are left out, and so are the reports for
-/// browsers and CI, or the files would be large.
+/// alone. Of releases before the newest, exchanges that show nothing wrong are left out, or the files would be large.
 fn keep(version: &str, finished: Finished) {
     let (made, kept) = (finished.reports.path().join("run.json"), folder(version));
-    let mut formats = "json,junit,markdown,html";
     if version != RELEASES[0] {
-        formats = "json,markdown";
         let run = without_plain_exchanges(finished.run);
         fs::write(&made, serde_json::to_string_pretty(&run).unwrap() + "\n").unwrap();
     }
@@ -100,17 +93,36 @@ fn keep(version: &str, finished: Finished) {
         return;
     }
     fs::create_dir_all(&kept).unwrap();
+    render(version, &made);
+    say(&format!("Synapse {version}: written"));
+}
+
+/// Writes the reports of a run into the folder of its release: all of the newest, and of the others what is read on a
+/// forge and by programs.
+fn render(version: &str, run: &Path) {
+    let all = version == RELEASES[0];
+    let formats = if all { "json,junit,markdown,html" } else { "json,markdown" };
     let rendered = Command::new(env!("CARGO_BIN_EXE_homespec"))
         .arg("report")
-        .arg(&made)
+        .arg(run)
         .args(["--report", formats])
         .arg("--out")
-        .arg(&kept)
+        .arg(folder(version))
+        .env_clear()
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&rendered.stderr);
-    assert_eq!(rendered.status.code(), finished.status, "{said}");
-    say(&format!("Synapse {version}: written"));
+    assert_eq!(rendered.status.code(), Some(i32::from(run_of(version).exit_status)), "{said}");
+}
+
+/// Writes what is made of all the runs together.
+fn write_pages() {
+    fs::write(published().join("comparison.md"), comparison()).unwrap();
+    let table = table(&runs());
+    for page in PAGES.map(|page| root().join(page)) {
+        let text = read(&page);
+        fs::write(&page, text.replace(&table_in(&text), &table)).unwrap();
+    }
 }
 
 /// A run with those exchanges only that a finding names, or that belong to a case which is not passed.
@@ -169,6 +181,10 @@ fn table_in(page: &str) -> String {
 
 #[test]
 fn the_pages_are_made_of_the_runs() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|update| update == "1") {
+        RELEASES.iter().for_each(|version| render(version, &folder(version).join("run.json")));
+        write_pages();
+    }
     assert_eq!(read(&published().join("comparison.md")), comparison());
     for page in PAGES {
         assert_eq!(table_in(&read(&root().join(page))), table(&runs()), "{page}");
