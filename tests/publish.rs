@@ -15,7 +15,8 @@ use support::table::verdicts;
 use support::{sameness, say, test_file, venv};
 
 /// The releases of Synapse, the newest first. What is installed of each stands in `tests/publish/VERSION.txt`.
-const RELEASES: [&str; 6] = ["1.163.2", "1.150.0", "1.135.2", "1.120.2", "1.105.1", "1.90.0"];
+const RELEASES: [&str; 7] =
+    ["1.163.2", "1.150.0", "1.135.2", "1.120.2", "1.105.1", "1.90.0", "1.66.0"];
 
 /// The head of the table that sums the runs up.
 const HEAD: &str =
@@ -43,6 +44,15 @@ fn read(path: &Path) -> String {
 
 fn run_of(version: &str) -> Run {
     serde_json::from_str(&read(&folder(version).join("run.json"))).unwrap()
+}
+
+/// Whether this is the crate as it is packaged, which has no published runs. Says so then.
+fn is_packaged() -> bool {
+    let packaged = root().join("Cargo.toml.orig").exists();
+    if packaged {
+        say("published results are not looked at: they are no part of the crate");
+    }
+    packaged
 }
 
 fn runs() -> Vec<Run> {
@@ -181,6 +191,9 @@ fn table_in(page: &str) -> String {
 
 #[test]
 fn the_pages_are_made_of_the_runs() {
+    if is_packaged() {
+        return;
+    }
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|update| update == "1") {
         RELEASES.iter().for_each(|version| render(version, &folder(version).join("run.json")));
         write_pages();
@@ -193,6 +206,9 @@ fn the_pages_are_made_of_the_runs() {
 
 #[test]
 fn the_newest_is_current() {
+    if is_packaged() {
+        return;
+    }
     let table = read(&test_file("synapse/verdicts.yaml"));
     let mut known: Value = serde_yaml::from_str(&table).unwrap();
     let mut seen = serde_json::to_value(verdicts(&run_of(RELEASES[0]))).unwrap();
@@ -208,6 +224,9 @@ fn the_newest_is_current() {
 
 #[test]
 fn everything_broken_is_explained() {
+    if is_packaged() {
+        return;
+    }
     let table: Value = serde_yaml::from_str(&read(&test_file("synapse/verdicts.yaml"))).unwrap();
     let page = read(&published().join("README.md"));
     for (version, run) in RELEASES.iter().zip(runs()) {
@@ -225,6 +244,9 @@ fn everything_broken_is_explained() {
 
 #[test]
 fn nothing_of_the_machine_is_published() {
+    if is_packaged() {
+        return;
+    }
     let home = std::env::var("HOME").unwrap_or_default();
     for version in RELEASES {
         for entry in fs::read_dir(folder(version)).unwrap() {
