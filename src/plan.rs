@@ -3,7 +3,9 @@
 //!
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
-use crate::case::ast::{Act, Block, Case, Feature, Impact, Limits, Need, Phase, Step, Target};
+use crate::case::ast::{
+    Act, Block, Body, Case, Feature, Impact, Limits, Need, Phase, Step, Target,
+};
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::facts::{AccountFacts, Allow, Facts, Given};
@@ -157,6 +159,7 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
             Target::Call(_) | Target::Raw { .. } => lint_step(step, specs, fault),
         }
     }
+    lint_controls(case, fault);
     let uses = |impact| {
         matches!(impact, Impact::EndsSessions | Impact::Destroys)
             && case.needs.iter().any(|need| matches!(need, Need::Account { disposable: false, .. }))
@@ -168,6 +171,83 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
             Some("write `account NAME disposable`".to_owned()),
         );
     }
+}
+
+/// A refusal says something only beside its positive control: what is sent was known to be good but
+/// for the one thing that is wrong. Accounts get a good login before they are refused one
+/// ([`Case::wants_proof_of`]); what is left to the file is that wrong passwords are tried on an
+/// account and counted, and that what an earlier step saved is what that step was to bring.
+fn lint_controls(case: &Case, fault: &mut Report<'_>) {
+    let accounts: Vec<&str> = case.needs.iter().filter_map(Need::account).collect();
+    if case.impact == Impact::LocksOut && accounts.is_empty() {
+        let why = "impact locks-out needs an account: a wrong secret of nobody shows nothing";
+        let help = "add `account alice` to `needs`";
+        fault(&case.pointer, why.to_owned(), Some(help.to_owned()));
+    }
+    for step in case.all_steps().filter(|step| tries_wrong_password(case, step, &accounts)) {
+        if case.impact < Impact::LocksOut {
+            let why = "a wrong password on a known account, which may lock it";
+            let help = "write `impact: locks-out`: a good login there is its positive control";
+            fault(&step.pointer, why.to_owned(), Some(help.to_owned()));
+        }
+    }
+    for (step, name) in uncontrolled(case) {
+        let why =
+            format!("the refusal has no positive control: `${name}` may never have been good");
+        let help = "let the step that saves it expect a status, such as `status: 200`";
+        fault(&step.pointer, why, Some(help.to_owned()));
+    }
+}
+
+/// The steps that must be refused what they send, with the names of what was saved from an answer
+/// that may have been a refusal itself.
+fn uncontrolled(case: &Case) -> Vec<(&Step, &str)> {
+    let mut unsure: BTreeSet<&str> = BTreeSet::new();
+    let mut found = Vec::new();
+    for step in case.all_steps() {
+        if step.must_be_refused() {
+            let sent = case.sent(step);
+            found.extend(
+                unsure.iter().filter(|name| sent.contains(**name)).map(|name| (step, *name)),
+            );
+        }
+        for (name, _) in &step.save {
+            // A challenge of interactive auth is a refusal, and saved from as one.
+            match step.must_succeed() || step.must_be_refused() {
+                true => unsure.remove(name.as_str()),
+                false => unsure.insert(name),
+            };
+        }
+    }
+    found
+}
+
+/// Whether a step sends a wrong form of an account's password, or logs in as an account of the case
+/// with a password that the case did not give it.
+fn tries_wrong_password(case: &Case, step: &Step, accounts: &[&str]) -> bool {
+    const WRONG: [&str; 2] = ["password_other_case", "password_shortened"];
+    const GIVING: [&str; 2] = ["register", "changePassword"];
+    let member = |name: &String| {
+        let (account, member) = name.split_once('.')?;
+        accounts.contains(&account).then(|| member.to_owned())
+    };
+    let sent = case.sent(step);
+    if sent.iter().filter_map(member).any(|member| WRONG.contains(&member.as_str())) {
+        return true;
+    }
+    let Body::Json(body) = &step.body else { return false };
+    let by_password = body.get("type").is_some_and(|name| name == "m.login.password");
+    let Some(password) = body.get("password").filter(|_| by_password && step.is_login()) else {
+        return false;
+    };
+    let user = body.get("identifier").or_else(|| body.get("user"));
+    let is_known =
+        user.is_some_and(|user| case.names_in(user).iter().any(|name| member(name).is_some()));
+    let behind = case.names_in(password);
+    let is_made_up = behind.is_empty() || behind.iter().any(|name| name.starts_with("new."));
+    let gives =
+        |step: &Step| matches!(&step.target, Target::Call(id) if GIVING.contains(&id.as_str()));
+    is_known && is_made_up && !case.all_steps().any(gives)
 }
 
 fn lint_block(block: &Block, register: &Register, fault: &mut Report<'_>) {

@@ -542,6 +542,35 @@ fn faults_and_quirks_are_listed_with_their_kind() {
 
 /// The program itself, in front of a homeserver: it says where it listens, and the fault is there.
 #[test]
+fn selftest_shows_what_catches_a_fault_in_each_form() {
+    let json = run(&["selftest", "login-201", "cors.well_known", "--format", "json"]);
+    assert_ends(&json, 0, "");
+    assert_eq!(json.err, "");
+    let matrix: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(matrix["schema_version"], 1);
+    let names: Vec<&str> =
+        matrix["faults"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["well-known-without-cors", "login-201"]);
+    assert_eq!(matrix["faults"][1]["end"], "caught");
+    assert_eq!(matrix["faults"][1]["verdict"], "failed");
+    let ids = matrix["requirements"].as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap());
+    assert_eq!(ids.collect::<Vec<_>>(), ["cors.well_known", "login.post.ok.status"]);
+
+    let markdown = run(&["selftest", "login-201", "--format", "markdown"]);
+    assert_ends(&markdown, 0, "");
+    assert!(
+        markdown.out.contains("| `login.post.ok.status` | MUST | 0 | 1 | 0 | 1 |"),
+        "{}",
+        markdown.out
+    );
+}
+
+#[test]
+fn selftest_says_which_words_name_nothing() {
+    assert_ends(&run(&["selftest", "login-201", "login-2o1"]), 4, "`login-2o1`");
+}
+
+#[test]
 fn serve_puts_a_fault_in_front_of_another_homeserver() {
     let folder = TempDir::new().unwrap();
     let (_runtime, behind) = reference_with(&[]);

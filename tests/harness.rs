@@ -250,3 +250,26 @@ fn nothing_there_fails_every_trial() {
         assert!(failure.starts_with(&format!("Error: {url} cannot be reached")), "{id}: {failure}");
     }
 }
+
+#[test]
+fn what_the_baseline_knows_passes_and_what_it_lists_in_vain_fails() {
+    let folder = folder(OWN);
+    let baseline = folder.path().join("known.yaml");
+    let entry = |case: &str| {
+        format!(
+            "  - {{ requirement: versions.get.ok, case: {case}, pointer: status, reason: ours }}\n"
+        )
+    };
+    let text =
+        ["findings:\n", &entry("versions-are-a-teapot"), &entry("versions-are-there")].concat();
+    std::fs::write(&baseline, text).unwrap();
+    let own = folder.path().join("own.yaml");
+    let trials = reference().register_open().only_cases(own).baseline(&baseline).trials().unwrap();
+    let ended = ended(trials);
+    assert!(matches!(&ended["own::versions-are-a-teapot"], Ok(Outcome::Warned(_))), "{ended:?}");
+    let fixed = ended["own::versions-are-there"].as_ref().unwrap_err();
+    assert!(
+        fixed.contains("remove it from the baseline") && fixed.contains("known.yaml:3"),
+        "{fixed}"
+    );
+}

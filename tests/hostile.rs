@@ -101,7 +101,8 @@ fn is_sound(ended: &Ended, name: &str) {
     assert_eq!(faults, Vec::<String>::new(), "{name}");
     roxmltree::Document::parse(&read("junit.xml")).unwrap_or_else(|e| panic!("{name}: {e}"));
     let page = read("report.html");
-    for active in ["<script", "<img", "href=\"javascript"] {
+    assert_eq!(page.matches("<script").count(), 1, "{name}: a script beside the page's own");
+    for active in ["<img", "href=\"javascript"] {
         let at = page.find(active);
         let around = at.map(|at| page.get(at.saturating_sub(80)..at + 80));
         assert_eq!(around, None, "{name}: {active}");

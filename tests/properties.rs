@@ -1,16 +1,18 @@
 //! Laws that hold for all values, not only for those somebody thought of.
 use homespec::app::Material;
 use homespec::case::ast::{Api, Case, Feature};
-use homespec::case::matcher::{Kind, Matcher, Range};
+use homespec::case::matcher::{Kind, Matcher, Range, equal};
 use homespec::case::suite::Suite;
 use homespec::case::template::{self, FillError, pieces};
 use homespec::encoding::{encode_segment, escaped};
 use homespec::facts::{AccountFacts, Facts, Given};
-use homespec::plan::{self, Fate};
-use homespec::run::limits::retry_after;
+use homespec::plan::{self, Fate, Plan};
+use homespec::run::limits::{Bucket, Limits, retry_after};
 use homespec::secret::{SecretKind, Vault};
+use homespec::select::{Wish, select};
+use homespec::source::pointer_token;
 use homespec::version::Listed;
-use homespec::wire::Answer;
+use homespec::wire::{Answer, Ask};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +46,24 @@ fn quoted(value: &Value) -> Value {
         ),
         other => other.clone(),
     }
+}
+
+/// JSON with references in its strings, whole ones and others; its keys are plain.
+fn any_template() -> impl Strategy<Value = Value> {
+    let name = || prop::sample::select(vec!["alice.user_id", "session", "new.device_id_2", "x"]);
+    let leaf = prop_oneof![
+        any_json().prop_map(|value| quoted(&value)),
+        name().prop_map(|name| json!(format!("${name}"))),
+        ("[a-z ./~]{0,3}", name(), "[A-Z {}]{0,3}")
+            .prop_map(|(before, name, after)| json!(format!("{before} ${{{name}}},{after}"))),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[a-z/~]{0,4}", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
 }
 
 fn nothing(_: &str) -> Option<Value> {
@@ -130,6 +150,47 @@ proptest! {
         }
     }
 
+    /// What `references` finds, with its place, is where `fill` puts the values, and nothing else is
+    /// changed.
+    #[test]
+    fn filling_puts_each_value_where_it_was_found(template in any_template()) {
+        let value_of = |name: &str| json!(format!("<{name}>"));
+        let filled = template::fill(&template, &|name: &str| Some(value_of(name))).unwrap();
+        for (name, pointer) in template::references(&template) {
+            let whole = template.pointer(&pointer) == Some(&json!(format!("${name}")));
+            let there = filled.pointer(&pointer);
+            prop_assert!(!whole || there == Some(&value_of(&name)), "{} in {}", pointer, filled);
+            let text = there.and_then(Value::as_str).unwrap_or_default();
+            prop_assert!(text.contains(&format!("<{name}>")), "{} in {}", pointer, filled);
+        }
+        let unfilled = template::fill(&template, &|name: &str| {
+            Some(json!(format!("${{{name}}}")))
+        });
+        let again = |value: &Value| template::fill(value, &|name: &str| Some(value_of(name)));
+        let plain = template::references(&quoted(&filled));
+        prop_assert!(plain.is_empty() && again(&quoted(&filled)).as_ref() == Ok(&filled));
+        // References that stand for references are the template itself, but for its dollars.
+        let has_dollars = template.to_string().contains("$$");
+        prop_assert!(has_dollars || unfilled.and_then(|value| again(&value)) == Ok(filled));
+    }
+
+    /// The redactor finds each secret that was filled in, as often as it was.
+    #[test]
+    fn what_is_filled_in_is_found_again(
+        template in any_template(), secret in "[a-z]{4}[A-Z]{4}[0-9]{4}[\"\\\\/ä]{0,2}[a-z]{4}",
+    ) {
+        let vault = Vault::default();
+        vault.learn(SecretKind::AccessToken, &secret);
+        let filled = template::fill(&template, &|_: &str| Some(json!(secret))).unwrap();
+        let count = template::references(&template).len();
+        let shown = vault.redactor().text(&filled.to_string());
+        prop_assert!(!shown.contains(&secret));
+        prop_assert!(shown.matches("‹access_token 1›").count() <= count);
+        prop_assert_eq!(vault.redactor().found_in(&filled.to_string()).is_empty(), count == 0);
+        let empty = template::fill(&template, &|_: &str| Some(json!("‹access_token 1›"))).unwrap();
+        prop_assert_eq!(shown, empty.to_string());
+    }
+
     #[test]
     fn a_pointer_finds_what_was_put_in(key in "[a-z/~$]{1,6}", value in any_json()) {
         let scope = |name: &str| (name == "key").then(|| json!(key));
@@ -181,6 +242,110 @@ proptest! {
         prop_assert!(holds(&Matcher::Equals(quoted(&value)), Some(&value)));
         let kinds = Kind::ALL.iter().filter(|(_, kind)| holds(&Matcher::Type(*kind), Some(&value)));
         prop_assert_eq!(kinds.count(), if value.is_number() { 2 } else { 1 });
+    }
+
+    #[test]
+    fn when_present_is_absent_or_matching(matcher in matcher(), value in any_json(), there: bool) {
+        let value = there.then_some(&value);
+        let lenient = Matcher::WhenPresent(Box::new(matcher.clone()));
+        prop_assert_eq!(holds(&lenient, value), value.is_none() || holds(&matcher, value));
+    }
+
+    #[test]
+    fn of_nothing_every_holds_and_some_does_not(matcher in matcher(), object: bool) {
+        let empty = if object { json!({}) } else { json!([]) };
+        prop_assert!(holds(&Matcher::Every(Box::new(matcher.clone())), Some(&empty)));
+        prop_assert!(!holds(&Matcher::Some(Box::new(matcher)), Some(&empty)));
+        prop_assert!(holds(&Matcher::Unique(None), Some(&json!([]))));
+    }
+
+    /// On what has items at all, `some` is what `every` is not of the opposite.
+    #[test]
+    fn some_is_not_every_not(matcher in matcher(), items in prop::collection::vec(any_json(), 0..4)) {
+        let list = Value::from(items);
+        let none = Matcher::Every(Box::new(not(&matcher)));
+        let some = Matcher::Some(Box::new(matcher));
+        prop_assert_eq!(holds(&some, Some(&list)), !holds(&none, Some(&list)));
+    }
+
+    #[test]
+    fn wider_bounds_hold_where_narrower_do(
+        value in any_json(), min in -9..9i32, size in 0..9i32, down in 0..5i32, up in 0..5i32,
+    ) {
+        let range = |min: i32, max: i32| Range { min: Some(min.into()), max: Some(max.into()) };
+        let (narrow, wide) = (range(min, min + size), range(min - down, min + size + up));
+        for of in [Matcher::Range, Matcher::Length] {
+            prop_assert!(!holds(&of(narrow), Some(&value)) || holds(&of(wide), Some(&value)));
+            let (least, most) = (Range { max: None, ..narrow }, Range { min: None, ..narrow });
+            let both = holds(&of(least), Some(&value)) && holds(&of(most), Some(&value));
+            prop_assert_eq!(holds(&of(narrow), Some(&value)), both);
+        }
+    }
+
+    #[test]
+    fn a_number_is_within_bounds_that_it_lies_between(n in -99..99i32, min in -99..99i32, max in -99..99i32) {
+        let range = Matcher::Range(Range { min: Some(min.into()), max: Some(max.into()) });
+        prop_assert_eq!(holds(&range, Some(&json!(n))), (min..=max).contains(&n));
+        prop_assert!(!holds(&range, Some(&json!(n.to_string()))));
+    }
+
+    #[test]
+    fn the_length_of_a_text_is_in_characters(text in "[a-zäß🦀]{0,8}", length in 0..9u8) {
+        let exactly = Range { min: Some(length.into()), max: Some(length.into()) };
+        let count = text.chars().count();
+        prop_assert_eq!(holds(&Matcher::Length(exactly), Some(&json!(text))), count == usize::from(length));
+    }
+
+    #[test]
+    fn what_has_a_part_contains_it(
+        before in "[a-c$]{0,3}", part in "[a-c$]{0,3}", after in "[a-c$]{0,3}",
+        item in any_json(), mut items in prop::collection::vec(any_json(), 0..4), at in 0..5usize,
+    ) {
+        let contains = |part: &Value| Matcher::Contains(Box::new(Matcher::Equals(quoted(part))));
+        let whole = json!(format!("{before}{part}{after}"));
+        prop_assert!(holds(&contains(&json!(part)), Some(&whole)));
+        let object = json!({&part: item});
+        prop_assert!(holds(&contains(&json!(part)), Some(&object)));
+        items.insert(at.min(items.len()), item.clone());
+        prop_assert!(holds(&contains(&item), Some(&Value::from(items))));
+    }
+
+    #[test]
+    fn a_list_that_holds_an_item_twice_is_not_unique(
+        items in prop::collection::vec(any_json(), 1..5), twice in 0..5usize, at in 0..6usize,
+    ) {
+        let copy = items[twice % items.len()].clone();
+        let mut again = items.clone();
+        again.insert(at.min(items.len()), copy);
+        let (items, again) = (Value::from(items), Value::from(again));
+        prop_assert!(!holds(&Matcher::Unique(None), Some(&again)));
+        let by = |list: &Value| json!(list.as_array().unwrap().iter().map(|id| json!({"id": id})).collect::<Vec<_>>());
+        for list in [&items, &again] {
+            let at_id = holds(&Matcher::Unique(Some("/id".to_owned())), Some(&by(list)));
+            prop_assert_eq!(at_id, holds(&Matcher::Unique(None), Some(list)));
+        }
+    }
+
+    /// Equality is that of JSON: the same both ways round, numbers by their value, members in any order.
+    #[test]
+    fn equality_is_of_values(a in any_json(), b in any_json(), n in -999..999i32) {
+        prop_assert_eq!(equal(&a, &b), equal(&b, &a));
+        prop_assert!(equal(&a, &a));
+        let (whole, float) = (json!({"n": [n]}), json!({"n": [f64::from(n)]}));
+        let next = json!({"n": [n + 1]});
+        prop_assert!(equal(&whole, &float) && !equal(&whole, &next));
+        let (forth, back) = (json!({"a": &a, "b": &b}), json!({"b": &b, "a": &a}));
+        prop_assert!(equal(&forth, &back));
+        let read: Value = serde_json::from_str(&a.to_string()).unwrap();
+        prop_assert!(equal(&a, &read));
+    }
+
+    #[test]
+    fn members_are_looked_up_by_their_pointers(matcher in matcher(), value in any_json(), key in "[a-z/~$]{1,4}") {
+        let pointer = format!("/{}", pointer_token(&key).replace('$', "$$"));
+        let at = |pointer: &str| Matcher::Members(vec![(pointer.to_owned(), matcher.clone())]);
+        prop_assert_eq!(holds(&at(&pointer), Some(&json!({&key: &value}))), holds(&matcher, Some(&value)));
+        prop_assert_eq!(holds(&at(&pointer), Some(&json!({}))), holds(&matcher, None));
     }
 
     #[test]
@@ -325,6 +490,65 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A server that asks for more never gets less, whichever way it asks.
+    #[test]
+    fn the_wait_grows_with_what_the_server_asks_for(
+        a in wait_ms(), b in wait_ms(), header in prop::option::of(0..100_000u64),
+    ) {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        let (less, more) = (a.min(b), a.max(b));
+        let header = header.map(|seconds| seconds.to_string());
+        let by_body = |ms: u64| retry_after(&limited(header.as_deref(), &json!(ms)), now);
+        prop_assert!(by_body(less) <= by_body(more));
+        let by_seconds = |ms: u64| retry_after(&limited(Some(&(ms / 1000).to_string()), &Value::Null), now);
+        prop_assert!(by_seconds(less) <= by_seconds(more));
+        let by_date = |ms: u64| {
+            let date = now + Duration::from_millis(ms.min(1 << 40));
+            retry_after(&limited(Some(&httpdate::fmt_http_date(date)), &Value::Null), now)
+        };
+        prop_assert!(by_date(less) <= by_date(more));
+        // Seconds and the date that they lead to are one wait, but for what a date cannot say.
+        let both = by_date(less).abs_diff(by_seconds(less.min(1 << 40)));
+        prop_assert!(both <= Duration::from_millis(100), "{both:?}");
+    }
+
+    /// Whatever servers ask for, in whatever order: all waiting together keeps to the budget, and a
+    /// request is sent or refused, but never before its time.
+    #[test]
+    fn waiting_never_takes_more_than_the_budget(
+        budget in 0..20u64,
+        calls in prop::collection::vec((0..3usize, prop::option::of(wait_ms())), 1..12),
+    ) {
+        let budget = Duration::from_secs(budget);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let limits = Limits::new(budget);
+            let started = tokio::time::Instant::now();
+            let mut blocked = 0;
+            for (bucket, limit) in calls {
+                let bucket = Bucket::of(&Ask::new(None, "GET", &format!("/{bucket}")));
+                blocked += usize::from(limits.admit(&bucket).await.is_err());
+                if let Some(ms) = limit {
+                    limits.hit(&bucket, &limited(None, &json!(ms)));
+                }
+            }
+            // Timers have the granularity of a millisecond, and there are at most twelve waits.
+            prop_assert!(started.elapsed() <= budget + Duration::from_millis(12));
+            let hits = limits.hits();
+            let waited: u64 = hits.iter().map(|hit| hit.waited_ms).sum();
+            prop_assert!(u128::from(waited) <= budget.as_millis());
+            prop_assert_eq!(hits.iter().map(|hit| hit.blocked).sum::<usize>(), blocked);
+            Ok(())
+        })?;
+    }
+}
+
+/// Milliseconds that a server may ask for, zero and nonsense included.
+fn wait_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![0..5_000u64, 0..200_000_000u64, any::<u64>(), Just(0), Just(u64::MAX)]
+}
+
 fn limited(header: Option<&str>, in_body: &Value) -> Answer {
     let headers =
         header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
@@ -429,10 +653,23 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
     }
 }
 
+/// Some areas alone: selecting compares every case with every word.
+static FEW: LazyLock<Suite> = LazyLock::new(|| {
+    let mut suite = MATERIAL.suite.clone();
+    suite.files.retain(|file| ["device", "logout", "token"].contains(&file.area.as_str()));
+    suite
+});
+
+/// Globs that select cases of those.
+const WORDS: [&str; 5] = ["logout-*", "device-id-is-kept", "token-*", "*-of-*", "device-*"];
+
 /// The verdict-relevant part of a plan: which case runs, and why the others do not.
 fn fates(suite: &Suite, facts: &Facts) -> Vec<(String, String)> {
     let selected: Vec<&Case> = suite.cases().collect();
-    let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, facts);
+    fates_of(&plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, facts))
+}
+
+fn fates_of(plan: &Plan) -> Vec<(String, String)> {
     let fate = |fate: &Fate| match fate {
         Fate::Run(_) => "runs".to_owned(),
         Fate::Not(verdict, reason) => format!("{verdict}: {}", reason.code),
@@ -456,6 +693,29 @@ proptest! {
         });
         let shuffled = Suite::from_texts(texts).unwrap();
         prop_assert_eq!(fates(&shuffled, &facts), fates(&MATERIAL.suite, &facts));
+    }
+
+    /// However a wish is worded, what it names runs in the order of the suite.
+    #[test]
+    fn the_plan_does_not_depend_on_the_order_of_the_words(
+        words in prop::sample::subsequence(WORDS.to_vec(), 1..=WORDS.len()),
+        seed in prop::collection::vec(any::<prop::sample::Index>(), 1..5), main in 0..3usize,
+    ) {
+        let mut shuffled: Vec<&str> = words.clone();
+        seed.iter().enumerate().for_each(|(at, other)| {
+            let (at, other) = (at % words.len(), other.index(words.len()));
+            shuffled.swap(at, other);
+        });
+        // A word said twice is said once.
+        shuffled.extend(words.first());
+        let planned = |words: &[&str]| {
+            let cases = words.iter().map(|word| (*word).to_owned()).collect();
+            let wish = Wish { cases, ..Wish::default() };
+            let selected = select(&FEW, &MATERIAL.register, &wish).unwrap();
+            let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts(main, false, 0));
+            format!("{:?} {:?}", fates_of(&plan), plan.phases)
+        };
+        prop_assert_eq!(planned(&words), planned(&shuffled));
     }
 
     /// Whatever accounts there are: one that somebody needs sees at most two wrong passwords, nothing

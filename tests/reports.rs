@@ -386,10 +386,12 @@ fn colours_come_only_when_asked_for() {
 // --- HTML ---
 
 #[test]
-fn the_page_loads_nothing_and_runs_nothing() {
+fn the_page_loads_nothing_and_runs_only_its_own_script() {
     let page = report::html(&runs::every_verdict());
-    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline';"));
-    for loaded in ["<script", "<img", "<link", "<iframe", " src=", "url(", "@import", " onclick="] {
+    assert!(page.contains("content=\"default-src 'none'; style-src 'sha256-"));
+    assert!(page.contains("; script-src 'sha256-") && !page.contains("unsafe"));
+    assert_eq!((page.matches("<script").count(), page.matches("<style").count()), (1, 1));
+    for loaded in ["<img", "<link", "<iframe", " src=", " style=", "url(", "@import", " onclick="] {
         assert!(!page.contains(loaded), "{loaded}");
     }
 }
@@ -575,6 +577,27 @@ proptest! {
         prop_assert_eq!(report::read(&report::json(&run)).unwrap(), run);
     }
 
+    /// What `homespec report RUN.json` renders is what the run itself did.
+    #[test]
+    fn a_run_that_was_read_back_gives_the_same_reports(text in hostile()) {
+        let run = poisoned(&text);
+        let again = report::read(&report::json(&run)).unwrap();
+        for format in Format::ALL {
+            prop_assert_eq!(format.render(&again), format.render(&run));
+        }
+        prop_assert_eq!(report::github_annotations(&again), report::github_annotations(&run));
+    }
+
+    #[test]
+    fn rows_of_markdown_tables_are_as_wide_as_their_heads(text in hostile()) {
+        let page = report::markdown(&poisoned(&text));
+        let widths = table_widths(&page);
+        prop_assert!(!widths.is_empty());
+        for (head, row) in widths {
+            prop_assert_eq!(head, row, "{}", page);
+        }
+    }
+
     #[test]
     fn junit_is_well_formed_whatever_the_text(text in hostile()) {
         let run = poisoned(&text);
@@ -650,6 +673,24 @@ proptest! {
             prop_assert!(head.matches([':', ',']).count() <= 2, "{}", head);
         }
     }
+}
+
+/// For each row of each table outside of fences how many cells its head has, and how many it has.
+fn table_widths(page: &str) -> Vec<(usize, usize)> {
+    let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+    let (mut open, mut head, mut widths) = (None, None, Vec::new());
+    for line in page.lines() {
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        match open {
+            None if ticks >= 3 && !line[ticks..].contains('`') => open = Some(ticks),
+            Some(width) if ticks >= width && line[ticks..].trim().is_empty() => open = None,
+            Some(_) => continue,
+            None => {}
+        }
+        head = line.starts_with('|').then(|| head.unwrap_or_else(|| cells(line)));
+        widths.extend(head.map(|head| (head, cells(line))));
+    }
+    widths
 }
 
 /// How many fenced blocks there are, read as CommonMark does; none if one stays open.

@@ -41,6 +41,31 @@ fn is_of_the_wire(word: &str) -> bool {
     word.starts_with("M_") || ["flows", "identifier", "user", "null"].contains(&word)
 }
 
+/// The table of legal differences in `docs/proof.md`: what a server may do, and the cell with the quirks.
+fn differences() -> Vec<(String, String)> {
+    let page = include_str!("../docs/proof.md");
+    let (_, section) = page.split_once("## Legal differences").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2).map(cells);
+    rows.map(|row| match row.as_slice() {
+        [what, quirk] => (what.clone(), quirk.clone()),
+        other => panic!("{} cells: {other:?}", other.len()),
+    })
+    .collect()
+}
+
+#[test]
+fn every_legal_difference_has_a_quirk_that_exists() {
+    let known: BTreeSet<&str> = reference::quirks().iter().map(|quirk| quirk.name).collect();
+    let rows = differences();
+    assert!(rows.len() >= 25, "the table was not found");
+    for (what, quirks) in rows {
+        let named = code_words(&quirks);
+        assert!(!named.is_empty(), "{what}: no quirk");
+        assert!(named.iter().all(|name| known.contains(name)), "{what}: {quirks}");
+    }
+}
+
 #[test]
 fn every_trap_and_contradiction_has_its_row() {
     let names: Vec<String> = rows().into_iter().map(|row| row.name).collect();

@@ -56,8 +56,8 @@ fn wrong(outcome: &FaultOutcome, known: &BTreeMap<String, String>) -> Vec<String
     let listed = known.contains_key(outcome.name);
     let name = format!("{} ({})", outcome.name, outcome.requirement);
     let end = match &outcome.end {
-        FaultEnd::Survived(verdict, why) if !listed => {
-            Some(format!("{name} survived: {} {why}", verdict.as_str()))
+        FaultEnd::Survived(why) if !listed => {
+            Some(format!("{name} survived: {} {why}", outcome.verdict.as_str()))
         }
         FaultEnd::Caught if listed && outcome.unexpected.is_empty() => {
             Some(format!("{name} is caught, and still listed"))

@@ -59,11 +59,11 @@ fn begun(document: &Document) -> Result<(String, usize), NoPlace> {
     }
     let list = document.span(&format!("/{ROOT}")).ok_or(NoPlace)?;
     let Some(first) = document.span(&format!("/{ROOT}/0")) else {
-        // `findings: []` or nothing behind the colon.
-        let key = document.key_span(&format!("/{ROOT}")).ok_or(NoPlace)?;
-        let (head, tail) = (text.get(..key.end).ok_or(NoPlace)?, text.get(list.end.max(key.end)..));
-        let tail = tail.ok_or(NoPlace)?.trim_start_matches([':', ' ']);
-        return Ok((format!("{head}:{}{tail}", if tail.is_empty() { "\n" } else { "" }), 2));
+        // `findings: []`, or nothing behind the colon, in which case there is nothing to take out.
+        let (head, tail) = (text.get(..list.start).ok_or(NoPlace)?, text.get(list.end..));
+        let nothing = matches!(text.get(list), Some("[]" | "null" | "~"));
+        let without = format!("{}{}", head.trim_end_matches(' '), tail.ok_or(NoPlace)?);
+        return Ok((if nothing { without } else { text.to_owned() }, 2));
     };
     let line = text.get(..first.start).and_then(|before| before.rsplit('\n').next());
     let indent = line.ok_or(NoPlace)?.find('-').ok_or(NoPlace)?;

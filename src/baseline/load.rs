@@ -40,10 +40,15 @@ pub fn load(
 ) -> Result<Baseline, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
     let mut file = File { reader, document, known: Known::new(register, suite) };
-    file.reader.object(&root, "a baseline", &[ROOT]);
-    let list = file.reader.required(&root, "a baseline", ROOT);
+    // An empty file, or one of comments alone, is a baseline that nothing was found for yet.
+    let list = match root.value.is_null() {
+        true => None,
+        false => {
+            file.reader.object(&root, "a baseline", &[ROOT]);
+            file.reader.required(&root, "a baseline", ROOT)
+        }
+    };
     let mut entries: Vec<(Entry, String)> = Vec::new();
-    // An empty list, or none, is a baseline that nothing was found for yet.
     if let Some(list) = list.filter(|list| !list.value.is_null()) {
         if !list.value.is_array() {
             file.reader.fault(&list.at, format!("`{ROOT}` is a list"));

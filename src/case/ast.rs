@@ -4,6 +4,7 @@ use crate::outcome::Level;
 use crate::source::Document;
 use crate::version::SpecVersion;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -93,6 +94,51 @@ impl Case {
         self.setup.iter().chain(&self.steps)
     }
 
+    /// The names behind the references of a request.
+    pub fn sent(&self, step: &Step) -> BTreeSet<String> {
+        self.behind(step.request_references())
+    }
+
+    /// The names behind the references of a value.
+    pub fn names_in(&self, value: &Value) -> BTreeSet<String> {
+        self.behind(references_of(std::slice::from_ref(value)))
+    }
+
+    /// These names, and those in the case's own values that they stand for.
+    fn behind(&self, mut open: Vec<String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            let inner = self.values.iter().find(|(known, _)| *known == name);
+            if found.insert(name)
+                && let Some((_, value)) = inner
+            {
+                open.extend(references_of(std::slice::from_ref(value)));
+            }
+        }
+        found
+    }
+
+    /// Whether one of its requests must be refused that names this account, or holds its password,
+    /// before the case itself has logged in there. The refusal means something only of an account
+    /// that is known to work: a good login is its positive control.
+    pub fn wants_proof_of(&self, account: &str) -> bool {
+        let names = |step: &Step| {
+            let of_account = |name: &String| {
+                let member = name.strip_prefix(account).and_then(|rest| rest.strip_prefix('.'));
+                member.is_some_and(|member| IDENTIFYING.contains(&member))
+            };
+            step.uia.as_deref() == Some(account) || self.sent(step).iter().any(of_account)
+        };
+        let refused = |step: &Step| step.must_be_refused() && names(step);
+        let logged_in = |step: &Step| step.is_login() && step.must_succeed() && names(step);
+        let mut known = self.setup.iter().any(logged_in);
+        self.steps.iter().any(|step| {
+            let unknown = !known && refused(step);
+            known |= logged_in(step);
+            unknown
+        })
+    }
+
     /// How many logins it sends at most, apart from a look at the one that proved its account.
     pub fn logins(&self) -> usize {
         let looks = self.all_steps().find(|step| step.is_login()).is_some_and(Step::is_proof);
@@ -126,6 +172,17 @@ impl Case {
     }
 }
 
+/// The members of an account that say who somebody is, or prove it.
+const IDENTIFYING: [&str; 7] = [
+    "user_id",
+    "localpart",
+    "password",
+    "password_other_case",
+    "password_shortened",
+    "password_escaped",
+    "login",
+];
+
 /// What must be there for a case to apply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Need {
@@ -148,6 +205,16 @@ pub enum Need {
     Session(String),
     /// `operator appservice`: something that only an operator can give, or do.
     Operator(String),
+}
+
+impl Need {
+    /// The name of the account that it asks for, with or without a session.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Need::Account { name, .. } | Need::Session(name) => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// What a probe can see that is no login flow.
@@ -566,6 +633,25 @@ impl Step {
     fn may_succeed(&self) -> bool {
         let ruled = |branch: &Branch| branch.expect.status.as_ref().is_none_or(|s| s.holds(200));
         self.blocks.iter().all(|block| block.branches.iter().any(ruled))
+    }
+
+    /// Whether an answer is as expected only if it refuses: with a status from 400 on.
+    pub fn must_be_refused(&self) -> bool {
+        self.must(|status| {
+            !(200..300).any(|code| status.holds(code)) && (400..600).any(|code| status.holds(code))
+        })
+    }
+
+    /// Whether an answer is as expected only if it is a success.
+    pub fn must_succeed(&self) -> bool {
+        self.must(StatusRule::is_success)
+    }
+
+    /// Whether each branch of a block that looks at every answer has such a status.
+    fn must(&self, is: impl Fn(&StatusRule) -> bool) -> bool {
+        let ruled = |branch: &Branch| branch.expect.status.as_ref().is_some_and(&is);
+        let all = |block: &Block| block.when.is_none() && block.branches.iter().all(ruled);
+        self.blocks.iter().any(|block| !block.branches.is_empty() && all(block))
     }
 
     /// Setup steps and steps; each reference of the request, in no order.

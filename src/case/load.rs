@@ -252,7 +252,8 @@ fn read_title(reader: &mut Reader, node: &Node) -> String {
     const LONGEST: usize = 90;
     let Some(title_node) = reader.required(node, "a case", "title") else { return String::new() };
     let Some(title) = reader.string(&title_node, "`title`") else { return String::new() };
-    if title.split_whitespace().any(|word| word == "should") {
+    let mut words = title.split(|c: char| !c.is_alphabetic());
+    if words.any(|word| ["should", "shouldn"].contains(&word.to_lowercase().as_str())) {
         reader.fault_with_help(
             &title_node.at,
             "a title says what is true of a server that passes, without \"should\"",
@@ -1256,6 +1257,7 @@ fn check_references(reader: &mut Reader, case: &Case) {
             _ => {}
         }
     }
+    check_circles(reader, case);
     let nested = case
         .values
         .iter()
@@ -1282,6 +1284,25 @@ fn check_references(reader: &mut Reader, case: &Case) {
                 format!("`uia: {account}` names no account of this case"),
                 format!("add `account {account}` to `needs`"),
             );
+        }
+    }
+}
+
+/// A value that leads back to itself never ends.
+fn check_circles(reader: &mut Reader, case: &Case) {
+    let inner = |name: &str| {
+        let value = case.values.iter().find(|(known, _)| known == name);
+        let found = value.map(|(_, value)| template::references(value)).unwrap_or_default();
+        found.into_iter().map(|(name, _)| name)
+    };
+    for (name, _) in &case.values {
+        let (mut met, mut open) = (BTreeSet::new(), vec![name.clone()]);
+        while let Some(next) = open.pop() {
+            open.extend(inner(&next).filter(|found| met.insert(found.clone())));
+        }
+        if met.contains(name) {
+            let fault = format!("the value of `${name}` leads back to itself");
+            reader.fault(&case.pointer, fault);
         }
     }
 }

@@ -102,7 +102,14 @@ impl Pattern {
     /// Why it is not one, in words.
     pub fn new(source: &str) -> Result<Pattern, String> {
         regex_syntax::parse(source).map_err(|error| error.to_string())?;
-        Ok(Pattern { source: source.to_owned(), compiled: OnceLock::new() })
+        let pattern = Pattern { source: source.to_owned(), compiled: OnceLock::new() };
+        // What can be read may still be too large to compile, and would then match nothing, unnoticed. Counted
+        // repetitions make it so, or sheer length.
+        if source.contains('{') || source.len() > 1000 {
+            let compiled = Regex::new(source).map_err(|error| error.to_string())?;
+            pattern.compiled.get_or_init(|| Some(compiled));
+        }
+        Ok(pattern)
     }
 
     fn is_match(&self, text: &str) -> bool {

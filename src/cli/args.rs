@@ -341,9 +341,12 @@ pub struct ServeArgs {
 /// `selftest`.
 #[derive(Debug, Args)]
 pub struct SelftestArgs {
-    /// Only the faults and quirks of these names; * and ? stand for any characters
+    /// Only the faults and quirks of these names, or those of these requirements; * and ? stand for any characters
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Table)]
+    pub format: MatrixFormat,
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
@@ -353,6 +356,17 @@ pub struct SelftestArgs {
     /// Say which fault or quirk is done
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// How the kill matrix is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MatrixFormat {
+    /// A line a fault, a quirk and a requirement.
+    Table,
+    /// One object, with everything.
+    Json,
+    /// Tables for a page.
+    Markdown,
 }
 
 /// `list`.

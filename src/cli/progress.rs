@@ -9,7 +9,54 @@ use crate::run::probe::NoTarget;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// Whether nobody looks: standard error is no terminal, or this is a CI job.
+fn unwatched() -> bool {
+    !std::io::stderr().is_terminal() || std::env::var_os("CI").is_some()
+}
+
+/// A bar of this length, with a line of text behind it.
+fn bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A bar that counts things of which so many are to be done, or nothing where nobody looks.
+#[derive(Debug)]
+pub struct Count {
+    bar: Option<ProgressBar>,
+    done: AtomicUsize,
+    total: usize,
+}
+
+impl Count {
+    /// Nothing is done yet.
+    pub fn of(total: usize) -> Count {
+        let bar = (!unwatched()).then(|| bar(total as u64));
+        Count { bar, done: AtomicUsize::new(0), total }
+    }
+
+    /// One more is done; gives how many of how many that makes.
+    pub fn done(&self, name: &str) -> String {
+        if let Some(bar) = &self.bar {
+            bar.set_message(name.to_owned());
+            bar.inc(1);
+        }
+        format!("{}/{}", self.done.fetch_add(1, Ordering::Relaxed) + 1, self.total)
+    }
+
+    /// Removes it from the screen.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
 
 /// A bar with the case that runs, or nothing where nobody looks.
 #[derive(Debug, Default)]
@@ -21,8 +68,7 @@ pub struct Bar {
 impl Bar {
     /// A bar, unless standard error is no terminal or this is a CI job.
     pub fn new() -> Bar {
-        let hidden = !std::io::stderr().is_terminal() || std::env::var_os("CI").is_some();
-        Bar { bar: OnceLock::new(), hidden }
+        Bar { bar: OnceLock::new(), hidden: unwatched() }
     }
 
     /// Removes it from the screen.
@@ -57,11 +103,7 @@ impl Watcher for Bar {
             return;
         }
         let running = plan.cases.iter().filter(|case| matches!(case.fate, Fate::Run(_))).count();
-        let bar = ProgressBar::new(running as u64);
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        let _ = self.bar.set(bar);
+        let _ = self.bar.set(bar(running as u64));
     }
 
     fn no_target(&self, why: &str) {

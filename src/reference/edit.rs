@@ -12,9 +12,33 @@ pub(super) struct Edit {
     /// The operations; all if empty.
     pub(super) on: &'static [Operation],
     pub(super) when: When,
-    /// Made in every n-th answer that qualifies; 1 is all of them.
-    pub(super) every: u64,
+    pub(super) turn: Turn,
     pub(super) changes: &'static [Change],
+}
+
+/// Which of the answers that qualify are changed, in the order in which they are given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Turn {
+    /// All.
+    Each,
+    /// Every n-th; the first ones before it are right.
+    Every(u64),
+    /// The first alone.
+    First,
+    /// All but the first.
+    AllButFirst,
+}
+
+impl Turn {
+    /// Whether it is the turn of the answer of this number, counted from 1.
+    pub(super) fn comes(self, number: u64) -> bool {
+        match self {
+            Self::Each => true,
+            Self::Every(step) => number.is_multiple_of(step.max(1)),
+            Self::First => number == 1,
+            Self::AllButFirst => number > 1,
+        }
+    }
 }
 
 /// Which answers of the operations.
@@ -67,6 +91,8 @@ pub(super) enum Change {
     Capitals(&'static str),
     /// Puts the body into a list.
     Wrap,
+    /// Writes JSON over many lines.
+    Pretty,
     /// Writes this after the body.
     Suffix(&'static str),
     /// Adds a member to an object whose text is in Latin-1.
@@ -108,7 +134,7 @@ impl Situation {
 }
 
 impl Edit {
-    /// Whether the edit is for this answer, the `every` left aside.
+    /// Whether the edit is for this answer, its turn left aside.
     pub(super) fn meant(&self, situation: Situation, answer: &Answer) -> bool {
         (self.on.is_empty() || self.on.contains(&situation.operation))
             && self.when.holds(situation, answer)
@@ -172,6 +198,11 @@ impl Change {
                 id.trim_start_matches('@').split(':').next().unwrap_or_default().to_owned()
             }),
             Self::Capitals(pointer) => change_text(answer, pointer, str::to_uppercase),
+            Self::Pretty => {
+                if let Body::Json(body) = &answer.body {
+                    answer.body = Body::Bytes(format!("{body:#}\n").into_bytes());
+                }
+            }
             Self::Suffix(text) => {
                 if let Body::Json(body) = &answer.body {
                     answer.body = Body::Bytes(format!("{body}{text}").into_bytes());
@@ -301,6 +332,15 @@ mod tests {
             Body::Json(body) => body,
             Body::Bytes(bytes) => json!(String::from_utf8(bytes).unwrap()),
         }
+    }
+
+    #[test]
+    fn turns_come_when_their_names_say() {
+        let of = |turn: Turn| (1..=5).filter(|number| turn.comes(*number)).collect::<Vec<u64>>();
+        assert_eq!(of(Turn::Each), [1, 2, 3, 4, 5]);
+        assert_eq!(of(Turn::Every(2)), [2, 4]);
+        assert_eq!(of(Turn::First), [1]);
+        assert_eq!(of(Turn::AllButFirst), [2, 3, 4, 5]);
     }
 
     #[test]

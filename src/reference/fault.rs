@@ -14,6 +14,7 @@ mod lists;
 mod login;
 mod operator;
 mod session;
+mod turn;
 mod uia;
 mod wire;
 
@@ -25,9 +26,9 @@ pub(super) use session::switches::*;
 pub(super) use uia::switches::*;
 pub(super) use wire::switches::*;
 
-use super::edit::{Change, Edit, When};
+use super::edit::{Change, Edit, Turn, When};
 use super::limit::Limit;
-use super::quirk::THROTTLED_FIRST;
+use super::quirk::{CAS, THROTTLED_FIRST, WELL_KNOWN_REDIRECT};
 use super::route::Operation;
 use super::{Settings, release};
 use std::sync::LazyLock;
@@ -112,6 +113,10 @@ pub enum Need {
     ShortLives,
     /// The first request to each operation is refused for its rate.
     Throttled,
+    /// `m.login.cas` is offered.
+    Cas,
+    /// The well-known file is reached by a redirect.
+    WellKnownRedirect,
 }
 
 impl Need {
@@ -141,6 +146,12 @@ impl Need {
             }
             Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
             Self::Throttled => settings.quirks.push(THROTTLED_FIRST.0.to_owned()),
+            Self::Cas => settings.quirks.push(CAS.0.to_owned()),
+            Self::WellKnownRedirect => {
+                settings.quirks.push(WELL_KNOWN_REDIRECT.0.to_owned());
+                // The release that says what such a redirect carries.
+                settings.versions.push("v1.20".to_owned());
+            }
             Self::ShortLives => {
                 settings.access_lifetime = Some(Duration::from_millis(500));
                 settings.login_token_lifetime = Duration::from_millis(500);
@@ -184,6 +195,11 @@ impl Fault {
         settings
     }
 
+    /// Whether it shows each time that there is occasion for it, and not only in some of the answers.
+    pub fn is_steady(&self) -> bool {
+        self.edits.iter().all(|edit| edit.turn == Turn::Each)
+    }
+
     const fn also(self, also: &'static [&'static str]) -> Self {
         Self { also, ..self }
     }
@@ -217,6 +233,7 @@ pub fn faults() -> &'static [Fault] {
         data.into_iter()
             .zip(behaviour)
             .flat_map(|(data, behaviour)| data.iter().chain(behaviour))
+            .chain(turn::DATA)
             .copied()
             .collect()
     });
@@ -247,7 +264,7 @@ const fn data(
 
 /// An edit of all answers that qualify.
 const fn edit(on: &'static [Operation], when: When, changes: &'static [Change]) -> Edit {
-    Edit { on, when, every: 1, changes }
+    Edit { on, when, turn: Turn::Each, changes }
 }
 
 /// Declares faults that handlers ask for: a constant for each, and the table of all.

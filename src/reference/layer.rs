@@ -124,7 +124,7 @@ impl Active {
             return false;
         }
         let number = self.seen.fetch_add(1, Ordering::Relaxed) + 1;
-        let turn = number.is_multiple_of(self.edit.every.max(1));
+        let turn = self.edit.turn.comes(number);
         if turn {
             self.edit.change(answer);
         }

@@ -50,6 +50,9 @@ pub(super) fn flows(x: &mut Exchange) -> Outcome {
         }
         flows.push(sso);
     }
+    if x.has(quirk::CAS) {
+        flows.push(json!({"type": "m.login.cas"}));
+    }
     if x.house.listed.since(v1(2)) {
         flows.push(json!({"type": "m.login.application_service"}));
     }

@@ -10,6 +10,7 @@
 mod account;
 mod admin;
 mod answer;
+mod changes;
 mod client_data;
 mod device;
 mod discovery;

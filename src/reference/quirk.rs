@@ -1,10 +1,10 @@
 //! Quirks: ways to differ that the specification allows, or that it frowns on without forbidding them.
 
-use super::Settings;
-use super::edit::{Change as C, Edit, When};
+use super::edit::{Change as C, Edit, Turn, When};
 use super::fault::{Kind, Need, Place, Switch};
 use super::refusal::Refusal as R;
 use super::route::Operation as O;
+use super::{Settings, changes, release};
 use std::sync::LazyLock;
 
 /// A way to differ legally.
@@ -17,7 +17,7 @@ pub struct Quirk {
     /// The clause that leaves the room.
     pub clause: &'static str,
     /// Ids of requirements whose verdict may be another than without the quirk: warned for advice that is not followed,
-    /// skipped for what is not offered, another branch; never failed.
+    /// skipped for what is not offered, passed for what is offered only with it; never failed.
     pub changes: &'static [&'static str],
     /// What must be set up for it to show.
     pub needs: Need,
@@ -88,12 +88,9 @@ macro_rules! data {
 }
 
 const fn edit(on: &'static [O], when: When, changes: &'static [C]) -> Edit {
-    Edit { on, when, every: 1, changes }
+    Edit { on, when, turn: Turn::Each, changes }
 }
 
-/// What cannot be looked at without password login.
-const PASSWORD_AREA: &[&str] =
-    &["login.password.wrong.status", "login.post.ok.status", "login.get.flow.usable"];
 /// Refusals for members that are missing or mistyped.
 const MALFORMED: When = When::Because(&[
     R::TypeMissing,
@@ -121,7 +118,7 @@ const LIMITED: When = When::Status(429);
 
 behaviours! {
     OPTIONS_204 "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[];
-    RETRY_DATE "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &[], needs LoginLimit;
+    RETRY_DATE "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &["rate_limit.consistent"], needs LoginLimit;
     KEEPS_OLD_TOKEN "device-keeps-old-token", "POST /login: a known device's earlier token may end",
         "the earlier access token of a device that logs in again goes on working", changes &["device.login.reuse.old_token"];
     KEEPS_OLD_REFRESH "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
@@ -136,7 +133,7 @@ behaviours! {
         "every login gives an access token that expires", changes &["refresh.login.expires_without"];
     ODD_DEVICE_IDS "odd-device-ids", "Device ids are opaque", "device ids that are made hold a slash, a blank and letters outside ASCII", changes &[];
     HOME_SERVER "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is given", changes &["login.post.ok.home_server"];
-    LOGOUT_LAGS "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for 300 ms after logout", changes &[];
+    LOGOUT_LAGS "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for a second after logout", changes &[];
     DEFAULT_NAME "device-default-name", "GET /devices: display_name without an initial one is not pinned",
         "a device without a name is given one", changes &["device.login.no_name"];
     CASE_FOLDED "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[];
@@ -145,30 +142,41 @@ behaviours! {
     THIRD_PARTY_401 "uia-unknown-third-party-401", "User-interactive authentication: a stage that fails may be tried again",
         "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"];
     THROTTLED "throttled", "Rate limiting: any request may be refused",
-        "every eleventh request is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
+        "every eleventh request is refused with 429 and may come again at once", changes changes::WITH_LIMITS;
     THROTTLED_FIRST "throttled-first", "Rate limiting: any request may be refused",
-        "the first request to each operation is refused with 429 and may come again at once", changes &["rate_limit.exists", "rate_limit.recovers"];
+        "the first request to each operation is refused with 429 and may come again at once", changes changes::WITH_LIMITS;
     ORIGIN_ECHOED "cors-origin-echoed", "Web browser clients: the header's value is advice",
         "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"];
     RESOURCE_LIMIT "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",
-        "every eighth login is refused for a resource limit", changes &["login.post.ok.status"];
+        "every eighth login is refused for a resource limit", changes &["login.post.ok.status", "error.resource_limit.admin_contact"];
     STRICT_RELEASES "only-what-is-listed", "Unknown members of a request are ignored",
         "identifier and device_id are not known to a server that lists only releases before they came", changes &[];
     UNLISTED_TYPES "login-types-not-listed", "GET /login: a server may take types that it does not list",
-        "token login is taken and not listed", changes &["login.get.flow.usable"];
+        "token login is taken and not listed", changes changes::WITHOUT_TOKEN_LOGIN;
     SSO_ONLY "sso-only", "GET /login: which types are offered is the server's choice",
-        "single sign-on and token login are offered, password login is not known", changes PASSWORD_AREA;
+        "single sign-on and token login are offered, password login is not known", changes changes::WITHOUT_PASSWORD;
     NO_LEGACY "no-legacy-api", "Authentication API discovery: the legacy API may be absent",
-        "the legacy API is not offered, the OAuth API is", changes PASSWORD_AREA;
-    BOTH_APIS "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served beside the legacy API", changes &[];
+        "the legacy API is not offered, the OAuth API is", changes changes::WITHOUT_LEGACY;
+    BOTH_APIS "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served beside the legacy API", changes changes::WITH_OAUTH;
     NO_GET_TOKEN "no-get-token", "POST /v1/login/get_token is optional", "get_token is not offered",
-        changes &["get_token.uia.challenge", "login.token.ok"];
-    NO_REFRESH "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes &["refresh.early"];
+        changes changes::WITHOUT_GET_TOKEN;
+    NO_REFRESH "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH;
     NO_WELL_KNOWN "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login gives none",
-        changes &["well_known.get.json", "well_known.homeserver.required"];
+        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"];
     NO_GUESTS "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"];
     TWO_FLOWS "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[];
+    HTTP_1_0 "http-1-0", "RFC 9112: HTTP/1.0 answers", "answers are HTTP/1.0, each on a connection of its own", changes &[];
+    SLOW "slow-answers", "Nothing says how long an answer may take", "every seventh answer takes half a second", changes &[];
+    BASE_PATH "base-path", "Well-known URI: base_url may have a path", "the homeserver lies below /homeserver; the rest of the host is a web server's",
+        changes &[];
+    ONLY_R0 "only-r0-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases before v1.1 are listed", changes changes::WITHOUT_V1;
+    ONLY_NEW "only-v1-15-and-later-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases from v1.15 on are listed",
+        changes &["route.r0_prefix"];
+    CAS "cas-offered", "Client-Server API, Client login via SSO: m.login.cas", "m.login.cas is offered too", changes &["sso.cas.redirect"];
+    WELL_KNOWN_REDIRECT "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
+        "the well-known file is reached by a redirect",
+        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys"];
 }
 
 data! {
@@ -180,10 +188,10 @@ data! {
         edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
     "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is written in capitals", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
-    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present"], needs LoginLimit,
+    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
     "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
-        changes &["rate_limit.retry_after.header"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
+        changes &["rate_limit.retry_after.header", "rate_limit.retry_after.grammar", "rate_limit.consistent"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
     "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],
         edits &[edit(&[], When::Error, &[C::Put("/error", "\"Nō. 😀 <b>&amp;\"")])];
     "empty-error-texts", "Standard error response: the text is for people", "all errors have an empty text", changes &[],
@@ -203,24 +211,28 @@ data! {
             C::Push("/flows", r#"{"type": "org.example.login.jwt", "org.example.issuer": "x"}"#), C::Push("/flows", r#"{"type": "m.login.example"}"#)])];
     "deactivated-forbidden", "POST /login, 403: M_FORBIDDEN where the password is no longer kept", "login to a deactivated account says M_FORBIDDEN",
         changes &["state.deactivated.errcode"], edits &[edit(&[O::Login], When::Because(&[R::UserDeactivated]), &[C::Code("M_FORBIDDEN")])];
-    "soft-logout-false", "Soft logout: false is the same as absent", "refused access tokens come with soft_logout false", changes &[],
+    "soft-logout-false", "Soft logout: false is the same as absent", "refused access tokens come with soft_logout false", changes &["error.soft_logout.type"],
         edits &[edit(&[], When::Because(&[R::UnknownToken, R::LoggedOutToken, R::ReplacedToken]), &[C::Put("/soft_logout", "false")])];
     "uia-errcode-on-challenge", "User-interactive authentication: a first challenge may have an errcode",
         "every challenge has an errcode and a text", changes &["uia.challenge.errcode_optional"],
         edits &[edit(&[], When::Challenge, &[C::Put("/errcode", "\"M_FORBIDDEN\""), C::Put("/error", "\"Prove it\"")])];
     "uia-params-absent", "User-interactive authentication: params is optional", "challenges have no params", changes &[],
         edits &[edit(&[], When::Challenge, &[C::Drop("/params")])];
+    "pretty-printed", "RFC 8259: blanks between tokens do not matter", "JSON is written over many lines", changes &[],
+        edits &[edit(&[], When::Always, &[C::Pretty])];
+    "connection-closed", "RFC 9112, Tear-down", "each answer closes its connection", changes &[],
+        edits &[edit(&[], When::Always, &[C::Header("connection", "close")])];
     "chunked", "RFC 9112, Transfer-Encoding", "answers are sent in chunks", changes &[],
         edits &[edit(&[], When::Success, &[C::Header("transfer-encoding", "chunked")])];
     "cors-more-than-advised", "Web browser clients: the header's values are advice", "the CORS headers name more, in another order and case", changes &[],
         edits &[edit(&[], When::Always, &[C::Header("access-control-allow-methods", "OPTIONS,HEAD,PATCH,DELETE,PUT,POST,GET"),
             C::Header("access-control-allow-headers", "x-requested-with,content-type,authorization,date,if-match"),
             C::Header("access-control-expose-headers", "*")])];
-    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not given", changes &["whoami.is_guest.type", "whoami.is_guest.true"],
+    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not given", changes &["whoami.is_guest.type", "whoami.is_guest.true", "whoami.guest_allowed"],
         edits &[edit(&[O::Whoami], When::Success, &[C::Replace("/is_guest", "false"), C::Drop("/is_guest")])];
     "versions-from-the-future", "Specification versions: unknown versions are ignored by clients", "versions that do not exist yet are listed", changes &[],
         edits &[edit(&[O::Versions], When::Success, &[C::Push("/versions", "\"v1.47\""), C::Push("/versions", "\"v2.0\"")])];
-    "features-absent", "GET /_matrix/client/versions: unstable_features is optional", "unstable_features is absent", changes &[],
+    "features-absent", "GET /_matrix/client/versions: unstable_features is optional", "unstable_features is absent", changes &["versions.unstable_features.type", "versions.unstable_features.namespace"],
         edits &[edit(&[O::Versions], When::Success, &[C::Drop("/unstable_features")])];
     "unrecognized-everywhere", "The codes of 404 for devices are not pinned", "an unknown device is refused with 404 M_UNRECOGNIZED", changes &[],
         edits &[edit(&[O::Device, O::RenameDevice], When::Because(&[R::DeviceUnknown, R::DeviceOfAnother]), &[C::Code("M_UNRECOGNIZED")])];
@@ -237,6 +249,17 @@ pub(super) fn adjust(mut settings: Settings) -> Settings {
     settings.oauth |= no_legacy || both;
     settings.get_token &= !no_get_token;
     settings.well_known &= !no_well_known;
+    let family = |letter: char| {
+        let of_family = release::PUBLISHED.iter().filter(move |name| name.starts_with(letter));
+        of_family.map(|name| (*name).to_owned())
+    };
+    if on(ONLY_R0) {
+        settings.versions = family('r').collect();
+    }
+    if on(ONLY_NEW) {
+        // The first of them is v1.1.
+        settings.versions = family('v').skip(14).collect();
+    }
     // Of a guest it has to be said.
     let is_guest_absent = settings.quirks.iter().any(|name| name == "is-guest-absent");
     settings.guests &= !no_guests && !is_guest_absent;

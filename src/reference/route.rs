@@ -47,6 +47,8 @@ pub(super) enum Operation {
     StageSubmit,
     SsoRedirect,
     SsoRedirectTo,
+    CasRedirect,
+    WellKnownTarget,
     SsoPage,
     SsoSubmit,
     /// What no route matches, and a known path asked with another method.
@@ -133,6 +135,8 @@ static ROUTES: &[Route] = {
         route(O::StageSubmit, Method::POST, Major, "/auth/{}/fallback/web", r0(0)),
         route(O::SsoRedirect, Method::GET, Major, "/login/sso/redirect", r0(5)),
         route(O::SsoRedirectTo, Method::GET, Major, "/login/sso/redirect/{}", v1(1)),
+        route(O::CasRedirect, Method::GET, Major, "/login/cas/redirect", r0(3)),
+        route(O::WellKnownTarget, Method::GET, Whole, "/_reference/well-known", r0(0)),
         route(O::SsoPage, Method::GET, Whole, "/_reference/sso", r0(0)),
         route(O::SsoSubmit, Method::POST, Whole, "/_reference/sso", r0(0)),
     ]

@@ -17,7 +17,8 @@ use super::{
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, Response};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Response, Uri, Version, header};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,8 @@ use tokio::task::JoinHandle;
 const BODY_LIMIT: usize = 1 << 20;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
+/// Where the homeserver lies on its host with the quirk of that name.
+const BASE_PATH: &str = "/homeserver";
 /// How long open connections may delay [`Running::stop`].
 const STOP_TIME: Duration = Duration::from_secs(1);
 
@@ -143,6 +146,8 @@ fn check_names(
 #[derive(Debug)]
 pub struct Running {
     addr: SocketAddr,
+    /// What comes before each path.
+    base_path: &'static str,
     changed: Arc<AtomicU64>,
     /// Its end, sent or dropped, tells the server to stop.
     stop: oneshot::Sender<()>,
@@ -157,7 +162,7 @@ impl Running {
 
     /// The base URL for clients, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}{}", self.addr, self.base_path)
     }
 
     /// How many answers faults and quirks have edited so far.
@@ -195,10 +200,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         store.accounts.insert(service.sender.clone(), Account::default());
     }
     let (listener, addr) = listen(settings.listen).await?;
-    let house = House { settings, listed, base_url: format!("http://{addr}") };
+    let mut house = House { settings, listed, base_url: format!("http://{addr}") };
+    let base_path = if house.has(quirk::BASE_PATH) { BASE_PATH } else { "" };
+    house.base_url += base_path;
     let changed = layer.counter();
-    let shared = Arc::new(Shared { house, store: Mutex::new(store), layer });
-    Ok(run(listener, addr, Router::new().fallback(serve).with_state(shared), changed))
+    let shared =
+        Arc::new(Shared { house, store: Mutex::new(store), layer, answered: AtomicU64::new(0) });
+    let app = Router::new().fallback(serve).with_state(shared);
+    Ok(Running { base_path, ..run(listener, addr, app, changed) })
 }
 
 /// Listens; gives the address with the real port too.
@@ -223,22 +232,50 @@ pub(super) fn run(
         // The only errors are those of accepting, which axum handles itself; there is nobody to tell either way.
         drop(axum::serve(listener, service).with_graceful_shutdown(end).await);
     });
-    Running { addr, changed, stop, task }
+    Running { addr, base_path: "", changed, stop, task }
 }
 
 struct Shared {
     house: House,
     store: Mutex<Store>,
     layer: Layer,
+    answered: AtomicU64,
 }
 
-/// Answers one request.
+/// Answers one request in the manner that quirks of the connection ask for.
 async fn serve(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let house = &shared.house;
+    let number = shared.answered.fetch_add(1, Ordering::Relaxed) + 1;
+    if house.has(quirk::SLOW) && number.is_multiple_of(7) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    if house.has(quirk::BASE_PATH) {
+        match below_base(&parts.uri) {
+            Some(uri) => parts.uri = uri,
+            None => return Answer::html(404, "<h1>Not found</h1>").into(),
+        }
+    }
+    let mut response: Response<Body> = answer(&shared, peer, parts, body).await.into();
+    if house.has(quirk::HTTP_1_0) {
+        *response.version_mut() = Version::HTTP_10;
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The URI without the base path, if it has that.
+fn below_base(uri: &Uri) -> Option<Uri> {
+    let below = uri.path_and_query()?.as_str().strip_prefix(BASE_PATH)?;
+    below.starts_with('/').then(|| below.parse().ok())?
+}
+
+/// Answers one request.
+async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> Answer {
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await;
     let method = parts.method;
     let (found, handled) = look_up(&shared.house, &method, parts.uri.path());
@@ -257,7 +294,7 @@ async fn serve(
         Ok(Err(_)) => Refusal::TooLarge.into(),
         Ok(Ok(bytes)) => {
             call.body = bytes.into();
-            respond(&shared, &call, &handled, &found)
+            respond(shared, &call, &handled, &found)
         }
     };
     answer.finish();
@@ -267,7 +304,7 @@ async fn serve(
         // Longer than a used token goes on working, so that only logins at the same time get through.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    answer.into()
+    answer
 }
 
 /// The operation, and the method to answer by; they are those of the request, but for faults of the routes.
@@ -317,6 +354,8 @@ fn exists(house: &House, operation: Operation) -> bool {
         | Operation::SsoRedirectTo
         | Operation::SsoPage
         | Operation::SsoSubmit => settings.sso,
+        Operation::CasRedirect => house.has(quirk::CAS),
+        Operation::WellKnownTarget => house.has(quirk::WELL_KNOWN_REDIRECT),
         Operation::Refresh => settings.access_lifetime.is_some() && !house.has(fault::REFRESH_GONE),
         _ => true,
     }
@@ -389,7 +428,10 @@ fn dispatch(x: &mut Exchange) -> Outcome {
     use Operation as O;
     match x.call.operation {
         O::Versions => discovery::versions(x),
-        O::WellKnown => discovery::well_known(x),
+        O::WellKnown if x.has(quirk::WELL_KNOWN_REDIRECT) => {
+            Ok(Answer::redirect(format!("{}/_reference/well-known", x.house.base_url)))
+        }
+        O::WellKnown | O::WellKnownTarget => discovery::well_known(x),
         O::AuthMetadata => discovery::auth_metadata(x),
         O::Capabilities => discovery::capabilities(x),
         O::Flows => login::flows(x),
@@ -429,6 +471,7 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::StageSubmit => uia::stage_submit(x),
         O::SsoRedirect => sso::redirect(x),
         O::SsoRedirectTo => sso::redirect_to(x),
+        O::CasRedirect => sso::redirect(x),
         O::SsoPage => sso::provider(x),
         O::SsoSubmit => sso::submit(x),
         O::Nothing => Err(Refusal::UnknownEndpoint.into()),

@@ -115,7 +115,7 @@ fn death(x: &Exchange) -> Option<Instant> {
     match () {
         () if x.has(fault::LOGOUT_FOR_WHOAMI) => Some(x.now),
         () if x.has(fault::LOGOUT_LINGERS) => Some(x.now + Duration::from_secs(60)),
-        () if x.has(quirk::LOGOUT_LAGS) => Some(x.now + Duration::from_millis(300)),
+        () if x.has(quirk::LOGOUT_LAGS) => Some(x.now + Duration::from_secs(1)),
         () => None,
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! The schemas come from outside, as plain data, and so does the requirement that each of the faults breaks.
 
-use super::edit::{Change, Edit, When};
+use super::edit::{Change, Edit, Turn, When};
 use super::fault::{Fault, Kind, Need, Place};
 use super::quirk::Quirk;
 use super::release::{self, Listed};
@@ -148,8 +148,12 @@ impl<'a> Maker<'a> {
     ) -> ShapedAnswer {
         let Shape { operation, method, path, status, .. } = self.shape;
         let part = dotted(pointer);
-        let edit =
-            Edit { on: self.on, when: self.when, every: 1, changes: keep_list(vec![change]) };
+        let edit = Edit {
+            on: self.on,
+            when: self.when,
+            turn: Turn::Each,
+            changes: keep_list(vec![change]),
+        };
         ShapedAnswer {
             name: keep(format!("shape.{operation}.{status}{part}.{way}")),
             place: Place {

@@ -18,6 +18,7 @@
 //! Only [`write_all`] touches the file system.
 mod compare;
 mod curl;
+mod difference;
 mod digest;
 mod github;
 mod html;

@@ -398,7 +398,9 @@ impl Engine {
         for (name, slot) in &assignment.accounts {
             let session = assignment.sessions.contains(name);
             // A refusal means nothing before the account is known to work.
-            let proven = case.impact == Impact::LocksOut || *slot == Slot::Main(0);
+            let proven = case.impact == Impact::LocksOut
+                || *slot == Slot::Main(0)
+                || case.wants_proof_of(name);
             accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
         }
         Ok(accounts)

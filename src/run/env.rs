@@ -124,7 +124,10 @@ pub fn shortened(password: &str) -> String {
 
 /// The values of one running case.
 pub struct Env {
+    /// Those of the file, which may hold references.
     values: BTreeMap<String, Value>,
+    /// Those that came in answers: a dollar in there is the server's, and refers to nothing.
+    saved: BTreeMap<String, Value>,
     accounts: BTreeMap<String, AccountView>,
     fresh: RefCell<BTreeMap<String, Value>>,
     /// `server.*` and `operator.*`.
@@ -138,12 +141,13 @@ impl Env {
         accounts: BTreeMap<String, AccountView>,
         given: BTreeMap<String, Value>,
     ) -> Self {
-        Env { values: values.into_iter().collect(), accounts, fresh: RefCell::default(), given }
+        let (values, saved) = (values.into_iter().collect(), BTreeMap::new());
+        Env { values, saved, accounts, fresh: RefCell::default(), given }
     }
 
     /// Keeps a value for later steps.
     pub fn save(&mut self, name: &str, value: Value) {
-        self.values.insert(name.to_owned(), value);
+        self.saved.insert(name.to_owned(), value);
     }
 
     /// The account of that name.
@@ -167,13 +171,22 @@ impl Env {
 
 impl Scope for Env {
     fn get(&self, name: &str) -> Option<Value> {
+        self.find(name, &[])
+    }
+}
+
+impl Env {
+    /// The value of a name that stands in the values of those `above`. A cycle ends as unresolved.
+    fn find(&self, name: &str, above: &[&str]) -> Option<Value> {
+        if let Some(value) = self.saved.get(name) {
+            return Some(value.clone());
+        }
         if let Some(value) = self.values.get(name) {
-            // The values of a file may themselves hold references; a cycle ends as unresolved.
-            let inner = template::references(value);
-            return match inner.iter().any(|(inner, _)| inner == name) {
-                true => None,
-                false => template::fill(value, self).ok(),
-            };
+            if above.contains(&name) {
+                return None;
+            }
+            let path = [above, &[name]].concat();
+            return template::fill(value, &|inner: &str| self.find(inner, &path)).ok();
         }
         if let Some(member) = name.strip_prefix("new.") {
             return Some(self.fresh(member));
@@ -260,11 +273,24 @@ mod tests {
         let values = [
             ("row.user".to_owned(), json!("@${alice.localpart}:x")),
             ("loop".to_owned(), json!("$loop")),
+            ("one".to_owned(), json!({"a": "$two"})),
+            ("two".to_owned(), json!(["$one"])),
         ];
         let alice = AccountView { user_id: "@al:hs".to_owned(), ..AccountView::default() };
         let accounts = BTreeMap::from([("alice".to_owned(), alice)]);
         let env = Env::new(values, accounts, BTreeMap::new());
         assert_eq!(env.get("row.user"), Some(json!("@al:x")));
-        assert_eq!(env.get("loop"), None);
+        assert_eq!(["loop", "one", "two"].map(|name| env.get(name)), [None, None, None]);
+    }
+
+    /// Or a server could read other values of the run, or send the program round in circles.
+    #[test]
+    fn a_dollar_in_a_saved_value_is_a_dollar() {
+        let mut env = Env::new([], BTreeMap::new(), BTreeMap::new());
+        for (name, value) in [("a", "$b"), ("b", "$a"), ("c", "5$ ${new.token}")] {
+            env.save(name, json!(value));
+            assert_eq!(env.get(name), Some(json!(value)));
+        }
+        assert_eq!(template::fill(&json!("<${a}>"), &env), Ok(json!("<$b>")));
     }
 }

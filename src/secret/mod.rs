@@ -309,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn a_space_behind_a_backslash_hides_nothing_in_a_form() {
+        let vault = Vault::default();
+        vault.learn(SecretKind::AccessToken, "\\ &AAAA0a0a");
+        let redactor = vault.redactor();
+        for text in ["<%5C+%26amp%3BAAAA0a0a>", "<%5C+%26AAAA0a0a>", "<\\ &amp;AAAA0a0a>"] {
+            assert_eq!(redactor.text(text), "<‹access_token 1›>", "{text}");
+        }
+    }
+
+    #[test]
     fn overlapping_secrets_leave_nothing() {
         let vault = Vault::default();
         for value in ["secret", "secret-longer", "ngerous", "a"] {

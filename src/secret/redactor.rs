@@ -343,6 +343,10 @@ fn forms_of_piece(secret: usize, value: &str) -> Vec<Form> {
         cases.extend([value.to_lowercase(), value.to_uppercase()]);
         cases.dedup();
     }
+    if value.contains("\\ ") {
+        // A form writes this as `\+`, which looks like an escaped plus.
+        cases.push(value.replace(' ', "+"));
+    }
     let layers = cases.iter().flat_map(|value| View::layers(value));
     let plain = layers.map(|view| (rule, view.bytes));
     let mut all: Vec<Form> =

@@ -66,17 +66,17 @@ async fn one(
     layer: Front,
 ) -> Result<FaultOutcome, SelftestError> {
     if let Some(why) = out_of_reach(material, fault) {
-        return Ok(FaultOutcome::unseen(fault, FaultEnd::OutOfReach(why)));
+        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
     }
     let wish = match fault.place {
         None => Some(named_wish(material, fault)),
         Some(place) => showing(clean, place),
     };
     let nothing = || FaultEnd::OutOfReach("no answer there gives occasion for it".to_owned());
-    let Some(wish) = wish else { return Ok(FaultOutcome::unseen(fault, nothing())) };
+    let Some(wish) = wish else { return Ok(FaultOutcome::of(fault, nothing())) };
     let (run, changed) = run(material, layer, wish).await?;
     if changed == 0 {
-        return Ok(FaultOutcome::unseen(fault, nothing()));
+        return Ok(FaultOutcome::of(fault, nothing()));
     }
     Ok(judge(material, fault, &run, Some(clean)))
 }

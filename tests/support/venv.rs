@@ -1,6 +1,6 @@
-//! A Python virtual environment with Synapse and matrix-nio in it, made once under `target/`.
+//! Python virtual environments, made once under `target/`: one with Synapse and matrix-nio, others for who asks.
 use super::{say, target_dir, test_file};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -18,7 +18,12 @@ pub fn python(test: &str) -> Option<PathBuf> {
         return None;
     }
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match PYTHON.get_or_init(|| install(FOLDER, "support/python/requirements.txt")) {
+    let synapse = || {
+        let folder = target_dir().join(FOLDER);
+        install(&folder, "support/python/requirements.txt", "Synapse and matrix-nio", &[])?;
+        Ok(folder.join("bin").join("python"))
+    };
+    match PYTHON.get_or_init(synapse) {
         Ok(python) => Some(python.clone()),
         Err(why) => panic!("{why}\nHOMESPEC_SYNAPSE=skip leaves these tests out."),
     }
@@ -29,21 +34,33 @@ pub fn python(test: &str) -> Option<PathBuf> {
 /// # Panics
 /// If there is no Python, or the packages cannot be had.
 pub fn release(version: &str) -> PathBuf {
-    let (folder, list) = (format!("synapse-venv-{version}"), format!("publish/{version}.txt"));
-    install(&folder, &list).unwrap_or_else(|why| panic!("{why}"))
+    let folder = target_dir().join(format!("synapse-venv-{version}"));
+    let what = format!("Synapse {version}");
+    install(&folder, &format!("publish/{version}.txt"), &what, &[])
+        .unwrap_or_else(|why| panic!("{why}"));
+    folder.join("bin").join("python")
 }
 
-/// Installs what a file of the tests lists into a folder under `target/`, unless that is done.
-fn install(folder: &str, list: &str) -> Result<PathBuf, String> {
-    let folder = target_dir().join(folder);
+/// Makes a virtual environment with what a requirements file lists, unless it stands already. `what` is what a reader
+/// calls that, `more` are options of pip.
+pub fn install(folder: &Path, requirements: &str, what: &str, more: &[&str]) -> Result<(), String> {
     let script = test_file("support/python/install.py");
-    let requirements = test_file(list);
-    let status = Command::new("python3").arg(script).arg(&folder).arg(requirements).status();
+    let requirements = test_file(requirements);
+    let status = Command::new("python3")
+        .arg(script)
+        .arg(folder)
+        .arg(requirements)
+        .arg(what)
+        .args(more)
+        .status();
     match status {
-        Ok(status) if status.success() => Ok(folder.join("bin").join("python")),
-        Ok(_) => Err("These tests run a real Synapse, which is installed from PyPI once, and that failed: see above. \
-                      It takes Python 3.10 or later with its venv module, and the network."
-            .to_owned()),
-        Err(error) => Err(format!("These tests run a real Synapse and need python3 for it: {error}")),
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!(
+            "These tests use {what}, installed from PyPI once, and that failed: see above. \
+             It takes Python 3.10 or later with its venv module, and the network."
+        )),
+        Err(error) => {
+            Err(format!("These tests use {what} and need python3 to install it: {error}"))
+        }
     }
 }

@@ -41,6 +41,12 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Devices], OK, &[C::Put("/devices", "[]")])])
         .also(&["device.login.created", "device.login.reuse.single", "logout_all.devices_gone", "device.login.per_user",
             "device.login.others_survive"]),
+    data("devices-other", "device.list.current", LIST, "the list has one device, which is none of the user's",
+        &[edit(&[O::Devices], OK, &[C::Put("/devices", r#"[{"device_id": "OTHER"}]"#)])])
+        .also(&["device.login.created", "device.login.reuse.single", "logout_all.devices_gone", "device.login.per_user",
+            "device.login.others_survive", "logout.others_survive", "login.post.failure.no_session"]),
+    data("device-id-number-404", "device.login.id_not_string", "POST /login: device_id is a string", "a device_id that is no string is refused with 404",
+        &[edit(&[O::Login], When::Because(&[R::DeviceIdNotString]), &[C::Refuse(404, "M_NOT_FOUND")])]).also(&["error.bad_json"]),
     data("device-get-other-id", "device.get.ok", GET, "a device is shown with another id",
         &[edit(&[O::Device], OK, &[C::Put("/device_id", "\"OTHER\"")])]).also(&["device.login.created", "device.login.per_user"]),
     data("device-get-without-id", "device.get.ok", GET, "a device is shown without its id",

@@ -15,6 +15,7 @@ const FLOWS: &str = "GET /login, 200";
 const IDP: &str = "Client-Server API, SSO client login: m.login.sso flow schema";
 const AWARE: &str = "Client-Server API, OAuth-aware clients";
 const SSO: &str = "GET /login/sso/redirect and /login/sso/redirect/{idpId}";
+const CAS: &str = "GET /login/cas/redirect";
 const PAGE: &str = "Client-Server API, Login fallback";
 
 const OK: When = When::Success;
@@ -84,6 +85,13 @@ pub(super) static DATA: &[Fault] = &[
     data("well-known-without-cors", "cors.well_known", "Client-Server API, Well-known URI: CORS", "the well-known file has no CORS headers",
         &[edit(&[O::WellKnown], When::Always, &[C::NoCors])])
         .also(&["cors.actual_response", "cors.preflight.answered", "cors.allow_origin", "cors.allow_methods", "cors.allow_headers"]),
+    data("well-known-redirect-without-cors", "cors.well_known.redirect", "Client-Server API, Well-known URI: CORS on redirects",
+        "the redirect to the well-known file has no CORS headers", &[edit(&[O::WellKnown], When::Status(302), &[C::NoCors])])
+        .also(&["cors.actual_response", "cors.well_known"]).needs(Need::WellKnownRedirect),
+    data("well-known-base-url-relative", "well_known.homeserver.url", WELL_KNOWN, "base_url has no scheme",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/m.homeserver/base_url", "\"//matrix.example.org\"")])]).also(&["well_known.homeserver.live"]),
+    data("well-known-key-with-blank", "well_known.extra_keys", WELL_KNOWN, "a further key is two words with a blank",
+        &[edit(&[O::WellKnown], OK, &[C::Put("/support contact", "\"admin\"")])]),
     data("login-well-known-empty", "login.response.well_known.shape", LOGIN_WELL_KNOWN, "well_known in the answer to login is empty",
         &[edit(&[O::Login], OK, &[C::Put("/well_known", "{}")])]),
     data("login-well-known-text", "login.response.well_known.shape", LOGIN_WELL_KNOWN, "well_known in the answer to login is a text",
@@ -134,6 +142,10 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_types_supported", "[\"id_token\"]")])]).needs(Need::Oauth),
     data("metadata-without-refresh-grant", "auth_metadata.grant_types", METADATA, "grant_types_supported lacks refresh_token",
         &[edit(&[O::AuthMetadata], OK, &[C::Put("/grant_types_supported", "[\"authorization_code\"]")])]).needs(Need::Oauth),
+    data("metadata-response-types-empty", "auth_metadata.response_types", METADATA, "response_types_supported is empty",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/response_types_supported", "[]")])]).needs(Need::Oauth),
+    data("metadata-pkce-empty", "auth_metadata.pkce", METADATA, "code_challenge_methods_supported is empty",
+        &[edit(&[O::AuthMetadata], OK, &[C::Put("/code_challenge_methods_supported", "[]")])]).needs(Need::Oauth),
     data("metadata-without-code-grant", "auth_metadata.grant_types", METADATA, "grant_types_supported lacks authorization_code",
         &[edit(&[O::AuthMetadata], OK, &[C::Put("/grant_types_supported", "[\"refresh_token\"]")])]).needs(Need::Oauth),
     data("metadata-without-fragment", "auth_metadata.response_modes", METADATA, "response_modes_supported lacks fragment",
@@ -221,6 +233,9 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(401, "M_MISSING_TOKEN")])])
         .also(&["sso.redirect.status", "sso.redirect.location", "sso.redirect.generic_with_idps", "sso.redirect.action",
             "oauth_aware.action", "sso.redirect.state"]).needs(Need::Sso),
+    data("sso-redirect-403", "sso.redirect.status", SSO, "the redirect to a provider is refused with 403",
+        &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(403, "M_FORBIDDEN")])])
+        .also(SSO_GONE).needs(Need::Sso),
     data("sso-redirect-without-location", "sso.redirect.location", SSO, "the redirect to a provider has no Location",
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location")])]).also(&["sso.redirect.status"]).needs(Need::Sso),
     data("sso-redirect-relative", "sso.redirect.location", SSO, "the Location of the redirect is empty",
@@ -239,6 +254,12 @@ pub(super) static DATA: &[Fault] = &[
     data("sso-provider-unknown-302", "sso.redirect.idp.unknown", SSO, "an unknown provider is taken for the one there is",
         &[edit(&[O::SsoRedirectTo], When::Because(&[R::UnknownEndpoint]), &[C::Bytes("text/html", b""), C::Status(302),
             C::Header("location", "https://provider.example.org/")])]).needs(Need::Sso),
+    data("cas-redirect-404", "sso.cas.redirect", CAS, "CAS is offered and its redirect does not exist",
+        &[edit(&[O::CasRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(404, "M_UNRECOGNIZED")])]).needs(Need::Cas),
+    data("cas-redirect-200", "sso.cas.redirect", CAS, "CAS is offered and its redirect is a page",
+        &[edit(&[O::CasRedirect], When::Status(302), &[C::Status(200), C::NoHeader("location")])]).needs(Need::Cas),
+    data("cas-redirect-without-location", "sso.cas.redirect", CAS, "the redirect to CAS has no Location",
+        &[edit(&[O::CasRedirect], When::Status(302), &[C::NoHeader("location")])]).needs(Need::Cas),
     // The login page.
     data("login-page-404", "fallback.page.ok", PAGE, "there is no login page",
         &[edit(&[O::LoginPage], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])]).also(&["fallback.page.callback", "fallback.page.params"]),

@@ -1,6 +1,6 @@
 //! Faults of groups I to L: `POST /login` by password, by token, for application services.
 
-use super::super::edit::Change as C;
+use super::super::edit::{Change as C, Turn};
 use super::super::refusal::Refusal as R;
 use super::super::route::Operation as O;
 use super::lists::{LOGINS, REFRESHES, SESSIONS, TOKEN_LOGINS};
@@ -142,7 +142,7 @@ pub(super) static DATA: &[Fault] = &[
         .also(&["http.response.json_object", "error.shape.object", "error.shape.errcode", "error.shape.error",
             "login.password.wrong.errcode", "login.password.exact", "login.password.empty"]),
     data("login-202-sometimes", "login.post.ok.status", "POST /login, 200", "every other good login is answered with 202",
-        &[super::Edit { every: 2, ..edit(ON, When::Success, &[C::Status(202)]) }]),
+        &[super::Edit { turn: Turn::Every(2), ..edit(ON, When::Success, &[C::Status(202)]) }]),
     // The password.
     refused!("login-password-missing-403", "login.password.missing", BODY, "login without a password is refused with 403", PasswordMissing,
         [C::Refuse(403, "M_FORBIDDEN")]).also(&["error.bad_json"]),
@@ -159,7 +159,7 @@ pub(super) static DATA: &[Fault] = &[
     refused!("login-wrong-password-200", "login.password.wrong.status", FORBIDDEN, "a wrong password is refused with 200", WrongPassword,
         [C::Status(200)]).also(&["login.password.exact", "login.password.empty", "state.password_changed.new", "login.post.ok.required"]),
     data("login-wrong-password-401-sometimes", "login.password.wrong.status", FORBIDDEN, "every other wrong password is refused with 401",
-        &[super::Edit { every: 2, ..edit(ON, When::Because(&[R::WrongPassword]), &[C::Status(401)]) }]).also(EXACT),
+        &[super::Edit { turn: Turn::Every(2), ..edit(ON, When::Because(&[R::WrongPassword]), &[C::Status(401)]) }]).also(EXACT),
     refused!("login-wrong-password-code-unauthorized", "login.password.wrong.errcode", FORBIDDEN, "a wrong password is refused with M_UNAUTHORIZED",
         WrongPassword, [C::Code("M_UNAUTHORIZED")]),
     refused!("login-wrong-password-code-unknown", "login.password.wrong.errcode", FORBIDDEN, "a wrong password is refused with M_UNKNOWN",
@@ -250,6 +250,16 @@ pub(super) static DATA: &[Fault] = &[
     // Application services.
     refused!("login-service-without-token-404", "login.as.no_token", SERVICE, "a service's login without a token is refused with 404",
         ServiceTokenMissing, [C::Refuse(404, "M_NOT_FOUND")]),
+    refused!("login-service-without-token-500", "login.as.no_token", SERVICE, "a service's login without a token fails with 500",
+        ServiceTokenMissing, [C::Refuse(500, "M_UNKNOWN")]).also(&["error.malformed.no_5xx"]),
+    refused!("login-service-without-token-code", "login.as.no_token", SERVICE, "a service's login without a token says M_UNKNOWN",
+        ServiceTokenMissing, [C::Code("M_UNKNOWN")]),
+    refused!("login-service-unknown-token-code", "login.as.bad_token", SERVICE, "a service's login with an unknown token says M_UNKNOWN",
+        ServiceTokenUnknown, [C::Code("M_UNKNOWN")]),
+    refused!("login-service-unknown-token-400", "login.as.bad_token", SERVICE, "a service's login with an unknown token is refused with 400",
+        ServiceTokenUnknown, [C::Status(400)]),
+    refused!("login-service-user-token-404", "login.as.user_token", SERVICE, "a service's login with a user's token is refused with 404",
+        ServiceTokenOfUser, [C::Refuse(404, "M_NOT_FOUND")]),
     refused!("login-service-unknown-token-404", "login.as.bad_token", SERVICE, "a service's login with an unknown token is refused with 404",
         ServiceTokenUnknown, [C::Refuse(404, "M_NOT_FOUND")]),
 ];

@@ -68,6 +68,71 @@ pub(super) static DATA: &[Fault] = &[
     )
     .also(&["state.locked.requests"])
     .needs(Need::Operator),
+    data(
+        "service-login-outside-unknown",
+        "login.as.outside_namespace",
+        "Client-Server API, Appservice login: M_EXCLUSIVE",
+        "the login of a user outside the namespace says M_UNKNOWN",
+        &[edit(&[O::Login], When::Because(&[R::OutsideNamespace]), &[C::Code("M_UNKNOWN")])],
+    )
+    .needs(Need::Operator),
+    data(
+        "service-login-unsupported-code",
+        "login.as.unsupported",
+        "POST /login, 400 M_APPSERVICE_LOGIN_UNSUPPORTED",
+        "without the legacy API the login of an application service says M_UNKNOWN",
+        &[edit(&[O::Login], When::Because(&[R::ServiceLoginUnsupported]), &[C::Code("M_UNKNOWN")])],
+    )
+    .needs(Need::ServiceNoLegacy),
+    data(
+        "service-login-unsupported-403",
+        "login.as.unsupported",
+        "POST /login, 400 M_APPSERVICE_LOGIN_UNSUPPORTED",
+        "without the legacy API the login of an application service is refused with 403",
+        &[edit(&[O::Login], When::Because(&[R::ServiceLoginUnsupported]), &[C::Status(403)])],
+    )
+    .needs(Need::ServiceNoLegacy),
+    data(
+        "service-device-unknown-404",
+        "whoami.as.device_unknown",
+        "Application Service API, Identity assertion: M_UNKNOWN_DEVICE",
+        "a device that there is not is refused with 404",
+        &[edit(&[O::Whoami], When::Because(&[R::ServiceDeviceUnknown]), &[C::Status(404)])],
+    )
+    .needs(Need::Operator),
+    data(
+        "service-device-unknown-code",
+        "whoami.as.device_unknown",
+        "Application Service API, Identity assertion: M_UNKNOWN_DEVICE",
+        "a device that there is not is refused with M_UNKNOWN",
+        &[edit(&[O::Whoami], When::Because(&[R::ServiceDeviceUnknown]), &[C::Code("M_UNKNOWN")])],
+    )
+    .needs(Need::Operator),
+    data(
+        "locked-403",
+        "state.locked.requests",
+        "Client-Server API, Account locking: 401",
+        "what a locked account asks is refused with 403",
+        &[edit(&[O::Whoami], When::Because(&[R::UserLocked]), &[C::Status(403)])],
+    )
+    .also(&["error.soft_logout.type"])
+    .needs(Need::Operator),
+    data(
+        "locked-code-forbidden",
+        "state.locked.requests",
+        "Client-Server API, Account locking: M_USER_LOCKED",
+        "what a locked account asks is refused with M_FORBIDDEN",
+        &[edit(&[O::Whoami], When::Because(&[R::UserLocked]), &[C::Code("M_FORBIDDEN")])],
+    )
+    .needs(Need::Operator),
+    data(
+        "locked-login-403",
+        "state.locked.login",
+        "Client-Server API, Account locking: 401",
+        "the login of a locked account is refused with 403 M_FORBIDDEN",
+        &[edit(&[O::Login], When::Because(&[R::UserLocked]), &[C::Refuse(403, "M_FORBIDDEN")])],
+    )
+    .needs(Need::Operator),
 ];
 
 behaviours! {

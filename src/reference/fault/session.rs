@@ -55,6 +55,15 @@ const SPENT_ALSO: &[&str] = &[
     "logout_all.refresh_tokens_dead",
 ];
 
+/// The same where the code is another one too.
+const SPENT_BOTH: &[&str] = &[
+    "refresh.reused.errcode",
+    "refresh.revoked_by_access",
+    "refresh.revoked_by_refresh",
+    "logout.refresh_token_dead",
+    "logout_all.refresh_tokens_dead",
+];
+
 #[rustfmt::skip]
 pub(super) static DATA: &[Fault] = &[
     // Access tokens.
@@ -185,6 +194,10 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Refresh], When::Because(&[R::RefreshTokenUnknown]), &[C::Code("M_MISSING_TOKEN")])]).also(&["refresh.access_token_rejected"]),
     data("refresh-spent-403", "refresh.reused.status", REFRESH, "a used refresh token is refused with 403",
         &[edit(&[O::Refresh], SPENT, &[C::Status(403)])]).also(SPENT_ALSO),
+    data("refresh-spent-400", "refresh.reused.status", REFRESH, "a used refresh token is refused with 400",
+        &[edit(&[O::Refresh], SPENT, &[C::Status(400)])]).also(SPENT_ALSO),
+    data("refresh-spent-404", "refresh.reused.status", REFRESH, "a used refresh token is refused with 404 M_NOT_FOUND",
+        &[edit(&[O::Refresh], SPENT, &[C::Refuse(404, "M_NOT_FOUND")])]).also(SPENT_BOTH),
     data("refresh-spent-code-forbidden", "refresh.reused.errcode", REFRESH, "a used refresh token is refused with M_FORBIDDEN",
         &[edit(&[O::Refresh], SPENT, &[C::Code("M_FORBIDDEN")])]).also(SPENT_ALSO),
     data("refresh-spent-code-unknown", "refresh.reused.errcode", REFRESH, "a used refresh token is refused with M_UNKNOWN",

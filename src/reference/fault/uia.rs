@@ -34,7 +34,7 @@ const UIA_ALL: &[O] = &[
 ];
 
 /// What breaks when a challenge cannot be read, beside its own requirement.
-const UNREADABLE: &[&str] = &[
+pub(super) const UNREADABLE: &[&str] = &[
     "get_token.uia.challenge",
     "device.delete.uia",
     "error.shape.errcode",

@@ -1,6 +1,6 @@
 //! Faults of groups A to D and U: bodies, errors, routes, CORS, rate limits.
 
-use super::super::edit::Change as C;
+use super::super::edit::{Change as C, Turn};
 use super::super::refusal::Refusal as R;
 use super::super::route::Operation as O;
 use super::{Fault, Need, When, behaviours, data, edit};
@@ -256,11 +256,11 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Login], LIMITED, &[C::Put("", "{}")])])
         .also(&["error.shape.errcode", "error.shape.error", "rate_limit.errcode", "rate_limit.status"]).needs(Need::LoginLimit),
     data("flows-429-without-code", "login.get.rate_limited", "GET /login, 429", "every fourth GET /login is a 429 without errcode",
-        &[super::Edit { every: 4, ..edit(&[O::Flows], When::Success, &[C::Status(429), C::Header("retry-after", "1"),
+        &[super::Edit { turn: Turn::Every(4), ..edit(&[O::Flows], When::Success, &[C::Status(429), C::Header("retry-after", "1"),
             C::Put("", r#"{"error": "Slow down", "retry_after_ms": 10}"#)]) }])
         .also(&["error.shape.errcode", "rate_limit.errcode", "rate_limit.status", "login.get.public"]),
     data("refresh-429-without-code", "refresh.rate_limited", "POST /refresh, 429", "every third good refresh is a 429 without errcode",
-        &[super::Edit { every: 3, ..edit(&[O::Refresh], When::Success, &[C::Status(429), C::Header("retry-after", "1"),
+        &[super::Edit { turn: Turn::Every(3), ..edit(&[O::Refresh], When::Success, &[C::Status(429), C::Header("retry-after", "1"),
             C::Put("", r#"{"error": "Slow down", "retry_after_ms": 10}"#)]) }])
         .also(&["error.shape.errcode", "rate_limit.errcode", "rate_limit.status"]),
 ];

@@ -1,7 +1,8 @@
 """Makes the virtual environment that the tests use, unless it stands already.
 
-    python3 install.py FOLDER REQUIREMENTS
+    python3 install.py FOLDER REQUIREMENTS WHAT [OPTION OF PIP…]
 
+WHAT is what a reader calls that which is installed.
 Several test programs may call this at once: the first one installs, the others wait for it. A
 folder whose installation was broken off, or which was made for other versions, is made anew.
 Exit status 0 means that the folder is ready.
@@ -20,17 +21,18 @@ def say(text):
     print(f"homespec tests: {text}", file=sys.stderr, flush=True)
 
 
-def install(folder, requirements):
-    """Takes the folder and the file with pinned versions; raises if pip fails."""
+def install(folder, requirements, more):
+    """Takes the folder, the file with pinned versions, options of pip; raises if pip fails."""
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
     command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    options = ["--disable-pip-version-check", "--requirement", requirements]
+    options = ["--disable-pip-version-check", "--requirement", requirements, *more]
     subprocess.run([*command, *options], check=True, stdout=sys.stderr)
 
 
 def main():
     folder, requirements = (pathlib.Path(argument).absolute() for argument in sys.argv[1:3])
+    what, *more = sys.argv[3:]
     wanted = requirements.read_text()
     # Written last, so that a folder that has it is whole.
     stamp = folder / "installed.txt"
@@ -40,10 +42,10 @@ def main():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return 0
-        say(f"installing Synapse into {folder}, once; this takes a minute or two")
+        say(f"installing {what} into {folder}, once; this takes up to a minute or two")
         started = time.monotonic()
         try:
-            install(folder, requirements)
+            install(folder, requirements, more)
         except (subprocess.CalledProcessError, OSError) as error:
             say(f"could not install: {error}")
             return 1

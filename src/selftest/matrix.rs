@@ -1,0 +1,473 @@
+//! What came of faults and quirks, as values, and what follows from it. Pure.
+use crate::outcome::{Level, Reason, RequirementOutcome, RequirementVerdict, Verdict};
+use crate::reference::{Fault, Kind, Quirk};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What came of one fault.
+#[derive(Debug, Clone)]
+pub struct FaultOutcome {
+    /// The fault.
+    pub name: &'static str,
+    /// How it is made.
+    pub kind: Kind,
+    /// The requirement that it breaks.
+    pub requirement: &'static str,
+    /// The clause that is broken.
+    pub clause: &'static str,
+    /// What the homeserver does instead.
+    pub about: &'static str,
+    /// The operation whose schema it was made from, if it was.
+    pub operation: Option<&'static str>,
+    /// Whether it shows each time; another one may be caught by other cases in another run.
+    pub steady: bool,
+    /// How it ended.
+    pub end: FaultEnd,
+    /// How the requirement that it breaks ended.
+    pub verdict: RequirementVerdict,
+    /// The cases (or `standing::ID`) whose decision on that requirement caught it.
+    pub caught_by: Vec<String>,
+    /// Requirements that turned red and are not in its `also` list.
+    pub unexpected: Vec<Red>,
+}
+
+impl FaultOutcome {
+    /// The outcome of a fault of which nothing was seen yet.
+    pub(super) fn of(fault: &Fault, end: FaultEnd) -> FaultOutcome {
+        FaultOutcome {
+            name: fault.name,
+            kind: fault.kind,
+            requirement: fault.requirement,
+            clause: fault.clause,
+            about: fault.about,
+            operation: fault.place.map(|place| place.operation),
+            steady: fault.is_steady(),
+            end,
+            verdict: RequirementVerdict::Untested,
+            caught_by: Vec::new(),
+            unexpected: Vec::new(),
+        }
+    }
+
+    /// Whether it was caught, through its own requirement and no other.
+    pub fn is_clean(&self) -> bool {
+        !matches!(self.end, FaultEnd::Survived(_)) && self.unexpected.is_empty()
+    }
+}
+
+/// How a fault ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultEnd {
+    /// The requirement ended as a broken one of its level does.
+    Caught,
+    /// A permission (MAY) was not used: there is nothing to catch.
+    Observed,
+    /// Nothing in the suite decides the requirement, and the register or this program says why.
+    OutOfReach(String),
+    /// It ended otherwise; why, if the run says so.
+    Survived(String),
+}
+
+impl FaultEnd {
+    /// How a fault ended after a run: `wanted` is what breaking the requirement comes to (none where nothing comes of
+    /// it), `verdict` how it ended, `found` whether there is a finding of that gravity, `why` the reason of the run.
+    pub(super) fn of(
+        wanted: Option<Verdict>,
+        verdict: RequirementVerdict,
+        found: bool,
+        why: &str,
+    ) -> FaultEnd {
+        match wanted {
+            None => FaultEnd::Observed,
+            Some(wanted) if RequirementVerdict::from(wanted) == verdict => FaultEnd::Caught,
+            // A step behind the one that broke may be out of reach: the requirement is then blocked in one case and
+            // broken in another, and the finding is what counts.
+            Some(_) if found => FaultEnd::Caught,
+            Some(_) => FaultEnd::Survived(why.to_owned()),
+        }
+    }
+
+    /// `caught`, `observed`, `out_of_reach` or `survived`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            FaultEnd::Caught => "caught",
+            FaultEnd::Observed => "observed",
+            FaultEnd::OutOfReach(_) => "out_of_reach",
+            FaultEnd::Survived(_) => "survived",
+        }
+    }
+}
+
+/// A requirement that is worse than without the fault or quirk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Red {
+    /// Its id.
+    pub requirement: String,
+    /// What it is now.
+    pub verdict: RequirementVerdict,
+    /// An example of why.
+    pub why: String,
+}
+
+/// What came of one quirk.
+#[derive(Debug, Clone)]
+pub struct QuirkOutcome {
+    /// The quirk.
+    pub name: &'static str,
+    /// How it is made.
+    pub kind: Kind,
+    /// What the homeserver does.
+    pub about: &'static str,
+    /// What it must not do to a verdict: make it worse, or change passed and skipped of an id that it does not list.
+    pub flagged: Vec<Red>,
+    /// Verdicts that it changed as it may.
+    pub changed: Vec<Change>,
+}
+
+/// A requirement that ended otherwise with a quirk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its id.
+    pub requirement: String,
+    /// Without the quirk.
+    pub before: RequirementVerdict,
+    /// With it.
+    pub after: RequirementVerdict,
+}
+
+/// How a run was made to look for a quirk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All cases.
+    All,
+    /// Only a few: what was not observed in them says nothing.
+    Few,
+}
+
+impl QuirkOutcome {
+    /// Compares how requirements ended without the quirk and with it; `why` finds an example of a finding.
+    pub(super) fn of(
+        quirk: &Quirk,
+        before: &[RequirementOutcome],
+        after: &[RequirementOutcome],
+        scope: Scope,
+        why: &dyn Fn(&str) -> String,
+    ) -> QuirkOutcome {
+        let earlier: BTreeMap<&str, RequirementVerdict> =
+            before.iter().map(|outcome| (outcome.id.as_str(), outcome.verdict)).collect();
+        let (mut flagged, mut changed) = (Vec::new(), Vec::new());
+        for outcome in after {
+            let was = earlier.get(outcome.id.as_str()).copied();
+            let was = was.unwrap_or(RequirementVerdict::Untested);
+            if outcome.verdict == was || says_nothing(outcome, was, scope) {
+                continue;
+            }
+            if is_allowed(quirk, was, outcome) {
+                let requirement = outcome.id.clone();
+                changed.push(Change { requirement, before: was, after: outcome.verdict });
+                continue;
+            }
+            let reason = outcome.reason.as_ref().map(|reason| reason.text.clone());
+            let why = Some(why(&outcome.id)).filter(|why| !why.is_empty()).or(reason);
+            flagged.push(Red {
+                requirement: outcome.id.clone(),
+                verdict: outcome.verdict,
+                why: format!("{} before; {}", was.as_str(), why.unwrap_or_default()),
+            });
+        }
+        QuirkOutcome { name: quirk.name, kind: quirk.kind(), about: quirk.about, flagged, changed }
+    }
+}
+
+/// Whether a difference comes from what was run and not from the quirk.
+fn says_nothing(outcome: &RequirementOutcome, was: RequirementVerdict, scope: Scope) -> bool {
+    use RequirementVerdict::{Passed, Skipped, Untested};
+    // A finding stands, however few cases were run.
+    let is_mild = matches!(outcome.verdict, Untested | Skipped | Passed);
+    is_mild && (outcome.verdict == Untested || was == Untested || scope == Scope::Few)
+}
+
+/// Whether a quirk may change a verdict so: what gets better may; passed and skipped may for ids that it lists, which may
+/// also warn, where it is advice that is not followed; blocked where the server refuses by a policy of its own.
+fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutcome) -> bool {
+    use RequirementVerdict::{Blocked, Errored, Failed, Passed, Skipped, Untested, Warned};
+    let listed = quirk.changes.contains(&outcome.id.as_str());
+    match outcome.verdict {
+        Failed | Errored => outcome.verdict < was,
+        Warned => listed || was > Warned,
+        Blocked => {
+            was > Blocked
+                || REFUSES.contains(&quirk.name)
+                || outcome.reason.as_ref().is_some_and(is_policy)
+        }
+        Passed | Skipped => listed || was > Passed,
+        Untested => true,
+    }
+}
+
+/// Quirks that refuse now and then what a case needs: what comes behind it is out of reach.
+const REFUSES: &[&str] = &["resource-limit"];
+
+/// A server that refuses by a policy of its own leaves the question open: blocked is the truth.
+fn is_policy(reason: &Reason) -> bool {
+    reason.code == "refused_by_policy" || reason.text.contains("M_RESOURCE_LIMIT_EXCEEDED")
+}
+
+/// A requirement, with the faults that break it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its id.
+    pub requirement: String,
+    /// How binding it is.
+    pub level: Level,
+    /// Whether a case or a standing check decides it, on whatever server: none of the reference homeserver's settings
+    /// is asked for it.
+    pub decided: bool,
+    /// How many faults break it, by how they are made.
+    pub faults: BTreeMap<&'static str, usize>,
+    /// How many of them ended how, by [`FaultEnd::as_str`].
+    pub ends: BTreeMap<&'static str, usize>,
+    /// The cases (and `standing::ID`) that caught those of them that show each time, in alphabetical order.
+    pub caught_by: BTreeSet<String>,
+}
+
+impl Row {
+    /// A requirement without faults.
+    pub(super) fn new(requirement: &str, level: Level, decided: bool) -> Row {
+        Row {
+            requirement: requirement.to_owned(),
+            level,
+            decided,
+            faults: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            caught_by: BTreeSet::new(),
+        }
+    }
+
+    /// How many faults break it.
+    pub fn total(&self) -> usize {
+        self.faults.values().sum()
+    }
+
+    /// How many faults of a kind break it.
+    pub fn of_kind(&self, kind: Kind) -> usize {
+        self.faults.get(kind.as_str()).copied().unwrap_or(0)
+    }
+
+    /// How many of them were caught.
+    pub fn caught(&self) -> usize {
+        self.ends.get(FaultEnd::Caught.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Whether a fault is owed and none was ever caught: it is decided, and no permission (MAY), of which nothing can
+    /// be broken.
+    fn lacks_fault(&self) -> bool {
+        let survived = self.ends.contains_key("survived");
+        self.decided && self.level != Level::May && self.caught() == 0 && !survived
+    }
+}
+
+/// The whole matrix, or the part of it that was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Matrix {
+    /// In the order of the catalogue.
+    pub faults: Vec<FaultOutcome>,
+    /// In the order of the catalogue.
+    pub quirks: Vec<QuirkOutcome>,
+    /// Requirements that were asked for, and those that the faults break, in the order of the register.
+    pub requirements: Vec<Row>,
+    /// Ids of decided MUSTs and SHOULDs among those asked for that no fault was seen to break.
+    pub without_fault: Vec<String>,
+}
+
+impl Matrix {
+    /// Puts it together. `requirements` are the rows of the register, still without faults; `asked` says of which a
+    /// fault is owed.
+    pub(super) fn of(
+        faults: Vec<FaultOutcome>,
+        quirks: Vec<QuirkOutcome>,
+        mut requirements: Vec<Row>,
+        asked: &dyn Fn(&str) -> bool,
+    ) -> Matrix {
+        for row in &mut requirements {
+            let of_row = faults.iter().filter(|fault| fault.requirement == row.requirement);
+            for fault in of_row {
+                *row.faults.entry(fault.kind.as_str()).or_default() += 1;
+                *row.ends.entry(fault.end.as_str()).or_default() += 1;
+                let catchers = fault.caught_by.iter().filter(|_| fault.steady);
+                row.caught_by.extend(catchers.cloned());
+            }
+        }
+        requirements.retain(|row| row.total() > 0 || row.decided && asked(&row.requirement));
+        let open = requirements.iter().filter(|row| row.lacks_fault() && asked(&row.requirement));
+        let without_fault = open.map(|row| row.requirement.clone()).collect();
+        Matrix { faults, quirks, requirements, without_fault }
+    }
+
+    /// Whether every fault is caught at the right place, no quirk is flagged, and every decided MUST and SHOULD that was
+    /// asked for has a fault.
+    pub fn is_clean(&self) -> bool {
+        self.faults.iter().all(FaultOutcome::is_clean)
+            && self.quirks.iter().all(|quirk| quirk.flagged.is_empty())
+            && self.without_fault.is_empty()
+    }
+
+    /// How many faults ended so.
+    pub fn ended(&self, word: &str) -> usize {
+        self.faults.iter().filter(|fault| fault.end.as_str() == word).count()
+    }
+
+    /// How many quirks were not flagged.
+    pub fn accepted(&self) -> usize {
+        self.quirks.iter().filter(|quirk| quirk.flagged.is_empty()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Mark;
+    use crate::reference::{faults, quirks};
+
+    fn caught() -> FaultOutcome {
+        let fault = faults().iter().find(|fault| fault.name == "login-201").unwrap();
+        FaultOutcome {
+            caught_by: vec!["good-login".to_owned()],
+            ..FaultOutcome::of(fault, FaultEnd::Caught)
+        }
+    }
+
+    fn row(level: Level, decided: bool) -> Row {
+        Row::new("login.post.ok.status", level, decided)
+    }
+
+    fn of(faults: Vec<FaultOutcome>, rows: Vec<Row>) -> Matrix {
+        Matrix::of(faults, Vec::new(), rows, &|_| true)
+    }
+
+    fn red() -> Red {
+        Red {
+            requirement: "whoami.user".to_owned(),
+            verdict: RequirementVerdict::Failed,
+            why: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_matrix_of_caught_faults_is_clean_and_says_who_caught_them() {
+        let matrix = of(vec![caught(), caught()], vec![row(Level::Must, true)]);
+        assert!(matrix.is_clean());
+        let row = &matrix.requirements[0];
+        assert_eq!((row.total(), row.of_kind(Kind::Data), row.caught()), (2, 2, 2));
+        assert_eq!(row.caught_by.iter().collect::<Vec<_>>(), ["good-login"]);
+    }
+
+    #[test]
+    fn a_fault_that_survives_is_not_clean() {
+        let end = FaultEnd::of(Some(Verdict::Failed), RequirementVerdict::Passed, false, "");
+        assert_eq!(end, FaultEnd::Survived(String::new()));
+        let matrix = of(vec![FaultOutcome { end, ..caught() }], vec![row(Level::Must, true)]);
+        assert!(!matrix.is_clean());
+        // It is told once.
+        assert!(matrix.without_fault.is_empty());
+    }
+
+    #[test]
+    fn a_broken_must_that_only_warns_survives_unless_there_is_a_finding_of_its_gravity() {
+        let (wanted, blocked) = (Some(Verdict::Failed), RequirementVerdict::Blocked);
+        let warned = FaultEnd::of(wanted, RequirementVerdict::Warned, false, "");
+        assert_eq!(warned, FaultEnd::Survived(String::new()));
+        assert_eq!(FaultEnd::of(wanted, blocked, true, ""), FaultEnd::Caught);
+        assert_eq!(FaultEnd::of(None, RequirementVerdict::Passed, false, ""), FaultEnd::Observed);
+    }
+
+    #[test]
+    fn a_fault_caught_only_through_another_requirement_is_not_clean() {
+        let end = FaultEnd::of(Some(Verdict::Failed), RequirementVerdict::Passed, false, "");
+        let elsewhere = FaultOutcome { end, unexpected: vec![red()], ..caught() };
+        assert!(!of(vec![elsewhere], Vec::new()).is_clean());
+        let both = FaultOutcome { unexpected: vec![red()], ..caught() };
+        assert!(!of(vec![both], Vec::new()).is_clean());
+    }
+
+    #[test]
+    fn a_decided_rule_without_a_caught_fault_is_not_clean() {
+        for level in [Level::Must, Level::Should] {
+            let matrix = of(Vec::new(), vec![row(level, true)]);
+            assert_eq!(matrix.without_fault, ["login.post.ok.status"]);
+            assert!(!matrix.is_clean());
+            let unseen = FaultOutcome { end: FaultEnd::OutOfReach(String::new()), ..caught() };
+            assert!(!of(vec![unseen], vec![row(level, true)]).is_clean());
+        }
+        assert!(of(Vec::new(), vec![row(Level::May, true), row(Level::Must, false)]).is_clean());
+        let of_others = |id: &str| id != "login.post.ok.status";
+        let rows = vec![row(Level::Must, true)];
+        assert!(Matrix::of(Vec::new(), Vec::new(), rows, &of_others).is_clean());
+    }
+
+    #[test]
+    fn what_shows_now_and_then_does_not_say_by_which_cases() {
+        let now_and_then = FaultOutcome { steady: false, ..caught() };
+        let matrix = of(vec![now_and_then], vec![row(Level::Must, true)]);
+        assert_eq!(matrix.requirements[0].caught(), 1);
+        assert!(matrix.requirements[0].caught_by.is_empty());
+    }
+
+    fn ended(id: &str, verdict: RequirementVerdict, code: &str) -> RequirementOutcome {
+        RequirementOutcome {
+            id: id.to_owned(),
+            level: Level::Must,
+            mark: Mark::Plain,
+            title: String::new(),
+            source_url: String::new(),
+            applies: true,
+            verdict,
+            reason: Some(Reason { code: code.to_owned(), text: String::new() }),
+            cases: Vec::new(),
+        }
+    }
+
+    /// The quirk lists `refresh.early` and nothing else.
+    fn with_quirk(
+        id: &str,
+        was: RequirementVerdict,
+        is: RequirementVerdict,
+        code: &str,
+        scope: Scope,
+    ) -> QuirkOutcome {
+        let quirk = quirks().iter().find(|quirk| quirk.name == "no-refresh").unwrap();
+        let (before, after) = (ended(id, was, ""), ended(id, is, code));
+        QuirkOutcome::of(quirk, &[before], &[after], scope, &|_| String::new())
+    }
+
+    #[test]
+    fn a_quirk_may_change_passed_and_skipped_only_where_it_says_so() {
+        use RequirementVerdict::{Passed, Skipped};
+        let listed = with_quirk("refresh.early", Passed, Skipped, "", Scope::All);
+        assert!(listed.flagged.is_empty());
+        assert_eq!(listed.changed[0].after, Skipped);
+        for (was, is) in [(Passed, Skipped), (Skipped, Passed)] {
+            let other = with_quirk("whoami.user", was, is, "", Scope::All);
+            assert_eq!(other.flagged[0].verdict, is);
+            let unseen = with_quirk("whoami.user", was, is, "", Scope::Few);
+            assert!(unseen.flagged.is_empty() && unseen.changed.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_quirk_may_make_nothing_worse() {
+        use RequirementVerdict::{Blocked, Errored, Failed, Passed, Warned};
+        for scope in [Scope::All, Scope::Few] {
+            for is in [Warned, Blocked, Failed, Errored] {
+                assert_eq!(with_quirk("whoami.user", Passed, is, "", scope).flagged.len(), 1);
+            }
+            let is_flagged =
+                |is| !with_quirk("refresh.early", Passed, is, "", scope).flagged.is_empty();
+            assert!(!is_flagged(Warned));
+            assert!(is_flagged(Blocked) && is_flagged(Failed) && is_flagged(Errored));
+            let better = with_quirk("whoami.user", Failed, Warned, "", scope);
+            assert!(better.flagged.is_empty());
+        }
+        let refused = with_quirk("whoami.user", Passed, Blocked, "refused_by_policy", Scope::All);
+        assert!(refused.flagged.is_empty());
+    }
+}
