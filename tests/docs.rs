@@ -33,7 +33,8 @@ fn pages() -> Vec<String> {
         names.sort();
         names
     };
-    [of(""), of("docs"), vec!["spec/README.md".to_owned()]].concat()
+    let alone = ["spec/README.md", "reports/conformance/README.md"].map(str::to_owned);
+    [of(""), of("docs"), of("reports"), alone.to_vec()].concat()
 }
 
 /// A fenced block: its language, its text, and the line of its fence.
@@ -544,4 +545,232 @@ fn the_ci_script_runs_what_the_readme_says() {
     let script = read(".ci/run");
     assert!(script.contains("step test cargo test\n"));
     assert!(blocks(&read("README.md")).iter().any(|block| block.text.contains("cargo test\n")));
+}
+
+// --- the commands, run ---
+
+/// Commands that are not run here, by how they begin, and why.
+const NOT_RUN: [(&str, &str); 4] = [
+    (
+        "run --discover example.org",
+        "asks a real server name; tests/transport.rs does so with one of its own",
+    ),
+    ("run unix:", "tests/transport.rs has a socket"),
+    ("run https://matrix.example.org --resolve", "tests/transport.rs has certificates"),
+    ("selftest", "tests/kill_matrix.rs runs it"),
+];
+
+/// Exit statuses other than what `expected` says, by how commands end.
+const OTHERWISE: [(&str, i32); 3] = [
+    // The baseline that the page shows is that of a server with other deviations.
+    ("--register open --baseline homespec-baseline.yaml", 1),
+    // The second command of the page: the fault is in the baseline. And the third: it is gone.
+    ("--fault logout-answers-list --baseline homespec-baseline.yaml", 0),
+    ("demo --baseline homespec-baseline.yaml", 1),
+];
+
+/// The exit status that a command of the pages ends with.
+fn expected(words: &[String]) -> i32 {
+    let typed = words.join(" ");
+    let has = |option: &str| words.iter().any(|word| word == option);
+    if let Some((_, status)) = OTHERWISE.iter().find(|(end, _)| typed.ends_with(end)) {
+        return *status;
+    }
+    match words[0].as_str() {
+        _ if has("--dry-run") || has("--update-baseline") => 0,
+        // With one account or none, MUSTs that need a second or a disposable one are skipped; those that need any are blocked.
+        "run" if words.len() == 2 => 5,
+        "demo" if has("--fault") => 1,
+        // The run that it renders is one with a fault.
+        "report" => 1,
+        _ => 0,
+    }
+}
+
+fn is_left_out(words: &[String]) -> bool {
+    let typed = words.join(" ");
+    NOT_RUN.iter().any(|(start, _)| typed.starts_with(start))
+}
+
+/// The reference homeserver with everything that the pages presume of a server.
+fn reference(runtime: &tokio::runtime::Runtime, typed: &str) -> homespec::reference::Running {
+    let user = |name: String| (name, PASSWORD.to_owned());
+    let made = (1..=60).map(|number| user(format!("made-{number}")));
+    let token = typed.contains("--registration-token-file").then(|| SECRET.to_owned());
+    let limit = homespec::reference::Limit { burst: 3, per_second: 1.0 };
+    let settings = homespec::reference::Settings {
+        users: made.chain([user("alice".to_owned())]).collect(),
+        registration_token: token,
+        shared_secret: Some(SECRET.to_owned()),
+        login_limit: typed.contains("rate-limit").then_some(limit),
+        ..Default::default()
+    };
+    runtime.block_on(homespec::reference::start(settings)).unwrap()
+}
+
+const PASSWORD: &str = "correct horse battery";
+const SECRET: &str = "a-long-random-text";
+
+/// A folder with the files that the commands of a block name. Case files and baselines are those that the page shows.
+fn workspace(page: &str, typed: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    write("accounts.yaml", "- { user: alice, password_file: alice-password.txt }\n");
+    write("alice-password.txt", PASSWORD);
+    write("secret.txt", SECRET);
+    write("token.txt", SECRET);
+    let script = write("make-account.sh", MAKE_ACCOUNT);
+    Command::new("chmod").arg("+x").arg(script).status().unwrap();
+    let own = read(page) + &read("docs/writing-cases.md");
+    for block in blocks(&own).iter().filter(|block| block.language == "yaml") {
+        if block.text.contains("\ncases:\n") && !folder.path().join("our-cases").exists() {
+            write("our-cases/ours.yaml", &block.text);
+        }
+        if block.text.starts_with("findings:") && !typed.contains("--update-baseline") {
+            write("homespec-baseline.yaml", &block.text);
+        }
+    }
+    for run in words(typed).iter().filter(|word| word.ends_with(".json")) {
+        let path = write(run, "");
+        fs::copy(a_run(), path).unwrap();
+    }
+    folder
+}
+
+const MAKE_ACCOUNT: &str = r#"#!/bin/sh
+printf '{"user_id": "@made-%s:reference.localhost", "password": "correct horse battery"}' "$HOMESPEC_ACCOUNT_NUMBER"
+"#;
+
+/// The `run.json` of a run that broke something.
+fn a_run() -> PathBuf {
+    static RUN: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    let folder = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let demo = ["demo", "--case", "device-id-is-kept", "--fault", "device-id-ignored"];
+        let mut program = Command::new(env!("CARGO_BIN_EXE_homespec"));
+        program.args(demo).arg("--out").arg(folder.path()).env_clear();
+        assert_eq!(program.output().unwrap().status.code(), Some(1));
+        folder
+    });
+    folder.path().join("run.json")
+}
+
+/// A word of the pages as it is typed here: addresses of examples are those of the server on loopback, and the folders of
+/// a checkout lie elsewhere.
+fn here(word: &str, url: &str) -> String {
+    let example = ["https://matrix.example.org", "http://127.0.0.1:"];
+    if example.iter().any(|start| word.starts_with(start)) {
+        url.to_owned()
+    } else if word.starts_with("127.0.0.1:") {
+        "127.0.0.1:0".to_owned()
+    } else if word == "matrix-spec/data/api/client-server" {
+        root().join("spec/v1").display().to_string()
+    } else if word.starts_with("cases/") {
+        root().join(word).display().to_string()
+    } else {
+        word.to_owned()
+    }
+}
+
+/// Starts a server as the page says, and waits for the line with its address.
+fn serve(mut program: Command, arguments: &[String]) {
+    use std::io::BufRead as _;
+    let listens = arguments.iter().any(|word| word == "--listen");
+    program.args(if listens { &[][..] } else { &["--listen", "127.0.0.1:0"] });
+    let mut server = program.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
+    let address =
+        said.find(|line| line.as_ref().is_ok_and(|line| line.contains("http://127.0.0.1:")));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(address.is_some(), "{arguments:?} told no address");
+}
+
+/// Runs the commands of a block in one folder, each against a server of its own.
+fn run_block(page: &str, all: &[(String, Vec<String>)]) {
+    let typed: Vec<String> = all.iter().map(|(_, words)| words.join(" ")).collect();
+    let typed = typed.join("\n");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = workspace(page, &typed);
+    for (place, words) in all.iter().filter(|(_, words)| !is_left_out(words)) {
+        let server = reference(&runtime, &words.join(" "));
+        let url = server.url();
+        let url = url.trim_end_matches('/');
+        if typed.lines().any(|line| line == "run" || line.contains("homespec.yaml")) {
+            let config = format!("url: {url}\nregister: open\n");
+            fs::write(folder.path().join("homespec.yaml"), config).unwrap();
+        }
+        let arguments: Vec<String> = words.iter().map(|word| here(word, url)).collect();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_homespec"));
+        program.args(&arguments).current_dir(folder.path()).env_clear();
+        program.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        program.stdin(std::process::Stdio::null());
+        if words[0] == "serve" {
+            serve(program, &arguments);
+            continue;
+        }
+        let output = program.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let status = output.status.code();
+        assert_eq!(status, Some(expected(words)), "{place}: {}\n{said}", words.join(" "));
+    }
+}
+
+/// Each block of commands runs in a folder of its own, its commands one after the other; the same block on two pages is
+/// run once.
+#[test]
+fn commands_do_what_the_pages_say() {
+    let mut known = BTreeSet::new();
+    let mut work = Vec::new();
+    for page in pages() {
+        let text = read(&page);
+        let mut of_blocks: BTreeMap<usize, Vec<(String, Vec<String>)>> = BTreeMap::new();
+        let fences: Vec<usize> = blocks(&text).iter().map(|block| block.line).collect();
+        for (place, words) in commands(&page, &text) {
+            let line: usize = place.rsplit(':').next().unwrap().parse().unwrap();
+            let fence = fences.iter().rev().find(|fence| **fence < line).unwrap();
+            of_blocks.entry(*fence).or_default().push((place, words));
+        }
+        for block in of_blocks.into_values() {
+            let typed: Vec<Vec<String>> = block.iter().map(|(_, words)| words.clone()).collect();
+            let runs = block.iter().any(|(_, words)| !is_left_out(words));
+            if known.insert(typed) && runs {
+                work.push((page.clone(), block));
+            }
+        }
+    }
+    assert!(work.len() > 25, "only {} blocks with commands", work.len());
+    let next = std::sync::Mutex::new(work.into_iter());
+    let faults = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some((page, block)) = next.lock().unwrap().next() else { break };
+                    // All that is wrong is told at once.
+                    let ran = std::panic::catch_unwind(|| run_block(&page, &block));
+                    if ran.is_err() {
+                        faults.lock().unwrap().push(block[0].0.clone());
+                    }
+                }
+            });
+        }
+    });
+    let faults = faults.into_inner().unwrap();
+    assert!(faults.is_empty(), "blocks whose commands end otherwise: {faults:?}");
+}
+
+#[test]
+fn every_reason_not_to_run_a_command_is_needed() {
+    let all: Vec<String> = all_commands().into_iter().map(|(_, words)| words.join(" ")).collect();
+    for (start, why) in NOT_RUN {
+        let is_there = all.iter().any(|typed| typed.starts_with(start));
+        assert!(is_there && !why.is_empty(), "no page has {start}");
+    }
 }

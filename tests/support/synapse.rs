@@ -107,6 +107,8 @@ impl Synapse {
             .arg("--config-path")
             .arg(config)
             .current_dir(folder.path())
+            // Or Synapse tells the branch and commit of this repository, where it is installed, as its own.
+            .env("GIT_CEILING_DIRECTORIES", super::target_dir())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

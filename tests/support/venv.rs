@@ -29,6 +29,18 @@ pub fn python(test: &str) -> Option<PathBuf> {
     }
 }
 
+/// Python's interpreter in an environment with a release of Synapse, `tests/publish/VERSION.txt`.
+///
+/// # Panics
+/// If there is no Python, or the packages cannot be had.
+pub fn release(version: &str) -> PathBuf {
+    let folder = target_dir().join(format!("synapse-venv-{version}"));
+    let what = format!("Synapse {version}");
+    install(&folder, &format!("publish/{version}.txt"), &what, &[])
+        .unwrap_or_else(|why| panic!("{why}"));
+    folder.join("bin").join("python")
+}
+
 /// Makes a virtual environment with what a requirements file lists, unless it stands already. `what` is what a reader
 /// calls that, `more` are options of pip.
 pub fn install(folder: &Path, requirements: &str, what: &str, more: &[&str]) -> Result<(), String> {
