@@ -319,6 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn what_reads_as_an_escape_in_a_secret_hides_nothing_in_another() {
+        let vault = Vault::default();
+        vault.learn(SecretKind::AccessToken, "41hn&&5df9hymymnkzwz\\");
+        let redactor = vault.redactor();
+        for text in ["<41hn&amp;&amp;5df9hymymnkzwz\\>", "<41hn%26%265df9hymymnkzwz%5C>"] {
+            assert_eq!(redactor.text(text), "<‹access_token 1›>", "{text}");
+        }
+    }
+
+    #[test]
     fn overlapping_secrets_leave_nothing() {
         let vault = Vault::default();
         for value in ["secret", "secret-longer", "ngerous", "a"] {

@@ -347,6 +347,10 @@ fn forms_of_piece(secret: usize, value: &str) -> Vec<Form> {
         // A form writes this as `\+`, which looks like an escaped plus.
         cases.push(value.replace(' ', "+"));
     }
+    if value.contains(['\\', '%', '&']) {
+        // Taking off the escapes of one kind would take those of the secret with them.
+        cases.extend(escaped_once(value));
+    }
     let layers = cases.iter().flat_map(|value| View::layers(value));
     let plain = layers.map(|view| (rule, view.bytes));
     let mut all: Vec<Form> =
@@ -376,6 +380,17 @@ fn spellings(value: &str) -> Vec<String> {
             all.push(written);
         }
     }
+    all
+}
+
+/// A secret in JSON, in a URL, in a form and in a page.
+fn escaped_once(value: &str) -> Vec<String> {
+    let mut all = spellings(value);
+    let in_json = all.get(1).map(|written| written.replace('/', "\\/"));
+    let in_form = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let in_page = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let quoted = in_page.replace('"', "&quot;").replace('\'', "&#x27;");
+    all.extend(in_json.into_iter().chain([in_form, in_page, quoted]));
     all
 }
 

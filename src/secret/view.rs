@@ -173,6 +173,13 @@ fn backslash(tail: &[u8]) -> Option<(usize, Piece)> {
             let c = char::from_u32(number(digits.get(..length)?, 16)?)?;
             Some((length + 3, Piece::Char(c)))
         }
+        // Eight digits in Python and C; four where a server answers in capitals.
+        [b'U', digits @ ..] => {
+            let char_of = |length| char::from_u32(number(digits.get(..length)?, 16)?);
+            let wide = char_of(8).map(|c| (9, Piece::Char(c)));
+            wide.or_else(|| char_of(4).map(|c| (5, Piece::Char(c))))
+                .or(Some((1, Piece::Byte(b'U'))))
+        }
         [b'u', digits @ ..] => {
             let first = number(digits.get(..4)?, 16)?;
             if let Some(c) = char::from_u32(first) {
@@ -235,6 +242,7 @@ mod tests {
             ("p%C3%a4 1", "pä 1"),
             ("p\\u00e4\\\"\\/", "pä\"/"),
             ("\\uD83E\\udd80", "🦀"),
+            ("\\U0041\\U00E4\\U0001F980\\Ux", "Aä🦀Ux"),
             ("&lt;a&#x27;&#38;", "<a'&"),
             ("%2541", "A"),
             ("\\\\u0041", "A"),
