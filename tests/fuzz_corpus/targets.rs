@@ -200,9 +200,9 @@ pub fn redaction(data: &[u8]) {
     if secret.len() > 512 || secret.chars().filter(|c| c.is_ascii_alphanumeric()).count() < 8 {
         return;
     }
-    // No header can carry those, and no server makes tokens of them: see what is learnt of answers. White space and
-    // characters without width at an end are no part of what has to go.
-    let is_letter = |c: char| c.is_alphanumeric() || c.is_ascii_graphic();
+    // No header can carry those, and no server makes tokens of them: see what is learnt of answers. White space
+    // (in forms a plus, too) and characters without width at an end are no part of what has to go.
+    let is_letter = |c: char| c != '+' && (c.is_alphanumeric() || c.is_ascii_graphic());
     if secret.contains(char::is_control)
         || !secret.starts_with(is_letter)
         || !secret.ends_with(is_letter)
