@@ -1,4 +1,6 @@
 //! Baselines, required capabilities and running again: the program as a process, against the reference homeserver.
+mod support;
+
 use homespec::baseline::append::appended;
 use homespec::baseline::load::{KEYS, load};
 use homespec::baseline::{Entry, Key, Place, TODO};
@@ -7,8 +9,8 @@ use homespec::register::Register;
 use homespec::source::Document;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use support::program::{Ended, run_in as homespec};
 use tempfile::TempDir;
 
 /// Breaks `logout.auth_required`, in one case.
@@ -16,29 +18,6 @@ const FAULT: &str = "logout-missing-token-200";
 /// Breaks `logout_all.auth_required`, in another.
 const OTHER: &str = "logout-all-missing-token-200";
 const FILE: &str = "known.yaml";
-
-struct Ended {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-fn homespec(folder: &Path, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homespec"));
-    command.current_dir(folder).stdin(Stdio::null()).args(arguments);
-    for (name, _) in std::env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("HOMESPEC_") || name == "GITHUB_ACTIONS")
-        {
-            command.env_remove(name);
-        }
-    }
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let status = output.status.code().unwrap();
-    Ended { status, out: text(output.stdout), err: text(output.stderr) }
-}
 
 /// `demo` with these options beside the baseline, on cases around logging out.
 fn demo(folder: &Path, options: &[&str]) -> Ended {

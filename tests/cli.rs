@@ -1,45 +1,18 @@
 //! The program as a process: every command, and every exit status with its precedence.
+mod support;
+
 use homespec::reference::{self, Settings};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use support::program::{Ended, command as homespec, ended, run_in};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const REPORTS: [&str; 4] = ["run.json", "junit.xml", "report.md", "report.html"];
-
-/// The program in a folder of its own, with nothing of the caller's environment that it reads.
-fn homespec(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homespec"));
-    command.current_dir(folder).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        let read_by_us = name.to_str().is_some_and(|name| name.starts_with("HOMESPEC_"));
-        if read_by_us || ["CI", "GITHUB_ACTIONS", "NO_COLOR", "COLUMNS"].iter().any(|n| name == *n)
-        {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-struct Ended {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-fn ended(output: Output) -> Ended {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let status = output.status.code().expect("it ended by itself");
-    Ended { status, out: text(output.stdout), err: text(output.stderr) }
-}
-
-fn run_in(folder: &Path, arguments: &[&str]) -> Ended {
-    ended(homespec(folder).args(arguments).output().unwrap())
-}
 
 fn run(arguments: &[&str]) -> Ended {
     run_in(TempDir::new().unwrap().path(), arguments)

@@ -1,26 +1,13 @@
 //! `compare` as a process, and the laws of comparing.
+mod support;
+
 use homespec::compare::{Change, compare};
 use homespec::outcome::Run;
 use homespec::report;
 use serde_json::Value;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use support::program::{Ended, run_in as homespec};
 use tempfile::TempDir;
-
-struct Ended {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-fn homespec(folder: &Path, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homespec"));
-    let output = command.current_dir(folder).stdin(Stdio::null()).args(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let status = output.status.code().unwrap();
-    Ended { status, out: text(output.stdout), err: text(output.stderr) }
-}
 
 /// Runs that the tests look at, made once: clean, with a fault, and of one area alone.
 static RUNS: LazyLock<TempDir> = LazyLock::new(|| {

@@ -1,7 +1,7 @@
 //! Runs the program as a user would.
 use homespec::outcome::Run;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -51,4 +51,46 @@ pub fn homespec(arguments: &[&str]) -> Finished {
 fn read(path: &Path) -> Result<Run, String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// How the program ended, and what it said.
+pub struct Ended {
+    /// Exit status.
+    pub status: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// The program in a folder of its own, with nothing of the caller's environment that it reads.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homespec"));
+    command.current_dir(folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let read_by_us = name.to_str().is_some_and(|name| name.starts_with("HOMESPEC_"));
+        if read_by_us || ["CI", "GITHUB_ACTIONS", "NO_COLOR", "COLUMNS"].iter().any(|n| name == *n)
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// What an output says.
+///
+/// # Panics
+/// If a signal ended the program, or it said what is no UTF-8.
+pub fn ended(output: Output) -> Ended {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let status = output.status.code().expect("it ended by itself");
+    Ended { status, out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Runs the program in a folder to its end.
+///
+/// # Panics
+/// As [`ended`] does.
+pub fn run_in(folder: &Path, arguments: &[&str]) -> Ended {
+    ended(command(folder).args(arguments).output().unwrap())
 }
