@@ -8,7 +8,6 @@ use homespec::case::suite::Suite;
 use homespec::check::expect::judge;
 use homespec::check::standing::{self, Context};
 use homespec::diagnostic::Diagnostic;
-use homespec::encoding::{encode_segment, escaped};
 use homespec::facts::{AccountFacts, Facts, Given};
 use homespec::plan;
 use homespec::register::Register;
@@ -18,10 +17,14 @@ use homespec::secret::{Heard, SecretKind, Vault};
 use homespec::spec::Spec;
 use homespec::version::Listed;
 use homespec::wire::{Answer, Ask, Exchanged};
+use layer::{Layer, promised_layers};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
+
+#[path = "../support/layer.rs"]
+mod layer;
 
 /// What a target does with the bytes that it is given.
 pub type Trial = fn(&[u8]);
@@ -141,48 +144,6 @@ fn files(text: &str) -> BTreeMap<String, String> {
     files
 }
 
-/// One way to write a text.
-#[derive(Clone, Copy)]
-enum Layer {
-    Json,
-    JsonUnits,
-    Percent,
-    PercentAll,
-    Form,
-    Html,
-}
-
-impl Layer {
-    fn of(letter: u8) -> Option<Layer> {
-        Some(match letter {
-            b'j' => Layer::Json,
-            b'u' => Layer::JsonUnits,
-            b'p' => Layer::Percent,
-            b'a' => Layer::PercentAll,
-            b'f' => Layer::Form,
-            b'h' => Layer::Html,
-            _ => return None,
-        })
-    }
-
-    fn write(self, text: &str) -> String {
-        match self {
-            Layer::Json => {
-                let quoted = Value::from(text).to_string();
-                quoted[1..quoted.len() - 1].replace('/', "\\/")
-            }
-            Layer::JsonUnits => escaped(text),
-            Layer::Percent => encode_segment(text),
-            Layer::PercentAll => text.bytes().map(|byte| format!("%{byte:02x}")).collect(),
-            Layer::Form => url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
-            Layer::Html => {
-                let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-                escaped.replace('"', "&quot;").replace('\'', "&#x27;")
-            }
-        }
-    }
-}
-
 /// Three lines and more: letters that say how a secret is written (`jupafh`, at most three, as
 /// [`Layer`] reads them; `b` or `x` in front puts it into base64 behind a user name, or hexadecimal),
 /// the secret, and the text around it, with `@@` where it stands.
@@ -200,17 +161,7 @@ pub fn redaction(data: &[u8]) {
     if secret.len() > 512 || secret.chars().filter(|c| c.is_ascii_alphanumeric()).count() < 8 {
         return;
     }
-    // No header can carry those, and no server makes tokens of them: see what is learnt of answers. White space
-    // (in forms a plus, too) and characters without width at an end are no part of what has to go.
-    let is_letter = |c: char| c != '+' && (c.is_alphanumeric() || c.is_ascii_graphic());
-    if secret.contains(char::is_control)
-        || !secret.starts_with(is_letter)
-        || !secret.ends_with(is_letter)
-    {
-        return;
-    }
-    // What reads as an escape itself comes off with the layers above it: then one layer is what can be promised.
-    let few = if secret.contains(['%', '\\', '&']) { 1 } else { 3 };
+    let Some(few) = promised_layers(secret) else { return };
     let (before, after) = around.split_once("@@").unwrap_or((around, ""));
     let written = written(ways.as_bytes(), secret, few);
     let vault = Vault::default();
@@ -237,8 +188,9 @@ fn written(ways: &[u8], secret: &str, layers: usize) -> String {
         [b'x', rest @ ..] => (secret.bytes().map(|byte| format!("{byte:02x}")).collect(), rest),
         rest => (secret.to_owned(), rest),
     };
-    let layers = rest.iter().filter_map(|letter| Layer::of(*letter)).take(layers);
-    layers.fold(inner, |text, layer| layer.write(&text))
+    let layer = |letter: &u8| Layer::ALL.iter().find(|(named, _)| named == letter);
+    let layers = rest.iter().filter_map(layer).take(layers);
+    layers.fold(inner, |text, (_, layer)| layer.write(&text))
 }
 
 /// Without the letters and digits that a secret of capitals needs in any way of writing it, a text
