@@ -380,17 +380,19 @@ proptest! {
 
     #[test]
     fn layers_of_encodings_and_line_breaks_hide_no_secret(
-        secret in "[a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,20}[a-zA-Z0-9]{8}",
+        secret in "[a-zA-Z0-9/\"\\\\=&%$äßé<>'-][a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,20}[a-zA-Z0-9]{8}",
         layers in prop::collection::vec(layer(), 0..4), width in 1usize..40, indent in "\n {0,4}",
     ) {
         let promised = promised_layers(&secret);
-        prop_assume!(promised.is_some());
+        prop_assert!(promised.is_some());
         let vault = Vault::default();
         vault.learn(SecretKind::AccessToken, &secret);
         let redactor = vault.redactor();
         let layers = layers.iter().take(promised.unwrap_or(0));
         let written = layers.fold(secret.clone(), |text, layer| layer.write(&text));
         let wrapped = wrapped(&written, width, &indent);
+        // A text is searched in pieces: what is blown up beyond one of them is not promised.
+        prop_assume!(wrapped.len() < 1 << 13);
         for text in [format!("<{written}>"), format!("<{wrapped}>")] {
             prop_assert_eq!(redactor.text(&text), "<‹access_token 1›>", "{}", text);
         }
@@ -449,7 +451,7 @@ proptest! {
 
     #[test]
     fn a_secret_inside_json_is_found_whatever_stands_around(
-        secret in "[a-zA-Z0-9/\"\\\\ äß🦀-]{6,16}",
+        secret in "[a-zA-Z0-9/äß-][a-zA-Z0-9/\" äß🦀-]{4,14}[a-zA-Z0-9]",
     ) {
         let vault = Vault::default();
         vault.learn(SecretKind::AccessToken, &secret);
@@ -457,9 +459,7 @@ proptest! {
         let shown = vault.redactor().text(&body);
         let read: Value = serde_json::from_str(&shown).unwrap();
         let text = read["deep"][0]["token"].as_str().unwrap();
-        // What begins like an escape may take the character before it along.
-        let rest = text.strip_suffix("‹access_token 1›.").unwrap_or("nothing");
-        prop_assert!("Bearer ".starts_with(rest) && rest.len() > 3, "{}", text);
+        prop_assert_eq!(text, "Bearer ‹access_token 1›.");
     }
 
     #[test]
