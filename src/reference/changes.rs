@@ -124,7 +124,7 @@ pub(super) const WITHOUT_V1: &[&str] = &[
 #[rustfmt::skip]
 pub(super) const WITHOUT_REFRESH: &[&str] = &[
     "login.post.ok.expires_in_ms", "login.post.ok.refresh_token", "device.login.reuse.old_refresh_token",
-    "logout.refresh_token_dead", "logout_all.refresh_tokens_dead", "refresh.login.not_offered",
+    "logout.refresh_token_dead", "logout_all.refresh_tokens_dead", "refresh.login.not_offered", "refresh.login.flag_type",
     "refresh.endpoint_exists", "refresh.request.missing", "refresh.request.not_string", "refresh.no_access_token",
     "refresh.ok.required", "refresh.ok.types", "refresh.early", "refresh.token_usable", "refresh.same_device",
     "refresh.grace", "refresh.revoked_by_access", "refresh.revoked_by_refresh", "refresh.unknown.status",
