@@ -15,7 +15,7 @@ use crate::require::{self, Capability};
 use crate::routes::Paths;
 use crate::run::clean_up::{CleanUp, clean_up};
 use crate::run::courier::Courier;
-use crate::run::desk::{Desk, Sources};
+use crate::run::desk::{Desk, Maker, Sources};
 use crate::run::dialect::Dialect;
 use crate::run::discover::{self, Search};
 use crate::run::engine::{CaseResult, EndsWith, Engine, Progress, Silent};
@@ -231,6 +231,9 @@ pub struct Prepared {
 /// A selection that names nothing or is empty, a transport that cannot be.
 pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobError> {
     job.sources = job.sources.in_order_of_use();
+    if let Some(Maker::Token(token)) = &job.sources.maker {
+        job.operator.registration_token = Some(token.clone());
+    }
     let given = (job.sources.facts(), job.operator.names());
     let missing = require::not_given(&job.demands.required, &given.0, &given.1);
     if !missing.is_empty() {
@@ -594,6 +597,7 @@ impl Gone {
         let facts = Facts {
             listed: Listed::new(Vec::<String>::new()),
             flows: Vec::new(),
+            providers: Vec::new(),
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
             no_session: None,

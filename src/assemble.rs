@@ -550,7 +550,8 @@ fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<S
         let code = requirement.reason.as_ref().map_or("", |reason| reason.code.as_str());
         let lacks =
             if code == NO_ACCOUNT { Some(code) } else { code.strip_prefix("not_provided:") };
-        if let Some(name) = lacks {
+        // Whether the server asks for a registration token at all is not known.
+        if let Some(name) = lacks.filter(|name| *name != "registration") {
             *missing.entry(name).or_default() += 1;
         }
     }

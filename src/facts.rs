@@ -15,6 +15,8 @@ pub struct Facts {
     pub flows: Vec<String>,
     /// What the probe saw beside flows.
     pub features: BTreeSet<Feature>,
+    /// The identity providers of single sign-on.
+    pub providers: Vec<Provider>,
     /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
     pub capabilities: BTreeMap<String, bool>,
     /// Why there was no session to look with though there is an account; what only a session shows
@@ -30,6 +32,15 @@ pub struct Facts {
     pub operator: BTreeSet<String>,
     /// Which classes of cases are allowed beyond the harmless.
     pub allowed: BTreeSet<Allow>,
+}
+
+/// An identity provider, as `GET /login` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its id.
+    pub id: String,
+    /// Its icon, as `server/media`, if it is an `mxc:` URI with nothing unusual in it.
+    pub icon: Option<String>,
 }
 
 /// A class of cases that needs the operator's word.
@@ -120,6 +131,44 @@ pub fn flows(answer: &Answer) -> Option<Vec<String>> {
             .map(clipped)
             .collect(),
     )
+}
+
+/// The most identity providers that are looked at: each costs requests.
+const MOST_PROVIDERS: usize = 20;
+
+/// The identity providers of the `m.login.sso` entry of `GET /login`; those without an id are left out.
+pub fn providers(answer: &Answer) -> Vec<Provider> {
+    let listed =
+        sso_entries(answer).filter_map(|entry| entry.get("identity_providers")?.as_array());
+    let provider = |provider: &Value| {
+        let id = provider.get("id")?.as_str().filter(|id| !id.is_empty())?;
+        let icon = provider.get("icon").and_then(Value::as_str).and_then(media);
+        Some(Provider { id: clipped(id), icon })
+    };
+    listed.flatten().filter_map(provider).take(MOST_PROVIDERS).collect()
+}
+
+/// Whether the server prefers its single sign-on for clients that know OAuth 2.0 too.
+pub fn prefers_sso(answer: &Answer) -> bool {
+    let preferred = |entry: &Value| entry.get("oauth_aware_preferred") == Some(&Value::Bool(true));
+    sso_entries(answer).any(preferred)
+}
+
+fn sso_entries(answer: &Answer) -> impl Iterator<Item = &Value> {
+    let body = answer.json().ok().filter(|_| answer.is_success());
+    let flows = body.and_then(|body| body.get("flows")?.as_array());
+    let is_sso = |flow: &&Value| flow.get("type").is_some_and(|kind| kind == "m.login.sso");
+    flows.into_iter().flatten().filter(is_sso)
+}
+
+/// `server/media` of an `mxc:` URI (Client-Server API, "Matrix Content (mxc://) URIs"), if it can stand in a
+/// path as it is.
+fn media(uri: &str) -> Option<String> {
+    let (server, media) = uri.strip_prefix("mxc://")?.split_once('/')?;
+    let fits = |part: &str, also: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+    };
+    (fits(server, ".-:[]") && fits(media, "-_")).then(|| format!("{server}/{media}"))
 }
 
 /// What `/versions` lists; not-strings are left out.

@@ -4,7 +4,7 @@
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
 use crate::case::ast::{
-    Act, Block, Body, Case, Feature, Impact, Limits, Need, Phase, Step, Target,
+    Act, Block, Body, Case, Each, Feature, Impact, Limits, Need, Phase, Step, Target,
 };
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -329,12 +329,43 @@ pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts)
     Plan { cases, phases }
 }
 
-/// A case for each operation that is to be expected of this server, where it asks for that; else
-/// the case itself.
+/// A row of each thing that a case asks for, by its name and its values; none where it asks for none.
+type Rows = Vec<(String, Vec<(&'static str, String)>)>;
+
+/// A case for each operation that is to be expected of this server, or for each identity provider of
+/// it, where it asks for that; else, or if there are none, the case itself.
 pub fn expand(case: &Case, spec: &Spec, facts: &Facts) -> Vec<Case> {
-    if !case.each_operation {
+    let rows = match case.each {
+        None => Rows::new(),
+        Some(Each::Operations) => operation_rows(spec, facts),
+        // Named by number: what a server calls them is no name for a case.
+        Some(Each::IdentityProviders) => {
+            numbered("provider", facts.providers.iter().map(|provider| provider.id.clone()))
+        }
+        Some(Each::ProviderIcons) => {
+            numbered("media", facts.providers.iter().filter_map(|provider| provider.icon.clone()))
+        }
+    };
+    if rows.is_empty() {
         return vec![case.clone()];
     }
+    let row = |(name, values): (String, Vec<(&str, String)>)| {
+        let mut row = Case { id: format!("{}[{name}]", case.id), each: None, ..case.clone() };
+        for (name, value) in values {
+            let name = format!("row.{name}");
+            row.values.retain(|(known, _)| *known != name);
+            row.values.push((name, Value::String(value)));
+        }
+        row
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn numbered(value: &'static str, all: impl Iterator<Item = String>) -> Rows {
+    all.enumerate().map(|(at, one)| ((at + 1).to_string(), vec![(value, one)])).collect()
+}
+
+fn operation_rows(spec: &Spec, facts: &Facts) -> Rows {
     let mut operations: Vec<_> =
         spec.operations().filter(|operation| is_offered(operation, facts)).collect();
     operations.sort_by(|a, b| a.id.cmp(&b.id));
@@ -345,18 +376,12 @@ pub fn expand(case: &Case, spec: &Spec, facts: &Facts) -> Vec<Case> {
             for name in names_in(&operation.path) {
                 path = path.replace(&format!("{{{name}}}"), "homespec");
             }
-            let values = [
-                ("row.operation", operation.id.clone()),
-                ("row.method", operation.method.clone()),
-                ("row.path", path),
+            let values = vec![
+                ("operation", operation.id.clone()),
+                ("method", operation.method.clone()),
+                ("path", path),
             ];
-            let mut row = case.clone();
-            row.id = format!("{}[{}]", case.id, operation.id);
-            for (name, value) in values {
-                row.values.retain(|(known, _)| known != name);
-                row.values.push((name.to_owned(), Value::String(value)));
-            }
-            row
+            (operation.id.clone(), values)
         })
         .collect()
 }
@@ -426,11 +451,23 @@ fn fate(
             return fate;
         }
     }
+    if let Some(each) = case.each {
+        return skip("not_offered", nothing_of(each).to_owned());
+    }
     if case.limits == Limits::Observe && !facts.allowed.contains(&Allow::RateLimit) {
         let text = "a burst of requests is sent only with --allow rate-limit".to_owned();
         return skip("not_allowed:rate-limit", text);
     }
     assign(case, index, facts, permits)
+}
+
+/// That there is nothing to make rows of.
+fn nothing_of(each: Each) -> &'static str {
+    match each {
+        Each::Operations => "no operation of the specification files is to be expected here",
+        Each::IdentityProviders => "the server lists no identity providers",
+        Each::ProviderIcons => "the server lists no identity provider with an icon",
+    }
 }
 
 fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
@@ -450,6 +487,9 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
         }
         Need::Version(version) if !facts.listed.has_at_least(*version) => {
             skip("version", format!("the server lists neither {version} nor a later release"))
+        }
+        Need::Before(version) if facts.listed.has_at_least(*version) => {
+            skip("version", format!("the server lists {version} or a later release"))
         }
         Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => unseen(facts)
             .or_else(|| skip("not_offered", format!("/capabilities does not enable {name}"))),
@@ -480,6 +520,8 @@ fn feature_in_words(feature: Feature) -> &'static str {
         Feature::NoGetToken => "the server offers POST /login/get_token",
         Feature::GetTokenDenied => "the account may ask for login tokens",
         Feature::UiaPassword => "no interactive auth with a password stage was seen",
+        Feature::IdentityProviders => "the server lists no identity providers",
+        Feature::OauthAware => "the server does not prefer its SSO login for OAuth-aware clients",
     }
 }
 

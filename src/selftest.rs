@@ -269,6 +269,8 @@ const ONLY_WARNS: &[&str] = &[
     "well-known-html",
     "well-known-bare-key",
     "well-known-key-with-blank",
+    // Until v1.11 this was the name; the other came with a clarification.
+    "login-page-old-name-alone",
     // A server without the OAuth API may ask for a token on any path.
     "metadata-401",
     // "warn only" in the catalogue.
@@ -533,6 +535,7 @@ pub fn operator_of(settings: &Settings) -> Operator {
         appservice,
         email: bound("email").map(|(address, owner)| Email { address, owner }),
         phone,
+        registration_token: None,
         admin_token: settings.admin_token.clone().map(Into::into),
         hooks: BTreeMap::new(),
     }

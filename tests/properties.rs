@@ -612,6 +612,7 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
         listed: Listed::new(["v1.11"]),
         flows: vec!["m.login.password".to_owned(), "m.login.token".to_owned()],
         features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
+        providers: Vec::new(),
         capabilities: BTreeMap::new(),
         no_session: None,
         registers: false,

@@ -48,14 +48,34 @@ pub struct Case {
     pub limits: Limits,
     /// Runs after everything else: what it sends is known to wedge some servers.
     pub last: bool,
-    /// Whether it stands for one case for each operation of the loaded specification.
-    pub each_operation: bool,
+    /// Of what it stands for one case each, if that shows only beside the specification and the server.
+    pub each: Option<Each>,
     /// Values by dotted name: `row.*` and the file's `let`.
     pub values: Vec<(String, Value)>,
     /// Steps that only prepare.
     pub setup: Vec<Step>,
     /// Steps that decide.
     pub steps: Vec<Step>,
+}
+
+/// What rows can be made of that stand in no case file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Each {
+    /// The operations of the loaded specification.
+    Operations,
+    /// The identity providers that `GET /login` lists.
+    IdentityProviders,
+    /// Their icons in the media repository.
+    ProviderIcons,
+}
+
+impl Each {
+    /// Every kind with the word that case files use for it, and the values that each row has.
+    pub const ALL: [(&'static str, Each, &'static [&'static str]); 3] = [
+        ("operations", Each::Operations, &["operation", "method", "path"]),
+        ("identity_providers", Each::IdentityProviders, &["provider"]),
+        ("provider_icons", Each::ProviderIcons, &["media"]),
+    ];
 }
 
 /// When a case runs; a phase begins when the one before is over.
@@ -190,6 +210,8 @@ pub enum Need {
     Flow(String),
     /// `version v1.3`: the server lists that release or a later one.
     Version(SpecVersion),
+    /// `before v1.15`: it lists neither that release nor a later one.
+    Before(SpecVersion),
     /// `capability m.get_login_token`: `/capabilities` says it is enabled.
     Capability(String),
     /// `feature refresh`: the probe saw it.
@@ -236,11 +258,15 @@ pub enum Feature {
     GetTokenDenied,
     /// Interactive auth with a password stage, as seen on deleting a device.
     UiaPassword,
+    /// The `m.login.sso` entry of `GET /login` lists identity providers.
+    IdentityProviders,
+    /// It says `oauth_aware_preferred`.
+    OauthAware,
 }
 
 impl Feature {
     /// Every feature with the word that case files use for it.
-    pub const ALL: [(&'static str, Feature); 8] = [
+    pub const ALL: [(&'static str, Feature); 10] = [
         ("legacy", Feature::Legacy),
         ("no_legacy", Feature::NoLegacy),
         ("oauth", Feature::Oauth),
@@ -249,6 +275,8 @@ impl Feature {
         ("no_get_token", Feature::NoGetToken),
         ("get_token_denied", Feature::GetTokenDenied),
         ("uia_password", Feature::UiaPassword),
+        ("identity_providers", Feature::IdentityProviders),
+        ("oauth_aware", Feature::OauthAware),
     ];
 
     /// Its word.
@@ -400,10 +428,11 @@ impl Act {
 
 /// What an operator gives beside acts, by the name that `needs: [operator NAME]` uses, with the
 /// values that `$operator.NAME.…` names.
-pub const OPERATOR_VALUES: [(&str, &[&str]); 3] = [
+pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
     ("appservice", &["token", "prefix", "user", "user_id", "sender"]),
     ("email", &["address", "address_other_case", "user_id", "password"]),
     ("phone", &["address", "country", "number", "user_id", "password"]),
+    ("registration", &["token"]),
 ];
 
 /// The path prefix of the client API: `/_matrix/client/r0` or `/_matrix/client/v3`.

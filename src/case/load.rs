@@ -186,7 +186,7 @@ fn read_case<'d>(
     };
     let last = node.member("last").and_then(|node| reader.boolean(&node, "`last`"));
     let values = named_values(reader, node.member("values"), "`values`", "");
-    let (rows, each_operation) = read_each(reader, node);
+    let (rows, each) = read_each(reader, node);
     let mut cases = Vec::new();
     for row in rows {
         let mut known = lets.clone();
@@ -213,7 +213,7 @@ fn read_case<'d>(
             wrong_passwords,
             limits: limits.unwrap_or(Limits::Wait),
             last: last.unwrap_or(false),
-            each_operation,
+            each,
             values: known,
             setup,
             steps,
@@ -288,7 +288,7 @@ fn read_needs(reader: &mut Reader, node: &Node) -> Vec<Need> {
 }
 
 fn read_need(reader: &mut Reader, node: &Node) -> Option<Need> {
-    const HELP: &str = "one of: flow TYPE, version RELEASE, capability NAME, feature NAME, \
+    const HELP: &str = "one of: flow TYPE, version RELEASE, before RELEASE, capability NAME, feature NAME, \
                         account NAME, account NAME disposable, session NAME, operator NAME";
     let text = reader.string(node, "a need")?;
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -296,6 +296,7 @@ fn read_need(reader: &mut Reader, node: &Node) -> Option<Need> {
     let need = match words.as_slice() {
         ["flow", flow] => Some(Need::Flow((*flow).to_owned())),
         ["version", version] => SpecVersion::parse(version).map(Need::Version),
+        ["before", version] => SpecVersion::parse(version).map(Need::Before),
         ["capability", name] => Some(Need::Capability((*name).to_owned())),
         ["feature", name] => {
             let word = Node { value: &Value::String((*name).to_owned()), at: node.at.clone() };
@@ -340,7 +341,7 @@ fn read_need(reader: &mut Reader, node: &Node) -> Option<Need> {
     need
 }
 
-fn read_each<'d>(reader: &mut Reader<'d>, case: &Node<'d>) -> (Vec<Row<'d>>, bool) {
+fn read_each<'d>(reader: &mut Reader<'d>, case: &Node<'d>) -> (Vec<Row<'d>>, Option<Each>) {
     let plain = |reader: &Reader<'d>, values| Row {
         name: None,
         at: case.at.clone(),
@@ -350,11 +351,11 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: &Node<'d>) -> (Vec<Row<'d>>, boo
         without: Vec::new(),
         needs: Vec::new(),
     };
-    let Some(each) = case.member("each") else { return (vec![plain(reader, Vec::new())], false) };
-    if each.value.as_str() == Some("operations") {
-        let values = ["operation", "method", "path"]
-            .map(|name| (format!("row.{name}"), Value::String(format!("{name}?"))));
-        return (vec![plain(reader, values.to_vec())], true);
+    let Some(each) = case.member("each") else { return (vec![plain(reader, Vec::new())], None) };
+    let word = each.value.as_str();
+    if let Some((_, found, names)) = Each::ALL.iter().find(|(known, ..)| word == Some(*known)) {
+        let value = |name: &&str| (format!("row.{name}"), Value::String(format!("{name}?")));
+        return (vec![plain(reader, names.iter().map(value).collect())], Some(*found));
     }
     let mut rows: Vec<Row> = Vec::new();
     for node in reader.list(&each, "`each`") {
@@ -364,7 +365,7 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: &Node<'d>) -> (Vec<Row<'d>>, boo
         }
         rows.push(row);
     }
-    (rows, false)
+    (rows, None)
 }
 
 fn read_row<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Row<'d>> {

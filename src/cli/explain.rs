@@ -120,6 +120,7 @@ fn need_in_words(need: &Need) -> String {
     match need {
         Need::Flow(flow) => format!("the login type {flow}"),
         Need::Version(version) => format!("release {version} or later"),
+        Need::Before(version) => format!("no release from {version} on"),
         Need::Capability(name) => format!("the capability {name}"),
         Need::Feature(feature) => format!("the feature {}", feature.as_str()),
         Need::Account { name, disposable: true } => format!("a disposable account ({name})"),

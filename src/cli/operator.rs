@@ -30,6 +30,7 @@ pub(super) fn read(
         appservice: node.member("appservice").and_then(|node| part.appservice(&node)),
         email: node.member("email").and_then(|node| part.email(&node)),
         phone: node.member("phone").and_then(|node| part.phone(&node)),
+        registration_token: None,
         admin_token: asks_for_admin.then(|| part.secret(node, "admin_token")).flatten(),
         hooks,
     }

@@ -40,7 +40,7 @@ pub(super) const WITHOUT_PASSWORD: &[&str] = &[
     "uia.wrong_password.status", "uia.wrong_password.errcode", "uia.complete", "uia.password.identifier",
     "uia.password.unknown_3pid", "uia.other_user", "uia.fallback.html", "sso.redirect.status",
     "sso.redirect.location", "sso.redirect.public", "sso.redirect.url_required", "sso.redirect.idp.unknown",
-    "sso.redirect.action", "state.deactivated.status", "state.deactivated.errcode", "state.deactivated.tokens",
+    "sso.redirect.action", "sso.redirect.idp.status", "sso.redirect.generic_with_idps", "state.deactivated.status", "state.deactivated.errcode", "state.deactivated.tokens",
     "state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices",
 ];
 
@@ -75,9 +75,8 @@ pub(super) const WITHOUT_LEGACY: &[&str] = &[
     "device.login.reuse.single", "device.login.reuse.new_token", "device.login.reuse.old_token",
     "device.login.reuse.old_refresh_token", "device.login.others_survive", "device.login.per_user",
     "device.login.cross_signing", "device.login.id_not_string", "device.login.no_name", "device.delete.uia",
-    "device.delete.token_dead", "device.delete.idempotent", "device.delete.bulk", "token.missing.status",
-    "token.missing.errcode", "token.logged_out", "token.soft_logout.not_after_logout", "whoami.is_guest.true",
-    "whoami.guest_allowed", "whoami.missing_token", "whoami.unknown_token", "logout.ok", "logout.empty_body",
+    "device.delete.token_dead", "device.delete.idempotent", "device.delete.bulk", "token.logged_out", "token.soft_logout.not_after_logout", "whoami.is_guest.true",
+    "whoami.guest_allowed", "logout.ok", "logout.empty_body",
     "logout.token_dead", "logout.device_gone", "logout.device_keys_gone", "logout.others_survive",
     "logout.auth_required", "logout.twice", "logout.refresh_token_dead", "logout_all.ok", "logout_all.empty_body",
     "logout_all.tokens_dead", "logout_all.devices_gone", "logout_all.no_uia", "logout_all.auth_required",

@@ -28,7 +28,9 @@ pub(super) use wire::switches::*;
 
 use super::edit::{Change, Edit, Turn, When};
 use super::limit::Limit;
-use super::quirk::{CAS, THROTTLED_FIRST, WELL_KNOWN_REDIRECT};
+use super::quirk::{
+    CAS, OAUTH_AWARE, PROVIDER_ICON, SSO_STAGE, THROTTLED_FIRST, WELL_KNOWN_REDIRECT,
+};
 use super::route::Operation;
 use super::{Settings, release};
 use std::sync::LazyLock;
@@ -101,8 +103,16 @@ pub enum Need {
     Sso,
     /// Single sign-on is offered, and OAuth metadata served.
     SsoAndOauth,
+    /// The same, and single sign-on is preferred for OAuth-aware clients.
+    OauthAware,
+    /// Single sign-on is offered, and is a stage of interactive auth too.
+    SsoStage,
+    /// Single sign-on is offered, and its provider has an icon.
+    ProviderIcon,
     /// Only releases before v1.1 are listed.
     OnlyR0,
+    /// Only releases before v1.15 are listed, in which there is no API but the legacy one.
+    OnlyLegacy,
     /// What an operator knows is there: an application service, an administrator, addresses that are bound.
     Operator,
     /// An application service is there, OAuth metadata is served, and the legacy API is not offered.
@@ -132,6 +142,23 @@ impl Need {
             Self::NoLegacy => (settings.legacy, settings.oauth) = (false, true),
             Self::Sso => settings.sso = true,
             Self::SsoAndOauth => (settings.sso, settings.oauth) = (true, true),
+            Self::OauthAware => {
+                (settings.sso, settings.oauth) = (true, true);
+                settings.quirks.push(OAUTH_AWARE.0.to_owned());
+            }
+            Self::SsoStage => {
+                settings.sso = true;
+                settings.quirks.push(SSO_STAGE.0.to_owned());
+            }
+            Self::ProviderIcon => {
+                settings.sso = true;
+                settings.quirks.push(PROVIDER_ICON.0.to_owned());
+            }
+            Self::OnlyLegacy => {
+                let published = release::PUBLISHED.iter();
+                settings.versions =
+                    published.take_while(|name| **name != "v1.15").map(|&n| n.into()).collect();
+            }
             Self::OnlyR0 => {
                 settings.versions = release::PUBLISHED
                     .iter()

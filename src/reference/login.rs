@@ -45,8 +45,15 @@ pub(super) fn flows(x: &mut Exchange) -> Outcome {
     if settings.sso {
         let mut sso = json!({"type": "m.login.sso"});
         if x.house.listed.since(v1(1)) {
-            sso["identity_providers"] =
-                json!([{"id": "house", "name": "The house", "brand": "house"}]);
+            let mut house = json!({"id": "house", "name": "The house", "brand": "house"});
+            if x.has(quirk::PROVIDER_ICON) {
+                house["icon"] =
+                    json!(format!("mxc://{}/{}", settings.server_name, super::sso::ICON));
+            }
+            sso["identity_providers"] = json!([house]);
+        }
+        if x.house.listed.since(v1(18)) && x.has(quirk::OAUTH_AWARE) {
+            sso["oauth_aware_preferred"] = json!(true);
         }
         flows.push(sso);
     }

@@ -9,10 +9,14 @@ fn escape(text: &str) -> String {
 
 /// The login page for clients without a login of their own. It hands the answer of the login to
 /// `window.matrixLogin.onLogin`, or to `window.onLogin`, as it was called before v1.12; the parameters of its URL that
-/// are no credentials go into the login. `api` is the prefix of the paths, `r0` or `v3`.
-pub(super) fn login(api: &str) -> Answer {
-    Answer::html(200, &LOGIN.replace("{api}", api))
+/// are no credentials go into the login. `api` is the prefix of the paths, `r0` or `v3`; `only_old` leaves the newer of
+/// the two names out.
+pub(super) fn login(api: &str, only_old: bool) -> Answer {
+    let new_name = if only_old { "" } else { NEW_NAME };
+    Answer::html(200, &LOGIN.replace("{api}", api).replace("{new name}", new_name))
 }
+
+const NEW_NAME: &str = "else if (window.matrixLogin && window.matrixLogin.onLogin) window.matrixLogin.onLogin(json);\n  ";
 
 const LOGIN: &str = r#"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Log in</title></head>
@@ -36,8 +40,7 @@ document.getElementById("login").addEventListener("submit", async (event) => {
   const answer = await fetch("/_matrix/client/{api}/login", { method: "POST", body: JSON.stringify(body) });
   const json = await answer.json();
   if (!answer.ok) document.getElementById("message").textContent = json.error;
-  else if (window.matrixLogin && window.matrixLogin.onLogin) window.matrixLogin.onLogin(json);
-  else window.onLogin(json);
+  {new name}else window.onLogin(json);
 });
 </script>
 </body></html>
@@ -81,17 +84,27 @@ else if (window.opener && window.opener.postMessage) window.opener.postMessage("
     )
 }
 
-/// The page of the built-in identity provider: it asks who logs in and believes the answer.
-pub(super) fn provider(redirect_url: &str) -> Answer {
+/// The icon of the built-in identity provider.
+pub(super) fn icon() -> Answer {
+    const ICON: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><path d="M0 4 4 0l4 4v4H0z"/></svg>"#;
+    let mut answer = Answer::html(200, ICON);
+    answer.set("content-type", "image/svg+xml");
+    answer
+}
+
+/// The page of the built-in identity provider: it asks who logs in and believes the answer. What it is asked for is a
+/// login, that goes back to a URL, or a stage of an interactive-auth session.
+pub(super) fn provider(redirect_url: &str, session: &str) -> Answer {
     let page = format!(
         r#"<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Identity provider</title></head>
 <body><h1>Identity provider</h1>
-<form method="post"><input type="hidden" name="redirectUrl" value="{}">
+<form method="post"><input type="hidden" name="redirectUrl" value="{}"><input type="hidden" name="session" value="{}">
 <p><label>User <input name="user"></label></p><p><button>Log in</button></p></form>
 </body></html>
 "#,
-        escape(redirect_url)
+        escape(redirect_url),
+        escape(session)
     );
     Answer::html(200, &page)
 }

@@ -182,6 +182,15 @@ behaviours! {
     ONLY_NEW "only-v1-15-and-later-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases from v1.15 on are listed",
         changes &["route.r0_prefix"];
     CAS "cas-offered", "Client-Server API, Client login via SSO: m.login.cas", "m.login.cas is offered too", changes &["sso.cas.redirect"];
+    PROVIDER_ICON "provider-icon", "Client-Server API, SSO client login: icon of an identity provider", "the identity provider has an icon",
+        changes &["login.get.sso.idp.icon", "login.get.sso.idp.icon_fetchable"], needs Sso;
+    OAUTH_AWARE "oauth-aware", "Client-Server API, OAuth 2.0-aware clients", "single sign-on is preferred for OAuth-aware clients",
+        changes &["login.get.sso.oauth_aware.type", "oauth_aware.needs_oauth", "oauth_aware.action", "oauth_aware.account_uri"], needs SsoAndOauth;
+    SSO_STAGE "uia-sso-stage", "Client-Server API, SSO during user-interactive authentication", "interactive auth offers single sign-on beside the password",
+        changes &["sso.uia_fallback"], needs Sso;
+    LOGIN_PAGE_OLD_NAME "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
+        "only releases up to v1.11 are listed, and the login page calls window.onLogin",
+        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent"];
     WELL_KNOWN_REDIRECT "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
         "the well-known file is reached by a redirect",
         changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys"];
@@ -267,6 +276,11 @@ pub(super) fn adjust(mut settings: Settings) -> Settings {
     if on(ONLY_NEW) {
         // The first of them is v1.1.
         settings.versions = family('v').skip(14).collect();
+    }
+    if on(LOGIN_PAGE_OLD_NAME) {
+        let published = release::PUBLISHED.iter();
+        settings.versions =
+            published.take_while(|name| **name != "v1.12").map(|name| (*name).to_owned()).collect();
     }
     // Of a guest it has to be said.
     let is_guest_absent = settings.quirks.iter().any(|name| name == "is-guest-absent");

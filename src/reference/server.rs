@@ -355,6 +355,7 @@ fn exists(house: &House, operation: Operation) -> bool {
         | Operation::SsoPage
         | Operation::SsoSubmit => settings.sso,
         Operation::CasRedirect => house.has(quirk::CAS),
+        Operation::Media => house.has(quirk::PROVIDER_ICON),
         Operation::WellKnownTarget => house.has(quirk::WELL_KNOWN_REDIRECT),
         Operation::Refresh => settings.access_lifetime.is_some() && !house.has(fault::REFRESH_GONE),
         _ => true,
@@ -466,12 +467,16 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
             Err(Refusal::MemberInvalid.into())
         }
-        O::LoginPage => Ok(page::login(if x.house.listed.v3_paths() { "v3" } else { "r0" })),
+        O::LoginPage => {
+            let api = if x.house.listed.v3_paths() { "v3" } else { "r0" };
+            Ok(page::login(api, x.has(quirk::LOGIN_PAGE_OLD_NAME)))
+        }
         O::StagePage => uia::stage_page(x),
         O::StageSubmit => uia::stage_submit(x),
         O::SsoRedirect => sso::redirect(x),
         O::SsoRedirectTo => sso::redirect_to(x),
         O::CasRedirect => sso::redirect(x),
+        O::Media => sso::icon(x),
         O::SsoPage => sso::provider(x),
         O::SsoSubmit => sso::submit(x),
         O::Nothing => Err(Refusal::UnknownEndpoint.into()),

@@ -14,10 +14,16 @@ use url::form_urlencoded::{Serializer, parse};
 /// A login token that a browser carries home is good for five seconds, as the specification advises.
 const LIFETIME: Duration = Duration::from_secs(5);
 
+/// The media id of the provider's icon.
+pub(super) const ICON: &str = "house";
+
 /// `GET /login/sso/redirect`: to the provider.
 pub(super) fn redirect(x: &mut Exchange) -> Outcome {
-    let refused = x.call.query("action").is_some() && x.has(fault::SSO_ACTION_REFUSED)
-        || x.call.operation == Operation::SsoRedirect && x.has(fault::SSO_GENERIC_REFUSED);
+    let (action, generic) = (x.call.query("action"), x.call.operation == Operation::SsoRedirect);
+    let refused = action.is_some() && x.has(fault::SSO_ACTION_REFUSED)
+        || action == Some("register") && x.has(fault::SSO_REGISTER_REFUSED)
+        || action.is_some() && !generic && x.has(fault::SSO_PROVIDER_ACTION_REFUSED)
+        || generic && x.has(fault::SSO_GENERIC_REFUSED);
     if refused {
         return Err(Refusal::MemberInvalid.into());
     }
@@ -31,17 +37,38 @@ pub(super) fn redirect_to(x: &mut Exchange) -> Outcome {
     if x.call.parameter(0) == "house" { redirect(x) } else { Err(Refusal::UnknownEndpoint.into()) }
 }
 
-/// The provider's page.
-pub(super) fn provider(x: &mut Exchange) -> Outcome {
-    Ok(page::provider(x.call.query("redirectUrl").unwrap_or_default()))
+/// The fallback page of the stage `m.login.sso`: to the provider, as at login.
+pub(super) fn stage(x: &Exchange, session: &str) -> Answer {
+    let query = Serializer::new(String::new()).append_pair("session", session).finish();
+    Answer::redirect(format!("{}/_reference/sso?{query}", x.house.base_url))
 }
 
-/// The provider's form: makes the account if need be, and sends the browser home with a login token.
+/// `GET /_matrix/media/v3/download/{serverName}/{mediaId}`: the icon of the provider, for everybody, since who has
+/// not logged in has no token.
+pub(super) fn icon(x: &mut Exchange) -> Outcome {
+    let settings = &x.house.settings;
+    if x.call.parameter(0) != settings.server_name || x.call.parameter(1) != ICON {
+        return Err(Refusal::UnknownEndpoint.into());
+    }
+    Ok(page::icon())
+}
+
+/// The provider's page.
+pub(super) fn provider(x: &mut Exchange) -> Outcome {
+    let query = |name: &str| x.call.query(name).unwrap_or_default();
+    Ok(page::provider(query("redirectUrl"), query("session")))
+}
+
+/// The provider's form: makes the account if need be, and sends the browser home with a login token; or completes the
+/// stage of interactive auth that it was asked for.
 pub(super) fn submit(x: &mut Exchange) -> Outcome {
     let form: Vec<(String, String)> = parse(&x.call.body).into_owned().collect();
     let field =
         |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let user = field("user").ok_or(Refusal::MemberMissing)?;
+    if let Some(session) = field("session").filter(|session| !session.is_empty()) {
+        return super::uia::stage_by_sso(x, session, user);
+    }
     let mut target =
         Url::parse(field("redirectUrl").unwrap_or_default()).map_err(|_| Refusal::MemberInvalid)?;
     if !x.store.accounts.contains_key(user) {

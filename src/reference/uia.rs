@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// The stage that takes a password.
 pub(super) const PASSWORD: &str = "m.login.password";
+/// The stage that is taken at an identity provider.
+pub(super) const SSO: &str = "m.login.sso";
 /// The stage that asks for nothing.
 pub(super) const DUMMY: &str = "m.login.dummy";
 /// The stage that takes a registration token.
@@ -63,7 +65,9 @@ pub(super) fn pass(x: &mut Exchange, proof: &Proof, body: &Members) -> Result<()
 
 /// The flows where a password is asked for.
 pub(super) fn password_flows(x: &Exchange) -> &'static [&'static [&'static str]] {
-    if x.has(quirk::TWO_FLOWS) {
+    if x.has(quirk::SSO_STAGE) {
+        &[&[PASSWORD], &[SSO]]
+    } else if x.has(quirk::TWO_FLOWS) {
         &[&["org.example.stage", DUMMY], &[PASSWORD]]
     } else {
         &[&[PASSWORD]]
@@ -184,9 +188,20 @@ fn password(
 pub(super) fn stage_page(x: &mut Exchange) -> Outcome {
     let Some(session) = x.call.query("session") else { return Err(Refusal::MemberMissing.into()) };
     match x.call.parameter(0) {
+        SSO if x.has(quirk::SSO_STAGE) => Ok(super::sso::stage(x, session)),
         stage @ (PASSWORD | DUMMY | REGISTRATION_TOKEN) => Ok(page::stage(200, stage, session)),
         _ => Err(Refusal::UnknownEndpoint.into()),
     }
+}
+
+/// The stage `m.login.sso` of a session, taken by this user at the provider.
+pub(super) fn stage_by_sso(x: &mut Exchange, session: &str, user: &str) -> Outcome {
+    let owner = x.store.pending.get(session).and_then(|pending| pending.owner.as_deref());
+    if owner != Some(user) {
+        return Ok(page::stage(403, SSO, session));
+    }
+    complete(x, session, SSO);
+    Ok(page::stage_done())
 }
 
 /// `POST` of that page's form: notes the stage as completed and shows the page that tells the client so.

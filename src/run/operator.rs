@@ -19,6 +19,8 @@ pub struct Operator {
     pub email: Option<Email>,
     /// A phone number that is bound to an account.
     pub phone: Option<Phone>,
+    /// The token that registration asks for, where the run makes its accounts with it.
+    pub registration_token: Option<SecretString>,
     /// The access token of an admin.
     pub admin_token: Option<SecretString>,
     /// Programs by what they do.
@@ -78,6 +80,7 @@ impl Operator {
             ("appservice", self.appservice.is_some()),
             ("email", self.email.is_some()),
             ("phone", self.phone.is_some()),
+            ("registration", self.registration_token.is_some()),
         ];
         let acts = Act::ALL.map(|(word, act)| (word, self.can(act)));
         let names = given.into_iter().chain(acts).filter(|(_, there)| *there);
@@ -116,6 +119,9 @@ impl Operator {
             put("phone.user_id", &owner.user_id);
             put("phone.password", owner.password.expose_secret());
         }
+        if let Some(token) = &self.registration_token {
+            put("registration.token", token.expose_secret());
+        }
         values
     }
 
@@ -123,6 +129,9 @@ impl Operator {
     pub fn tell(&self, vault: &Vault) {
         let tokens = [self.appservice.as_ref().map(|s| &s.token), self.admin_token.as_ref()];
         let owners = [self.email.as_ref().map(|e| &e.owner), self.phone.as_ref().map(|p| &p.owner)];
+        if let Some(token) = &self.registration_token {
+            vault.learn(SecretKind::RegistrationToken, token.expose_secret());
+        }
         for token in tokens.into_iter().flatten() {
             vault.learn(SecretKind::AccessToken, token.expose_secret());
         }

@@ -5,7 +5,7 @@ use super::discover::NotDiscovered;
 use super::env::fresh_localpart;
 use super::vitals::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
-use crate::facts::{self, AccountFacts, Allow, Facts};
+use crate::facts::{self, AccountFacts, Allow, Facts, Provider};
 use crate::outcome::Reason;
 use crate::plan::Slot;
 use crate::routes::Routes;
@@ -22,6 +22,8 @@ pub struct Sighting {
     pub versions: Vec<String>,
     /// The login types, if there is a flow list.
     pub flows: Option<Vec<String>>,
+    /// The identity providers of single sign-on.
+    pub providers: Vec<Provider>,
     /// Whether a flow says `get_login_token`.
     pub offers_login_tokens: bool,
     /// Which features were seen.
@@ -139,6 +141,13 @@ async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Re
         return Err(not_matrix(courier, &asked, &versions, &mut sighting.exchanges).await);
     }
     sighting.flows = login.as_ref().and_then(facts::flows);
+    sighting.providers = login.as_ref().map(facts::providers).unwrap_or_default();
+    if !sighting.providers.is_empty() {
+        sighting.features.insert(Feature::IdentityProviders);
+    }
+    if login.as_ref().is_some_and(facts::prefers_sso) {
+        sighting.features.insert(Feature::OauthAware);
+    }
     sighting.offers_login_tokens = login.as_ref().is_some_and(facts::offers_login_tokens);
     let oauth = get(courier, sighting, "getAuthMetadata", METADATA).await;
     let pages = [&login, &oauth.as_ref().ok().cloned()];
@@ -364,6 +373,7 @@ pub fn facts(
         api: api.unwrap_or_else(|| facts::api(&listed)),
         listed,
         flows: sighting.flows.clone().unwrap_or_default(),
+        providers: sighting.providers.clone(),
         features: features.clone(),
         capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
         no_session: beyond.and_then(|beyond| beyond.no_session.clone()),

@@ -95,6 +95,7 @@ fn facts(given: usize, can_make: bool) -> Facts {
         listed: Listed::new(["v1.11"]),
         flows: vec!["m.login.password".to_owned()],
         features: BTreeSet::new(),
+        providers: Vec::new(),
         capabilities: BTreeMap::new(),
         no_session: None,
         registers: can_make,

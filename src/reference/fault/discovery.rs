@@ -14,6 +14,8 @@ const METADATA: &str = "GET /v1/auth_metadata, 200";
 const FLOWS: &str = "GET /login, 200";
 const IDP: &str = "Client-Server API, SSO client login: m.login.sso flow schema";
 const AWARE: &str = "Client-Server API, OAuth-aware clients";
+const ICON: &str = "Client-Server API, SSO client login: icons are excluded from the freeze of unauthenticated media";
+const STAGE: &str = "Client-Server API, SSO during user-interactive authentication";
 const SSO: &str = "GET /login/sso/redirect and /login/sso/redirect/{idpId}";
 const CAS: &str = "GET /login/cas/redirect";
 const PAGE: &str = "Client-Server API, Login fallback";
@@ -260,7 +262,23 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::CasRedirect], When::Status(302), &[C::Status(200), C::NoHeader("location")])]).needs(Need::Cas),
     data("cas-redirect-without-location", "sso.cas.redirect", CAS, "the redirect to CAS has no Location",
         &[edit(&[O::CasRedirect], When::Status(302), &[C::NoHeader("location")])]).needs(Need::Cas),
+    data("provider-icon-401", "login.get.sso.idp.icon_fetchable", ICON, "the icon of a provider asks for an access token",
+        &[edit(&[O::Media], OK, &[C::Refuse(401, "M_MISSING_TOKEN")])]).needs(Need::ProviderIcon),
+    data("provider-icon-404", "login.get.sso.idp.icon_fetchable", ICON, "the icon of a provider is not found without an access token",
+        &[edit(&[O::Media], OK, &[C::Refuse(404, "M_NOT_FOUND")])]).needs(Need::ProviderIcon),
+    data("sso-stage-404", "sso.uia_fallback", STAGE, "the fallback page of the stage m.login.sso does not exist",
+        &[edit(&[O::StagePage], When::Status(302), &[C::NoHeader("location"), C::Refuse(404, "M_UNRECOGNIZED")])]).needs(Need::SsoStage),
+    data("sso-stage-json", "sso.uia_fallback", STAGE, "the fallback of the stage m.login.sso is JSON",
+        &[edit(&[O::StagePage], When::Status(302), &[C::NoHeader("location"), C::Status(200), C::Bytes("application/json", b"{}")])])
+        .needs(Need::SsoStage),
+    data("flows-404-before-v1-15", "login.get.public", "GET /login up to v1.14: there is no other answer than 200 and 429",
+        "only releases before v1.15 are listed, and GET /login is a 404 with M_UNRECOGNIZED",
+        &[edit(&[O::Flows], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])])
+        .also(&["login.get.flows", "route.v3_prefix", "route.r0_prefix"]).needs(Need::OnlyLegacy),
     // The login page.
+    data("login-page-old-name-alone", "fallback.page.callback", PAGE, "the login page calls window.onLogin alone",
+        &[edit(&[O::LoginPage], OK, &[C::Bytes("text/html; charset=utf-8",
+            b"<!DOCTYPE html><html><body><form><input name=user></form><script>window.onLogin({});</script></body></html>")])]),
     data("login-page-404", "fallback.page.ok", PAGE, "there is no login page",
         &[edit(&[O::LoginPage], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])]).also(&["fallback.page.callback", "fallback.page.params"]),
     data("login-page-plain-text", "fallback.page.ok", PAGE, "the login page is sent as text/plain",
@@ -283,6 +301,10 @@ const SSO_GONE: &[&str] = &[
 behaviours! {
     SSO_ACTION_REFUSED "sso-redirect-refuses-action" breaks "sso.redirect.action", also &["oauth_aware.action"], needs Sso,
         "GET /login/sso/redirect: action", "a redirect with the parameter action is refused with 400";
+    SSO_REGISTER_REFUSED "sso-redirect-refuses-register" breaks "oauth_aware.action", also &["sso.redirect.action"], needs OauthAware,
+        "Client-Server API, OAuth 2.0-aware clients: action", "a redirect with action=register is refused with 400";
+    SSO_PROVIDER_ACTION_REFUSED "sso-provider-redirect-refuses-action" breaks "oauth_aware.action", also &[], needs OauthAware,
+        "Client-Server API, OAuth 2.0-aware clients: action", "the redirect of a provider with the parameter action is refused with 400";
     SSO_GENERIC_REFUSED "sso-redirect-needs-provider" breaks "sso.redirect.generic_with_idps",
         also &["sso.redirect.status", "sso.redirect.location", "sso.redirect.public", "sso.redirect.action", "oauth_aware.action",
             "sso.redirect.state"],
