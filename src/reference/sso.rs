@@ -17,6 +17,7 @@ const LIFETIME: Duration = Duration::from_secs(5);
 /// `GET /login/sso/redirect`: to the provider.
 pub(super) fn redirect(x: &mut Exchange) -> Outcome {
     let refused = x.call.query("action").is_some() && x.has(fault::SSO_ACTION_REFUSED)
+        || x.call.query("action") == Some("register") && x.has(fault::SSO_REGISTER_REFUSED)
         || x.call.operation == Operation::SsoRedirect && x.has(fault::SSO_GENERIC_REFUSED);
     if refused {
         return Err(Refusal::MemberInvalid.into());
