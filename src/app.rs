@@ -362,6 +362,7 @@ impl Prepared {
             facts,
             operator: Arc::new(self.job.operator.clone()),
             ends_with: self.job.ends_with(sighting.server.as_deref(), times.started),
+            probed: sighting.answered.into(),
         };
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);

@@ -110,7 +110,7 @@ pub fn clipped(text: &str) -> String {
 
 /// The login types that `GET /login` advertises, or nothing if this is no flow list.
 pub fn flows(answer: &Answer) -> Option<Vec<String>> {
-    let body = answer.json().ok().filter(|_| answer.status == 200)?;
+    let body = answer.json().ok().filter(|_| answer.is_success())?;
     let flows = body.get("flows")?.as_array()?;
     Some(
         flows
@@ -124,7 +124,7 @@ pub fn flows(answer: &Answer) -> Option<Vec<String>> {
 
 /// What `/versions` lists; not-strings are left out.
 pub fn versions(answer: &Answer) -> Vec<String> {
-    let body = answer.json().ok().filter(|_| answer.status == 200);
+    let body = answer.json().ok().filter(|_| answer.is_success());
     let list = body.and_then(|body| body.get("versions")?.as_array());
     list.into_iter().flatten().take(MOST).filter_map(Value::as_str).map(clipped).collect()
 }
@@ -136,7 +136,7 @@ pub fn api(listed: &Listed) -> Api {
 
 /// `/capabilities` by name: `enabled`, or true for those without it.
 pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
-    let body = answer.json().ok().filter(|_| answer.status == 200);
+    let body = answer.json().ok().filter(|_| answer.is_success());
     let members = body.and_then(|body| body.get("capabilities")?.as_object());
     members
         .into_iter()
@@ -150,7 +150,7 @@ pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
 
 /// Whether a flow says that login tokens can be asked for.
 pub fn offers_login_tokens(answer: &Answer) -> bool {
-    let body = answer.json().ok().filter(|_| answer.status == 200);
+    let body = answer.json().ok().filter(|_| answer.is_success());
     let flows = body.and_then(|body| body.get("flows")?.as_array());
     flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))
 }

@@ -297,10 +297,6 @@ const UNSHOWN: &[(&str, &str)] = &[
         "flows-429-without-code",
         "GET /login is limited at random here, which the burst of logins does not provoke",
     ),
-    ("versions-201-first", ONLY_THE_PROBE),
-    ("flows-absent-first", ONLY_THE_PROBE),
-    ("versions-list-absent-later", LOST),
-    ("flows-401-later", LOST),
     (
         "login-unknown-user-404-later",
         "one login in a run names somebody unknown: servers as deployed permit an address only a few that fail",
@@ -310,13 +306,6 @@ const UNSHOWN: &[(&str, &str)] = &[
         "one stage in a run has a wrong password: servers as deployed lock accounts after a few",
     ),
 ];
-
-/// Cases ask again what the probe has asked.
-const ONLY_THE_PROBE: &str =
-    "the first answer is the probe's, of which only the checks on every answer are made";
-
-/// What the probe saw answered as a homeserver does is the sign that the target is still there.
-const LOST: &str = "a target that no longer answers this as it did in the probe counts as gone: blocked, with `target_lost`";
 
 /// Why a fault is not looked for.
 fn out_of_reach(material: &Material, fault: &Fault) -> Option<String> {

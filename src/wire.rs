@@ -96,6 +96,12 @@ impl Answer {
         Answer { status, headers, body, truncated, json: OnceLock::new() }
     }
 
+    /// Whether its status says that it was done, in whatever of the 2xx. Which of them is right is for one
+    /// requirement to say: all else goes by what was done.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// The body as JSON, or why it is none, in words that hold nothing of the body.
     pub fn json(&self) -> Result<&Value, &str> {
         let parsed = self.json.get_or_init(|| {

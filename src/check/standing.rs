@@ -357,9 +357,9 @@ fn registration(sheet: &mut Sheet, exchanged: &Exchanged, answer: &Answer) {
     if body.get("auth").is_some() || body.get("type").is_some() {
         return;
     }
-    let fits = answer.status != 200;
+    let fits = !answer.is_success();
     sheet.check(Rule::RegisterUia, fits, "status", "a challenge of interactive auth", &|| {
-        "status 200 without auth".to_owned()
+        format!("status {} without auth", answer.status)
     });
 }
 

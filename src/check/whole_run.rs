@@ -60,7 +60,7 @@ pub fn generated_device_ids(exchanges: &[&Exchanged]) -> Seen {
 
 /// User and device of a login or registration that named no device.
 fn generated(exchanged: &Exchanged) -> Option<(String, String)> {
-    let answer = exchanged.result.as_ref().ok().filter(|answer| answer.status == 200)?;
+    let answer = exchanged.result.as_ref().ok().filter(|answer| answer.is_success())?;
     let operation = exchanged.ask.operation.as_deref()?;
     if !matches!(operation, "login" | "register") {
         return None;

@@ -139,7 +139,7 @@ impl Cleaner {
                 Ok(answer) => answer,
                 Err(why) => return Deactivated::Refused(why),
             };
-            if answer.status == 200 {
+            if answer.is_success() {
                 // The exchange says so only if its token is known to be the account's.
                 self.courier.ledger.gone(&account.user_id);
                 return Deactivated::Done;
@@ -181,7 +181,7 @@ impl Cleaner {
         }));
         let answer = self.send(&ask, exchanges).await?;
         match (answer.text_at("/access_token"), answer.text_at("/errcode")) {
-            (Some(token), _) if answer.status == 200 => Ok(Some(token.to_owned())),
+            (Some(token), _) if answer.is_success() => Ok(Some(token.to_owned())),
             (_, Some("M_USER_DEACTIVATED")) => Ok(None),
             _ => Err(refused("logging in", &answer)),
         }
@@ -197,7 +197,7 @@ impl Cleaner {
         let mut end = Ok(());
         for token in session.tokens.iter().rev() {
             match self.send(&logout.clone().bearer(token), &mut exchanges).await {
-                Ok(answer) if answer.status == 200 => return (exchanges, Ok(())),
+                Ok(answer) if answer.is_success() => return (exchanges, Ok(())),
                 Ok(answer) if is_over(&answer) => {}
                 Ok(answer) => end = Err(format!("{name}: {}", refused("logging out", &answer))),
                 Err(why) => end = Err(format!("{name}: {why}")),

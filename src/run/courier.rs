@@ -7,6 +7,7 @@ use super::limits::{Bucket, Limits};
 use super::stop::Stop;
 use super::vitals::{Lost, Vitals};
 use crate::case::ast;
+use crate::facts;
 use crate::outcome::Reason;
 use crate::wire::{Answer, Ask, Exchanged, Reply, Trouble, TroubleKind};
 use std::sync::Arc;
@@ -98,14 +99,14 @@ impl Courier {
 
     /// Asks the control requests again, for a case that went wrong: whether the target itself did.
     ///
-    /// It has two seconds to answer as the probe saw it; without that, nothing more is asked.
+    /// It has two seconds to answer as a homeserver does; without that, nothing more is asked.
     pub async fn check_up(&self) -> Option<Lost> {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(lost) = self.vitals.stops() {
                 return Some(lost);
             }
-            let failed = self.failed_control().await?;
+            let failed = self.sign_of_loss().await?;
             if self.stop.is_set() {
                 return None;
             }
@@ -121,22 +122,40 @@ impl Courier {
 
     /// Forgets that the target was lost, if it is there again.
     pub async fn look_again(&self) {
-        if self.vitals.stops().is_some() && self.failed_control().await.is_none() {
+        if self.vitals.stops().is_some() && self.sign_of_loss().await.is_none() {
             self.vitals.is_back();
         }
     }
 
-    /// The first control request that is not answered as the probe saw it.
-    async fn failed_control(&self) -> Option<Exchanged> {
+    /// What a control request came to, if the target is not there any more: it has no answer, or a gateway's,
+    /// or one that is given to everything.
+    ///
+    /// A homeserver that now answers a control request wrongly is still there, and its answers are for the
+    /// cases to judge: it answers the other one as before, or at least does not say the same whatever is asked.
+    async fn sign_of_loss(&self) -> Option<Exchanged> {
+        let mut wrong: Option<(Exchanged, String)> = None;
         for control in self.vitals.controls() {
             let exchanged = self.http.send_fresh(&control.ask).await;
-            // A limit may stand before everything, and whoever keeps one is still there.
-            let is_met = |answer: &Answer| is_limited(answer) || control.is_met_by(answer);
-            if !exchanged.result.as_ref().is_ok_and(is_met) {
+            let Ok(answer) = &exchanged.result else { return Some(exchanged) };
+            if is_gateway(answer) {
                 return Some(exchanged);
             }
+            // A limit may stand before everything, and whoever keeps one is still there.
+            if is_limited(answer) || control.is_met_by(answer) {
+                return None;
+            }
+            let words = facts::words(answer);
+            wrong.get_or_insert((exchanged, words));
         }
-        None
+        let (sign, words) = wrong?;
+        for ask in strangers() {
+            let other = self.http.send_fresh(&ask).await;
+            let differs = |answer: &Answer| !is_gateway(answer) && facts::words(answer) != words;
+            if other.result.as_ref().is_ok_and(differs) {
+                return None;
+            }
+        }
+        Some(sign)
     }
 
     async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
@@ -176,6 +195,15 @@ impl Courier {
             Err(second) => Reply::Undecided(no_answer(&second)),
         }
     }
+}
+
+/// Requests that no homeserver gives one and the same answer to: for one a token is missing, the other is
+/// unknown to it.
+fn strangers() -> [Ask; 2] {
+    [
+        Ask::new(Some("getTokenOwner"), "GET", "/_matrix/client/v3/account/whoami"),
+        Ask::new(None, "GET", "/_matrix/client/homespec/no/such/endpoint"),
+    ]
 }
 
 fn control() -> Ask {

@@ -312,7 +312,7 @@ impl Desk {
         let exchanged = delivered.exchanges.get(delivered.shown).cloned();
         let answer = answered(delivered.reply)?;
         let token = answer.text_at("/access_token");
-        let Some(token) = token.filter(|_| answer.status == 200) else {
+        let Some(token) = token.filter(|_| answer.is_success()) else {
             return Err(refused("the account given", "POST /login", &answer));
         };
         account.session = Some(session_from(&answer, token));
@@ -338,7 +338,7 @@ impl Desk {
         };
         let ask = self.ask("refresh")?.json(&json!({"refresh_token": refresh_token}));
         let answer = self.send(slot, &ask).await?;
-        match answer.text_at("/access_token").filter(|_| answer.status == 200) {
+        match answer.text_at("/access_token").filter(|_| answer.is_success()) {
             Some(token) => {
                 let renewed = session_from(&answer, token);
                 account.proof = None;
@@ -368,7 +368,7 @@ impl Desk {
                 self.register_by_secret(slot, &localpart, &password, secret.expose_secret()).await?
             }
         };
-        let user_id = answer.text_at("/user_id").filter(|_| answer.status == 200);
+        let user_id = answer.text_at("/user_id").filter(|_| answer.is_success());
         let Some(user_id) = user_id else {
             return Err(refused("registration", "the server", &answer));
         };
@@ -513,7 +513,7 @@ impl Desk {
         what: &str,
     ) -> Result<(String, Option<String>), Reason> {
         let answer = self.send(slot, &self.ask("getTokenOwner")?.bearer(token)).await?;
-        let user_id = answer.text_at("/user_id").filter(|_| answer.status == 200);
+        let user_id = answer.text_at("/user_id").filter(|_| answer.is_success());
         let user_id = user_id.ok_or_else(|| refused(what, "GET /account/whoami", &answer))?;
         Ok((user_id.to_owned(), answer.text_at("/device_id").map(str::to_owned)))
     }

@@ -79,6 +79,9 @@ pub struct Engine {
     pub operator: Arc<Operator>,
     /// Whether the run ends with the result of a case, if it is to end early.
     pub ends_with: Option<EndsWith>,
+    /// What the probe asked without credentials and was answered: a case that asks the same judges these
+    /// answers with its own, or what is wrong only at first would be seen by nobody.
+    pub probed: Arc<[Exchanged]>,
 }
 
 /// Says of a case's result whether the run ends with it.
@@ -293,6 +296,17 @@ impl Engine {
                 }
                 Next::Send(asks) => {
                     let mut replies = Vec::new();
+                    if let [ask] = asks.as_slice()
+                        && machine.judges_what_was_asked_before()
+                    {
+                        let earlier = self.probed.iter().filter(|probed| probed.ask == *ask);
+                        for probed in earlier {
+                            let Ok(answer) = &probed.result else { continue };
+                            shown.push(exchanges.len());
+                            exchanges.push(probed.clone());
+                            replies.push(Reply::Answer(answer.clone()));
+                        }
+                    }
                     let sent = self.with_logins(&asks, case, &accounts, &mut logins, &mut machine);
                     for delivered in sent.await {
                         shown.push(exchanges.len() + delivered.shown);

@@ -88,7 +88,7 @@ impl Ledger {
     /// Reads an exchange for sessions and accounts that it began or ended.
     pub fn note(&self, exchanged: &Exchanged) {
         let Ok(answer) = &exchanged.result else { return };
-        if answer.status != 200 {
+        if !answer.is_success() {
             return;
         }
         let (path, query) =

@@ -32,7 +32,7 @@ impl Loan {
     pub fn of(login: &Exchanged, is_shared: bool) -> Option<Loan> {
         let answer = login.result.as_ref().ok()?;
         let is_good = login.ask.is_login()
-            && answer.status == 200
+            && answer.is_success()
             && answer.text_at("/access_token").is_some();
         is_good.then(|| Loan { login: login.again(), is_shared })
     }

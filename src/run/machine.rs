@@ -1,7 +1,9 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use super::env::Env;
 use super::uia::{self, Prover};
-use crate::case::ast::{Act, Auth, Body, Case, MediaType, Need, Send, Source, Step, Target};
+use crate::case::ast::{
+    Act, Auth, Body, Case, MediaType, Need, Send, Source, StatusRule, Step, Target,
+};
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
@@ -159,6 +161,13 @@ impl<'c> Machine<'c> {
         case.all_steps().nth(self.at)
     }
 
+    /// Whether what is sent now is the one request of a step that decides: then earlier answers to the same
+    /// may be judged with its own.
+    pub fn judges_what_was_asked_before(&self) -> bool {
+        let once = self.step().is_some_and(|step| step.send == Send::Once);
+        once && !self.in_setup() && self.at_first_try()
+    }
+
     /// Whether the current step has not been sent yet.
     fn at_first_try(&self) -> bool {
         self.again.is_zero() && self.replies.is_empty() && self.auth.is_none()
@@ -265,7 +274,9 @@ impl<'c> Machine<'c> {
     fn conclude(&mut self, step: &'c Step, judged: Vec<Judged<'c>>) {
         let broken = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
         let must_status = judged.iter().any(|one| {
-            one.judgement.is_wrong_status() && one.block.level == crate::outcome::Level::Must
+            one.judgement.is_wrong_status()
+                && one.block.level == crate::outcome::Level::Must
+                && !self.is_done_all_the_same(one)
         });
         if let Some(reason) = self.refused_by_policy(&judged) {
             return self.block(reason);
@@ -297,6 +308,14 @@ impl<'c> Machine<'c> {
         self.stages.clear();
         self.auth = None;
         self.again = Duration::ZERO;
+    }
+
+    /// Whether a success was wanted and there was one with another status: later steps have what they need.
+    fn is_done_all_the_same(&self, one: &Judged) -> bool {
+        let Judgement::Broken { answer, .. } = one.judgement else { return false };
+        let mut wanted = one.block.branches.iter().map(|branch| &branch.expect.status);
+        wanted.all(|status| status.as_ref().is_some_and(StatusRule::is_success))
+            && self.replies.get(answer).is_some_and(|(_, answer)| answer.is_success())
     }
 
     fn save(&mut self, step: &Step) {

@@ -220,7 +220,7 @@ async fn by_admin(
         let delivered = courier.deliver(&ask, Limits::Wait).await;
         exchanges.extend(delivered.exchanges);
         match delivered.reply {
-            Reply::Answer(answer) if answer.status == 200 => return Ok(()),
+            Reply::Answer(answer) if answer.is_success() => return Ok(()),
             Reply::Answer(answer) => {
                 let code = answer.text_at("/errcode").unwrap_or("no errcode");
                 why = format!("{method} {path} was answered with {} {code}", answer.status);

@@ -1,5 +1,5 @@
 //! What the target offers, asked before anything is planned.
-use super::courier::Courier;
+use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::discover::NotDiscovered;
 use super::env::fresh_localpart;
@@ -30,6 +30,8 @@ pub struct Sighting {
     pub server: Option<String>,
     /// What was sent and what came back.
     pub exchanges: Vec<Exchanged>,
+    /// Of these, the homeserver's own answers: cases that ask the same judge them too.
+    pub answered: Vec<Exchanged>,
 }
 
 /// Why there is nothing to test.
@@ -119,14 +121,15 @@ pub async fn look(
 }
 
 async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Result<(), NoTarget> {
-    let Ok(versions) = get(courier, sighting, "getVersions", VERSIONS).await else {
+    let Ok(versions) = get_list(courier, sighting, "getVersions", VERSIONS, "versions").await
+    else {
         return Err(no_answer(courier, &mut sighting.exchanges).await);
     };
     sighting.versions = facts::versions(&versions);
     sighting.server = versions.header("server");
     let api = api.unwrap_or_else(|| facts::api(&Listed::new(sighting.versions.clone())));
     let path = format!("/_matrix/client/{}/login", api.as_str());
-    let login = get(courier, sighting, "getLoginFlows", &path).await.ok();
+    let login = get_list(courier, sighting, "getLoginFlows", &path, "flows").await.ok();
     let shows_flows = login.as_ref().is_some_and(|answer| has_list(answer, "flows"));
     if !has_list(&versions, "versions") && !shows_flows {
         let asked = match &login {
@@ -145,11 +148,11 @@ async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Re
     {
         front_end(courier, api, &path, sighting).await?;
     }
-    if oauth.is_ok_and(|answer| answer.status == 200 && answer.json().is_ok_and(Value::is_object)) {
+    if oauth.is_ok_and(|answer| answer.is_success() && answer.json().is_ok_and(Value::is_object)) {
         sighting.features.insert(Feature::Oauth);
     }
     // A server without the OAuth API has no other way in than the legacy API, whatever it answers.
-    let listed = login.as_ref().is_some_and(|answer| answer.status == 200);
+    let listed = login.as_ref().is_some_and(|answer| answer.is_success());
     let legacy = listed || !sighting.features.contains(&Feature::Oauth);
     sighting.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
     let controls = [("getVersions", VERSIONS, "versions", Some(&versions))]
@@ -343,7 +346,7 @@ async fn registers(courier: &Courier, routes: &dyn Routes, exchanges: &mut Vec<E
     let ask = Ask::new(Some("checkUsernameAvailability"), &route.method, &path);
     let delivered = courier.deliver(&ask, Limits::Observe).await;
     exchanges.extend(delivered.exchanges);
-    matches!(delivered.reply, Reply::Answer(answer) if answer.status == 200)
+    matches!(delivered.reply, Reply::Answer(answer) if answer.is_success())
 }
 
 /// Facts from what was seen.
@@ -371,13 +374,34 @@ pub fn facts(
     }
 }
 
+/// Asks for what the plan depends on, and once more if a success lacks the list: one answer that is wrong
+/// must not make the rest of a run small. Both are for the cases to judge.
+async fn get_list(
+    courier: &Courier,
+    sighting: &mut Sighting,
+    operation: &str,
+    path: &str,
+    list: &str,
+) -> Result<Answer, Reason> {
+    let first = get(courier, sighting, operation, path).await?;
+    if !first.is_success() || first.json().is_err() || has_list(&first, list) {
+        return Ok(first);
+    }
+    let again = get(courier, sighting, operation, path).await;
+    Ok(again.ok().filter(|again| has_list(again, list)).unwrap_or(first))
+}
+
 async fn get(
     courier: &Courier,
     sighting: &mut Sighting,
     operation: &str,
     path: &str,
 ) -> Result<Answer, Reason> {
-    answer(courier, &Ask::new(Some(operation), "GET", path), &mut sighting.exchanges).await
+    let delivered = courier.deliver(&Ask::new(Some(operation), "GET", path), Limits::Wait).await;
+    if let Reply::Answer(_) = delivered.reply {
+        sighting.answered.extend(delivered.exchanges.get(delivered.shown).map(Exchanged::again));
+    }
+    taken(delivered, &mut sighting.exchanges)
 }
 
 async fn answer(
@@ -385,7 +409,10 @@ async fn answer(
     ask: &Ask,
     exchanges: &mut Vec<Exchanged>,
 ) -> Result<Answer, Reason> {
-    let delivered = courier.deliver(ask, Limits::Wait).await;
+    taken(courier.deliver(ask, Limits::Wait).await, exchanges)
+}
+
+fn taken(delivered: Delivered, exchanges: &mut Vec<Exchanged>) -> Result<Answer, Reason> {
     exchanges.extend(delivered.exchanges);
     match delivered.reply {
         Reply::Answer(answer) => Ok(answer),

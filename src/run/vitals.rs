@@ -22,7 +22,7 @@ pub struct Control {
 impl Control {
     /// Whether the answer is what it was: success, with the list.
     pub fn is_met_by(&self, answer: &Answer) -> bool {
-        answer.status == 200 && has_list(answer, self.list)
+        answer.is_success() && has_list(answer, self.list)
     }
 }
 

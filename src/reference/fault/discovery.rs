@@ -172,7 +172,7 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Flows], OK, &[C::Refuse(401, "M_MISSING_TOKEN")])])
         .also(&["auth.discovery.one_api", "auth.discovery.login_404", "login.get.flows"]),
     data("flows-201", "login.get.public", FLOWS, "GET /login answers with 201",
-        &[edit(&[O::Flows], OK, &[C::Status(201)])]).also(&["auth.discovery.one_api", "auth.discovery.login_404"]),
+        &[edit(&[O::Flows], OK, &[C::Status(201)])]),
     data("flows-absent", "login.get.flows", FLOWS, "flows is absent",
         &[edit(&[O::Flows], OK, &[C::Drop("/flows")])]),
     data("flows-null", "login.get.flows", FLOWS, "flows is null",

@@ -70,8 +70,8 @@ pub(super) static DATA: &[Fault] = &[
     refused!("login-type-unknown-500", "login.post.type.unknown.status", BODY, "an unknown type makes login fail with 500", TypeUnknown,
         [C::Refuse(500, "M_UNKNOWN")]).also(&["error.malformed.no_5xx"]),
     // The good answer.
-    answered!("login-201", "login.post.ok.status", "a good login answers with 201", [C::Status(201)]).also(LOGINS),
-    answered!("login-202", "login.post.ok.status", "a good login answers with 202", [C::Status(202)]).also(LOGINS),
+    answered!("login-201", "login.post.ok.status", "a good login answers with 201", [C::Status(201)]),
+    answered!("login-202", "login.post.ok.status", "a good login answers with 202", [C::Status(202)]),
     answered!("login-without-user-id", "login.post.ok.required", "user_id is absent", [C::Drop("/user_id")])
         .also(&["device.login.per_user", "refresh.login.flag_accepted", "state.password_changed.new", "login.post.ok.user_id.value", "login.post.ok.user_id.form", "login.post.ok.token_user", "login.token.user",
             "whoami.user", "login.token.ok", "get_token.token_works"]),

@@ -74,6 +74,8 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::GetToken], When::Challenge, &[C::Refuse(403, "M_FORBIDDEN")])]).also(NO_CHALLENGE),
     data("get-token-without-login-token", "get_token.ok.required", GET_TOKEN, "get_token gives no login_token",
         &[edit(&[O::GetToken], OK, &[C::Drop("/login_token")])]).also(TOKEN_LOGINS),
+    data("get-token-201", "get_token.ok.required", GET_TOKEN, "get_token answers with 201",
+        &[edit(&[O::GetToken], OK, &[C::Status(201)])]),
     data("get-token-login-token-null", "get_token.ok.required", GET_TOKEN, "get_token gives null as login_token",
         &[edit(&[O::GetToken], OK, &[C::Put("/login_token", "null")])]).also(TOKEN_LOGINS),
     data("get-token-without-expiry", "get_token.ok.required", GET_TOKEN, "get_token gives no expires_in_ms",

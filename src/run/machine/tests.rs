@@ -175,6 +175,21 @@ fn a_wrong_status_ends_the_case_and_later_steps_are_not_reached() {
 }
 
 #[test]
+fn another_success_than_the_one_wanted_does_not_end_the_case() {
+    let case = case(
+        "checks: [a.b, c.d]
+steps:
+  - { call: login, must: { req: a.b, status: 200 }, save: { device: /device_id } }
+  - { call: getDevice, params: { id: $device }, must: { req: c.d, status: 2xx } }",
+    );
+    let logged_in = || answer(201, json!({"device_id": "D"}));
+    let played = play(&case, [logged_in(), answer(200, json!({}))]);
+    assert_eq!(played.of("a.b"), Verdict::Failed);
+    assert_eq!(played.of("c.d"), Verdict::Passed);
+    assert_eq!(played.asks[1].path, "/getDevice/D");
+}
+
+#[test]
 fn a_wrong_status_of_a_should_does_not_end_the_case() {
     let case = case(
         "checks: [should.b, c.d]\nsteps:\n  - { call: one, should: { req: should.b, status: 200 } }\n  \
