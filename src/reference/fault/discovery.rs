@@ -249,9 +249,6 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(401, "M_MISSING_TOKEN")])])
         .also(&["sso.redirect.status", "sso.redirect.location", "sso.redirect.generic_with_idps", "sso.redirect.action",
             "oauth_aware.action", "sso.redirect.state"]).needs(Need::Sso),
-    data("sso-provider-redirect-401", "sso.redirect.public", SSO, "the redirect to a provider that is listed asks for an access token",
-        &[edit(&[O::SsoRedirectTo], When::Status(302), &[C::NoHeader("location"), C::Refuse(401, "M_MISSING_TOKEN")])])
-        .also(&["sso.redirect.idp.status"]).needs(Need::Sso),
     data("sso-redirect-403", "sso.redirect.status", SSO, "the redirect to a provider is refused with 403",
         &[edit(&[O::SsoRedirect], When::Status(302), &[C::NoHeader("location"), C::Refuse(403, "M_FORBIDDEN")])])
         .also(SSO_GONE).needs(Need::Sso),
