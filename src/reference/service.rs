@@ -126,8 +126,7 @@ pub(super) fn register(x: &mut Exchange, body: &Members) -> Outcome {
         return Err(Refusal::RegistrationClosed.into());
     }
     let inhibit_login = flag(body, "inhibit_login", Refusal::MemberWrongType)? == Some(true);
-    let unsupported = !legacy && !inhibit_login && !x.has(fault::SERVICE_REGISTRATION_LOGS_IN);
-    if unsupported && !x.has(fault::SERVICE_REGISTRATION_REFUSED_MADE) {
+    if !legacy && !inhibit_login && !x.has(fault::SERVICE_REGISTRATION_LOGS_IN) {
         return Err(Refusal::ServiceLoginUnsupported.into());
     }
     let localpart =
@@ -143,9 +142,6 @@ pub(super) fn register(x: &mut Exchange, body: &Members) -> Outcome {
     let wish = Wish::read(x, body)?;
     if !x.has(fault::SERVICE_REGISTRATION_NOTHING) {
         x.store.accounts.insert(localpart.clone(), Account::default());
-    }
-    if unsupported {
-        return Err(Refusal::ServiceLoginUnsupported.into());
     }
     if inhibit_login {
         return Ok(Answer::ok(json!({"user_id": x.house.user_id(&localpart)})));

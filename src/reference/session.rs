@@ -234,9 +234,6 @@ pub(super) fn logout_all(x: &mut Exchange) -> Outcome {
     {
         return Err(Refusal::NotJson.into());
     }
-    if bodiless && x.has(fault::LOGOUT_ALL_BODILESS_NOTHING) {
-        return Ok(Answer::empty());
-    }
     let many = x.store.device_ids(&owner.user).len() > 1;
     if x.has(fault::LOGOUT_ALL_UIA) || many && x.has(fault::LOGOUT_ALL_UIA_OF_MANY) {
         ask(x, &owner)?;

@@ -208,8 +208,6 @@ behaviours! {
         "Application Service API, Server admin style permissions", "the registration of an application service answers 200 and makes no account";
     SERVICE_REGISTRATION_LOGS_IN "service-registration-logs-in" breaks "register.as.inhibit_login", also &[], needs ServiceNoLegacy,
         "Application Service API, Server admin style permissions", "without the legacy API application services may register users with a session";
-    SERVICE_REGISTRATION_REFUSED_MADE "service-registration-refused-and-made" breaks "register.as.inhibit_login", also &[], needs ServiceNoLegacy,
-        "Application Service API, Server admin style permissions", "a registration that is refused for its session makes the account all the same";
     REFRESH_ASSERTED "refresh-takes-user-id" breaks "refresh.as_assertion", also &[], needs Operator,
         "POST /refresh: no identity assertion", "user_id at POST /refresh chooses whose token it is";
     REFRESH_REFUSES_USER_ID "refresh-refuses-user-id" breaks "refresh.as_assertion", also &[], needs Operator,

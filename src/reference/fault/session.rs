@@ -56,7 +56,7 @@ const SPENT_ALSO: &[&str] = &[
 ];
 
 /// Seen through the second refresh of a session.
-const LATER_REFRESH: &[&str] = &["refresh.revoked_by_refresh"];
+const LATER_REFRESH: &[&str] = &["refresh.revoked_by_refresh", "refresh.grace"];
 
 /// The same where the code is another one too.
 const SPENT_BOTH: &[&str] = &[
@@ -189,7 +189,8 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Refresh], OK, &[C::Put("/expires_in_ms", "\"60000\"")])]),
     data("refresh-token-number", "refresh.ok.types", REFRESH, "the new refresh token is a number",
         &[edit(&[O::Refresh], OK, &[C::Put("/refresh_token", "7")])])
-        .also(&["refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.no_rotation", "refresh.no_access_token"]),
+        .also(&["refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.no_rotation", "refresh.early",
+            "refresh.grace"]),
     data("refresh-201", "refresh.ok.required", REFRESH, "a refresh answers with 201",
         &[edit(&[O::Refresh], OK, &[C::Status(201)])]),
     data("refresh-unknown-403", "refresh.unknown.status", REFRESH, "an unknown refresh token is refused with 403",
@@ -271,8 +272,6 @@ behaviours! {
         "POST /logout/all without a body", "logout/all without a body is refused with 400";
     LOGOUT_ALL_NEEDS_CONTENT_TYPE "logout-all-needs-content-type" breaks "logout_all.empty_body", also &[],
         "POST /logout/all without a body", "logout/all without a media type is refused with 400";
-    LOGOUT_ALL_BODILESS_NOTHING "logout-all-bodiless-does-nothing" breaks "logout_all.empty_body", also &[],
-        "POST /logout/all without a body", "logout/all without a body answers 200 and does nothing";
     LOGOUT_ALL_KEEPS_CALLER "logout-all-keeps-caller" breaks "logout_all.tokens_dead", also &["logout_all.devices_gone"],
         "POST /logout/all: all access tokens end", "logout/all leaves the session that asks";
     LOGOUT_ALL_CALLER_ONLY "logout-all-caller-only" breaks "logout_all.tokens_dead",
