@@ -390,6 +390,7 @@ const NULL_REFRESH: &[&str] = &[
 /// What breaks when the access token of a login is not of the user who logged in.
 const TOKEN_OWNER: &[&str] = &[
     "whoami.user",
+    "device.login.generated.unique",
     "login.token.user",
     "device.login.created",
     "device.list.current",
