@@ -1234,6 +1234,7 @@ impl Tour {
         let session = self.post("/login", "", body.clone()).await;
         self.post("/login", "", body).await;
         self.get("/devices/Tok", &token_of(&session)).await;
+        self.get("/account/whoami", &token_of(&session)).await;
         for token in [bob.as_str(), "junk"] {
             self.post("/login", "", json!({"type": "m.login.token", "token": token})).await;
         }
