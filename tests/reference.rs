@@ -969,6 +969,7 @@ impl Tour {
             self.get("/login", "").await;
         }
         self.get("/_matrix/client/r0/login", "").await;
+        self.get("/_matrix/client/r0/account/whoami", "").await;
         for path in ["/login/no_such", "/_matrix/client/v99/login"] {
             self.get(path, "").await;
         }
@@ -1021,6 +1022,8 @@ impl Tour {
             named(json!({"type": "m.id.phone", "country": "GB"})),
             named(json!({"type": "m.id.phone", "country": "GB", "phone": "07700900001"})),
             named(json!({"type": "m.id.user", "user": "@alice:other.invalid"})),
+            named(json!({"type": "m.id.user", "user": "@alice:reference.localhost.invalid"})),
+            json!({"identifier": "absent", "user": "@alice:other.invalid"}),
             json!({"identifier": "absent", "medium": "email", "address": "a@example.invalid"}),
             json!({"device_id": 5}),
             json!({"refresh_token": "true"}),
@@ -1044,6 +1047,9 @@ impl Tour {
             self.raw("POST", "/login", &[("content-type", media_type)], body.clone()).await;
         }
         self.raw("POST", "/login", &[], body.replace("alice", "\\u0061lice")).await;
+        let crab = r#""device_id": "CRAB", "initial_device_display_name": "\ud83e\udd80", "user""#;
+        let crab = self.raw("POST", "/login", &[], body.replace(r#""user""#, crab)).await;
+        self.get("/devices/CRAB", &token_of(&crab)).await;
         for token in [json!("absent"), json!(5), json!("junk")] {
             let mut body = json!({"type": "m.login.token", "token": token});
             body.as_object_mut().unwrap().retain(|_, value| value != "absent");
@@ -1114,6 +1120,14 @@ impl Tour {
             .await;
         self.get("/account/whoami", &a).await;
         self.get("/account/whoami", &c).await;
+        self.get("/devices", &c).await;
+        self.get("/devices", &two).await;
+        for _ in 0..2 {
+            self.login("alice", json!({"initial_device_display_name": "Alike"})).await;
+        }
+        let made = self.login_answer("alice", json!({})).await;
+        let path = format!("/devices/{}", made.body["device_id"].as_str().unwrap_or("none"));
+        self.get(&path, &two).await;
         self.get("/devices", &two).await;
     }
 
@@ -1131,24 +1145,35 @@ impl Tour {
         self.post("/logout", &one, json!({})).await;
         self.get("/devices/ENDS", &other).await;
         self.get("/devices", &other).await;
-        let query = json!({"device_keys": {"@alice:reference.localhost": []}});
-        self.post("/keys/query", &other, query).await;
+        let query =
+            |devices: Value| json!({"device_keys": {"@alice:reference.localhost": devices}});
+        self.post("/keys/query", &other, query(json!([]))).await;
+        self.post("/keys/query", &other, query(json!(["ENDS"]))).await;
         self.refresh(first.body["refresh_token"].as_str().unwrap_or("none")).await;
         let spare = self.login("alice", json!({})).await;
         self.post("/logout", &spare, json!({})).await;
         let last = self.login("alice", json!({})).await;
         self.post("/logout", &last, json!({})).await;
         self.get("/account/whoami", &last).await;
-        let bob = self.login("bob", json!({})).await;
-        let third = self.login_answer("alice", json!({"refresh_token": true})).await;
+        let renewed = self.login_answer("alice", json!({"refresh_token": true})).await;
+        let first = renewed.body["refresh_token"].as_str().unwrap_or("none").to_owned();
+        let (access, second) = self.refresh(&first).await;
+        self.post("/logout", &access, json!({})).await;
+        self.refresh(&second).await;
+        let bob = self.login("bob", json!({"device_id": "SHARED"})).await;
+        let known = json!({"refresh_token": true, "device_id": "SHARED"});
+        let third = self.login_answer("alice", known).await;
+        self.post("/keys/upload", &other, json!({"device_keys": {"device_id": "X"}})).await;
         self.post("/logout/all", &other, Value::Null).await;
         for token in [&other, &token_of(&third), &bob] {
             self.get("/account/whoami", token).await;
         }
         self.refresh(third.body["refresh_token"].as_str().unwrap_or("none")).await;
-        let last = self.login("alice", json!({})).await;
-        self.get("/devices", &last).await;
-        self.post("/logout/all", &last, Value::Null).await;
+        let last = self.login_answer("alice", json!({"refresh_token": true})).await;
+        self.get("/devices", &token_of(&last)).await;
+        self.post("/keys/query", &token_of(&last), query(json!([]))).await;
+        self.post("/logout/all", &token_of(&last), Value::Null).await;
+        self.refresh(last.body["refresh_token"].as_str().unwrap_or("none")).await;
     }
 
     async fn refreshes(&mut self) {
@@ -1161,6 +1186,8 @@ impl Tour {
         let r1 = login.body["refresh_token"].as_str().unwrap_or("none").to_owned();
         self.get("/account/whoami", &r1).await;
         self.refresh(&token_of(&login)).await;
+        self.refresh(&r1).await;
+        self.get("/account/whoami", &token_of(&login)).await;
         self.refresh(&r1).await;
         let (a2, r2) = self.refresh(&r1).await;
         self.get("/account/whoami", &a2).await;
@@ -1207,11 +1234,20 @@ impl Tour {
         let session = self.post("/login", "", body.clone()).await;
         self.post("/login", "", body).await;
         self.get("/devices/Tok", &token_of(&session)).await;
+        self.get("/account/whoami", &token_of(&session)).await;
         for token in [bob.as_str(), "junk"] {
             self.post("/login", "", json!({"type": "m.login.token", "token": token})).await;
         }
+        let made =
+            self.confirm("POST", path, &alice, "@alice:reference.localhost", json!({})).await;
         let more = self.post(path, &bob, json!({})).await;
+        let older = json!({"type": "m.login.password", "user": "alice", "password": PASSWORD,
+            "session": more.body["session"]});
+        self.post(path, &bob, json!({"auth": older})).await;
         self.post(path, &bob, json!({"auth": auth(&more, "bob", PASSWORD)})).await;
+        let token = made.body["login_token"].as_str().unwrap_or("none");
+        let body = json!({"type": "m.login.token", "token": token, "refresh_token": true});
+        self.post("/login", "", body).await;
         self.post("/login", &bob, json!({"type": "m.login.application_service"})).await;
     }
 
@@ -1242,8 +1278,11 @@ impl Tour {
         self.login("carol", json!({})).await;
         self.login("carol", json!({"password": "brand new"})).await;
         let bob = self.login("bob", json!({})).await;
+        let other = self.login_answer("bob", json!({"refresh_token": true})).await;
         self.confirm("POST", "/account/deactivate", &bob, "bob", json!({})).await;
         self.get("/account/whoami", &bob).await;
+        self.get("/account/whoami", &token_of(&other)).await;
+        self.refresh(other.body["refresh_token"].as_str().unwrap_or("none")).await;
         self.login("bob", json!({})).await;
     }
 
@@ -1291,6 +1330,9 @@ impl Tour {
             self.get(&format!("/account/whoami?user_id={query}"), token).await;
         }
         self.send("DELETE", &device, token, json!({})).await;
+        self.get(&device, token).await;
+        let several = format!("/delete_devices?user_id={full}");
+        self.post(&several, token, json!({"devices": ["MADE"]})).await;
         for identifier in [
             json!({"type": "m.id.thirdparty", "medium": "email", "address": "Somebody@example.org"}),
             json!({"type": "m.id.thirdparty", "medium": "email", "address": "sOMEBODY@example.org"}),
@@ -1323,6 +1365,9 @@ impl Tour {
             self.post("/login", "", login.clone()).await;
             self.post("/logout", &token_of(&other), json!({})).await;
         }
+        self.send("PUT", &admins("lock"), &admin, json!({"locked": true})).await;
+        self.post("/logout/all", &token_of(&own), json!({})).await;
+        self.send("PUT", &admins("lock"), &admin, json!({"locked": false})).await;
         self.send("PUT", &admins("suspend"), &admin, json!({"suspended": true})).await;
         self.post("/login", "", login).await;
     }

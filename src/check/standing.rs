@@ -296,9 +296,9 @@ fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
             let contact = object.get("admin_contact");
             sheet.check(
                 Rule::ResourceLimit,
-                contact.is_some(),
+                contact.is_some_and(Value::is_string),
                 "/admin_contact",
-                "present",
+                "a string",
                 &|| shown(contact),
             );
         }

@@ -99,11 +99,13 @@ pub(super) fn change_password(x: &mut Exchange) -> Outcome {
     let password = text(&body, "new_password", Refusal::PasswordNotString)?;
     let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
     let binding = format!("password {}", owner.user);
-    uia::pass(
-        x,
-        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
-        &body,
-    )?;
+    if !x.has(fault::PASSWORD_NO_UIA) {
+        uia::pass(
+            x,
+            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+            &body,
+        )?;
+    }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
     let changes = !x.has(fault::PASSWORD_NOT_CHANGED);
     if let Some(account) = x.store.accounts.get_mut(&owner.user).filter(|_| changes) {
@@ -125,20 +127,27 @@ pub(super) fn deactivate(x: &mut Exchange) -> Outcome {
     let owner = x.full_owner()?;
     let body = x.object()?;
     let binding = format!("deactivate {}", owner.user);
-    uia::pass(
-        x,
-        &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
-        &body,
-    )?;
-    close(x, &owner.user);
+    if !x.has(fault::DEACTIVATE_NO_UIA) {
+        uia::pass(
+            x,
+            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
+            &body,
+        )?;
+    }
+    close(x, &owner.user, &owner.device);
     Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
 }
 
-/// Deactivates an account.
-pub(super) fn close(x: &mut Exchange, user: &str) {
-    let devices = x.store.device_ids(user);
-    for device in devices.iter().filter(|_| !x.house.has(fault::DEACTIVATED_KEEPS_TOKENS)) {
-        x.store.drop_device(user, device, None);
+/// Deactivates an account; `own` is the device that asks, empty if an administrator does.
+pub(super) fn close(x: &mut Exchange, user: &str, own: &str) {
+    for device in x.store.device_ids(user) {
+        let kept = x.has(fault::DEACTIVATED_KEEPS_TOKENS)
+            || device != own && x.has(fault::DEACTIVATED_KEEPS_OTHERS);
+        if !kept && x.has(fault::DEACTIVATED_KEEPS_REFRESH) {
+            x.store.end_access(user, &device, Refusal::LoggedOutToken, None);
+        } else if !kept {
+            x.store.drop_device(user, &device, None);
+        }
     }
     if let Some(account) = x.store.accounts.get_mut(user) {
         account.deactivated = true;

@@ -89,6 +89,6 @@ pub(super) fn put_suspension_of_synapse(x: &mut Exchange) -> Outcome {
 /// Synapse's `POST /_synapse/admin/v1/deactivate/{userId}`.
 pub(super) fn deactivate(x: &mut Exchange) -> Outcome {
     let user = account(x)?;
-    super::account::close(x, &user);
+    super::account::close(x, &user, "");
     Ok(Answer::ok(json!({"id_server_unbind_result": "success"})))
 }

@@ -1,6 +1,7 @@
 //! What clients need beside a session to begin their work: device keys, an empty sync, filters.
 
 use super::answer::{Answer, Outcome};
+use super::fault;
 use super::house::{Exchange, Members};
 use super::refusal::Refusal;
 use super::release::v1;
@@ -56,12 +57,14 @@ pub(super) fn keys_query(x: &mut Exchange) -> Outcome {
         };
         let asked =
             |id: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted.as_str() == Some(id));
+        let by_name = wanted.is_empty() && x.has(fault::LOGOUT_KEYS_BY_NAME);
+        let orphaned = account.orphaned_keys.clone().into_iter().filter(|_| !by_name);
         let found: Members = account
             .devices
             .iter()
             .filter(|(id, _)| asked(id))
             .filter_map(|(id, device)| Some((id.clone(), device.keys.clone()?)))
-            .chain(account.orphaned_keys.clone())
+            .chain(orphaned.filter(|(id, _)| asked(id)))
             .collect();
         devices.insert(user_id.clone(), Value::Object(found));
         for usage in ["master_key", "self_signing_key"] {

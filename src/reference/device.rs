@@ -25,9 +25,19 @@ fn describe(id: &str, device: &Device) -> Value {
 /// `GET /devices`.
 pub(super) fn list(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
-    let devices = x.store.accounts.get(&owner.user).map(|account| &account.devices);
-    let shown: Vec<Value> =
-        devices.into_iter().flatten().map(|(id, device)| describe(id, device)).collect();
+    let account = x.store.accounts.get(&owner.user);
+    let hidden =
+        |device: &Device| device.display_name.is_none() && x.has(fault::DEVICE_NAMELESS_HIDDEN);
+    let devices = account.into_iter().flat_map(|account| &account.devices);
+    let twice = devices.clone().filter(|(_, d)| d.again && x.has(fault::DEVICE_LISTED_TWICE));
+    let ghosts = account.into_iter().flat_map(|account| &account.ghosts);
+    let ghosts = ghosts.filter(|_| x.has(fault::LOGOUT_DEVICE_LISTED));
+    let shown: Vec<Value> = devices
+        .filter(|(_, device)| !hidden(device))
+        .chain(twice)
+        .chain(ghosts)
+        .map(|(id, device)| describe(id, device))
+        .collect();
     Ok(Answer::ok(json!({"devices": shown})))
 }
 
@@ -36,7 +46,10 @@ pub(super) fn get(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
     let id = x.call.parameter(0);
     let any = || x.store.accounts.values().find_map(|account| account.devices.get(id));
-    let own = x.store.device(&owner.user, id);
+    let account = x.store.accounts.get(&owner.user);
+    let ghost = account.and_then(|account| account.ghosts.get(id));
+    let ghost = ghost.filter(|_| x.has(fault::LOGOUT_DEVICE_SHOWN));
+    let own = x.store.device(&owner.user, id).or(ghost);
     let device = if x.has(fault::DEVICE_OF_ANOTHER_SHOWN) { own.or_else(any) } else { own };
     Ok(Answer::ok(describe(id, device.ok_or_else(|| missing(x, id))?)))
 }
@@ -54,13 +67,16 @@ pub(super) fn rename(x: &mut Exchange) -> Outcome {
     let name = text(&body, "display_name", Refusal::MemberWrongType)?;
     let id = x.call.parameter(0);
     if x.store.device(&owner.user, id).is_none() {
-        let by_service = owner.service && x.house.listed.since(v1(17));
+        let by_service =
+            owner.service && x.house.listed.since(v1(17)) && !x.has(fault::SERVICE_DEVICE_REFUSED);
         let creates = by_service || x.has(fault::RENAME_CREATES);
         let Some(account) = x.store.accounts.get_mut(&owner.user).filter(|_| creates) else {
             return Err(missing(x, id).into());
         };
-        let display_name = name.map(str::to_owned);
-        account.devices.insert(id.to_owned(), Device { display_name, ..Device::default() });
+        if !(by_service && x.house.has(fault::SERVICE_DEVICE_NOTHING)) {
+            let display_name = name.map(str::to_owned);
+            account.devices.insert(id.to_owned(), Device { display_name, ..Device::default() });
+        }
         if by_service && !x.has(fault::SERVICE_DEVICE_200) {
             return Ok(Answer::json(201, json!({})));
         }
@@ -91,7 +107,9 @@ pub(super) fn delete(x: &mut Exchange) -> Outcome {
     if x.has(fault::DELETE_TWICE_404) && x.store.device(&owner.user, id).is_none() {
         return Err(missing(x, id).into());
     }
-    delete_one(x, &owner.user, id, x.has(fault::DELETE_KEEPS_TOKEN));
+    if !deletes_nothing(x, &owner) {
+        delete_one(x, &owner.user, id, x.has(fault::DELETE_KEEPS_TOKEN));
+    }
     Ok(Answer::empty())
 }
 
@@ -100,10 +118,16 @@ fn exempt(x: &Exchange, owner: &Owner) -> bool {
     owner.service && !x.has(fault::SERVICE_DELETE_UIA)
 }
 
+/// Whether a deletion that is granted is not carried out, as faults have it.
+fn deletes_nothing(x: &Exchange, owner: &Owner) -> bool {
+    x.has(fault::DELETE_NOTHING) || owner.service && x.has(fault::SERVICE_DELETES_NOTHING)
+}
+
 /// Deletes a device; a fault leaves its access tokens.
 fn delete_one(x: &mut Exchange, user: &str, id: &str, keeps_token: bool) {
     if !keeps_token {
-        return x.store.drop_device(user, id, None);
+        let moment = x.has(fault::DELETE_FOR_WHOAMI).then_some(x.now);
+        return x.store.drop_device(user, id, moment);
     }
     if let Some(account) = x.store.accounts.get_mut(user) {
         account.devices.remove(id);
@@ -126,14 +150,19 @@ pub(super) fn delete_many(x: &mut Exchange) -> Outcome {
         .collect::<Option<Vec<_>>>()
         .ok_or(Refusal::MemberWrongType)?;
     let binding = format!("delete devices {}", owner.user);
-    if !exempt(x, &owner) && !x.has(fault::DELETE_MANY_WITHOUT_UIA) {
+    let asked = owner.service && x.has(fault::SERVICE_DELETE_MANY_UIA);
+    if (!exempt(x, &owner) || asked) && !x.has(fault::DELETE_MANY_WITHOUT_UIA) {
         uia::pass(
             x,
             &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
             &body,
         )?;
     }
-    let many = if x.has(fault::DELETE_FIRST_ONLY) { 1 } else { ids.len() };
+    let many = match () {
+        () if deletes_nothing(x, &owner) => 0,
+        () if x.has(fault::DELETE_FIRST_ONLY) => 1,
+        () => ids.len(),
+    };
     for id in ids.into_iter().take(many) {
         delete_one(x, &owner.user, id, x.has(fault::DELETE_MANY_KEEP_TOKENS));
     }

@@ -6,7 +6,7 @@ use super::fault::{self, Switch};
 use super::refusal::Refusal;
 use super::release::{Listed, v1};
 use super::route::Operation;
-use super::store::Store;
+use super::store::{Reach, Store};
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 use std::net::SocketAddr;
@@ -115,6 +115,10 @@ impl Exchange<'_> {
 
     /// The body as a JSON object. The media type of the request is not looked at: sending it is advice to clients.
     pub(super) fn object(&self) -> Result<Members, Refusal> {
+        let untyped = self.call.header("content-type").is_none() && !self.call.body.is_empty();
+        if untyped && self.has(fault::BODY_NEEDS_CONTENT_TYPE) {
+            return Err(Refusal::NotJson);
+        }
         parse_object(&self.call.body)
     }
 
@@ -126,9 +130,12 @@ impl Exchange<'_> {
     /// The access token of the request: from the header, or from the query for servers that list a release that knew
     /// it there (all up to v1.19).
     pub(super) fn presented_token(&self) -> Option<&str> {
-        let header = self.header_token().filter(|_| {
-            self.call.operation != Operation::Whoami || !self.has(fault::WHOAMI_HEADER_REFUSED)
-        });
+        let unread = match self.call.operation {
+            Operation::Whoami => self.has(fault::WHOAMI_HEADER_REFUSED),
+            Operation::Devices => self.has(fault::DEVICES_HEADER_REFUSED),
+            _ => false,
+        };
+        let header = self.header_token().filter(|_| !unread);
         let read = self.house.listed.before(v1(20)) && !self.has(fault::QUERY_REFUSED);
         let query = || self.call.query("access_token").filter(|_| read);
         header.or_else(query).filter(|token| !token.is_empty())
@@ -152,8 +159,9 @@ impl Exchange<'_> {
             return Ok(owner);
         }
         let unknown = self.store.dead.get(&token).copied().unwrap_or(Refusal::UnknownToken);
+        let whoami = self.call.operation == Operation::Whoami;
         let believed =
-            self.has(fault::LOGOUT_FOR_WHOAMI) && self.call.operation != Operation::Whoami;
+            !whoami && (self.has(fault::LOGOUT_FOR_WHOAMI) || self.has(fault::DELETE_FOR_WHOAMI));
         let session = self.store.access.get_mut(&token).ok_or(unknown)?;
         if !believed && session.dies.is_some_and(|moment| moment <= self.now) {
             return Err(Refusal::LoggedOutToken.into());
@@ -161,12 +169,20 @@ impl Exchange<'_> {
         if session.expires.is_some_and(|moment| moment <= self.now) {
             return Err(Refusal::ExpiredToken.into());
         }
+        match session.reach {
+            Reach::Whoami if !whoami => return Err(Refusal::UnknownToken.into()),
+            Reach::Once => session.reach = Reach::Nothing,
+            Reach::Nothing => return Err(Refusal::UnknownToken.into()),
+            Reach::Whoami | Reach::All => {}
+        }
         let (user, device, made_from) =
             (session.user.clone(), session.device.clone(), session.made_from.take());
         let revokes =
             !self.has(fault::REFRESH_NOT_BY_ACCESS) && !self.has(fault::REFRESH_NEVER_REVOKED);
         if let Some(spent) = made_from.filter(|_| revokes) {
             self.store.revoke_refresh(&spent);
+        } else if self.has(fault::REFRESH_DIES_BY_OLD) {
+            self.store.revoke_used(&user, &device);
         }
         let (address, moment) = (self.call.peer.ip().to_string(), milliseconds());
         if let Some(device) = self.store.device_mut(&user, &device) {
@@ -209,7 +225,9 @@ impl Exchange<'_> {
     fn refuse_locked(&self) -> Result<(), Refusal> {
         let logout = matches!(self.call.operation, Operation::Logout | Operation::LogoutAll);
         let lets = if logout {
+            let everywhere = self.call.operation == Operation::LogoutAll;
             !self.has(fault::LOCKED_NO_LOGOUT)
+                && !(everywhere && self.has(fault::LOCKED_NO_LOGOUT_ALL))
         } else {
             self.has(fault::LOCKED_GOES_ON)
         };

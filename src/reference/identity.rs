@@ -34,6 +34,17 @@ pub(super) fn identify(x: &Exchange, body: &Members) -> Result<Identified, Refus
             if user.starts_with('@') && x.at_login(fault::MXID_400) {
                 return Err(Refusal::InvalidUsername);
             }
+            if !user.starts_with('@') && x.at_login(fault::LOCALPART_400) {
+                return Err(Refusal::InvalidUsername);
+            }
+            let refused = if user.starts_with('@') {
+                fault::UIA_FULL_ID_REFUSED
+            } else {
+                fault::UIA_LOCALPART_REFUSED
+            };
+            if stage && x.has(refused) {
+                return Ok(Identified::Stranger(Refusal::UnknownUser));
+            }
             Ok(named(x, user))
         }
         "m.id.thirdparty" => {
@@ -64,7 +75,8 @@ fn identify_deprecated(x: &Exchange, body: &Members) -> Result<Identified, Refus
         if user.starts_with('@') && x.at_login(fault::LEGACY_USER_MXID_REFUSED) {
             return Ok(Identified::Stranger(Refusal::UnknownUser));
         }
-        return Ok(named(x, user));
+        let local = user.trim_start_matches('@').split(':').next().unwrap_or_default();
+        return Ok(named(x, if x.at_login(fault::FOREIGN_IN_USER) { local } else { user }));
     }
     match (text(body, "medium", wrong)?, text(body, "address", wrong)?) {
         _ if x.at_login(fault::LEGACY_THIRD_PARTY_IGNORED) => Err(Refusal::IdentifierMissing),
@@ -85,7 +97,11 @@ fn named(x: &Exchange, name: &str) -> Identified {
     let full = name.starts_with('@');
     let refused =
         if full { x.at_login(fault::MXID_REFUSED) } else { x.at_login(fault::LOCALPART_REFUSED) };
-    let localpart = if x.at_login(fault::FOREIGN_AS_LOCAL) && full {
+    let begins = || {
+        let server = name.split_once(':').map_or("", |(_, server)| server);
+        x.at_login(fault::FOREIGN_BY_BEGINNING) && server.starts_with(&x.house.settings.server_name)
+    };
+    let localpart = if full && (x.at_login(fault::FOREIGN_AS_LOCAL) || begins()) {
         name.trim_start_matches('@').split(':').next()
     } else {
         x.house.localpart(name)

@@ -4,7 +4,7 @@ use super::answer::{Answer, Outcome, Stop};
 use super::house::{Exchange, Members, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
-use super::opening::{Wish, open_session};
+use super::opening::{Wish, another, open_session};
 use super::refusal::Refusal;
 use super::release::{r0, v1};
 use super::store::Account;
@@ -94,6 +94,9 @@ pub(super) fn login(x: &mut Exchange) -> Outcome {
     if kind == "m.login.token" {
         spend(x, &body);
     }
+    if kind == service::TYPE && x.has(fault::SERVICE_LOGIN_SAME_TOKEN) {
+        answer.put("access_token", json!(x.presented_token()));
+    }
     if x.house.settings.well_known {
         answer.put("well_known", super::discovery::document(x.house));
     }
@@ -114,6 +117,8 @@ fn read(x: &Exchange) -> Result<Members, Refusal> {
         parse_object(body.iter().map(|byte| char::from(*byte)).collect::<String>().as_bytes())
     } else if x.has(fault::LOGIN_ESCAPES_KEPT) {
         parse_object(String::from_utf8_lossy(body).replace("\\u", "\\\\u").as_bytes())
+    } else if x.has(fault::LOGIN_SURROGATES_APART) {
+        parse_object(surrogates_apart(&String::from_utf8_lossy(body)).as_bytes())
     } else {
         parse_object(body)
     }?;
@@ -125,6 +130,19 @@ fn read(x: &Exchange) -> Result<Members, Refusal> {
         return Err(Refusal::WrongPassword);
     }
     Ok(members)
+}
+
+/// Reads escapes one by one: each half of a surrogate pair becomes a replacement character.
+fn surrogates_apart(text: &str) -> String {
+    let mut pieces = text.split("\\u");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let code = piece.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        let half = code.is_some_and(|code| (0xd800..=0xdfff).contains(&code));
+        out.push_str(if half { "\\ufffd" } else { "\\u" });
+        out.push_str(piece.get(if half { 4 } else { 0 }..).unwrap_or_default());
+    }
+    out
 }
 
 /// The login type.
@@ -141,10 +159,14 @@ fn kind<'a>(x: &Exchange, body: &'a Members) -> Result<&'a str, Refusal> {
 /// Refuses logins with right credentials, as some faults and quirks do.
 fn refuse_by_policy(x: &mut Exchange, body: &Members) -> Result<(), Stop> {
     x.store.logins += 1;
-    if x.has(fault::LOGIN_NEEDS_TOKEN) && x.presented_token().is_none() {
+    let by_token = body.get("type") == Some(&json!("m.login.token"));
+    let asks = x.has(fault::LOGIN_NEEDS_TOKEN) || by_token && x.has(fault::TOKEN_LOGIN_NEEDS_TOKEN);
+    if asks && x.presented_token().is_none() {
         return Err(Refusal::MissingToken.into());
     }
-    if x.has(fault::REFRESH_FLAG_REFUSED) && body.get("refresh_token") == Some(&json!(true)) {
+    let refused = x.has(fault::REFRESH_FLAG_REFUSED)
+        || by_token && x.has(fault::TOKEN_LOGIN_REFRESH_FLAG_REFUSED);
+    if refused && body.get("refresh_token") == Some(&json!(true)) {
         return Err(Refusal::MemberInvalid.into());
     }
     if x.has(quirk::RESOURCE_LIMIT) && x.store.logins.is_multiple_of(8) {
@@ -161,6 +183,9 @@ fn refuse_by_policy(x: &mut Exchange, body: &Members) -> Result<(), Stop> {
     match () {
         () if x.has(fault::RESOURCE_LIMIT_BARE) => {
             Err(Refusal::ResourceLimit.without("admin_contact").into())
+        }
+        () if x.has(fault::RESOURCE_LIMIT_CONTACT_NUMBER) => {
+            limited(Refusal::ResourceLimit, "admin_contact", json!(7))
         }
         () if x.has(fault::USER_LIMIT_BARE) => Err(Refusal::UserLimit.without("info_uri").into()),
         () if x.has(fault::USER_LIMIT_INFO_NUMBER) => {
@@ -210,7 +235,20 @@ fn by_password(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
     if account.suspended && x.has(fault::SUSPENDED_REFUSED) {
         return Err(Refusal::UserSuspended.into());
     }
-    Ok(user)
+    Ok(if opens_another(x, body) { another(x, &user) } else { user })
+}
+
+/// Whether a login that names an address opens a session of somebody else, as faults have it.
+fn opens_another(x: &Exchange, body: &Members) -> bool {
+    let identifier = body.get("identifier");
+    let member = |name| identifier.and_then(|identifier| identifier.get(name)?.as_str());
+    match (member("type"), member("medium")) {
+        (Some("m.id.thirdparty"), Some("email")) => x.has(fault::EMAIL_OF_ANOTHER),
+        (Some("m.id.thirdparty"), Some("msisdn")) => x.has(fault::MSISDN_OF_ANOTHER),
+        (Some("m.id.phone"), _) => x.has(fault::PHONE_OF_ANOTHER),
+        (None, _) if body.contains_key("medium") => x.has(fault::LEGACY_EMAIL_OF_ANOTHER),
+        _ => false,
+    }
 }
 
 /// Whether a password is the account's.

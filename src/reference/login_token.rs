@@ -28,7 +28,11 @@ pub(super) fn by_token(x: &mut Exchange, body: &Members) -> Result<String, Stop>
     if made.expires.is_some_and(|end| end <= x.now) && !x.has(fault::LOGIN_TOKEN_ETERNAL) {
         return Err(Refusal::LoginTokenExpired.into());
     }
-    if x.has(fault::LOGIN_TOKEN_REFUSED) {
+    let by_maker = || {
+        let caller = x.presented_token().and_then(|token| x.store.access.get(token));
+        caller.is_some_and(|caller| caller.user == made.user)
+    };
+    if x.has(fault::LOGIN_TOKEN_REFUSED) || x.has(fault::LOGIN_TOKEN_NEEDS_MAKER) && !by_maker() {
         return Err(Refusal::LoginTokenInvalid.into());
     }
     if x.has(fault::LOGIN_TOKEN_NEEDS_USER) && !body.contains_key("identifier") {
@@ -72,6 +76,11 @@ pub(super) fn get_token(x: &mut Exchange) -> Outcome {
     }
     let lifetime = x.house.settings.login_token_lifetime;
     let token = x.store.login_token(&owner.user, x.now, lifetime);
+    if x.has(fault::LOGIN_TOKEN_OF_LATEST) {
+        for made in x.store.login_tokens.values_mut() {
+            made.user.clone_from(&owner.user);
+        }
+    }
     if x.has(fault::GET_TOKEN_USELESS) {
         x.store.login_tokens.remove(&token);
     }

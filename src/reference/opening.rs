@@ -5,7 +5,7 @@ use super::house::{Exchange, Members, flag, text};
 use super::refusal::Refusal;
 use super::release::{r0, v1};
 use super::route::Operation;
-use super::store::{Access, Device, Refresh};
+use super::store::{Access, Device, Reach, Refresh};
 use super::{fault, quirk};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub(super) struct Wish {
     device_id: Option<String>,
     display_name: Option<String>,
     refresh: bool,
+    /// The access token is to be another account's, which only faults ask.
+    of_another: bool,
 }
 
 impl Wish {
@@ -45,6 +47,7 @@ impl Wish {
             device_id,
             display_name: name.map(str::to_owned),
             refresh: refresh == Some(true),
+            of_another: false,
         };
         if x.call.operation == Operation::Login {
             wish.bend(x, body);
@@ -82,6 +85,8 @@ impl Wish {
                 name(|name| name.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect());
         }
         self.refresh |= x.has(fault::REFRESH_UNASKED);
+        self.of_another =
+            x.has(fault::TOKEN_OF_ANOTHER) || token && x.has(fault::LOGIN_TOKEN_SESSION_OF_ANOTHER);
     }
 }
 
@@ -89,10 +94,12 @@ impl Wish {
 pub(super) fn open_session(x: &mut Exchange, user: &str, wish: &Wish) -> Result<Members, Stop> {
     let told = choose_device(x, user, wish)?;
     // The device that is told, the one that the token belongs to, and the owner of the token differ by faults alone.
-    let device =
-        if x.at_login(fault::DEVICE_ECHO_ONLY) { x.store.device_id() } else { told.clone() };
+    let generated = wish.device_id.is_none();
+    let untrue =
+        x.at_login(fault::DEVICE_ECHO_ONLY) || generated && x.at_login(fault::GENERATED_UNTRUE);
+    let device = if untrue { x.store.device_id() } else { told.clone() };
     let owner = match () {
-        () if x.at_login(fault::TOKEN_OF_ANOTHER) => another(x, user),
+        () if wish.of_another => another(x, user),
         () if x.at_login(fault::TOKEN_OF_FIRST) => first(x, user),
         () => user.to_owned(),
     };
@@ -105,13 +112,19 @@ pub(super) fn open_session(x: &mut Exchange, user: &str, wish: &Wish) -> Result<
         members.insert("device_id".into(), json!(told));
     }
     let expires = wish.refresh || x.has(quirk::EXPIRES_WITHOUT_REFRESH);
-    let terms = Terms { expires, refresh: wish.refresh, made_from: None };
-    issue_tokens(x, &owner, &device, terms, &mut members);
+    let terms = Terms { expires, refresh: wish.refresh, ..Terms::default() };
+    let oldest = x.store.device_ids(&owner).into_iter().next();
+    let bound = oldest.filter(|_| x.at_login(fault::BOUND_TO_FIRST)).unwrap_or(device);
+    issue_tokens(x, &owner, &bound, terms, &mut members);
     let dead = x.at_login(fault::TOKEN_DEAD)
         || x.at_login(fault::TOKEN_DEAD_SOMETIMES) && x.store.logins.is_multiple_of(3)
-        || x.at_login(fault::REUSE_TOKEN_DEAD) && known;
+        || x.at_login(fault::REUSE_TOKEN_DEAD) && known
+        || x.store.accounts.get(&owner).is_some_and(|account| account.mute);
     if dead {
         forget_access(x, &members);
+    }
+    if known && x.at_login(fault::REUSE_TOKEN_ONCE) {
+        limit_access(x, &members, Reach::Once);
     }
     if !x.house.listed.v3_paths() || x.has(quirk::HOME_SERVER) {
         members.insert("home_server".into(), json!(x.house.settings.server_name));
@@ -125,12 +138,23 @@ pub(super) fn forget_access(x: &mut Exchange, members: &Members) {
     x.store.access.remove(token);
 }
 
+/// Limits what the access token of an answer is good for.
+pub(super) fn limit_access(x: &mut Exchange, members: &Members, reach: Reach) {
+    let token = members.get("access_token").and_then(Value::as_str).unwrap_or_default();
+    if let Some(session) = x.store.access.get_mut(token) {
+        session.reach = reach;
+    }
+}
+
 /// The device of a new session: the one asked for, unless it is named like a cross-signing key, or one that is made.
 fn choose_device(x: &mut Exchange, user: &str, wish: &Wish) -> Result<String, Stop> {
     let Some(id) = &wish.device_id else {
         return Ok(match () {
             () if x.at_login(fault::GENERATED_EMPTY) => String::new(),
             () if x.at_login(fault::GENERATED_CONSTANT) => "DEVICE".to_owned(),
+            () if x.at_login(fault::GENERATED_BY_NAME) => {
+                named_alike(x, user, wish).unwrap_or_else(|| x.store.device_id())
+            }
             () if x.has(quirk::ODD_DEVICE_IDS) => format!("{}/ é+%41", x.store.device_id()),
             () => x.store.device_id(),
         });
@@ -155,6 +179,13 @@ fn choose_device(x: &mut Exchange, user: &str, wish: &Wish) -> Result<String, St
     Ok(id.clone())
 }
 
+/// The user's device with the name that a login gives, if it gives one.
+fn named_alike(x: &Exchange, user: &str, wish: &Wish) -> Option<String> {
+    let (name, account) = (wish.display_name.as_ref()?, x.store.accounts.get(user)?);
+    let mut alike = account.devices.iter().filter(|(_, d)| d.display_name.as_ref() == Some(name));
+    alike.next().map(|(id, _)| id.clone())
+}
+
 /// Ends the earlier tokens of a device that logs in; by faults, those of other devices too.
 fn end_sessions(x: &mut Exchange, user: &str, device: &str) {
     if !x.has(quirk::KEEPS_OLD_TOKEN) {
@@ -174,8 +205,10 @@ fn end_sessions(x: &mut Exchange, user: &str, device: &str) {
 
 /// Makes the device, or leaves a known one as it is.
 fn settle_device(x: &mut Exchange, user: &str, device: &str, wish: &Wish) {
-    let (absent, doubled) =
-        (x.at_login(fault::DEVICE_NOT_CREATED), x.at_login(fault::DEVICE_DOUBLED));
+    let chosen = wish.device_id.is_some();
+    let absent = x.at_login(fault::DEVICE_NOT_CREATED)
+        || chosen && x.at_login(fault::DEVICE_CHOSEN_NOT_CREATED);
+    let doubled = x.at_login(fault::DEVICE_DOUBLED);
     let (overwritten, cleared) =
         (x.at_login(fault::NAME_OVERWRITTEN), x.at_login(fault::NAME_CLEARED));
     let default = x.has(quirk::DEFAULT_NAME).then(|| "A device".to_owned());
@@ -188,7 +221,7 @@ fn settle_device(x: &mut Exchange, user: &str, device: &str, wish: &Wish) {
             let copy = Device { display_name: name, ..Device::default() };
             account.devices.insert(format!("{device}_2"), copy);
         }
-        Some(_) => {}
+        Some(known) => known.again = true,
         None => {
             account
                 .devices
@@ -216,6 +249,8 @@ pub(super) struct Terms {
     pub(super) refresh: bool,
     /// The refresh token that is traded in, which the first use of the new tokens revokes.
     pub(super) made_from: Option<String>,
+    /// How many refreshes lie between them and the login.
+    pub(super) generation: u32,
 }
 
 /// Puts a new access token into an answer, with what the terms say.
@@ -226,18 +261,21 @@ pub(super) fn issue_tokens(
     terms: Terms,
     members: &mut Members,
 ) {
-    let Terms { expires, refresh, made_from } = terms;
+    let Terms { expires, refresh, made_from, generation } = terms;
     let (user, device) = (user.to_owned(), device.to_owned());
     let access = x.store.token("access");
     let lifetime =
         x.house.settings.access_lifetime.filter(|_| expires && x.house.listed.since(v1(3)));
-    let recorded = if x.has(fault::TOKEN_WITHOUT_DEVICE) { String::new() } else { device.clone() };
+    let bare = x.has(fault::TOKEN_WITHOUT_DEVICE)
+        || x.at_login(fault::SERVICE_LOGIN_NO_DEVICE) && x.is_service();
+    let recorded = if bare { String::new() } else { device.clone() };
     let session = Access {
         user: user.clone(),
         device: recorded,
         expires: lifetime.and_then(|lifetime| x.now.checked_add(lifetime)),
         made_from: made_from.clone(),
         dies: None,
+        reach: Reach::All,
     };
     x.store.access.insert(access.clone(), session);
     members.insert("access_token".into(), json!(access));
@@ -245,7 +283,8 @@ pub(super) fn issue_tokens(
     members.insert("expires_in_ms".into(), milliseconds(lifetime));
     if refresh {
         let token = x.store.token("refresh");
-        x.store.refresh.insert(token.clone(), Refresh { user, device, made_from });
+        let session = Refresh { user, device, made_from, generation, uses: 0 };
+        x.store.refresh.insert(token.clone(), session);
         members.insert("refresh_token".into(), json!(token));
     }
 }

@@ -312,8 +312,11 @@ fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
     let find = |method: &Method, path: &str| {
         find(method, path, &house.listed, |operation| exists(house, operation))
     };
+    let beside_login = path.strip_prefix("/_matrix/client/r0/").is_some_and(|rest| rest != "login");
     let gone = house.has(fault::R0_PATHS_GONE) && path.starts_with("/_matrix/client/r0/")
-        || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all";
+        || house.has(fault::R0_LOGIN_ALONE) && beside_login
+        || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all"
+        || house.has(fault::V3_WHOAMI_MISSING) && path == "/_matrix/client/v3/account/whoami";
     let found = if gone { Found::Nothing } else { find(method, path) };
     let stand_in = match found {
         Found::OtherMethod(Operation::Flows | Operation::Login, ..)

@@ -4,10 +4,11 @@ use super::answer::{Answer, Outcome, Stop};
 use super::fault;
 use super::house::{Exchange, Members, Owner, flag, text};
 use super::identity::{Identified, identify};
-use super::opening::{Wish, open_session};
+use super::opening::{Wish, another, open_session};
 use super::refusal::Refusal;
 use super::release::v1;
 use super::store::Account;
+use super::uia::{self, Proof};
 use serde_json::{Value, json};
 
 /// The login type of application services, in registration as well.
@@ -42,16 +43,24 @@ impl Exchange<'_> {
         };
         let known = self.store.accounts.contains_key(user);
         let allowed = self.of_service(user) || self.has(fault::SERVICE_ANY_USER);
-        if !known || !allowed {
-            return Err(Refusal::NotThisUser.into());
-        }
+        let user = match () {
+            () if known && allowed => user,
+            () if self.has(fault::SERVICE_OUTSIDE_AS_SENDER) => sender.unwrap_or_default(),
+            () if self.has(fault::SERVICE_OUTSIDE_EXCLUSIVE) => {
+                return Err(Refusal::OutsideNamespace.into());
+            }
+            () => return Err(Refusal::NotThisUser.into()),
+        };
+        let stand_in = named.is_none() && self.has(fault::SERVICE_DEFAULT_OTHER);
+        let user = if stand_in { another(self, user) } else { user.to_owned() };
         let read = self.house.listed.since(v1(17)) && !self.has(fault::SERVICE_DEVICE_IGNORED);
         let device = self.call.query("device_id").filter(|_| read).unwrap_or_default();
-        let unknown = !device.is_empty() && self.store.device(user, device).is_none();
+        let unknown = !device.is_empty() && self.store.device(&user, device).is_none();
         if unknown && !self.has(fault::SERVICE_DEVICE_UNCHECKED) {
             return Err(Refusal::ServiceDeviceUnknown.into());
         }
-        let (user, device) = (user.to_owned(), device.to_owned());
+        let mistaken = !device.is_empty() && self.has(fault::SERVICE_DEVICE_OTHER);
+        let device = if mistaken { "OTHER" } else { device }.to_owned();
         Ok(Owner { user, device, guest: false, token: token.to_owned(), service: true })
     }
 }
@@ -68,9 +77,16 @@ pub(super) fn login(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
     }
     let name = body.get("identifier").and_then(|identifier| identifier.get("user"));
     let name = name.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let full_refused = name.starts_with('@') && x.has(fault::SERVICE_FULL_ID_REFUSED);
-    if x.has(fault::SERVICE_LOGIN_REFUSED) || full_refused {
+    let form_refused = x.has(if name.starts_with('@') {
+        fault::SERVICE_FULL_ID_REFUSED
+    } else {
+        fault::SERVICE_LOCALPART_REFUSED
+    });
+    if x.has(fault::SERVICE_LOGIN_REFUSED) || form_refused {
         return Err(Refusal::UnknownUser.into());
+    }
+    if x.has(fault::SERVICE_LOGIN_NEEDS_PASSWORD) && !body.contains_key("password") {
+        return Err(Refusal::PasswordMissing.into());
     }
     let localpart = x.house.localpart(&name).unwrap_or_default().to_owned();
     if !x.of_service(&localpart) {
@@ -84,7 +100,17 @@ pub(super) fn login(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
             let sender = x.house.settings.appservice.as_ref().map(|s| s.sender.clone());
             Ok(sender.unwrap_or_default())
         }
+        Identified::Local(user)
+            if x.has(fault::SERVICE_LOGIN_ONCE) && !x.store.device_ids(&user).is_empty() =>
+        {
+            Err(Refusal::UnknownUser.into())
+        }
         Identified::Local(user) => Ok(user),
+        Identified::Stranger(Refusal::UnknownUser)
+            if x.has(fault::SERVICE_UNREGISTERED_EXCLUSIVE) =>
+        {
+            Err(Refusal::OutsideNamespace.into())
+        }
         Identified::Stranger(refusal) => Err(refusal.into()),
     }
 }
@@ -105,12 +131,18 @@ pub(super) fn register(x: &mut Exchange, body: &Members) -> Outcome {
     }
     let localpart =
         text(body, "username", Refusal::MemberWrongType)?.ok_or(Refusal::MemberMissing)?.to_owned();
+    if !legacy && x.has(fault::SERVICE_REGISTRATION_UIA) {
+        let binding = format!("register {localpart}");
+        uia::pass(x, &Proof { binding, owner: None, flows: &[&[uia::DUMMY]] }, body)?;
+    }
     if !x.of_service(&localpart) {
         return Err(Refusal::OutsideNamespace.into());
     }
     super::account::check_free(x, &localpart)?;
     let wish = Wish::read(x, body)?;
-    x.store.accounts.insert(localpart.clone(), Account::default());
+    if !x.has(fault::SERVICE_REGISTRATION_NOTHING) {
+        x.store.accounts.insert(localpart.clone(), Account::default());
+    }
     if inhibit_login {
         return Ok(Answer::ok(json!({"user_id": x.house.user_id(&localpart)})));
     }

@@ -2,10 +2,10 @@
 
 use super::answer::{Answer, Outcome, Stop};
 use super::house::{Exchange, Members, Owner, required};
-use super::opening::{Terms, another, forget_access, issue_tokens};
+use super::opening::{Terms, another, forget_access, issue_tokens, limit_access};
 use super::refusal::Refusal;
 use super::release::v1;
-use super::store::{Device, Refresh};
+use super::store::{Device, Reach, Refresh};
 use super::uia::{self, Proof};
 use super::{fault, quirk};
 use serde_json::{Value, json};
@@ -16,6 +16,9 @@ pub(super) fn whoami(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
     if owner.guest && x.has(fault::GUEST_DENIED) {
         return Err(Refusal::GuestForbidden.into());
+    }
+    if owner.guest && x.has(fault::GUEST_TOKEN_UNKNOWN) {
+        return Err(Refusal::UnknownToken.into());
     }
     let mut answer = Answer::ok(json!({"user_id": x.house.user_id(&owner.user)}));
     if !owner.device.is_empty() {
@@ -40,8 +43,15 @@ pub(super) fn refresh(x: &mut Exchange) -> Outcome {
         Refusal::RefreshTokenMissing,
         Refusal::RefreshTokenNotString,
     )?;
+    if x.call.query("user_id").is_some() && x.has(fault::REFRESH_REFUSES_USER_ID) {
+        return Err(Refusal::NotThisUser.into());
+    }
     let session = traded_in(x, token)?;
     refuse_by_age(x, &session)?;
+    if session.generation > 0 && x.has(fault::REFRESH_LATER_NEEDS_TOKEN) {
+        x.owner()?;
+    }
+    let again = session.uses > 1;
     let (mut user, mut device) = (session.user, session.device);
     if x.has(fault::REFRESH_OTHER_USER) {
         user = another(x, &user);
@@ -58,17 +68,31 @@ pub(super) fn refresh(x: &mut Exchange) -> Outcome {
     if x.has(quirk::REFRESH_ENDS_ACCESS) {
         x.store.end_access(&user, &device, Refusal::ReplacedToken, None);
     }
-    if x.has(fault::REFRESH_AT_ONCE) || x.has(fault::REFRESH_NONE_BACK) {
+    if x.has(fault::REFRESH_AT_ONCE)
+        || x.has(fault::REFRESH_NONE_BACK)
+        || again && x.has(fault::REFRESH_TWICE)
+    {
         x.store.revoke_refresh(token);
     }
     let rotates = !x.has(quirk::REFRESH_NO_ROTATION);
-    let made_from = rotates.then(|| token.to_owned());
-    let terms =
-        Terms { expires: true, refresh: rotates && !x.has(fault::REFRESH_NONE_BACK), made_from };
+    let lost = again && x.has(fault::REFRESH_SIBLINGS);
+    let made_from = (rotates && !lost).then(|| token.to_owned());
+    let none_back =
+        x.has(fault::REFRESH_NONE_BACK) || x.has(fault::REFRESH_NONE_BACK_ENDS_BY_ACCESS);
+    let terms = Terms {
+        expires: true,
+        refresh: rotates && !none_back,
+        made_from,
+        generation: session.generation + 1,
+    };
     let mut members = Members::new();
     issue_tokens(x, &user, &device, terms, &mut members);
-    if x.has(fault::REFRESHED_TOKEN_DEAD) {
+    let later = session.generation > 0;
+    if x.has(fault::REFRESHED_TOKEN_DEAD) || later && x.has(fault::REFRESHED_LATER_DEAD) {
         forget_access(x, &members);
+    }
+    if x.has(fault::REFRESHED_FOR_WHOAMI) {
+        limit_access(x, &members, Reach::Whoami);
     }
     Ok(Answer::ok(Value::Object(members)))
 }
@@ -80,12 +104,15 @@ fn traded_in(x: &mut Exchange, token: &str) -> Result<Refresh, Refusal> {
             user: access.user.clone(),
             device: access.device.clone(),
             made_from: None,
+            generation: 0,
+            uses: 0,
         });
     }
     let dead = x.store.dead.contains_key(token);
     let unknown = if dead { Refusal::RefreshTokenSpent } else { Refusal::RefreshTokenUnknown };
     let session = x.store.refresh.get_mut(token).ok_or(unknown)?;
     let made_from = session.made_from.take();
+    session.uses += 1;
     let session = session.clone();
     let revokes = !x.has(fault::REFRESH_NOT_BY_REFRESH) && !x.has(fault::REFRESH_NEVER_REVOKED);
     if let Some(spent) = made_from.filter(|_| revokes) {
@@ -101,7 +128,9 @@ fn refuse_by_age(x: &Exchange, session: &Refresh) -> Result<(), Refusal> {
             && access.device == session.device
             && access.expires.is_none_or(|moment| moment > x.now)
     });
-    if valid && x.has(fault::REFRESH_EARLY_REFUSED) {
+    let early = x.has(fault::REFRESH_EARLY_REFUSED)
+        || session.generation > 0 && x.has(fault::REFRESH_EARLY_REFUSED_LATER);
+    if valid && early {
         return Err(Refusal::NotThisUser);
     }
     if !valid && x.has(fault::REFRESH_AFTER_EXPIRY) {
@@ -130,6 +159,10 @@ pub(super) fn logout(x: &mut Exchange) -> Outcome {
     };
     if refused {
         return Err(Refusal::NotJson.into());
+    }
+    let closed = x.store.accounts.get(&owner.user).is_some_and(|account| account.closed);
+    if closed && x.has(fault::LOCKED_LOGOUT_NOTHING) {
+        return Ok(Answer::empty());
     }
     if x.has(fault::LOGOUT_NOTHING) || third(x, &owner) && x.has(fault::LOGOUT_THIRD_NOTHING) {
         return Ok(Answer::empty());
@@ -176,12 +209,16 @@ fn end_session(x: &mut Exchange, owner: &Owner) {
     if !keeps_token {
         x.store.end_access(user, device, Refusal::LoggedOutToken, death(x));
     }
-    if !keeps_refresh {
+    if x.has(fault::LOGOUT_KEEPS_REFRESHED) {
+        let first = |session: &Refresh| session.generation == 0;
+        x.store.revoke_where(|s| s.user == user && s.device == device && first(s));
+    } else if !keeps_refresh {
         x.store.end_refresh(user, device);
     }
-    let keeps_keys = x.has(fault::LOGOUT_KEEPS_KEYS);
+    let keeps_keys = x.has(fault::LOGOUT_KEEPS_KEYS) || x.has(fault::LOGOUT_KEYS_BY_NAME);
     let Some(account) = x.store.accounts.get_mut(user).filter(|_| !keeps_device) else { return };
-    account.devices.remove(device);
+    // Only faults show it again.
+    account.ghosts.extend(account.devices.remove_entry(device));
     if let Some(keys) = keys.filter(|_| keeps_keys) {
         account.orphaned_keys.insert(device.to_owned(), keys);
     }
@@ -190,10 +227,15 @@ fn end_session(x: &mut Exchange, owner: &Owner) {
 /// `POST /logout/all`: ends all sessions of the user with their devices.
 pub(super) fn logout_all(x: &mut Exchange) -> Outcome {
     let owner = x.owner()?;
-    if x.call.body.is_empty() && x.has(fault::LOGOUT_ALL_NEEDS_BODY) {
+    let bodiless = x.call.body.is_empty();
+    let untyped = x.call.header("content-type").is_none();
+    if bodiless && x.has(fault::LOGOUT_ALL_NEEDS_BODY)
+        || untyped && x.has(fault::LOGOUT_ALL_NEEDS_CONTENT_TYPE)
+    {
         return Err(Refusal::NotJson.into());
     }
-    if x.has(fault::LOGOUT_ALL_UIA) {
+    let many = x.store.device_ids(&owner.user).len() > 1;
+    if x.has(fault::LOGOUT_ALL_UIA) || many && x.has(fault::LOGOUT_ALL_UIA_OF_MANY) {
         ask(x, &owner)?;
     }
     for device in x.store.device_ids(&owner.user) {
@@ -202,7 +244,12 @@ pub(super) fn logout_all(x: &mut Exchange) -> Outcome {
             || caller && x.has(fault::LOGOUT_ALL_KEEPS_CALLER)
             || !caller && x.has(fault::LOGOUT_ALL_CALLER_ONLY);
         if !spared {
-            end_session_of_all(x, &owner.user, &device);
+            end_session_of_all(x, &owner.user, &device, caller);
+        }
+        if x.has(fault::LOGOUT_ALL_BY_DEVICE) {
+            for user in x.store.accounts.keys().cloned().collect::<Vec<_>>() {
+                x.store.drop_device(&user, &device, None);
+            }
         }
     }
     if x.has(fault::LOGOUT_ALL_EVERYBODY) {
@@ -213,22 +260,34 @@ pub(super) fn logout_all(x: &mut Exchange) -> Outcome {
             }
         }
     }
-    let locks = x.has(fault::LOGOUT_ALL_LOCKS);
+    let (locks, mutes) = (x.has(fault::LOGOUT_ALL_LOCKS), x.has(fault::LOGOUT_ALL_MUTES));
     if let Some(account) = x.store.accounts.get_mut(&owner.user) {
         account.locked |= locks;
+        account.mute |= mutes;
     }
     Ok(Answer::empty())
 }
 
 /// Ends one of all sessions, or what faults leave of that.
-fn end_session_of_all(x: &mut Exchange, user: &str, device: &str) {
+fn end_session_of_all(x: &mut Exchange, user: &str, device: &str, caller: bool) {
     x.store.end_access(user, device, Refusal::LoggedOutToken, death(x));
-    if !x.has(fault::LOGOUT_ALL_KEEPS_REFRESH) {
+    let keeps_refresh = x.has(fault::LOGOUT_ALL_KEEPS_REFRESH)
+        || x.has(if caller {
+            fault::LOGOUT_ALL_KEEPS_OWN_REFRESH
+        } else {
+            fault::LOGOUT_ALL_KEEPS_OTHER_REFRESH
+        });
+    if !keeps_refresh {
         x.store.end_refresh(user, device);
     }
-    let kept = x.has(fault::LOGOUT_ALL_KEEPS_DEVICES);
+    let kept = x.has(fault::LOGOUT_ALL_KEEPS_DEVICES)
+        || caller && x.has(fault::LOGOUT_ALL_KEEPS_OWN_DEVICE);
+    let keeps_keys = x.has(fault::LOGOUT_ALL_KEEPS_KEYS);
     if let Some(account) = x.store.accounts.get_mut(user).filter(|_| !kept) {
-        account.devices.remove(device);
+        let keys = account.devices.remove(device).and_then(|device| device.keys);
+        account
+            .orphaned_keys
+            .extend(keys.filter(|_| keeps_keys).map(|keys| (device.to_owned(), keys)));
     }
 }
 

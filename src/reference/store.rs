@@ -23,6 +23,8 @@ pub(super) struct Device {
     pub(super) last_seen_ts: u64,
     pub(super) keys: Option<Value>,
     pub(super) one_time_keys: Map<String, Value>,
+    /// Whether it logged in again, which only a fault looks at.
+    pub(super) again: bool,
 }
 
 /// An account, filed under its localpart.
@@ -46,7 +48,23 @@ pub(super) struct Account {
     pub(super) signing_keys: Map<String, Value>,
     /// Keys of devices that are gone, which only a fault leaves behind.
     pub(super) orphaned_keys: BTreeMap<String, Value>,
+    /// Devices that are gone and that a fault goes on showing.
+    pub(super) ghosts: BTreeMap<String, Device>,
+    /// Access tokens of later logins are not known, which only a fault brings about.
+    pub(super) mute: bool,
     pub(super) filters: Vec<Value>,
+}
+
+/// What an access token is good for; only faults make it less than all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Reach {
+    #[default]
+    All,
+    /// The next request.
+    Once,
+    /// `GET /account/whoami`.
+    Whoami,
+    Nothing,
 }
 
 /// The session behind an access token.
@@ -59,6 +77,7 @@ pub(super) struct Access {
     pub(super) made_from: Option<String>,
     /// A moment from which the token is refused: for servers whose caches lag behind.
     pub(super) dies: Option<Instant>,
+    pub(super) reach: Reach,
 }
 
 /// The session behind a refresh token.
@@ -68,6 +87,10 @@ pub(super) struct Refresh {
     pub(super) device: String,
     /// The refresh token before it, until that one is revoked by the first use of this.
     pub(super) made_from: Option<String>,
+    /// How many refreshes lie between it and the login, which only faults look at.
+    pub(super) generation: u32,
+    /// How often it was traded in, which only faults look at.
+    pub(super) uses: u32,
 }
 
 /// A token for one login.
@@ -219,6 +242,21 @@ impl Store {
     pub(super) fn revoke_refresh(&mut self, token: &str) {
         if self.refresh.remove(token).is_some() {
             self.dead.insert(token.to_owned(), Refusal::RefreshTokenSpent);
+        }
+    }
+
+    /// Revokes the refresh tokens of a device that were traded in already, though none of the new ones was used.
+    pub(super) fn revoke_used(&mut self, user: &str, device: &str) {
+        self.revoke_where(|session| {
+            session.user == user && session.device == device && session.uses > 0
+        });
+    }
+
+    /// Revokes the refresh tokens whose session is meant.
+    pub(super) fn revoke_where(&mut self, meant: impl Fn(&Refresh) -> bool) {
+        let found = self.refresh.iter().filter(|(_, session)| meant(session));
+        for token in found.map(|(token, _)| token.clone()).collect::<Vec<_>>() {
+            self.revoke_refresh(&token);
         }
     }
 

@@ -124,6 +124,9 @@ behaviours! {
             "state.password_changed.logout_devices", "device.get.isolation", "login.token.single_use", "logout.device_gone",
             "logout_all.empty_body", "logout_all.devices_gone"],
         "Client-Server API, Relationship between access tokens and devices", "the device id that is made is always the same";
+    GENERATED_BY_NAME "device-id-generated-by-name" breaks "device.login.generated.unique", also &[],
+        "Client-Server API, Relationship between access tokens and devices",
+        "a login without device_id takes the user's device of the same display name";
     DEVICE_ID_CAPITALS "device-id-capitals" breaks "device.login.echo",
         also &["device.login.created", "login.token.device_params", "device.login.display_name", "device.login.per_user",
             "device.login.bound", "http.request.utf8_nonascii", "http.request.json_escapes"],
@@ -144,6 +147,10 @@ behaviours! {
             "refresh.same_device", "device.put.rename", "device.delete.token_dead", "device.delete.bulk", "device.get.isolation",
             "device.login.cross_signing", "login.token.ok"],
         "POST /login: the access token is bound to the device", "the answer names the device that was asked for, the token belongs to another";
+    GENERATED_UNTRUE "device-id-generated-untrue" breaks "device.login.bound", also &["whoami.device_id", "device.login.created"],
+        "POST /login: the access token is bound to the device", "the answer names a device that was made, the token belongs to another";
+    BOUND_TO_FIRST "device-token-of-first-device" breaks "device.login.bound", also &["whoami.device_id"],
+        "POST /login: the access token is bound to the device", "all access tokens of a user belong to one of the devices";
     TOKEN_WITHOUT_DEVICE "device-not-recorded" breaks "whoami.device_id",
         also &["device.login.bound", "token.record_device", "logout.device_gone", "refresh.same_device", "logout.refresh_token_dead",
             "device.login.per_user", "login.token.device_params", "logout.device_keys_gone", "device.delete.token_dead",
@@ -155,6 +162,10 @@ behaviours! {
             "login.token.device_params", "device.login.per_user", "logout_all.devices_gone", "logout.device_keys_gone",
             "device.get.isolation", "device.login.others_survive"],
         "POST /login: a device is made", "a login makes no device";
+    DEVICE_CHOSEN_NOT_CREATED "device-chosen-not-created" breaks "device.login.created", also &[],
+        "POST /login: a device is made", "a login that gives a device_id makes no device";
+    DEVICE_NAMELESS_HIDDEN "device-nameless-not-listed" breaks "device.login.created", also &["device.list.current"],
+        "POST /login: a device is made", "a device without a name is not in the list";
     NAME_DROPPED "device-name-dropped" breaks "device.login.display_name",
         also &["http.request.utf8_nonascii", "http.request.json_escapes", "login.token.device_params", "device.login.display_name.ignored"],
         "POST /login: initial_device_display_name", "initial_device_display_name is not looked at";
@@ -170,9 +181,13 @@ behaviours! {
         "POST /login: initial_device_display_name is ignored for a known device", "a new login takes away the name of a known device";
     DEVICE_DOUBLED "device-doubled" breaks "device.login.reuse.single", also &[],
         "POST /login: a known device_id makes no new device", "a new login of a known device makes a second one beside it";
+    DEVICE_LISTED_TWICE "device-reuse-listed-twice" breaks "device.login.reuse.single", also &[],
+        "POST /login: a known device_id makes no new device", "a device that logged in again stands in the list twice";
     REUSE_TOKEN_DEAD "device-reuse-token-dead" breaks "device.login.reuse.new_token",
         also &["device.login.reuse.single", "device.login.display_name.ignored", "device.login.reuse.old_token", "login.post.ok.token_usable"],
         "POST /login, 200: access_token", "the access token of a new login on a known device is not known";
+    REUSE_TOKEN_ONCE "device-reuse-token-once" breaks "device.login.reuse.new_token", also &[],
+        "POST /login, 200: access_token", "the access token of a new login on a known device is good for one request";
     ENDS_OTHER_SESSIONS "login-ends-other-sessions" breaks "device.login.others_survive",
         also &["logout.others_survive", "login.post.failure.no_session", "logout.device_gone", "get_token.session_untouched",
             "device.delete.token_dead", "device.delete.bulk", "logout.device_keys_gone", "device.login.reuse.single",
@@ -207,6 +222,10 @@ behaviours! {
         "POST /delete_devices: interactive auth", "several devices are deleted without interactive auth";
     DELETE_KEEPS_TOKEN "device-delete-keeps-token" breaks "device.delete.token_dead", also &[],
         "DELETE /devices/{deviceId}: access tokens end", "the access token of a deleted device goes on working";
+    DELETE_FOR_WHOAMI "device-delete-known-to-whoami-alone" breaks "device.delete.token_dead", also &["device.delete.bulk"],
+        "DELETE /devices/{deviceId}: access tokens end", "after a deletion whoami refuses the device's access token, and everything else takes it";
+    DELETE_NOTHING "device-delete-does-nothing" breaks "uia.complete", also &["device.delete.token_dead", "device.delete.bulk"],
+        "User-interactive authentication: a finished flow carries out the call", "deleting devices answers 200 after interactive auth and does nothing";
     DELETE_TWICE_404 "device-delete-twice-404" breaks "device.delete.idempotent", also &[],
         "DELETE /devices/{deviceId}, 200", "deleting a device that is gone is refused with 404";
     DELETE_FIRST_ONLY "devices-delete-first-only" breaks "device.delete.bulk", also &[],

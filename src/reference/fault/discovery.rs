@@ -104,6 +104,8 @@ pub(super) static DATA: &[Fault] = &[
     data("no-authentication-api", "auth.discovery.one_api", OFFERED, "neither authentication API is offered",
         &[edit(&[O::Flows], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])])
         .also(&["login.get.public", "login.get.flows", "route.v3_prefix", "route.r0_prefix"]),
+    data("legacy-off-oauth-off", "auth.discovery.one_api", OFFERED, "without the legacy API there is no OAuth API either",
+        &[edit(&[O::AuthMetadata], OK, &[C::Refuse(404, "M_UNRECOGNIZED")])]).needs(Need::NoLegacy),
     data("legacy-off-403", "auth.discovery.login_404", OFFERED, "without the legacy API, GET /login is refused with 403",
         &[edit(&[O::Flows], When::Because(&[R::NoLegacyFlows]), &[C::Refuse(403, "M_FORBIDDEN")])]).needs(Need::NoLegacy),
     data("legacy-off-code-not-found", "auth.discovery.login_404", OFFERED, "without the legacy API, GET /login says M_NOT_FOUND",
@@ -197,6 +199,9 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Flows], OK, &[C::Put("/flows/0/get_login_token", "true")])]),
     data("flows-get-login-token-untrue", "login.get.get_login_token.truthful", FLOWS, "get_login_token is true though get_token does not exist",
         &[edit(&[O::Flows], OK, &[C::Put("/flows/1/get_login_token", "true")])]).needs(Need::NoGetToken),
+    data("get-token-405", "login.get.get_login_token.truthful", FLOWS, "get_login_token is true and POST /login/get_token is refused with 405",
+        &[edit(&[O::GetToken], OK, &[C::Refuse(405, "M_UNRECOGNIZED")]), edit(&[O::GetToken], When::Challenge, &[C::Refuse(405, "M_UNRECOGNIZED")]),
+          edit(&[O::GetToken], When::Error, &[C::Refuse(405, "M_UNRECOGNIZED")])]),
     data("sso-providers-object", "login.get.sso.identity_providers", IDP, "identity_providers is an object",
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers", r#"{"house": {"id": "house", "name": "The house"}}"#)])]).needs(Need::Sso),
     data("sso-providers-null", "login.get.sso.identity_providers", IDP, "identity_providers is null",
@@ -208,6 +213,10 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/name", "1")])]).needs(Need::Sso),
     data("sso-provider-twice", "login.get.sso.idp.id_unique", IDP, "two providers have one id",
         &[edit(&[O::Flows], OK, &[C::Push("/flows/2/identity_providers", r#"{"id": "house", "name": "Again"}"#)])]).needs(Need::Sso),
+    data("sso-provider-twice-apart", "login.get.sso.idp.id_unique", IDP, "the first and the last of three providers have one id",
+        &[edit(&[O::Flows], OK, &[C::Push("/flows/2/identity_providers", r#"{"id": "other", "name": "Other"}"#),
+          C::Push("/flows/2/identity_providers", r#"{"id": "house", "name": "The house"}"#)])]).needs(Need::Sso)
+        .also(&["sso.redirect.idp.status"]),
     data("sso-provider-id-blank", "login.get.sso.idp.id_grammar", IDP, "the id of a provider has a blank",
         &[edit(&[O::Flows], OK, &[C::Push("/flows/2/identity_providers", r#"{"id": "the house", "name": "Again"}"#)])]).needs(Need::Sso)
         .also(&["sso.redirect.idp.status"]),
@@ -217,12 +226,19 @@ pub(super) static DATA: &[Fault] = &[
     data("sso-provider-icon-http", "login.get.sso.idp.icon", IDP, "the icon of a provider is no mxc URI",
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/icon", "\"https://example.org/i.png\"")])]).needs(Need::Sso)
         .also(&["login.get.sso.idp.icon_fetchable"]),
+    data("sso-provider-icon-number", "login.get.sso.idp.icon", IDP, "the icon of a provider is a number",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/icon", "1")])]).needs(Need::Sso),
+    data("sso-provider-icon-bare", "login.get.sso.idp.icon", IDP, "the icon of a provider is a media id without its server",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/icon", "\"GCmhgzMPRjqgpODLsNQzVuHZ\"")])]).needs(Need::Sso)
+        .also(&["login.get.sso.idp.icon_fetchable"]),
     data("sso-provider-brand-spaces", "login.get.sso.idp.brand", IDP, "the brand of a provider is outside its grammar",
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/brand", "\"The House\"")])]).needs(Need::Sso),
     data("sso-provider-brand-number", "login.get.sso.idp.brand", IDP, "the brand of a provider is a number",
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/identity_providers/0/brand", "1")])]).needs(Need::Sso),
     data("sso-aware-text", "login.get.sso.oauth_aware.type", IDP, "oauth_aware_preferred is a text",
         &[edit(&[O::Flows], OK, &[C::Put("/flows/2/oauth_aware_preferred", "\"no\"")])]).needs(Need::Sso),
+    data("sso-aware-number", "login.get.sso.oauth_aware.type", IDP, "oauth_aware_preferred is a number",
+        &[edit(&[O::Flows], OK, &[C::Put("/flows/2/oauth_aware_preferred", "1")])]).needs(Need::Sso),
     data("sso-without-token-flow", "login.get.sso_implies_token", "Client-Server API, Token-based login", "SSO is offered without token login",
         &[edit(&[O::Flows], OK, &[C::Drop("/flows/1")])]).needs(Need::Sso),
     // Single sign-on.
@@ -286,6 +302,9 @@ pub(super) static DATA: &[Fault] = &[
     data("login-page-without-callback", "fallback.page.callback", PAGE, "the login page tells the client nothing",
         &[edit(&[O::LoginPage], OK, &[C::Bytes("text/html; charset=utf-8",
             b"<!DOCTYPE html><html><body><form><input name=user><input name=password></form><script></script></body></html>")])]),
+    data("login-page-former-callback", "fallback.page.callback", PAGE, "the login page calls window.onLogin, as it was named before v1.12, alone",
+        &[edit(&[O::LoginPage], OK, &[C::Bytes("text/html; charset=utf-8",
+            b"<!DOCTYPE html><html><body><form><input name=user><input name=password></form><script>window.onLogin({})</script></body></html>")])]),
 ];
 
 /// What breaks when the redirect is no redirect.

@@ -390,6 +390,7 @@ const NULL_REFRESH: &[&str] = &[
 /// What breaks when the access token of a login is not of the user who logged in.
 const TOKEN_OWNER: &[&str] = &[
     "whoami.user",
+    "device.login.generated.unique",
     "login.token.user",
     "device.login.created",
     "device.list.current",
@@ -425,6 +426,8 @@ const TOKEN_OWNER: &[&str] = &[
 behaviours! {
     LOGIN_NEEDS_TOKEN "login-needs-access-token" breaks "login.post.public", also LOGINS,
         "POST /login: no authentication", "a right login without an access token is refused with 401 M_MISSING_TOKEN";
+    TOKEN_LOGIN_NEEDS_TOKEN "login-by-token-needs-access-token" breaks "login.post.public", also TOKEN_LOGINS,
+        "POST /login: no authentication", "a token login without an access token is refused with 401 M_MISSING_TOKEN";
     TYPE_DEFAULTS "login-type-missing-as-password" breaks "login.post.type.missing", also &["error.bad_json"],
         "POST /login: type is required", "login without a type is taken for a password login";
     TYPE_UNKNOWN_AS_PASSWORD "login-type-unknown-as-password" breaks "login.post.type.unknown.status", also &[],
@@ -449,6 +452,8 @@ behaviours! {
         "POST /login, 403", "a login with a wrong password ends the session of the device that it names";
     LOCALPART_REFUSED "login-localpart-refused" breaks "login.password.localpart", also LOGINS,
         "Identifier types: m.id.user takes the full id or the localpart", "a localpart is refused as an unknown user";
+    LOCALPART_400 "login-localpart-invalid" breaks "login.password.localpart", also LOGINS,
+        "Identifier types: m.id.user takes the full id or the localpart", "a localpart is refused with 400 as an invalid name";
     MXID_REFUSED "login-mxid-refused" breaks "login.password.mxid", also &["login.legacy.user"],
         "Identifier types: m.id.user takes the full id or the localpart", "a full id is refused as an unknown user";
     MXID_400 "login-mxid-invalid" breaks "login.password.mxid", also &["login.legacy.user"],
@@ -465,6 +470,10 @@ behaviours! {
         "POST /login, 403: the credentials are not right", "a login of an unknown user makes the account";
     FOREIGN_AS_LOCAL "login-foreign-id-as-local" breaks "login.password.foreign_server", also &[],
         "Identifier types: m.id.user takes the full id", "the server name in a user id is not looked at";
+    FOREIGN_BY_BEGINNING "login-foreign-id-by-beginning" breaks "login.password.foreign_server", also &[],
+        "Identifier types: m.id.user takes the full id", "of the server name in a user id only the beginning is compared";
+    FOREIGN_IN_USER "login-foreign-id-in-user-as-local" breaks "login.password.foreign_server", also &[],
+        "POST /login: user is the full id or the localpart", "the server name of a user id in the older member user is not looked at";
     PASSWORD_TRIMMED "login-password-trimmed" breaks "login.password.exact", also &[],
         "POST /login, 403: the credentials are not right", "blanks around a password are not looked at";
     PASSWORD_FOLDED "login-password-case-folded" breaks "login.password.exact", also &[],
@@ -497,6 +506,10 @@ behaviours! {
     LOGIN_TOKEN_WRONG_USER "login-token-wrong-user" breaks "login.token.user",
         also &["get_token.token_works", "login.token.device_params"],
         "Client-Server API, Token-based login", "token login opens a session of another account";
+    LOGIN_TOKEN_SESSION_OF_ANOTHER "login-token-session-of-another" breaks "login.token.user", also TOKEN_LOGINS,
+        "Client-Server API, Token-based login", "token login names the right user and gives an access token of another account";
+    LOGIN_TOKEN_OF_LATEST "login-token-of-latest-user" breaks "login.token.user", also &[],
+        "POST /v1/login/get_token: a login token for the caller", "all login tokens that are out are of the user who asked for one last";
     LOGIN_TOKEN_ANY "login-token-any" breaks "login.token.invalid.status",
         also &["login.token.invalid.errcode", "login.token.not_access_token"],
         "Client-Server API, Token-based login", "every login token logs in as the first account";

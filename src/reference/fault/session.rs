@@ -3,7 +3,9 @@
 use super::super::edit::Change as C;
 use super::super::refusal::Refusal as R;
 use super::super::route::Operation as O;
-use super::lists::{REFRESH_AT_ALL, WHOAMI, WHOAMI_DEVICE, WHOAMI_DEVICE_SHAPE, WHOAMI_USER};
+use super::lists::{
+    REFRESH_AT_ALL, SESSIONS, WHOAMI, WHOAMI_DEVICE, WHOAMI_DEVICE_SHAPE, WHOAMI_USER,
+};
 use super::{Fault, Need, When, behaviours, data, edit};
 
 const TOKENS: &str = "Client-Server API, Using access tokens";
@@ -52,6 +54,9 @@ const SPENT_ALSO: &[&str] = &[
     "logout.refresh_token_dead",
     "logout_all.refresh_tokens_dead",
 ];
+
+/// Seen through the second refresh of a session.
+const LATER_REFRESH: &[&str] = &["refresh.revoked_by_refresh", "refresh.grace"];
 
 /// The same where the code is another one too.
 const SPENT_BOTH: &[&str] = &[
@@ -162,6 +167,9 @@ pub(super) static DATA: &[Fault] = &[
     data("logout-all-unknown-token-code", "logout_all.auth_required", LOGOUT_ALL, "logout/all with an unknown token says M_FORBIDDEN",
         &[edit(&[O::LogoutAll], UNKNOWN, &[C::Code("M_FORBIDDEN")])]).also(&["token.unknown.errcode"]),
     // Refreshing.
+    data("refresh-405", "refresh.endpoint_exists", REFRESH, "refresh tokens are given and POST /refresh is refused with 405",
+        &[edit(&[O::Refresh], OK, &[C::Refuse(405, "M_UNRECOGNIZED")]), edit(&[O::Refresh], When::Error, &[C::Refuse(405, "M_UNRECOGNIZED")])])
+        .also(REFRESH_AT_ALL),
     data("login-refresh-flag-text-500", "refresh.login.flag_type", "POST /login: refresh_token is a boolean", "a refresh_token flag that is a text makes login fail with 500",
         &[edit(&[O::Login], When::Because(&[R::RefreshFlagNotBoolean]), &[C::Refuse(500, "M_UNKNOWN")])])
         .also(&["error.malformed.no_5xx", "error.bad_json"]),
@@ -181,7 +189,8 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[O::Refresh], OK, &[C::Put("/expires_in_ms", "\"60000\"")])]),
     data("refresh-token-number", "refresh.ok.types", REFRESH, "the new refresh token is a number",
         &[edit(&[O::Refresh], OK, &[C::Put("/refresh_token", "7")])])
-        .also(&["refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.no_rotation", "refresh.no_access_token"]),
+        .also(&["refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.no_rotation", "refresh.early",
+            "refresh.grace"]),
     data("refresh-201", "refresh.ok.required", REFRESH, "a refresh answers with 201",
         &[edit(&[O::Refresh], OK, &[C::Status(201)])]),
     data("refresh-unknown-403", "refresh.unknown.status", REFRESH, "an unknown refresh token is refused with 403",
@@ -207,6 +216,8 @@ pub(super) static DATA: &[Fault] = &[
 behaviours! {
     WHOAMI_HEADER_REFUSED "token-header-not-read" breaks "token.header", also WHOAMI,
         "Client-Server API, Using access tokens: the Authorization header", "whoami does not look at the Authorization header";
+    DEVICES_HEADER_REFUSED "token-header-not-read-by-devices" breaks "token.header", also SESSIONS,
+        "Client-Server API, Using access tokens: the Authorization header", "GET /devices does not look at the Authorization header";
     QUERY_REFUSED "token-query-not-read" breaks "token.query.legacy", also &[],
         "Client-Server API up to v1.19, Using access tokens: the access_token parameter", "the access_token parameter is not looked at";
     QUERY_403 "token-query-403" breaks "token.query.legacy", also &[],
@@ -215,6 +226,8 @@ behaviours! {
         "Client-Server API, Using access tokens", "of an access token upper and lower case do not matter";
     GUEST_DENIED "whoami-guest-denied" breaks "whoami.guest_allowed", also &["whoami.is_guest.true"],
         "Client-Server API, Guest access: whoami", "whoami is refused to guests";
+    GUEST_TOKEN_UNKNOWN "whoami-guest-unknown" breaks "whoami.guest_allowed", also &["whoami.is_guest.true"],
+        "Client-Server API, Guest access: whoami", "the access tokens of guests are not known to whoami";
     LOGOUT_NEEDS_BODY "logout-needs-body" breaks "logout.empty_body", also &[],
         "POST /logout without a body", "logout without a body is refused with 400";
     LOGOUT_REFUSES_BODY "logout-refuses-body" breaks "logout.empty_body", also &[],
@@ -237,8 +250,14 @@ behaviours! {
         "POST /logout: the access token ends", "an access token goes on working for a minute after logout";
     LOGOUT_KEEPS_DEVICE "logout-keeps-device" breaks "logout.device_gone", also &["logout.device_keys_gone"],
         "POST /logout: the device is deleted", "logout leaves the device";
+    LOGOUT_DEVICE_LISTED "logout-device-still-listed" breaks "logout.device_gone", also &[],
+        "POST /logout: the device is deleted", "a device that was logged out is gone and stays in the list";
+    LOGOUT_DEVICE_SHOWN "logout-device-still-shown" breaks "logout.device_gone", also &[],
+        "POST /logout: the device is deleted", "a device that was logged out is not in the list and is shown when it is asked for";
     LOGOUT_KEEPS_KEYS "logout-keeps-keys" breaks "logout.device_keys_gone", also &[],
         "POST /logout: the device's keys are deleted", "logout leaves the keys of the device";
+    LOGOUT_KEYS_BY_NAME "logout-keys-kept-by-name" breaks "logout.device_keys_gone", also &[],
+        "POST /logout: the device's keys are deleted", "the keys of a device that was logged out are given when the device is named";
     LOGOUT_ENDS_ALL "logout-ends-all" breaks "logout.others_survive",
         also &["logout.device_gone", "logout.device_keys_gone", "get_token.session_untouched"],
         "POST /logout: one session ends", "logout ends all sessions of the user";
@@ -247,8 +266,12 @@ behaviours! {
         "POST /logout: one session ends", "logout ends one more session of the user";
     LOGOUT_KEEPS_REFRESH "logout-keeps-refresh-token" breaks "logout.refresh_token_dead", also &[],
         "POST /logout: the session ends", "the refresh token of a session that was logged out goes on working";
+    LOGOUT_KEEPS_REFRESHED "logout-keeps-refreshed-tokens" breaks "logout.refresh_token_dead", also &[],
+        "POST /logout: the session ends", "logout ends the refresh token of the login and leaves those that came by refreshing";
     LOGOUT_ALL_NEEDS_BODY "logout-all-needs-body" breaks "logout_all.empty_body", also &[],
         "POST /logout/all without a body", "logout/all without a body is refused with 400";
+    LOGOUT_ALL_NEEDS_CONTENT_TYPE "logout-all-needs-content-type" breaks "logout_all.empty_body", also &[],
+        "POST /logout/all without a body", "logout/all without a media type is refused with 400";
     LOGOUT_ALL_KEEPS_CALLER "logout-all-keeps-caller" breaks "logout_all.tokens_dead", also &["logout_all.devices_gone"],
         "POST /logout/all: all access tokens end", "logout/all leaves the session that asks";
     LOGOUT_ALL_CALLER_ONLY "logout-all-caller-only" breaks "logout_all.tokens_dead",
@@ -259,18 +282,36 @@ behaviours! {
         "POST /logout/all", "logout/all answers 200 and does nothing";
     LOGOUT_ALL_KEEPS_DEVICES "logout-all-keeps-devices" breaks "logout_all.devices_gone", also &[],
         "POST /logout/all: all devices are deleted", "logout/all leaves the devices";
+    LOGOUT_ALL_KEEPS_OWN_DEVICE "logout-all-keeps-own-device" breaks "logout_all.devices_gone", also &[],
+        "POST /logout/all: all devices are deleted", "logout/all leaves the device that asks, without its tokens";
+    LOGOUT_ALL_KEEPS_KEYS "logout-all-keeps-keys" breaks "logout_all.devices_gone", also &[],
+        "POST /logout/all: all devices are deleted with their keys", "logout/all leaves the keys of the devices";
     LOGOUT_ALL_UIA "logout-all-asks-uia" breaks "logout_all.no_uia",
         also &["logout_all.ok", "logout_all.empty_body", "logout_all.tokens_dead", "logout_all.devices_gone",
             "logout_all.refresh_tokens_dead"],
         "POST /logout/all: no interactive auth", "logout/all asks for interactive auth";
+    LOGOUT_ALL_UIA_OF_MANY "logout-all-asks-uia-of-many" breaks "logout_all.no_uia",
+        also &["logout_all.ok", "logout_all.empty_body", "logout_all.tokens_dead", "logout_all.devices_gone",
+            "logout_all.refresh_tokens_dead"],
+        "POST /logout/all: no interactive auth", "logout/all asks for interactive auth where there are several sessions";
     LOGOUT_ALL_KEEPS_REFRESH "logout-all-keeps-refresh-tokens" breaks "logout_all.refresh_tokens_dead", also &[],
         "POST /logout/all: all sessions end", "refresh tokens go on working after logout/all";
+    LOGOUT_ALL_KEEPS_OWN_REFRESH "logout-all-keeps-own-refresh-token" breaks "logout_all.refresh_tokens_dead", also &[],
+        "POST /logout/all: all sessions end", "after logout/all the refresh token of the session that asked goes on working";
+    LOGOUT_ALL_KEEPS_OTHER_REFRESH "logout-all-keeps-other-refresh-tokens" breaks "logout_all.refresh_tokens_dead", also &[],
+        "POST /logout/all: all sessions end", "after logout/all the refresh tokens of the other sessions go on working";
     LOGOUT_ALL_EVERYBODY "logout-all-everybody" breaks "logout_all.other_users", also &[],
         "POST /logout/all: the user's sessions", "logout/all ends the sessions of all users";
+    LOGOUT_ALL_BY_DEVICE "logout-all-by-device-id" breaks "logout_all.other_users", also &[],
+        "POST /logout/all: the user's sessions", "logout/all ends the sessions of all users on devices of the same ids";
     LOGOUT_ALL_LOCKS "logout-all-locks" breaks "logout_all.login_again", also &["logout_all.devices_gone"],
         "POST /logout/all", "after logout/all the user cannot log in again";
+    LOGOUT_ALL_MUTES "logout-all-stops-later-tokens" breaks "logout_all.login_again", also &["logout_all.devices_gone"],
+        "POST /logout/all", "after logout/all the user can log in, and the access tokens are not known";
     REFRESH_FLAG_REFUSED "login-refresh-flag-refused" breaks "refresh.login.flag_accepted", also &[],
         "POST /login: refresh_token", "login with refresh_token true is refused with 400";
+    TOKEN_LOGIN_REFRESH_FLAG_REFUSED "login-by-token-refresh-flag-refused" breaks "refresh.login.flag_accepted", also &[],
+        "POST /login: refresh_token", "a token login with refresh_token true is refused with 400";
     REFRESH_FLAG_TEXT "login-refresh-flag-text-taken" breaks "refresh.login.flag_type", also &["error.bad_json"],
         "POST /login: refresh_token is a boolean", "a refresh_token flag that is the text true is taken for true";
     REFRESH_UNASKED "login-refresh-token-unasked" breaks "refresh.login.not_offered", also &[],
@@ -284,33 +325,50 @@ behaviours! {
             "refresh.ok.required", "refresh.request.missing", "refresh.request.not_string", "refresh.no_rotation",
             "refresh.access_token_rejected", "http.request.body_required", "refresh.expired_access_token", "token.record_device"],
         "POST /refresh: no authentication", "refresh without an access token is refused with 401 M_MISSING_TOKEN";
+    REFRESH_LATER_NEEDS_TOKEN "refresh-later-needs-access-token" breaks "refresh.no_access_token", also LATER_REFRESH,
+        "POST /refresh: no authentication", "the second refresh of a session without an access token is refused with 401 M_MISSING_TOKEN";
     REFRESH_EARLY_REFUSED "refresh-early-refused" breaks "refresh.early",
         also &["refresh.no_access_token", "refresh.token_usable", "refresh.same_device", "refresh.grace", "refresh.revoked_by_access",
             "refresh.revoked_by_refresh", "refresh.reused.status", "refresh.reused.errcode", "refresh.ok.required", "refresh.no_rotation",
             "token.record_device"],
         "Client-Server API, Refreshing access tokens", "refresh is refused with 403 as long as the access token is valid";
+    REFRESH_EARLY_REFUSED_LATER "refresh-early-refused-later" breaks "refresh.early", also LATER_REFRESH,
+        "Client-Server API, Refreshing access tokens", "the second refresh of a session is refused with 403 as long as its access token is valid";
     REFRESH_AFTER_EXPIRY "refresh-after-expiry-refused" breaks "refresh.expired_access_token", also &[], needs ShortLives,
         "POST /refresh", "refresh is refused with 401 once the access token has expired";
     REFRESHED_TOKEN_DEAD "refresh-access-token-dead" breaks "refresh.token_usable",
         also &["refresh.same_device", "refresh.revoked_by_access", "token.record_device", "refresh.reused.status", "refresh.reused.errcode"],
         "POST /refresh, 200: access_token", "access tokens from a refresh are not known afterwards";
+    REFRESHED_LATER_DEAD "refresh-later-access-token-dead" breaks "refresh.token_usable", also &[],
+        "POST /refresh, 200: access_token", "access tokens from the second refresh of a session on are not known afterwards";
+    REFRESHED_FOR_WHOAMI "refresh-access-token-for-whoami-alone" breaks "refresh.token_usable", also &[],
+        "POST /refresh, 200: access_token", "access tokens from a refresh are known to whoami and to nothing else";
     REFRESH_NEW_DEVICE "refresh-moves-device" breaks "refresh.same_device", also &["token.record_device"],
         "Client-Server API, Relationship between access tokens and devices", "a refresh moves the session to a new device";
     REFRESH_OTHER_USER "refresh-moves-user" breaks "refresh.same_device", also &["token.record_device"],
         "POST /refresh, 200: access_token", "a refresh gives an access token of another account";
     REFRESH_AT_ONCE "refresh-token-dies-at-once" breaks "refresh.grace", also &[],
         "POST /refresh: the old token is good until a new one is used", "a refresh token can be used once";
+    REFRESH_TWICE "refresh-token-good-twice" breaks "refresh.grace", also &[],
+        "POST /refresh: the old token is good until a new one is used", "a refresh token can be used twice";
+    REFRESH_DIES_BY_OLD "refresh-token-dies-by-old-access-token" breaks "refresh.grace", also &[],
+        "POST /refresh: the old token is good until a new one is used", "using the old access token ends a refresh token that was used";
     REFRESH_NOT_BY_ACCESS "refresh-not-revoked-by-access" breaks "refresh.revoked_by_access",
         also &["refresh.reused.status", "refresh.reused.errcode"],
         "POST /refresh: the old token ends when a new one is used", "using the new access token leaves the old refresh token";
     REFRESH_NOT_BY_REFRESH "refresh-not-revoked-by-refresh" breaks "refresh.revoked_by_refresh",
         also &["refresh.reused.status", "refresh.reused.errcode"],
         "POST /refresh: the old token ends when a new one is used", "using the new refresh token leaves the old one";
+    REFRESH_SIBLINGS "refresh-again-revokes-nothing" breaks "refresh.revoked_by_refresh", also &["refresh.revoked_by_access"],
+        "POST /refresh: the old token ends when a new one is used", "using what came of a refresh token's second use leaves the token";
     REFRESH_NEVER_REVOKED "refresh-never-revoked" breaks "refresh.revoked_by_access",
         also &["refresh.reused.errcode", "refresh.reused.status", "refresh.revoked_by_refresh"],
         "POST /refresh: the old token ends when a new one is used", "refresh tokens are good until logout";
     REFRESH_NONE_BACK "refresh-gives-none-and-revokes" breaks "refresh.no_rotation", also &["refresh.grace"],
         "POST /refresh, 200: without refresh_token the old one stays", "a refresh gives no new refresh token and revokes the old one";
+    REFRESH_NONE_BACK_ENDS_BY_ACCESS "refresh-gives-none-and-access-revokes" breaks "refresh.no_rotation", also &[],
+        "POST /refresh, 200: without refresh_token the old one stays",
+        "a refresh gives no new refresh token, and using the new access token revokes the old one";
     REFRESH_TAKES_ACCESS "refresh-takes-access-token" breaks "refresh.access_token_rejected", also &[],
         "POST /refresh: refresh_token", "an access token is taken as a refresh token";
     ACCESS_TAKES_REFRESH "refresh-token-as-access-token" breaks "refresh.access_token_rejected", also &[],

@@ -97,6 +97,8 @@ pub(super) static DATA: &[Fault] = &[
         .also(&["get_token.capability.absent"]),
     data("capability-get-token-untrue", "get_token.capability.truthful", CAPABILITY, "the capability is enabled though get_token does not exist",
         &[edit(&[O::Capabilities], OK, &[C::Put("/capabilities/m.get_login_token", r#"{"enabled": true}"#)])]).needs(Need::NoGetToken),
+    data("capability-get-token-denied", "get_token.capability.truthful", CAPABILITY, "the capability is enabled for a user who may not make login tokens",
+        &[edit(&[O::Capabilities], OK, &[C::Put("/capabilities/m.get_login_token", r#"{"enabled": true}"#)])]).needs(Need::NoLoginTokens),
     data("capability-get-token-absent", "get_token.capability.absent", CAPABILITY, "get_token works and is not among the capabilities",
         &[edit(&[O::Capabilities], OK, &[C::Drop("/capabilities/m.get_login_token")])]),
     data("get-token-not-json-challenge", "uia.non_auth_error", UIA, "get_token answers broken JSON with a challenge",
@@ -141,6 +143,8 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(ASKING, When::FailedStage, &[C::Code("M_UNKNOWN_TOKEN")])]),
     data("uia-completed-absent", "uia.partial", UIA, "a challenge does not list completed stages",
         &[edit(UIA_ALL, When::Challenge, &[C::Drop("/completed")])]).needs(Need::TwoStages),
+    data("uia-order-403", "uia.order", UIA, "a stage out of order is refused with 403 and no challenge",
+        &[edit(&[O::Register], When::FailedStage, &[C::Refuse(403, "M_FORBIDDEN")])]).needs(Need::TwoStages),
     data("uia-unknown-third-party-400", "uia.password.unknown_3pid", UIA, "an unknown third-party identifier in a stage is refused with 400",
         &[edit(ASKING, When::Because(&[R::UnknownThirdParty]), &[C::Refuse(400, "M_UNKNOWN")])]),
     data("uia-unknown-third-party-404", "uia.password.unknown_3pid", UIA, "an unknown third-party identifier in a stage is refused with 404",
@@ -190,21 +194,37 @@ behaviours! {
         "POST /v1/login/get_token: interactive auth every time", "a finished interactive-auth session authorises further calls";
     GET_TOKEN_USELESS "get-token-useless" breaks "get_token.token_works", also USELESS,
         "POST /v1/login/get_token, 200: login_token", "login tokens are not known afterwards";
+    LOGIN_TOKEN_NEEDS_MAKER "login-token-needs-its-maker" breaks "get_token.token_works", also USELESS,
+        "POST /v1/login/get_token, 200: login_token", "a login token logs in only together with an access token of its user";
     GET_TOKEN_ENDS_SESSION "get-token-ends-session" breaks "get_token.session_untouched",
         also &["get_token.uia.always", "logout.others_survive"],
         "POST /v1/login/get_token", "get_token ends the session that asks";
     REGISTER_NO_UIA "register-without-uia" breaks "uia.no_auth_no_success", also &["uia.challenge.flows"],
         "User-interactive authentication: a request without auth is answered with 401", "registration asks for no interactive auth";
+    PASSWORD_NO_UIA "password-change-without-uia" breaks "uia.no_auth_no_success", also &[],
+        "User-interactive authentication: a request without auth is answered with 401", "the change of a password asks for no interactive auth";
+    DEACTIVATE_NO_UIA "deactivate-without-uia" breaks "uia.no_auth_no_success", also &[],
+        "User-interactive authentication: a request without auth is answered with 401", "deactivation asks for no interactive auth";
     UIA_ANY_ORDER "uia-any-order" breaks "uia.order", also &[], needs TwoStages,
         "User-interactive authentication: stages are taken in order", "stages are taken in any order";
+    UIA_ORDER_NOTED "uia-order-refused-and-noted" breaks "uia.order", also &[], needs TwoStages,
+        "User-interactive authentication: stages are taken in order", "a stage out of order is refused with 401 and counts all the same";
     UIA_ONE_OF_FLOW "uia-one-stage-is-enough" breaks "uia.partial", also &["uia.order"], needs TwoStages,
         "User-interactive authentication: all stages of a flow", "one stage of a flow is enough";
     UIA_NEVER_DONE "uia-never-done" breaks "uia.complete", also PASSED_UIA,
         "User-interactive authentication: a finished flow carries out the call", "a finished flow is answered with a new challenge";
     UIA_NO_IDENTIFIER "uia-identifier-not-read" breaks "uia.password.identifier", also UIA_NO_IDENTIFIER_ALSO,
         "User-interactive authentication, password stage: identifier", "the password stage looks only at the older member user";
+    UIA_FULL_ID_REFUSED "uia-full-id-refused" breaks "uia.password.identifier", also UIA_NO_IDENTIFIER_ALSO,
+        "User-interactive authentication, password stage: identifier", "the password stage does not find the user by the full id";
+    UIA_LOCALPART_REFUSED "uia-localpart-refused" breaks "uia.password.identifier", also UIA_NO_IDENTIFIER_ALSO,
+        "User-interactive authentication, password stage: identifier", "the password stage does not find the user by the localpart";
     UIA_OTHER_USER "uia-other-user" breaks "uia.other_user", also &[],
         "User-interactive authentication: the user who asks", "the password stage takes the password of any user";
+    UIA_OTHER_USER_BY_USER "uia-other-user-in-user" breaks "uia.other_user", also &[],
+        "User-interactive authentication: the user who asks", "the password stage takes any user whom the older member user names";
+    UIA_OTHER_USER_GETS_TOKEN "uia-other-user-gets-token" breaks "uia.other_user", also &[],
+        "User-interactive authentication: the user who asks", "get_token takes the password of any user";
     UIA_ANY_PASSWORD "uia-any-password" breaks "uia.wrong_password.status",
         also &["uia.wrong_password.errcode", "uia.other_user"],
         "User-interactive authentication: a stage that fails is answered with 401", "the password stage takes every password";
@@ -212,6 +232,10 @@ behaviours! {
         "POST /login, 403 M_USER_DEACTIVATED", "a deactivated account can log in";
     DEACTIVATED_KEEPS_TOKENS "deactivated-keeps-tokens" breaks "state.deactivated.tokens", also &[],
         "POST /account/deactivate", "access tokens of a deactivated account go on working";
+    DEACTIVATED_KEEPS_OTHERS "deactivated-keeps-other-tokens" breaks "state.deactivated.tokens", also &[],
+        "POST /account/deactivate", "deactivation ends the session that asks and no other";
+    DEACTIVATED_KEEPS_REFRESH "deactivated-keeps-refresh-tokens" breaks "state.deactivated.tokens", also &[],
+        "POST /account/deactivate", "refresh tokens of a deactivated account go on working";
     PASSWORD_NOT_CHANGED "password-not-changed" breaks "state.password_changed.new", also &[],
         "POST /account/password", "the change of a password answers 200 and changes nothing";
     PASSWORD_OLD_TOO "password-change-keeps-old" breaks "state.password_changed.new", also &[],

@@ -3,6 +3,7 @@
 use super::super::edit::{Change as C, Turn};
 use super::super::refusal::Refusal as R;
 use super::super::route::Operation as O;
+use super::lists::{NO_ERROR_OBJECT, WHOAMI};
 use super::{Fault, Need, When, behaviours, data, edit};
 
 const JSON: &str =
@@ -67,7 +68,7 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(API, When::Always, &[C::MediaType("application/json; charset=iso-8859-1")])]),
     data("error-text-in-latin1", "http.response.utf8", JSON, "the error for an unknown device has a letter in Latin-1",
         &[edit(&[O::Device], UNKNOWN_DEVICE, &[C::Bytes("application/json",
-            b"{\"errcode\":\"M_NOT_FOUND\",\"error\":\"Unbekanntes Ger\xe4t\"}")])]).also(super::lists::NO_ERROR_OBJECT),
+            b"{\"errcode\":\"M_NOT_FOUND\",\"error\":\"Unbekanntes Ger\xe4t\"}")])]).also(NO_ERROR_OBJECT),
     data("device-last-seen-text", "http.response.schema", "GET /devices/{deviceId}, 200", "last_seen_ts of a single device is a text",
         &[edit(&[O::Device], When::Success, &[C::Put("/last_seen_ts", "\"yesterday\"")])]),
     data("capabilities-list", "http.response.schema", "GET /capabilities, 200", "the capabilities are a list",
@@ -269,6 +270,9 @@ behaviours! {
     LOGIN_NEEDS_CONTENT_TYPE "login-needs-content-type" breaks "http.request.content_type_optional", also &[],
         "Client-Server API, API standards: clients should send a media type, servers do not depend on it",
         "login without a media type is refused as not JSON";
+    BODY_NEEDS_CONTENT_TYPE "body-needs-content-type" breaks "http.request.content_type_optional", also &[],
+        "Client-Server API, API standards: clients should send a media type, servers do not depend on it",
+        "every operation but login refuses a body without a media type as not JSON";
     LOGIN_CONTENT_TYPE_EXACT "login-content-type-exact" breaks "http.request.content_type_params", also &[],
         "Client-Server API, API standards", "login refuses application/json with a parameter";
     LOGIN_READ_AS_LATIN1 "login-read-as-latin1" breaks "http.request.utf8_nonascii", also &["http.request.json_escapes"],
@@ -277,12 +281,16 @@ behaviours! {
         "Client-Server API, API standards: UTF-8", "letters outside ASCII become question marks in device names";
     LOGIN_ESCAPES_KEPT "login-escapes-kept" breaks "http.request.json_escapes", also &[],
         "Client-Server API, API standards: JSON", "\\u escapes in the body of a login are not undone";
+    LOGIN_SURROGATES_APART "login-surrogate-pairs-apart" breaks "http.request.json_escapes", also &[],
+        "Client-Server API, API standards: JSON", "the two escapes of a letter outside the first plane are read as two letters";
     LOGIN_REFUSES_UNKNOWN_KEYS "login-refuses-unknown-keys" breaks "http.request.unknown_keys", also &[],
         "POST /login, request body", "a member that no release knows makes login fail with 400";
     LOGIN_REFUSES_NAMESPACED_KEYS "login-ignores-with-unknown-keys" breaks "http.request.unknown_keys", also &[],
         "POST /login, request body", "a member with a dot in its name makes a right login fail with 403";
     RESOURCE_LIMIT_BARE "resource-limit-without-contact" breaks "error.resource_limit.admin_contact", also &[],
         "Client-Server API, M_RESOURCE_LIMIT_EXCEEDED", "every fifth login is refused for a resource limit without admin_contact";
+    RESOURCE_LIMIT_CONTACT_NUMBER "resource-limit-contact-number" breaks "error.resource_limit.admin_contact", also &[],
+        "Client-Server API, M_RESOURCE_LIMIT_EXCEEDED", "every fifth login is refused for a resource limit with a number as admin_contact";
     USER_LIMIT_BARE "user-limit-without-info" breaks "error.user_limit.info_uri", also &[],
         "Client-Server API, M_USER_LIMIT_EXCEEDED", "every fifth login is refused for a user limit without info_uri";
     USER_LIMIT_INFO_NUMBER "user-limit-info-number" breaks "error.user_limit.info_uri", also &[],
@@ -302,11 +310,15 @@ behaviours! {
         "POST /v1/login/get_token is optional; M_UNRECOGNIZED for what is not there", "get_token that is switched off is refused with 400 M_UNKNOWN";
     R0_PATHS_GONE "r0-paths-gone" breaks "route.r0_prefix", also &[],
         "Specification versions: paths of a release that is listed", "the r0 paths are gone though r0 releases are listed";
+    R0_LOGIN_ALONE "r0-login-alone" breaks "route.r0_prefix", also &[],
+        "Specification versions: paths of a release that is listed", "of the r0 paths only /login is left though r0 releases are listed";
     V3_LOGOUT_ALL_MISSING "v3-logout-all-missing" breaks "route.v3_prefix",
         also &["logout_all.ok", "logout_all.empty_body", "logout_all.tokens_dead", "logout_all.devices_gone", "logout_all.no_uia",
             "logout_all.auth_required", "logout_all.refresh_tokens_dead", "token.missing.status", "token.missing.errcode",
             "token.unknown.status", "token.unknown.errcode", "route.unknown_method.status"],
         "POST /v3/logout/all", "logout/all exists under r0 alone";
+    V3_WHOAMI_MISSING "v3-whoami-missing" breaks "route.v3_prefix", also WHOAMI,
+        "GET /v3/account/whoami", "whoami exists under r0 alone";
     OPTIONS_ASKS_FOR_TOKEN "options-asks-for-token" breaks "cors.options.no_logic",
         also &["cors.options.supported", "cors.preflight.answered", "token.missing.status"],
         "Client-Server API, Web browser clients: OPTIONS runs no logic", "OPTIONS on an operation that needs a token is refused without one";
