@@ -163,6 +163,12 @@ pub(super) fn delete_many(x: &mut Exchange) -> Outcome {
         () if x.has(fault::DELETE_FIRST_ONLY) => 1,
         () => ids.len(),
     };
+    if x.has(fault::DELETE_MANY_ALL) {
+        let others = x.store.accounts.get(&owner.user).map(|account| account.devices.keys());
+        let others: Vec<String> =
+            others.into_iter().flatten().filter(|id| **id != owner.device).cloned().collect();
+        others.iter().for_each(|id| delete_one(x, &owner.user, id, false));
+    }
     for id in ids.into_iter().take(many) {
         delete_one(x, &owner.user, id, x.has(fault::DELETE_MANY_KEEP_TOKENS));
     }

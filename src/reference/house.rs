@@ -136,7 +136,9 @@ impl Exchange<'_> {
             _ => false,
         };
         let header = self.header_token().filter(|_| !unread);
-        let read = self.house.listed.before(v1(20)) && !self.has(fault::QUERY_REFUSED);
+        let refused = self.has(fault::QUERY_REFUSED)
+            || self.has(fault::QUERY_FOR_WHOAMI) && self.call.operation != Operation::Whoami;
+        let read = self.house.listed.before(v1(20)) && !refused;
         let query = || self.call.query("access_token").filter(|_| read);
         header.or_else(query).filter(|token| !token.is_empty())
     }

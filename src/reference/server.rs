@@ -410,6 +410,12 @@ fn preflight(x: &mut Exchange) -> Answer {
         Operation::Logout if x.has(fault::OPTIONS_LOGS_OUT) => {
             session::logout(x).unwrap_or_else(|_| Answer::empty())
         }
+        Operation::LogoutAll if x.has(fault::OPTIONS_LOGS_OUT_ALL) => {
+            session::logout_all(x).unwrap_or_else(|_| Answer::empty())
+        }
+        Operation::Refresh if x.has(fault::OPTIONS_REFRESHES) => {
+            session::refresh(x).unwrap_or_else(|_| Answer::empty())
+        }
         Operation::Flows | Operation::Login if x.has(fault::OPTIONS_LOGS_IN) => {
             login::login(x).unwrap_or_else(|_| Answer::empty())
         }

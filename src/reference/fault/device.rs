@@ -230,6 +230,8 @@ behaviours! {
         "DELETE /devices/{deviceId}, 200", "deleting a device that is gone is refused with 404";
     DELETE_FIRST_ONLY "devices-delete-first-only" breaks "device.delete.bulk", also &[],
         "POST /delete_devices", "of several devices only the first is deleted";
+    DELETE_MANY_ALL "devices-delete-unlisted" breaks "device.delete.bulk", also &[],
+        "POST /delete_devices", "every device but the one that asks is deleted, listed or not";
     DELETE_MANY_KEEP_TOKENS "devices-delete-keeps-tokens" breaks "device.delete.bulk", also &[],
         "POST /delete_devices", "the access tokens of devices that are deleted together go on working";
 }

@@ -76,6 +76,12 @@ pub(super) static DATA: &[Fault] = &[
         &[edit(&[], MISSING, &[C::Status(400)])]).also(MISSING_ALSO),
     data("token-missing-200-on-devices", "token.missing.status", TOKENS, "the devices are asked for without an access token: 200 and an empty list",
         &[edit(&[O::Devices], MISSING, &[C::Status(200), C::Put("", r#"{"devices": []}"#)])]).also(&["token.missing.errcode"]),
+    data("token-missing-403-on-deletions", "token.missing.status", TOKENS, "deleting a device without an access token is refused with 403",
+        &[edit(&[O::DeleteDevice, O::DeleteDevices], MISSING, &[C::Status(403)])]),
+    data("token-missing-403-on-capabilities", "token.missing.status", TOKENS, "the capabilities are refused with 403 without an access token",
+        &[edit(&[O::Capabilities], MISSING, &[C::Status(403)])]),
+    data("token-unknown-code-on-a-device", "token.unknown.errcode", TOKENS, "a device asked for with an unknown access token is refused with M_FORBIDDEN",
+        &[edit(&[O::Device], UNKNOWN, &[C::Code("M_FORBIDDEN")])]),
     data("token-missing-code-unknown-token", "token.missing.errcode", TOKENS, "a request without an access token is refused with M_UNKNOWN_TOKEN",
         &[edit(&[], MISSING, &[C::Code("M_UNKNOWN_TOKEN")])]).also(MISSING_ALSO),
     data("token-missing-code-unauthorized", "token.missing.errcode", TOKENS, "a request without an access token is refused with M_UNAUTHORIZED",
@@ -220,6 +226,8 @@ behaviours! {
         "Client-Server API, Using access tokens: the Authorization header", "GET /devices does not look at the Authorization header";
     QUERY_REFUSED "token-query-not-read" breaks "token.query.legacy", also &[],
         "Client-Server API up to v1.19, Using access tokens: the access_token parameter", "the access_token parameter is not looked at";
+    QUERY_FOR_WHOAMI "token-query-read-by-whoami-alone" breaks "token.query.legacy", also &[],
+        "Client-Server API up to v1.19, Using access tokens: the access_token parameter", "only whoami looks at the access_token parameter";
     QUERY_403 "token-query-403" breaks "token.query.legacy", also &[],
         "Client-Server API up to v1.19, Using access tokens: the access_token parameter", "an access token in the query is refused with 403";
     TOKEN_ANY_CASE "token-in-any-case" breaks "token.unknown.status", also &["token.unknown.errcode"],

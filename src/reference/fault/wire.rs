@@ -324,6 +324,10 @@ behaviours! {
         "Client-Server API, Web browser clients: OPTIONS runs no logic", "OPTIONS on an operation that needs a token is refused without one";
     OPTIONS_LOGS_OUT "options-logs-out" breaks "cors.options.no_logic", also &[],
         "Client-Server API, Web browser clients: OPTIONS runs no logic", "OPTIONS /logout ends the session of its token";
+    OPTIONS_LOGS_OUT_ALL "options-logs-out-all" breaks "cors.options.no_logic", also &[],
+        "Client-Server API, Web browser clients: OPTIONS runs no logic", "OPTIONS /logout/all ends the sessions of its token's user";
+    OPTIONS_REFRESHES "options-refreshes" breaks "cors.options.no_logic", also &[],
+        "Client-Server API, Web browser clients: OPTIONS runs no logic", "OPTIONS /refresh with a refresh token in the body gives tokens";
     OPTIONS_LOGS_IN "options-logs-in" breaks "cors.options.no_logic", also &[],
         "Client-Server API, Web browser clients: OPTIONS runs no logic", "OPTIONS /login with credentials in the body logs in";
     RATE_LIMIT_NONE "rate-limit-none" breaks "rate_limit.exists", also &[], needs LoginLimit,
