@@ -203,3 +203,31 @@ pub fn offers_login_tokens(answer: &Answer) -> bool {
     let flows = body.and_then(|body| body.get("flows")?.as_array());
     flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn identity_providers_are_those_of_the_sso_entry_with_icons_that_can_be_asked_for() {
+        let idps = json!([
+            {"id": "house", "icon": "mxc://hs.example:8448/a-B_9"},
+            {"id": "elsewhere", "icon": "https://hs.example/i.png"},
+            {"id": "odd", "icon": "mxc://hs.example/../x"},
+            {"id": ""}, {"name": "nameless"}, 5,
+        ]);
+        let body = json!({"flows": [
+            {"type": "m.login.password", "identity_providers": [{"id": "not here"}]},
+            {"type": "m.login.sso", "identity_providers": idps, "oauth_aware_preferred": true},
+        ]});
+        let answer = |status| Answer::new(status, Vec::new(), body.to_string().into_bytes(), false);
+        let found: Vec<_> =
+            providers(&answer(200)).into_iter().map(|one| (one.id, one.icon)).collect();
+        let plain = |id: &str| (id.to_owned(), None);
+        let house = ("house".to_owned(), Some("hs.example:8448/a-B_9".to_owned()));
+        assert_eq!(found, [house, plain("elsewhere"), plain("odd")]);
+        assert!(prefers_sso(&answer(200)));
+        assert!(providers(&answer(403)).is_empty() && !prefers_sso(&answer(403)));
+    }
+}

@@ -7,8 +7,8 @@ use homespec::reference::{
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -991,9 +991,13 @@ impl Tour {
             self.get(&format!("{path}{home}"), "").await;
             self.get(&format!("{path}{home}&action=register"), "").await;
         }
+        self.get("/_matrix/media/v3/download/reference.localhost/house", "").await;
         let token = self.login("alice", json!({})).await;
         self.get("/capabilities", &token).await;
-        self.post("/_matrix/client/v1/login/get_token", &token, json!({})).await;
+        let asked =
+            self.post("/_matrix/client/v1/login/get_token", &token, json!({})).await.body["session"].clone();
+        let session = asked.as_str().unwrap_or("x");
+        self.get(&format!("/auth/m.login.sso/fallback/web?session={session}"), "").await;
         self.post("/logout", &token, Value::Null).await;
     }
 
@@ -1676,11 +1680,17 @@ async fn every_quirk_shows_somewhere() {
     use Part::{Accounts, Devices, Discovery, Endings, LoginTokens, Refreshes, Refusals};
     let http = http();
     let parts = [Discovery, Refusals, Refreshes, LoginTokens, Endings, Devices, Accounts];
-    let wanted = parts.map(|part| (Need::Nothing, part)).into_iter();
-    let book = by_the_book(&http, wanted.chain([(Need::LoginLimit, Part::Limits)])).await;
+    let parts_of = |needs: Need| match needs {
+        Need::Nothing => parts.to_vec(),
+        Need::LoginLimit => vec![Part::Limits],
+        _ => vec![Discovery],
+    };
+    let needs: HashSet<Need> = quirks().iter().map(|quirk| quirk.needs).collect();
+    let pairs = |needs: Need| parts_of(needs).into_iter().map(move |part| (needs, part));
+    let book = by_the_book(&http, needs.into_iter().flat_map(pairs)).await;
     let mut hidden = Vec::new();
     for quirk in quirks() {
-        let parts: &[Part] = if quirk.needs == Need::LoginLimit { &[Part::Limits] } else { &parts };
+        let parts: &[Part] = &parts_of(quirk.needs);
         if !shows(&http, quirk.settings(Settings::default()), quirk.needs, parts, &book).await {
             hidden.push(quirk.name);
         }
