@@ -228,8 +228,9 @@ impl Exchange<'_> {
         let logout = matches!(self.call.operation, Operation::Logout | Operation::LogoutAll);
         let lets = if logout {
             let everywhere = self.call.operation == Operation::LogoutAll;
-            !self.has(fault::LOCKED_NO_LOGOUT)
-                && !(everywhere && self.has(fault::LOCKED_NO_LOGOUT_ALL))
+            let refused = self.has(fault::LOCKED_NO_LOGOUT)
+                || everywhere && self.has(fault::LOCKED_NO_LOGOUT_ALL);
+            !refused
         } else {
             self.has(fault::LOCKED_GOES_ON)
         };
