@@ -264,7 +264,6 @@ const ONLY_WARNS: &[&str] = &[
     "flows-get-login-token-null",
     "devices-name-null",
     // The tested URL need not be the host of the server name.
-    "well-known-500",
     "well-known-403",
     "well-known-html",
     "well-known-bare-key",
