@@ -7,7 +7,7 @@ use super::opening::{Wish, open_session};
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};
-use super::{fault, service};
+use super::{fault, quirk, service};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -21,7 +21,8 @@ fn check_grammar(x: &Exchange, localpart: &str) -> Result<(), Refusal> {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte);
     let fits = x.house.user_id(localpart).len() <= 255;
-    let valid = !localpart.is_empty() && fits && localpart.bytes().all(allowed);
+    let any = x.has(quirk::ANY_USERNAME);
+    let valid = any || !localpart.is_empty() && fits && localpart.bytes().all(allowed);
     if valid { Ok(()) } else { Err(Refusal::InvalidUsername) }
 }
 

@@ -172,6 +172,9 @@ behaviours! {
     NO_WELL_KNOWN "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login gives none",
         changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"];
     NO_GUESTS "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"];
+    SESSION_FOR_ANY "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
+        "a session of interactive auth is taken for another request than the one that began it", changes &[];
+    ANY_USERNAME "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[];
     TWO_FLOWS "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[];
     HTTP_1_0 "http-1-0", "RFC 9112: HTTP/1.0 answers", "answers are HTTP/1.0, each on a connection of its own", changes &[];

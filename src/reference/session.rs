@@ -212,6 +212,8 @@ fn end_session(x: &mut Exchange, owner: &Owner) {
     if x.has(fault::LOGOUT_KEEPS_REFRESHED) {
         let first = |session: &Refresh| session.generation == 0;
         x.store.revoke_where(|s| s.user == user && s.device == device && first(s));
+    } else if x.has(fault::LOGOUT_ENDS_ALL_REFRESH) {
+        x.store.revoke_where(|session| session.user == user);
     } else if !keeps_refresh {
         x.store.end_refresh(user, device);
     }

@@ -85,7 +85,8 @@ fn begin(x: &mut Exchange, proof: &Proof) -> String {
 }
 
 fn known(x: &Exchange, proof: &Proof, session: &str) -> bool {
-    x.store.pending.get(session).is_some_and(|pending| pending.binding == proof.binding)
+    let for_this = |binding: &str| binding == proof.binding || x.has(quirk::SESSION_FOR_ANY);
+    x.store.pending.get(session).is_some_and(|pending| for_this(&pending.binding))
 }
 
 fn completed(x: &Exchange, session: &str) -> Vec<String> {

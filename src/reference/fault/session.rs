@@ -272,6 +272,8 @@ behaviours! {
     LOGOUT_ENDS_ANOTHER "logout-ends-another" breaks "logout.others_survive",
         also &["logout.device_gone", "logout.device_keys_gone"],
         "POST /logout: one session ends", "logout ends one more session of the user";
+    LOGOUT_ENDS_ALL_REFRESH "logout-ends-all-refresh-tokens" breaks "logout.others_survive", also &[],
+        "POST /logout: one session ends", "logout ends the refresh tokens of all sessions of the user";
     LOGOUT_KEEPS_REFRESH "logout-keeps-refresh-token" breaks "logout.refresh_token_dead", also &[],
         "POST /logout: the session ends", "the refresh token of a session that was logged out goes on working";
     LOGOUT_KEEPS_REFRESHED "logout-keeps-refreshed-tokens" breaks "logout.refresh_token_dead", also &[],
