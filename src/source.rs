@@ -1050,6 +1050,10 @@ last: 1
     proptest! {
         #[test]
         fn what_is_written_as_yaml_is_read_back(value in json_value()) {
+            let mut written = Vec::new();
+            pointers(&value, "", &mut written);
+            // A merge key is refused.
+            prop_assume!(!written.iter().any(|pointer| pointer.ends_with("/<<")));
             let text = serde_yaml::to_string(&value).unwrap();
             let document = Document::parse("a.yaml", text.as_str()).unwrap();
             prop_assert_eq!(document.value(), &serde_yaml::from_str::<Value>(&text).unwrap());
