@@ -1082,6 +1082,11 @@ impl Tour {
             self.get("/account/whoami", token).await;
         }
         self.raw("GET", &format!("/account/whoami?access_token={one}"), &[], "").await;
+        self.raw("GET", &format!("/devices?access_token={one}"), &[], "").await;
+        self.get("/capabilities", "").await;
+        self.get("/devices/NEVER", "junk").await;
+        self.send("DELETE", "/devices/NEVER", "", json!({})).await;
+        self.post("/delete_devices", "", json!({"devices": ["NEVER"]})).await;
         self.login_answer("alice", json!({"password": "nope", "device_id": "Dev-1.x_~"})).await;
         self.login_answer("alice", json!({"password": "nope", "device_id": "NEVER"})).await;
         self.get("/account/whoami", &one).await;
@@ -1178,6 +1183,13 @@ impl Tour {
         self.post("/keys/query", &token_of(&last), query(json!([]))).await;
         self.post("/logout/all", &token_of(&last), Value::Null).await;
         self.refresh(last.body["refresh_token"].as_str().unwrap_or("none")).await;
+        let ends = self.login_answer("alice", json!({"refresh_token": true})).await;
+        let stays = self.login_answer("alice", json!({"refresh_token": true})).await;
+        self.post("/logout", &token_of(&ends), json!({})).await;
+        self.refresh(stays.body["refresh_token"].as_str().unwrap_or("none")).await;
+        let token = format!("Bearer {}", self.login("alice", json!({})).await);
+        self.raw("OPTIONS", "/logout/all", &[("authorization", &token)], "").await;
+        self.raw("GET", "/account/whoami", &[("authorization", &token)], "").await;
     }
 
     async fn refreshes(&mut self) {
@@ -1188,6 +1200,8 @@ impl Tour {
         let login =
             self.login_answer("alice", json!({"refresh_token": true, "device_id": "FRESH"})).await;
         let r1 = login.body["refresh_token"].as_str().unwrap_or("none").to_owned();
+        let preflight = json!({"refresh_token": &r1}).to_string();
+        self.raw("OPTIONS", "/refresh", &[], preflight).await;
         self.get("/account/whoami", &r1).await;
         self.refresh(&token_of(&login)).await;
         self.refresh(&r1).await;
@@ -1288,6 +1302,13 @@ impl Tour {
         self.get("/account/whoami", &token_of(&other)).await;
         self.refresh(other.body["refresh_token"].as_str().unwrap_or("none")).await;
         self.login("bob", json!({})).await;
+        let odd = json!({"username": "Not For All", "password": PASSWORD});
+        self.post("/register", "", odd).await;
+        let eve = json!({"username": "eve", "password": PASSWORD});
+        let challenge = self.post("/register", "", eve.clone()).await;
+        let mut other = json!({"username": "mallory", "password": PASSWORD});
+        other["auth"] = json!({"type": "m.login.dummy", "session": challenge.body["session"]});
+        self.post("/register", "", other).await;
     }
 
     /// What shows only after half a second.
