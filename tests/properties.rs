@@ -13,7 +13,7 @@ use homespec::select::{Wish, select};
 use homespec::source::pointer_token;
 use homespec::version::Listed;
 use homespec::wire::{Answer, Ask};
-use layer::{Layer, promised_layers};
+use layer::{Layer, PROMISED_LENGTH, promised_layers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -380,7 +380,7 @@ proptest! {
 
     #[test]
     fn layers_of_encodings_and_line_breaks_hide_no_secret(
-        secret in "[a-zA-Z0-9/\"\\\\=&%$äßé<>'-][a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,20}[a-zA-Z0-9]{8}",
+        secret in "[a-zA-Z0-9/\"=$äßé<>'-][a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,20}[a-zA-Z0-9]{8}",
         layers in prop::collection::vec(layer(), 0..4), width in 1usize..40, indent in "\n {0,4}",
     ) {
         let promised = promised_layers(&secret);
@@ -391,8 +391,7 @@ proptest! {
         let layers = layers.iter().take(promised.unwrap_or(0));
         let written = layers.fold(secret.clone(), |text, layer| layer.write(&text));
         let wrapped = wrapped(&written, width, &indent);
-        // A text is searched in pieces: what is blown up beyond one of them is not promised.
-        prop_assume!(wrapped.len() < 1 << 13);
+        prop_assume!(wrapped.len() < PROMISED_LENGTH);
         for text in [format!("<{written}>"), format!("<{wrapped}>")] {
             prop_assert_eq!(redactor.text(&text), "<‹access_token 1›>", "{}", text);
         }

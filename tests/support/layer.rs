@@ -44,15 +44,22 @@ impl Layer {
     }
 }
 
+/// How long what is written may become, in bytes: a text is searched in pieces, and a secret that is blown up
+/// beyond one of them is not promised to be found.
+pub const PROMISED_LENGTH: usize = 1 << 13;
+
 /// Under how many layers the secret is found whole; `None` where nothing is promised.
 ///
 /// No header can carry control characters, and no server makes tokens of them. White space (in
-/// forms a plus, too) and characters without width at an end are no part of what has to go. What
+/// forms a plus, too), an escape of it, and characters without width at an end are no part of what has to go. What
 /// reads as an escape itself comes off with the layers above it: then one layer is what can be
 /// promised.
 pub fn promised_layers(secret: &str) -> Option<usize> {
+    const ESCAPES: [char; 3] = ['%', '\\', '&'];
     let is_letter = |c: char| c != '+' && (c.is_alphanumeric() || c.is_ascii_graphic());
-    let whole = secret.starts_with(is_letter) && secret.ends_with(is_letter);
-    let few = if secret.contains(['%', '\\', '&']) { 1 } else { 3 };
+    let ends_whole =
+        secret.ends_with(is_letter) && !secret.chars().rev().take(8).any(|c| ESCAPES.contains(&c));
+    let whole = secret.starts_with(is_letter) && !secret.starts_with(ESCAPES) && ends_whole;
+    let few = if secret.contains(ESCAPES) { 1 } else { 3 };
     (whole && !secret.contains(char::is_control)).then_some(few)
 }
