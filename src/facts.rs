@@ -119,10 +119,15 @@ pub fn clipped(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
+/// The list of that name in an answer of success.
+fn listed<'a>(answer: &'a Answer, name: &str) -> Option<&'a Vec<Value>> {
+    let body = answer.json().ok().filter(|_| answer.is_success())?;
+    body.get(name)?.as_array()
+}
+
 /// The login types that `GET /login` advertises, or nothing if this is no flow list.
 pub fn flows(answer: &Answer) -> Option<Vec<String>> {
-    let body = answer.json().ok().filter(|_| answer.is_success())?;
-    let flows = body.get("flows")?.as_array()?;
+    let flows = listed(answer, "flows")?;
     Some(
         flows
             .iter()
@@ -155,8 +160,7 @@ pub fn prefers_sso(answer: &Answer) -> bool {
 }
 
 fn sso_entries(answer: &Answer) -> impl Iterator<Item = &Value> {
-    let body = answer.json().ok().filter(|_| answer.is_success());
-    let flows = body.and_then(|body| body.get("flows")?.as_array());
+    let flows = listed(answer, "flows");
     let is_sso = |flow: &&Value| flow.get("type").is_some_and(|kind| kind == "m.login.sso");
     flows.into_iter().flatten().filter(is_sso)
 }
@@ -173,8 +177,7 @@ fn media(uri: &str) -> Option<String> {
 
 /// What `/versions` lists; not-strings are left out.
 pub fn versions(answer: &Answer) -> Vec<String> {
-    let body = answer.json().ok().filter(|_| answer.is_success());
-    let list = body.and_then(|body| body.get("versions")?.as_array());
+    let list = listed(answer, "versions");
     list.into_iter().flatten().take(MOST).filter_map(Value::as_str).map(clipped).collect()
 }
 
@@ -199,8 +202,7 @@ pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
 
 /// Whether a flow says that login tokens can be asked for.
 pub fn offers_login_tokens(answer: &Answer) -> bool {
-    let body = answer.json().ok().filter(|_| answer.is_success());
-    let flows = body.and_then(|body| body.get("flows")?.as_array());
+    let flows = listed(answer, "flows");
     flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))
 }
 
