@@ -1,5 +1,5 @@
 //! Every fault of the reference homeserver is caught, at the requirement that it names and at no other; no quirk is
-//! flagged; every decided MUST and SHOULD has a fault; and `docs/proof.md` shows just this matrix.
+//! flagged; every decided MUST and SHOULD has a fault; and `docs/proof-matrix.md` shows just this matrix.
 use homespec::app::Material;
 use homespec::selftest::{Asked, FaultEnd, Format, Matrix, Reach, matrix};
 use homespec::shapes;
@@ -28,7 +28,7 @@ fn every_fault_is_caught_and_no_quirk_is_flagged() {
 }
 
 fn check_page(matrix: &Matrix) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proof.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proof-matrix.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let (text, committed) = page.split_once(MARK).expect("the page has its mark");
     let made = format!("\n{}", matrix.render(Format::Markdown));
@@ -37,8 +37,8 @@ fn check_page(matrix: &Matrix) {
         return;
     }
     let differ = made.lines().zip(committed.lines()).find(|(made, committed)| made != committed);
-    assert!(differ.is_none(), "docs/proof.md is not what the matrix gives: {differ:?}");
-    assert_eq!(made.len(), committed.len(), "docs/proof.md is shorter or longer");
+    assert!(differ.is_none(), "docs/proof-matrix.md is not what the matrix gives: {differ:?}");
+    assert_eq!(made.len(), committed.len(), "docs/proof-matrix.md is shorter or longer");
 }
 
 fn report(matrix: &Matrix) -> Vec<String> {
