@@ -377,7 +377,7 @@ fn config_keys_are_those_of_the_program() {
         let name = option.split(' ').next().unwrap().trim_start_matches("--");
         assert!(name == key || option == "[URL]", "{option} has the key {key}");
         let value = match option.split_once(' ') {
-            Some((_, "SECONDS" | "N")) => "1",
+            Some((_, "DURATION" | "N")) => "1",
             Some((_, "API")) => "auto",
             Some((_, "CLASS")) => "destructive",
             Some((_, "LEVEL")) => "must",

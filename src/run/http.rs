@@ -109,8 +109,8 @@ pub enum ClientError {
     },
 }
 
-/// How long an answer by the other scheme is waited for.
-const OTHER_SCHEME: Duration = Duration::from_secs(5);
+/// How long a question beside the first one may take: by the other scheme, or for a well-known file.
+const ASIDE: Duration = Duration::from_secs(5);
 
 /// Sends requests to one target.
 #[derive(Debug, Clone)]
@@ -156,6 +156,16 @@ impl Http {
         })
     }
 
+    /// How the target is reached.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// How long a question beside the first one may take, so that both together end within the time for one.
+    pub fn time_aside(&self) -> Duration {
+        (self.timeout / 2).min(ASIDE)
+    }
+
     /// Where requests go.
     pub fn target(&self) -> &Target {
         &self.target
@@ -192,7 +202,7 @@ impl Http {
         url.set_scheme(scheme).and_then(|()| url.set_port(port)).ok()?;
         let (target, headers) = (Target::Web(url), Vec::new());
         // Whoever does not speak the scheme may say nothing at all.
-        let timeout = self.timeout.min(OTHER_SCHEME);
+        let timeout = self.time_aside();
         let (insecure, ca) = (true, None);
         let transport =
             Transport { target, headers, timeout, insecure, ca, ..(*self.transport).clone() };

@@ -208,7 +208,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn of(error: CertificateError, leaf: &CertificateDer<'_>, given: &[CertificateDer<'_>]) -> Self {
+    fn of(
+        error: CertificateError,
+        leaf: &CertificateDer<'_>,
+        given: &[CertificateDer<'_>],
+    ) -> Self {
         let self_signed = webpki::EndEntityCert::try_from(leaf)
             .is_ok_and(|certificate| certificate.issuer() == certificate.subject());
         let is_given = given.iter().any(|one| one.as_ref() == leaf.as_ref());
@@ -236,9 +240,7 @@ impl ServerCertVerifier for Verifier {
         let by_platform = self.platform.verify_server_cert(leaf, intermediates, name, ocsp, now);
         let verified = match by_platform {
             Ok(verified) => return Ok(verified),
-            Err(error) => {
-                self.verify_given(leaf, intermediates, name, now).unwrap_or(Err(error))
-            }
+            Err(error) => self.verify_given(leaf, intermediates, name, now).unwrap_or(Err(error)),
         };
         verified.map_err(|error| match error {
             Error::InvalidCertificate(why) => {

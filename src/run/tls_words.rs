@@ -167,9 +167,7 @@ fn issuer_words(refusal: Option<&Refusal>) -> String {
         (true, false) => {
             "its certificate is self-signed, and not trusted here; give it with --ca FILE"
         }
-        (true, true) => {
-            "its certificate is self-signed, and not in the file of --ca; put it there"
-        }
+        (true, true) => "its certificate is self-signed, and not in the file of --ca; put it there",
         (false, false) => {
             "its certificate is from an authority that is not trusted here; give the certificate of \
              that authority with --ca FILE"

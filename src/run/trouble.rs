@@ -8,7 +8,10 @@ use std::io;
 pub(super) fn trouble(error: &reqwest::Error) -> Trouble {
     if let Some(tls) = causes(error).find_map(tls_error) {
         let kind = match tls {
-            rustls::Error::InvalidMessage(_) => TroubleKind::Protocol,
+            rustls::Error::InvalidMessage(_)
+            | rustls::Error::InappropriateMessage { .. }
+            | rustls::Error::InappropriateHandshakeMessage { .. }
+            | rustls::Error::PeerSentOversizedRecord => TroubleKind::Protocol,
             _ => TroubleKind::Tls,
         };
         return Trouble { kind, text: tls_words(tls) };
