@@ -217,9 +217,14 @@ impl Http {
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
-                let result =
-                    tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
-                (sent, self.by_way_of(result.unwrap_or_else(|_| Err(self.timed_out()))))
+                let exchange = self.exchange(client, request);
+                let result = match tokio::time::timeout(self.timeout, exchange).await {
+                    Ok(Err(Trouble { kind: TroubleKind::Timeout, .. })) | Err(_) => {
+                        Err(self.timed_out())
+                    }
+                    Ok(result) => result,
+                };
+                (sent, self.by_way_of(result))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };

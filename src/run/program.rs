@@ -242,26 +242,61 @@ mod tests {
         }
     }
 
-    /// Nobody reads from a pipe whose other end is closed: a child that lives would still hold it.
+    /// A pipe that a child of the program holds, and whose end shows that of the child.
+    #[cfg(unix)]
+    struct Held {
+        folder: tempfile::TempDir,
+    }
+
+    #[cfg(unix)]
+    impl Held {
+        fn new() -> Held {
+            let folder = tempfile::tempdir().unwrap();
+            let pipe = folder.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(pipe).status().unwrap();
+            assert!(made.success());
+            Held { folder }
+        }
+
+        /// A program that leaves such a child, and what it does then.
+        fn program(&self, then: &str) -> Program {
+            let pipe = self.folder.path().join("pipe");
+            let child = format!("(echo up; exec sleep 60) > {} &", pipe.display());
+            Program::parse(&format!("sh -c '{child} {then}'")).unwrap()
+        }
+
+        /// Calls `up` when the child is there, and returns when it is gone.
+        fn watch(&self, up: impl FnOnce() + Send + 'static) -> tokio::task::JoinHandle<()> {
+            use std::io::{BufRead as _, Read as _};
+            let pipe = self.folder.path().join("pipe");
+            tokio::task::spawn_blocking(move || {
+                let mut pipe = std::io::BufReader::new(std::fs::File::open(pipe).unwrap());
+                pipe.read_line(&mut String::new()).unwrap();
+                up();
+                pipe.read_to_end(&mut Vec::new()).unwrap();
+            })
+        }
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn children_end_with_their_program() {
-        for (line, longest) in [
-            ("sh -c 'sleep 60 & echo $!'", LONGEST),
-            ("sh -c 'echo $! > /dev/null; sleep 60 & echo $!; wait'", Duration::from_millis(300)),
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            let pipe = folder.path().join("pipe");
-            let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-            assert!(made.success());
-            let line = line.replace("sleep 60", &format!("sleep 60 3>{}", pipe.display()));
-            let reader = tokio::task::spawn_blocking(move || std::fs::read(pipe).unwrap());
-            let program = Program { longest, ..Program::parse(&line).unwrap() };
-            let ended = program.run(&[], &Stop::default()).await;
-            assert_eq!(ended.is_ok(), longest == LONGEST, "{ended:?}");
-            // The last writer is gone.
-            assert!(reader.await.unwrap().is_empty());
-        }
+        let held = Held::new();
+        let gone = held.watch(|| ());
+        let printed = held.program("echo done").run(&[], &Stop::default()).await.unwrap();
+        assert_eq!(printed, "done\n");
+        gone.await.unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn children_end_with_the_run() {
+        let held = Held::new();
+        let stop = Stop::default();
+        let stopping = stop.clone();
+        let gone = held.watch(move || stopping.set(super::super::stop::Cause::Interrupted));
+        assert!(held.program("wait").run(&[], &stop).await.is_err());
+        gone.await.unwrap();
     }
 
     /// A child that left the group cannot be ended, but the time counts for it.

@@ -17,10 +17,11 @@ pub(super) fn trouble(error: &reqwest::Error) -> Trouble {
         return Trouble { kind, text: tls_words(tls) };
     }
     let text = innermost(error);
-    let kind = if error.is_connect() {
-        TroubleKind::Connect
-    } else if error.is_timeout() {
+    // A handshake that is not answered is a connection that takes too long.
+    let kind = if error.is_timeout() {
         TroubleKind::Timeout
+    } else if error.is_connect() {
+        TroubleKind::Connect
     } else if causes(error).any(is_closed) {
         TroubleKind::Closed
     } else {
