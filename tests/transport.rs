@@ -264,7 +264,7 @@ fn a_certificate_that_is_given_itself_is_checked_all_the_same() {
             vec![rcgen::SanType::DnsName("other.example".try_into().unwrap())];
     });
     let ended = with_own(&other_name, Some(&other_name), &home);
-    ended.says(5, "its certificate is for another name (other.example) and not for localhost");
+    ended.says(5, "its certificate is for another name (other.example), not for localhost");
     let expired = at(|params| params.not_after = rcgen::date_time_ymd(2020, 2, 3));
     with_own(&expired, Some(&expired), &home).says(5, "its certificate expired on 2020-02-03");
     let early = at(|params| params.not_before = rcgen::date_time_ymd(4000, 1, 1));
@@ -405,13 +405,29 @@ fn a_machine_without_certificates_can_do_all_but_check_them() {
     with(&[&url]).says(2, "--ca FILE");
     with(&[&url, "--ca", &ca]).says(0, "Conforms");
     with(&[&url, "--insecure"]).says(0, "Conforms");
+    // What the environment names are the system's.
+    let file = [("SSL_CERT_FILE", ca.as_str())];
+    run_with(&[&[url.as_str()], &QUICK[..]].concat(), &file).says(0, "Conforms");
+    let other = SelfSigned::new(home.folder.path(), |_| ());
+    let other = other.file.display().to_string();
+    run_with(&[&[url.as_str(), "--ca", &other], &QUICK[..]].concat(), &file).says(0, "Conforms");
 }
 
 #[test]
 fn a_ca_file_without_certificates_is_refused() {
     let home = home();
-    let file = home.write("empty.pem", "nothing here\n");
-    quick(&["https://localhost:1", "--ca", &file]).says(2, "holds none in PEM");
+    let not_one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let cut_off = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+    for (text, words) in [
+        ("nothing here\n", "holds none in PEM"),
+        (cut_off, "not whole PEM"),
+        (not_one, "cannot be read as a certificate"),
+    ] {
+        let file = home.write("some.pem", text);
+        let ended = quick(&["https://localhost:1", "--ca", &file]);
+        ended.says(2, "some.pem: ");
+        ended.says(2, words);
+    }
 }
 
 #[test]

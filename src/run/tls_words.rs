@@ -44,8 +44,7 @@ fn alert_words(alert: AlertDescription) -> String {
              --resolve NAME=ADDR where the DNS does not know it"
         }
         Alert::CertificateRequired | Alert::BadCertificate | Alert::NoCertificate => {
-            "it asks for a client certificate, which homespec has none of; let this machine pass \
-             without one"
+            "it asks for a client certificate, and homespec has none; let this machine pass without one"
         }
         Alert::AccessDenied => "it denies access by TLS; let this machine pass",
         Alert::ProtocolVersion | Alert::InsufficientSecurity | Alert::HandshakeFailure => {
@@ -154,7 +153,7 @@ fn names_words(expected: &ServerName<'_>, presented: &[String]) -> String {
         names.push("…");
     }
     format!(
-        "its certificate is for another name ({}) and not for {expected}; use one of its names in \
+        "its certificate is for another name ({}), not for {expected}; use one of its names in \
          the URL, with --resolve NAME=ADDR where the DNS does not know it",
         names.join(", ")
     )
