@@ -1,5 +1,5 @@
 //! Files that are written whole or not at all, and folders that are tried before they are needed.
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -16,10 +16,17 @@ impl Draft {
     /// # Errors
     /// What the system says; nothing is left behind.
     pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Draft> {
+        Draft::write_with(path, bytes, None)
+    }
+
+    fn write_with(path: &Path, bytes: &[u8], rights: Option<Permissions>) -> io::Result<Draft> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
         let draft = Draft { path: path.to_owned(), temporary };
         let mut file = File::create(&draft.temporary)?;
+        if let Some(rights) = rights {
+            file.set_permissions(rights)?;
+        }
         file.write_all(bytes)?;
         file.sync_all()?;
         Ok(draft)
@@ -53,15 +60,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let path = earlier.as_deref().unwrap_or(path);
-    if earlier.is_some() {
+    let rights = match earlier {
         // A file that may not be written is not to be replaced either.
-        drop(OpenOptions::new().append(true).open(path)?);
-    }
-    let draft = Draft::write(path, bytes)?;
-    if earlier.is_some() {
-        fs::set_permissions(&draft.temporary, fs::metadata(path)?.permissions())?;
-    }
-    draft.commit()?;
+        Some(_) => Some(OpenOptions::new().append(true).open(path)?.metadata()?.permissions()),
+        None => None,
+    };
+    Draft::write_with(path, bytes, rights)?.commit()?;
     sync_folder(path.parent().unwrap_or(Path::new("")));
     Ok(())
 }

@@ -281,7 +281,7 @@ impl Http {
         let (mut body, mut truncated) = (Vec::new(), false);
         while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
             let room = LONGEST_BODY - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
             if chunk.len() > room {
                 truncated = true;
                 break;
