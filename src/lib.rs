@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod encoding;
 pub mod exit;
 pub mod facts;
+pub mod files;
 pub mod harness;
 pub mod outcome;
 pub mod plan;

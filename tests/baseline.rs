@@ -115,6 +115,29 @@ fn updating_again_changes_nothing_and_comments_stay() {
     assert_ends(&demo(folder.path(), &["--fault", &more]), 0, &["0 new"]);
 }
 
+/// The file is written whole or not at all, and stays what it was to the file system.
+#[cfg(unix)]
+#[test]
+fn an_update_keeps_links_and_permissions_and_leaves_no_other_file() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = known();
+    let (file, kept) = (folder.path().join(FILE), folder.path().join("elsewhere.yaml"));
+    std::fs::rename(&file, &kept).unwrap();
+    std::fs::set_permissions(&kept, std::fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("elsewhere.yaml", &file).unwrap();
+    let more = format!("{FAULT},{OTHER}");
+    assert_ends(&demo(folder.path(), &["--fault", &more, "--update-baseline"]), 0, &[" added"]);
+    assert!(std::fs::symlink_metadata(&file).unwrap().is_symlink());
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_ends(&demo(folder.path(), &["--fault", &more]), 0, &["0 new"]);
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["elsewhere.yaml", FILE, "reports"]);
+}
+
 #[test]
 fn an_expired_entry_fails_and_its_finding_is_new_again() {
     let folder = known();

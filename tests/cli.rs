@@ -172,7 +172,9 @@ fn what_was_typed_wrongly_is_status_2() {
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
         (&["run", "http://user:secret@x"], "it holds a user name"),
         (&["run", "http://x", "--jobs", "0"], "--jobs"),
-        (&["run", "http://x", "--timeout=-1"], "--timeout is a number of seconds"),
+        (&["run", "http://x", "--timeout=-1"], "'--timeout <DURATION>': it is a number of seconds"),
+        (&["run", "http://x", "--max-wait", "5 apples"], "a time such as 250ms, 30s, 5m or 1h30m"),
+        (&["run", "http://x", "--wait-ready", "soon"], "a time such as 250ms"),
         (&["demo", "--onyl-cases", "x"], "--only-cases"),
         (&["demo", "--report", "pdf"], "\"pdf\" is no report format"),
         (&["demo", "--case", "versoins"], "did you mean `versions`?"),
@@ -336,11 +338,55 @@ fn a_broken_must_comes_before_a_blocked_one() {
 fn a_report_that_cannot_be_written_is_status_6_and_comes_before_1() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), "cases/own.yaml", &case_of_versions(418));
-    write(folder.path(), "taken", "a file stands here");
-    let arguments = ["demo", "--only-cases", "cases", "--out", "taken"];
+    // Where a report would be is a folder: that shows only when it is written.
+    std::fs::create_dir_all(folder.path().join("out/run.json")).unwrap();
+    let arguments = ["demo", "--only-cases", "cases", "--out", "out"];
     let ended = run_in(folder.path(), &arguments);
-    assert_ends(&ended, 6, "taken");
+    assert_ends(&ended, 6, "cannot replace out/run.json");
     assert!(ended.out.contains("versions.get.ok"), "the result is shown all the same");
+    assert_eq!(files_in(&folder.path().join("out")), ["run.json"]);
+}
+
+/// The names of what lies in a folder.
+fn files_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_folder_that_no_report_can_be_written_to_is_status_6_before_anything_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "taken", "a file stands here");
+    for out in ["taken", "taken/below"] {
+        let ended = run_in(folder.path(), &["run", &url, "--out", out]);
+        assert_ends(&ended, 6, "nothing was sent");
+        assert!(ended.err.contains(&format!("cannot write reports to {out}")), "{}", ended.err);
+    }
+    assert!(listener.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn the_trial_of_the_folder_leaves_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    for (arguments, status) in [
+        (&["demo", "--out", "new/deep", "--case", "versoins"][..], 2),
+        (&["demo", "--out", "new/deep", "--case", "versions", "--skip", "versions"], 4),
+    ] {
+        assert_ends(&run_in(at, arguments), status, "");
+        assert!(files_in(at).is_empty());
+    }
+    assert_ends(&run_in(at, &["demo", "--out", "new/deep", "--case", "versions"]), 0, "");
+    assert_eq!(
+        files_in(&at.join("new/deep")),
+        ["junit.xml", "report.html", "report.md", "run.json"]
+    );
 }
 
 // Status 130.
@@ -630,6 +676,110 @@ fn the_url_may_stand_in_the_environment_but_not_be_guessed() {
     let mut command = homespec(folder.path());
     command.args(["run", "--case", "versions"]).env("HOMESPEC_URL", "");
     assert_ends(&ended(command.output().unwrap()), 2, "");
+}
+
+#[test]
+fn times_have_units_wherever_they_are_given() {
+    let (_runtime, running) = reference_with(&[]);
+    let url = running.url();
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    write(at, "homespec.yaml", "case: versions\nmax-wait: 5m\ntimeout: 1h30m\nwait-ready: 250ms\n");
+    assert_ends(&run_in(at, &["run", &url]), 0, "");
+    assert_ends(&run_in(at, &["check", "homespec.yaml"]), 0, "");
+    let options = ["run", &url, "--max-wait", "1h30m", "--timeout", "30s", "--wait-ready", "2"];
+    assert_ends(&run_in(at, &options), 0, "");
+    let by_environment = |value: &str| {
+        let mut command = homespec(at);
+        command.args(["run", &url]).env("HOMESPEC_TIMEOUT", value);
+        ended(command.output().unwrap())
+    };
+    assert_ends(&by_environment("20s"), 0, "");
+    assert_ends(&by_environment("soon"), 2, "a time such as 250ms");
+    write(at, "homespec.yaml", "timeout: soon\n");
+    assert_ends(
+        &run_in(at, &["run", &url]),
+        3,
+        "`timeout` is a number of seconds, or a time such as",
+    );
+    // The unit is not lost on the way.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    std::fs::remove_file(at.join("homespec.yaml")).unwrap();
+    let arguments = ["run", &url, "--case", "versions", "--timeout", "300ms"];
+    assert_ends(&run_in(at, &arguments), 5, "no whole answer within 0.3 s");
+}
+
+// Programs of the operator.
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_prints_without_end_is_ended() {
+    let (_runtime, running) = reference_with(&[]);
+    let url = running.url();
+    for endless in ["yes", "sh -c 'yes >&2'"] {
+        let ended = run(&["run", &url, "--account-command", endless, "--case", "password-wrong"]);
+        assert_ends(&ended, 5, "");
+        assert!(ended.out.contains("printed more than 1048576 bytes"), "{}", ended.out);
+    }
+}
+
+/// A child that lives on would hold the other end of the pipe.
+#[cfg(unix)]
+#[test]
+fn the_children_of_a_program_end_with_it() {
+    let (_runtime, running) = reference_with(&[]);
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let line = format!("sh -c '(echo up; exec sleep 600) > {} & exit 3'", pipe.display());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(std::fs::read_to_string(pipe)));
+    let url = running.url();
+    let ended = run(&["run", &url, "--account-command", &line, "--case", "password-wrong"]);
+    assert_ends(&ended, 5, "");
+    let said = told.recv_timeout(std::time::Duration::from_secs(60)).unwrap().unwrap();
+    assert_eq!(said, "up\n");
+}
+
+/// The widest line of what the program prints to a terminal of so many columns.
+#[cfg(target_os = "linux")]
+fn widest_on_a_terminal(columns: u16, wished: Option<&str>) -> usize {
+    use rustix::{pty, termios};
+    let terminal = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
+    pty::grantpt(&terminal).unwrap();
+    pty::unlockpt(&terminal).unwrap();
+    let size = termios::Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    termios::tcsetwinsize(&terminal, size).unwrap();
+    let name = pty::ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let there = std::fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let folder = TempDir::new().unwrap();
+    let mut command = homespec(folder.path());
+    command.args(["demo", "--area", "discovery,logout", "--fault", "versions-201"]);
+    command.env("NO_COLOR", "1").stdout(there).stderr(Stdio::null());
+    if let Some(wished) = wished {
+        command.env("COLUMNS", wished);
+    }
+    let mut child = command.spawn().unwrap();
+    // Our own handles of the terminal's other side go, so that reading ends with the program.
+    drop(command);
+    let mut text = Vec::new();
+    // Linux ends it with an error.
+    let _ = std::fs::File::from(terminal).read_to_end(&mut text);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("Does not conform"), "{text}");
+    // Paths are never cut.
+    let lines = text.lines().filter(|line| !line.starts_with("Reports: "));
+    lines.map(|line| line.trim_end().chars().count()).max().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_summary_is_as_wide_as_the_terminal_unless_columns_says_otherwise() {
+    let (narrow, wide) = (widest_on_a_terminal(60, None), widest_on_a_terminal(160, None));
+    assert!(narrow <= 60 && wide > 80 && wide <= 160, "{narrow} {wide}");
+    assert!(widest_on_a_terminal(160, Some("70")) <= 70);
 }
 
 #[test]

@@ -4,9 +4,13 @@
 #[path = "transport/fronts.rs"]
 mod fronts;
 
-use fronts::{Authority, answer, canned, http_proxy, http2, socks5, tls, unix};
+use fronts::{
+    Authority, SelfSigned, answer, canned, http_proxy, http2, socks5, taciturn, tls, unix,
+};
 use homespec::outcome::{Run, Verdict};
 use homespec::reference::{Running, Settings, start};
+use homespec::run::http::{Http, Transport};
+use homespec::wire::Ask;
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
@@ -185,7 +189,7 @@ fn a_socket_where_nobody_listens_is_named() {
 fn what_is_no_target_is_a_usage_error() {
     for (arguments, words) in [
         (&["localhost:8008"][..], "did you mean http://localhost:8008?"),
-        (&["matrix.example"], "did you mean https://matrix.example?"),
+        (&["matrix.example"], "did you mean https://matrix.example? Or --discover matrix.example"),
         (&["file:/etc/passwd"], "begins with https://"),
         (&["https://a:secret@hs.example"], "a user name"),
         (&["https://hs.example?x"], "a query"),
@@ -220,6 +224,174 @@ fn tls_wants_a_certificate_that_is_trusted() {
     quick(&[&other, "--ca", &ca]).says(5, "certificate");
 }
 
+/// How a run ends against a server with this certificate, that trusts the file of the certificate that was given.
+fn with_own(server: &SelfSigned, given: Option<&SelfSigned>, home: &Home) -> Ended {
+    let port = server.tls(&home.runtime, home.address()).port();
+    let url = format!("https://localhost:{port}");
+    match given {
+        Some(given) => quick(&[&url, "--ca", &given.file.display().to_string()]),
+        None => quick(&[&url]),
+    }
+}
+
+#[test]
+fn a_certificate_that_is_given_itself_is_trusted_though_it_is_an_authoritys() {
+    let home = home();
+    let own = SelfSigned::new(home.folder.path(), |_| ());
+    with_own(&own, Some(&own), &home).says(0, "Conforms");
+    let ended = with_own(&own, None, &home);
+    ended.says(5, "its certificate is self-signed, and not trusted here; give it with --ca FILE");
+    // `openssl req -x509 -subj /CN=localhost` makes one with no other name.
+    let named = |name: &str| {
+        SelfSigned::new(home.folder.path(), |params| {
+            params.subject_alt_names.clear();
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        })
+    };
+    let common = named("LocalHost");
+    with_own(&common, Some(&common), &home).says(0, "Conforms");
+    let other = named("other.example");
+    with_own(&other, Some(&other), &home).says(5, "another name (other.example)");
+}
+
+#[test]
+fn a_certificate_that_is_given_itself_is_checked_all_the_same() {
+    let home = home();
+    let at =
+        |change: fn(&mut rcgen::CertificateParams)| SelfSigned::new(home.folder.path(), change);
+    let other_name = at(|params| {
+        params.subject_alt_names =
+            vec![rcgen::SanType::DnsName("other.example".try_into().unwrap())];
+    });
+    let ended = with_own(&other_name, Some(&other_name), &home);
+    ended.says(5, "its certificate is for another name (other.example), not for localhost");
+    let expired = at(|params| params.not_after = rcgen::date_time_ymd(2020, 2, 3));
+    with_own(&expired, Some(&expired), &home).says(5, "its certificate expired on 2020-02-03");
+    let early = at(|params| params.not_before = rcgen::date_time_ymd(4000, 1, 1));
+    with_own(&early, Some(&early), &home).says(5, "its certificate is not valid before 4000-01-01");
+    // The right certificate, of which the server does not have the key.
+    let other = at(|_| ());
+    let stolen = at(|_| ()).with_key_of(other);
+    with_own(&stolen, Some(&stolen), &home).says(5, "do not belong together");
+    // Another certificate of the same name, written over the file of the one in use.
+    let (in_use, given) = (at(|_| ()), at(|_| ()));
+    let ended = with_own(&in_use, Some(&given), &home);
+    ended.says(5, "its certificate is self-signed, and not in the file of --ca");
+    for ended in [with_own(&expired, None, &home), with_own(&in_use, None, &home)] {
+        assert!(!ended.stderr.contains("Error") && !ended.stderr.contains("UsedAs"));
+    }
+}
+
+#[test]
+fn a_certificate_of_an_authority_that_nobody_knows_says_what_to_give() {
+    let home = home();
+    let address = tls(&home.runtime, &home.authority(), &["localhost"], home.address());
+    let url = format!("https://localhost:{}", address.port());
+    let ended = quick(&[&url]);
+    ended.says(5, "not trusted here; give the certificate of that authority with --ca FILE");
+    let other = SelfSigned::new(home.folder.path(), |_| ());
+    let ended = quick(&[&url, "--ca", &other.file.display().to_string()]);
+    ended.says(5, "neither this system nor the file of --ca knows");
+}
+
+/// Who uses the library decides on a provider for the process, if at all.
+#[test]
+fn the_library_installs_no_tls_provider_for_the_process() {
+    let home = home();
+    let authority = home.authority();
+    let address = tls(&home.runtime, &authority, &["localhost"], home.address());
+    let target = format!("https://localhost:{}", address.port()).parse().unwrap();
+    let mut transport = Transport::to(target, Duration::from_secs(10));
+    transport.ca = Some(authority.file.clone());
+    let http = Http::new(&transport, Default::default()).unwrap();
+    let ask = Ask::new(None, "GET", "/_matrix/client/versions");
+    let exchanged = home.runtime.block_on(http.send(&ask));
+    assert_eq!(exchanged.result.unwrap().status, 200);
+    let run = homespec::harness::Harness::at(home.running.url()).case("versions").run().unwrap();
+    assert_eq!(run.exit_status, 0);
+    let front = homespec::reference::Front {
+        listen: ([127, 0, 0, 1], 0).into(),
+        upstream: "https://localhost".parse().unwrap(),
+        faults: Vec::new(),
+        quirks: Vec::new(),
+        catalogue: homespec::reference::Catalogue::default(),
+    };
+    home.runtime.block_on(homespec::reference::front(front)).unwrap();
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+}
+
+#[test]
+fn the_wrong_scheme_is_said_in_time_also_where_the_port_is_silent() {
+    let home = home();
+    let authority = home.authority();
+    let plain = taciturn(&home.runtime, None, home.address()).port();
+    let tls = taciturn(&home.runtime, Some((&authority, &["localhost"])), home.address()).port();
+    for (url, port, words) in [
+        (
+            format!("https://localhost:{plain}"),
+            plain,
+            "it does not speak TLS: use http://localhost",
+        ),
+        (format!("http://localhost:{tls}"), tls, "it speaks TLS: use https://localhost"),
+    ] {
+        let ended = quick(&[&url, "--timeout", "3s"]);
+        ended.says(5, &format!("{words}:{port}"));
+        assert!(ended.took < Duration::from_millis(3600), "{:?}", ended.took);
+    }
+    // Silence that no scheme explains stays what it is, and takes no longer.
+    let ended = quick(&[&format!("https://{}", silent(&home)), "--timeout", "2"]);
+    ended.says(5, "no whole answer within 2 s");
+    assert!(ended.took < Duration::from_millis(2600), "{:?}", ended.took);
+}
+
+/// A port that takes connections and never says anything.
+fn silent(home: &Home) -> SocketAddr {
+    let listener = home.runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    home.runtime.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok(taken) = listener.accept().await {
+            held.push(taken);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_web_site_whose_well_known_file_names_a_homeserver_says_discover() {
+    let home = home();
+    let authority = home.authority();
+    let ca = authority.file.display().to_string();
+    let page = answer("404 Not Found", "Content-Type: text/html\r\n", "<html>");
+    let file = |url: &str| {
+        let body = format!(r#"{{"m.homeserver": {{"base_url": "{url}"}}}}"#);
+        answer("200 OK", "Content-Type: application/json\r\n", &body)
+    };
+    let elsewhere = vec![page.clone(), page.clone(), file("https://hs.example/")];
+    let (address, seen) = canned(&home.runtime, Some((&authority, &["localhost"])), elsewhere);
+    let url = format!("https://localhost:{}", address.port());
+    let gate = home.write("headers", "X-Gate: open sesame\n");
+    let ended = quick(&[&url, "--ca", &ca, "--header-file", &gate]);
+    let name = format!("localhost:{}", address.port());
+    ended.says(5, &format!("names https://hs.example as the homeserver: use --discover {name}"));
+    let seen = seen.lock().unwrap();
+    assert!(seen[2].starts_with("GET /.well-known/matrix/client ") && !seen[2].contains("x-gate"));
+    // A file that leads back, or none, is no hint.
+    let (address, _) = canned(&home.runtime, Some((&authority, &["localhost"])), vec![page]);
+    let ended = quick(&[&format!("https://localhost:{}", address.port()), "--ca", &ca]);
+    ended.says(5, "is that the homeserver's URL");
+    assert!(!ended.stderr.contains("--discover"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_front_end_that_asks_for_basic_authentication_says_header_file() {
+    let home = home();
+    let gate = answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"gate\"\r\n", "");
+    let (address, _) = canned(&home.runtime, None, vec![gate]);
+    let ended = quick(&[&format!("http://{address}")]);
+    ended.says(5, "--header-file FILE, as a line such as `X-Gate: SECRET`");
+}
+
 #[test]
 fn a_machine_without_certificates_can_do_all_but_check_them() {
     let home = home();
@@ -233,13 +405,29 @@ fn a_machine_without_certificates_can_do_all_but_check_them() {
     with(&[&url]).says(2, "--ca FILE");
     with(&[&url, "--ca", &ca]).says(0, "Conforms");
     with(&[&url, "--insecure"]).says(0, "Conforms");
+    // What the environment names are the system's.
+    let file = [("SSL_CERT_FILE", ca.as_str())];
+    run_with(&[&[url.as_str()], &QUICK[..]].concat(), &file).says(0, "Conforms");
+    let other = SelfSigned::new(home.folder.path(), |_| ());
+    let other = other.file.display().to_string();
+    run_with(&[&[url.as_str(), "--ca", &other], &QUICK[..]].concat(), &file).says(0, "Conforms");
 }
 
 #[test]
 fn a_ca_file_without_certificates_is_refused() {
     let home = home();
-    let file = home.write("empty.pem", "nothing here\n");
-    quick(&["https://localhost:1", "--ca", &file]).says(2, "holds none in PEM");
+    let not_one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let cut_off = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+    for (text, words) in [
+        ("nothing here\n", "holds none in PEM"),
+        (cut_off, "not whole PEM"),
+        (not_one, "cannot be read as a certificate"),
+    ] {
+        let file = home.write("some.pem", text);
+        let ended = quick(&["https://localhost:1", "--ca", &file]);
+        ended.says(2, "some.pem: ");
+        ended.says(2, words);
+    }
 }
 
 #[test]

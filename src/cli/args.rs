@@ -1,8 +1,10 @@
 //! What can be typed: clap types only.
+use super::duration;
 use crate::outcome::Level;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Says, requirement by requirement, whether a Matrix homeserver's login API does what the
 /// specification asks.
@@ -153,8 +155,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", env = "HOMESPEC_HEADER_FILE", help_heading = "Transport")]
     pub header_file: Option<PathBuf>,
     /// Wait so long for a server that is starting
-    #[arg(long, value_name = "SECONDS", env = "HOMESPEC_WAIT_READY", help_heading = "Transport")]
-    pub wait_ready: Option<f64>,
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "HOMESPEC_WAIT_READY",
+        value_parser = duration::parse,
+        help_heading = "Transport"
+    )]
+    pub wait_ready: Option<Duration>,
     /// Read options from this file instead of ./homespec.yaml
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CONFIG")]
     pub config: Option<PathBuf>,
@@ -278,12 +286,12 @@ pub struct TestArgs {
     /// How many cases run at once [default: 4]
     #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// For one request, in seconds [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "HOMESPEC_TIMEOUT")]
-    pub timeout: Option<f64>,
-    /// For all waiting for rate limits together, in seconds [default: 60]
-    #[arg(long, value_name = "SECONDS", env = "HOMESPEC_MAX_WAIT")]
-    pub max_wait: Option<f64>,
+    /// For one request, in seconds or as 500ms, 30s, 2m [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "HOMESPEC_TIMEOUT", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// For all waiting for rate limits together, in seconds or as 30s, 5m, 1h30m [default: 60s]
+    #[arg(long, value_name = "DURATION", env = "HOMESPEC_MAX_WAIT", value_parser = duration::parse)]
+    pub max_wait: Option<Duration>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: OutputArgs,

@@ -2,6 +2,7 @@
 //! environment comes before it.
 use super::args::{AllowArg, ApiArg, FailOn, LevelArg, RunArgs};
 use super::confidential;
+use super::duration;
 use super::operator::{self, ReadSecret};
 use crate::diagnostic::Diagnostic;
 use crate::run::operator::Operator;
@@ -9,6 +10,7 @@ use crate::source::Document;
 use crate::strict::{Node, Reader};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file that is looked for in the working directory.
 pub const DEFAULT_NAME: &str = "homespec.yaml";
@@ -121,7 +123,7 @@ fn apply(
     *auth = auth.take().or_else(|| file.path("proxy-auth-file"));
     file.list_into("resolve", &mut args.resolve);
     args.header_file = args.header_file.take().or_else(|| file.path("header-file"));
-    args.wait_ready = args.wait_ready.or_else(|| file.seconds("wait-ready"));
+    args.wait_ready = args.wait_ready.or_else(|| file.duration("wait-ready"));
     test.api = test.api.or_else(|| file.word::<ApiArg>("api"));
     test.spec = test.spec.take().or_else(|| file.path("spec"));
     test.cases = test.cases.take().or_else(|| file.path("cases"));
@@ -139,8 +141,8 @@ fn apply(
     test.fail_fast |= file.truth("fail-fast");
     test.allow_blocked |= file.truth("allow-blocked");
     test.jobs = test.jobs.or_else(|| file.count("jobs"));
-    test.timeout = test.timeout.or_else(|| file.seconds("timeout"));
-    test.max_wait = test.max_wait.or_else(|| file.seconds("max-wait"));
+    test.timeout = test.timeout.or_else(|| file.duration("timeout"));
+    test.max_wait = test.max_wait.or_else(|| file.duration("max-wait"));
     test.output.out = test.output.out.take().or_else(|| file.path("out"));
     file.list_into("report", &mut test.output.report);
     let operator = root.member("operator");
@@ -180,13 +182,17 @@ impl File<'_> {
         u16::try_from(count).ok()
     }
 
-    fn seconds(&mut self, key: &str) -> Option<f64> {
+    fn duration(&mut self, key: &str) -> Option<Duration> {
         let node = self.root.member(key)?;
-        let seconds = node.value.as_f64().filter(|seconds| *seconds >= 0.0);
-        if seconds.is_none() {
-            self.reader.fault(&node.at, format!("`{key}` is a number of seconds"));
+        let time = match (node.value.as_f64(), node.value.as_str()) {
+            (Some(seconds), _) => duration::seconds_of(seconds),
+            (None, Some(text)) => duration::parse(text).ok(),
+            (None, None) => None,
+        };
+        if time.is_none() {
+            self.reader.fault(&node.at, format!("`{key}` is {}", duration::FORM));
         }
-        seconds
+        time
     }
 
     /// A text, or a list of texts.

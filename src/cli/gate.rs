@@ -6,6 +6,7 @@ use crate::baseline::{Baseline, TODO, append, apply, load};
 use crate::case::suite::Suite;
 use crate::diagnostic::Diagnostic;
 use crate::exit;
+use crate::files;
 use crate::outcome::{Run, Verdict};
 use crate::register::Register;
 use crate::require::Capability;
@@ -69,7 +70,7 @@ pub(super) fn update(demands: &Demands, run: &Run, gating: Verdict) -> Result<()
     };
     let text = append::appended(document.as_ref(), &new)
         .map_err(|why| Failure::new(exit::FILES, format!("error: {}: {why}", baseline.file)))?;
-    std::fs::write(path, text).map_err(|error| {
+    files::replace(path, text.as_bytes()).map_err(|error| {
         Failure::new(exit::REPORT, format!("error: {}: cannot be written: {error}", baseline.file))
     })?;
     let (count, noun) = (new.len(), if new.len() == 1 { "entry" } else { "entries" });

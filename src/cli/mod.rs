@@ -4,6 +4,7 @@ pub mod args;
 mod compare;
 mod confidential;
 mod config;
+mod duration;
 mod explain;
 mod gate;
 mod list;
@@ -164,14 +165,16 @@ fn colors_results() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// How many columns a result may take.
+/// How many columns a result may take: as `COLUMNS` asks for, else as many as the terminal has.
 fn width() -> usize {
     const DEFAULT: usize = 100;
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    match std::io::stdout().is_terminal() {
-        true => columns.unwrap_or(80),
-        false => columns.unwrap_or(DEFAULT),
-    }
+    const OF_A_TERMINAL: usize = 80;
+    let wished = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let there = terminal_size::terminal_size_of(std::io::stdout())
+        .map(|(columns, _)| usize::from(columns.0))
+        .filter(|columns| *columns > 0);
+    let usual = if std::io::stdout().is_terminal() { OF_A_TERMINAL } else { DEFAULT };
+    wished.or(there).unwrap_or(usual)
 }
 
 /// The cases and specification files that the options ask for.

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DEFAULT_JOBS: u16 = 4;
-const DEFAULT_TIMEOUT: f64 = 30.0;
-const DEFAULT_MAX_WAIT: f64 = 60.0;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     let operator = config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
@@ -39,7 +39,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
     job.operator = operator;
-    job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
+    job.wait_ready = args.wait_ready.unwrap_or(Duration::ZERO);
     let runtime = runtime()?;
     if args.dry_run {
         return runtime.block_on(dry_run(material, job));
@@ -60,7 +60,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let operator = crate::selftest::operator_of(&settings);
     runtime()?.block_on(async {
         let running = start(settings).await?;
-        let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
+        let timeout = args.test.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let target = running.url().parse().map_err(no_target)?;
         let transport = Transport::to(target, timeout);
         let mut job = job(&args.test, transport, &material)?;
@@ -179,7 +179,7 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
         },
         allowed: args.allow.iter().map(allow).collect(),
         jobs: usize::from(args.jobs.unwrap_or(DEFAULT_JOBS)),
-        max_wait: seconds("--max-wait", args.max_wait, DEFAULT_MAX_WAIT)?,
+        max_wait: args.max_wait.unwrap_or(DEFAULT_MAX_WAIT),
         wait_ready: Duration::ZERO,
         gate: Gate {
             fail_on_should: args.fail_on == Some(FailOn::Should),
@@ -266,7 +266,7 @@ fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
         return Err(Failure::usage("--proxy: there is no proxy in front of a unix socket"));
     }
     Ok(Transport {
-        timeout: seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?,
+        timeout: args.test.timeout.unwrap_or(DEFAULT_TIMEOUT),
         ca: args.ca.clone(),
         insecure: args.insecure,
         proxy,
@@ -303,11 +303,6 @@ fn secret(path: &Path) -> Result<SecretString, Failure> {
 
 fn unreadable(why: String) -> Failure {
     Failure::new(exit::FILES, format!("error: {why}"))
-}
-
-fn seconds(option: &str, given: Option<f64>, default: f64) -> Result<Duration, Failure> {
-    Duration::try_from_secs_f64(given.unwrap_or(default))
-        .map_err(|_| Failure::usage(format!("{option} is a number of seconds, 0 or more")))
 }
 
 fn refused(error: JobError) -> Failure {
@@ -350,6 +345,10 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     let formats = formats(&args.output)?;
     let (demands, gating) = (job.demands.clone(), job.gate.gating());
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
+    let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
+    // A run may take minutes; better to know before it that nothing can be written.
+    report::try_writing(&folder)
+        .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}; nothing was sent")))?;
     let vault = prepared.vault();
     let bar = Bar::new();
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
@@ -357,7 +356,6 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     signals.abort();
     bar.clear();
     let redactor = vault.redactor();
-    let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
     let written = write(&folder, &run, &formats, &redactor);
     let (paths, mut withheld, failure) = match written {
         Ok(written) => (written.paths, written.withheld, None),

@@ -16,6 +16,9 @@ use axum::body::{Body as Stream, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,20 +91,30 @@ pub async fn front(front: Front) -> Result<Running, StartError> {
 
 /// A client that changes nothing by itself: no redirect followed, nothing sent again, no proxy. Each request has a
 /// connection of its own, so that one that was closed while it lay idle never looks like an answer.
-fn client(upstream: &Url) -> Result<reqwest::Client, reqwest::Error> {
-    // TLS needs a provider before the first client is built; a second call changes nothing.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
+fn client(upstream: &Url) -> Result<reqwest::Client, Box<dyn Error + Send + Sync>> {
+    let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
         .pool_max_idle_per_host(0)
+        .tls_backend_preconfigured(tls(upstream)?)
         .timeout(PATIENCE);
-    if upstream.scheme() == "http" {
+    Ok(client.build()?)
+}
+
+/// Trusts what the system trusts, with a cryptography provider of its own: one for the whole process is the business of
+/// whoever uses the library.
+fn tls(upstream: &Url) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = match upstream.scheme() {
         // A machine without a CA bundle can still stand in front of plain HTTP.
-        builder = builder.tls_certs_only(Vec::<reqwest::Certificate>::new());
-    }
-    builder.build()
+        "http" => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+        _ => builder.with_platform_verifier()?.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// Passes one request on, and its answer back as the layer leaves it.

@@ -77,8 +77,8 @@ pub enum StartError {
     Client {
         /// Where it is.
         url: String,
-        /// What the HTTP library said.
-        source: reqwest::Error,
+        /// What the HTTP or TLS library said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The system gives no random bytes for tokens.
     #[error("no random bytes: {0}")]

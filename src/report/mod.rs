@@ -15,7 +15,7 @@
 //! program.
 //!
 //! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
-//! Only [`write_all`] touches the file system.
+//! Only [`write_all`] and [`try_writing`] touch the file system.
 mod compare;
 mod curl;
 mod difference;
@@ -42,7 +42,7 @@ pub use markdown::markdown;
 pub use plain::exchange_text;
 pub use terminal::terminal;
 pub use text::one_line;
-pub use write::{WriteError, Written, write_all};
+pub use write::{WriteError, Written, try_writing, write_all};
 
 use crate::outcome::Run;
 use std::fmt;

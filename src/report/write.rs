@@ -1,9 +1,10 @@
 //! Reports into a folder, whole or not at all.
 use super::{Format, Leak, sealed};
+use crate::files::{Draft, sync_folder, try_folder};
 use crate::outcome::Run;
 use crate::secret::Redactor;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What came of writing reports.
@@ -31,22 +32,32 @@ pub fn write_all(
     formats: &[Format],
     redactor: &Redactor,
 ) -> Result<Written, WriteError> {
-    let (mut drafts, mut withheld) = (Vec::new(), Vec::new());
+    let (mut texts, mut withheld) = (Vec::new(), Vec::new());
     for format in once_each(formats) {
         match sealed(format.file_name(), run, redactor, |run| format.render(run)) {
-            Ok(text) => drafts.push(Draft::new(dir, format, text)),
+            Ok(text) => texts.push((dir.join(format.file_name()), text)),
             Err(leak) => withheld.push(leak),
         }
     }
     fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;
-    let written = write_drafts(&drafts).and_then(|()| rename_drafts(&drafts));
-    if let Err(error) = written {
-        // What cannot be removed either is named like a temporary file, and the cause is the first error.
-        drafts.iter().for_each(|d| drop(fs::remove_file(&d.temporary)));
-        return Err(error);
+    let mut drafts = Vec::new();
+    for (path, text) in &texts {
+        let draft = Draft::write(path, text.as_bytes());
+        drafts.push((path, draft.map_err(|e| WriteError::new("write", path, e))?));
+    }
+    for (path, draft) in drafts {
+        draft.commit().map_err(|e| WriteError::new("replace", path, e))?;
     }
     sync_folder(dir);
-    Ok(Written { paths: drafts.into_iter().map(|d| d.path).collect(), withheld })
+    Ok(Written { paths: texts.into_iter().map(|(path, _)| path).collect(), withheld })
+}
+
+/// Tries whether reports can be written to `dir`, and leaves it as it was.
+///
+/// # Errors
+/// The folder cannot be made, or no file can be written in it.
+pub fn try_writing(dir: &Path) -> Result<(), WriteError> {
+    try_folder(dir).map_err(|e| WriteError::new("write reports to", dir, e))
 }
 
 /// The formats without repetitions: two drafts of one report would share a temporary name.
@@ -60,50 +71,11 @@ fn once_each(formats: &[Format]) -> Vec<Format> {
     once
 }
 
-/// A report that is rendered and not yet there.
-struct Draft {
-    path: PathBuf,
-    temporary: PathBuf,
-    text: String,
-}
-
-impl Draft {
-    fn new(dir: &Path, format: Format, text: String) -> Draft {
-        let name = format.file_name();
-        Draft {
-            path: dir.join(name),
-            temporary: dir.join(format!(".{name}.{}.tmp", std::process::id())),
-            text,
-        }
-    }
-}
-
-fn write_drafts(drafts: &[Draft]) -> Result<(), WriteError> {
-    let write = |draft: &Draft| {
-        let mut file = File::create(&draft.temporary)?;
-        file.write_all(draft.text.as_bytes())?;
-        file.sync_all()
-    };
-    drafts.iter().try_for_each(|d| write(d).map_err(|e| WriteError::new("write", &d.path, e)))
-}
-
-fn rename_drafts(drafts: &[Draft]) -> Result<(), WriteError> {
-    let rename = |d: &Draft| fs::rename(&d.temporary, &d.path);
-    drafts.iter().try_for_each(|d| rename(d).map_err(|e| WriteError::new("replace", &d.path, e)))
-}
-
-/// Makes the renames last; not every file system can, and the files themselves are on disk already.
-fn sync_folder(dir: &Path) {
-    if let Ok(folder) = File::open(dir) {
-        let _ = folder.sync_all();
-    }
-}
-
 /// A report could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {cause}", path.display())]
 pub struct WriteError {
-    /// What was tried: `make the folder`, `write`, `replace`.
+    /// What was tried: `make the folder`, `write reports to`, `write`, `replace`.
     action: &'static str,
     /// The folder or the report.
     pub path: PathBuf,

@@ -101,6 +101,45 @@ pub async fn search(transport: &Transport, vault: &Arc<Vault>) -> Search {
     Search { found, exchanges }
 }
 
+/// A homeserver somewhere else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// The server name whose well-known file names it, for `--discover`.
+    pub name: String,
+    /// Its URL.
+    pub url: Url,
+}
+
+/// Looks whether the host of the target is a server name whose well-known file names another URL: for a hint where the
+/// target is no homeserver. Sends one request, without the operator's headers; no redirect is followed.
+pub async fn delegation(http: &Http, exchanges: &mut Vec<Exchanged>) -> Option<Delegation> {
+    let (name, root) = server_name(http.target())?;
+    let target = Target::Web(root);
+    let (headers, timeout) = (Vec::new(), http.time_aside());
+    let transport = Transport { target, headers, timeout, ..http.transport().clone() };
+    // Without a client there is no hint; the run ends with what is known already.
+    let http_of_name = Http::new(&transport, http.vault().clone()).ok()?;
+    let exchanged = http_of_name.send(&Ask::new(None, "GET", WELL_KNOWN)).await;
+    let found = exchanged.result.as_ref().ok().map(|answer| base_url(&exchanged.url, answer));
+    exchanges.push(exchanged);
+    let url = found?.ok()?;
+    (Target::Web(url.clone()) != *http.target()).then_some(Delegation { name, url })
+}
+
+/// The server name that a target may stand for, and the root of its web server: `--discover` asks by `https` alone.
+fn server_name(target: &Target) -> Option<(String, Url)> {
+    let Target::Web(url) = target else { return None };
+    let mut root = url.clone();
+    // A port of plain HTTP is none of HTTPS.
+    if url.scheme() == "http" && (url.port().is_some() || root.set_scheme("https").is_err()) {
+        return None;
+    }
+    root.set_path("");
+    let host = root.host_str()?;
+    let name = root.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Some((name, root))
+}
+
 async fn follow(
     transport: &Transport,
     vault: &Arc<Vault>,
@@ -246,6 +285,16 @@ mod tests {
             let why = said(status, body).unwrap_err();
             assert!(why.contains(words), "{status} {body}: {why}");
         }
+    }
+
+    #[test]
+    fn a_target_may_stand_for_a_server_name() {
+        let of = |url: &str| server_name(&url.parse().unwrap()).map(|(name, _)| name);
+        assert_eq!(of("https://example.org/matrix").unwrap(), "example.org");
+        assert_eq!(of("https://example.org:8448").unwrap(), "example.org:8448");
+        assert_eq!(of("http://example.org").unwrap(), "example.org");
+        assert_eq!(of("http://example.org:8008"), None);
+        assert_eq!(of("unix:/run/hs.sock"), None);
     }
 
     #[test]

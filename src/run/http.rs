@@ -1,10 +1,14 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
 use super::target::Target;
+use super::tls::{self, SetupError, Trust};
 use super::trouble::{innermost, trouble};
 use crate::secret::{ExposeSecret as _, Heard, SecretKind, SecretString, Vault};
 use crate::wire::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,8 +109,8 @@ pub enum ClientError {
     },
 }
 
-/// How long an answer by the other scheme is waited for.
-const OTHER_SCHEME: Duration = Duration::from_secs(5);
+/// How long a question beside the first one may take: by the other scheme, or for a well-known file.
+const ASIDE: Duration = Duration::from_secs(5);
 
 /// Sends requests to one target.
 #[derive(Debug, Clone)]
@@ -126,7 +130,6 @@ pub struct Http {
 impl Http {
     /// Prepares clients; nothing is sent yet.
     pub fn new(transport: &Transport, vault: Arc<Vault>) -> Result<Http, ClientError> {
-        install_crypto();
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
             let value = value.expose_secret();
@@ -138,9 +141,11 @@ impl Http {
             vault.learn(SecretKind::Proxy, password);
             vault.learn(SecretKind::Proxy, &format!("{user}:{password}"));
         }
+        // Made once: it reads the system's certificates.
+        let tls = tls_config(transport)?;
         Ok(Http {
-            pooled: client(transport, true)?,
-            fresh: client(transport, false)?,
+            pooled: client(transport, tls.clone(), true)?,
+            fresh: client(transport, tls, false)?,
             target: transport.target.clone(),
             proxy: transport.proxy.as_ref().map(|proxy| proxy.url.clone()),
             timeout: transport.timeout,
@@ -149,6 +154,16 @@ impl Http {
             transport: Arc::new(transport.clone()),
             read: Arc::default(),
         })
+    }
+
+    /// How the target is reached.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// How long a question beside the first one may take, so that both together end within the time for one.
+    pub fn time_aside(&self) -> Duration {
+        (self.timeout / 2).min(ASIDE)
     }
 
     /// Where requests go.
@@ -187,7 +202,7 @@ impl Http {
         url.set_scheme(scheme).and_then(|()| url.set_port(port)).ok()?;
         let (target, headers) = (Target::Web(url), Vec::new());
         // Whoever does not speak the scheme may say nothing at all.
-        let timeout = self.timeout.min(OTHER_SCHEME);
+        let timeout = self.time_aside();
         let (insecure, ca) = (true, None);
         let transport =
             Transport { target, headers, timeout, insecure, ca, ..(*self.transport).clone() };
@@ -202,9 +217,14 @@ impl Http {
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
-                let result =
-                    tokio::time::timeout(self.timeout, self.exchange(client, request)).await;
-                (sent, self.by_way_of(result.unwrap_or_else(|_| Err(self.timed_out()))))
+                let exchange = self.exchange(client, request);
+                let result = match tokio::time::timeout(self.timeout, exchange).await {
+                    Ok(Err(Trouble { kind: TroubleKind::Timeout, .. })) | Err(_) => {
+                        Err(self.timed_out())
+                    }
+                    Ok(result) => result,
+                };
+                (sent, self.by_way_of(result))
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
@@ -261,7 +281,7 @@ impl Http {
         let (mut body, mut truncated) = (Vec::new(), false);
         while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
             let room = LONGEST_BODY - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
             if chunk.len() > room {
                 truncated = true;
                 break;
@@ -315,29 +335,41 @@ fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// TLS needs a provider before the first client is built; a second call changes nothing.
-fn install_crypto() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn tls_config(transport: &Transport) -> Result<ClientConfig, ClientError> {
+    let given = transport.ca.as_deref().map(certificates).transpose()?;
+    let trust = match (transport.uses_tls(), transport.insecure) {
+        // A machine without certificates can still test plain HTTP.
+        (false, _) => Trust::Nothing,
+        (true, true) => Trust::Anything,
+        (true, false) => Trust::SystemAnd(given.unwrap_or_default()),
+    };
+    tls::config(trust).map_err(|error| {
+        let target = transport.target.to_string();
+        match error {
+            SetupError::NoCertificates => ClientError::NoCertificates { target },
+            SetupError::Unusable => ClientError::Certificates {
+                path: transport.ca.clone().unwrap_or_default(),
+                why: error.to_string(),
+            },
+            SetupError::Other(why) => ClientError::Build { target, why },
+        }
+    })
 }
 
-fn client(transport: &Transport, pooled: bool) -> Result<reqwest::Client, ClientError> {
+fn client(
+    transport: &Transport,
+    tls: ClientConfig,
+    pooled: bool,
+) -> Result<reqwest::Client, ClientError> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
         .connect_timeout(transport.timeout)
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("homespec/", env!("CARGO_PKG_VERSION")));
     if !pooled {
         builder = builder.pool_max_idle_per_host(0);
-    }
-    let more = transport.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
-    builder = match transport.uses_tls() {
-        true => builder.tls_certs_merge(more),
-        // A machine without a CA bundle can still test plain HTTP.
-        false => builder.tls_certs_only(Vec::new()),
-    };
-    if transport.insecure {
-        builder = builder.tls_danger_accept_invalid_certs(true);
     }
     if let Some(proxy) = &transport.proxy {
         let proxy = reqwest::Proxy::all(proxy.with_login()).map_err(|e| build(transport, &e))?;
@@ -352,11 +384,12 @@ fn client(transport: &Transport, pooled: bool) -> Result<reqwest::Client, Client
     builder.build().map_err(|error| build(transport, &error))
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let refused = |why: String| ClientError::Certificates { path: path.to_owned(), why };
     let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-    let found =
-        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| refused(innermost(&error)))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| refused("one in it is not whole PEM".to_owned()))?;
     // A file in another format reads like an empty one.
     if found.is_empty() { Err(refused("it holds none in PEM".to_owned())) } else { Ok(found) }
 }
@@ -396,9 +429,5 @@ impl Proxy {
 }
 
 fn build(transport: &Transport, error: &reqwest::Error) -> ClientError {
-    let target = transport.target.to_string();
-    match innermost(error) {
-        why if why.contains("No CA certificates") => ClientError::NoCertificates { target },
-        why => ClientError::Build { target, why },
-    }
+    ClientError::Build { target: transport.target.to_string(), why: innermost(error) }
 }

@@ -17,6 +17,8 @@ pub mod probe;
 pub mod program;
 pub mod stop;
 pub mod target;
+mod tls;
+mod tls_words;
 mod trouble;
 pub mod turns;
 pub mod uia;

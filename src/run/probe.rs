@@ -1,7 +1,7 @@
 //! What the target offers, asked before anything is planned.
 use super::courier::{Courier, Delivered};
 use super::desk::Desk;
-use super::discover::NotDiscovered;
+use super::discover::{self, Delegation, NotDiscovered};
 use super::env::fresh_localpart;
 use super::vitals::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
@@ -123,10 +123,7 @@ pub async fn look(
 }
 
 async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Result<(), NoTarget> {
-    let Ok(versions) = get_list(courier, sighting, "getVersions", VERSIONS, "versions").await
-    else {
-        return Err(no_answer(courier, &mut sighting.exchanges).await);
-    };
+    let versions = first_answer(courier, sighting).await?;
     sighting.versions = facts::versions(&versions);
     sighting.server = versions.header("server");
     let api = api.unwrap_or_else(|| facts::api(&Listed::new(sighting.versions.clone())));
@@ -175,28 +172,120 @@ async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Re
     Ok(())
 }
 
+/// Asks for the list of versions. If that takes long, the same is asked by the other of `http` and `https` meanwhile:
+/// whoever does not speak the scheme may say nothing at all, until the time for the first question is over.
+async fn first_answer(courier: &Courier, sighting: &mut Sighting) -> Result<Answer, NoTarget> {
+    let mut other = None;
+    // Nothing if there is nothing left to wait for.
+    let first = {
+        let first = get_list(courier, sighting, "getVersions", VERSIONS, "versions");
+        let meanwhile = async {
+            // With the time for the question itself that is less than the time for the first one.
+            tokio::time::sleep(courier.http.time_aside() / 2).await;
+            OtherScheme::ask(courier).await
+        };
+        tokio::pin!(first, meanwhile);
+        loop {
+            tokio::select! {
+                first = &mut first => break Some(first),
+                seen = &mut meanwhile, if other.is_none() => {
+                    let is_homeserver = seen.is_homeserver();
+                    other = Some(seen);
+                    if is_homeserver {
+                        break None;
+                    }
+                }
+            }
+        }
+    };
+    match (first, other) {
+        (Some(Ok(answer)), _) => Ok(answer),
+        (None, Some(other)) => {
+            let url = courier.http.target().to_string();
+            let why = other.advice();
+            sighting.exchanges.extend(other.exchanged);
+            Err(NoTarget::Unreachable { url, why })
+        }
+        (_, other) => Err(no_answer(courier, other, &mut sighting.exchanges).await),
+    }
+}
+
 /// What stands in the way of a target that gave no answer to the first request, or none that can be
 /// used.
-async fn no_answer(courier: &Courier, exchanges: &mut Vec<Exchanged>) -> NoTarget {
+async fn no_answer(
+    courier: &Courier,
+    other: Option<OtherScheme>,
+    exchanges: &mut Vec<Exchanged>,
+) -> NoTarget {
     let url = courier.http.target().to_string();
-    let last = exchanges.last().map(|exchanged| exchanged.result.clone());
-    match last {
-        Some(Ok(answer)) => not_matrix(courier, &[VERSIONS], &answer, exchanges).await,
-        Some(Err(trouble)) => {
-            let other = match trouble.kind {
-                TroubleKind::Closed | TroubleKind::Protocol => {
-                    other_scheme(courier, exchanges).await
-                }
-                _ => None,
-            };
-            let why = match trouble.kind {
-                TroubleKind::Protocol => format!("it does not answer in proper HTTP ({trouble})"),
-                TroubleKind::Closed => format!("it hangs up without a whole answer ({trouble})"),
-                _ => trouble.text,
-            };
-            NoTarget::Unreachable { url, why: other.unwrap_or(why) }
+    let trouble = match exchanges.last().map(|exchanged| exchanged.result.clone()) {
+        Some(Ok(answer)) => return not_matrix(courier, &[VERSIONS], &answer, exchanges).await,
+        Some(Err(trouble)) => trouble,
+        None => return NoTarget::Unreachable { url, why: "the run was stopped".to_owned() },
+    };
+    use TroubleKind::{Closed, Protocol, Timeout};
+    if matches!(trouble.kind, Closed | Protocol | Timeout) {
+        let other = match (other, trouble.kind) {
+            (Some(other), _) => other,
+            // Nobody answered in time, and nobody was asked: the run was stopped.
+            (None, Timeout) => return NoTarget::Unreachable { url, why: trouble.text },
+            (None, _) => OtherScheme::ask(courier).await,
+        };
+        let is_spoken = other.is_spoken();
+        let advice = other.advice();
+        exchanges.extend(other.exchanged);
+        if is_spoken {
+            return NoTarget::Unreachable { url, why: advice };
         }
-        None => NoTarget::Unreachable { url, why: "the run was stopped".to_owned() },
+    }
+    let why = match trouble.kind {
+        Protocol => format!("it does not answer in proper HTTP ({trouble})"),
+        Closed => format!("it hangs up without a whole answer ({trouble})"),
+        _ => trouble.text,
+    };
+    NoTarget::Unreachable { url, why }
+}
+
+/// The list of versions asked for by the other of `http` and `https`, at the same host and port.
+struct OtherScheme {
+    url: String,
+    /// Nothing if there is no other scheme.
+    exchanged: Option<Exchanged>,
+}
+
+impl OtherScheme {
+    async fn ask(courier: &Courier) -> OtherScheme {
+        let ask = Ask::new(Some("getVersions"), "GET", VERSIONS);
+        match courier.http.send_by_other_scheme(&ask).await {
+            Some((url, exchanged)) => OtherScheme { url, exchanged: Some(exchanged) },
+            None => OtherScheme { url: String::new(), exchanged: None },
+        }
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        self.exchanged.as_ref()?.result.as_ref().ok()
+    }
+
+    /// Whether a homeserver answers.
+    fn is_homeserver(&self) -> bool {
+        self.answer().is_some_and(|answer| has_list(answer, "versions"))
+    }
+
+    /// Whether the scheme is spoken there. An answer by TLS shows it; without TLS a web server answers 400, or leads to
+    /// `https`, where it speaks TLS.
+    fn is_spoken(&self) -> bool {
+        let leads_to_tls = |answer: &Answer| {
+            let location = answer.header("location").unwrap_or_default();
+            answer.status == 400 || location.starts_with("https:")
+        };
+        self.answer().is_some_and(|answer| self.url.starts_with("https:") || !leads_to_tls(answer))
+    }
+
+    fn advice(&self) -> String {
+        match self.url.starts_with("https:") {
+            true => format!("it speaks TLS: use {}", self.url),
+            false => format!("it does not speak TLS: use {}", self.url),
+        }
     }
 }
 
@@ -209,11 +298,15 @@ async fn not_matrix(
 ) -> NoTarget {
     let url = courier.http.target().to_string();
     // What web servers say to those that come without TLS.
-    if answer.status == 400
-        && let Some(why) = other_scheme(courier, exchanges).await
-    {
-        return NoTarget::Unreachable { url, why };
+    if answer.status == 400 {
+        let other = OtherScheme::ask(courier).await;
+        let (is_spoken, why) = (other.is_spoken(), other.advice());
+        exchanges.extend(other.exchanged);
+        if is_spoken {
+            return NoTarget::Unreachable { url, why };
+        }
     }
+    let delegation = discover::delegation(&courier.http, exchanges).await;
     let asked: Vec<String> = asked.iter().map(|path| format!("GET {path}")).collect();
     let advice = match answer.header("location").filter(|_| (300..400).contains(&answer.status)) {
         Some(location) => format!(
@@ -221,29 +314,31 @@ async fn not_matrix(
             facts::clipped(&location)
         ),
         None if answer.status == 429 => "; it limits everything: try again later".to_owned(),
-        None if answer.is_page() => FRONT_END.to_owned(),
+        None if asks_for_basic(answer) => BASIC.to_owned(),
+        None if delegation.is_none() && answer.is_page() => FRONT_END.to_owned(),
         None => String::new(),
     };
     let words = facts::words(answer);
-    let why = format!("{} answered {words}{advice}", asked.join(" and "));
+    let elsewhere = delegation.map_or_else(String::new, |Delegation { name, url }| {
+        let url = facts::clipped(url.as_str().trim_end_matches('/'));
+        format!("; its well-known file names {url} as the homeserver: use --discover {name}")
+    });
+    let why = format!("{} answered {words}{advice}{elsewhere}", asked.join(" and "));
     NoTarget::NotMatrix { url, why }
 }
 
+/// Whether an answer asks for a user and a password by HTTP Basic (RFC 7617).
+fn asks_for_basic(answer: &Answer) -> bool {
+    let challenges = answer.header("www-authenticate").unwrap_or_default().to_ascii_lowercase();
+    answer.status == 401 && challenges.split(',').any(|one| one.trim().starts_with("basic"))
+}
+
+const BASIC: &str = "; something in front of it asks for a user and a password (HTTP Basic), in the header that \
+     carries access tokens: let it pass requests that have a header of its own, and give that with --header-file \
+     FILE, as a line such as `X-Gate: SECRET`";
+
 const FRONT_END: &str =
     "; is that the homeserver's URL, and does the proxy in front of it pass /_matrix on?";
-
-/// Whether the same place answers under the other of `http` and `https`, in words.
-async fn other_scheme(courier: &Courier, exchanges: &mut Vec<Exchanged>) -> Option<String> {
-    let ask = Ask::new(Some("getVersions"), "GET", VERSIONS);
-    let (url, exchanged) = courier.http.send_by_other_scheme(&ask).await?;
-    let answers = exchanged.result.is_ok();
-    exchanges.push(exchanged);
-    let words = match url.starts_with("https:") {
-        true => format!("it speaks TLS: use {url}"),
-        false => format!("it does not speak TLS: use {url}"),
-    };
-    answers.then_some(words)
-}
 
 /// A server with one page in a wrong place is tested. One that has pages for everything, and be it
 /// with `/versions` passed on, has a front end that answers in its place.

@@ -108,8 +108,13 @@ fn without_scheme(text: &str) -> String {
     let meant = format!("{scheme}://{text}");
     let is_host = |url: &Url| url.host_str().is_some_and(|host| !host.is_empty());
     match web(&meant).ok().filter(is_host) {
-        Some(_) if !text.contains("://") && !text.starts_with('/') => {
-            format!("{SCHEMES}; did you mean {meant}?")
+        Some(url) if !text.contains("://") && !text.starts_with('/') => {
+            let is_a_name = scheme == "https" && url.path() == "/" && url.port().is_none();
+            let or = format!(" Or --discover {text}, if that is a server name");
+            format!(
+                "{SCHEMES}; did you mean {meant}?{}",
+                if is_a_name { or } else { String::new() }
+            )
         }
         _ => SCHEMES.to_owned(),
     }
@@ -189,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_no_target_says_what_is_meant() {
         for (typed, words) in [
-            ("matrix.org", "did you mean https://matrix.org?"),
+            ("matrix.org", "did you mean https://matrix.org? Or --discover matrix.org"),
             ("hs.example:8448/a", "did you mean https://hs.example:8448/a?"),
             ("localhost:8008", "did you mean http://localhost:8008?"),
             ("127.0.0.1:8008", "did you mean http://127.0.0.1:8008?"),

@@ -4,7 +4,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -31,6 +32,7 @@ impl Authority {
     pub fn new(folder: &Path) -> Authority {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of a test");
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         let file = folder.join("ca.pem");
@@ -42,18 +44,54 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![leaf.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        TlsAcceptor::from(Arc::new(config))
+        acceptor(leaf.der(), &key, alpn)
+    }
+}
+
+/// Presents a certificate, and signs with this key whether it is the certificate's or not.
+fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair, alpn: &[&[u8]]) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let certified = CertifiedKey::new(vec![certificate.clone()], key);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A certificate as `openssl req -x509` makes it: self-signed, and an authority's by its extensions.
+pub struct SelfSigned {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+    /// The certificate, as a file for `--ca`.
+    pub file: PathBuf,
+}
+
+impl SelfSigned {
+    /// For `localhost`, but for what is changed in it; with its file in this folder.
+    pub fn new(folder: &Path, change: impl FnOnce(&mut CertificateParams)) -> SelfSigned {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let file = folder.join("own.pem");
+        std::fs::write(&file, certificate.pem()).unwrap();
+        SelfSigned { certificate, key, file }
+    }
+
+    /// The certificate with the key of another.
+    pub fn with_key_of(self, other: SelfSigned) -> SelfSigned {
+        SelfSigned { key: other.key, ..self }
+    }
+
+    /// TLS with it in front of `upstream`.
+    pub fn tls(&self, runtime: &Runtime, upstream: SocketAddr) -> SocketAddr {
+        tls_by(runtime, acceptor(self.certificate.der(), &self.key, &[b"http/1.1"]), upstream)
     }
 }
 
@@ -79,12 +117,40 @@ pub fn tls(
     names: &[&str],
     upstream: SocketAddr,
 ) -> SocketAddr {
-    let acceptor = authority.acceptor(names, &[b"http/1.1"]);
+    tls_by(runtime, authority.acceptor(names, &[b"http/1.1"]), upstream)
+}
+
+fn tls_by(runtime: &Runtime, acceptor: TlsAcceptor, upstream: SocketAddr) -> SocketAddr {
     listen(runtime, move |stream| {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await?;
             forward(&mut stream, upstream).await
+        }
+    })
+}
+
+/// Either TLS or plain HTTP in front of `upstream`, and not a word to those that speak the other.
+pub fn taciturn(
+    runtime: &Runtime,
+    tls: Option<(&Authority, &[&str])>,
+    upstream: SocketAddr,
+) -> SocketAddr {
+    const HANDSHAKE: u8 = 22;
+    let acceptor = tls.map(|(authority, names)| authority.acceptor(names, &[]));
+    listen(runtime, move |mut stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut first = [0];
+            stream.peek(&mut first).await?;
+            match acceptor {
+                Some(acceptor) if first[0] == HANDSHAKE => {
+                    forward(&mut acceptor.accept(stream).await?, upstream).await
+                }
+                None if first[0] != HANDSHAKE => forward(&mut stream, upstream).await,
+                // Until the other side gives up.
+                _ => tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop),
+            }
         }
     })
 }
@@ -118,11 +184,16 @@ pub fn http2(
 }
 
 fn plain_client() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .tls_certs_only(Vec::<reqwest::Certificate>::new())
+        .tls_backend_preconfigured(config)
         .build()
         .unwrap()
 }

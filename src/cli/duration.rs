@@ -1,0 +1,57 @@
+//! Times as people write them.
+use jiff::SignedDuration;
+use std::time::Duration;
+
+/// How a time is written, for messages.
+pub const FORM: &str = "a number of seconds, or a time such as 250ms, 30s, 5m or 1h30m";
+
+/// Reads a number of seconds, or a time with units up to hours.
+///
+/// # Errors
+/// It is neither, or less than nothing.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let refused = || format!("it is {FORM}");
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds_of(seconds).ok_or_else(refused);
+    }
+    let time: SignedDuration = text.parse().map_err(|_| refused())?;
+    Duration::try_from(time).map_err(|_| refused())
+}
+
+/// A number of seconds as a time; nothing if it is less than 0, or no time at all.
+pub fn seconds_of(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_and_without_units() {
+        for (text, millis) in [
+            ("5m", 300_000),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("250ms", 250),
+            ("1h 30m", 5_400_000),
+            ("1.5s", 1_500),
+            ("90", 90_000),
+            ("0.5", 500),
+            (" 2 ", 2_000),
+            ("0", 0),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert!(parse("1e18").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "-1", "-5m", "5m ago", "nan", "inf", "1e300", "m", "5 apples", "2d", "1y"]
+        {
+            assert_eq!(parse(text), Err(format!("it is {FORM}")), "{text}");
+        }
+    }
+}
