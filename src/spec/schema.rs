@@ -11,7 +11,7 @@ use crate::source::{pointer_below, pointer_tokens};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -50,6 +50,18 @@ pub struct SchemaViolation {
     pub spec_file: String,
     /// Its line there, from 1.
     pub spec_line: u32,
+    /// How many violations of the same location and keyword there are beyond those that are listed.
+    pub more: usize,
+}
+
+/// How many violations of one location and keyword are listed; a list may hold a hundred thousand.
+const MOST_ALIKE: usize = 200;
+
+/// Where the part of a schema stands that an evaluation path leads to.
+struct Origin {
+    location: String,
+    file: String,
+    line: u32,
 }
 
 impl Schema {
@@ -76,10 +88,25 @@ impl Schema {
     /// Formats are asserted: those of JSON Schema, `mx-user-id` and `mx-server-name`.
     pub fn violations(&self, body: &Value) -> Option<Vec<SchemaViolation>> {
         let validator = self.validator()?;
-        let mut all: Vec<_> =
-            validator.iter_errors(body).flat_map(|e| self.violation(&e)).collect();
+        let mut origins = HashMap::new();
+        let (mut all, mut counts) = (Vec::new(), HashMap::<(String, String), usize>::new());
+        for error in validator.iter_errors(body) {
+            for violation in self.violation(&error, &mut origins) {
+                let key = (violation.location.clone(), violation.keyword.clone());
+                let count = counts.entry(key).or_default();
+                *count += 1;
+                if *count <= MOST_ALIKE {
+                    all.push(violation);
+                }
+            }
+        }
         all.sort_by(|a, b| a.key().cmp(&b.key()));
         all.dedup_by(|a, b| a.key() == b.key());
+        // The last of those that are alike speaks for those beyond.
+        for violation in all.iter_mut().rev() {
+            let key = (violation.location.clone(), violation.keyword.clone());
+            violation.more = counts.remove(&key).unwrap_or(0).saturating_sub(MOST_ALIKE);
+        }
         Some(all)
     }
 
@@ -132,22 +159,35 @@ impl Schema {
         self.0.validator.get_or_init(|| build(&self.0.value).ok()).as_ref()
     }
 
-    fn violation(&self, error: &ValidationError<'_>) -> Vec<SchemaViolation> {
+    /// The violations of one error; `origins` remembers what was found out for an evaluation path, which many errors of
+    /// one list have in common.
+    fn violation(
+        &self,
+        error: &ValidationError<'_>,
+        origins: &mut HashMap<String, Origin>,
+    ) -> Vec<SchemaViolation> {
         let parent = error.instance_path().as_str();
         let evaluated = error.evaluation_path().as_str();
-        let location = locations::location(evaluated);
-        let (spec_file, spec_line) = self.place(evaluated);
+        if !origins.contains_key(evaluated) {
+            let (file, line) = self.place(evaluated);
+            let origin = Origin { location: locations::location(evaluated), file, line };
+            origins.insert(evaluated.to_owned(), origin);
+        }
+        let Some(Origin { location, file, line }) = origins.get(evaluated) else {
+            return Vec::new();
+        };
         let violation =
             |child: Option<(&str, &str)>, expected: &str, actual: &str| SchemaViolation {
                 pointer: child
                     .map_or_else(|| parent.to_owned(), |(name, _)| pointer_below(parent, name)),
                 location: child
-                    .map_or_else(|| location.clone(), |(_, name)| pointer_below(&location, name)),
+                    .map_or_else(|| location.clone(), |(_, name)| pointer_below(location, name)),
                 keyword: keyword(error).to_owned(),
                 expected: expected.to_owned(),
                 actual: actual.to_owned(),
-                spec_file: spec_file.clone(),
-                spec_line,
+                spec_file: file.clone(),
+                spec_line: *line,
+                more: 0,
             };
         match error.kind() {
             ValidationErrorKind::Required { property } => {
