@@ -786,7 +786,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.runtime.block_on(self.open.clean_up());
+        self.runtime.block_on(self.open.clean_up(&Silent));
     }
 }
 
