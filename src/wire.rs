@@ -131,7 +131,7 @@ impl Answer {
         } else {
             return None;
         };
-        Some(crate::outcome::Reason { code: TOO_LARGE.to_owned(), text })
+        Some(too_large(text))
     }
 
     /// Whether its status says that it was done, in whatever of the 2xx. Which of them is right is for one
@@ -207,8 +207,10 @@ impl Answer {
     }
 }
 
-/// The code of the reason of what a too large answer leaves undecided.
-pub const TOO_LARGE: &str = "too_large";
+/// Why something is undecided whose answers are too large to be judged.
+pub fn too_large(text: String) -> crate::outcome::Reason {
+    crate::outcome::Reason { code: "too_large".to_owned(), text }
+}
 
 /// Whether a body may hold more JSON values than [`MOST_VALUES`]: a value begins behind every comma, and at every bracket
 /// and brace, outside of strings. Reads the text once.
@@ -321,12 +323,13 @@ mod tests {
     fn too_many_values_are_not_parsed_and_texts_count_as_one() {
         let many = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES)));
         assert!(many.json().is_err());
-        assert_eq!(many.beyond_bounds().unwrap().code, TOO_LARGE);
+        assert_eq!(many.beyond_bounds().unwrap().code, "too_large");
         let fits = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES - 2)));
         assert!(fits.json().is_ok() && fits.beyond_bounds().is_none());
         let text = answer(&format!(r#"["{}\",{}"]"#, ",[{".repeat(MOST_VALUES), ","));
         assert!(text.beyond_bounds().is_none());
-        assert_eq!(Answer::new(200, Vec::new(), b"[".to_vec(), true).beyond_bounds().unwrap().code, TOO_LARGE);
+        let cut = Answer::new(200, Vec::new(), b"[".to_vec(), true);
+        assert_eq!(cut.beyond_bounds().unwrap().code, "too_large");
     }
 
     #[test]

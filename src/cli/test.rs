@@ -17,7 +17,7 @@ use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
 use crate::run::operator::Operator;
 use crate::run::program::Program;
-use crate::run::stop::{Cause, Stop};
+use crate::run::stop::Stop;
 use crate::run::target::{NoTargetUrl, Target};
 use crate::secret::{Redactor, SecretString};
 use crate::select::{Rerun, Wish};
@@ -41,10 +41,13 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     job.operator = operator;
     job.wait_ready = seconds("--wait-ready", args.wait_ready, 0.0)?;
     let runtime = runtime()?;
-    if args.dry_run {
-        return runtime.block_on(dry_run(material, job));
-    }
-    runtime.block_on(test(material, job, &args.test))
+    let ended = match args.dry_run {
+        true => runtime.block_on(dry_run(material, job)),
+        false => runtime.block_on(test(material, job, &args.test)),
+    };
+    // What was given up is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
@@ -58,7 +61,8 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     // Its operator is at hand.
     let settings = reference::FaultNeed::Operator.met(settings);
     let operator = crate::selftest::operator_of(&settings);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let running = start(settings).await?;
         let timeout = seconds("--timeout", args.test.timeout, DEFAULT_TIMEOUT)?;
         let target = running.url().parse().map_err(no_target)?;
@@ -69,7 +73,9 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         let status = test(material, job, &args.test).await;
         running.stop().await;
         status
-    })
+    });
+    runtime.shutdown_background();
+    ended
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<u8, Failure> {

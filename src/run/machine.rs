@@ -10,7 +10,7 @@ use crate::check::trace::{End, Judged, Trace};
 use crate::encoding::encode_segment;
 use crate::outcome::Reason;
 use crate::routes::Routes;
-use crate::wire::{Answer, Ask, LARGE, Reply, TOO_LARGE};
+use crate::wire::{Answer, Ask, LARGE, Reply, too_large};
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;
@@ -185,7 +185,7 @@ impl<'c> Machine<'c> {
                 "the answers of {} are {length} bytes long together, more than the {MOST_TOGETHER} that are judged at once",
                 self.step_name()
             );
-            return self.block(Reason { code: TOO_LARGE.to_owned(), text });
+            return self.block(too_large(text));
         }
         self.state = State::Answered;
     }
