@@ -17,6 +17,7 @@ use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::{Answer, Exchanged};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How much of a body stands in a report, in bytes.
 pub const LONGEST_SHOWN: usize = 16 * 1024;
@@ -93,12 +94,12 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         .collect();
     cases.extend(of_run);
     let requirements = requirement_outcomes(&parts, &cases, &standing);
-    let discovery = Some(("discovery", parts.elsewhere)).filter(|(_, sent)| !sent.is_empty());
-    let of_target = parts.support.iter().map(|(name, sent)| (name.as_str(), sent.as_slice()));
-    let support = discovery
+    let discovery = ("discovery".to_owned(), parts.elsewhere.to_vec());
+    let support = Some(discovery)
+        .filter(|(_, sent)| !sent.is_empty())
         .into_iter()
-        .chain(of_target)
-        .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent, view) })
+        .chain(std::mem::take(&mut parts.support))
+        .map(|(name, sent)| Support { exchanges: shown(&name, sent, view), name })
         .collect();
     let run = Run {
         schema_version: SCHEMA_VERSION,
@@ -156,7 +157,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: CaseResult, view: View<'_
         duration_ms: millis(result.duration),
         decisions: decided.decisions,
         findings: decided.findings,
-        exchanges: shown(&case.id, &result.exchanges, view),
+        exchanges: shown(&case.id, Arc::unwrap_or_clone(result.exchanges), view),
     }
 }
 
@@ -266,41 +267,40 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shown(owner: &str, exchanges: &[Exchanged], view: View<'_>) -> Vec<Exchange> {
+fn shown(owner: &str, exchanges: Vec<Exchanged>, view: View<'_>) -> Vec<Exchange> {
     exchanges
-        .iter()
+        .into_iter()
         .enumerate()
         .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, view))
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: &Exchanged, view: View<'_>) -> Exchange {
-    let headers = |pairs: &[(String, String)]| {
-        let header =
-            |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
-        pairs.iter().map(header).collect()
+fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange {
+    let headers = |pairs: Vec<(String, String)>| {
+        pairs.into_iter().map(|(name, value)| Header { name, value }).collect()
     };
-    let (response, trouble) = match &exchanged.result {
+    let (response, trouble) = match exchanged.result {
         Ok(answer) => {
+            let answer = answer.into_received();
             let (body, cut) = shown_body(&answer.body, view);
             let response = Response {
                 status: answer.status,
-                headers: headers(&answer.headers),
+                headers: headers(answer.headers),
                 body,
                 truncated: answer.truncated || cut,
             };
             (Some(response), None)
         }
-        Err(trouble) => (None, Some(trouble.text.clone())),
+        Err(trouble) => (None, Some(trouble.text)),
     };
-    let body = exchanged.ask.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
+    let body = exchanged.ask.body.map(|body| String::from_utf8_lossy(&body).into_owned());
     Exchange {
         id,
-        operation: exchanged.ask.operation.clone(),
+        operation: exchanged.ask.operation,
         request: Request {
-            method: exchanged.ask.method.clone(),
-            url: exchanged.url.clone(),
-            headers: headers(&exchanged.sent_headers),
+            method: exchanged.ask.method,
+            url: exchanged.url,
+            headers: headers(exchanged.sent_headers),
             body,
         },
         response,
@@ -334,12 +334,13 @@ fn standing_outcomes(parts: &mut Parts<'_>) -> Vec<StandingOutcome> {
         Tally::of(context, owner, exchanges, &|one| is_own(parts, one), parts.interrupted)
     };
     let of_support = parts.support.iter().map(|(name, exchanges)| of(name, exchanges));
-    let of_cases = parts.plan.cases.iter().zip(&parts.results).map(|(planned, result)| {
-        match result.exchanges.iter().all(|one| is_own(parts, one)) {
-            true => result.standing.clone(),
-            false => of(&planned.case.id, &result.exchanges),
-        }
-    });
+    let of_cases =
+        parts.plan.cases.iter().zip(&parts.results).map(|(planned, result)| {
+            match result.exchanges.iter().all(|one| is_own(parts, one)) {
+                true => result.standing.clone(),
+                false => of(&planned.case.id, &result.exchanges),
+            }
+        });
     for one in of_support.chain(of_cases) {
         match one {
             Some(one) => tally.merge(one),

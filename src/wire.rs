@@ -117,6 +117,22 @@ impl Answer {
         Answer { received: self.received.clone(), json: Arc::default() }
     }
 
+    /// Whether what is parsed of it is kept for its clones.
+    pub fn is_parsed(&self) -> bool {
+        self.json.get().is_some()
+    }
+
+    /// Its headers and its body as they came, copied only where clones of the answer are left.
+    pub fn into_received(self) -> Received {
+        let Answer { received, .. } = self;
+        Arc::try_unwrap(received).unwrap_or_else(|shared| Received {
+            status: shared.status,
+            headers: shared.headers.clone(),
+            body: shared.body.clone(),
+            truncated: shared.truncated,
+        })
+    }
+
     /// Whether its body is one of those that are parsed and judged one at a time, see [`LARGE`].
     pub fn is_large(&self) -> bool {
         self.body.len() >= LARGE
@@ -264,13 +280,18 @@ pub struct Exchanged {
 impl Exchanged {
     /// The same, looked at again.
     pub fn again(&self) -> Exchanged {
-        let mut again = Exchanged { shared: true, ..self.clone() };
-        again.forget_parsed();
-        again
+        Exchanged { shared: true, ..self.unparsed() }
     }
 }
 
 impl Exchanged {
+    /// The same, of whose answer nothing is parsed yet.
+    pub fn unparsed(&self) -> Exchanged {
+        let mut unparsed = self.clone();
+        unparsed.forget_parsed();
+        unparsed
+    }
+
     /// Lets go of what was parsed of the answer, which may be many times as large as its text.
     pub fn forget_parsed(&mut self) {
         if let Ok(answer) = &mut self.result {

@@ -174,6 +174,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
 /// engine stands on top.
 const RUN: &[(&str, &[&str])] = &[
     ("stop", &[]),
+    ("beside", &[]),
     ("turns", &[]),
     ("env", &[]),
     ("limits", &["env"]),
@@ -182,7 +183,7 @@ const RUN: &[(&str, &[&str])] = &[
     ("machine", &["env", "uia"]),
     ("target", &[]),
     ("trouble", &[]),
-    ("http", &["target", "trouble"]),
+    ("http", &["beside", "target", "trouble"]),
     ("discover", &["http", "target"]),
     ("dialect", &[]),
     ("vitals", &[]),
@@ -190,13 +191,24 @@ const RUN: &[(&str, &[&str])] = &[
     ("program", &["stop"]),
     ("desk", &["courier", "env", "ledger", "program", "uia"]),
     ("probe", &["courier", "desk", "discover", "env", "vitals"]),
-    ("clean_up", &["courier", "ledger", "uia"]),
+    ("clean_up", &["courier", "ledger", "stop", "uia"]),
     ("operator", &["courier", "env", "program"]),
     ("perishable", &["courier"]),
     ("loan", &["env", "ledger", "machine"]),
     (
         "engine",
-        &["courier", "desk", "env", "loan", "machine", "operator", "perishable", "stop", "turns"],
+        &[
+            "beside",
+            "courier",
+            "desk",
+            "env",
+            "loan",
+            "machine",
+            "operator",
+            "perishable",
+            "stop",
+            "turns",
+        ],
     ),
 ];
 

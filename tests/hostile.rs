@@ -646,9 +646,10 @@ fn after_one_ctrl_c_nothing_more_is_sent_or_judged() {
         let took = ended.took - since;
         assert!(took < Duration::from_secs(20), "{which:?} took {took:?} to stop");
         assert_eq!(ended.run.not_cleaned_up, Vec::<String>::new());
-        let interrupted = ended.run.cases.iter().filter(|case| {
-            case.reason.as_ref().is_some_and(|reason| reason.code == "interrupted")
-        });
+        let interrupted =
+            ended.run.cases.iter().filter(|case| {
+                case.reason.as_ref().is_some_and(|reason| reason.code == "interrupted")
+            });
         assert!(interrupted.count() > 10);
     }
 }

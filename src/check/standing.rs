@@ -570,9 +570,9 @@ fn schema<'r>(
     for violation in violations {
         let SchemaViolation { pointer, location, keyword, .. } = violation;
         let is_null = keyword == "null";
-        let watcher = *watching.entry((location.clone(), keyword)).or_insert_with_key(|(l, k)| {
-            context.register.watching(operation, answer.status, l, k)
-        });
+        let watcher = *watching
+            .entry((location.clone(), keyword))
+            .or_insert_with_key(|(l, k)| context.register.watching(operation, answer.status, l, k));
         let Some(requirement) = watcher else { continue };
         let mild = is_null && !is_required(described, &location) && !is_item(json, &pointer);
         let found = miss(&pointer, violation.expected, violation.actual);
@@ -643,9 +643,7 @@ fn exists(body: &Value, pointer: &str) -> bool {
         let Some((token, rest)) = tokens.split_first() else { return true };
         match value {
             Value::Array(items) if token == "*" => items.iter().any(|item| walk(item, rest)),
-            Value::Object(members) if token == "*" => {
-                members.values().any(|item| walk(item, rest))
-            }
+            Value::Object(members) if token == "*" => members.values().any(|item| walk(item, rest)),
             Value::Array(items) => {
                 let item = token.parse::<usize>().ok().and_then(|at| items.get(at));
                 item.is_some_and(|item| walk(item, rest))

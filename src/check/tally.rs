@@ -4,7 +4,8 @@ use super::standing::{Context, Observation, observe};
 use crate::outcome::{Finding, Reason, Verdict};
 use crate::register::{Requirement, Severity};
 use crate::version::Listed;
-use crate::wire::Exchanged;
+use crate::wire::{Answer, Exchanged};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 /// The most examples that are kept of one requirement, if they differ in their words alone; all are counted.
@@ -75,11 +76,12 @@ impl Tally {
                 return None;
             }
             // What is parsed of a copy is gone with it.
-            let mut copy = exchanged.clone();
-            if exchanged.result.as_ref().is_ok_and(|answer| answer.is_large()) {
-                copy.forget_parsed();
-            }
-            for observation in observe(context, &copy) {
+            let is_parsed = exchanged.result.as_ref().is_ok_and(Answer::is_parsed);
+            let looked_at = match is_parsed {
+                true => Cow::Borrowed(exchanged),
+                false => Cow::Owned(exchanged.unparsed()),
+            };
+            for observation in observe(context, &looked_at) {
                 tally.add(observation, context.listed, exchanged, || exchange_id(owner, index));
             }
         }
@@ -152,8 +154,7 @@ impl Tallied {
         if self.examples.iter().any(same) {
             return;
         }
-        let kind =
-            (example.operation.clone(), finding.verdict, without_indices(&finding.pointer));
+        let kind = (example.operation.clone(), finding.verdict, without_indices(&finding.pointer));
         let room = self.examples.len() < MOST_EXAMPLES;
         let is_new = self.kinds.len() < MOST_KINDS && self.kinds.insert(kind);
         if room || is_new {

@@ -1,6 +1,7 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
 use super::courier::Courier;
 use super::ledger::{Made, Session};
+use super::stop::Stop;
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::routes::Routes;
@@ -32,7 +33,7 @@ pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duratio
     let cleaner = Arc::new(Cleaner { courier: courier.clone(), routes: routes.clone(), until });
     tokio::select! {
         () = courier.look_again() => {}
-        _ = cleaner.end() => {}
+        _ = end(&courier.stop, until) => {}
     }
     let mut done = CleanUp::default();
     let made = courier.ledger.made().into_iter().filter(|account| !account.guest);
@@ -40,12 +41,12 @@ pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duratio
         let (cleaner, name) = (cleaner.clone(), account_name(&account));
         (name, async move { cleaner.account(&account).await })
     });
-    all(deactivating, &cleaner, &mut done).await;
+    all(deactivating, &cleaner.courier.stop, until, &mut done).await;
     let ending = courier.ledger.open().into_iter().map(|session| {
         let (cleaner, name) = (cleaner.clone(), session_name(&session));
         (name, async move { cleaner.session(&session).await })
     });
-    all(ending, &cleaner, &mut done).await;
+    all(ending, &cleaner.courier.stop, until, &mut done).await;
     done
 }
 
@@ -56,7 +57,8 @@ type Ended = (Vec<Exchanged>, Result<(), String>);
 /// end of the clean-up, or was lost, is named.
 async fn all<F>(
     tasks: impl Iterator<Item = (String, F)>,
-    cleaner: &Cleaner,
+    stop: &Stop,
+    until: Instant,
     done: &mut CleanUp,
 ) where
     F: Future<Output = Ended> + Send + 'static,
@@ -69,11 +71,11 @@ async fn all<F>(
     let mut waiting = futures.into_iter().enumerate();
     let mut running = JoinSet::new();
     let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
-    let end = cleaner.end();
+    let end = end(stop, until);
     tokio::pin!(end);
     let why = loop {
-        while running.len() < AT_ONCE
-            && !cleaner.courier.stop.is_set()
+        while !stop.is_set()
+            && running.len() < AT_ONCE
             && let Some((index, task)) = waiting.next()
         {
             running.spawn(async move { (index, task.await) });
@@ -97,6 +99,15 @@ async fn all<F>(
             }
             None => done.left.push(format!("{name}: {why}")),
         }
+    }
+}
+
+/// Ends with the clean-up's time, or when it is stopped; gives why.
+async fn end(stop: &Stop, until: Instant) -> &'static str {
+    tokio::select! {
+        biased;
+        () = stop.stopped() => STOPPED,
+        () = tokio::time::sleep_until(until) => NO_TIME,
     }
 }
 
@@ -127,14 +138,6 @@ enum Deactivated {
 }
 
 impl Cleaner {
-    /// Ends with the clean-up's time, or when it is stopped; gives why.
-    async fn end(&self) -> &'static str {
-        tokio::select! {
-            () = self.courier.stop.stopped() => STOPPED,
-            () = tokio::time::sleep_until(self.until) => NO_TIME,
-        }
-    }
-
     async fn account(&self, account: &Made) -> Ended {
         let mut exchanges = Vec::new();
         let end = self.deactivate(account, &mut exchanges).await;
@@ -280,4 +283,53 @@ fn refused(what: &str, answer: &Answer) -> String {
 fn is_over(answer: &Answer) -> bool {
     let for_guests = answer.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
     matches!(answer.status, 401 | 403) && !for_guests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::stop::Cause;
+
+    fn task(
+        name: &str,
+        ends: Option<Result<(), String>>,
+    ) -> (String, impl Future<Output = Ended> + use<>) {
+        let is_lost = name == "lost";
+        let task = async move {
+            assert!(!is_lost, "of a test");
+            match ends {
+                Some(end) => (Vec::new(), end),
+                None => std::future::pending().await,
+            }
+        };
+        (name.to_owned(), task)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_or_not_done_in_time_is_named() {
+        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let until = Instant::now() + Duration::from_secs(5);
+        let refused = || Some(Err("refused".to_owned()));
+        let tasks = [task("good", Some(Ok(()))), task("lost", None), task("refused", refused())];
+        all(tasks.into_iter(), &stop, until, &mut done).await;
+        assert_eq!(done.left, [format!("lost: {LOST}"), "refused".to_owned()]);
+        done.left.clear();
+        let tasks = [task("good", Some(Ok(()))), task("slow", None)];
+        all(tasks.into_iter(), &stop, until, &mut done).await;
+        assert_eq!(done.left, [format!("slow: {NO_TIME}")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_when_it_is_stopped_is_named_at_once() {
+        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let until = Instant::now() + Duration::from_secs(3600);
+        let stopping = async {
+            tokio::task::yield_now().await;
+            stop.set(Cause::Interrupted);
+        };
+        let tasks = (0..20).map(|n| task(&format!("session {n}"), None));
+        tokio::join!(all(tasks, &stop, until, &mut done), stopping);
+        assert_eq!(done.left.len(), 20);
+        assert_eq!(done.left[19], format!("session 19: {STOPPED}"));
+    }
 }

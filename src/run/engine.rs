@@ -1,4 +1,5 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
+use super::beside::beside;
 use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
@@ -329,18 +330,14 @@ impl Engine {
         }
         let working = async {
             let _alone = if alone { self.courier.http.alone().await } else { None };
-            match tokio::time::timeout(MOST_TIME, tokio::task::spawn_blocking(work)).await {
-                Ok(Ok(done)) => Ok(done),
-                Ok(Err(error)) if error.is_panic() => {
-                    std::panic::resume_unwind(error.into_panic())
-                }
-                // Only a runtime that ends gives up a task.
-                Ok(Err(_)) => Err(Cut::Stopped),
-                Err(_) => Err(Cut::Overdue),
-            }
+            tokio::time::timeout(MOST_TIME, beside(work)).await
         };
         tokio::select! {
-            done = working => done,
+            done = working => match done {
+                Ok(Some(done)) => Ok(done),
+                Ok(None) => Err(Cut::Stopped),
+                Err(_) => Err(Cut::Overdue),
+            },
             () = stop.interrupted() => Err(Cut::Stopped),
         }
     }
@@ -387,7 +384,10 @@ impl Engine {
                     match self.beside(alone, move || judging.judge(&case)).await {
                         Ok(done) => {
                             machine.judged(done);
-                            exchanges.iter_mut().filter(|e| is_large(e)).for_each(Exchanged::forget_parsed);
+                            exchanges
+                                .iter_mut()
+                                .filter(|e| is_large(e))
+                                .for_each(Exchanged::forget_parsed);
                         }
                         Err(Cut::Stopped) => machine.block(Cause::Interrupted.reason()),
                         Err(Cut::Overdue) => machine.block(too_long()),
@@ -412,11 +412,15 @@ impl Engine {
                             exchanges.push(probed);
                         }
                     }
+                    let keeps_parsed = machine.keeps_parsed();
                     let sent = self.with_logins(&asks, case, &accounts, &mut logins, &mut machine);
-                    for delivered in sent.await {
+                    for mut delivered in sent.await {
                         shown.push(exchanges.len() + delivered.shown);
                         let spoiled = perishables.spoiled(&delivered);
                         perishables.note(&delivered);
+                        if !keeps_parsed {
+                            delivered.exchanges.iter_mut().for_each(Exchanged::forget_parsed);
+                        }
                         exchanges.extend(delivered.exchanges);
                         replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
                     }
@@ -496,14 +500,7 @@ impl Engine {
             let (courier, ask, limits) = (self.courier.clone(), ask.clone(), case.limits);
             sending.spawn(async move { (index, courier.deliver(&ask, limits).await) });
         }
-        let mut all: Vec<(usize, Delivered)> = Vec::new();
-        while let Some(joined) = sending.join_next().await {
-            match joined {
-                Ok(done) => all.push(done),
-                // The case is errored, and not judged on fewer answers.
-                Err(lost) => std::panic::resume_unwind(lost.into_panic()),
-            }
-        }
+        let mut all = all_of(sending).await;
         let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
         // Which of equal requests came first is chance: what came of them is put in order instead.
         all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
@@ -629,6 +626,19 @@ fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
     result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
 }
 
+/// What all tasks of a step gave. A panic in one of them goes on here: the case is then errored, and not judged on fewer
+/// answers.
+async fn all_of<T: 'static>(mut running: JoinSet<T>) -> Vec<T> {
+    let mut all = Vec::new();
+    while let Some(joined) = running.join_next().await {
+        match joined {
+            Ok(done) => all.push(done),
+            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+        }
+    }
+    all
+}
+
 /// The status that a request came to; those that came to none are last.
 fn outcome(delivered: &Delivered) -> u16 {
     match &delivered.reply {
@@ -667,5 +677,21 @@ pub fn too_long() -> Reason {
     Reason {
         code: "too_long".to_owned(),
         text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_one_of_several_sends_is_a_panic_of_the_case() {
+        let mut sending = JoinSet::new();
+        sending.spawn(async { 1 });
+        sending.spawn(async { panic!("of a test") });
+        assert!(tokio::spawn(all_of(sending)).await.is_err_and(|error| error.is_panic()));
+        let mut sending = JoinSet::new();
+        sending.spawn(async { 1 });
+        assert_eq!(all_of(sending).await, [1]);
     }
 }

@@ -1,5 +1,6 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
+use super::beside::beside;
 use super::target::Target;
 use super::trouble::{innermost, trouble};
 use crate::secret::{ExposeSecret as _, Heard, SecretKind, SecretString, Vault};
@@ -229,10 +230,8 @@ impl Http {
         }
         self.has_seen_large.store(true, Ordering::Relaxed);
         let _alone = self.alone().await;
-        if let Err(error) = tokio::task::spawn_blocking(learn).await
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
+        if beside(learn.clone()).await.is_none() {
+            learn();
         }
     }
 
@@ -290,14 +289,7 @@ impl Http {
         }
         under_way.has_ended();
         let url = self.target.url_of(&ask.path);
-        Exchanged {
-            ask: ask.clone(),
-            url,
-            sent_headers,
-            result,
-            duration,
-            shared: false,
-        }
+        Exchanged { ask: ask.clone(), url, sent_headers, result, duration, shared: false }
     }
 
     /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,

@@ -10,7 +10,7 @@ use crate::check::trace::{End, Judged, Trace};
 use crate::encoding::encode_segment;
 use crate::outcome::Reason;
 use crate::routes::Routes;
-use crate::wire::{Answer, Ask, LARGE, Reply, too_large};
+use crate::wire::{Answer, Ask, LARGE, Reply};
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;
@@ -73,9 +73,6 @@ impl std::fmt::Debug for Judging {
         write!(f, "Judging({} answers)", self.answers.len())
     }
 }
-
-/// How long the answers of one step may be together, in bytes: all of them are parsed when it is judged.
-const MOST_TOGETHER: usize = 2 << 20;
 
 /// One case in flight.
 pub struct Machine<'c> {
@@ -165,7 +162,10 @@ impl<'c> Machine<'c> {
             let exchange = self.exchanges;
             self.exchanges += 1;
             match reply {
-                Reply::Answer(answer) => self.replies.push((exchange, answer)),
+                Reply::Answer(answer) if self.keeps_parsed() => {
+                    self.replies.push((exchange, answer));
+                }
+                Reply::Answer(answer) => self.replies.push((exchange, answer.unparsed())),
                 Reply::Dropped(text) => return self.dropped(step, exchange, &text),
                 Reply::Undecided(reason) => return self.block(reason),
             }
@@ -178,14 +178,6 @@ impl<'c> Machine<'c> {
         }
         if self.auth.is_some() && self.replies.is_empty() {
             return;
-        }
-        let length: usize = self.replies.iter().map(|(_, answer)| answer.body.len()).sum();
-        if length > MOST_TOGETHER {
-            let text = format!(
-                "the answers of {} are {length} bytes long together, more than the {MOST_TOGETHER} that are judged at once",
-                self.step_name()
-            );
-            return self.block(too_large(text));
         }
         self.state = State::Answered;
     }
@@ -213,6 +205,12 @@ impl<'c> Machine<'c> {
     fn step(&self) -> Option<&'c Step> {
         let case: &'c Case = self.case;
         case.all_steps().nth(self.at)
+    }
+
+    /// Whether what is parsed of the answers to the current step is of use until the case ends: not of those to a step that
+    /// may send thousands of requests.
+    pub fn keeps_parsed(&self) -> bool {
+        self.step().is_some_and(|step| step.send == Send::Once)
     }
 
     /// Whether what is sent now is the one request of a step that decides: then earlier answers to the same

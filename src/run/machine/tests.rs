@@ -112,7 +112,9 @@ fn weight(id: &str) -> Option<Weight> {
 
 #[test]
 fn a_requirement_that_the_register_does_not_have_is_errored() {
-    let case = case("checks: [a.b, unknown.c]\nsteps:\n  - call: one\n    must: [{ req: a.b, status: 200 }, { req: unknown.c, status: 200 }]");
+    let case = case(
+        "checks: [a.b, unknown.c]\nsteps:\n  - call: one\n    must: [{ req: a.b, status: 200 }, { req: unknown.c, status: 200 }]",
+    );
     let played = play(&case, [answer(200, json!({}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Errored, "unknown_requirement"));
     assert_eq!(played.of("a.b"), Verdict::Passed);
