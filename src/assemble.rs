@@ -121,7 +121,13 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: [parts.headlines.clone(), limits, notes(&parts, &requirements)].concat(),
+        notes: [
+            parts.headlines.clone(),
+            notes_on_bounds(&cases, &standing),
+            limits,
+            notes(&parts, &requirements),
+        ]
+        .concat(),
         baseline: None,
         required: Vec::new(),
         cases,
@@ -495,6 +501,22 @@ fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     let blocked = cases.filter(|(_, result)| result.is_rate_limited());
     let logins = blocked.map(|(planned, _)| planned.case.logins()).sum();
     advice::of_limits(&parts.limits_hit, logins, parts.server.as_deref())
+}
+
+/// What is blocked because a bound on judging was hit.
+fn notes_on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<String> {
+    let of_cases = cases.iter().filter_map(|case| case.reason.as_ref());
+    let reasons = of_cases.chain(standing.iter().filter_map(|one| one.reason.as_ref()));
+    let mut blocked: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in reasons.filter(|reason| ["too_large", "too_long"].contains(&reason.code.as_str()))
+    {
+        *blocked.entry(&reason.text).or_default() += 1;
+    }
+    let note = |(text, count): (&str, usize)| {
+        let checks = if count == 1 { "check is" } else { "checks are" };
+        format!("{count} {checks} blocked: {text}")
+    };
+    blocked.into_iter().map(note).collect()
 }
 
 /// What the reader is to know beside the verdicts: what would decide more, most first, and which

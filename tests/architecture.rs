@@ -62,8 +62,8 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     (
         "assemble",
         &[
-            "advice", "baseline", "case", "check", "exit", "facts", "outcome", "plan", "register",
-            "run", "secret", "select", "spec", "wire",
+            "advice", "case", "check", "exit", "facts", "outcome", "plan", "register", "run",
+            "secret", "select", "spec", "wire",
         ],
         "from results to the one value that reports are functions of",
     ),
@@ -256,6 +256,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "cli/test.rs",
             "harness.rs",
             "reference/",
+            "run/beside.rs",
             "run/clean_up.rs",
             "run/courier.rs",
             "run/desk.rs",

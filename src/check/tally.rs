@@ -204,3 +204,55 @@ fn finding(
         known: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::register::Register;
+    use crate::spec::Spec;
+    use crate::wire::Ask;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn devices(body: &Value) -> Exchanged {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Exchanged {
+            ask: Ask::new(Some("getDevices"), "GET", "/_matrix/client/v3/devices"),
+            url: String::new(),
+            sent_headers: Vec::new(),
+            result: Ok(Answer::new(200, headers, body.to_string().into_bytes(), false)),
+            duration: Duration::ZERO,
+            shared: false,
+        }
+    }
+
+    #[test]
+    fn everything_is_counted_and_a_few_examples_are_kept() {
+        let (register, spec) = (Register::bundled().unwrap(), Spec::bundled_v1().unwrap());
+        let listed = Listed::new(["v1.11"]);
+        let context = Context { register: &register, spec: &spec, listed: &listed };
+        let of = |owner: &str, devices: &[Exchanged], stops: bool| {
+            Tally::of(context, owner, devices, &|_| true, &|| stops)
+        };
+        let id =
+            &register.watching("getDevices", 200, "/devices/*/device_id", "required").unwrap().id;
+        let long = devices(&json!({"devices": vec![json!({}); 100_000]}));
+        let shared = Exchanged { shared: true, ..long.clone() };
+        let mut tally = of("one", &[shared, long], false).unwrap();
+        let short = devices(&json!({"devices": [{}, {"device_id": "A"}]}));
+        tally.merge(of("two", &[short.clone()], false).unwrap());
+        let tallied = tally.take(id).unwrap();
+        assert_eq!((tallied.count, tallied.observed), (100_001, 100_001));
+        assert_eq!(tallied.verdict, Verdict::Failed);
+        let findings = tallied.findings();
+        assert_eq!(findings.len(), MOST_EXAMPLES);
+        assert_eq!(findings[0].exchange.as_deref(), Some("one#2"));
+
+        let many = devices(&json!({"devices": vec![0; 300_000]}));
+        let mut tally = of("three", &[many], false).unwrap();
+        let tallied = tally.take(id).unwrap();
+        assert_eq!((tallied.verdict, tallied.count), (Verdict::Blocked, 0));
+        assert_eq!(tallied.undecided.unwrap().code, "too_large");
+        assert!(of("four", &[short], true).is_none(), "nothing is judged after a signal");
+    }
+}

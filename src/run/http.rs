@@ -126,22 +126,26 @@ pub struct Http {
     /// Held by whoever parses or judges a large answer.
     large: Arc<Semaphore>,
     has_seen_large: Arc<AtomicBool>,
-    /// Requests that were begun and neither answered nor failed.
-    open: Arc<Mutex<Vec<String>>>,
+    /// Requests that may have begun something and were broken off.
+    broken_off: Arc<Mutex<Vec<String>>>,
 }
 
-/// A request under way; forgotten when it has ended, and kept where it was broken off.
+/// A request under way that may begin something; noted where it is broken off.
 struct UnderWay<'h> {
-    open: &'h Mutex<Vec<String>>,
+    broken_off: &'h Mutex<Vec<String>>,
     what: Option<String>,
 }
 
 impl UnderWay<'_> {
-    fn has_ended(self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = open.iter().position(|one| Some(one) == self.what.as_ref()) {
-            open.swap_remove(at);
-        }
+    fn has_ended(mut self) {
+        self.what = None;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut all = self.broken_off.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(self.what.take());
     }
 }
 
@@ -172,7 +176,7 @@ impl Http {
             read: Arc::default(),
             large: Arc::new(Semaphore::new(1)),
             has_seen_large: Arc::default(),
-            open: Arc::default(),
+            broken_off: Arc::default(),
         })
     }
 
@@ -199,7 +203,7 @@ impl Http {
 
     /// The requests that were broken off and may have begun a session or made an account, in a reader's words.
     pub fn broken_off(&self) -> Vec<String> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn under_way(&self, ask: &Ask) -> UnderWay<'_> {
@@ -207,10 +211,7 @@ impl Http {
         let begins = ask.method == "POST"
             && ["/login", "/register", "/refresh"].iter().any(|end| path.ends_with(end));
         let what = begins.then(|| format!("{} {path}", ask.method));
-        if let Some(what) = &what {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).push(what.clone());
-        }
-        UnderWay { open: &self.open, what }
+        UnderWay { broken_off: &self.broken_off, what }
     }
 
     /// Remembers the secrets of an answer; those of a large one beside other work.
