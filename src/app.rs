@@ -4,6 +4,8 @@ use crate::baseline::Baseline;
 use crate::baseline::apply::{self, Active, Shown};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
+use crate::check::standing::Context;
+use crate::check::tally::Tally;
 use crate::check::verdict::Decided;
 use crate::diagnostic::Diagnostic;
 use crate::exit::{self, Gate};
@@ -18,12 +20,12 @@ use crate::run::courier::Courier;
 use crate::run::desk::{Desk, Maker, Sources};
 use crate::run::dialect::Dialect;
 use crate::run::discover::{self, Search};
-use crate::run::engine::{CaseResult, EndsWith, Engine, Progress, Silent};
+use crate::run::engine::{CaseResult, EndsWith, Engine, Observe, Progress, Silent};
 use crate::run::http::{ClientError, Http, Transport};
 use crate::run::ledger::Ledger;
 use crate::run::limits::Limits;
 use crate::run::operator::Operator;
-use crate::run::probe::{self, NoTarget, Sighting};
+use crate::run::probe::{self, Beyond, NoTarget, Sighting};
 use crate::run::stop::Stop;
 use crate::run::target::Target;
 use crate::secret::Vault;
@@ -203,12 +205,15 @@ pub trait Watcher: Progress {
     fn planned(&self, plan: &Plan, facts: &Facts);
     /// There is no target; the run ends. The sentence holds no secret.
     fn no_target(&self, why: &str);
+    /// What the run made is being taken back: so long at most from now on. Told every second.
+    fn cleaning_up(&self, at_most: Duration, interrupted: bool);
 }
 
 impl Watcher for Silent {
     fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
     fn no_target(&self, _: &str) {}
+    fn cleaning_up(&self, _: Duration, _: bool) {}
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -321,7 +326,7 @@ impl Prepared {
         };
         watcher.planned(&open.plan, &open.engine.facts);
         let results = open.engine.run(&open.plan, open.prepared.job.jobs, watcher).await;
-        let cleaned = open.clean_up().await;
+        let cleaned = open.clean_up(watcher).await;
         open.assembled(&open.plan, results, cleaned)
     }
 
@@ -331,7 +336,12 @@ impl Prepared {
     /// There is no target.
     pub async fn open(mut self, watcher: &dyn Watcher) -> Result<Open, Box<Gone>> {
         let times = Times { started: jiff::Timestamp::now(), clock: Instant::now() };
-        let sighting = match self.look(watcher).await {
+        let stop = self.stop.clone();
+        let looked = tokio::select! {
+            looked = self.look(watcher) => looked,
+            () = broken_off(&stop) => Err((NoTarget::Interrupted, Vec::new())),
+        };
+        let mut sighting = match looked {
             Ok(sighting) => sighting,
             Err((why, exchanges)) => {
                 return Err(Box::new(Gone { why, prepared: self, exchanges, times }));
@@ -344,7 +354,11 @@ impl Prepared {
         let routes = Arc::new(Paths::new(spec.clone(), api));
         let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
         let mut accounts = self.account_facts();
-        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts).await;
+        let asking = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts);
+        let mut beyond = tokio::select! {
+            beyond = asking => beyond,
+            () = broken_off(&stop) => Beyond::nothing(&sighting),
+        };
         if accounts.given.is_empty() {
             accounts.made_password = desk.has_password(&Slot::Main(0)).await;
         }
@@ -357,6 +371,9 @@ impl Prepared {
             self.job.allowed.clone(),
         ));
         let plan = self.planned(&spec, &facts);
+        // What was parsed is of no more use, and many times as large as the text.
+        let exchanges = sighting.exchanges.iter_mut().chain(&mut sighting.answered);
+        exchanges.chain(&mut beyond.exchanges).for_each(Exchanged::forget_parsed);
         let engine = Engine {
             courier: self.courier.clone(),
             desk: Arc::new(desk),
@@ -366,11 +383,21 @@ impl Prepared {
             operator: Arc::new(self.job.operator.clone()),
             ends_with: self.job.ends_with(sighting.server.as_deref(), times.started),
             probed: sighting.answered.into(),
+            observe: self.observe(spec.clone(), listed),
         };
         let mut probed = sighting.exchanges;
         probed.extend(beyond.exchanges);
         let server = sighting.server;
         Ok(Open { prepared: self, spec, plan, engine, probed, server, times })
+    }
+
+    /// The standing checks, for the engine to ask as each case ends.
+    fn observe(&self, spec: Arc<Spec>, listed: Listed) -> Observe {
+        let (register, stop) = (self.material.register.clone(), self.stop.clone());
+        Arc::new(move |owner, exchanges| {
+            let context = Context { register: &register, spec: &spec, listed: &listed };
+            Tally::of(context, owner, exchanges, &|_| true, &|| stop.is_interrupted())
+        })
     }
 
     fn planned(&self, spec: &Spec, facts: &Facts) -> Plan {
@@ -463,6 +490,7 @@ impl Prepared {
             facts,
             plan,
             results: outcome.results,
+            interrupted: &|| self.stop.is_interrupted(),
             support: outcome.support,
             elsewhere: &self.elsewhere,
             is_homeserver: outcome.no_target.is_none(),
@@ -474,7 +502,7 @@ impl Prepared {
             base_url,
             server: outcome.server,
             limits_hit: self.courier.limits.hits(),
-            not_cleaned_up: outcome.left,
+            not_cleaned_up: outcome.left.into_iter().chain(self.broken_off()).collect(),
             guests: self
                 .courier
                 .ledger
@@ -501,6 +529,13 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// What a request may have begun that was broken off by a signal.
+    fn broken_off(&self) -> Vec<String> {
+        let sentence =
+            |what| format!("{what} was broken off: it may have begun a session or made an account");
+        self.courier.http.broken_off().into_iter().map(sentence).collect()
+    }
+
     fn held_against_baseline(&self, run: Run) -> Run {
         let Demands { baseline, adopt, .. } = &self.job.demands;
         match baseline {
@@ -512,8 +547,17 @@ impl Prepared {
 
 /// How long a clean-up may wait for rate limits, all waiting together; less with a smaller `max_wait`.
 const CLEAN_UP_WAIT: Duration = Duration::from_secs(30);
-/// How long a clean-up goes on beginning something new; at least the time limit of one request.
+/// How long a clean-up takes at most; at least the time limit of one request.
 const CLEAN_UP_TIME: Duration = Duration::from_secs(60);
+/// The same after a signal: somebody waits for the end.
+const CLEAN_UP_TIME_INTERRUPTED: Duration = Duration::from_secs(30);
+/// How long the probe gets after a signal to take the answer that is on its way.
+const GRACE: Duration = Duration::from_millis(1500);
+
+async fn broken_off(stop: &Stop) {
+    stop.interrupted().await;
+    tokio::time::sleep(GRACE).await;
+}
 
 /// A target that was probed, with the plan for it and everything that running a case needs.
 pub struct Open {
@@ -538,8 +582,9 @@ impl Open {
         self.engine.run_one(planned).await
     }
 
-    /// Deactivates the accounts and ends the sessions that were made; goes on after a stop.
-    pub async fn clean_up(&self) -> CleanUp {
+    /// Deactivates the accounts and ends the sessions that were made; goes on after a stop, in less time, and until the
+    /// next signal.
+    pub async fn clean_up(&self, watcher: &dyn Watcher) -> CleanUp {
         let courier = &self.prepared.courier;
         if !self.engine.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
             let open = courier.ledger.open().len();
@@ -547,15 +592,30 @@ impl Open {
             let left = if open > 0 { vec![text] } else { Vec::new() };
             return CleanUp { exchanges: Vec::new(), left };
         }
+        let interrupted = courier.stop.is_interrupted();
         let cleaner = Courier {
-            stop: Stop::default(),
+            stop: courier.stop.of_clean_up(),
             // The run may have used up what it was allowed to wait.
             limits: Arc::new(Limits::new(self.prepared.job.max_wait.min(CLEAN_UP_WAIT))),
             ..courier.clone()
         };
-        cleaner.look_again().await;
-        let time = CLEAN_UP_TIME.max(self.prepared.job.transport.timeout);
-        clean_up(&cleaner, &self.engine.routes, time).await
+        let time = match interrupted {
+            true => CLEAN_UP_TIME_INTERRUPTED,
+            false => CLEAN_UP_TIME.max(self.prepared.job.transport.timeout),
+        };
+        let cleaning = clean_up(&cleaner, &self.engine.routes, time);
+        tokio::pin!(cleaning);
+        let began = Instant::now();
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut cleaning => return done,
+                _ = seconds.tick() => {
+                    watcher.cleaning_up(time.saturating_sub(began.elapsed()), interrupted);
+                }
+            }
+        }
     }
 
     /// The run as it stands after these cases of the plan and no others, each with its result.
@@ -617,10 +677,9 @@ impl Gone {
             .collect();
         let results = cases
             .iter()
-            .map(|planned| CaseResult {
-                decided: Decided::all(&planned.case, Verdict::Blocked, reason.clone()),
-                exchanges: Vec::new(),
-                duration: Duration::ZERO,
+            .map(|planned| {
+                let decided = Decided::all(&planned.case, Verdict::Blocked, reason.clone());
+                CaseResult::without_running(decided)
             })
             .collect();
         let plan = Plan { cases, phases: Vec::new() };
@@ -700,7 +759,7 @@ mod tests {
         open.engine.routes = Arc::new(Trap(open.engine.routes.clone()));
         let results = open.engine.run(&open.plan, 4, &Silent).await;
         assert!(!open.prepared.courier.ledger.made().is_empty());
-        let cleaned = open.clean_up().await;
+        let cleaned = open.clean_up(&Silent).await;
         assert!(open.prepared.courier.ledger.made().is_empty());
         assert_eq!(cleaned.left, Vec::<String>::new());
         let run = open.assembled(&open.plan, results, cleaned);

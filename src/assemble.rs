@@ -1,21 +1,23 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure; secrets
 //! are replaced here, at this one seam.
 use crate::advice;
-use crate::baseline::without_indices;
-use crate::check::expect::Miss;
-use crate::check::standing::{self, Context, Observation};
+use crate::check::standing::Context;
+use crate::check::tally::{Tallied, Tally, exchange_id};
+use crate::check::verdict::unknown_requirement;
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
 use crate::exit;
 use crate::facts::Facts;
 use crate::outcome::*;
 use crate::plan::Plan;
-use crate::register::{Register, Requirement, Severity, Watch};
-use crate::run::engine::CaseResult;
+use crate::register::{Register, Requirement, Watch};
+use crate::run::engine::{CaseResult, too_long};
+use crate::run::stop::Cause;
 use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
 use crate::wire::{Answer, Exchanged};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How much of a body stands in a report, in bytes.
 pub const LONGEST_SHOWN: usize = 16 * 1024;
@@ -34,6 +36,8 @@ pub struct Parts<'a> {
     pub plan: &'a Plan,
     /// One for each planned case.
     pub results: Vec<CaseResult>,
+    /// Whether a signal came: then nothing more is judged.
+    pub interrupted: &'a dyn Fn() -> bool,
     /// What was sent outside cases, by name.
     pub support: Vec<(String, Vec<Exchanged>)>,
     /// What was exchanged with others before the target was found: shown, and not judged.
@@ -69,25 +73,33 @@ pub struct Parts<'a> {
 }
 
 /// Builds the [`Run`]; its exit status, baseline and what was required are for the caller to say.
-pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
-    let standing = standing_outcomes(&parts);
+pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
+    let missing = parts.plan.cases.iter().skip(parts.results.len());
+    let missing: Vec<CaseResult> =
+        missing.map(|planned| CaseResult::missing(&planned.case)).collect();
+    parts.results.extend(missing);
+    let standing = standing_outcomes(&mut parts);
     let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
     let view = View { redactor, longest };
+    let of_run = whole_run_outcomes(&parts);
+    let limits = notes_on_limits(&parts);
+    let results = std::mem::take(&mut parts.results);
+    // Each result is let go when it is put together: both forms of all exchanges at once would be large.
     let mut cases: Vec<CaseOutcome> = parts
         .plan
         .cases
         .iter()
-        .zip(&parts.results)
+        .zip(results)
         .map(|(planned, result)| case_outcome(&planned.case, result, view))
         .collect();
-    cases.extend(whole_run_outcomes(&parts));
+    cases.extend(of_run);
     let requirements = requirement_outcomes(&parts, &cases, &standing);
-    let discovery = Some(("discovery", parts.elsewhere)).filter(|(_, sent)| !sent.is_empty());
-    let of_target = parts.support.iter().map(|(name, sent)| (name.as_str(), sent.as_slice()));
-    let support = discovery
+    let discovery = ("discovery".to_owned(), parts.elsewhere.to_vec());
+    let support = Some(discovery)
+        .filter(|(_, sent)| !sent.is_empty())
         .into_iter()
-        .chain(of_target)
-        .map(|(name, sent)| Support { name: name.to_owned(), exchanges: shown(name, sent, view) })
+        .chain(std::mem::take(&mut parts.support))
+        .map(|(name, sent)| Support { exchanges: shown(&name, sent, view), name })
         .collect();
     let run = Run {
         schema_version: SCHEMA_VERSION,
@@ -109,8 +121,13 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: [parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)]
-            .concat(),
+        notes: [
+            parts.headlines.clone(),
+            notes_on_bounds(&cases, &standing),
+            limits,
+            notes(&parts, &requirements),
+        ]
+        .concat(),
         baseline: None,
         required: Vec::new(),
         cases,
@@ -130,8 +147,8 @@ struct View<'r> {
     longest: usize,
 }
 
-fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, view: View<'_>) -> CaseOutcome {
-    let decided = &result.decided;
+fn case_outcome(case: &crate::case::ast::Case, result: CaseResult, view: View<'_>) -> CaseOutcome {
+    let decided = result.decided;
     CaseOutcome {
         id: case.id.clone(),
         title: case.title.clone(),
@@ -140,13 +157,13 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, view: View<'
         line: case.line,
         impact: case.impact.to_string(),
         verdict: decided.verdict,
-        reason: decided.reason.clone(),
-        branch: decided.branch.clone(),
+        reason: decided.reason,
+        branch: decided.branch,
         requirements: case.checks.clone(),
         duration_ms: millis(result.duration),
-        decisions: decided.decisions.clone(),
-        findings: decided.findings.clone(),
-        exchanges: shown(&case.id, &result.exchanges, view),
+        decisions: decided.decisions,
+        findings: decided.findings,
+        exchanges: shown(&case.id, Arc::unwrap_or_clone(result.exchanges), view),
     }
 }
 
@@ -154,18 +171,13 @@ fn case_outcome(case: &crate::case::ast::Case, result: &CaseResult, view: View<'
 fn every_exchange<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = (String, &'p Exchanged)> {
     let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
     let cases = parts.plan.cases.iter().zip(&parts.results);
-    let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &result.exchanges));
+    let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &*result.exchanges));
     support.chain(of_cases).flat_map(|(owner, exchanges)| {
         let named = exchanges.iter().enumerate();
         named
             .filter(|(_, exchanged)| !exchanged.shared)
             .map(move |(index, exchanged)| (exchange_id(owner, index), exchanged))
     })
-}
-
-/// The id of an exchange: its owner, and its number from 1.
-fn exchange_id(owner: &str, index: usize) -> String {
-    format!("{owner}#{}", index + 1)
 }
 
 /// What the checks over the whole run say, as cases beside the others.
@@ -183,11 +195,18 @@ fn whole_run_outcome(
     all: &[(String, &Exchanged)],
     parts: &Parts<'_>,
 ) -> CaseOutcome {
+    let Some(requirement) = parts.register.get(check.requirement) else {
+        let reason = unknown_requirement(check.requirement);
+        return whole_run_case(check, 1, Verdict::Errored, Some(reason), Vec::new());
+    };
+    if (parts.interrupted)() {
+        let reason = Cause::Interrupted.reason();
+        return whole_run_case(check, requirement.line, Verdict::Blocked, Some(reason), Vec::new());
+    }
     let exchanges: Vec<&Exchanged> = all.iter().map(|(_, exchanged)| *exchanged).collect();
     let id = |at: usize| all.get(at).map(|(id, _)| id.clone());
-    let requirement = parts.register.get(check.requirement);
-    let weight = requirement.map(|r| (r.level, r.severity(&parts.facts.listed).verdict(), r.line));
-    let (level, broken, line) = weight.unwrap_or((check.level, Verdict::Passed, 1));
+    let (level, line) = (requirement.level, requirement.line);
+    let broken = requirement.severity(&parts.facts.listed).verdict();
     let (verdict, reason, findings) = match (check.look)(&exchanges) {
         Seen::Fine => (Verdict::Passed, None, Vec::new()),
         Seen::Nothing => {
@@ -217,6 +236,16 @@ fn whole_run_outcome(
             (broken, None, vec![finding])
         }
     };
+    whole_run_case(check, line, verdict, reason, findings)
+}
+
+fn whole_run_case(
+    check: &WholeRunCheck,
+    line: u32,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    findings: Vec<Finding>,
+) -> CaseOutcome {
     CaseOutcome {
         id: check.id.to_owned(),
         title: check.title.to_owned(),
@@ -244,41 +273,40 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shown(owner: &str, exchanges: &[Exchanged], view: View<'_>) -> Vec<Exchange> {
+fn shown(owner: &str, exchanges: Vec<Exchanged>, view: View<'_>) -> Vec<Exchange> {
     exchanges
-        .iter()
+        .into_iter()
         .enumerate()
         .map(|(index, exchanged)| shown_exchange(exchange_id(owner, index), exchanged, view))
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: &Exchanged, view: View<'_>) -> Exchange {
-    let headers = |pairs: &[(String, String)]| {
-        let header =
-            |(name, value): &(String, String)| Header { name: name.clone(), value: value.clone() };
-        pairs.iter().map(header).collect()
+fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange {
+    let headers = |pairs: Vec<(String, String)>| {
+        pairs.into_iter().map(|(name, value)| Header { name, value }).collect()
     };
-    let (response, trouble) = match &exchanged.result {
+    let (response, trouble) = match exchanged.result {
         Ok(answer) => {
+            let answer = answer.into_received();
             let (body, cut) = shown_body(&answer.body, view);
             let response = Response {
                 status: answer.status,
-                headers: headers(&answer.headers),
+                headers: headers(answer.headers),
                 body,
                 truncated: answer.truncated || cut,
             };
             (Some(response), None)
         }
-        Err(trouble) => (None, Some(trouble.text.clone())),
+        Err(trouble) => (None, Some(trouble.text)),
     };
-    let body = exchanged.ask.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
+    let body = exchanged.ask.body.map(|body| String::from_utf8_lossy(&body).into_owned());
     Exchange {
         id,
-        operation: exchanged.ask.operation.clone(),
+        operation: exchanged.ask.operation,
         request: Request {
-            method: exchanged.ask.method.clone(),
-            url: exchanged.url.clone(),
-            headers: headers(&exchanged.sent_headers),
+            method: exchanged.ask.method,
+            url: exchanged.url,
+            headers: headers(exchanged.sent_headers),
             body,
         },
         response,
@@ -302,38 +330,41 @@ fn shown_body(body: &[u8], view: View<'_>) -> (String, bool) {
     (text, true)
 }
 
-/// What the standing checks found of one requirement so far.
-#[derive(Default)]
-struct Tallied {
-    observed: usize,
-    count: usize,
-    verdict: Option<Verdict>,
-    findings: Vec<Finding>,
-    /// By operation, verdict and place.
-    kinds: HashSet<(Option<String>, Verdict, String)>,
-}
-
-/// The most examples that are kept of one requirement, if they differ in their words alone; all are counted.
-const MOST_EXAMPLES: usize = 10;
-/// The most kinds of examples: a server that makes up names could go on for ever.
-const MOST_KINDS: usize = 200;
-
-fn standing_outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
+/// What the standing checks say. They have looked at the exchanges of each case when it was over; here they look at those
+/// outside cases, and leave out what turned out to be no answer of the homeserver.
+fn standing_outcomes(parts: &mut Parts<'_>) -> Vec<StandingOutcome> {
     let context =
         Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
-    let mut tallies: BTreeMap<String, Tallied> = BTreeMap::new();
-    for (id, exchanged) in every_exchange(parts).filter(|(_, exchanged)| is_own(parts, exchanged)) {
-        // A copy, so that what is parsed of it is gone with it.
-        for observation in standing::observe(context, &exchanged.clone()) {
-            tally(parts, &mut tallies, observation, exchanged, id.clone());
+    let (mut tally, mut cut) = (Tally::default(), false);
+    let of = |owner: &str, exchanges: &[Exchanged]| {
+        Tally::of(context, owner, exchanges, &|one| is_own(parts, one), parts.interrupted)
+    };
+    let of_support = parts.support.iter().map(|(name, exchanges)| of(name, exchanges));
+    let of_cases =
+        parts.plan.cases.iter().zip(&parts.results).map(|(planned, result)| {
+            match result.exchanges.iter().all(|one| is_own(parts, one)) {
+                true => result.standing.clone(),
+                false => of(&planned.case.id, &result.exchanges),
+            }
+        });
+    for one in of_support.chain(of_cases) {
+        match one {
+            Some(one) => tally.merge(one),
+            None => cut = true,
         }
     }
+    let cut = cut.then(|| match (parts.interrupted)() {
+        true => Cause::Interrupted.reason(),
+        false => too_long(),
+    });
     parts
         .register
         .iter()
         .filter(|requirement| !requirement.standing.is_empty())
         .filter(|r| standing_is_wished(&r.id, r.level, parts.wish))
-        .map(|requirement| standing_outcome(requirement, tallies.remove(&requirement.id), parts))
+        .map(|requirement| {
+            standing_outcome(requirement, tally.take(&requirement.id), parts, cut.as_ref())
+        })
         .collect()
 }
 
@@ -352,103 +383,43 @@ fn is_own(parts: &Parts<'_>, exchanged: &Exchanged) -> bool {
     parts.is_homeserver && !parts.foreign.as_ref().is_some_and(is_foreign)
 }
 
-fn tally(
-    parts: &Parts<'_>,
-    tallies: &mut BTreeMap<String, Tallied>,
-    observation: Observation,
-    exchanged: &Exchanged,
-    exchange: String,
-) {
-    let Some(requirement) = parts.register.get(&observation.requirement) else { return };
-    let tallied = tallies.entry(requirement.id.clone()).or_default();
-    tallied.observed += 1;
-    let severity = requirement.severity(&parts.facts.listed);
-    let severity = if observation.mild { severity.at_most_warns() } else { severity };
-    let verdict = match &observation.miss {
-        Some(_) => severity.verdict(),
-        None => Verdict::Passed,
-    };
-    tallied.verdict = tallied.verdict.max(Some(verdict));
-    let Some(miss) = observation.miss else { return };
-    if severity == Severity::Observes {
-        return;
-    }
-    tallied.count += 1;
-    let what = exchanged.ask.operation.clone().unwrap_or_else(|| {
-        let path = exchanged.ask.path.split('?').next().unwrap_or_default();
-        format!("{} {path}", exchanged.ask.method)
-    });
-    let finding = standing_finding(requirement, verdict, &what, miss, exchange, observation.place);
-    let same =
-        |other: &Finding| other.message == finding.message && other.pointer == finding.pointer;
-    if tallied.findings.iter().any(same) {
-        return;
-    }
-    // Beyond the examples one of each kind that a baseline tells apart, or what it knows would hide what is new.
-    let kind = (exchanged.ask.operation.clone(), verdict, without_indices(&finding.pointer));
-    let room = tallied.findings.len() < MOST_EXAMPLES;
-    let is_new = tallied.kinds.len() < MOST_KINDS && tallied.kinds.insert(kind);
-    if room || is_new {
-        tallied.findings.push(finding);
-    }
-}
-
-fn standing_finding(
-    requirement: &Requirement,
-    verdict: Verdict,
-    what: &str,
-    miss: Miss,
-    exchange: String,
-    place: Option<(String, u32)>,
-) -> Finding {
-    let where_ = match miss.place.as_str() {
-        "" => "the body".to_owned(),
-        place => place.to_owned(),
-    };
-    let (file, line) =
-        place.unwrap_or_else(|| ("spec/requirements.yaml".to_owned(), requirement.line));
-    Finding {
-        requirement: requirement.id.clone(),
-        level: requirement.level,
-        verdict,
-        message: format!(
-            "the answer to {what}: {where_} is {}, not {}",
-            miss.actual, miss.expected
-        ),
-        expected: miss.expected,
-        actual: miss.actual,
-        pointer: miss.place,
-        branch: None,
-        exchange: Some(exchange),
-        file,
-        line,
-        known: false,
-    }
-}
-
+/// `cut`: why there are answers that were not looked at.
 fn standing_outcome(
     requirement: &Requirement,
     tallied: Option<Tallied>,
     parts: &Parts<'_>,
+    cut: Option<&Reason>,
 ) -> StandingOutcome {
-    let outcome = |verdict, tallied: Tallied, reason| StandingOutcome {
-        requirement: requirement.id.clone(),
+    let id = requirement.id.clone();
+    let unseen = |verdict, reason| StandingOutcome {
+        requirement: id.clone(),
         verdict,
-        count: tallied.count,
-        observed: tallied.observed,
-        findings: tallied.findings,
-        reason,
+        count: 0,
+        observed: 0,
+        findings: Vec::new(),
+        reason: Some(reason),
     };
     let skipped = |code: &str, text: &str| {
         let reason = Reason { code: code.to_owned(), text: text.to_owned() };
-        outcome(Verdict::Skipped, Tallied::default(), Some(reason))
+        unseen(Verdict::Skipped, reason)
     };
     if !requirement.applies(&parts.facts.listed) {
         return skipped("version", "no release that the server lists has it");
     }
-    match tallied {
-        Some(tallied) => outcome(tallied.verdict.unwrap_or(Verdict::Passed), tallied, None),
-        None => skipped("not_observed", "no answer gave occasion to look at it"),
+    match (tallied, cut) {
+        (Some(tallied), cut) => {
+            let (count, observed) = (tallied.count, tallied.observed);
+            let verdict = match cut {
+                Some(_) => tallied.verdict.max(Verdict::Blocked),
+                None => tallied.verdict,
+            };
+            let reason = cut.cloned().or(tallied.undecided.clone());
+            let reason = reason.filter(|_| verdict == Verdict::Blocked);
+            let findings = tallied.findings();
+            StandingOutcome { requirement: id, verdict, count, observed, findings, reason }
+        }
+        (None, Some(cut)) => unseen(Verdict::Blocked, cut.clone()),
+        (None, None) => skipped("not_observed", "no answer gave occasion to look at it"),
     }
 }
 
@@ -530,6 +501,22 @@ fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     let blocked = cases.filter(|(_, result)| result.is_rate_limited());
     let logins = blocked.map(|(planned, _)| planned.case.logins()).sum();
     advice::of_limits(&parts.limits_hit, logins, parts.server.as_deref())
+}
+
+/// What is blocked because a bound on judging was hit.
+fn notes_on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<String> {
+    let of_cases = cases.iter().filter_map(|case| case.reason.as_ref());
+    let reasons = of_cases.chain(standing.iter().filter_map(|one| one.reason.as_ref()));
+    let mut blocked: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in reasons.filter(|reason| ["too_large", "too_long"].contains(&reason.code.as_str()))
+    {
+        *blocked.entry(&reason.text).or_default() += 1;
+    }
+    let note = |(text, count): (&str, usize)| {
+        let checks = if count == 1 { "check is" } else { "checks are" };
+        format!("{count} {checks} blocked: {text}")
+    };
+    blocked.into_iter().map(note).collect()
 }
 
 /// What the reader is to know beside the verdicts: what would decide more, most first, and which

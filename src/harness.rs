@@ -345,7 +345,7 @@ impl Harness {
         let trial = |(question, id, title)| Trial {
             id,
             title,
-            part: Some(Part { question, runs: false, shared: shared.clone() }),
+            part: Part { question, runs: false, shared: shared.clone() },
         };
         Ok(questions.into_iter().map(trial).collect())
     }
@@ -464,8 +464,7 @@ pub enum Outcome {
 pub struct Trial {
     id: String,
     title: String,
-    /// Taken when it runs.
-    part: Option<Part>,
+    part: Part,
 }
 
 impl Trial {
@@ -484,10 +483,10 @@ impl Trial {
     /// # Errors
     /// What is broken or could not be decided: a first line `Error: …`, then what was expected and
     /// what came, the clause, the place in the case file, the exchange and how to send it again.
-    pub fn run(mut self) -> Result<Outcome, String> {
-        let Some(mut part) = self.part.take() else { return Ok(Outcome::Passed) };
+    pub fn run(self) -> Result<Outcome, String> {
+        let Trial { id, mut part, .. } = self;
         part.runs = true;
-        let ended = part.shared.answer(&part.question, &self.id);
+        let ended = part.shared.answer(&part.question, &id);
         // The last part that is dropped cleans up: before this returns, or the process may be gone.
         drop(part);
         ended
@@ -594,23 +593,24 @@ impl Shared {
         let live = self.live()?;
         match question {
             Question::Case(at) => {
-                let done = self.cases.get(*at).map(|case| live.run_case(case)).unwrap_or_default();
+                let done = self.cases.get(*at).map(|case| live.run_case(case));
+                let done = done.filter(|done| !done.is_empty()).ok_or_else(|| no_result(id))?;
                 let passed = |(_, result): &Done| result.decided.verdict == Verdict::Passed;
-                if !self.has_baseline && !done.is_empty() && done.iter().all(passed) {
+                if !self.has_baseline && done.iter().all(passed) {
                     return Ok(Outcome::Passed);
                 }
                 let run = live.open.so_far(done);
-                self.of_cases(run.cases.iter().filter(|case| case.area != AREA), &run)
+                self.of_cases(run.cases.iter().filter(|case| case.area != AREA), id, &run)
             }
             Question::WholeRun(check) => {
                 let run = live.whole_run(self);
-                self.of_cases(run.cases.iter().filter(|case| case.id == *check), &run)
+                self.of_cases(run.cases.iter().filter(|case| case.id == *check), id, &run)
             }
             Question::Standing(requirement) => {
                 let run = live.whole_run(self);
                 match run.standing.iter().find(|one| one.requirement == *requirement) {
                     Some(outcome) => self.of_standing(outcome, id, &run),
-                    None => Err(format!("Error: nothing was said of {requirement}")),
+                    None => Err(no_result(id)),
                 }
             }
         }
@@ -619,6 +619,7 @@ impl Shared {
     fn of_cases<'r>(
         &self,
         cases: impl Iterator<Item = &'r CaseOutcome>,
+        id: &str,
         run: &Run,
     ) -> Result<Outcome, String> {
         let mut worst: Option<&CaseOutcome> = None;
@@ -628,10 +629,7 @@ impl Shared {
                 worst = Some(case);
             }
         }
-        let Some(case) = worst else {
-            let text = "the server offers nothing that it could be asked of";
-            return Ok(Outcome::Ignored(text.to_owned()));
-        };
+        let case = worst.ok_or_else(|| no_result(id))?;
         let place = format!("{}, {}:{}", case.id, case.file, case.line);
         let text = || self.text(&case.findings, case.reason.as_ref(), &place, run);
         self.ended(case.verdict, &case.findings, case.reason.as_ref(), text)
@@ -721,6 +719,11 @@ fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), 
     if text.is_empty() { Ok(()) } else { Err(text) }
 }
 
+/// The failure of a trial of which the run says nothing.
+fn no_result(id: &str) -> String {
+    format!("Error: internal error: there is no result for {id}; please report it")
+}
+
 fn sentence(finding: &Finding) -> String {
     let Finding { requirement, level, message, .. } = finding;
     format!("{requirement} ({level}): {}", message.replace('\n', " "))
@@ -786,7 +789,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.runtime.block_on(self.open.clean_up());
+        self.runtime.block_on(self.open.clean_up(&Silent));
     }
 }
 

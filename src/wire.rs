@@ -1,6 +1,6 @@
 //! A request and its answer as values, before anything is replaced or judged.
 use serde_json::Value;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What every request says of where it comes from, so that CORS can be looked at.
@@ -65,9 +65,23 @@ impl Ask {
     }
 }
 
-/// An answer as it came over the wire.
-#[derive(Debug, Default)]
+/// From this many bytes on a body is parsed and judged beside other work, one at a time: parsed it may be
+/// eighty times as large as its text.
+pub const LARGE: usize = 64 << 10;
+/// The most JSON values of one answer that are looked at. The largest lists of a homeserver have some thousand; parsed,
+/// this many take 80 MB at worst, and every check is done with them within a second.
+pub const MOST_VALUES: usize = 250_000;
+
+/// An answer as it came over the wire. Cheap to clone: clones share what was received and what is parsed of it.
+#[derive(Debug, Clone, Default)]
 pub struct Answer {
+    received: Arc<Received>,
+    json: Arc<OnceLock<Result<Value, String>>>,
+}
+
+/// The parts of an answer.
+#[derive(Debug, Default)]
+pub struct Received {
     /// The status code.
     pub status: u16,
     /// Names in lower case, in the order received; bytes that are not UTF-8 became U+FFFD.
@@ -76,12 +90,13 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Whether there was more.
     pub truncated: bool,
-    json: OnceLock<Result<Value, String>>,
 }
 
-impl Clone for Answer {
-    fn clone(&self) -> Self {
-        Answer::new(self.status, self.headers.clone(), self.body.clone(), self.truncated)
+impl std::ops::Deref for Answer {
+    type Target = Received;
+
+    fn deref(&self) -> &Received {
+        &self.received
     }
 }
 
@@ -93,7 +108,46 @@ impl Answer {
         body: Vec<u8>,
         truncated: bool,
     ) -> Self {
-        Answer { status, headers, body, truncated, json: OnceLock::new() }
+        let received = Arc::new(Received { status, headers, body, truncated });
+        Answer { received, json: Arc::default() }
+    }
+
+    /// The same answer, of which nothing is parsed yet: what is parsed of it lives no longer than it does.
+    pub fn unparsed(&self) -> Answer {
+        Answer { received: self.received.clone(), json: Arc::default() }
+    }
+
+    /// Whether what is parsed of it is kept for its clones.
+    pub fn is_parsed(&self) -> bool {
+        self.json.get().is_some()
+    }
+
+    /// Its headers and its body as they came, copied only where clones of the answer are left.
+    pub fn into_received(self) -> Received {
+        let Answer { received, .. } = self;
+        Arc::try_unwrap(received).unwrap_or_else(|shared| Received {
+            status: shared.status,
+            headers: shared.headers.clone(),
+            body: shared.body.clone(),
+            truncated: shared.truncated,
+        })
+    }
+
+    /// Whether its body is one of those that are parsed and judged one at a time, see [`LARGE`].
+    pub fn is_large(&self) -> bool {
+        self.body.len() >= LARGE
+    }
+
+    /// Why the body is not looked at, if it is beyond what is read or parsed of one answer.
+    pub fn beyond_bounds(&self) -> Option<crate::outcome::Reason> {
+        let text = if self.truncated {
+            format!("the answer is longer than the {} bytes that are read", self.body.len())
+        } else if has_too_many_values(&self.body) {
+            format!("the answer has more than {MOST_VALUES} JSON values, and is not looked at")
+        } else {
+            return None;
+        };
+        Some(too_large(text))
     }
 
     /// Whether its status says that it was done, in whatever of the 2xx. Which of them is right is for one
@@ -113,6 +167,9 @@ impl Answer {
             }
             if self.body.is_empty() {
                 return Err("it is empty".to_owned());
+            }
+            if has_too_many_values(&self.body) {
+                return Err(format!("it has more than {MOST_VALUES} values"));
             }
             // A reader may ignore a byte order mark (RFC 8259, section 8.1); that it is there is for the
             // standing check to say.
@@ -166,6 +223,31 @@ impl Answer {
     }
 }
 
+/// Why something is undecided whose answers are too large to be judged.
+pub fn too_large(text: String) -> crate::outcome::Reason {
+    crate::outcome::Reason { code: "too_large".to_owned(), text }
+}
+
+/// Whether a body may hold more JSON values than [`MOST_VALUES`]: a value begins behind every comma, and at every bracket
+/// and brace, outside of strings. Reads the text once.
+fn has_too_many_values(body: &[u8]) -> bool {
+    // Each takes two bytes at least.
+    if body.len() / 2 < MOST_VALUES {
+        return false;
+    }
+    let (mut values, mut in_string, mut escaped) = (1_usize, false, false);
+    for byte in body {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b',' | b'[' | b'{') => values += 1,
+            _ => {}
+        }
+    }
+    values > MOST_VALUES
+}
+
 /// What became of one request.
 #[derive(Debug, Clone)]
 pub enum Reply {
@@ -198,15 +280,22 @@ pub struct Exchanged {
 impl Exchanged {
     /// The same, looked at again.
     pub fn again(&self) -> Exchanged {
-        Exchanged { shared: true, ..self.clone() }
+        Exchanged { shared: true, ..self.unparsed() }
     }
 }
 
 impl Exchanged {
-    /// Drops what was parsed of the answer, which may be many times as large as its text.
+    /// The same, of whose answer nothing is parsed yet.
+    pub fn unparsed(&self) -> Exchanged {
+        let mut unparsed = self.clone();
+        unparsed.forget_parsed();
+        unparsed
+    }
+
+    /// Lets go of what was parsed of the answer, which may be many times as large as its text.
     pub fn forget_parsed(&mut self) {
         if let Ok(answer) = &mut self.result {
-            answer.json = OnceLock::new();
+            *answer = answer.unparsed();
         }
     }
 }
@@ -240,5 +329,37 @@ pub enum TroubleKind {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer::new(200, Vec::new(), body.as_bytes().to_vec(), false)
+    }
+
+    #[test]
+    fn too_many_values_are_not_parsed_and_texts_count_as_one() {
+        let many = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES)));
+        assert!(many.json().is_err());
+        assert_eq!(many.beyond_bounds().unwrap().code, "too_large");
+        let fits = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES - 2)));
+        assert!(fits.json().is_ok() && fits.beyond_bounds().is_none());
+        let text = answer(&format!(r#"["{}\",{}"]"#, ",[{".repeat(MOST_VALUES), ","));
+        assert!(text.beyond_bounds().is_none());
+        let cut = Answer::new(200, Vec::new(), b"[".to_vec(), true);
+        assert_eq!(cut.beyond_bounds().unwrap().code, "too_large");
+    }
+
+    #[test]
+    fn clones_share_what_is_parsed_until_it_is_let_go() {
+        let one = answer(r#"{"a":1}"#);
+        let same = one.clone();
+        assert!(std::ptr::eq(one.json().unwrap(), same.json().unwrap()));
+        let other = one.unparsed();
+        assert!(std::ptr::eq(one.body.as_ptr(), other.body.as_ptr()));
+        assert!(!std::ptr::eq(one.json().unwrap(), other.json().unwrap()));
     }
 }

@@ -63,8 +63,8 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     (
         "assemble",
         &[
-            "advice", "baseline", "case", "check", "exit", "facts", "outcome", "plan", "register",
-            "run", "secret", "select", "spec", "wire",
+            "advice", "case", "check", "exit", "facts", "outcome", "plan", "register", "run",
+            "secret", "select", "spec", "wire",
         ],
         "from results to the one value that reports are functions of",
     ),
@@ -176,6 +176,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
 /// engine stands on top.
 const RUN: &[(&str, &[&str])] = &[
     ("stop", &[]),
+    ("beside", &[]),
     ("turns", &[]),
     ("env", &[]),
     ("limits", &["env"]),
@@ -186,7 +187,7 @@ const RUN: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("tls_words", &["tls"]),
     ("trouble", &["tls_words"]),
-    ("http", &["target", "tls", "trouble"]),
+    ("http", &["beside", "target", "tls", "trouble"]),
     ("discover", &["http", "target"]),
     ("dialect", &[]),
     ("vitals", &[]),
@@ -194,13 +195,24 @@ const RUN: &[(&str, &[&str])] = &[
     ("program", &["stop"]),
     ("desk", &["courier", "env", "ledger", "program", "uia"]),
     ("probe", &["courier", "desk", "discover", "env", "vitals"]),
-    ("clean_up", &["courier", "ledger", "uia"]),
+    ("clean_up", &["courier", "ledger", "stop", "uia"]),
     ("operator", &["courier", "env", "program"]),
     ("perishable", &["courier"]),
     ("loan", &["env", "ledger", "machine"]),
     (
         "engine",
-        &["courier", "desk", "env", "loan", "machine", "operator", "perishable", "stop", "turns"],
+        &[
+            "beside",
+            "courier",
+            "desk",
+            "env",
+            "loan",
+            "machine",
+            "operator",
+            "perishable",
+            "stop",
+            "turns",
+        ],
     ),
 ];
 
@@ -256,6 +268,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "cli/test.rs",
             "harness.rs",
             "reference/",
+            "run/beside.rs",
             "run/clean_up.rs",
             "run/courier.rs",
             "run/desk.rs",

@@ -5,8 +5,10 @@ mod server;
 
 use homespec::outcome::{Run, Verdict};
 use homespec::reference::{Running, Settings, start};
-use server::{Act, always, answer, bytes, html, in_front, json, over_tls, turning};
-use std::process::{Command, Stdio};
+use server::{
+    Act, Log, Server, always, answer, bytes, changed, html, in_front, json, over_tls, turning,
+};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -24,6 +26,7 @@ struct Ended {
     stderr: String,
     run: Run,
     peak: u64,
+    took: Duration,
     reports: TempDir,
 }
 
@@ -33,50 +36,75 @@ fn homespec(url: &str, more: &[&str]) -> Ended {
 }
 
 fn homespec_in(url: &str, more: &[&str], environment: &[(&str, &str)]) -> Ended {
-    let reports = tempfile::tempdir().unwrap();
-    let file = |name: &str| std::fs::File::create(reports.path().join(name)).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_homespec"))
-        .args(["run", url, "--max-wait", "1", "--out", "."])
-        .args(more)
-        .args(if more.contains(&"--timeout") { &[][..] } else { &["--timeout", "1"] })
-        .current_dir(reports.path())
-        .env_clear()
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(file("stdout"))
-        .stderr(file("stderr"))
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    let mut peak = 0;
-    let status = loop {
-        // The kernel tells the peak only while the process lives, so it is looked at again and again.
-        peak = peak.max(peak_memory(child.id()));
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if started.elapsed() > BOUND {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("homespec run {url} {more:?} did not end within {BOUND:?}");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let read = |name: &str| {
-        let bytes = std::fs::read(reports.path().join(name)).unwrap_or_default();
-        String::from_utf8(bytes).unwrap_or_else(|_| panic!("{name} is not UTF-8"))
-    };
-    let (stdout, stderr) = (read("stdout"), read("stderr"));
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    let run = serde_json::from_str(&read("run.json"))
-        .unwrap_or_else(|error| panic!("run.json: {error}\n{stdout}\n{stderr}"));
-    if std::env::var_os("HOSTILE_SHOW").is_some() {
-        eprintln!(
-            "---- {url} {more:?}: {status}, {:?}, {peak} KiB\n{stdout}{stderr}",
-            started.elapsed()
-        );
+    Started::new(url, more, environment).end(&mut |_| {})
+}
+
+/// The program while it runs.
+struct Started {
+    child: Child,
+    reports: TempDir,
+    since: Instant,
+    what: String,
+}
+
+impl Started {
+    fn new(url: &str, more: &[&str], environment: &[(&str, &str)]) -> Started {
+        let reports = tempfile::tempdir().unwrap();
+        let file = |name: &str| std::fs::File::create(reports.path().join(name)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_homespec"))
+            .args(["run", url, "--max-wait", "1", "--out", "."])
+            .args(more)
+            .args(if more.contains(&"--timeout") { &[][..] } else { &["--timeout", "1"] })
+            .current_dir(reports.path())
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .unwrap();
+        Started { child, reports, since: Instant::now(), what: format!("{url} {more:?}") }
     }
-    Ended { status: status.code(), stdout, stderr, run, peak, reports }
+
+    fn read(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.reports.path().join(name)).unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_else(|_| panic!("{name} is not UTF-8"))
+    }
+
+    /// Ctrl-C, as a terminal sends it.
+    #[cfg(unix)]
+    fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end, and lets `meanwhile` look at it all the time.
+    fn end(mut self, meanwhile: &mut dyn FnMut(&Started)) -> Ended {
+        let mut peak = 0;
+        let status = loop {
+            // The kernel tells the peak only while the process lives, so it is looked at again and again.
+            peak = peak.max(peak_memory(self.child.id()));
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.since.elapsed() > BOUND {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                panic!("homespec run {} did not end within {BOUND:?}", self.what);
+            }
+            meanwhile(&self);
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let took = self.since.elapsed();
+        let (stdout, stderr) = (self.read("stdout"), self.read("stderr"));
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        let run = serde_json::from_str(&self.read("run.json"))
+            .unwrap_or_else(|error| panic!("run.json: {error}\n{stdout}\n{stderr}"));
+        if std::env::var_os("HOSTILE_SHOW").is_some() {
+            eprintln!("---- {}: {status}, {took:?}, {peak} KiB\n{stdout}{stderr}", self.what);
+        }
+        Ended { status: status.code(), stdout, stderr, run, peak, took, reports: self.reports }
+    }
 }
 
 /// In KiB; 0 where the system does not tell.
@@ -517,4 +545,144 @@ fn limits_without_end_block_the_rest() {
             "{wait}"
         );
     }
+}
+
+// --- lists without end, and Ctrl-C ---
+
+/// Short names, so that many fit into an answer that is read whole.
+fn name(number: u32) -> String {
+    let digit = |place: u32| char::from_digit(number / 36_u32.pow(place) % 36, 36).unwrap();
+    (0..4).map(digit).collect()
+}
+
+/// A good homeserver whose lists at these ends of paths hold very much.
+fn with_long_lists(good: &Good, which: &'static [&'static str]) -> (Server, Log) {
+    let providers: Vec<_> = (0..70_000).map(|n| serde_json::json!({ "id": name(n) })).collect();
+    let sso = serde_json::json!({ "type": "m.login.sso", "identity_providers": providers });
+    let flows = serde_json::json!({ "flows": [{ "type": "m.login.password" }, sso] });
+    let devices = serde_json::json!({ "devices": vec![serde_json::json!({}); 100_000] });
+    let mut versions: Vec<String> = (0..100_000).map(|n| format!("x{n}")).collect();
+    versions.insert(0, "v1.11".to_owned());
+    let versions = serde_json::json!({ "versions": versions });
+    let lists = [("/login ", flows), ("/devices ", devices), ("/versions ", versions)];
+    let lists = lists.map(|(end, body)| (end, body.to_string()));
+    assert!(lists.iter().all(|(_, body)| body.len() < 1 << 20), "they are read whole");
+    let acts = lists.map(|(end, body)| (end, json("200 OK", body)));
+    changed(good.address(), move |line, answer| {
+        let path = line.strip_prefix("GET ").filter(|_| answer.starts_with(b"HTTP/1.1 200"))?;
+        let (_, act) = acts.iter().find(|(end, _)| which.contains(end) && path.contains(end))?;
+        Some(act.clone())
+    })
+}
+
+#[test]
+fn lists_without_end_are_judged_in_bounded_time_and_memory() {
+    let good = Good::start();
+    for which in [&["/login "][..], &["/devices "], &["/versions "]] {
+        let (server, _) = with_long_lists(&good, which);
+        let ended = homespec(&server.url(), &["--register", "open", "--timeout", "10"]);
+        is_sound(&ended, which[0]);
+        assert!(ended.run.complete, "{which:?}");
+        assert_eq!(ended.run.tally.errored, 0, "{which:?}");
+    }
+}
+
+#[test]
+fn a_list_with_too_much_in_it_blocks_what_it_would_decide() {
+    let good = Good::start();
+    let many = serde_json::json!({ "devices": vec![0; 300_000] }).to_string();
+    let (server, _) = changed(good.address(), move |line, answer| {
+        let is_list = line.starts_with("GET ") && line.contains("/devices ");
+        (is_list && answer.starts_with(b"HTTP/1.1 200")).then(|| json("200 OK", &many))
+    });
+    let ended = homespec(&server.url(), &["--register", "open", "--timeout", "10"]);
+    is_sound(&ended, "too much");
+    assert_eq!(ended.status, Some(5), "{}", ended.stdout);
+    assert_eq!(findings(&ended.run), Vec::<&str>::new());
+    let code = |reason: &Option<homespec::outcome::Reason>| {
+        reason.as_ref().map(|reason| reason.code.clone()).unwrap_or_default()
+    };
+    let is_large = |case: &&homespec::outcome::CaseOutcome| code(&case.reason) == "too_large";
+    assert!(ended.run.cases.iter().filter(is_large).all(|case| case.verdict == Verdict::Blocked));
+    assert!(ended.run.cases.iter().filter(is_large).count() > 3);
+    let standing = ended.run.standing.iter().find(|one| code(&one.reason) == "too_large").unwrap();
+    assert_eq!(standing.verdict, Verdict::Blocked);
+    assert!(ended.stdout.contains("JSON values"), "{}", ended.stdout);
+}
+
+/// What a clean-up sends, the control requests before it included.
+fn is_of_clean_up(line: &str) -> bool {
+    ["/logout ", "/deactivate ", "/versions ", "/v3/login "].iter().any(|end| line.contains(end))
+}
+
+#[test]
+#[cfg(unix)]
+fn after_one_ctrl_c_nothing_more_is_sent_or_judged() {
+    let good = Good::start();
+    for which in [&["/login "][..], &["/devices "], &["/versions "]] {
+        let (server, log) = with_long_lists(&good, which);
+        let more = ["--register", "open", "--timeout", "10"];
+        let mut at = None;
+        let ended = Started::new(&server.url(), &more, &[]).end(&mut |program| {
+            let lists = |log: &Log| {
+                let log = log.lock().unwrap();
+                log.iter().filter(|(_, line)| which.iter().any(|end| line.contains(end))).count()
+            };
+            // In the middle of the cases that look at them.
+            if at.is_none() && lists(&log) >= 4 && log.lock().unwrap().len() > 40 {
+                program.interrupt();
+                at = Some((Instant::now(), program.since.elapsed()));
+            }
+        });
+        is_sound(&ended, which[0]);
+        let (at, since) = at.expect("it was interrupted");
+        assert_eq!(ended.status, Some(130), "{which:?}: {}", ended.stderr);
+        assert!(!ended.run.complete);
+        let late = log.lock().unwrap();
+        let late = late.iter().filter(|(time, _)| *time > at + Duration::from_secs(2));
+        let late: Vec<&String> =
+            late.map(|(_, line)| line).filter(|line| !is_of_clean_up(line)).collect();
+        assert!(late.is_empty(), "{which:?}: {late:?}");
+        let took = ended.took - since;
+        assert!(took < Duration::from_secs(20), "{which:?} took {took:?} to stop");
+        let left = &ended.run.not_cleaned_up;
+        assert!(left.iter().all(|one| one.contains("was broken off")), "{left:?}");
+        let interrupted =
+            ended.run.cases.iter().filter(|case| {
+                case.reason.as_ref().is_some_and(|reason| reason.code == "interrupted")
+            });
+        assert!(interrupted.count() > 10);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_second_ctrl_c_ends_the_clean_up_and_names_what_is_left() {
+    let good = Good::start();
+    let (server, log) = changed(good.address(), |line, _| {
+        (line.contains("/deactivate ") && line.starts_with("POST")).then(server::silence)
+    });
+    let more = ["--register", "open", "--timeout", "30", "--skip", "*deactivat*"];
+    let (mut first, mut second) = (false, None);
+    let ended = Started::new(&server.url(), &more, &[]).end(&mut |program| {
+        let log = log.lock().unwrap();
+        if !first && log.len() > 60 {
+            program.interrupt();
+            first = true;
+        }
+        let cleans = log.iter().any(|(_, line)| line.contains("/deactivate "));
+        if first && second.is_none() && cleans && program.read("stderr").contains("cleaning up") {
+            program.interrupt();
+            second = Some(program.since.elapsed());
+        }
+    });
+    is_sound(&ended, "second");
+    let took = ended.took - second.expect("it was interrupted twice");
+    assert!(took < Duration::from_secs(5), "took {took:?} to stop");
+    assert_eq!(ended.status, Some(130), "{}", ended.stderr);
+    let left = &ended.run.not_cleaned_up;
+    assert!(left.iter().any(|one| one.starts_with("account @")), "{left:?}");
+    assert!(left.iter().any(|one| one.starts_with("session ")), "{left:?}");
+    assert!(left.iter().all(|one| one.contains("the clean-up was stopped")), "{left:?}");
+    assert_eq!(ended.stderr.matches("cleaning up: at most").count(), 1, "{}", ended.stderr);
 }

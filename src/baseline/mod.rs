@@ -128,15 +128,7 @@ fn covers_pointer(pattern: &str, pointer: &str) -> bool {
         && mine.iter().zip(&found).all(|(mine, found)| mine == found || mine == "*")
 }
 
-/// A pointer with `*` for every index of a list: which item it is changes from run to run.
-pub fn without_indices(pointer: &str) -> String {
-    if !pointer.starts_with('/') {
-        return pointer.to_owned();
-    }
-    let is_index = |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_digit());
-    let token = |token| if is_index(token) { "*" } else { token };
-    pointer.split('/').map(token).collect::<Vec<_>>().join("/")
-}
+pub use crate::check::tally::without_indices;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,10 @@
 use super::template::{self, FillError, Scope};
 use crate::source::pointer_token;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Number, Value};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 use url::Url;
 
@@ -134,6 +137,10 @@ pub struct UrlRule {
 pub enum Matcher {
     /// Equal to this value once its references are filled. Numbers are equal by value.
     Equals(Value),
+    /// Equal to this value, in which every reference is filled; no file says it.
+    Exactly(Value),
+    /// Equal to one of these values, in which every reference is filled; no file says it.
+    ExactlyOne(Vec<Value>),
     /// The other way round.
     Not(Box<Matcher>),
     /// Of this kind.
@@ -232,6 +239,8 @@ impl Matcher {
     fn check_present(&self, value: &Value, scope: &dyn Scope) -> Checked {
         let holds = match self {
             Matcher::Equals(wanted) => equal(&template::fill(wanted, scope)?, value),
+            Matcher::Exactly(wanted) => equal(wanted, value),
+            Matcher::ExactlyOne(wanted) => wanted.iter().any(|one| equal(one, value)),
             Matcher::In(wanted) => {
                 let mut any = false;
                 for one in wanted {
@@ -265,10 +274,49 @@ impl Matcher {
         if holds { HOLDS } else { fails(self.described(scope)?, Some(value)) }
     }
 
+    /// The same matcher with its references replaced by their values, for all items of a list: a value that was saved may
+    /// be as large as the list.
+    fn filled(&self, scope: &dyn Scope) -> Result<Cow<'_, Matcher>, FillError> {
+        if self.references().is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let boxed = |inner: &Matcher| -> Result<Box<Matcher>, FillError> {
+            Ok(Box::new(inner.filled(scope)?.into_owned()))
+        };
+        let all = |values: &[Value]| -> Result<Vec<Value>, FillError> {
+            values.iter().map(|one| template::fill(one, scope)).collect()
+        };
+        Ok(Cow::Owned(match self {
+            Matcher::Equals(value) => Matcher::Exactly(template::fill(value, scope)?),
+            Matcher::In(values) => Matcher::ExactlyOne(all(values)?),
+            Matcher::Not(inner) => Matcher::Not(boxed(inner)?),
+            Matcher::Contains(inner) => Matcher::Contains(boxed(inner)?),
+            Matcher::Every(inner) => Matcher::Every(boxed(inner)?),
+            Matcher::Some(inner) => Matcher::Some(boxed(inner)?),
+            Matcher::WhenPresent(inner) => Matcher::WhenPresent(boxed(inner)?),
+            Matcher::All(inner) => {
+                let inner = inner.iter().map(|one| Ok(one.filled(scope)?.into_owned()));
+                Matcher::All(inner.collect::<Result<_, FillError>>()?)
+            }
+            Matcher::Members(members) => {
+                let member = |(pointer, inner): &(String, Matcher)| {
+                    Ok((pointer.clone(), inner.filled(scope)?.into_owned()))
+                };
+                Matcher::Members(members.iter().map(member).collect::<Result<_, FillError>>()?)
+            }
+            other => other.clone(),
+        }))
+    }
+
     /// What it asks for, as the object of "expected …".
     pub fn described(&self, scope: &dyn Scope) -> Result<String, FillError> {
         Ok(match self {
             Matcher::Equals(wanted) => template::fill(wanted, scope)?.to_string(),
+            Matcher::Exactly(wanted) => shown(Some(wanted)),
+            Matcher::ExactlyOne(wanted) => {
+                let all: Vec<String> = wanted.iter().map(|one| shown(Some(one))).collect();
+                format!("one of {}", all.join(", "))
+            }
             Matcher::Not(inner) => format!("not {}", inner.described(scope)?),
             Matcher::Type(kind) => kind.described().to_owned(),
             Matcher::Pattern(pattern) => format!("a string matching {}", pattern.source),
@@ -332,10 +380,10 @@ impl Matcher {
     }
 }
 
-/// Equality as JSON has it: `1` and `1.0` are one number.
+/// Equality as JSON has it: `1` and `1.0` are one number, and the order of members means nothing.
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => NumberKey::of(a) == NumberKey::of(b),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
         }
@@ -346,14 +394,96 @@ pub fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A value for a reader: as JSON, cut when it is long; `absent` when it is not there.
+/// A number by its value, however it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum NumberKey {
+    Integer(i128),
+    /// The bits of a number with a fraction, or of one too large to be told from its neighbours.
+    Float(u64),
+}
+
+impl NumberKey {
+    fn of(number: &Number) -> NumberKey {
+        /// Below this every whole number of this type is exact in `i128`.
+        const LARGEST: f64 = (1_u128 << 100) as f64;
+        let whole = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+        match (whole, number.as_f64()) {
+            (Some(whole), _) => NumberKey::Integer(whole),
+            (None, Some(float)) if float.fract() == 0.0 && float.abs() < LARGEST => {
+                NumberKey::Integer(float as i128)
+            }
+            // A JSON number is an integer or has a value as float.
+            (None, float) => NumberKey::Float(float.unwrap_or(f64::NAN).to_bits()),
+        }
+    }
+}
+
+/// A value by what it means: equal by [`equal`], with a hash to match.
+struct Canonical<'v>(&'v Value);
+
+impl PartialEq for Canonical<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        equal(self.0, other.0)
+    }
+}
+
+impl Eq for Canonical<'_> {}
+
+impl Hash for Canonical<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self.0).hash(state);
+        match self.0 {
+            Value::Null => {}
+            Value::Bool(value) => value.hash(state),
+            Value::Number(number) => NumberKey::of(number).hash(state),
+            Value::String(text) => text.hash(state),
+            Value::Array(items) => {
+                items.len().hash(state);
+                items.iter().for_each(|item| Canonical(item).hash(state));
+            }
+            Value::Object(members) => {
+                let mut members: Vec<(&String, &Value)> = members.iter().collect();
+                members.sort_unstable_by_key(|(key, _)| *key);
+                members.len().hash(state);
+                for (key, value) in members {
+                    key.hash(state);
+                    Canonical(value).hash(state);
+                }
+            }
+        }
+    }
+}
+
+/// A value for a reader: as JSON, cut when it is long; `absent` when it is not there. Of a long value no more is
+/// written out than is shown.
 pub fn shown(value: Option<&Value>) -> String {
     const LONGEST: usize = 200;
     let Some(value) = value else { return "absent".to_owned() };
-    let text = value.to_string();
+    let mut start = Start { bytes: Vec::new(), most: (LONGEST + 1) * 4 };
+    // An error says that there is more.
+    let _ = serde_json::to_writer(&mut start, value);
+    let text = String::from_utf8_lossy(&start.bytes);
     match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.into_owned(),
+    }
+}
+
+/// Takes the beginning of what is written.
+struct Start {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl std::io::Write for Start {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = self.most.saturating_sub(self.bytes.len()).min(bytes.len());
+        self.bytes.extend(bytes.iter().take(room));
+        Ok(room)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -385,21 +515,41 @@ fn size(value: &Value) -> Option<usize> {
     }
 }
 
-fn items(value: &Value) -> Option<Vec<(String, &Value)>> {
+/// The items of a list or the members of an object, each with its token in a JSON Pointer.
+fn items(value: &Value) -> Option<Box<dyn Iterator<Item = (Token<'_>, &Value)> + '_>> {
     match value {
         Value::Array(items) => {
-            Some(items.iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect())
+            Some(Box::new(items.iter().enumerate().map(|(at, item)| (Token::Index(at), item))))
         }
-        Value::Object(members) => Some(members.iter().map(|(k, v)| (k.clone(), v)).collect()),
+        Value::Object(members) => {
+            Some(Box::new(members.iter().map(|(key, value)| (Token::Name(key), value))))
+        }
         _ => None,
+    }
+}
+
+/// Written out only where something is wrong.
+enum Token<'v> {
+    Index(usize),
+    Name(&'v str),
+}
+
+impl Token<'_> {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Token::Index(at) => Cow::Owned(at.to_string()),
+            Token::Name(name) => Cow::Borrowed(name),
+        }
     }
 }
 
 fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
+    let mut items = items.peekable();
+    let inner = if items.peek().is_some() { inner.filled(scope)? } else { Cow::Borrowed(inner) };
     for (token, item) in items {
         if let Err(mismatch) = inner.check(Some(item), scope)? {
-            return Ok(Err(mismatch.under(&token)));
+            return Ok(Err(mismatch.under(&token.text())));
         }
     }
     HOLDS
@@ -407,8 +557,10 @@ fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
 
 fn some(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
+    let mut items = items.peekable();
+    let filled = if items.peek().is_some() { inner.filled(scope)? } else { Cow::Borrowed(inner) };
     for (_, item) in items {
-        if inner.check(Some(item), scope)?.is_ok() {
+        if filled.check(Some(item), scope)?.is_ok() {
             return HOLDS;
         }
     }
@@ -422,10 +574,12 @@ fn contains(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
                 Value::String(part) => text.contains(&part),
                 _ => false,
             },
+            Matcher::Exactly(Value::String(part)) => text.contains(part),
             _ => false,
         },
         Value::Array(_) => return some(inner, value, scope),
         Value::Object(members) => {
+            let inner = inner.filled(scope)?;
             let mut any = false;
             for key in members.keys() {
                 any |= inner.check(Some(&Value::String(key.clone())), scope)?.is_ok();
@@ -453,14 +607,12 @@ fn check_members(members: &[(String, Matcher)], value: &Value, scope: &dyn Scope
 }
 
 fn unique(items: &[Value], by: &Option<String>) -> bool {
-    let keys: Vec<_> = items
-        .iter()
-        .filter_map(|item| match by {
-            Some(pointer) => item.pointer(pointer),
-            None => Some(item),
-        })
-        .collect();
-    keys.iter().enumerate().all(|(at, key)| !keys[..at].iter().any(|other| equal(key, other)))
+    let mut seen = HashSet::with_capacity(items.len());
+    let mut keys = items.iter().filter_map(|item| match by {
+        Some(pointer) => item.pointer(pointer),
+        None => Some(item),
+    });
+    keys.all(|key| seen.insert(Canonical(key)))
 }
 
 /// The schemes of a rule with references filled in, each once.
@@ -548,6 +700,34 @@ mod tests {
         let json_type = Matcher::MediaType("application/json".into());
         assert!(holds(&json_type, json!("Application/JSON; charset=UTF-8")));
         assert!(!holds(&json_type, json!("application/jsonp")));
+    }
+
+    #[test]
+    fn unique_compares_by_meaning() {
+        let unique = |items: Value| holds(&Matcher::Unique(None), items);
+        assert!(!unique(json!([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1.0}])));
+        assert!(!unique(json!([0, -0.0])));
+        assert!(!unique(json!([null, 1, null])));
+        assert!(unique(json!([9_007_199_254_740_992_u64, 9_007_199_254_740_993_u64])));
+        assert!(!unique(json!([9_007_199_254_740_992_u64, 9_007_199_254_740_992.0])));
+        assert!(unique(json!([0, "0", false, null, [], {}, [[]], [{}], 1e300, 0.5])));
+        assert!(unique(json!([[1, 2], [2, 1], [12], {"a": "b"}, {"b": "a"}])));
+    }
+
+    /// By pairs these take minutes.
+    #[test]
+    fn a_long_list_is_compared_in_no_time() {
+        let items: Vec<Value> = (0..100_000).map(|n| json!({"id": n, "name": "x"})).collect();
+        let saved = Value::Array(items.clone());
+        let scope = |name: &str| (name == "saved").then(|| saved.clone());
+        let list = Value::Array(items);
+        let check = |matcher: Matcher| matcher.check(Some(&list), &scope).unwrap().is_ok();
+        assert!(check(Matcher::Unique(None)));
+        assert!(check(Matcher::Unique(Some("/id".into()))));
+        assert!(!check(Matcher::Unique(Some("/name".into()))));
+        let saved = || Matcher::Equals(json!("$saved"));
+        assert!(check(Matcher::Every(Box::new(Matcher::Not(Box::new(saved()))))));
+        assert!(!check(Matcher::Some(Box::new(Matcher::In(vec![json!("$saved")])))));
     }
 
     #[test]

@@ -65,81 +65,92 @@ pub fn judge(
     answers: &[&Answer],
     scope: &dyn Scope,
 ) -> Result<Judgement, FillError> {
-    let mut looked_at = Vec::new();
+    let mut verdict = Looked::new(block);
     for (index, answer) in answers.iter().enumerate() {
+        // Of many answers what is parsed of each is let go at once.
+        let alone = (answers.len() > FEW).then(|| answer.unparsed());
+        let answer = alone.as_ref().unwrap_or(answer);
         let meant = match &block.when {
             Some(when) => misses(when, answer, scope)?.is_empty(),
             None => true,
         };
-        if meant {
-            looked_at.push((index, *answer));
+        if meant && let Some(broken) = verdict.look(index, taken(&block.branches, answer, scope)?) {
+            return Ok(broken);
         }
     }
-    match block.exactly {
-        Some(wanted) => count(block, &looked_at, wanted, scope),
-        None => all(block, &looked_at, scope),
-    }
+    verdict.end(scope)
 }
 
-fn all(
-    block: &Block,
-    answers: &[(usize, &Answer)],
-    scope: &dyn Scope,
-) -> Result<Judgement, FillError> {
-    if answers.is_empty() {
-        return Ok(Judgement::NotObserved);
-    }
-    let (mut names, mut doubt) = (Vec::new(), None);
-    for (index, answer) in answers {
-        match taken(&block.branches, answer, scope)? {
-            Ok(branch) => match (&branch.warn, &branch.name) {
-                (Some(why), name) => {
-                    doubt.get_or_insert(Judgement::Doubtful {
-                        branch: name.clone().unwrap_or_default(),
-                        why: why.clone(),
-                        answer: *index,
-                    });
-                }
-                (None, Some(name)) if !names.contains(name) => names.push(name.clone()),
-                _ => {}
-            },
-            Err(misses) => return Ok(Judgement::Broken { misses, answer: *index }),
-        }
-    }
-    Ok(doubt.unwrap_or(Judgement::Met { branches: names }))
+/// Of so many answers what is parsed is kept from block to block.
+const FEW: usize = 16;
+
+/// What a block has said of the answers so far.
+struct Looked<'b> {
+    block: &'b Block,
+    answers: usize,
+    /// Which of them are as expected.
+    hits: Vec<usize>,
+    last: usize,
+    names: Vec<String>,
+    doubt: Option<Judgement>,
 }
 
-fn count(
-    block: &Block,
-    answers: &[(usize, &Answer)],
-    wanted: u32,
-    scope: &dyn Scope,
-) -> Result<Judgement, FillError> {
-    let (mut hits, mut last) = (Vec::new(), 0);
-    for (index, answer) in answers {
-        last = *index;
-        if taken(&block.branches, answer, scope)?.is_ok() {
-            hits.push(*index);
+impl<'b> Looked<'b> {
+    fn new(block: &'b Block) -> Self {
+        let (hits, names) = Default::default();
+        Looked { block, answers: 0, hits, last: 0, names, doubt: None }
+    }
+
+    /// Takes note of the branch that an answer took; gives what ends it.
+    fn look(&mut self, index: usize, taken: Result<&Branch, Vec<Miss>>) -> Option<Judgement> {
+        self.answers += 1;
+        self.last = index;
+        let branch = match taken {
+            Ok(branch) => branch,
+            Err(_) if self.block.exactly.is_some() => return None,
+            Err(misses) => return Some(Judgement::Broken { misses, answer: index }),
+        };
+        self.hits.push(index);
+        match (&branch.warn, &branch.name) {
+            (Some(why), name) => {
+                self.doubt.get_or_insert_with(|| Judgement::Doubtful {
+                    branch: name.clone().unwrap_or_default(),
+                    why: why.clone(),
+                    answer: index,
+                });
+            }
+            (None, Some(name)) if !self.names.contains(name) => self.names.push(name.clone()),
+            _ => {}
         }
+        None
     }
-    if hits.len() == wanted as usize {
-        return Ok(Judgement::Met { branches: Vec::new() });
-    }
-    let described = block
-        .branches
-        .iter()
-        .map(|branch| describe(&branch.expect, scope))
-        .collect::<Result<Vec<_>, _>>()?
-        .join(", or ");
-    let answer = hits.get(wanted as usize).copied().unwrap_or(last);
-    Ok(Judgement::Broken {
-        misses: vec![Miss {
+
+    fn end(self, scope: &dyn Scope) -> Result<Judgement, FillError> {
+        let Some(wanted) = self.block.exactly else {
+            return Ok(match self.doubt {
+                Some(doubt) => doubt,
+                None if self.answers == 0 => Judgement::NotObserved,
+                None => Judgement::Met { branches: self.names },
+            });
+        };
+        if self.hits.len() == wanted as usize {
+            return Ok(Judgement::Met { branches: Vec::new() });
+        }
+        let described = self
+            .block
+            .branches
+            .iter()
+            .map(|branch| describe(&branch.expect, scope))
+            .collect::<Result<Vec<_>, _>>()?
+            .join(", or ");
+        let miss = Miss {
             place: "answers".to_owned(),
-            expected: format!("exactly {wanted} of {} with {described}", answers.len()),
-            actual: hits.len().to_string(),
-        }],
-        answer,
-    })
+            expected: format!("exactly {wanted} of {} with {described}", self.answers),
+            actual: self.hits.len().to_string(),
+        };
+        let answer = self.hits.get(wanted as usize).copied().unwrap_or(self.last);
+        Ok(Judgement::Broken { misses: vec![miss], answer })
+    }
 }
 
 /// The first branch that the answer takes; else in which ways it misses the nearest one.

@@ -2,20 +2,26 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
-use crate::register::{Register, Rule};
-use crate::spec::{Schema, Spec};
+use crate::outcome::Reason;
+use crate::register::{Register, Requirement, Rule};
+use crate::spec::{Schema, SchemaViolation, Spec};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged, ORIGIN};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a standing check says of one answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
+#[derive(Debug, Clone)]
+pub struct Observation<'r> {
     /// The requirement.
-    pub requirement: String,
+    pub requirement: &'r Requirement,
     /// Nothing, or in which way it is broken.
     pub miss: Option<Miss>,
+    /// How many times more the answer breaks it in the same way at places like this one.
+    pub more: usize,
+    /// Why the answer, which would have decided it, was not looked at.
+    pub undecided: Option<Reason>,
     /// Whether a breach is only worth a warning here, whatever its level.
     pub mild: bool,
     /// Where the specification file asks for it, if one does.
@@ -34,10 +40,14 @@ pub struct Context<'a> {
 }
 
 /// Every observation that one exchange allows.
-pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> {
+pub fn observe<'r>(context: Context<'r>, exchanged: &Exchanged) -> Vec<Observation<'r>> {
     let Ok(answer) = &exchanged.result else { return Vec::new() };
     let mut sheet = Sheet { register: context.register, observations: Vec::new() };
     let described = described(context, exchanged, answer);
+    if let Some(reason) = answer.beyond_bounds() {
+        too_large(&mut sheet, exchanged, answer, described, &reason);
+        return sheet.observations;
+    }
     match resource(exchanged, answer) {
         Resource::Aside => {}
         Resource::Document => schema(&mut sheet, context, exchanged, answer, described),
@@ -57,6 +67,35 @@ pub fn observe(context: Context<'_>, exchanged: &Exchanged) -> Vec<Observation> 
         }
     }
     sheet.observations
+}
+
+/// What an answer leaves undecided whose body is not looked at.
+fn too_large(
+    sheet: &mut Sheet<'_>,
+    exchanged: &Exchanged,
+    answer: &Answer,
+    described: Option<&Schema>,
+    reason: &Reason,
+) {
+    let Some(operation) = exchanged.ask.operation.as_deref() else { return };
+    let general: &[Rule] = match answer.status {
+        400.. => &[Rule::JsonObject, Rule::ErrorObject, Rule::Errcode],
+        _ => &[Rule::JsonObject],
+    };
+    let register = sheet.register;
+    let mut all: Vec<&Requirement> =
+        general.iter().filter_map(|rule| register.rule(*rule)).collect();
+    let places = described.into_iter().flat_map(Schema::locations);
+    all.extend(places.filter_map(|(pointer, keyword)| {
+        register.watching(operation, answer.status, pointer, keyword)
+    }));
+    all.sort_by_key(|requirement| &requirement.id);
+    all.dedup_by_key(|requirement| &requirement.id);
+    let undecided = |requirement| Observation {
+        undecided: Some(reason.clone()),
+        ..Observation::of(requirement, None)
+    };
+    sheet.observations.extend(all.into_iter().map(undecided));
 }
 
 enum Resource {
@@ -94,7 +133,13 @@ fn resource(exchanged: &Exchanged, answer: &Answer) -> Resource {
 
 struct Sheet<'a> {
     register: &'a Register,
-    observations: Vec<Observation>,
+    observations: Vec<Observation<'a>>,
+}
+
+impl<'r> Observation<'r> {
+    fn of(requirement: &'r Requirement, miss: Option<Miss>) -> Observation<'r> {
+        Observation { requirement, miss, more: 0, undecided: None, mild: false, place: None }
+    }
 }
 
 impl Sheet<'_> {
@@ -104,8 +149,7 @@ impl Sheet<'_> {
 
     fn note_mildly(&mut self, rule: Rule, miss: Option<Miss>, mild: bool) {
         if let Some(requirement) = self.register.rule(rule) {
-            let requirement = requirement.id.clone();
-            self.observations.push(Observation { requirement, miss, mild, place: None });
+            self.observations.push(Observation { mild, ..Observation::of(requirement, miss) });
         }
     }
 
@@ -507,9 +551,9 @@ fn is_challenge_schema(schema: &Schema) -> bool {
     schema.locations().iter().any(|(pointer, _)| pointer == "/flows")
 }
 
-fn schema(
-    sheet: &mut Sheet,
-    context: Context<'_>,
+fn schema<'r>(
+    sheet: &mut Sheet<'r>,
+    context: Context<'r>,
     exchanged: &Exchanged,
     answer: &Answer,
     described: Option<&Schema>,
@@ -521,40 +565,29 @@ fn schema(
     }
     let Ok(json) = answer.json() else { return };
     let Some(violations) = described.violations(json) else { return };
-    let broken: Vec<(String, Observation)> = violations
-        .into_iter()
-        .filter_map(|violation| {
-            let watcher = context.register.watching(
-                operation,
-                answer.status,
-                &violation.location,
-                &violation.keyword,
-            )?;
-            let requirement = watcher.id.clone();
-            let mild = violation.keyword == "null"
-                && !is_required(described, &violation.location)
-                && !is_item(json, &violation.pointer);
-            let found = miss(&violation.pointer, violation.expected, violation.actual);
-            let observation = Observation {
-                requirement: requirement.clone(),
-                miss: Some(found),
-                mild,
-                place: Some((violation.spec_file, violation.spec_line)),
-            };
-            Some((requirement, observation))
-        })
-        .collect();
-    for requirement in seen(context, operation, answer.status, described, json) {
-        if !broken.iter().any(|(id, _)| *id == requirement) {
-            sheet.observations.push(Observation {
-                requirement,
-                miss: None,
-                mild: false,
-                place: None,
-            });
-        }
+    let mut watching: HashMap<(String, String), Option<&'r Requirement>> = HashMap::new();
+    let mut broken: Vec<Observation<'r>> = Vec::new();
+    for violation in violations {
+        let SchemaViolation { pointer, location, keyword, .. } = violation;
+        let is_null = keyword == "null";
+        let watcher = *watching
+            .entry((location.clone(), keyword))
+            .or_insert_with_key(|(l, k)| context.register.watching(operation, answer.status, l, k));
+        let Some(requirement) = watcher else { continue };
+        let mild = is_null && !is_required(described, &location) && !is_item(json, &pointer);
+        let found = miss(&pointer, violation.expected, violation.actual);
+        broken.push(Observation {
+            mild,
+            more: violation.more,
+            place: Some((violation.spec_file, violation.spec_line)),
+            ..Observation::of(requirement, Some(found))
+        });
     }
-    sheet.observations.extend(broken.into_iter().map(|(_, observation)| observation));
+    let is_broken: HashSet<&str> = broken.iter().map(|one| one.requirement.id.as_str()).collect();
+    let seen = seen(context, operation, answer.status, described, json);
+    let met = seen.into_values().filter(|one| !is_broken.contains(one.id.as_str()));
+    sheet.observations.extend(met.map(|requirement| Observation::of(requirement, None)));
+    sheet.observations.extend(broken);
 }
 
 /// A refusal that is no object has no errcode either: where its very status has a requirement of its own, that one is
@@ -567,12 +600,8 @@ fn no_error_at_all(sheet: &mut Sheet, operation: &str, answer: &Answer) {
     if register.rule(Rule::Errcode).is_some_and(|general| general.id == own.id) {
         return;
     }
-    sheet.observations.push(Observation {
-        requirement: own.id.clone(),
-        miss: Some(miss("body", "a standard error object", "something else")),
-        mild: false,
-        place: None,
-    });
+    let found = miss("body", "a standard error object", "something else");
+    sheet.observations.push(Observation::of(own, Some(found)));
 }
 
 /// Whether a place in a body is an item of a list: a null there stands in place of nothing optional.
@@ -588,40 +617,51 @@ fn is_required(schema: &Schema, location: &str) -> bool {
 
 /// The requirements that this answer gave occasion to look at: those that watch a place which is
 /// there, or whose parent is there where it is about a missing member.
-fn seen(
-    context: Context<'_>,
+fn seen<'r>(
+    context: Context<'r>,
     operation: &str,
     status: u16,
     schema: &Schema,
     body: &Value,
-) -> BTreeSet<String> {
+) -> BTreeMap<&'r str, &'r Requirement> {
     schema
         .locations()
         .iter()
-        .filter(|(pointer, keyword)| match keyword.as_str() {
-            "required" => exists(body, pointer.rsplit_once('/').map_or("", |(parent, _)| parent)),
-            _ => exists(body, pointer),
-        })
         .filter_map(|(pointer, keyword)| {
-            context.register.watching(operation, status, pointer, keyword)
+            let requirement = context.register.watching(operation, status, pointer, keyword)?;
+            let there = match keyword.as_str() {
+                "required" => pointer.rsplit_once('/').map_or("", |(parent, _)| parent),
+                _ => pointer,
+            };
+            exists(body, there).then_some((requirement.id.as_str(), requirement))
         })
-        .map(|requirement| requirement.id.clone())
         .collect()
 }
 
 fn exists(body: &Value, pointer: &str) -> bool {
-    fn walk(value: &Value, tokens: &[&str]) -> bool {
-        match (tokens.split_first(), value) {
-            (None, _) => true,
-            (Some((&"*", rest)), Value::Array(items)) => items.iter().any(|item| walk(item, rest)),
-            (Some((&"*", rest)), Value::Object(members)) => {
-                members.values().any(|item| walk(item, rest))
+    fn walk(value: &Value, tokens: &[Cow<'_, str>]) -> bool {
+        let Some((token, rest)) = tokens.split_first() else { return true };
+        match value {
+            Value::Array(items) if token == "*" => items.iter().any(|item| walk(item, rest)),
+            Value::Object(members) if token == "*" => members.values().any(|item| walk(item, rest)),
+            Value::Array(items) => {
+                let item = token.parse::<usize>().ok().and_then(|at| items.get(at));
+                item.is_some_and(|item| walk(item, rest))
             }
-            (Some((token, rest)), _) => {
-                value.pointer(&format!("/{token}")).is_some_and(|value| walk(value, rest))
+            Value::Object(members) => {
+                members.get(token.as_ref()).is_some_and(|value| walk(value, rest))
             }
+            _ => false,
         }
     }
-    let tokens: Vec<_> = pointer.split('/').skip(1).collect();
+    let tokens: Vec<_> = pointer.split('/').skip(1).map(token).collect();
     walk(body, &tokens)
+}
+
+/// A token of a JSON Pointer, its escapes resolved (RFC 6901, section 4).
+fn token(escaped: &str) -> Cow<'_, str> {
+    match escaped.contains('~') {
+        true => Cow::Owned(escaped.replace("~1", "/").replace("~0", "~")),
+        false => Cow::Borrowed(escaped),
+    }
 }

@@ -50,18 +50,22 @@ impl Decided {
 
 /// Decides the requirements of a case.
 ///
-/// `weight` gives the register's word for a requirement; `exchange` names the case's n-th exchange.
+/// `weight` gives the register's word for a requirement, if the register has it: what it does not have is errored.
+/// `exchange` names the case's n-th exchange.
 pub fn decide(
     case: &Case,
     trace: &Trace<'_>,
-    weight: &dyn Fn(&str) -> Weight,
+    weight: &dyn Fn(&str) -> Option<Weight>,
     exchange: &dyn Fn(usize) -> String,
 ) -> Decided {
     let mut findings = Vec::new();
     let mut decisions = Vec::new();
     for requirement in &case.checks {
         let judged: Vec<_> = trace.judged.iter().filter(|j| j.block.req == *requirement).collect();
-        let weight = weight(requirement);
+        let Some(weight) = weight(requirement) else {
+            decisions.push(unknown(requirement));
+            continue;
+        };
         let found: Vec<_> =
             judged.iter().flat_map(|one| found(case, one, weight, exchange)).collect();
         decisions.push(decision(case, requirement, &judged, &found, weight, &trace.end));
@@ -77,6 +81,20 @@ pub fn decide(
     }
     let branch = (!names.is_empty()).then(|| names.join("; "));
     Decided { verdict, decisions, findings, branch, reason }
+}
+
+/// The decision on a requirement that the register does not have: nothing can be said of it.
+fn unknown(requirement: &str) -> Decision {
+    let (requirement, reason) = (requirement.to_owned(), Some(unknown_requirement(requirement)));
+    Decision { requirement, verdict: Verdict::Errored, reason, branch: None }
+}
+
+/// Why nothing is said of a requirement that the register does not have; files that name one are refused beforehand.
+pub fn unknown_requirement(id: &str) -> Reason {
+    Reason {
+        code: "unknown_requirement".to_owned(),
+        text: format!("internal error: the register has no requirement {id}; please report it"),
+    }
 }
 
 fn found(

@@ -63,17 +63,18 @@ impl Count {
 pub struct Bar {
     bar: OnceLock<ProgressBar>,
     hidden: bool,
+    cleaning: OnceLock<ProgressBar>,
 }
 
 impl Bar {
     /// A bar, unless standard error is no terminal or this is a CI job.
     pub fn new() -> Bar {
-        Bar { bar: OnceLock::new(), hidden: unwatched() }
+        Bar { bar: OnceLock::new(), hidden: unwatched(), cleaning: OnceLock::new() }
     }
 
     /// Removes it from the screen.
     pub fn clear(&self) {
-        if let Some(bar) = self.bar.get() {
+        for bar in [&self.bar, &self.cleaning].into_iter().filter_map(OnceLock::get) {
             bar.finish_and_clear();
         }
     }
@@ -108,5 +109,27 @@ impl Watcher for Bar {
 
     fn no_target(&self, why: &str) {
         let _ = super::say(&format!("error: {}", crate::report::one_line(why)));
+    }
+
+    /// A terminal sees it count down; elsewhere there is one line, and only if somebody has stopped the run.
+    fn cleaning_up(&self, at_most: Duration, interrupted: bool) {
+        let again = if interrupted { " (Ctrl-C again skips it)" } else { "" };
+        let text = format!("cleaning up: at most {} s more{again}", at_most.as_secs());
+        if self.hidden && !interrupted {
+            return;
+        }
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+        let mut is_first = false;
+        let line = self.cleaning.get_or_init(|| {
+            is_first = true;
+            if self.hidden { ProgressBar::hidden() } else { ProgressBar::new_spinner() }
+        });
+        line.set_message(text.clone());
+        line.tick();
+        if self.hidden && is_first {
+            let _ = super::say(&text);
+        }
     }
 }

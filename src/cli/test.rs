@@ -17,7 +17,7 @@ use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
 use crate::run::operator::Operator;
 use crate::run::program::Program;
-use crate::run::stop::{Cause, Stop};
+use crate::run::stop::Stop;
 use crate::run::target::{NoTargetUrl, Target};
 use crate::secret::{Redactor, SecretString};
 use crate::select::{Rerun, Wish};
@@ -41,10 +41,13 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     job.operator = operator;
     job.wait_ready = args.wait_ready.unwrap_or(Duration::ZERO);
     let runtime = runtime()?;
-    if args.dry_run {
-        return runtime.block_on(dry_run(material, job));
-    }
-    runtime.block_on(test(material, job, &args.test))
+    let ended = match args.dry_run {
+        true => runtime.block_on(dry_run(material, job)),
+        false => runtime.block_on(test(material, job, &args.test)),
+    };
+    // What was given up is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
@@ -58,7 +61,8 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     // Its operator is at hand.
     let settings = reference::FaultNeed::Operator.met(settings);
     let operator = crate::selftest::operator_of(&settings);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let running = start(settings).await?;
         let timeout = args.test.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let target = running.url().parse().map_err(no_target)?;
@@ -69,7 +73,9 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         let status = test(material, job, &args.test).await;
         running.stop().await;
         status
-    })
+    });
+    runtime.shutdown_background();
+    ended
 }
 
 pub(super) fn serve(args: ServeArgs) -> Result<u8, Failure> {
@@ -353,7 +359,6 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     let bar = Bar::new();
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
     let run = prepared.run(&bar).await;
-    signals.abort();
     bar.clear();
     let redactor = vault.redactor();
     let written = write(&folder, &run, &formats, &redactor);
@@ -386,6 +391,7 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
         None => gate::update(&demands, &run, gating).err(),
         first => first,
     };
+    signals.abort();
     // The graver of two statuses: 130 and 70 come before 6.
     let graver = matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT);
     match failure {
@@ -396,31 +402,55 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     }
 }
 
-/// The first Ctrl-C or termination stops the run, the second ends the program at once.
+/// The first Ctrl-C or termination stops the run, the second its clean-up, the third ends the program.
 async fn listen_for_signals(stop: Stop) {
-    wait_for_signal().await;
-    stop.set(Cause::Interrupted);
-    let _ = say("stopping: cleaning up and writing the reports; once more ends at once");
-    wait_for_signal().await;
+    let Ok(mut signals) = Signals::new() else {
+        // Then a signal ends the program as it ends every other.
+        return;
+    };
+    signals.next().await;
+    stop.interrupt();
+    let _ = say("stopping: nothing more is sent or judged; what the run made is taken back");
+    signals.next().await;
+    stop.interrupt();
+    let _ = say("stopping at once: the reports say what was not cleaned up");
+    signals.next().await;
     std::process::exit(i32::from(exit::INTERRUPTED));
 }
 
+/// Ctrl-C and requests to terminate; none is lost between two of them.
 #[cfg(unix)]
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn wait_for_signal() {
-    let _ = tokio::signal::ctrl_c().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Every exchange of the run, for `-v`.

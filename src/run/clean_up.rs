@@ -1,11 +1,13 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
 use super::courier::Courier;
 use super::ledger::{Made, Session};
+use super::stop::Stop;
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -24,53 +26,101 @@ pub struct CleanUp {
 }
 
 /// Deactivates every account that the run made, as far as the server lets it, and logs out every
-/// session that is still open then. Nothing new is begun after `time`.
+/// session that is still open then. It is over after `time`, or when the courier is told to stop; what is not done then is
+/// named.
 pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duration) -> CleanUp {
     let until = Instant::now() + time;
     let cleaner = Arc::new(Cleaner { courier: courier.clone(), routes: routes.clone(), until });
+    tokio::select! {
+        () = courier.look_again() => {}
+        _ = end(&courier.stop, until) => {}
+    }
     let mut done = CleanUp::default();
     let made = courier.ledger.made().into_iter().filter(|account| !account.guest);
     let deactivating = made.map(|account| {
-        let cleaner = cleaner.clone();
-        async move { cleaner.account(&account).await }
+        let (cleaner, name) = (cleaner.clone(), account_name(&account));
+        (name, async move { cleaner.account(&account).await })
     });
-    all(deactivating, &mut done).await;
+    all(deactivating, &cleaner.courier.stop, until, &mut done).await;
     let ending = courier.ledger.open().into_iter().map(|session| {
-        let cleaner = cleaner.clone();
-        async move { cleaner.session(&session).await }
+        let (cleaner, name) = (cleaner.clone(), session_name(&session));
+        (name, async move { cleaner.session(&session).await })
     });
-    all(ending, &mut done).await;
+    all(ending, &cleaner.courier.stop, until, &mut done).await;
     done
 }
 
 /// What came of one account or session.
 type Ended = (Vec<Exchanged>, Result<(), String>);
 
-/// Waits for all of them, a few at once; what they gave stands in their order.
-async fn all<F>(tasks: impl Iterator<Item = F>, done: &mut CleanUp)
-where
+/// Waits for all of them, a few at once, each with its name; what they gave stands in their order. What was not done by the
+/// end of the clean-up, or was lost, is named.
+async fn all<F>(
+    tasks: impl Iterator<Item = (String, F)>,
+    stop: &Stop,
+    until: Instant,
+    done: &mut CleanUp,
+) where
     F: Future<Output = Ended> + Send + 'static,
 {
-    let mut tasks = tasks.enumerate();
+    let (mut names, mut futures) = (Vec::new(), Vec::new());
+    for (name, task) in tasks {
+        names.push(name);
+        futures.push(task);
+    }
+    let mut waiting = futures.into_iter().enumerate();
     let mut running = JoinSet::new();
-    let mut ended: Vec<(usize, Ended)> = Vec::new();
-    loop {
-        while running.len() < AT_ONCE
-            && let Some((index, task)) = tasks.next()
+    let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
+    let end = end(stop, until);
+    tokio::pin!(end);
+    let why = loop {
+        while !stop.is_set()
+            && running.len() < AT_ONCE
+            && let Some((index, task)) = waiting.next()
         {
             running.spawn(async move { (index, task.await) });
         }
-        match running.join_next().await {
-            Some(Ok(one)) => ended.push(one),
-            Some(Err(_)) => {}
-            None => break,
+        tokio::select! {
+            biased;
+            why = &mut end => break why,
+            joined = running.join_next() => match joined {
+                Some(Ok((index, one))) => drop(ended.insert(index, one)),
+                // It has no result, and is named below.
+                Some(Err(_)) => {}
+                None => break LOST,
+            },
+        }
+    };
+    for (index, name) in names.into_iter().enumerate() {
+        match ended.remove(&index) {
+            Some((exchanges, end)) => {
+                done.exchanges.extend(exchanges);
+                done.left.extend(end.err());
+            }
+            None => done.left.push(format!("{name}: {why}")),
         }
     }
-    ended.sort_by_key(|(index, _)| *index);
-    for (_, (exchanges, end)) in ended {
-        done.exchanges.extend(exchanges);
-        done.left.extend(end.err());
+}
+
+/// Ends with the clean-up's time, or when it is stopped; gives why.
+async fn end(stop: &Stop, until: Instant) -> &'static str {
+    tokio::select! {
+        biased;
+        () = stop.stopped() => STOPPED,
+        () = tokio::time::sleep_until(until) => NO_TIME,
     }
+}
+
+const LOST: &str = "homespec itself failed while ending it; please report it";
+const NO_TIME: &str = "there was no time left for it";
+const STOPPED: &str = "the clean-up was stopped";
+
+fn account_name(account: &Made) -> String {
+    format!("account {}, which the run made and which stays", account.user_id)
+}
+
+fn session_name(session: &Session) -> String {
+    format!("session {} of {}", session.device_id, session.user_id)
 }
 
 struct Cleaner {
@@ -91,9 +141,7 @@ impl Cleaner {
     async fn account(&self, account: &Made) -> Ended {
         let mut exchanges = Vec::new();
         let end = self.deactivate(account, &mut exchanges).await;
-        let end = end.map_err(|why| {
-            format!("account {}, which the run made and which stays: {why}", account.user_id)
-        });
+        let end = end.map_err(|why| format!("{}: {why}", account_name(account)));
         (exchanges, end)
     }
 
@@ -189,7 +237,7 @@ impl Cleaner {
 
     /// Tries its tokens, the newest first; a token that is refused belongs to a session that is over.
     async fn session(&self, session: &Session) -> Ended {
-        let name = format!("session {} of {}", session.device_id, session.user_id);
+        let name = session_name(session);
         let mut exchanges = Vec::new();
         let Some(logout) = self.ask("logout") else {
             return (exchanges, Err(format!("{name}: there is no operation to log out")));
@@ -214,7 +262,7 @@ impl Cleaner {
     /// One request, unless there is no time left.
     async fn send(&self, ask: &Ask, exchanges: &mut Vec<Exchanged>) -> Result<Answer, String> {
         if Instant::now() >= self.until {
-            return Err("there was no time left for it".to_owned());
+            return Err(NO_TIME.to_owned());
         }
         let delivered = self.courier.deliver(ask, Limits::Wait).await;
         exchanges.extend(delivered.exchanges);
@@ -235,4 +283,53 @@ fn refused(what: &str, answer: &Answer) -> String {
 fn is_over(answer: &Answer) -> bool {
     let for_guests = answer.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
     matches!(answer.status, 401 | 403) && !for_guests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::stop::Cause;
+
+    fn task(
+        name: &str,
+        ends: Option<Result<(), String>>,
+    ) -> (String, impl Future<Output = Ended> + use<>) {
+        let is_lost = name == "lost";
+        let task = async move {
+            assert!(!is_lost, "of a test");
+            match ends {
+                Some(end) => (Vec::new(), end),
+                None => std::future::pending().await,
+            }
+        };
+        (name.to_owned(), task)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_or_not_done_in_time_is_named() {
+        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let until = Instant::now() + Duration::from_secs(5);
+        let refused = || Some(Err("refused".to_owned()));
+        let tasks = [task("good", Some(Ok(()))), task("lost", None), task("refused", refused())];
+        all(tasks.into_iter(), &stop, until, &mut done).await;
+        assert_eq!(done.left, [format!("lost: {LOST}"), "refused".to_owned()]);
+        done.left.clear();
+        let tasks = [task("good", Some(Ok(()))), task("slow", None)];
+        all(tasks.into_iter(), &stop, until, &mut done).await;
+        assert_eq!(done.left, [format!("slow: {NO_TIME}")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_when_it_is_stopped_is_named_at_once() {
+        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let until = Instant::now() + Duration::from_secs(3600);
+        let stopping = async {
+            tokio::task::yield_now().await;
+            stop.set(Cause::Interrupted);
+        };
+        let tasks = (0..20).map(|n| task(&format!("session {n}"), None));
+        tokio::join!(all(tasks, &stop, until, &mut done), stopping);
+        assert_eq!(done.left.len(), 20);
+        assert_eq!(done.left[19], format!("session 19: {STOPPED}"));
+    }
 }

@@ -90,8 +90,7 @@ impl Courier {
                     }
                     gateway_tried = true;
                 }
-                Ok(answer) if answer.coding().is_some() => return Reply::Undecided(compressed()),
-                Ok(answer) => return Reply::Answer(answer),
+                Ok(answer) => return reply_of(answer),
                 Err(trouble) => return self.without_answer(ask, trouble, exchanges).await,
             }
         }
@@ -186,7 +185,7 @@ impl Courier {
         let result = again.result.clone();
         exchanges.push(again);
         match result {
-            Ok(answer) => Reply::Answer(answer),
+            Ok(answer) => reply_of(answer),
             Err(second) if matches!(second.kind, TroubleKind::Closed | TroubleKind::Protocol) => {
                 Reply::Dropped(format!(
                     "the connection ended twice without an answer ({second}), while another request was answered in between"
@@ -217,6 +216,17 @@ fn is_limited(answer: &Answer) -> bool {
 
 fn is_gateway(answer: &Answer) -> bool {
     matches!(answer.status, 502..=504) && answer.text_at("/errcode").is_none()
+}
+
+/// The answer for the case, if it can be judged.
+fn reply_of(answer: Answer) -> Reply {
+    if answer.coding().is_some() {
+        return Reply::Undecided(compressed());
+    }
+    match answer.beyond_bounds() {
+        Some(reason) => Reply::Undecided(reason),
+        None => Reply::Answer(answer),
+    }
 }
 
 fn gateway(answer: &Answer) -> Reason {

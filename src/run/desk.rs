@@ -532,7 +532,9 @@ impl Desk {
     async fn delivered(&self, slot: &Slot, ask: &Ask) -> Delivered {
         let delivered = self.courier.deliver(ask, Limits::Wait).await;
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.entry(slot.clone()).or_default().extend(delivered.exchanges.iter().cloned());
+        let mut kept = delivered.exchanges.clone();
+        kept.iter_mut().for_each(Exchanged::forget_parsed);
+        log.entry(slot.clone()).or_default().extend(kept);
         delivered
     }
 }

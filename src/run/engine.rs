@@ -1,4 +1,5 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
+use super::beside::beside;
 use super::courier::{Courier, Delivered};
 use super::desk::Desk;
 use super::env::{AccountView, Env};
@@ -9,11 +10,12 @@ use super::perishable::Perishables;
 use super::stop::Cause;
 use super::turns::{Turn, Turns};
 use crate::case::ast::{Case, Impact};
+use crate::check::tally::Tally;
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
 use crate::outcome::{Reason, Verdict};
 use crate::plan::{Assignment, Claim, Fate, Plan, Planned, Slot};
-use crate::register::{Register, Severity};
+use crate::register::Register;
 use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use serde_json::{Value, json};
@@ -28,14 +30,32 @@ pub struct CaseResult {
     /// Its verdict, decisions and findings.
     pub decided: Decided,
     /// What was sent and what came back.
-    pub exchanges: Vec<Exchanged>,
+    pub exchanges: Arc<Vec<Exchanged>>,
+    /// What the standing checks say of these; nothing if the run was stopped before they looked, or they took too long.
+    pub standing: Option<Tally>,
     /// Wall time.
     pub duration: Duration,
 }
 
 impl CaseResult {
-    fn without_running(decided: Decided) -> Self {
-        CaseResult { decided, exchanges: Vec::new(), duration: Duration::ZERO }
+    /// The result of a case of which nothing was sent.
+    pub fn without_running(decided: Decided) -> Self {
+        CaseResult::of(decided, Vec::new(), Duration::ZERO)
+    }
+
+    fn of(decided: Decided, exchanges: Vec<Exchanged>, duration: Duration) -> Self {
+        // Without exchanges there is nothing to look at.
+        let standing = exchanges.is_empty().then(Tally::default);
+        CaseResult { decided, exchanges: Arc::new(exchanges), standing, duration }
+    }
+
+    /// The result of a planned case for which there is none: an internal error.
+    pub fn missing(case: &Case) -> Self {
+        let reason = Reason {
+            code: "panic".to_owned(),
+            text: "homespec itself failed in this case; please report it".to_owned(),
+        };
+        CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
     }
 
     /// Whether nothing but a rate limit kept it from being decided.
@@ -82,7 +102,18 @@ pub struct Engine {
     /// What the probe asked without credentials and was answered: a case that asks the same judges these
     /// answers with its own, or what is wrong only at first would be seen by nobody.
     pub probed: Arc<[Exchanged]>,
+    /// The standing checks.
+    pub observe: Observe,
 }
+
+/// What the standing checks say of the exchanges of an owner, if they are still to judge.
+pub type Observe = Arc<dyn Fn(&str, &[Exchanged]) -> Option<Tally> + Send + Sync>;
+
+/// How long the answers of one step, or the standing checks of one case, may be judged. An answer of the largest size takes
+/// less than a second; only a pattern of somebody's own case may take longer.
+const MOST_TIME: Duration = Duration::from_secs(10);
+/// How long a case gets after a signal to take the answers that are on their way.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// Says of a case's result whether the run ends with it.
 pub type EndsWith = Arc<dyn Fn(&Case, &CaseResult) -> bool + Send + Sync>;
@@ -106,19 +137,20 @@ impl Engine {
         }
         self.run_on_loan(plan, &mut results).await;
         let of_accounts = self.desk.exchanges();
-        let of_cases = results.iter().flatten().flat_map(|result| &result.exchanges);
+        let of_cases = results.iter().flatten().flat_map(|result| result.exchanges.iter());
         self.courier.ledger.arrange(of_accounts.iter().chain(of_cases));
-        results
-            .into_iter()
-            .zip(&plan.cases)
-            .map(|(result, planned)| {
-                result.unwrap_or_else(|| {
-                    let decided =
-                        Decided::all(&planned.case, Verdict::Blocked, self.courier.stop.reason());
-                    CaseResult::without_running(self.gated(&planned.case, decided))
-                })
+        let result = |(result, planned): (Option<CaseResult>, &Planned)| {
+            result.unwrap_or_else(|| match self.courier.stop.cause() {
+                Some(cause) => self.blocked(&planned.case, cause.reason()),
+                None => CaseResult::missing(&planned.case),
             })
-            .collect()
+        };
+        results.into_iter().zip(&plan.cases).map(result).collect()
+    }
+
+    fn blocked(&self, case: &Case, reason: Reason) -> CaseResult {
+        let decided = Decided::all(case, Verdict::Blocked, reason);
+        CaseResult::without_running(self.gated(case, decided))
     }
 
     async fn run_phase(
@@ -135,6 +167,8 @@ impl Engine {
         let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
         loop {
+            // Large answers take much memory while they are judged.
+            let jobs = if self.courier.http.has_seen_large() { 1 } else { jobs };
             while running.len() < jobs && !self.courier.stop.is_set() {
                 let Some(at) = next_free(plan, &waiting, &busy) else { break };
                 let index = waiting.remove(at);
@@ -155,7 +189,7 @@ impl Engine {
                 Ok((_, done)) => done,
                 Err(error) => {
                     let Some(index) = tasks.get(&error.id()).copied() else { continue };
-                    (index, panicked(&plan.cases[index].case))
+                    (index, CaseResult::missing(&plan.cases[index].case))
                 }
             };
             let planned = &plan.cases[index];
@@ -180,11 +214,14 @@ impl Engine {
                 return CaseResult::without_running(self.gated(&planned.case, decided));
             }
         };
-        let (engine, case) = (self.clone(), planned.case.clone());
-        let logins = Logins::InTurn(Turn::default());
-        let task =
-            tokio::spawn(async move { engine.run_checked(&case, &assignment, logins).await });
-        task.await.unwrap_or_else(|_| panicked(&planned.case))
+        self.run_apart(&planned.case, assignment, Logins::InTurn(Turn::default())).await
+    }
+
+    /// Runs a case as a task of its own: a panic in it is its result.
+    async fn run_apart(&self, case: &Case, assignment: Assignment, logins: Logins) -> CaseResult {
+        let (engine, own) = (self.clone(), case.clone());
+        let task = tokio::spawn(async move { engine.run_checked(&own, &assignment, logins).await });
+        task.await.unwrap_or_else(|_| CaseResult::missing(case))
     }
 
     /// Runs again what got no login for a rate limit and wants no more than a session: on those
@@ -219,7 +256,8 @@ impl Engine {
                 if offered.is_empty() {
                     continue;
                 }
-                let result = self.run_checked(case, assignment, Logins::OnLoan(offered)).await;
+                let logins = Logins::OnLoan(offered);
+                let result = self.run_apart(case, assignment.clone(), logins).await;
                 // Either it is no longer blocked, or it was counted a second time.
                 self.courier.limits.served("login");
                 if !result.is_rate_limited() {
@@ -230,25 +268,78 @@ impl Engine {
     }
 
     /// Runs a case, and where it did not go well sees whether the target is to blame as a whole: then
-    /// what was found says nothing of the case's question.
+    /// what was found says nothing of the case's question. After a signal it ends soon, whatever it waits for.
     async fn run_checked(
         &self,
         case: &Case,
         assignment: &Assignment,
         logins: Logins,
     ) -> CaseResult {
-        let mut result = self.run_case(case, assignment, logins).await;
-        let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
-            || result.is_rate_limited();
-        if !went_well && let Some(lost) = self.courier.check_up().await {
-            let decided = Decided::all(case, Verdict::Blocked, lost.reason);
-            result.decided = self.gated(case, decided);
+        let stop = &self.courier.stop;
+        let running = async {
+            let mut result = self.run_case(case, assignment, logins).await;
+            let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
+                || result.is_rate_limited();
+            let asks = !went_well && !stop.is_interrupted();
+            if asks && let Some(lost) = self.courier.check_up().await {
+                let decided = Decided::all(case, Verdict::Blocked, lost.reason);
+                result.decided = self.gated(case, decided);
+            }
+            self.observed(case, result).await
+        };
+        let broken_off = async {
+            stop.interrupted().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            result = running => result,
+            () = broken_off => {
+                let standing = None;
+                CaseResult { standing, ..self.blocked(case, Cause::Interrupted.reason()) }
+            }
         }
-        // Parsed again where that is needed: a run keeps every answer, and parsed they are large.
-        for exchanged in &mut result.exchanges {
-            exchanged.forget_parsed();
+    }
+
+    /// With what the standing checks say of its exchanges. What was parsed of these is let go: a run keeps every answer,
+    /// and parsed they are large.
+    async fn observed(&self, case: &Case, mut result: CaseResult) -> CaseResult {
+        if result.standing.is_some() {
+            return result;
         }
+        let (observe, id) = (self.observe.clone(), case.id.clone());
+        let exchanges = result.exchanges.clone();
+        let alone = exchanges.iter().any(is_large);
+        match self.beside(alone, move || observe(&id, &exchanges)).await {
+            Ok(tally) => result.standing = tally,
+            Err(Cut::Stopped | Cut::Overdue) => {}
+        }
+        Arc::make_mut(&mut result.exchanges).iter_mut().for_each(Exchanged::forget_parsed);
         result
+    }
+
+    /// Does work beside that of the async workers, for so long as it may take and no signal comes; `alone`: when no other
+    /// work of this kind is under way.
+    async fn beside<T: Send + 'static>(
+        &self,
+        alone: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Cut> {
+        let stop = &self.courier.stop;
+        if stop.is_interrupted() {
+            return Err(Cut::Stopped);
+        }
+        let working = async {
+            let _alone = if alone { self.courier.http.alone().await } else { None };
+            tokio::time::timeout(MOST_TIME, beside(work)).await
+        };
+        tokio::select! {
+            done = working => match done {
+                Ok(Some(done)) => Ok(done),
+                Ok(None) => Err(Cut::Stopped),
+                Err(_) => Err(Cut::Overdue),
+            },
+            () = stop.interrupted() => Err(Cut::Stopped),
+        }
     }
 
     async fn run_case(
@@ -268,14 +359,11 @@ impl Engine {
         let accounts = match self.accounts(case, assignment).await {
             Ok(accounts) => accounts,
             Err(reason) => {
-                let decided = Decided::all(case, Verdict::Blocked, reason);
-                return CaseResult {
-                    decided: self.gated(case, decided),
-                    exchanges: Vec::new(),
-                    duration: started.elapsed(),
-                };
+                let duration = started.elapsed();
+                return CaseResult { duration, ..self.blocked(case, reason) };
             }
         };
+        let shared_case = Arc::new(case.clone());
         let env = Env::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
         let mut machine = Machine::new(case, &*self.routes, env);
         let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
@@ -291,6 +379,20 @@ impl Engine {
                     let done = self.operator.act(act, &told, &self.courier, &mut exchanges).await;
                     machine.operated(done);
                 }
+                Next::Judge(judging) => {
+                    let (alone, case) = (judging.is_large(), shared_case.clone());
+                    match self.beside(alone, move || judging.judge(&case)).await {
+                        Ok(done) => {
+                            machine.judged(done);
+                            exchanges
+                                .iter_mut()
+                                .filter(|e| is_large(e))
+                                .for_each(Exchanged::forget_parsed);
+                        }
+                        Err(Cut::Stopped) => machine.block(Cause::Interrupted.reason()),
+                        Err(Cut::Overdue) => machine.block(too_long()),
+                    }
+                }
                 Next::Send(_) if self.courier.stop.is_set() => {
                     machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
                 }
@@ -301,17 +403,24 @@ impl Engine {
                     {
                         let earlier = self.probed.iter().filter(|probed| probed.ask == *ask);
                         for probed in earlier {
+                            // What is parsed of a copy is gone with the case.
+                            let mut probed = probed.clone();
+                            probed.forget_parsed();
                             let Ok(answer) = &probed.result else { continue };
-                            shown.push(exchanges.len());
-                            exchanges.push(probed.clone());
                             replies.push(Reply::Answer(answer.clone()));
+                            shown.push(exchanges.len());
+                            exchanges.push(probed);
                         }
                     }
+                    let keeps_parsed = machine.keeps_parsed();
                     let sent = self.with_logins(&asks, case, &accounts, &mut logins, &mut machine);
-                    for delivered in sent.await {
+                    for mut delivered in sent.await {
                         shown.push(exchanges.len() + delivered.shown);
                         let spoiled = perishables.spoiled(&delivered);
                         perishables.note(&delivered);
+                        if !keeps_parsed {
+                            delivered.exchanges.iter_mut().for_each(Exchanged::forget_parsed);
+                        }
                         exchanges.extend(delivered.exchanges);
                         replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
                     }
@@ -334,7 +443,7 @@ impl Engine {
             |n: usize| format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1);
         let decided = decide(case, &trace, &|id| self.weight(id), &exchange);
         let decided = self.gated(case, decided);
-        CaseResult { decided, exchanges, duration: started.elapsed() }
+        CaseResult::of(decided, exchanges, started.elapsed())
     }
 
     async fn turn(&self, logins: &Logins) {
@@ -391,12 +500,7 @@ impl Engine {
             let (courier, ask, limits) = (self.courier.clone(), ask.clone(), case.limits);
             sending.spawn(async move { (index, courier.deliver(&ask, limits).await) });
         }
-        let mut all: Vec<(usize, Delivered)> = Vec::new();
-        while let Some(joined) = sending.join_next().await {
-            if let Ok(done) = joined {
-                all.push(done);
-            }
-        }
+        let mut all = all_of(sending).await;
         let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
         // Which of equal requests came first is chance: what came of them is put in order instead.
         all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
@@ -433,20 +537,18 @@ impl Engine {
         given
     }
 
-    fn weight(&self, id: &str) -> Weight {
-        match self.register.get(id) {
-            Some(requirement) => Weight {
-                level: requirement.level,
-                severity: requirement.severity(&self.facts.listed),
-            },
-            None => Weight { level: crate::outcome::Level::May, severity: Severity::Observes },
-        }
+    fn weight(&self, id: &str) -> Option<Weight> {
+        self.register.get(id).map(|requirement| Weight {
+            level: requirement.level,
+            severity: requirement.severity(&self.facts.listed),
+        })
     }
 
     /// Takes back what is said of requirements that no release the server lists has.
     fn gated(&self, case: &Case, mut decided: Decided) -> Decided {
+        // What is not in the register is errored, and stays so.
         let applies =
-            |id: &str| self.register.get(id).is_some_and(|r| r.applies(&self.facts.listed));
+            |id: &str| self.register.get(id).is_none_or(|r| r.applies(&self.facts.listed));
         if case.checks.iter().all(|id| applies(id)) {
             return decided;
         }
@@ -524,6 +626,19 @@ fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
     result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
 }
 
+/// What all tasks of a step gave. A panic in one of them goes on here: the case is then errored, and not judged on fewer
+/// answers.
+async fn all_of<T: 'static>(mut running: JoinSet<T>) -> Vec<T> {
+    let mut all = Vec::new();
+    while let Some(joined) = running.join_next().await {
+        match joined {
+            Ok(done) => all.push(done),
+            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+        }
+    }
+    all
+}
+
 /// The status that a request came to; those that came to none are last.
 fn outcome(delivered: &Delivered) -> u16 {
     match &delivered.reply {
@@ -545,10 +660,38 @@ fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Claim>) -> Option<u
     None
 }
 
-fn panicked(case: &Case) -> CaseResult {
-    let reason = Reason {
-        code: "panic".to_owned(),
-        text: "homespec itself failed in this case; please report it".to_owned(),
-    };
-    CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
+/// Why work beside the async workers was given up.
+enum Cut {
+    /// A signal came.
+    Stopped,
+    /// It took too long.
+    Overdue,
+}
+
+fn is_large(exchanged: &Exchanged) -> bool {
+    exchanged.result.as_ref().is_ok_and(Answer::is_large)
+}
+
+/// Why something is undecided that took too long to judge.
+pub fn too_long() -> Reason {
+    Reason {
+        code: "too_long".to_owned(),
+        text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_one_of_several_sends_is_a_panic_of_the_case() {
+        let mut sending = JoinSet::new();
+        sending.spawn(async { 1 });
+        sending.spawn(async { panic!("of a test") });
+        assert!(tokio::spawn(all_of(sending)).await.is_err_and(|error| error.is_panic()));
+        let mut sending = JoinSet::new();
+        sending.spawn(async { 1 });
+        assert_eq!(all_of(sending).await, [1]);
+    }
 }

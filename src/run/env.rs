@@ -123,6 +123,7 @@ pub fn shortened(password: &str) -> String {
 }
 
 /// The values of one running case.
+#[derive(Default)]
 pub struct Env {
     /// Those of the file, which may hold references.
     values: BTreeMap<String, Value>,

@@ -1,5 +1,6 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
+use super::beside::beside;
 use super::target::Target;
 use super::tls::{self, SetupError, Trust};
 use super::trouble::{innermost, trouble};
@@ -11,9 +12,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 /// How much of an answer is read, in bytes.
@@ -125,6 +127,30 @@ pub struct Http {
     transport: Arc<Transport>,
     /// How many bytes of answers have been read so far.
     read: Arc<AtomicUsize>,
+    /// Held by whoever parses or judges a large answer.
+    large: Arc<Semaphore>,
+    has_seen_large: Arc<AtomicBool>,
+    /// Requests that may have begun something and were broken off.
+    broken_off: Arc<Mutex<Vec<String>>>,
+}
+
+/// A request under way that may begin something; noted where it is broken off.
+struct UnderWay<'h> {
+    broken_off: &'h Mutex<Vec<String>>,
+    what: Option<String>,
+}
+
+impl UnderWay<'_> {
+    fn has_ended(mut self) {
+        self.what = None;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut all = self.broken_off.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(self.what.take());
+    }
 }
 
 impl Http {
@@ -153,6 +179,9 @@ impl Http {
             vault,
             transport: Arc::new(transport.clone()),
             read: Arc::default(),
+            large: Arc::new(Semaphore::new(1)),
+            has_seen_large: Arc::default(),
+            broken_off: Arc::default(),
         })
     }
 
@@ -174,6 +203,52 @@ impl Http {
     /// Whether the answers so far are as many as a run can keep, [`ROOM`].
     pub fn is_full(&self) -> bool {
         self.read.load(Ordering::Relaxed) >= ROOM
+    }
+
+    /// Whether an answer was so large that no second one is to be parsed beside it.
+    pub fn has_seen_large(&self) -> bool {
+        self.has_seen_large.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no other large answer is parsed or judged; none is while what this gives is kept.
+    pub async fn alone(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        self.large.clone().acquire_owned().await.ok()
+    }
+
+    /// The requests that were broken off and may have begun a session or made an account, in a reader's words.
+    pub fn broken_off(&self) -> Vec<String> {
+        self.broken_off.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn under_way(&self, ask: &Ask) -> UnderWay<'_> {
+        let path = ask.path.split('?').next().unwrap_or_default();
+        let begins = ask.method == "POST"
+            && ["/login", "/register", "/refresh"].iter().any(|end| path.ends_with(end));
+        let what = begins.then(|| format!("{} {path}", ask.method));
+        UnderWay { broken_off: &self.broken_off, what }
+    }
+
+    /// Remembers the secrets of an answer; those of a large one beside other work.
+    async fn learn(&self, ask: &Ask, answer: &Answer) {
+        let (vault, path, heard) = (self.vault.clone(), ask.path.clone(), answer.clone());
+        let learn = move || {
+            vault.learn_answer(&Heard {
+                path: &path,
+                granted: (200..300).contains(&heard.status),
+                headers: &heard.headers,
+                json: heard.json().ok(),
+                body: &heard.body,
+            });
+        };
+        if !answer.is_large() {
+            return learn();
+        }
+        self.has_seen_large.store(true, Ordering::Relaxed);
+        let _alone = self.alone().await;
+        if beside(learn.clone()).await.is_none() {
+            learn();
+        }
     }
 
     /// Where secrets are remembered.
@@ -214,6 +289,7 @@ impl Http {
         self.vault.learn_request(&ask.headers, &ask.path, ask.body.as_deref());
         let url = self.target.origin() + &ask.path;
         let started = Instant::now();
+        let under_way = self.under_way(ask);
         let (sent_headers, result) = match self.request(client, ask, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
@@ -228,24 +304,13 @@ impl Http {
             }
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
+        let duration = started.elapsed();
         if let Ok(answer) = &result {
-            self.vault.learn_answer(&Heard {
-                path: &ask.path,
-                granted: (200..300).contains(&answer.status),
-                headers: &answer.headers,
-                json: answer.json().ok(),
-                body: &answer.body,
-            });
+            self.learn(ask, answer).await;
         }
+        under_way.has_ended();
         let url = self.target.url_of(&ask.path);
-        Exchanged {
-            ask: ask.clone(),
-            url,
-            sent_headers,
-            result,
-            duration: started.elapsed(),
-            shared: false,
-        }
+        Exchanged { ask: ask.clone(), url, sent_headers, result, duration, shared: false }
     }
 
     /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,
@@ -280,7 +345,7 @@ impl Http {
         }
         let (mut body, mut truncated) = (Vec::new(), false);
         while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
-            let room = LONGEST_BODY - body.len();
+            let room = LONGEST_BODY.saturating_sub(body.len());
             body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
             if chunk.len() > room {
                 truncated = true;

@@ -178,11 +178,14 @@ impl Ledger {
     /// Puts sessions and accounts in the order of the exchanges that began them: several cases at once
     /// make theirs in the order of chance.
     pub fn arrange<'e>(&self, exchanges: impl Iterator<Item = &'e Exchanged>) {
-        let mut ranks: HashMap<&str, usize> = HashMap::new();
+        let mut ranks: HashMap<String, usize> = HashMap::new();
         for (rank, exchanged) in exchanges.enumerate() {
-            let Ok(answer) = &exchanged.result else { continue };
+            let begins = exchanged.ask.method == "POST" && exchanged.ask.body.is_some();
+            let Some(answer) = exchanged.result.as_ref().ok().filter(|_| begins) else { continue };
+            // What is parsed of a copy is gone with it: these are all answers of the run.
+            let answer = answer.unparsed();
             for name in ["/access_token", "/user_id"].map(|pointer| answer.text_at(pointer)) {
-                name.map(|name| ranks.entry(name).or_insert(rank));
+                name.map(|name| ranks.entry(name.to_owned()).or_insert(rank));
             }
         }
         let mut entries = self.entries();

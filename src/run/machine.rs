@@ -10,7 +10,7 @@ use crate::check::trace::{End, Judged, Trace};
 use crate::encoding::encode_segment;
 use crate::outcome::Reason;
 use crate::routes::Routes;
-use crate::wire::{Answer, Ask, Reply};
+use crate::wire::{Answer, Ask, LARGE, Reply};
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;
@@ -24,6 +24,8 @@ pub enum Next {
     Operate(Act, Vec<(String, String)>),
     /// Some time to pass.
     Pause(Duration),
+    /// The answers of a step to be judged, which may take its time.
+    Judge(Judging),
     /// Nothing: [`Machine::finish`].
     Done,
 }
@@ -32,7 +34,44 @@ enum State {
     Ready,
     Paused,
     Waiting,
+    /// All answers of the step are there.
+    Answered,
     Done,
+}
+
+/// The answers of one step, with everything that is needed to judge them elsewhere.
+pub struct Judging {
+    at: usize,
+    answers: Vec<Answer>,
+    env: Env,
+}
+
+/// What came of judging a step: for [`Machine::judged`].
+pub struct StepJudged {
+    env: Env,
+    judgements: Result<Vec<Judgement>, FillError>,
+}
+
+impl Judging {
+    /// Judges the answers. `case` is the one that the machine runs.
+    pub fn judge(self, case: &Case) -> StepJudged {
+        let Judging { at, answers, env } = self;
+        let answers: Vec<&Answer> = answers.iter().collect();
+        let blocks = case.all_steps().nth(at).into_iter().flat_map(|step| &step.blocks);
+        let judgements = blocks.map(|block| judge(block, &answers, &env)).collect();
+        StepJudged { env, judgements }
+    }
+
+    /// Whether parsing and judging it takes so much memory that it is done alone.
+    pub fn is_large(&self) -> bool {
+        self.answers.iter().map(|answer| answer.body.len()).sum::<usize>() >= LARGE
+    }
+}
+
+impl std::fmt::Debug for Judging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Judging({} answers)", self.answers.len())
+    }
 }
 
 /// One case in flight.
@@ -77,8 +116,8 @@ impl<'c> Machine<'c> {
         }
     }
 
-    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`], after
-    /// [`Next::Operate`] comes [`Machine::operated`].
+    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`], after [`Next::Operate`] comes
+    /// [`Machine::operated`], after [`Next::Judge`] [`Machine::judged`], or [`Machine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = State::Done;
@@ -86,6 +125,10 @@ impl<'c> Machine<'c> {
         };
         match self.state {
             State::Done | State::Waiting => return Next::Done,
+            State::Answered => {
+                self.state = State::Waiting;
+                return Next::Judge(self.judging(step));
+            }
             State::Ready if self.at_first_try() => {
                 if let Some(wait) = step.wait {
                     self.state = State::Paused;
@@ -119,7 +162,10 @@ impl<'c> Machine<'c> {
             let exchange = self.exchanges;
             self.exchanges += 1;
             match reply {
-                Reply::Answer(answer) => self.replies.push((exchange, answer)),
+                Reply::Answer(answer) if self.keeps_parsed() => {
+                    self.replies.push((exchange, answer));
+                }
+                Reply::Answer(answer) => self.replies.push((exchange, answer.unparsed())),
                 Reply::Dropped(text) => return self.dropped(step, exchange, &text),
                 Reply::Undecided(reason) => return self.block(reason),
             }
@@ -133,7 +179,7 @@ impl<'c> Machine<'c> {
         if self.auth.is_some() && self.replies.is_empty() {
             return;
         }
-        self.judge_step(step);
+        self.state = State::Answered;
     }
 
     /// Gives a value that was made up for this case another value; see [`Env::rename`].
@@ -161,6 +207,12 @@ impl<'c> Machine<'c> {
         case.all_steps().nth(self.at)
     }
 
+    /// Whether what is parsed of the answers to the current step is of use until the case ends: not of those to a step that
+    /// may send thousands of requests.
+    pub fn keeps_parsed(&self) -> bool {
+        self.step().is_some_and(|step| step.send == Send::Once)
+    }
+
     /// Whether what is sent now is the one request of a step that decides: then earlier answers to the same
     /// may be judged with its own.
     pub fn judges_what_was_asked_before(&self) -> bool {
@@ -184,7 +236,8 @@ impl<'c> Machine<'c> {
         }
     }
 
-    fn block(&mut self, reason: Reason) {
+    /// Ends the case: it cannot go on, for this reason.
+    pub fn block(&mut self, reason: Reason) {
         self.end = End::Blocked(reason);
         self.at = usize::MAX;
     }
@@ -231,21 +284,32 @@ impl<'c> Machine<'c> {
         Ok(())
     }
 
-    fn judge_step(&mut self, step: &'c Step) {
-        let answers: Vec<&Answer> = match step.send {
-            Send::Until { .. } => self.replies.last().map(|(_, a)| a).into_iter().collect(),
-            _ => self.replies.iter().map(|(_, answer)| answer).collect(),
+    fn judging(&mut self, step: &Step) -> Judging {
+        let answers = match step.send {
+            Send::Until { .. } => self.replies.last().map(|(_, a)| a.clone()).into_iter().collect(),
+            _ => self.replies.iter().map(|(_, answer)| answer.clone()).collect(),
         };
-        let mut judged = Vec::new();
-        for block in &step.blocks {
-            match judge(block, &answers, &self.env) {
-                Ok(judgement) => {
-                    let exchange = self.exchange_of(step, &judgement);
-                    judged.push(Judged { block, judgement, exchange });
-                }
-                Err(error) => return self.stop_unreachable(step, &error),
-            }
-        }
+        Judging { at: self.at, answers, env: std::mem::take(&mut self.env) }
+    }
+
+    /// Takes what came of judging the step.
+    pub fn judged(&mut self, done: StepJudged) {
+        self.env = done.env;
+        let Some(step) = self.step() else { return };
+        self.state = State::Ready;
+        let judgements = match done.judgements {
+            Ok(judgements) => judgements,
+            Err(error) => return self.stop_unreachable(step, &error),
+        };
+        let judged: Vec<Judged<'c>> = step
+            .blocks
+            .iter()
+            .zip(judgements)
+            .map(|(block, judgement)| {
+                let exchange = self.exchange_of(step, &judgement);
+                Judged { block, judgement, exchange }
+            })
+            .collect();
         if self.try_again(step, &judged) {
             self.replies.clear();
             return;

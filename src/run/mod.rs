@@ -1,4 +1,5 @@
 //! Running a plan: the only part, with the probe, that touches the network.
+pub mod beside;
 pub mod clean_up;
 pub mod courier;
 pub mod desk;

@@ -63,6 +63,9 @@ pub enum NoTarget {
         /// What it answers, and what to do where that is known.
         why: String,
     },
+    /// A signal came before it was known.
+    #[error("the run was stopped before the homeserver had answered")]
+    Interrupted,
     /// It was waited for and did not come.
     #[error("{last} (after waiting {seconds:.0} s)")]
     NotReady {
@@ -80,6 +83,7 @@ impl NoTarget {
             NoTarget::Unreachable { .. } => "unreachable",
             NoTarget::NotDiscovered { .. } => "not_discovered",
             NoTarget::NotMatrix { .. } => "not_a_homeserver",
+            NoTarget::Interrupted => "interrupted",
             NoTarget::NotReady { last, .. } => last.code(),
         }
     }
@@ -99,7 +103,7 @@ impl NoTarget {
                 NoTarget::NotReady { seconds, last: Box::new(last.redacted(redactor)) }
             }
             // What it says holds nothing of what was sent: no header of the operator was.
-            other @ NoTarget::NotDiscovered { .. } => other,
+            other @ (NoTarget::NotDiscovered { .. } | NoTarget::Interrupted) => other,
         }
     }
 }
@@ -221,7 +225,7 @@ async fn no_answer(
     let trouble = match exchanges.last().map(|exchanged| exchanged.result.clone()) {
         Some(Ok(answer)) => return not_matrix(courier, &[VERSIONS], &answer, exchanges).await,
         Some(Err(trouble)) => trouble,
-        None => return NoTarget::Unreachable { url, why: "the run was stopped".to_owned() },
+        None => return NoTarget::Interrupted,
     };
     use TroubleKind::{Closed, Protocol, Timeout};
     if matches!(trouble.kind, Closed | Protocol | Timeout) {
@@ -372,6 +376,19 @@ pub struct Beyond {
     pub exchanges: Vec<Exchanged>,
 }
 
+impl Beyond {
+    /// What is known without asking on.
+    pub fn nothing(sighting: &Sighting) -> Beyond {
+        Beyond {
+            features: sighting.features.clone(),
+            capabilities: BTreeMap::new(),
+            no_session: None,
+            registers: false,
+            exchanges: Vec::new(),
+        }
+    }
+}
+
 /// Asks on: whether login tokens can be had, and with the first account what it may do.
 pub async fn ask_on(
     courier: &Courier,
@@ -380,13 +397,7 @@ pub async fn ask_on(
     sighting: &Sighting,
     accounts: &AccountFacts,
 ) -> Beyond {
-    let mut beyond = Beyond {
-        features: sighting.features.clone(),
-        capabilities: BTreeMap::new(),
-        no_session: None,
-        registers: false,
-        exchanges: Vec::new(),
-    };
+    let mut beyond = Beyond::nothing(sighting);
     beyond.registers =
         !accounts.can_make && registers(courier, routes, &mut beyond.exchanges).await;
     let mut endpoint_asks = false;

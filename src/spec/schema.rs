@@ -11,7 +11,7 @@ use crate::source::{pointer_below, pointer_tokens};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -50,6 +50,20 @@ pub struct SchemaViolation {
     pub spec_file: String,
     /// Its line there, from 1.
     pub spec_line: u32,
+    /// How many violations of the same location and keyword there are beyond those that are listed.
+    pub more: usize,
+}
+
+/// How many violations of one location and keyword are listed; a list may hold a hundred thousand.
+const MOST_ALIKE: usize = 200;
+
+/// Where the part of a schema stands that an evaluation path leads to.
+struct Origin {
+    location: String,
+    file: String,
+    line: u32,
+    /// How many violations there are, by location and keyword.
+    counts: HashMap<(String, String), usize>,
 }
 
 impl Schema {
@@ -76,10 +90,23 @@ impl Schema {
     /// Formats are asserted: those of JSON Schema, `mx-user-id` and `mx-server-name`.
     pub fn violations(&self, body: &Value) -> Option<Vec<SchemaViolation>> {
         let validator = self.validator()?;
-        let mut all: Vec<_> =
-            validator.iter_errors(body).flat_map(|e| self.violation(&e)).collect();
+        let (mut all, mut origins) = (Vec::new(), HashMap::new());
+        for error in validator.iter_errors(body) {
+            self.violations_of(&error, &mut origins, &mut all);
+        }
+        let mut beyond: HashMap<(String, String), usize> = HashMap::new();
+        for (location, keyword, count) in origins.into_values().flat_map(Origin::counts) {
+            // What several parts of a schema say of one place counts once.
+            let more = beyond.entry((location, keyword)).or_default();
+            *more = (*more).max(count.saturating_sub(MOST_ALIKE));
+        }
         all.sort_by(|a, b| a.key().cmp(&b.key()));
         all.dedup_by(|a, b| a.key() == b.key());
+        // The last of those that are alike speaks for those beyond.
+        for violation in all.iter_mut().rev() {
+            let key = (violation.location.clone(), violation.keyword.clone());
+            violation.more = beyond.remove(&key).unwrap_or_default();
+        }
         Some(all)
     }
 
@@ -132,35 +159,93 @@ impl Schema {
         self.0.validator.get_or_init(|| build(&self.0.value).ok()).as_ref()
     }
 
-    fn violation(&self, error: &ValidationError<'_>) -> Vec<SchemaViolation> {
-        let parent = error.instance_path().as_str();
+    /// Adds the violations of one error, if there are not enough that are alike. `origins` remembers what was found out
+    /// for an evaluation path, which many errors of one list have in common.
+    fn violations_of(
+        &self,
+        error: &ValidationError<'_>,
+        origins: &mut HashMap<String, Origin>,
+        all: &mut Vec<SchemaViolation>,
+    ) {
         let evaluated = error.evaluation_path().as_str();
-        let location = locations::location(evaluated);
-        let (spec_file, spec_line) = self.place(evaluated);
-        let violation =
-            |child: Option<(&str, &str)>, expected: &str, actual: &str| SchemaViolation {
-                pointer: child
-                    .map_or_else(|| parent.to_owned(), |(name, _)| pointer_below(parent, name)),
-                location: child
-                    .map_or_else(|| location.clone(), |(_, name)| pointer_below(&location, name)),
-                keyword: keyword(error).to_owned(),
-                expected: expected.to_owned(),
-                actual: actual.to_owned(),
-                spec_file: spec_file.clone(),
-                spec_line,
-            };
+        if !origins.contains_key(evaluated) {
+            let (file, line) = self.place(evaluated);
+            let location = locations::location(evaluated);
+            let counts = HashMap::new();
+            origins.insert(evaluated.to_owned(), Origin { location, file, line, counts });
+        }
+        let Some(origin) = origins.get_mut(evaluated) else { return };
+        let keyword = keyword(error);
+        let parent = error.instance_path().as_str();
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                vec![violation(Some((name, name)), "present", "absent")]
+                if let Some(location) = origin.child(Some(name), keyword) {
+                    let pointer = pointer_below(parent, name);
+                    all.push(origin.violation(pointer, location, keyword, "present", "absent"));
+                }
             }
             ValidationErrorKind::AdditionalProperties { unexpected }
-            | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
-                .iter()
-                .map(|name| violation(Some((name, "*")), "absent", "present"))
-                .collect(),
-            kind => vec![violation(None, &expected(kind), actual(kind, error.instance()))],
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                for name in unexpected {
+                    if let Some(location) = origin.child(Some("*"), keyword) {
+                        let pointer = pointer_below(parent, name);
+                        all.push(origin.violation(pointer, location, keyword, "absent", "present"));
+                    }
+                }
+            }
+            kind => {
+                if let Some(location) = origin.child(None, keyword) {
+                    let actual = actual(kind, error.instance());
+                    let expected = expected(kind);
+                    all.push(origin.violation(
+                        parent.to_owned(),
+                        location,
+                        keyword,
+                        &expected,
+                        actual,
+                    ));
+                }
+            }
         }
+    }
+}
+
+impl Origin {
+    /// Counts a violation at a child of the location, or at the location itself. Gives its location, if not enough of them
+    /// are listed yet.
+    fn child(&mut self, name: Option<&str>, keyword: &str) -> Option<String> {
+        let location = match name {
+            None => self.location.clone(),
+            Some(name) => pointer_below(&self.location, name),
+        };
+        let count = self.counts.entry((location.clone(), keyword.to_owned())).or_default();
+        *count += 1;
+        (*count <= MOST_ALIKE).then_some(location)
+    }
+
+    fn violation(
+        &self,
+        pointer: String,
+        location: String,
+        keyword: &str,
+        expected: &str,
+        actual: &str,
+    ) -> SchemaViolation {
+        SchemaViolation {
+            pointer,
+            location,
+            keyword: keyword.to_owned(),
+            expected: expected.to_owned(),
+            actual: actual.to_owned(),
+            spec_file: self.file.clone(),
+            spec_line: self.line,
+            more: 0,
+        }
+    }
+
+    fn counts(self) -> impl Iterator<Item = (String, String, usize)> {
+        self.counts.into_iter().map(|((location, keyword), count)| (location, keyword, count))
     }
 }
 

@@ -238,7 +238,8 @@ pub fn answers(data: &[u8]) {
     };
     let listed = Listed::new(["v1.11"]);
     for seen in standing::observe(Context { register, spec: v1, listed: &listed }, &exchanged) {
-        assert!(register.get(&seen.requirement).is_some(), "{} is unknown", seen.requirement);
+        let id = &seen.requirement.id;
+        assert!(register.get(id).is_some(), "{id} is unknown");
     }
     let calls = |case: &&Case| {
         case.steps.iter().any(|step| matches!(&step.target, Target::Call(id) if id == name))

@@ -4,9 +4,9 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// A connection, with or without TLS.
 pub trait Wire: Read + Write {}
@@ -83,6 +83,31 @@ pub fn in_front(good: SocketAddr, change: fn(Vec<u8>) -> Vec<u8>) -> Server {
         let Some(request) = read_request(&mut stream) else { return };
         let _ = stream.write_all(&change(ask(good, &request)));
     })
+}
+
+/// What was asked of a server: the first lines of the requests, with the time at which each came.
+pub type Log = Arc<Mutex<Vec<(Instant, String)>>>;
+
+/// A homeserver at `good`. Where `change` gives something for the first line of a request and the good answer, that is
+/// done instead.
+pub fn changed(
+    good: SocketAddr,
+    change: impl Fn(&str, &[u8]) -> Option<Act> + Send + Sync + 'static,
+) -> (Server, Log) {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = serve(move |mut stream| {
+        let Some(request) = read_request(&mut stream) else { return };
+        let text = String::from_utf8_lossy(&request.bytes);
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        seen.lock().unwrap().push((Instant::now(), line.clone()));
+        let answer = ask(good, &request);
+        match change(&line, &answer) {
+            Some(act) => act(&mut stream),
+            None => drop(stream.write_all(&answer)),
+        }
+    });
+    (server, log)
 }
 
 /// TLS with this certificate, and then the act; also gives the certificate as PEM.

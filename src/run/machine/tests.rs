@@ -87,6 +87,7 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
             Next::Done => break,
             Next::Pause(time) => pauses.push(time),
             Next::Operate(..) => machine.operated(Ok(())),
+            Next::Judge(judging) => machine.judged(judging.judge(case)),
             Next::Send(now) => {
                 let answers: Vec<Reply> = replies.by_ref().take(now.len()).collect();
                 assert_eq!(answers.len(), now.len(), "asked for more than was expected");
@@ -100,12 +101,23 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
 }
 
 /// `should.…` warns, `may.…` is observed, everything else fails.
-fn weight(id: &str) -> Weight {
+fn weight(id: &str) -> Option<Weight> {
     match id.split('.').next() {
-        Some("should") => Weight { level: Level::Should, severity: Severity::Warns },
-        Some("may") => Weight { level: Level::May, severity: Severity::Observes },
-        _ => Weight { level: Level::Must, severity: Severity::Fails },
+        Some("should") => Some(Weight { level: Level::Should, severity: Severity::Warns }),
+        Some("may") => Some(Weight { level: Level::May, severity: Severity::Observes }),
+        Some("unknown") => None,
+        _ => Some(Weight { level: Level::Must, severity: Severity::Fails }),
     }
+}
+
+#[test]
+fn a_requirement_that_the_register_does_not_have_is_errored() {
+    let case = case(
+        "checks: [a.b, unknown.c]\nsteps:\n  - call: one\n    must: [{ req: a.b, status: 200 }, { req: unknown.c, status: 200 }]",
+    );
+    let played = play(&case, [answer(200, json!({}))]);
+    assert_eq!((played.verdict(), played.why()), (Verdict::Errored, "unknown_requirement"));
+    assert_eq!(played.of("a.b"), Verdict::Passed);
 }
 
 #[test]

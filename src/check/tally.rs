@@ -1,0 +1,258 @@
+//! What the standing checks say over many exchanges: counted case by case, and put together in the order of the plan. Pure.
+use super::expect::Miss;
+use super::standing::{Context, Observation, observe};
+use crate::outcome::{Finding, Reason, Verdict};
+use crate::register::{Requirement, Severity};
+use crate::version::Listed;
+use crate::wire::{Answer, Exchanged};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+
+/// The most examples that are kept of one requirement, if they differ in their words alone; all are counted.
+const MOST_EXAMPLES: usize = 10;
+/// The most kinds of examples: a server that makes up names could go on for ever.
+const MOST_KINDS: usize = 200;
+
+/// What the standing checks found, by requirement.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(BTreeMap<String, Tallied>);
+
+/// What they found of one requirement.
+#[derive(Debug, Clone)]
+pub struct Tallied {
+    /// How often it was looked at.
+    pub observed: usize,
+    /// How often it was broken.
+    pub count: usize,
+    /// The maximum over all observations.
+    pub verdict: Verdict,
+    /// Why some of them decided nothing.
+    pub undecided: Option<Reason>,
+    examples: Vec<Example>,
+    kinds: HashSet<Kind>,
+}
+
+/// A finding, and the operation whose answer shows it.
+#[derive(Debug, Clone)]
+struct Example {
+    operation: Option<String>,
+    finding: Finding,
+}
+
+/// What a baseline tells apart: operation, verdict and place.
+type Kind = (Option<String>, Verdict, String);
+
+/// The id of an exchange: its owner, and its number from 1.
+pub fn exchange_id(owner: &str, index: usize) -> String {
+    format!("{owner}#{}", index + 1)
+}
+
+/// A pointer with `*` for every index of a list: which item it is changes from run to run.
+pub fn without_indices(pointer: &str) -> String {
+    if !pointer.starts_with('/') {
+        return pointer.to_owned();
+    }
+    let is_index = |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_digit());
+    let token = |token| if is_index(token) { "*" } else { token };
+    pointer.split('/').map(token).collect::<Vec<_>>().join("/")
+}
+
+impl Tally {
+    /// Looks at the exchanges of a case, or of a part outside cases, but for those that stand there a second time and those
+    /// that `is_judged` leaves out. Nothing if `stops` said that no more is to be judged.
+    pub fn of(
+        context: Context<'_>,
+        owner: &str,
+        exchanges: &[Exchanged],
+        is_judged: &dyn Fn(&Exchanged) -> bool,
+        stops: &dyn Fn() -> bool,
+    ) -> Option<Tally> {
+        let mut tally = Tally::default();
+        for (index, exchanged) in exchanges.iter().enumerate() {
+            if exchanged.shared || !is_judged(exchanged) {
+                continue;
+            }
+            if stops() {
+                return None;
+            }
+            // What is parsed of a copy is gone with it.
+            let is_parsed = exchanged.result.as_ref().is_ok_and(Answer::is_parsed);
+            let looked_at = match is_parsed {
+                true => Cow::Borrowed(exchanged),
+                false => Cow::Owned(exchanged.unparsed()),
+            };
+            for observation in observe(context, &looked_at) {
+                tally.add(observation, context.listed, exchanged, || exchange_id(owner, index));
+            }
+        }
+        Some(tally)
+    }
+
+    fn add(
+        &mut self,
+        observation: Observation<'_>,
+        listed: &Listed,
+        exchanged: &Exchanged,
+        id: impl FnOnce() -> String,
+    ) {
+        let Observation { requirement, miss, more, undecided, mild, place } = observation;
+        let severity = requirement.severity(listed);
+        let severity = if mild { severity.at_most_warns() } else { severity };
+        let verdict = match (&miss, &undecided) {
+            (None, None) => Verdict::Passed,
+            (None, Some(_)) => Verdict::Blocked,
+            (Some(_), _) => severity.verdict(),
+        };
+        let tallied = self.0.entry(requirement.id.clone()).or_insert_with(|| Tallied::new(verdict));
+        tallied.observed += 1 + more;
+        tallied.verdict = tallied.verdict.max(verdict);
+        if tallied.undecided.is_none() {
+            tallied.undecided = undecided;
+        }
+        let Some(miss) = miss else { return };
+        if severity == Severity::Observes {
+            return;
+        }
+        tallied.count += 1 + more;
+        let finding = finding(requirement, verdict, exchanged, miss, id(), place);
+        tallied.keep(Example { operation: exchanged.ask.operation.clone(), finding });
+    }
+
+    /// Adds what was found later.
+    pub fn merge(&mut self, later: Tally) {
+        for (id, later) in later.0 {
+            let tallied = self.0.entry(id).or_insert_with(|| Tallied::new(later.verdict));
+            tallied.observed += later.observed;
+            tallied.count += later.count;
+            tallied.verdict = tallied.verdict.max(later.verdict);
+            if tallied.undecided.is_none() {
+                tallied.undecided = later.undecided;
+            }
+            later.examples.into_iter().for_each(|example| tallied.keep(example));
+        }
+    }
+
+    /// Takes out what was found of one requirement, if anything was.
+    pub fn take(&mut self, requirement: &str) -> Option<Tallied> {
+        self.0.remove(requirement)
+    }
+}
+
+impl Tallied {
+    fn new(verdict: Verdict) -> Tallied {
+        let (examples, kinds) = Default::default();
+        Tallied { observed: 0, count: 0, verdict, undecided: None, examples, kinds }
+    }
+
+    /// Keeps an example, if there is room for it or it is the first of its kind: else what a baseline knows would hide
+    /// what is new.
+    fn keep(&mut self, example: Example) {
+        let finding = &example.finding;
+        let same = |other: &Example| {
+            other.finding.message == finding.message && other.finding.pointer == finding.pointer
+        };
+        if self.examples.iter().any(same) {
+            return;
+        }
+        let kind = (example.operation.clone(), finding.verdict, without_indices(&finding.pointer));
+        let room = self.examples.len() < MOST_EXAMPLES;
+        let is_new = self.kinds.len() < MOST_KINDS && self.kinds.insert(kind);
+        if room || is_new {
+            self.examples.push(example);
+        }
+    }
+
+    /// The examples that were kept.
+    pub fn findings(self) -> Vec<Finding> {
+        self.examples.into_iter().map(|example| example.finding).collect()
+    }
+}
+
+fn finding(
+    requirement: &Requirement,
+    verdict: Verdict,
+    exchanged: &Exchanged,
+    miss: Miss,
+    exchange: String,
+    place: Option<(String, u32)>,
+) -> Finding {
+    let what = exchanged.ask.operation.clone().unwrap_or_else(|| {
+        let path = exchanged.ask.path.split('?').next().unwrap_or_default();
+        format!("{} {path}", exchanged.ask.method)
+    });
+    let where_ = match miss.place.as_str() {
+        "" => "the body".to_owned(),
+        place => place.to_owned(),
+    };
+    let (file, line) =
+        place.unwrap_or_else(|| ("spec/requirements.yaml".to_owned(), requirement.line));
+    Finding {
+        requirement: requirement.id.clone(),
+        level: requirement.level,
+        verdict,
+        message: format!(
+            "the answer to {what}: {where_} is {}, not {}",
+            miss.actual, miss.expected
+        ),
+        expected: miss.expected,
+        actual: miss.actual,
+        pointer: miss.place,
+        branch: None,
+        exchange: Some(exchange),
+        file,
+        line,
+        known: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::register::Register;
+    use crate::spec::Spec;
+    use crate::wire::Ask;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn devices(body: &Value) -> Exchanged {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Exchanged {
+            ask: Ask::new(Some("getDevices"), "GET", "/_matrix/client/v3/devices"),
+            url: String::new(),
+            sent_headers: Vec::new(),
+            result: Ok(Answer::new(200, headers, body.to_string().into_bytes(), false)),
+            duration: Duration::ZERO,
+            shared: false,
+        }
+    }
+
+    #[test]
+    fn everything_is_counted_and_a_few_examples_are_kept() {
+        let (register, spec) = (Register::bundled().unwrap(), Spec::bundled_v1().unwrap());
+        let listed = Listed::new(["v1.11"]);
+        let context = Context { register: &register, spec: &spec, listed: &listed };
+        let of = |owner: &str, devices: &[Exchanged], stops: bool| {
+            Tally::of(context, owner, devices, &|_| true, &|| stops)
+        };
+        let id =
+            &register.watching("getDevices", 200, "/devices/*/device_id", "required").unwrap().id;
+        let long = devices(&json!({"devices": vec![json!({}); 100_000]}));
+        let shared = Exchanged { shared: true, ..long.clone() };
+        let mut tally = of("one", &[shared, long], false).unwrap();
+        let short = devices(&json!({"devices": [{}, {"device_id": "A"}]}));
+        tally.merge(of("two", &[short.clone()], false).unwrap());
+        let tallied = tally.take(id).unwrap();
+        assert_eq!((tallied.count, tallied.observed), (100_001, 100_001));
+        assert_eq!(tallied.verdict, Verdict::Failed);
+        let findings = tallied.findings();
+        assert_eq!(findings.len(), MOST_EXAMPLES);
+        assert_eq!(findings[0].exchange.as_deref(), Some("one#2"));
+
+        let many = devices(&json!({"devices": vec![0; 300_000]}));
+        let mut tally = of("three", &[many], false).unwrap();
+        let tallied = tally.take(id).unwrap();
+        assert_eq!((tallied.verdict, tallied.count), (Verdict::Blocked, 0));
+        assert_eq!(tallied.undecided.unwrap().code, "too_large");
+        assert!(of("four", &[short], true).is_none(), "nothing is judged after a signal");
+    }
+}
