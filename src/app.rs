@@ -203,12 +203,15 @@ pub trait Watcher: Progress {
     fn planned(&self, plan: &Plan, facts: &Facts);
     /// There is no target; the run ends. The sentence holds no secret.
     fn no_target(&self, why: &str);
+    /// Something that the operator gave is refused. The sentence holds no secret.
+    fn operator_error(&self, why: &str);
 }
 
 impl Watcher for Silent {
     fn waiting(&self, _: &NoTarget) {}
     fn planned(&self, _: &Plan, _: &Facts) {}
     fn no_target(&self, _: &str) {}
+    fn operator_error(&self, _: &str) {}
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -319,8 +322,10 @@ impl Prepared {
                 return gone.into_run();
             }
         };
+        let told = open.tell_errors(watcher, 0);
         watcher.planned(&open.plan, &open.engine.facts);
         let results = open.engine.run(&open.plan, open.prepared.job.jobs, watcher).await;
+        open.tell_errors(watcher, told);
         let cleaned = open.clean_up().await;
         open.assembled(&open.plan, results, cleaned)
     }
@@ -342,21 +347,31 @@ impl Prepared {
         let spec = self.material.spec_for(&listed);
         let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
-        let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
-        let mut accounts = self.account_facts();
+        let mut desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
+        let by_password = sighting.offers("m.login.password");
+        desk.admit_first(by_password).await;
+        let mut accounts = desk.account_facts();
         let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts).await;
         if accounts.given.is_empty() {
             accounts.made_password = desk.has_password(&Slot::Main(0)).await;
         }
-        let facts = Arc::new(probe::facts(
+        let mut facts = probe::facts(
             &sighting,
             Some(&beyond),
             self.job.api,
             accounts,
             self.job.operator.names(),
             self.job.allowed.clone(),
-        ));
-        let plan = self.planned(&spec, &facts);
+        );
+        let plan = loop {
+            let plan = self.planned(&spec, &facts);
+            if !desk.admit(&plan.given_in_use(&facts.accounts), by_password).await {
+                break plan;
+            }
+            let made_password = facts.accounts.made_password;
+            facts.accounts = AccountFacts { made_password, ..desk.account_facts() };
+        };
+        let facts = Arc::new(facts);
         let engine = Engine {
             courier: self.courier.clone(),
             desk: Arc::new(desk),
@@ -364,6 +379,7 @@ impl Prepared {
             register: self.material.register.clone(),
             facts,
             operator: Arc::new(self.job.operator.clone()),
+            proofs: Arc::default(),
             ends_with: self.job.ends_with(sighting.server.as_deref(), times.started),
             probed: sighting.answered.into(),
         };
@@ -467,7 +483,7 @@ impl Prepared {
             elsewhere: &self.elsewhere,
             is_homeserver: outcome.no_target.is_none(),
             foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
-            headlines: discovered.into_iter().chain(gone).collect(),
+            headlines: discovered.into_iter().chain(gone).chain(outcome.notices).collect(),
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
@@ -490,6 +506,7 @@ impl Prepared {
         let mut run = assemble(parts, &self.vault.redactor());
         run.required =
             require::all(&self.job.demands.required, facts, outcome.no_target.as_deref());
+        run.no_usable_account = outcome.no_usable_account;
         run = self.held_against_baseline(run);
         run.exit_status = exit::status(&run, self.job.gate);
         // Not what `--allow-blocked` accepts: the target itself was not there.
@@ -527,6 +544,16 @@ pub struct Open {
 }
 
 impl Open {
+    /// Tells the errors of what the operator gave behind the first `told`; gives how many there are.
+    fn tell_errors(&self, watcher: &dyn Watcher, told: usize) -> usize {
+        let errors = self.engine.desk.notices.errors();
+        let redactor = self.prepared.vault.redactor();
+        for error in errors.iter().skip(told) {
+            watcher.operator_error(&redactor.text(error));
+        }
+        errors.len()
+    }
+
     /// What is to be done: the cases of the whole selection, each with its fate.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -565,13 +592,28 @@ impl Open {
     }
 
     fn assembled(&self, plan: &Plan, results: Vec<CaseResult>, cleaned: CleanUp) -> Run {
-        let support = vec![
+        let mut support = vec![
             ("probe".to_owned(), self.probed.clone()),
             ("accounts".to_owned(), self.engine.desk.exchanges()),
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
+        let proofs = self.engine.proofs.exchanges();
+        if !proofs.is_empty() {
+            support.insert(2, ("operator".to_owned(), proofs));
+        }
         let (left, server) = (cleaned.left, self.server.clone());
-        let outcome = Outcome { results, support, left, server, no_target: None };
+        let desk = &self.engine.desk;
+        let sources = &self.prepared.job.sources;
+        let given = sources.maker.is_some() || !sources.supplied.is_empty();
+        let outcome = Outcome {
+            results,
+            support,
+            left,
+            server,
+            no_target: None,
+            notices: desk.notices.all(),
+            no_usable_account: given && plan.needs_accounts() && !desk.has_usable(),
+        };
         self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
     }
 }
@@ -631,6 +673,8 @@ impl Gone {
             left: Vec::new(),
             server: None,
             no_target: Some(why.to_string()),
+            notices: Vec::new(),
+            no_usable_account: false,
         };
         prepared.assembled(&spec, &facts, &plan, outcome, &times)
     }
@@ -642,6 +686,9 @@ struct Outcome {
     left: Vec<String>,
     server: Option<String>,
     no_target: Option<String>,
+    /// What the operator is to be told of what was given.
+    notices: Vec<String>,
+    no_usable_account: bool,
 }
 
 struct Times {

@@ -111,6 +111,7 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: parts.not_cleaned_up.clone(),
         notes: [parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)]
             .concat(),
+        no_usable_account: false,
         baseline: None,
         required: Vec::new(),
         cases,

@@ -109,4 +109,12 @@ impl Watcher for Bar {
     fn no_target(&self, why: &str) {
         let _ = super::say(&format!("error: {}", crate::report::one_line(why)));
     }
+
+    fn operator_error(&self, why: &str) {
+        let say = || super::say(&format!("error: {}", crate::report::one_line(why)));
+        let _ = match self.bar.get() {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        };
+    }
 }
