@@ -349,9 +349,16 @@ impl Prepared {
         let routes = Arc::new(Paths::new(spec.clone(), api));
         let mut desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
         let by_password = sighting.offers("m.login.password");
-        desk.admit_first(by_password).await;
+        // An account is asked for only if something that was selected needs one.
+        let with_session = self.selected.iter().any(plan::asks_for_session)
+            || !self.job.demands.required.is_empty();
+        if with_session {
+            desk.admit_first(by_password).await;
+        }
         let mut accounts = desk.account_facts();
-        let beyond = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts).await;
+        let courier = &self.courier;
+        let beyond =
+            probe::ask_on(courier, &desk, &*routes, &sighting, &accounts, with_session).await;
         if accounts.given.is_empty() {
             accounts.made_password = desk.has_password(&Slot::Main(0)).await;
         }

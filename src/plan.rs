@@ -350,6 +350,26 @@ pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts)
     Plan { cases, phases }
 }
 
+/// Whether a case needs an account, or something of the server that only an account shows.
+pub fn asks_for_session(case: &Case) -> bool {
+    let asks = |need: &Need| match need {
+        Need::Account { .. } | Need::Session(_) | Need::Capability(_) => true,
+        Need::Feature(feature) => matches!(
+            feature,
+            Feature::Refresh
+                | Feature::UiaPassword
+                | Feature::GetToken
+                | Feature::NoGetToken
+                | Feature::GetTokenDenied
+        ),
+        // The token of registration is proven by the first account that it makes.
+        Need::Operator(name) => name == "registration",
+        Need::Flow(_) | Need::Version(_) | Need::Before(_) => false,
+    };
+    // Which operations there are to be asked depends on what the account may do.
+    case.each == Some(Each::Operations) || case.needs.iter().any(asks)
+}
+
 /// A row of each thing that a case asks for, by its name and its values; none where it asks for none.
 type Rows = Vec<(String, Vec<(&'static str, String)>)>;
 
@@ -655,9 +675,7 @@ fn not_provided(
 ) -> Fate {
     match accounts.why_refused(would_do) {
         Some(reason) => Fate::Not(Verdict::Blocked, reason.clone()),
-        None => {
-            Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text })
-        }
+        None => Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text }),
     }
 }
 

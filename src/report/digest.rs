@@ -36,7 +36,9 @@ pub(super) fn outcome(run: &Run) -> String {
         1 if !news(run) => "The baseline is out of date".into(),
         1 if run.no_usable_account => "Does not conform; and no account could be used".into(),
         1 => "Does not conform".into(),
-        5 if run.no_usable_account => "No account could be used: what needs one is not decided".into(),
+        5 if run.no_usable_account => {
+            "No account could be used: what needs one is not decided".into()
+        }
         5 => "Not fully decided".into(),
         70 => "No verdict: homespec itself failed".into(),
         130 => "Interrupted".into(),

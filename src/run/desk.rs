@@ -42,9 +42,10 @@ impl Supplied {
         matches!(self.credential, Credential::Password(_))
     }
 
-    /// Its place among others in the order of use.
-    fn order(&self) -> (bool, bool) {
-        (!self.has_password(), self.disposable)
+    /// Its place among others in the order of use: first those that can log in in a way that the
+    /// server offers (`by_password`: whether that is by password).
+    fn order(&self, by_password: bool) -> (bool, bool) {
+        (self.has_password() != by_password, self.disposable)
     }
 
     fn given(&self) -> Given {
@@ -87,7 +88,10 @@ impl Sources {
     /// Puts those with a password before those without, and those that nobody needs behind those that
     /// somebody does, for they may be ruined; otherwise the order given is kept.
     pub fn in_order_of_use(mut self) -> Sources {
-        self.supplied.sort_by_key(Supplied::order);
+        for (first, again) in admission::look_alike(&self.supplied) {
+            admission::count_as_one(&mut self.supplied, first, again);
+        }
+        self.supplied.sort_by_key(|account| account.order(true));
         self
     }
 
@@ -224,6 +228,9 @@ impl Desk {
                 }
                 Err(reason) if reason.code == ACCOUNT => {
                     self.notices.error(&reason.text);
+                    if account.made && !self.has_usable() {
+                        self.stop_making(&reason);
+                    }
                     return Err(reason);
                 }
                 proof => proof?,
@@ -303,7 +310,15 @@ impl Desk {
             Slot::Wrongs | Slot::Fresh(..) => None,
         };
         match (given, &self.sources.maker) {
-            (Some(given), _) => self.open_given(slot, given).await,
+            (Some(given), _) => {
+                let opened = self.open_given(slot, given).await;
+                if let Err(reason) = &opened
+                    && reason.code == ACCOUNT
+                {
+                    self.notices.error(&reason.text);
+                }
+                opened
+            }
             (None, Some(maker)) => self.make(slot, maker).await,
             (None, None) => Err(reason("no_account", "no account was given".to_owned())),
         }
@@ -433,6 +448,12 @@ impl Desk {
             Err(_) => {}
         }
         made
+    }
+
+    /// Makes no more accounts: those that are made cannot be used.
+    fn stop_making(&self, why: &Reason) {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.refused.get_or_insert_with(|| why.clone());
     }
 
     /// Why the way to make accounts does not work, if that was seen.
@@ -600,7 +621,9 @@ impl Desk {
         let made = Made { user_id: user_id.clone(), password: password.clone(), guest: false };
         self.courier.ledger.note_made(made, session.clone());
         let proven = match &session {
-            Some((token, _)) => Some(self.owner(slot, token, "--account-command: the access token printed").await?),
+            Some((token, _)) => {
+                Some(self.owner(slot, token, "--account-command: the access token printed").await?)
+            }
             None => None,
         };
         let session = session.zip(proven).map(|((token, device_id), (_, known))| Session {
@@ -730,9 +753,17 @@ const NO_ADMIN_CALL: &str = "the server has no shared secret, or does not serve 
 fn registration_refused(maker: &Maker, answer: &Answer) -> Reason {
     let by = "POST /register";
     let (option, by, advice) = match maker {
-        Maker::Open => (OPEN, by, "the server lets nobody register: open registration there, or give accounts with --accounts"),
+        Maker::Open => (
+            OPEN,
+            by,
+            "the server lets nobody register: open registration there, or give accounts with --accounts",
+        ),
         Maker::Token(_) => (TOKEN, by, "see that registration is open to those who know a token"),
-        Maker::SharedSecret(_) => (SHARED_SECRET, "POST /_synapse/admin/v1/register", "see that the file holds the server's `registration_shared_secret` and nothing else"),
+        Maker::SharedSecret(_) => (
+            SHARED_SECRET,
+            "POST /_synapse/admin/v1/register",
+            "see that the file holds the server's `registration_shared_secret` and nothing else",
+        ),
         Maker::Program(_) => ("--account-command", by, "see what it does"),
     };
     let advice = match answer.status {
@@ -747,13 +778,21 @@ fn registration_refused(maker: &Maker, answer: &Answer) -> Reason {
 fn stage_refused(why: &str, with_token: bool, answer: &Answer) -> Reason {
     let asks_for_token = why.contains("m.login.registration_token");
     let (option, advice) = match with_token {
-        true if asks_for_token => (TOKEN, "see that the token is right, has not expired and is not used up"),
+        true if asks_for_token => {
+            (TOKEN, "see that the token is right, has not expired and is not used up")
+        }
         true => (TOKEN, "make accounts in another way: docs/accounts.md"),
-        false if asks_for_token => (OPEN, "the server asks for a token: give it with --registration-token-file"),
+        false if asks_for_token => {
+            (OPEN, "the server asks for a token: give it with --registration-token-file")
+        }
         false => (OPEN, "make accounts in another way: docs/accounts.md"),
     };
     let why = clipped(why);
-    let text = format!("{option}: POST /register answered {}{}: {why}; {advice}", answer.status, said(answer));
+    let text = format!(
+        "{option}: POST /register answered {}{}: {why}; {advice}",
+        answer.status,
+        said(answer)
+    );
     reason(REGISTRATION, text)
 }
 

@@ -368,11 +368,22 @@ impl Engine {
         accounts: &BTreeMap<String, AccountView>,
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<(), Reason> {
+        let by_hook = self.operator.has_hook(act);
+        if let Some(refused) = self.proofs.admin_refused().filter(|_| !by_hook) {
+            return Err(refused.clone());
+        }
         let mut done = self.operator.act(act, told, &self.courier, exchanges).await;
+        let last = exchanges.last().and_then(|last| last.result.as_ref().ok());
+        if let Err(reason) = &done
+            && !by_hook
+            && last.is_some_and(|answer| [401, 403].contains(&answer.status))
+        {
+            done = Err(self.proofs.refuse_admin(reason).clone());
+        }
         let user = told.iter().find(|(name, _)| name == "user_id");
         let account = accounts.values().find(|a| user.is_some_and(|(_, id)| *id == a.user_id));
         let login = account.and_then(AccountView::login);
-        if let Some(login) = login.filter(|_| done.is_ok() && self.operator.has_hook(act)) {
+        if let Some(login) = login.filter(|_| done.is_ok() && by_hook) {
             done = self.prover().effect(act, told, &login, exchanges).await;
         }
         if let Err(reason) = &done {

@@ -174,7 +174,7 @@ impl Operator {
     fn key_of(&self, act: Act) -> String {
         match self.has_hook(act) {
             true => format!("operator.hooks.{}", act.as_str()),
-            false => format!("operator.admin_token, to {}", act.as_str().replace('_', " ")),
+            false => "operator.admin_token".to_owned(),
         }
     }
 }
@@ -193,7 +193,10 @@ async fn by_hook(
     variables
         .extend(names.iter().zip(told).map(|(name, (_, value))| (name.as_str(), value.as_str())));
     let ran = hook.run(&variables, &courier.stop).await;
-    ran.map(|_| ()).map_err(|failed| failed.text(&courier.http.vault().redactor()))
+    ran.map(|_| ()).map_err(|failed| {
+        let why = failed.text(&courier.http.vault().redactor());
+        format!("{why}; try it by hand: docs/accounts.md says what it is told")
+    })
 }
 
 /// A way to do something with an admin's token: method, path before the user id, body.
@@ -235,8 +238,8 @@ async fn by_admin(
     let user_id = told.iter().find(|(name, _)| name == "user_id").map_or("", |(_, value)| value);
     let mut why = String::new();
     for (method, path, body) in ways(act, told) {
-        let path = format!("{path}{}", encode_segment(user_id));
-        let ask = Ask::new(None, method, &path).bearer(token.expose_secret()).json(&body);
+        let whole = format!("{path}{}", encode_segment(user_id));
+        let ask = Ask::new(None, method, &whole).bearer(token.expose_secret()).json(&body);
         let delivered = courier.deliver(&ask, Limits::Wait).await;
         exchanges.extend(delivered.exchanges);
         match delivered.reply {
@@ -248,7 +251,7 @@ async fn by_admin(
                     404 | 405 => "the server has no such call: give a hook for it",
                     _ => "see the server's log",
                 };
-                why = format!("{}; {advice}", in_words(&format!("{method} {path}"), &answer));
+                why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &answer));
                 // What this server does not know, it may have under another path.
                 if !matches!(answer.status, 404 | 405) {
                     return Err(why);

@@ -14,7 +14,7 @@ use crate::secret::ExposeSecret;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
 type Proven = Arc<OnceCell<Result<(), Reason>>>;
@@ -24,6 +24,7 @@ type Proven = Arc<OnceCell<Result<(), Reason>>>;
 pub struct Proofs {
     by_name: Mutex<BTreeMap<String, Proven>>,
     log: Mutex<BTreeMap<String, Vec<Exchanged>>>,
+    admin_refused: OnceLock<Reason>,
 }
 
 impl Proofs {
@@ -37,6 +38,17 @@ impl Proofs {
             by_name.entry(name.to_owned()).or_default().clone()
         };
         cell.get_or_init(|| self.prove(name, by)).await.clone()
+    }
+
+    /// Why the administrator's token is not used any more.
+    pub fn admin_refused(&self) -> Option<&Reason> {
+        self.admin_refused.get()
+    }
+
+    /// Gives up the administrator's token: its first use is its proof. Gives the reason of the first
+    /// refusal.
+    pub fn refuse_admin(&self, why: &Reason) -> &Reason {
+        self.admin_refused.get_or_init(|| why.clone())
     }
 
     /// Every exchange that the proofs took, by what was proven.
@@ -343,7 +355,10 @@ impl Bound<'_> {
 
     fn owner_refused(&self, user_id: &str, answer: &Answer) -> Reason {
         let (words, advice) = (in_words("POST /login", answer), login_advice(user_id, answer));
-        refused(format!("operator.{}: the login of {user_id} was refused: {words}; {advice}", self.key))
+        refused(format!(
+            "operator.{}: the login of {user_id} was refused: {words}; {advice}",
+            self.key
+        ))
     }
 }
 

@@ -33,10 +33,16 @@ pub fn said(answer: &Answer) -> String {
     }
 }
 
+/// What servers say of a login type or a path that they do not have.
+const NOT_OFFERED: [&str; 2] = ["M_UNKNOWN", "M_UNRECOGNIZED"];
+
 /// What to try where a login by password is refused to a user, named as given.
 pub fn login_advice(user: &str, answer: &Answer) -> String {
     if let Some(advice) = state_advice(answer) {
         return advice.to_owned();
+    }
+    if answer.text_at("/errcode").is_some_and(|code| NOT_OFFERED.contains(&code)) {
+        return "see that GET /login lists m.login.password; else give an access_token".to_owned();
     }
     if answer.is_success() {
         return "the answer has no access_token: see the server's log".to_owned();
@@ -93,6 +99,7 @@ mod tests {
         assert!(login_advice("alice", &refused("M_FORBIDDEN")).contains("check the password"));
         assert!(login_advice("@a:b.example", &refused("M_FORBIDDEN")).contains("`b.example`"));
         assert!(login_advice("alice", &refused("M_USER_LOCKED")).contains("unlock it"));
+        assert!(login_advice("alice", &refused("M_UNKNOWN")).contains("m.login.password"));
         assert!(login_advice("alice", &answer(500, &json!({}))).contains("its log"));
         assert!(token_advice(&answer(401, &json!({}))).contains("expired"));
         assert!(token_advice(&answer(200, &json!({}))).contains("user_id"));

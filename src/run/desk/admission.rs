@@ -1,7 +1,7 @@
 //! Which of the supplied accounts the run uses: those that the server takes, each once.
 use super::super::env::localpart;
 use super::super::refusal::ACCOUNT;
-use super::{AccountFacts, Credential, Desk, Reason, RefusedAccount, Slot, Supplied};
+use super::{AccountFacts, Desk, Reason, RefusedAccount, Slot, Supplied};
 use super::{Ordering, PoisonError, WHOAMI, reason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -21,6 +21,7 @@ impl Desk {
     ///
     /// `by_password`: whether the server offers that login; else only access tokens are proven.
     pub async fn admit_first(&mut self, by_password: bool) {
+        self.sources.supplied.sort_by_key(|account| account.order(by_password));
         while !self.sources.supplied.is_empty()
             && self.admit(&BTreeSet::from([0]), by_password).await
         {}
@@ -39,7 +40,6 @@ impl Desk {
             if reason.code != ACCOUNT {
                 continue;
             }
-            self.notices.error(&reason.text);
             let refused = self.sources.supplied.get(index).map(Supplied::given);
             self.refused.extend(refused.map(|given| RefusedAccount { given, reason }));
             left_out.insert(index);
@@ -48,7 +48,7 @@ impl Desk {
             self.merge(first, again);
             left_out.insert(again);
         }
-        self.leave_out(&left_out);
+        self.leave_out(&left_out, by_password);
         !left_out.is_empty()
     }
 
@@ -58,9 +58,10 @@ impl Desk {
         let supplied = &self.sources.supplied;
         let harms = used.iter().any(|index| supplied.get(*index).is_some_and(|one| one.disposable));
         let can_be = |one: &Supplied| by_password || !one.has_password();
-        let wanted = supplied.iter().enumerate().filter(|(index, one)| {
-            can_be(one) && (harms || used.contains(index))
-        });
+        let wanted = supplied
+            .iter()
+            .enumerate()
+            .filter(|(index, one)| can_be(one) && (harms || used.contains(index)));
         wanted.map(|(index, _)| index).collect()
     }
 
@@ -84,20 +85,15 @@ impl Desk {
     fn merge(&mut self, first: usize, again: usize) {
         let pair = (self.sources.supplied.get(first), self.sources.supplied.get(again));
         let (Some(one), Some(other)) = pair else { return };
-        let disposable = one.disposable && other.disposable;
-        let differ = one.disposable != other.disposable;
-        let in_use = if differ { ", and as one of them says it is in use" } else { "" };
         self.notices.note(&format!(
-            "--accounts: `{}` and `{}` are one account and are used as one{in_use}",
+            "--accounts: `{}` and `{}` are one account and are used as one",
             one.user, other.user
         ));
-        if let Some(one) = self.sources.supplied.get_mut(first) {
-            one.disposable = disposable;
-        }
+        count_as_one(&mut self.sources.supplied, first, again);
     }
 
     /// Leaves out supplied accounts, and puts the others in their order of use.
-    fn leave_out(&mut self, left_out: &BTreeSet<usize>) {
+    fn leave_out(&mut self, left_out: &BTreeSet<usize>, by_password: bool) {
         if left_out.is_empty() {
             return;
         }
@@ -109,7 +105,7 @@ impl Desk {
                 kept.push((account, entry));
             }
         }
-        kept.sort_by_key(|(account, _)| account.order());
+        kept.sort_by_key(|(account, _)| account.order(by_password));
         for (index, (account, entry)) in kept.into_iter().enumerate() {
             self.sources.supplied.push(account);
             entries.extend(entry.map(|entry| (Slot::Main(index), entry)));
@@ -156,6 +152,17 @@ pub fn may_be_same(one: &str, other: &str) -> bool {
         && servers.is_none_or(|(one, other)| one == other)
 }
 
+/// Makes two accounts that are or may be one disposable only if both say so.
+pub fn count_as_one(supplied: &mut [Supplied], first: usize, again: usize) {
+    let is_disposable = |index| supplied.get(index).is_some_and(|one: &Supplied| one.disposable);
+    let disposable = is_disposable(first) && is_disposable(again);
+    for index in [first, again] {
+        if let Some(one) = supplied.get_mut(index) {
+            one.disposable = disposable;
+        }
+    }
+}
+
 /// The pairs of accounts that look like one, by their places in the list, the earlier first.
 pub fn look_alike(supplied: &[Supplied]) -> Vec<(usize, usize)> {
     let mut by_localpart: BTreeMap<String, Vec<(usize, &str)>> = BTreeMap::new();
@@ -172,6 +179,7 @@ pub fn look_alike(supplied: &[Supplied]) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Credential;
     use super::*;
 
     #[test]
