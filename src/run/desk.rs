@@ -222,6 +222,7 @@ impl Desk {
                 // cases to find, but wrong passwords say nothing on it.
                 Err(reason) if reason.code == ACCOUNT && account.registered => {
                     if *slot == Slot::Wrongs {
+                        *entry = Some(Err(reason.clone()));
                         return Err(reason);
                     }
                     self.keep_without_login(slot, account, reason).await;
@@ -231,6 +232,8 @@ impl Desk {
                     if account.made && !self.has_usable() {
                         self.stop_making(&reason);
                     }
+                    // The password is not tried again: servers lock accounts.
+                    *entry = Some(Err(reason.clone()));
                     return Err(reason);
                 }
                 proof => proof?,

@@ -1,10 +1,14 @@
 //! Which of the supplied accounts the run uses: those that the server takes, each once.
-use super::super::env::localpart;
-use super::super::refusal::ACCOUNT;
-use super::{AccountFacts, Desk, Reason, RefusedAccount, Slot, Supplied};
-use super::{Ordering, PoisonError, WHOAMI, reason};
+use crate::facts::{AccountFacts, RefusedAccount};
+use crate::outcome::Reason;
+use crate::plan::Slot;
+use crate::run::desk::{Desk, Supplied, WHOAMI};
+use crate::run::env::localpart;
+use crate::run::refusal::{ACCOUNT, reason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 impl Desk {
     /// What planning needs to know of the accounts, refused ones included.
@@ -179,8 +183,8 @@ pub fn look_alike(supplied: &[Supplied]) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Credential;
     use super::*;
+    use crate::run::desk::Credential;
 
     #[test]
     fn spellings_of_one_account_are_known() {
