@@ -207,6 +207,8 @@ pub trait Watcher: Progress {
     fn no_target(&self, why: &str);
     /// What the run made is being taken back: so long at most from now on. Told every second.
     fn cleaning_up(&self, at_most: Duration, interrupted: bool);
+    /// Something that the operator gave is refused. The sentence holds no secret.
+    fn operator_error(&self, why: &str);
 }
 
 impl Watcher for Silent {
@@ -214,6 +216,7 @@ impl Watcher for Silent {
     fn planned(&self, _: &Plan, _: &Facts) {}
     fn no_target(&self, _: &str) {}
     fn cleaning_up(&self, _: Duration, _: bool) {}
+    fn operator_error(&self, _: &str) {}
 }
 
 /// A run that is prepared: files and selection are right, nothing has been sent.
@@ -324,8 +327,10 @@ impl Prepared {
                 return gone.into_run();
             }
         };
+        let told = open.tell_errors(watcher, 0);
         watcher.planned(&open.plan, &open.engine.facts);
         let results = open.engine.run(&open.plan, open.prepared.job.jobs, watcher).await;
+        open.tell_errors(watcher, told);
         let cleaned = open.clean_up(watcher).await;
         open.assembled(&open.plan, results, cleaned)
     }
@@ -352,25 +357,44 @@ impl Prepared {
         let spec = self.material.spec_for(&listed);
         let api = self.job.api.unwrap_or_else(|| crate::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
-        let desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
-        let mut accounts = self.account_facts();
-        let asking = probe::ask_on(&self.courier, &desk, &*routes, &sighting, &accounts);
+        let mut desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
+        let by_password = sighting.offers("m.login.password");
+        // An account is asked for only if something that was selected needs one.
+        let with_session = self.selected.iter().any(plan::asks_for_session)
+            || !self.job.demands.required.is_empty();
+        let courier = &self.courier;
+        let asking = async {
+            if with_session {
+                desk.admit_first(by_password).await;
+            }
+            let accounts = desk.account_facts();
+            probe::ask_on(courier, &desk, &*routes, &sighting, &accounts, with_session).await
+        };
         let mut beyond = tokio::select! {
             beyond = asking => beyond,
             () = broken_off(&stop) => Beyond::nothing(&sighting),
         };
+        let mut accounts = desk.account_facts();
         if accounts.given.is_empty() {
             accounts.made_password = desk.has_password(&Slot::Main(0)).await;
         }
-        let facts = Arc::new(probe::facts(
+        let mut facts = probe::facts(
             &sighting,
             Some(&beyond),
             self.job.api,
             accounts,
             self.job.operator.names(),
             self.job.allowed.clone(),
-        ));
-        let plan = self.planned(&spec, &facts);
+        );
+        let plan = loop {
+            let plan = self.planned(&spec, &facts);
+            if !desk.admit(&plan.given_in_use(&facts.accounts), by_password).await {
+                break plan;
+            }
+            let made_password = facts.accounts.made_password;
+            facts.accounts = AccountFacts { made_password, ..desk.account_facts() };
+        };
+        let facts = Arc::new(facts);
         // What was parsed is of no more use, and many times as large as the text.
         let exchanges = sighting.exchanges.iter_mut().chain(&mut sighting.answered);
         exchanges.chain(&mut beyond.exchanges).for_each(Exchanged::forget_parsed);
@@ -381,6 +405,7 @@ impl Prepared {
             register: self.material.register.clone(),
             facts,
             operator: Arc::new(self.job.operator.clone()),
+            proofs: Arc::default(),
             ends_with: self.job.ends_with(sighting.server.as_deref(), times.started),
             probed: sighting.answered.into(),
             observe: self.observe(spec.clone(), listed),
@@ -495,7 +520,7 @@ impl Prepared {
             elsewhere: &self.elsewhere,
             is_homeserver: outcome.no_target.is_none(),
             foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
-            headlines: discovered.into_iter().chain(gone).collect(),
+            headlines: discovered.into_iter().chain(gone).chain(outcome.notices).collect(),
             wish: &self.job.wish,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
@@ -518,6 +543,7 @@ impl Prepared {
         let mut run = assemble(parts, &self.vault.redactor());
         run.required =
             require::all(&self.job.demands.required, facts, outcome.no_target.as_deref());
+        run.no_usable_account = outcome.no_usable_account;
         run = self.held_against_baseline(run);
         run.exit_status = exit::status(&run, self.job.gate);
         // Not what `--allow-blocked` accepts: the target itself was not there.
@@ -571,6 +597,16 @@ pub struct Open {
 }
 
 impl Open {
+    /// Tells the errors of what the operator gave behind the first `told`; gives how many there are.
+    fn tell_errors(&self, watcher: &dyn Watcher, told: usize) -> usize {
+        let errors = self.engine.desk.notices.errors();
+        let redactor = self.prepared.vault.redactor();
+        for error in errors.iter().skip(told) {
+            watcher.operator_error(&redactor.text(error));
+        }
+        errors.len()
+    }
+
     /// What is to be done: the cases of the whole selection, each with its fate.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -625,13 +661,28 @@ impl Open {
     }
 
     fn assembled(&self, plan: &Plan, results: Vec<CaseResult>, cleaned: CleanUp) -> Run {
-        let support = vec![
+        let mut support = vec![
             ("probe".to_owned(), self.probed.clone()),
             ("accounts".to_owned(), self.engine.desk.exchanges()),
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
+        let proofs = self.engine.proofs.exchanges();
+        if !proofs.is_empty() {
+            support.insert(2, ("operator".to_owned(), proofs));
+        }
         let (left, server) = (cleaned.left, self.server.clone());
-        let outcome = Outcome { results, support, left, server, no_target: None };
+        let desk = &self.engine.desk;
+        let sources = &self.prepared.job.sources;
+        let given = sources.maker.is_some() || !sources.supplied.is_empty();
+        let outcome = Outcome {
+            results,
+            support,
+            left,
+            server,
+            no_target: None,
+            notices: desk.notices.all(),
+            no_usable_account: given && plan.needs_accounts() && !desk.has_usable(),
+        };
         self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
     }
 }
@@ -690,6 +741,8 @@ impl Gone {
             left: Vec::new(),
             server: None,
             no_target: Some(why.to_string()),
+            notices: Vec::new(),
+            no_usable_account: false,
         };
         prepared.assembled(&spec, &facts, &plan, outcome, &times)
     }
@@ -701,6 +754,9 @@ struct Outcome {
     left: Vec<String>,
     server: Option<String>,
     no_target: Option<String>,
+    /// What the operator is to be told of what was given.
+    notices: Vec<String>,
+    no_usable_account: bool,
 }
 
 struct Times {

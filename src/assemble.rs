@@ -128,6 +128,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
             notes(&parts, &requirements),
         ]
         .concat(),
+        no_usable_account: false,
         baseline: None,
         required: Vec::new(),
         cases,

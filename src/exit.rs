@@ -55,6 +55,9 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
         BROKEN
     } else if (blocked_must || required(Verdict::Blocked)) && !gate.allow_blocked {
         UNDECIDED
+    } else if run.no_usable_account {
+        // Not what `--allow-blocked` accepts: nothing that needs an account was tested.
+        UNDECIDED
     } else {
         CONFORMS
     }

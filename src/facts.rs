@@ -67,6 +67,17 @@ pub struct AccountFacts {
     pub can_make: bool,
     /// Whether those that are made have a password.
     pub made_password: bool,
+    /// Those that were given and that the server refused.
+    pub refused: Vec<RefusedAccount>,
+}
+
+/// An account that was given and that the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedAccount {
+    /// What it would have been used for.
+    pub given: Given,
+    /// The server's answer, and what to try.
+    pub reason: Reason,
 }
 
 /// What is known of an account that was given.
@@ -83,6 +94,11 @@ impl AccountFacts {
     /// cases that only add sessions to an account.
     pub fn main(&self) -> usize {
         self.given.len().max(if self.can_make { 2 } else { 0 })
+    }
+
+    /// Why there is no account of that kind, if one was given and refused.
+    pub fn why_refused(&self, kind: impl Fn(&Given) -> bool) -> Option<&Reason> {
+        self.refused.iter().find(|refused| kind(&refused.given)).map(|refused| &refused.reason)
     }
 
     /// Whether the password of the n-th account for ordinary use is known.

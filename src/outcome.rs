@@ -148,6 +148,9 @@ pub struct Run {
     pub not_cleaned_up: Vec<String>,
     /// What the operator is to know beside the verdicts, e.g. what would reach more requirements.
     pub notes: Vec<String>,
+    /// Whether cases needed an account, accounts or a way to make them were given, and none could be used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_usable_account: bool,
     /// What the baseline says of the findings, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineOutcome>,

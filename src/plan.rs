@@ -98,6 +98,27 @@ impl Plan {
         running.map(|planned| &planned.case)
     }
 
+    /// Which of the accounts that were given it uses, by index.
+    pub fn given_in_use(&self, accounts: &AccountFacts) -> BTreeSet<usize> {
+        let assigned = self.cases.iter().filter_map(|planned| match &planned.fate {
+            Fate::Run(assignment) => Some(assignment.accounts.values()),
+            Fate::Not(..) => None,
+        });
+        let index = |slot: &Slot| match slot {
+            Slot::Main(index) if *index < accounts.given.len() => Some(*index),
+            Slot::Main(_) | Slot::Wrongs | Slot::Fresh(..) => None,
+        };
+        assigned.flatten().filter_map(index).collect()
+    }
+
+    /// Whether a case that is not skipped needs an account.
+    pub fn needs_accounts(&self) -> bool {
+        let is_skipped =
+            |planned: &&Planned| matches!(planned.fate, Fate::Not(Verdict::Skipped, _));
+        let cases = self.cases.iter().filter(|planned| !is_skipped(planned));
+        cases.flat_map(|planned| &planned.case.needs).any(|need| need.account().is_some())
+    }
+
     /// How many accounts it makes at most.
     pub fn accounts(&self) -> usize {
         let slots: BTreeSet<&Slot> = self
@@ -327,6 +348,26 @@ pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts)
     }
     let phases = phases(&cases, register);
     Plan { cases, phases }
+}
+
+/// Whether a case needs an account, or something of the server that only an account shows.
+pub fn asks_for_session(case: &Case) -> bool {
+    let asks = |need: &Need| match need {
+        Need::Account { .. } | Need::Session(_) | Need::Capability(_) => true,
+        Need::Feature(feature) => matches!(
+            feature,
+            Feature::Refresh
+                | Feature::UiaPassword
+                | Feature::GetToken
+                | Feature::NoGetToken
+                | Feature::GetTokenDenied
+        ),
+        // The token of registration is proven by the first account that it makes.
+        Need::Operator(name) => name == "registration",
+        Need::Flow(_) | Need::Version(_) | Need::Before(_) => false,
+    };
+    // Which operations there are to be asked depends on what the account may do.
+    case.each == Some(Each::Operations) || case.needs.iter().any(asks)
 }
 
 /// A row of each thing that a case asks for, by its name and its values; none where it asks for none.
@@ -588,13 +629,14 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
     let accounts = &facts.accounts;
     if accounts.main() == 0 {
         let text = "no account was given, and none can be made".to_owned();
-        let reason = Reason { code: "no_account".to_owned(), text };
+        let none = || Reason { code: "no_account".to_owned(), text };
+        let reason = accounts.why_refused(|_| true).cloned().unwrap_or_else(none);
         return Err(Fate::Not(Verdict::Blocked, reason));
     }
     let made = accounts.can_make && (accounts.made_password || !wanted.password);
     if wanted.password && !made && !accounts.given.iter().any(|given| given.password) {
         let text = "accounts are known by their access tokens, and this needs a password";
-        return Err(not_provided("password", text.to_owned()));
+        return Err(not_provided("password", text.to_owned(), accounts, |given| given.password));
     }
     if wanted.disposable {
         return disposable_slot(wanted, facts, permits, made);
@@ -617,13 +659,24 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
     fitting.get(turn.checked_rem(count).unwrap_or(0)).map(|index| Slot::Main(*index)).ok_or_else(
         || {
             let text = format!("it needs {} accounts", wanted.taken.len() + 1);
-            not_provided(&format!("account {}", wanted.name), text)
+            let would_do = |given: &Given| given.password || !wanted.password;
+            not_provided(&format!("account {}", wanted.name), text, accounts, would_do)
         },
     )
 }
 
-fn not_provided(what: &str, text: String) -> Fate {
-    Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text })
+/// That an account was not given: skipped; or blocked, if one was given that would do and the server
+/// refused it.
+fn not_provided(
+    what: &str,
+    text: String,
+    accounts: &AccountFacts,
+    would_do: impl Fn(&Given) -> bool,
+) -> Fate {
+    match accounts.why_refused(would_do) {
+        Some(reason) => Fate::Not(Verdict::Blocked, reason.clone()),
+        None => Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text }),
+    }
 }
 
 /// An account that the case may harm: one made for it, else one that nobody needs, else, where that
@@ -651,7 +704,8 @@ fn disposable_slot(
     let fitting = (0..accounts.main()).find(|index| wanted.fits(*index, accounts));
     fitting.filter(|_| allowed).map(Slot::Main).ok_or_else(|| {
         let text = "it could harm the account: it needs a disposable one, or one that can be made";
-        not_provided("disposable account", text.to_owned())
+        let would_do = |given: &Given| given.disposable && (given.password || !wanted.password);
+        not_provided("disposable account", text.to_owned(), accounts, would_do)
     })
 }
 
@@ -671,7 +725,9 @@ fn wrongs_slot(
     });
     let Some((index, left)) = permitted else {
         let text = "no more wrong passwords are tried on an account that somebody needs";
-        return Err(not_provided("disposable account", text.to_owned()));
+        return Err(not_provided("disposable account", text.to_owned(), accounts, |given| {
+            given.password
+        }));
     };
     *left -= wanted.case.wrong_passwords;
     Ok(Slot::Main(index))

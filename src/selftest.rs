@@ -470,7 +470,8 @@ async fn run_with_given_accounts(
 ) -> Result<Run, SelftestError> {
     let names = ["alice", "bob", "carol", "dave"];
     let users = names.map(|name| (name.to_owned(), format!("{name}-password")));
-    let settings = Settings { users: users.to_vec(), ..fault.settings(settings()?) };
+    let mut settings = fault.settings(settings()?);
+    settings.users.extend(users.clone());
     let running = reference::start(settings).await?;
     let mut job = job(&running.url(), fault.needs, wish)?;
     let supplied = users.map(|(user, password)| Supplied {
@@ -507,7 +508,8 @@ async fn run(
 ) -> Result<Run, SelftestError> {
     // Some faults need somebody else on the server.
     let bystander = ("bystander".to_owned(), "bystander-password".to_owned());
-    let settings = Settings { users: vec![bystander], ..settings };
+    let mut settings = settings;
+    settings.users.push(bystander);
     let running = reference::start(settings).await?;
     let job = job(&running.url(), need, wish)?;
     let run = prepare(material.clone(), job)?.run(&Silent).await;

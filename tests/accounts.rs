@@ -2,13 +2,13 @@
 //! gone afterwards, a program or an operator can give what the server does not.
 mod support;
 
-use homespec::outcome::{Run, Verdict};
+use homespec::outcome::{RequirementVerdict, Run, Verdict};
 use homespec::reference::{self, Running, Settings};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use support::client::Client;
-use support::program::{Finished, homespec};
+use support::program::{Finished, homespec, run_in};
 use support::proxy::{Passed, Proxy};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -255,7 +255,7 @@ fn what_the_server_does_not_take_back_is_named() {
     let shared_secret = Some("the-shared-secret".to_owned());
     let house = House::start(Settings { faults, shared_secret, ..Settings::default() });
     let arguments =
-        ["run", &house.url(), "--registration-shared-secret-file", &file, "--case", "whoami*"];
+        ["run", &house.url(), "--registration-shared-secret-file", &file, "--case", "token-in-*"];
     let finished = homespec(&arguments);
     let left = &finished.run.not_cleaned_up;
     assert!(!left.is_empty());
@@ -391,6 +391,363 @@ fn an_operator_gives_what_no_client_has() {
     assert!(!text.contains("token-of-the-house"), "a token of the operator's is in the report");
     let reason = case(&finished.run, "identifier-email").reason.as_ref().unwrap();
     assert_eq!(reason.code, "not_provided:email");
+}
+
+/// The lines of standard error that begin with `error:`.
+fn errors(finished: &Finished) -> Vec<&str> {
+    finished.stderr.lines().filter(|line| line.starts_with("error: ")).collect()
+}
+
+/// One error line, which has all of these parts.
+fn assert_one_error(finished: &Finished, parts: &[&str]) {
+    let errors = errors(finished);
+    assert_eq!(errors.len(), 1, "{}", finished.stderr);
+    for part in parts {
+        assert!(errors[0].contains(part), "{part}: {}", errors[0]);
+    }
+}
+
+fn requirement<'r>(run: &'r Run, id: &str) -> &'r homespec::outcome::RequirementOutcome {
+    run.requirements.iter().find(|requirement| requirement.id == id).unwrap()
+}
+
+fn count(run: &Run, verdict: RequirementVerdict) -> usize {
+    run.requirements.iter().filter(|one| one.applies && one.verdict == verdict).count()
+}
+
+const NO_ACCOUNT: &str = "No account could be used: what needs one is not decided";
+
+#[test]
+fn a_refused_account_is_said_before_all_else_and_nothing_is_green_for_it() {
+    let house = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    for (user, advice) in [
+        ("alice", "check the password, and that the user is one of this server"),
+        ("'@alice:other.example'", "the server under test is `other.example`"),
+    ] {
+        let text = format!("- {{ user: {user}, password: not-the-password }}\n");
+        let (_folder, file) = with_file("accounts.yaml", &text);
+        let finished = homespec(&["run", &house.url(), "--accounts", &file, "--allow-blocked"]);
+        assert_eq!(finished.status, Some(5), "{}", finished.stdout);
+        assert_one_error(
+            &finished,
+            &["--accounts", user.trim_matches('\''), "403 M_FORBIDDEN (", advice],
+        );
+        assert!(!finished.stderr.contains("not-the-password"), "{}", finished.stderr);
+        assert!(finished.stdout.contains(NO_ACCOUNT), "{}", finished.stdout);
+        assert!(finished.run.no_usable_account);
+        assert_eq!(count(&finished.run, RequirementVerdict::Failed), 0);
+        let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
+        assert_eq!(reason.code, "account", "{}", reason.text);
+    }
+}
+
+#[test]
+fn of_two_accounts_the_good_one_does_the_work() {
+    let house = House::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
+    let good = "- { user: alice, password: alice-password }\n";
+    let bad = "- { user: bob, password: not-the-password }\n";
+    let url = house.url();
+    let run = |text: &str| {
+        let (_folder, file) = with_file("accounts.yaml", text);
+        homespec(&["run", &url, "--accounts", &file])
+    };
+    let alone = run(good);
+    for text in [format!("{good}{bad}"), format!("{bad}{good}")] {
+        let finished = run(&text);
+        assert_one_error(&finished, &["`bob` was refused", "403 M_FORBIDDEN ("]);
+        assert_eq!(finished.run.tally.passed, alone.run.tally.passed, "{}", finished.stdout);
+        assert_eq!(case(&finished.run, "password-wrong").verdict, Verdict::Passed);
+        // What needs two accounts is not skipped, for two were given.
+        let other = case(&finished.run, "device-of-another-user").reason.as_ref().unwrap();
+        assert_eq!(other.code, "account", "{}", other.text);
+        assert_eq!(finished.status, Some(5), "{}", finished.stdout);
+        assert!(!finished.run.no_usable_account);
+    }
+}
+
+#[test]
+fn an_account_that_is_listed_twice_is_one() {
+    let quirks = vec!["user-case-folded".to_owned()];
+    let house = House::start(Settings { users: users(&["alice"]), quirks, ..Settings::default() });
+    for again in ["alice", "'@alice:reference.localhost'", "Alice"] {
+        let text = format!(
+            "- {{ user: alice, password: alice-password, disposable: true }}\n\
+             - {{ user: {again}, password: alice-password }}\n"
+        );
+        let (folder, file) = with_file("accounts.yaml", &text);
+        let finished = homespec(&["run", &house.url(), "--accounts", &file]);
+        assert_eq!(finished.status, Some(0), "{again}: {}", finished.stdout);
+        let said: Vec<_> =
+            finished.run.notes.iter().filter(|note| note.contains("one account")).collect();
+        assert_eq!(said.len(), 1, "{again}: {:?}", finished.run.notes);
+        // In use wins: nothing ruins it.
+        assert_eq!(house.log_in("alice", "alice-password").0, 200, "{again}");
+        let skipped = case(&finished.run, "state-deactivated").reason.as_ref().unwrap();
+        assert_eq!(skipped.code, "not_provided:disposable account");
+        let checked = run_in(folder.path(), &["check", "accounts.yaml"]);
+        assert_eq!(checked.status, 0, "{}", checked.err);
+        for part in ["accounts.yaml:2:3", "like the account of line 1 again"] {
+            assert!(checked.err.contains(part), "{again}: {}", checked.err);
+        }
+    }
+}
+
+#[test]
+fn a_token_has_to_be_a_users_and_of_the_user_it_is_given_for() {
+    let house = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let (_, guest) = house.client.post("/_matrix/client/v3/register?kind=guest", None, &json!({}));
+    let (_, alice) = house.log_in("alice", "alice-password");
+    let token = |session: &Value| session["access_token"].as_str().unwrap().to_owned();
+    for (user, token, said) in [
+        ("alice", token(&guest), "is a guest's"),
+        ("'@bob:reference.localhost'", token(&alice), "belongs to @alice:reference.localhost"),
+        ("alice", "some-old-token".to_owned(), "401 M_UNKNOWN_TOKEN"),
+    ] {
+        let text = format!("- {{ user: {user}, access_token: {token} }}\n");
+        let (_folder, file) = with_file("accounts.yaml", &text);
+        let finished = homespec(&["run", &house.url(), "--accounts", &file, "--area", "device"]);
+        assert_eq!(finished.status, Some(5), "{}", finished.stdout);
+        assert_one_error(&finished, &["the access token of", said]);
+        assert!(finished.stdout.contains(NO_ACCOUNT), "{}", finished.stdout);
+    }
+}
+
+#[test]
+fn registration_that_is_refused_is_said_with_what_to_try() {
+    let closed = House::start(Settings { registration: false, ..Settings::default() });
+    let by_token = House::start(Settings {
+        registration_token: Some("the-right-token".to_owned()),
+        shared_secret: Some("the-right-secret".to_owned()),
+        ..Settings::default()
+    });
+    let (_folder, file) = with_file("secret.txt", "not-the-secret");
+    let (closed, by_token) = (closed.url(), by_token.url());
+    for (arguments, said) in [
+        (vec!["run", &closed, "--register", "open"], ["--register open: ", "403 M_FORBIDDEN ("]),
+        (vec!["run", &by_token, "--register", "open"], ["asks for a token", "-token-file"]),
+        (
+            vec!["run", &by_token, "--registration-token-file", &file],
+            ["--registration-token-file: ", "see that the token is right"],
+        ),
+        (
+            vec!["run", &by_token, "--registration-shared-secret-file", &file],
+            ["--registration-shared-secret-file: ", "the server's `registration_shared_secret`"],
+        ),
+        (
+            vec!["run", &closed, "--registration-shared-secret-file", &file],
+            ["--registration-shared-secret-file: ", "the server has no shared secret"],
+        ),
+    ] {
+        let arguments = [&arguments[..], &["--allow-blocked"]].concat();
+        let finished = homespec(&arguments);
+        assert_eq!(finished.status, Some(5), "{arguments:?} {}", finished.stdout);
+        assert_one_error(&finished, &said);
+        assert!(finished.stdout.contains(NO_ACCOUNT), "{}", finished.stdout);
+        assert!(!finished.stderr.contains("not-the-secret"), "{}", finished.stderr);
+        let asked = finished.run.support.iter().find(|s| s.name == "accounts").unwrap();
+        assert!(asked.exchanges.len() <= 2, "one try is enough");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_has_to_print_new_accounts_that_log_in() {
+    let alice = ("alice".to_owned(), "alice-password".to_owned());
+    let house = House::start(Settings {
+        registration: false,
+        users: vec![alice, ("made".to_owned(), "pw-of-made".to_owned())],
+        ..Settings::default()
+    });
+    let (_folder, supplied) = accounts(&["alice"]);
+    let printed = |user: &str, password: &str| {
+        format!(
+            "echo '{{\"user_id\": \"@{user}:reference.localhost\", \"password\": \"{password}\"}}'"
+        )
+    };
+    for (script, with, status, said) in [
+        (printed("made", "pw-of-made"), None, 5, "a second time: each call must make a new"),
+        (printed("alice", "alice-password"), Some(&supplied), 5, "--accounts lists as in use"),
+        (printed("made", "not-its-password"), None, 5, "which it printed, was refused"),
+    ] {
+        let (_folder, script) = with_file("make.sh", &script);
+        let command = format!("/bin/sh '{script}'");
+        let url = house.url();
+        let mut arguments =
+            vec!["run", &url, "--account-command", &command, "--area", "password,logout"];
+        arguments.extend(with.iter().flat_map(|file| ["--accounts", file.as_str()]));
+        let finished = homespec(&arguments);
+        assert_eq!(finished.status, Some(status), "{}", finished.stdout);
+        assert_one_error(&finished, &["--account-command: ", said]);
+    }
+    assert_eq!(house.log_in("alice", "alice-password").0, 200, "an account in use is left alone");
+}
+
+#[test]
+fn an_account_that_the_server_registers_and_does_not_log_in_is_the_servers_fault() {
+    let faults = ["login-mxid-refused", "login-localpart-refused"].map(str::to_owned).to_vec();
+    let house = House::start(Settings { faults, ..Settings::default() });
+    let finished = homespec(&["run", &house.url(), "--register", "open", "--allow-blocked"]);
+    assert_eq!(finished.status, Some(1), "{}", finished.stdout);
+    for id in ["login.password.localpart", "login.password.mxid", "login.post.ok.status"] {
+        assert_eq!(requirement(&finished.run, id).verdict, RequirementVerdict::Failed, "{id}");
+    }
+    assert_eq!(errors(&finished), Vec::<&str>::new());
+}
+
+#[test]
+fn no_account_is_asked_for_where_nothing_needs_one() {
+    let house = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let proxy = Proxy::start(&house.url());
+    let (_folder, file) = accounts(&["alice"]);
+    for arguments in [
+        vec!["run", &proxy.url, "--accounts", &file, "--case", "flows-are*"],
+        vec!["run", &proxy.url, "--register", "open", "--case", "flows-are*"],
+    ] {
+        let finished = homespec(&arguments);
+        assert_eq!(finished.status, Some(0), "{}", finished.stdout);
+    }
+    let asked = |passed: &&Passed| passed.what.ends_with("/login") && passed.what.starts_with('P');
+    assert_eq!(proxy.log().iter().filter(asked).count(), 0);
+    let registers = |passed: &Passed| passed.what == "POST /_matrix/client/v3/register";
+    assert!(!proxy.log().iter().any(registers));
+}
+
+/// A house with an operator, and a config file with what is wrong about it.
+fn mistaken(operator: &str, service: bool) -> (House, TempDir, String) {
+    let (house, folder, config) = operated("");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let kept = if service { text } else { "register: open\noperator:\n".to_owned() };
+    write(Path::new(&config), &format!("{kept}{operator}"));
+    (house, folder, config)
+}
+
+/// What is blocked for `operator` stands in a run, and nothing that it is about failed.
+fn assert_blocked_by_operator(finished: &Finished, blocked: &str) {
+    let reason = case(&finished.run, blocked).reason.as_ref().unwrap();
+    assert_eq!(reason.code, "operator", "{}", reason.text);
+    assert_eq!(count(&finished.run, RequirementVerdict::Failed), 0, "{}", finished.stdout);
+    assert_eq!(finished.status, Some(5), "{}", finished.stdout);
+}
+
+#[test]
+fn an_application_service_is_proven_before_it_is_used() {
+    let settings = reference::FaultNeed::Operator.met(Settings::default());
+    let service = settings.appservice.unwrap();
+    let sender = format!("@{}:reference.localhost", service.sender);
+    for (token, prefix, sender, said) in [
+        ("not-the-token", service.prefix.as_str(), sender.as_str(), "operator.appservice.token: "),
+        (&service.token, "elsewhere_", &sender, "operator.appservice.prefix: "),
+        (&service.token, &service.prefix, "@a:reference.localhost", "operator.appservice.sender: "),
+        (&service.token, &service.prefix, "@a:example.org", "operator.appservice.sender: "),
+    ] {
+        let wrong =
+            format!("  appservice: {{ token: {token}, prefix: {prefix}, sender: \"{sender}\" }}\n");
+        let (house, _folder, config) = mistaken(&wrong, false);
+        let proxy = Proxy::start(&house.url());
+        let finished =
+            homespec(&["run", &proxy.url, "--config", &config, "--case", "appservice-*"]);
+        assert_one_error(
+            &finished,
+            &[said, "answered 4"].map(|part| match part {
+                "answered 4" if said.contains("sender") => "the token's own user is @",
+                part => part,
+            }),
+        );
+        assert_blocked_by_operator(&finished, "appservice-login");
+        let asked = proxy.log().iter().filter(|passed| passed.what.contains("whoami")).count();
+        assert!(asked <= 12, "one proof serves all cases");
+    }
+}
+
+#[test]
+fn a_bound_address_is_proven_before_it_is_used() {
+    let settings = reference::FaultNeed::Operator.met(Settings::default());
+    let address = |medium: &str| {
+        let bound = settings.third_party.iter().find(|bound| bound.medium == medium).unwrap();
+        let (user, password) = settings.users.iter().find(|(u, _)| *u == bound.user).unwrap();
+        (bound.address.clone(), user.clone(), password.clone())
+    };
+    let (email, user, password) = address("email");
+    let (phone, ..) = address("msisdn");
+    let given = |what: &str, password: &str| {
+        format!("  {what}, user: '@{user}:reference.localhost', password: {password} }}\n")
+    };
+    let national = format!("0{}", phone.trim_start_matches("44"));
+    for (operator, blocked, said) in [
+        (
+            given("email: { address: nobody@example.org", &password),
+            "identifier-email",
+            "email.address: ",
+        ),
+        (
+            given(&format!("email: {{ address: {email}"), "wrong-password"),
+            "identifier-email",
+            "403 M_FORBIDDEN (",
+        ),
+        (
+            given("phone: { address: '447700900999', country: GB, number: 07700 900999", &password),
+            "identifier-phone",
+            "phone.address: ",
+        ),
+    ] {
+        let (house, _folder, config) = mistaken(&operator, false);
+        let finished =
+            homespec(&["run", &house.url(), "--config", &config, "--area", "identifier"]);
+        assert_one_error(&finished, &["operator.", said]);
+        assert_blocked_by_operator(&finished, blocked);
+    }
+    let right = given(&format!("email: {{ address: {email}"), &password)
+        + &given(
+            &format!("phone: {{ address: '{phone}', country: GB, number: '{national}'"),
+            &password,
+        );
+    let (house, _folder, config) = mistaken(&right, false);
+    let proxy = Proxy::start(&house.url());
+    let run = |more: &[&str]| {
+        homespec(
+            &[&["run", &proxy.url, "--config", &config, "--area", "identifier"], more].concat(),
+        )
+    };
+    let finished = run(&[]);
+    let verdicts = decided(&finished, &["identifier-email", "identifier-phone"]);
+    assert!(verdicts.values().all(|verdict| *verdict == Verdict::Passed), "{verdicts:?}");
+    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+    // Without a case that needs it, and in a dry run, nothing of it is sent.
+    let before = proxy.log().len();
+    run(&["--skip", "identifier-email*,identifier-phone*"]);
+    let folder = TempDir::new().unwrap();
+    let dry = run_in(folder.path(), &["run", &proxy.url, "--config", &config, "--dry-run"]);
+    assert_eq!(dry.status, 0, "{}", dry.err);
+    assert!(!proxy.log()[before..].iter().any(|passed| passed.what.ends_with("/account/3pid")));
+}
+
+#[test]
+fn an_administrators_token_that_is_refused_is_said_once() {
+    let (house, _folder, config) = mistaken("  admin_token: not-an-admins-token\n", false);
+    let finished = homespec(&["run", &house.url(), "--config", &config, "--case", "state-*"]);
+    assert_one_error(&finished, &["operator.admin_token: ", "403 M_FORBIDDEN ("]);
+    assert_blocked_by_operator(&finished, "state-suspended");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hook_that_does_nothing_blocks() {
+    for act in ["lock", "deactivate", "bind_email"] {
+        let hooks = format!("  hooks: {{ {act}: 'true', unlock: 'true' }}\n");
+        let (house, folder, config) = mistaken(&hooks, false);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
+            .args(["run", &house.url(), "--config", &config])
+            .args(["--case", "state-locked,state-deactivated-by*,identifier-email-bound*"])
+            .arg("--out")
+            .arg(folder.path().join("reports"))
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(5), "{stderr}");
+        let said = format!("error: operator.hooks.{act}: it ended with status 0, but ");
+        assert!(stderr.contains(&said), "{act}: {stderr}");
+    }
 }
 
 #[cfg(unix)]

@@ -424,7 +424,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The codes of reasons as they stand in the source, without what follows a colon.
 fn reason_codes() -> BTreeSet<String> {
     let given = Regex::new(
-        r#"(?:\bcode:|\breason\(|\bskip\(|\bskipped\()\s*(?:&?format!\()?\s*"([a-z_]+)(?::[^"]*)?""#,
+        r#"(?:\bcode:|\breason\(|\bskip\(|\bskipped\(|\b(?:ACCOUNT|REGISTRATION|OPERATOR): &str =)\s*(?:&?format!\()?\s*"([a-z_]+)(?::[^"]*)?""#,
     )
     .unwrap();
     let by_kind = Regex::new(r#"(?:TroubleKind|NoTarget)::[^=]*=>\s*"([a-z_]+)""#).unwrap();

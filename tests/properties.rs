@@ -606,7 +606,7 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
     let given =
         (0..main).map(|index| Given { password: true, disposable: index + disposable >= main });
     let given = if can_make { Vec::new() } else { given.collect() };
-    let accounts = AccountFacts { given, can_make, made_password: true };
+    let accounts = AccountFacts { given, can_make, made_password: true, refused: Vec::new() };
     Facts {
         listed: Listed::new(["v1.11"]),
         flows: vec!["m.login.password".to_owned(), "m.login.token".to_owned()],

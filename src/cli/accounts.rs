@@ -1,6 +1,7 @@
 //! The file with supplied accounts, and files that hold one secret.
 use super::confidential;
 use crate::diagnostic::Diagnostic;
+use crate::run::desk::admission::look_alike;
 use crate::run::desk::{Credential, Supplied};
 use crate::secret::SecretString;
 use crate::source::Document;
@@ -27,9 +28,27 @@ pub fn read(path: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
         .map_err(told)
 }
 
-/// The faults of a file with accounts, told without its text.
+/// The faults of a file with accounts, told without its text, and warnings of accounts that stand in it
+/// twice.
 pub fn check(document: &Document, folder: &Path) -> Vec<Diagnostic> {
-    told(from_document(document, folder).err().unwrap_or_default())
+    told(match from_document(document, folder) {
+        Ok(accounts) => repeated(document, &accounts),
+        Err(faults) => faults,
+    })
+}
+
+/// A warning for each account that looks like an earlier one.
+fn repeated(document: &Document, accounts: &[Supplied]) -> Vec<Diagnostic> {
+    let warning = |(first, again): (usize, usize)| {
+        let line = document.line(&format!("/{first}"));
+        let what = format!("this looks like the account of line {line} again");
+        Diagnostic::at(document, &format!("/{again}"), what)
+            .with_help(
+                "one account is used as one, and as one in use if either says so; remove one of them",
+            )
+            .as_warning()
+    };
+    look_alike(accounts).into_iter().map(warning).collect()
 }
 
 fn told(faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
@@ -50,7 +69,13 @@ fn from_document(document: &Document, folder: &Path) -> Result<Vec<Supplied>, Ve
 fn account(reader: &mut Reader, node: &Node, folder: &Path) -> Option<Supplied> {
     reader.object(node, "an account", &KEYS)?;
     let user = reader.required(node, "an account", "user")?;
+    let place = user.at.clone();
     let user = reader.string(&user, "`user`")?.to_owned();
+    if user.starts_with('@') != user.contains(':') {
+        let help = "a localpart, such as alice, or a full Matrix ID, such as @alice:example.org";
+        reader.fault_with_help(&place, "`user` is neither a localpart nor a full Matrix ID", help);
+        return None;
+    }
     let disposable = match node.member("disposable") {
         Some(node) => reader.boolean(&node, "`disposable`")?,
         None => false,

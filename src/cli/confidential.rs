@@ -18,7 +18,8 @@ pub fn told(fault: Diagnostic, words: &[&str]) -> Diagnostic {
         None => fault.name,
     };
     let message = quoting_only(&fault.message, words);
-    Diagnostic { help: fault.help, ..Diagnostic::in_file(place, message) }
+    let (severity, help) = (fault.severity, fault.help);
+    Diagnostic { severity, help, ..Diagnostic::in_file(place, message) }
 }
 
 /// The same, if the file of the fault looks as if it held secrets; else the fault as it is.

@@ -47,7 +47,7 @@ impl Part<'_, '_> {
         let keys = ["token", "token_file", "prefix", "sender"];
         self.reader.object(node, "`appservice`", &keys)?;
         let token = self.secret(node, "token");
-        let (prefix, sender) = (self.text(node, "prefix"), self.user_id(node, "sender"));
+        let (prefix, sender) = (self.prefix(node), self.user_id(node, "sender"));
         Some(Appservice { token: token?, prefix: prefix?, sender: sender? })
     }
 
@@ -64,7 +64,41 @@ impl Part<'_, '_> {
         let owner = self.owner(node);
         let [address, country, number] =
             ["address", "country", "number"].map(|key| self.text(node, key));
-        Some(Phone { address: address?, country: country?, number: number?, owner: owner? })
+        let phone = Phone { address: address?, country: country?, number: number?, owner: owner? };
+        self.is_one_number(node, &phone).then_some(phone)
+    }
+
+    /// Whether the three spellings of a phone number can be one number.
+    fn is_one_number(&mut self, node: &Node, phone: &Phone) -> bool {
+        let mut faulty = |key: &str, what: &str| {
+            self.reader.fault(&format!("{}/{key}", node.at), what);
+            false
+        };
+        let digits: String = phone.number.chars().filter(char::is_ascii_digit).collect();
+        if phone.address.is_empty() || !phone.address.bytes().all(|byte| byte.is_ascii_digit()) {
+            return faulty("address", "`address` is digits only, with the country code in front");
+        }
+        if phone.country.len() != 2 || !phone.country.bytes().all(|b| b.is_ascii_uppercase()) {
+            return faulty("country", "`country` is two capital letters, such as GB");
+        }
+        // In front stands what is dialled within the country, which differs from the country code.
+        let ending = digits.get(digits.len().saturating_sub(6)..).unwrap_or_default();
+        if ending.is_empty() || !phone.address.ends_with(ending) {
+            return faulty("number", "`number` does not end as `address` does");
+        }
+        true
+    }
+
+    /// The beginning of localparts (Matrix specification, "User Identifiers").
+    fn prefix(&mut self, node: &Node) -> Option<String> {
+        let prefix = self.text(node, "prefix")?;
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
+        if !prefix.is_empty() && prefix.chars().all(fits) {
+            return Some(prefix);
+        }
+        let what = "`prefix` is the beginning of localparts, such as bridge_, and no pattern";
+        self.reader.fault(&format!("{}/prefix", node.at), what);
+        None
     }
 
     fn owner(&mut self, node: &Node) -> Option<Owner> {

@@ -132,4 +132,12 @@ impl Watcher for Bar {
             let _ = super::say(&text);
         }
     }
+
+    fn operator_error(&self, why: &str) {
+        let say = || super::say(&format!("error: {}", crate::report::one_line(why)));
+        let _ = match self.bar.get() {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        };
+    }
 }

@@ -32,6 +32,20 @@ pub(super) fn check_free(x: &Exchange, localpart: &str) -> Result<(), Refusal> {
     if x.store.accounts.contains_key(localpart) { Err(Refusal::UserInUse) } else { Ok(()) }
 }
 
+/// `GET /account/3pid`: the addresses that are bound to the account.
+pub(super) fn addresses(x: &mut Exchange) -> Outcome {
+    let owner = x.owner()?;
+    let all = x.house.settings.third_party.iter().chain(&x.store.third_party);
+    let listed: Vec<Value> = all
+        .filter(|bound| bound.user == owner.user)
+        .map(|bound| {
+            let (medium, address) = (&bound.medium, &bound.address);
+            json!({"medium": medium, "address": address, "added_at": 0, "validated_at": 0})
+        })
+        .collect();
+    Ok(Answer::ok(json!({"threepids": listed})))
+}
+
 /// `POST /register`.
 pub(super) fn register(x: &mut Exchange) -> Outcome {
     match x.call.query("kind") {

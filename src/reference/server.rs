@@ -451,6 +451,7 @@ fn dispatch(x: &mut Exchange) -> Outcome {
         O::LogoutAll => session::logout_all(x),
         O::Refresh => session::refresh(x),
         O::Whoami => session::whoami(x),
+        O::Addresses => account::addresses(x),
         O::Devices => device::list(x),
         O::Device => device::get(x),
         O::RenameDevice => device::rename(x),

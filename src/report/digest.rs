@@ -34,7 +34,11 @@ pub(super) fn outcome(run: &Run) -> String {
         0 => "Conforms".into(),
         1 if !news(run) && lacks_required(run) => "Lacks what is required".into(),
         1 if !news(run) => "The baseline is out of date".into(),
+        1 if run.no_usable_account => "Does not conform; and no account could be used".into(),
         1 => "Does not conform".into(),
+        5 if run.no_usable_account => {
+            "No account could be used: what needs one is not decided".into()
+        }
         5 => "Not fully decided".into(),
         70 => "No verdict: homespec itself failed".into(),
         130 => "Interrupted".into(),
@@ -464,7 +468,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "not_provided" if code.contains("account") => ACCOUNTS,
         "no_account" => ACCOUNTS,
         "not_provided" => "give it under operator: in homespec.yaml",
-        "operator" => "see what the hook said, or what the server answered to the administrator",
+        "operator" => "correct what is given under operator: in homespec.yaml, as it says there",
         "setup" => "see in run.json what the server answered to the set-up",
         "account" | "registration" => {
             "see what the server answered, and check the account or the secret given"

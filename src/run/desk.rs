@@ -4,22 +4,27 @@ use super::env::{
     AccountView, Proof, fresh_localpart, fresh_password, good_login, other_case, shortened,
 };
 use super::ledger::Made;
+use super::notices::Notices;
 use super::program::{Failed, Program};
+use super::refusal::{ACCOUNT, REGISTRATION, in_words, login_advice, reason, said, token_advice};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
-use crate::facts::{AccountFacts, Given, clipped};
+use crate::facts::{AccountFacts, Given, RefusedAccount, clipped};
 use crate::outcome::Reason;
 use crate::plan::Slot;
 use crate::routes::Routes;
 use crate::secret::{ExposeSecret, SecretKind, SecretString};
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha1::Sha1;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+
+pub mod admission;
 
 /// An account that the operator gave.
 #[derive(Debug, Clone)]
@@ -30,6 +35,22 @@ pub struct Supplied {
     pub credential: Credential,
     /// Whether nobody needs it.
     pub disposable: bool,
+}
+
+impl Supplied {
+    fn has_password(&self) -> bool {
+        matches!(self.credential, Credential::Password(_))
+    }
+
+    /// Its place among others in the order of use: first those that can log in in a way that the
+    /// server offers (`by_password`: whether that is by password).
+    fn order(&self, by_password: bool) -> (bool, bool) {
+        (self.has_password() != by_password, self.disposable)
+    }
+
+    fn given(&self) -> Given {
+        Given { password: self.has_password(), disposable: self.disposable }
+    }
 }
 
 /// How a supplied account proves itself.
@@ -67,22 +88,20 @@ impl Sources {
     /// Puts those with a password before those without, and those that nobody needs behind those that
     /// somebody does, for they may be ruined; otherwise the order given is kept.
     pub fn in_order_of_use(mut self) -> Sources {
-        let by_token =
-            |account: &Supplied| matches!(account.credential, Credential::AccessToken(_));
-        self.supplied.sort_by_key(|account| (by_token(account), account.disposable));
+        for (first, again) in admission::look_alike(&self.supplied) {
+            admission::count_as_one(&mut self.supplied, first, again);
+        }
+        self.supplied.sort_by_key(|account| account.order(true));
         self
     }
 
     /// What planning needs to know of them.
     pub fn facts(&self) -> AccountFacts {
-        let given = |account: &Supplied| Given {
-            password: matches!(account.credential, Credential::Password(_)),
-            disposable: account.disposable,
-        };
         AccountFacts {
-            given: self.supplied.iter().map(given).collect(),
+            given: self.supplied.iter().map(Supplied::given).collect(),
             can_make: self.maker.is_some(),
             made_password: true,
+            refused: Vec::new(),
         }
     }
 }
@@ -106,6 +125,10 @@ struct Account {
     proof: Option<Proof>,
     /// Whether this run made it.
     made: bool,
+    /// Whether the run registered it itself: that it does not log in is then the server's doing.
+    registered: bool,
+    /// Why the server refused its login, if it is one that the run registered.
+    login_refused: Option<Reason>,
 }
 
 type Entry = Arc<Mutex<Option<Result<Account, Reason>>>>;
@@ -118,14 +141,32 @@ pub struct Desk {
     entries: std::sync::Mutex<BTreeMap<Slot, Entry>>,
     log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchanged>>>,
     program: Mutex<Printed>,
+    making: std::sync::Mutex<Making>,
+    /// What the operator is to be told.
+    pub notices: Arc<Notices>,
+    /// Supplied accounts that the server refused.
+    refused: Vec<RefusedAccount>,
+    /// Whether any account has been seen to work.
+    usable: AtomicBool,
 }
 
 /// What came of the program that makes accounts, which is started for one account after the other.
 #[derive(Debug, Default)]
 struct Printed {
     accounts: usize,
+    /// The user ids printed so far.
+    user_ids: BTreeSet<String>,
     /// Why it is not started again: each further account would wait for the same failure.
     failed: Option<Reason>,
+}
+
+/// What came of making accounts so far.
+#[derive(Debug, Default)]
+struct Making {
+    /// Whether one was made.
+    works: bool,
+    /// Why none can be made, if the first was refused: the others would be too.
+    refused: Option<Reason>,
 }
 
 /// How long before its end a shared session is renewed.
@@ -151,8 +192,9 @@ impl Desk {
             }
             Some(Maker::Open | Maker::Program(_)) | None => {}
         }
-        let (entries, log, program) = Default::default();
-        Desk { courier, sources, routes, entries, log, program }
+        let (entries, log, program, making) = Default::default();
+        let (notices, refused, usable) = Default::default();
+        Desk { courier, sources, routes, entries, log, program, making, notices, refused, usable }
     }
 
     /// The account in a slot, made and proven where that is needed.
@@ -176,13 +218,23 @@ impl Desk {
         };
         if proven && !account.proven && account.password.is_some() {
             match self.prove(slot, account).await {
-                // An account made just now has its session from registration: that its password is
-                // refused is for the cases to find, but wrong passwords say nothing on it.
-                Err(reason) if reason.code == REFUSED && account.session.is_some() => {
+                // That an account which the server has just registered does not log in is for the
+                // cases to find, but wrong passwords say nothing on it.
+                Err(reason) if reason.code == ACCOUNT && account.registered => {
                     if *slot == Slot::Wrongs {
+                        *entry = Some(Err(reason.clone()));
                         return Err(reason);
                     }
-                    account.proven = true;
+                    self.keep_without_login(slot, account, reason).await;
+                }
+                Err(reason) if reason.code == ACCOUNT => {
+                    self.notices.error(&reason.text);
+                    if account.made && !self.has_usable() {
+                        self.stop_making(&reason);
+                    }
+                    // The password is not tried again: servers lock accounts.
+                    *entry = Some(Err(reason.clone()));
+                    return Err(reason);
                 }
                 proof => proof?,
             }
@@ -261,9 +313,28 @@ impl Desk {
             Slot::Wrongs | Slot::Fresh(..) => None,
         };
         match (given, &self.sources.maker) {
-            (Some(given), _) => self.open_given(slot, given).await,
+            (Some(given), _) => {
+                let opened = self.open_given(slot, given).await;
+                if let Err(reason) = &opened
+                    && reason.code == ACCOUNT
+                {
+                    self.notices.error(&reason.text);
+                }
+                opened
+            }
             (None, Some(maker)) => self.make(slot, maker).await,
             (None, None) => Err(reason("no_account", "no account was given".to_owned())),
+        }
+    }
+
+    /// An account that the server registered and whose login it refuses: its session, if it has one,
+    /// goes on being used, and no login is tried again outside of cases.
+    async fn keep_without_login(&self, slot: &Slot, account: &mut Account, refusal: Reason) {
+        account.proven = true;
+        match account.session.as_ref().map(|session| session.token.clone()) {
+            // This also shows whether the account is usable at all.
+            Some(token) => drop(self.owner(slot, &token, "the token of the registration").await),
+            None => account.login_refused = Some(refusal),
         }
     }
 
@@ -277,14 +348,15 @@ impl Desk {
                     proven: false,
                     proof: None,
                     made: false,
+                    registered: false,
+                    login_refused: None,
                 };
                 self.prove(slot, &mut account).await?;
                 Ok(account)
             }
             Credential::AccessToken(token) => {
                 let token = token.expose_secret();
-                let (user_id, device_id) =
-                    self.owner(slot, token, "the access token given").await?;
+                let (user_id, device_id) = self.owner_given(slot, token, &given.user).await?;
                 let session = Session {
                     token: token.to_owned(),
                     device_id,
@@ -298,6 +370,8 @@ impl Desk {
                     proven: true,
                     proof: None,
                     made: false,
+                    registered: false,
+                    login_refused: None,
                 })
             }
         }
@@ -313,8 +387,9 @@ impl Desk {
         let answer = answered(delivered.reply)?;
         let token = answer.text_at("/access_token");
         let Some(token) = token.filter(|_| answer.is_success()) else {
-            return Err(refused("the account given", "POST /login", &answer));
+            return Err(login_refused(account, &answer));
         };
+        self.usable.store(true, Ordering::Relaxed);
         account.session = Some(session_from(&answer, token));
         account.proof = exchanged.map(|it| Proof { body, exchanged: Arc::new(it.again()) });
         // What registration said is known better than what this login says.
@@ -327,7 +402,10 @@ impl Desk {
 
     async fn keep_session(&self, slot: &Slot, account: &mut Account) -> Result<(), Reason> {
         let Some(session) = account.session.clone() else {
-            return self.prove(slot, account).await;
+            return match &account.login_refused {
+                Some(refusal) => Err(refusal.clone()),
+                None => self.prove(slot, account).await,
+            };
         };
         let fresh = session.expires.is_none_or(|end| end > Instant::now() + MARGIN);
         if fresh {
@@ -353,7 +431,40 @@ impl Desk {
         }
     }
 
+    /// Makes an account. The first one proves the way that was given: if it is refused, no other is
+    /// asked for, and the operator is told.
     async fn make(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
+        if let Some(reason) = self.maker_refused() {
+            return Err(reason);
+        }
+        let made = self.make_one(slot, maker).await;
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        match &made {
+            Ok(_) => making.works = true,
+            Err(reason) if [ACCOUNT, REGISTRATION].contains(&reason.code.as_str()) => {
+                self.notices.error(&reason.text);
+                if !making.works {
+                    making.refused.get_or_insert_with(|| reason.clone());
+                }
+            }
+            // A limit or a lost answer says nothing of what was given.
+            Err(_) => {}
+        }
+        made
+    }
+
+    /// Makes no more accounts: those that are made cannot be used.
+    fn stop_making(&self, why: &Reason) {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.refused.get_or_insert_with(|| why.clone());
+    }
+
+    /// Why the way to make accounts does not work, if that was seen.
+    pub fn maker_refused(&self) -> Option<Reason> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
+    }
+
+    async fn make_one(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
         let (localpart, password) = (fresh_localpart(), fresh_password());
         learn_password(&self.courier, &password);
         let answer = match maker {
@@ -370,7 +481,7 @@ impl Desk {
         };
         let user_id = answer.text_at("/user_id").filter(|_| answer.is_success());
         let Some(user_id) = user_id else {
-            return Err(refused("registration", "the server", &answer));
+            return Err(registration_refused(maker, &answer));
         };
         let session = answer.text_at("/access_token").map(|token| session_from(&answer, token));
         Ok(Account {
@@ -380,6 +491,8 @@ impl Desk {
             proven: false,
             proof: None,
             made: true,
+            registered: true,
+            login_refused: None,
         })
     }
 
@@ -403,9 +516,8 @@ impl Desk {
                 _ => return Ok(answer),
             };
             let prover = Prover { user: Some(localpart), password: None, registration_token };
-            let auth = uia::answer(challenge, prover, &stages).map_err(|why| {
-                reason("registration", format!("cannot register: {}", clipped(&why)))
-            })?;
+            let auth = uia::answer(challenge, prover, &stages)
+                .map_err(|why| stage_refused(&why, registration_token.is_some(), &answer))?;
             stages.extend(auth["type"].as_str().map(str::to_owned));
             body["auth"] = auth;
         }
@@ -423,14 +535,12 @@ impl Desk {
         const PATH: &str = "/_synapse/admin/v1/register";
         let nonce = self.send(slot, &Ask::new(None, "GET", PATH)).await?;
         let Some(text) = nonce.text_at("/nonce") else {
-            return Err(refused(
-                "shared-secret registration",
-                "GET /_synapse/admin/v1/register",
-                &nonce,
-            ));
+            let words = in_words("GET /_synapse/admin/v1/register", &nonce);
+            return Err(reason(REGISTRATION, format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
         };
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
-            return Err(reason("registration", "the shared secret cannot be used".to_owned()));
+            let text = format!("{SHARED_SECRET}: the secret cannot be used as a key");
+            return Err(reason(REGISTRATION, text));
         };
         mac.update([text, localpart, password, "notadmin"].join("\0").as_bytes());
         let mac: String =
@@ -465,15 +575,38 @@ impl Desk {
         let account = program
             .run(&told, &self.courier.stop)
             .await
-            .and_then(|text| read_account(program, &text));
+            .and_then(|text| read_account(program, &text))
+            .and_then(|account| self.is_new(program, account, &mut printed.user_ids));
         let account = account.map_err(|failed| {
             let why = failed.text(&self.courier.http.vault().redactor());
-            let reason = reason("registration", format!("the account command {why}"));
+            let advice = "try it by hand; docs/accounts.md says what it gets and must print";
+            let reason = reason(REGISTRATION, format!("--account-command: {why}; {advice}"));
             printed.failed = Some(reason.clone());
             reason
         })?;
         drop(printed);
         self.take_over(slot, account).await
+    }
+
+    /// Refuses a printed account that is not new: what is printed is deactivated at the end.
+    fn is_new(
+        &self,
+        program: &Program,
+        account: PrintedAccount,
+        known: &mut BTreeSet<String>,
+    ) -> Result<PrintedAccount, Failed> {
+        let user_id = &account.user_id;
+        let is_supplied =
+            |one: &Supplied| !one.disposable && admission::may_be_same(&one.user, user_id);
+        if self.sources.supplied.iter().any(is_supplied) {
+            let how = format!("printed {user_id}, which --accounts lists as in use");
+            return Err(program.failed(&how, ""));
+        }
+        if !known.insert(user_id.clone()) {
+            let how = format!("printed {user_id} a second time: each call must make a new account");
+            return Err(program.failed(&how, ""));
+        }
+        Ok(account)
     }
 
     /// An account that somebody else made for the run: its secrets and its session are kept account
@@ -491,7 +624,9 @@ impl Desk {
         let made = Made { user_id: user_id.clone(), password: password.clone(), guest: false };
         self.courier.ledger.note_made(made, session.clone());
         let proven = match &session {
-            Some((token, _)) => Some(self.owner(slot, token, "the access token printed").await?),
+            Some((token, _)) => {
+                Some(self.owner(slot, token, "--account-command: the access token printed").await?)
+            }
             None => None,
         };
         let session = session.zip(proven).map(|((token, device_id), (_, known))| Session {
@@ -502,7 +637,9 @@ impl Desk {
         });
         let password = password.map(SecretString::from);
         let proven = password.is_none();
-        Ok(Account { user_id, proven, password, session, proof: None, made: true })
+        let (proof, registered, login_refused) = (None, false, None);
+        let made = true;
+        Ok(Account { user_id, proven, password, session, proof, made, registered, login_refused })
     }
 
     /// The user and the device that an access token belongs to.
@@ -513,8 +650,18 @@ impl Desk {
         what: &str,
     ) -> Result<(String, Option<String>), Reason> {
         let answer = self.send(slot, &self.ask("getTokenOwner")?.bearer(token)).await?;
+        let owner = self.owner_in(&answer, what)?;
+        self.usable.store(true, Ordering::Relaxed);
+        Ok(owner)
+    }
+
+    /// The user and the device in an answer to `GET /account/whoami`; `what` names the token.
+    fn owner_in(&self, answer: &Answer, what: &str) -> Result<(String, Option<String>), Reason> {
         let user_id = answer.text_at("/user_id").filter(|_| answer.is_success());
-        let user_id = user_id.ok_or_else(|| refused(what, "GET /account/whoami", &answer))?;
+        let user_id = user_id.ok_or_else(|| {
+            let (words, advice) = (in_words(WHOAMI, answer), token_advice(answer));
+            reason(ACCOUNT, format!("{what} was refused: {words}; {advice}"))
+        })?;
         Ok((user_id.to_owned(), answer.text_at("/device_id").map(str::to_owned)))
     }
 
@@ -598,21 +745,78 @@ fn session_from(answer: &Answer, token: &str) -> Session {
     }
 }
 
-/// The server answered, and not as it has to for an account to be usable.
-const REFUSED: &str = "account";
+/// How the options are named in sentences.
+const OPEN: &str = "--register open";
+const TOKEN: &str = "--registration-token-file";
+const SHARED_SECRET: &str = "--registration-shared-secret-file";
 
-fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
-    let body = answer.json().ok();
-    let member =
-        |key: &str| body.and_then(|body| body.get(key)).and_then(Value::as_str).map(clipped);
-    let said = match (member("errcode"), member("error")) {
-        (Some(code), Some(error)) => format!(" {code} ({error})"),
-        (Some(code), None) => format!(" {code}"),
-        _ => String::new(),
+/// What to try where the admin call that takes the shared secret gives no nonce.
+const NO_ADMIN_CALL: &str = "the server has no shared secret, or does not serve that path at this URL: \
+    use the listener itself, or make accounts in another way";
+
+/// That registration was refused, with what to try.
+fn registration_refused(maker: &Maker, answer: &Answer) -> Reason {
+    let by = "POST /register";
+    let (option, by, advice) = match maker {
+        Maker::Open => (
+            OPEN,
+            by,
+            "the server lets nobody register: open registration there, or give accounts with --accounts",
+        ),
+        Maker::Token(_) => (TOKEN, by, "see that registration is open to those who know a token"),
+        Maker::SharedSecret(_) => (
+            SHARED_SECRET,
+            "POST /_synapse/admin/v1/register",
+            "see that the file holds the server's `registration_shared_secret` and nothing else",
+        ),
+        Maker::Program(_) => ("--account-command", by, "see what it does"),
     };
-    reason(REFUSED, format!("{what} was refused: {by} answered {}{said}", answer.status))
+    let advice = match answer.status {
+        200..300 => "the answer has no user_id: see the server's log",
+        500.. => "the server failed: see its log",
+        _ => advice,
+    };
+    reason(REGISTRATION, format!("{option}: {}; {advice}", in_words(by, answer)))
 }
 
-fn reason(code: &str, text: String) -> Reason {
-    Reason { code: code.to_owned(), text }
+/// That a stage of registration cannot be passed, with what to try.
+fn stage_refused(why: &str, with_token: bool, answer: &Answer) -> Reason {
+    let asks_for_token = why.contains("m.login.registration_token");
+    let (option, advice) = match with_token {
+        true if asks_for_token => {
+            (TOKEN, "see that the token is right, has not expired and is not used up")
+        }
+        true => (TOKEN, "make accounts in another way: docs/accounts.md"),
+        false if asks_for_token => {
+            (OPEN, "the server asks for a token: give it with --registration-token-file")
+        }
+        false => (OPEN, "make accounts in another way: docs/accounts.md"),
+    };
+    let why = clipped(why);
+    let text = format!(
+        "{option}: POST /register answered {}{}: {why}; {advice}",
+        answer.status,
+        said(answer)
+    );
+    reason(REGISTRATION, text)
+}
+
+/// How a request is named in a sentence.
+const WHOAMI: &str = "GET /account/whoami";
+
+/// That a proof login was refused, with what to try where the account was given.
+fn login_refused(account: &Account, answer: &Answer) -> Reason {
+    let (user, words) = (&account.user_id, in_words("POST /login", answer));
+    let text = match (account.registered, account.made) {
+        (true, _) => format!("the run registered `{user}`, and its login was refused: {words}"),
+        (_, true) => format!(
+            "--account-command: `{user}`, which it printed, was refused: {words}; {}",
+            login_advice(user, answer)
+        ),
+        _ => {
+            let advice = login_advice(user, answer);
+            format!("--accounts: `{user}` was refused: {words}; {advice}")
+        }
+    };
+    reason(ACCOUNT, text)
 }

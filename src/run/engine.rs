@@ -6,10 +6,11 @@ use super::env::{AccountView, Env};
 use super::loan::{Loan, Terms};
 use super::machine::{Machine, Next};
 use super::operator::Operator;
+use super::operator_proof::{Proofs, Prover};
 use super::perishable::Perishables;
 use super::stop::Cause;
 use super::turns::{Turn, Turns};
-use crate::case::ast::{Case, Impact};
+use crate::case::ast::{Act, Case, Impact, Need};
 use crate::check::tally::Tally;
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::facts::Facts;
@@ -97,6 +98,8 @@ pub struct Engine {
     pub facts: Arc<Facts>,
     /// What only the operator can give or do.
     pub operator: Arc<Operator>,
+    /// What of it was proven.
+    pub proofs: Arc<Proofs>,
     /// Whether the run ends with the result of a case, if it is to end early.
     pub ends_with: Option<EndsWith>,
     /// What the probe asked without credentials and was answered: a case that asks the same judges these
@@ -350,13 +353,17 @@ impl Engine {
     ) -> CaseResult {
         let started = Instant::now();
         let mut left = case.logins();
-        if may_open_an_account(assignment) {
+        if may_open_an_account(assignment) || logs_in_an_owner(case) {
             self.turn(&logins).await;
         }
         if left == 0 {
             logins.are_over();
         }
-        let accounts = match self.accounts(case, assignment).await {
+        let given = match self.what_is_given_is_proven(case).await {
+            Ok(()) => self.accounts(case, assignment).await,
+            Err(reason) => Err(reason),
+        };
+        let accounts = match given {
             Ok(accounts) => accounts,
             Err(reason) => {
                 let duration = started.elapsed();
@@ -376,8 +383,7 @@ impl Engine {
                     () = self.courier.stop.stopped() => {}
                 },
                 Next::Operate(act, told) => {
-                    let done = self.operator.act(act, &told, &self.courier, &mut exchanges).await;
-                    machine.operated(done);
+                    machine.operated(self.operate(act, &told, &accounts, &mut exchanges).await);
                 }
                 Next::Judge(judging) => {
                     let (alone, case) = (judging.is_large(), shared_case.clone());
@@ -444,6 +450,55 @@ impl Engine {
         let decided = decide(case, &trace, &|id| self.weight(id), &exchange);
         let decided = self.gated(case, decided);
         CaseResult::of(decided, exchanges, started.elapsed())
+    }
+
+    /// Proves what the case needs of the operator.
+    async fn what_is_given_is_proven(&self, case: &Case) -> Result<(), Reason> {
+        for need in &case.needs {
+            let Need::Operator(name) = need else { continue };
+            if let Some(reason) = self.desk.maker_refused().filter(|_| name == "registration") {
+                return Err(reason);
+            }
+            self.proofs.proven(name, &self.prover()).await?;
+        }
+        Ok(())
+    }
+
+    fn prover(&self) -> Prover<'_> {
+        let (operator, courier, api) = (&*self.operator, &self.courier, self.facts.api);
+        Prover { operator, courier, api, notices: &self.desk.notices }
+    }
+
+    /// Does something to an account. A hook may end well and have done nothing: its effect must show.
+    async fn operate(
+        &self,
+        act: Act,
+        told: &[(String, String)],
+        accounts: &BTreeMap<String, AccountView>,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), Reason> {
+        let by_hook = self.operator.has_hook(act);
+        if let Some(refused) = self.proofs.admin_refused().filter(|_| !by_hook) {
+            return Err(refused.clone());
+        }
+        let mut done = self.operator.act(act, told, &self.courier, exchanges).await;
+        let last = exchanges.last().and_then(|last| last.result.as_ref().ok());
+        if let Err(reason) = &done
+            && !by_hook
+            && last.is_some_and(|answer| [401, 403].contains(&answer.status))
+        {
+            done = Err(self.proofs.refuse_admin(reason).clone());
+        }
+        let user = told.iter().find(|(name, _)| name == "user_id");
+        let account = accounts.values().find(|a| user.is_some_and(|(_, id)| *id == a.user_id));
+        let login = account.and_then(AccountView::login);
+        if let Some(login) = login.filter(|_| done.is_ok() && by_hook) {
+            done = self.prover().effect(act, told, &login, exchanges).await;
+        }
+        if let Err(reason) = &done {
+            self.desk.notices.error(&reason.text);
+        }
+        done
     }
 
     async fn turn(&self, logins: &Logins) {
@@ -592,6 +647,12 @@ impl Logins {
 fn may_log_in(planned: &Planned) -> bool {
     let Fate::Run(assignment) = &planned.fate else { return false };
     planned.case.logins() > 0 || may_open_an_account(assignment)
+}
+
+/// Whether the proof of what a case needs of the operator is a login.
+fn logs_in_an_owner(case: &Case) -> bool {
+    let is_login = |need: &Need| matches!(need, Need::Operator(name) if ["email", "phone"].contains(&name.as_str()));
+    case.needs.iter().any(is_login)
 }
 
 /// The first account is open since the probe.

@@ -59,7 +59,7 @@ impl AccountView {
     }
 
     /// The body of a login that proves it: the one that did, or one like it.
-    fn login(&self) -> Option<Value> {
+    pub fn login(&self) -> Option<Value> {
         let proof = self.proof.as_ref().map(|proof| proof.body.clone());
         proof.or_else(|| Some(good_login(self.localpart(), self.password.as_deref()?)))
     }

@@ -2,6 +2,7 @@
 //! with an admin's token.
 use super::courier::Courier;
 use super::program::Program;
+use super::refusal::{OPERATOR, in_words, reason};
 use crate::case::ast::{Act, Limits};
 use crate::encoding::encode_segment;
 use crate::outcome::Reason;
@@ -71,7 +72,7 @@ pub struct Phone {
 
 /// The user of an application service that its cases log in as, behind the prefix: registered by
 /// the first run and used again by later ones.
-const SERVICE_USER: &str = "homespec";
+pub(super) const SERVICE_USER: &str = "homespec";
 
 impl Operator {
     /// The names of what is given, as cases ask for it in `needs`.
@@ -161,10 +162,20 @@ impl Operator {
             let user = told.iter().find(|(name, _)| name == "user_id");
             user.iter().for_each(|(_, id)| courier.ledger.gone(id));
         }
-        done.map_err(|why| Reason {
-            code: "operator".to_owned(),
-            text: format!("the operator's {} failed: {why}", act.as_str()),
-        })
+        done.map_err(|why| reason(OPERATOR, format!("{}: {why}", self.key_of(act))))
+    }
+
+    /// Whether an act is done by a hook, whose effect is still to be seen.
+    pub fn has_hook(&self, act: Act) -> bool {
+        self.hooks.contains_key(&act)
+    }
+
+    /// The key under `operator:` that does an act.
+    fn key_of(&self, act: Act) -> String {
+        match self.has_hook(act) {
+            true => format!("operator.hooks.{}", act.as_str()),
+            false => "operator.admin_token".to_owned(),
+        }
     }
 }
 
@@ -182,7 +193,10 @@ async fn by_hook(
     variables
         .extend(names.iter().zip(told).map(|(name, (_, value))| (name.as_str(), value.as_str())));
     let ran = hook.run(&variables, &courier.stop).await;
-    ran.map(|_| ()).map_err(|failed| failed.text(&courier.http.vault().redactor()))
+    ran.map(|_| ()).map_err(|failed| {
+        let why = failed.text(&courier.http.vault().redactor());
+        format!("{why}; try it by hand: docs/accounts.md says what it is told")
+    })
 }
 
 /// A way to do something with an admin's token: method, path before the user id, body.
@@ -224,15 +238,21 @@ async fn by_admin(
     let user_id = told.iter().find(|(name, _)| name == "user_id").map_or("", |(_, value)| value);
     let mut why = String::new();
     for (method, path, body) in ways(act, told) {
-        let path = format!("{path}{}", encode_segment(user_id));
-        let ask = Ask::new(None, method, &path).bearer(token.expose_secret()).json(&body);
+        let whole = format!("{path}{}", encode_segment(user_id));
+        let ask = Ask::new(None, method, &whole).bearer(token.expose_secret()).json(&body);
         let delivered = courier.deliver(&ask, Limits::Wait).await;
         exchanges.extend(delivered.exchanges);
         match delivered.reply {
             Reply::Answer(answer) if answer.is_success() => return Ok(()),
             Reply::Answer(answer) => {
-                let code = answer.text_at("/errcode").unwrap_or("no errcode");
-                why = format!("{method} {path} was answered with {} {code}", answer.status);
+                let advice = match answer.status {
+                    401 => "the token has expired or is another server's: give a new one",
+                    403 => "give the token of an administrator",
+                    404 | 405 => "the server has no such call: give a hook for it",
+                    _ => "see the server's log",
+                };
+                why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &answer));
+                // What this server does not know, it may have under another path.
                 if !matches!(answer.status, 404 | 405) {
                     return Err(why);
                 }

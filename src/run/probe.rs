@@ -36,6 +36,13 @@ pub struct Sighting {
     pub answered: Vec<Exchanged>,
 }
 
+impl Sighting {
+    /// Whether the flow list has this login type.
+    pub fn offers(&self, flow: &str) -> bool {
+        self.flows.iter().flatten().any(|offered| offered == flow)
+    }
+}
+
 /// Why there is nothing to test.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NoTarget {
@@ -389,13 +396,15 @@ impl Beyond {
     }
 }
 
-/// Asks on: whether login tokens can be had, and with the first account what it may do.
+/// Asks on: whether login tokens can be had, and `with_session`, which the first account gives, what
+/// that account may do.
 pub async fn ask_on(
     courier: &Courier,
     desk: &Desk,
     routes: &dyn Routes,
     sighting: &Sighting,
     accounts: &AccountFacts,
+    with_session: bool,
 ) -> Beyond {
     let mut beyond = Beyond::nothing(sighting);
     beyond.registers =
@@ -415,8 +424,10 @@ pub async fn ask_on(
     let can_log_in =
         flows.iter().any(|flow| flow == "m.login.password") || !accounts.has_password(0);
     // An account that is made has a session from its registration, with or without that flow.
-    let usable = accounts.main() > 0 && (can_log_in || accounts.can_make);
+    let usable = with_session && accounts.main() > 0 && (can_log_in || accounts.can_make);
     if !usable {
+        // What only a session shows is unknown, not absent, if it is for want of a good account.
+        beyond.no_session = accounts.why_refused(|_| accounts.main() == 0).cloned();
         return beyond;
     }
     let token = match desk.account(&Slot::Main(0), true, true).await {

@@ -104,6 +104,7 @@ fn facts(given: usize, can_make: bool) -> Facts {
             given: (0..given).map(one).collect(),
             can_make,
             made_password: true,
+            refused: Vec::new(),
         },
         operator: BTreeSet::new(),
         allowed: BTreeSet::new(),

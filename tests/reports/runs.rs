@@ -266,6 +266,7 @@ fn run(exit_status: u8, cases: Vec<CaseOutcome>, standing: Vec<StandingOutcome>)
         limits_hit: vec![],
         not_cleaned_up: vec![],
         notes: vec![],
+        no_usable_account: false,
         baseline: None,
         required: vec![],
         cases,

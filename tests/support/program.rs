@@ -13,6 +13,8 @@ pub struct Finished {
     pub run: Run,
     /// Standard output.
     pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
     /// The folder with the reports.
     pub reports: TempDir,
     /// From start to end.
@@ -38,14 +40,14 @@ pub fn homespec(arguments: &[&str]) -> Finished {
         .unwrap();
     let took = started.elapsed();
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let run = match read(&reports.path().join("run.json")) {
         Ok(run) => run,
         Err(why) => {
-            let stderr = String::from_utf8_lossy(&output.stderr);
             panic!("homespec {arguments:?} ended with {}: {why}\n{stdout}\n{stderr}", output.status)
         }
     };
-    Finished { status: output.status.code(), run, stdout, reports, took }
+    Finished { status: output.status.code(), run, stdout, stderr, reports, took }
 }
 
 fn read(path: &Path) -> Result<Run, String> {
