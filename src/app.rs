@@ -25,6 +25,7 @@ use crate::run::limits::Limits;
 use crate::run::operator::Operator;
 use crate::run::probe::{self, NoTarget, Sighting};
 use crate::run::stop::Stop;
+use crate::run::supplied::SuppliedAccounts;
 use crate::run::target::Target;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
@@ -246,6 +247,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
         http: Http::new(&job.transport, vault.clone())?,
         limits: Arc::new(Limits::new(job.max_wait)),
         ledger: Arc::new(Ledger::default()),
+        supplied: Arc::new(SuppliedAccounts::new(&job.sources.supplied)),
         stop: Stop::default(),
         dialect: Dialect::default(),
         vitals: Arc::default(),

@@ -16,6 +16,8 @@ pub mod perishable;
 pub mod probe;
 pub mod program;
 pub mod stop;
+pub mod supplied;
+mod supplied_sessions;
 pub mod target;
 mod trouble;
 pub mod turns;

@@ -1,0 +1,289 @@
+//! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
+//! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
+//! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
+use super::desk::{Credential, Supplied};
+use super::env::localpart;
+use super::ledger::UncertainLogin;
+use crate::outcome::Reason;
+use crate::plan::WRONG_PASSWORDS;
+use crate::secret::ExposeSecret;
+use crate::wire::{Answer, Ask, Exchanged};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One account that the operator gave.
+#[derive(Debug, Clone)]
+pub struct SuppliedAccount {
+    /// The user as given: a localpart or a full Matrix ID.
+    pub given: String,
+    /// How it proves itself.
+    pub credential: Credential,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+    /// The name that logged in.
+    pub login_name: Option<String>,
+    /// The full Matrix ID, once the server has told it.
+    pub user_id: Option<String>,
+    /// The ids of its devices when it was proven; nothing if the list could not be had.
+    pub devices: Option<BTreeSet<String>>,
+    /// How many logins before that list may have opened a session of which no answer told.
+    pub uncertain_before: usize,
+    /// How many passwords were refused, those in flight included.
+    refused: u32,
+    /// The names that were refused with the right password.
+    refused_names: BTreeSet<String>,
+}
+
+impl SuppliedAccount {
+    /// Its password, if it was given.
+    pub fn password(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Password(password) => Some(password.expose_secret()),
+            Credential::AccessToken(_) => None,
+        }
+    }
+
+    /// Whether a name in a login can be meant for it. Servers may take capitals for small letters.
+    pub fn is_named(&self, name: &str) -> bool {
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        is(&self.given)
+            || self.login_name.as_deref().is_some_and(is)
+            || self.user_id.as_deref().is_some_and(|id| is(id) || is(localpart(id)))
+            || (self.given.starts_with('@') && is(localpart(&self.given)))
+    }
+
+    /// Whether a login was one of this account.
+    pub fn is_of(&self, login: &UncertainLogin) -> bool {
+        login.name.as_deref().is_some_and(|name| self.is_named(name))
+    }
+
+    fn is_proven_by(&self, name: &str, password: &str) -> bool {
+        self.login_name.as_deref() == Some(name) && self.password() == Some(password)
+    }
+}
+
+/// All accounts that the operator gave.
+#[derive(Debug, Default)]
+pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccount>>);
+
+/// A password on its way that the server may refuse.
+#[derive(Debug)]
+pub struct Attempt {
+    account: usize,
+    name: String,
+    is_right: bool,
+}
+
+impl SuppliedAccounts {
+    /// None of them is proven yet.
+    pub fn new(supplied: &[Supplied]) -> SuppliedAccounts {
+        let account = |supplied: &Supplied| SuppliedAccount {
+            given: supplied.user.clone(),
+            credential: supplied.credential.clone(),
+            disposable: supplied.disposable,
+            login_name: None,
+            user_id: None,
+            devices: None,
+            uncertain_before: 0,
+            refused: 0,
+            refused_names: BTreeSet::new(),
+        };
+        SuppliedAccounts(Mutex::new(supplied.iter().map(account).collect()))
+    }
+
+    /// All of them as they are known now.
+    pub fn all(&self) -> Vec<SuppliedAccount> {
+        self.accounts().clone()
+    }
+
+    /// The other spelling of a name as given: the localpart of a full Matrix ID, or the full Matrix ID of a localpart
+    /// where another account tells the server's name.
+    pub fn other_spelling(&self, given: &str) -> Option<String> {
+        if given.starts_with('@') {
+            return Some(localpart(given).to_owned());
+        }
+        let accounts = self.accounts();
+        let mut ids =
+            accounts.iter().flat_map(|account| account.user_id.iter().chain([&account.given]));
+        let (_, server) = ids.find_map(|id| id.strip_prefix('@')?.split_once(':'))?;
+        Some(format!("@{given}:{server}"))
+    }
+
+    /// The account given as `given` logged in by this name, and the server calls it `user_id`.
+    pub fn prove(&self, given: &str, login_name: Option<&str>, user_id: &str) {
+        for account in self.accounts().iter_mut().filter(|account| account.given == given) {
+            account.login_name = login_name.map(str::to_owned);
+            account.user_id = Some(user_id.to_owned());
+        }
+    }
+
+    /// The devices of the account given as `given`, as they were when it was proven, and the logins so far that may have
+    /// opened sessions of which no answer told.
+    pub fn list_devices(
+        &self,
+        given: &str,
+        devices: Option<BTreeSet<String>>,
+        uncertain: &[UncertainLogin],
+    ) {
+        for account in self.accounts().iter_mut().filter(|account| account.given == given) {
+            account.devices = devices.clone();
+            account.uncertain_before = uncertain.iter().filter(|it| account.is_of(it)).count();
+        }
+    }
+
+    /// Counts a password before it is sent; nothing is to be counted where it is the one that proved the account, or
+    /// where nobody needs the account. What is permitted must be settled.
+    ///
+    /// # Errors
+    /// The reason to block with, where sending it could lock the account.
+    pub fn permit(&self, ask: &Ask) -> Result<Option<Attempt>, Reason> {
+        let Some((name, password)) = password_of(ask) else { return Ok(None) };
+        let mut accounts = self.accounts();
+        let mut known = accounts.iter_mut().enumerate();
+        let Some((index, account)) = known.find(|(_, account)| account.is_named(&name)) else {
+            return Ok(None);
+        };
+        let is_free = account.disposable || account.password().is_none();
+        if is_free || account.is_proven_by(&name, &password) {
+            return Ok(None);
+        }
+        let is_right = account.password() == Some(&password);
+        if is_right && account.refused_names.contains(&name) {
+            return Err(refused_before());
+        }
+        if account.refused >= WRONG_PASSWORDS {
+            return Err(too_many());
+        }
+        account.refused += 1;
+        Ok(Some(Attempt { account: index, name, is_right }))
+    }
+
+    /// Takes note of what came of a password that was permitted. What was not answered counts as refused.
+    pub fn settle(&self, attempt: &Attempt, ask: &Ask, exchanges: &[Exchanged]) {
+        let sent = || exchanges.iter().filter(|exchanged| exchanged.ask == *ask);
+        let is_refused = |exchanged: &&Exchanged| match &exchanged.result {
+            Ok(answer) => !is_taken(answer) && answer.status != 429,
+            Err(_) => true,
+        };
+        let refused = sent().filter(is_refused).count();
+        let by_server = sent().any(|exchanged| {
+            exchanged.result.as_ref().is_ok_and(|answer| {
+                (400..500).contains(&answer.status) && answer.status != 429 && !is_taken(answer)
+            })
+        });
+        let mut accounts = self.accounts();
+        let Some(account) = accounts.get_mut(attempt.account) else { return };
+        let refused = u32::try_from(refused).unwrap_or(u32::MAX);
+        account.refused = account.refused.saturating_sub(1).saturating_add(refused);
+        if attempt.is_right && by_server {
+            account.refused_names.insert(attempt.name.clone());
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Vec<SuppliedAccount>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a password was right: the request was done, or the stage counts as completed.
+fn is_taken(answer: &Answer) -> bool {
+    let completed = answer.json().ok().and_then(|body| body.get("completed")?.as_array());
+    answer.is_success()
+        || completed.is_some_and(|stages| stages.contains(&json!("m.login.password")))
+}
+
+/// The user and the password that a request sends, at login or in interactive auth.
+fn password_of(ask: &Ask) -> Option<(String, String)> {
+    let body = ask.json_body()?;
+    let auth = match body.get("auth") {
+        Some(auth) => auth,
+        None if ask.is_login() => &body,
+        None => return None,
+    };
+    let user = auth.pointer("/identifier/user").or_else(|| auth.get("user"))?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some((text(user)?, text(auth.get("password")?)?))
+}
+
+fn refused_before() -> Reason {
+    let text = "the server refused this name of the account before, and a password that may be refused again is not \
+                sent: servers lock accounts";
+    Reason { code: "wrong_passwords".to_owned(), text: text.to_owned() }
+}
+
+fn too_many() -> Reason {
+    let text = format!(
+        "{WRONG_PASSWORDS} passwords were refused on an account that is in use, and no more are tried: servers lock \
+         accounts"
+    );
+    Reason { code: "wrong_passwords".to_owned(), text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn accounts() -> SuppliedAccounts {
+        let supplied = Supplied {
+            user: "@alice:hs".to_owned(),
+            credential: Credential::Password("right".to_owned().into()),
+            disposable: false,
+        };
+        SuppliedAccounts::new(&[supplied])
+    }
+
+    fn login(user: &str, password: &str) -> Ask {
+        Ask::new(Some("login"), "POST", "/login").json(&json!({"type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": user}, "password": password}))
+    }
+
+    fn exchanged(ask: &Ask, status: u16) -> Exchanged {
+        Exchanged {
+            ask: ask.clone(),
+            url: String::new(),
+            sent_headers: Vec::new(),
+            result: Ok(Answer::new(status, Vec::new(), b"{}".to_vec(), false)),
+            duration: Duration::ZERO,
+            shared: false,
+        }
+    }
+
+    /// Sends it, if that is permitted, and is answered with this status.
+    fn send(accounts: &SuppliedAccounts, ask: &Ask, status: u16) -> Result<(), Reason> {
+        if let Some(attempt) = accounts.permit(ask)? {
+            accounts.settle(&attempt, ask, &[exchanged(ask, status)]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_was_refused_is_not_sent_again_and_two_refusals_are_enough() {
+        let accounts = accounts();
+        assert_eq!(send(&accounts, &login("@alice:hs", "right"), 403), Ok(()));
+        assert_eq!(accounts.other_spelling("@alice:hs").as_deref(), Some("alice"));
+        assert_eq!(send(&accounts, &login("alice", "right"), 200), Ok(()));
+        accounts.prove("@alice:hs", Some("alice"), "@alice:hs");
+        assert!(send(&accounts, &login("@alice:hs", "right"), 200).is_err());
+        for _ in 0..10 {
+            assert_eq!(send(&accounts, &login("alice", "right"), 400), Ok(()));
+        }
+        assert_eq!(send(&accounts, &login("ALICE", "wrong"), 403), Ok(()));
+        assert!(send(&accounts, &login("alice", "wrong"), 403).is_err());
+        assert_eq!(send(&accounts, &login("bob", "wrong"), 403), Ok(()));
+    }
+
+    #[test]
+    fn a_password_that_is_taken_costs_nothing_and_a_limit_is_no_refusal() {
+        let accounts = accounts();
+        for status in [200, 429, 200, 429] {
+            assert_eq!(send(&accounts, &login("alice", "right"), status), Ok(()));
+        }
+        let stage = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+            "type": "m.login.password", "user": "alice", "password": "wrong"}}));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert!(send(&accounts, &stage, 401).is_err());
+    }
+}

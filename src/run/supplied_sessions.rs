@@ -1,0 +1,265 @@
+//! What a run leaves on accounts that the operator gave: their devices at the end are compared with those at its start.
+//! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
+//! touched.
+use super::clean_up::{Cleaner, Ended};
+use super::desk::{Credential, device_ids};
+use super::ledger::{Ledger, Session, UncertainLogin};
+use super::supplied::SuppliedAccount;
+use super::uia::Prover;
+use crate::secret::ExposeSecret;
+use crate::wire::Exchanged;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+/// The devices of an account, and the token that they were listed with.
+struct Listed {
+    token: String,
+    devices: BTreeSet<String>,
+}
+
+impl Cleaner {
+    /// The newest open session of each supplied account: its devices are listed with it, so it is ended last.
+    pub(super) fn last_sessions(&self, supplied: &[SuppliedAccount]) -> Vec<Session> {
+        supplied.iter().filter_map(|account| self.sessions_of(account).pop()).collect()
+    }
+
+    /// Ends what is left of the run on a supplied account; the sessions but the last were logged out before.
+    pub(super) async fn supplied_account(&self, account: &SuppliedAccount) -> Ended {
+        let (mut exchanges, mut left) = (Vec::new(), Vec::new());
+        let uncertain = self.courier.ledger.uncertain_logins();
+        let uncertain: Vec<UncertainLogin> =
+            uncertain.into_iter().filter(|login| account.is_of(login)).collect();
+        let is_touched = !self.sessions_of(account).is_empty() || !uncertain.is_empty();
+        if is_touched {
+            match self.list(account, &uncertain, &mut exchanges).await {
+                Ok(listed) => {
+                    self.compare(account, &uncertain, &listed, &mut exchanges, &mut left).await;
+                }
+                Err(why) => {
+                    self.is_unlisted.store(true, Ordering::Relaxed);
+                    self.end_last(account, None, &mut exchanges).await;
+                    left.extend(up_to(uncertain.len(), account, &unlisted(&why)));
+                    // A token that is refused may be all that is left of a session: nobody needs the account.
+                    if !account.disposable {
+                        left.extend(self.named(&self.sessions_of(account)));
+                    }
+                }
+            }
+        }
+        let end = if left.is_empty() { Ok(()) } else { Err(left.join("; ")) };
+        (exchanges, end)
+    }
+
+    /// Its sessions that are open as far as is known, in the order begun.
+    fn sessions_of(&self, account: &SuppliedAccount) -> Vec<Session> {
+        let mut sessions = self.courier.ledger.open();
+        sessions.retain(|session| Some(&session.user_id) == account.user_id.as_ref());
+        sessions
+    }
+
+    /// Its devices, listed with the access token given, or the last session; where neither is good and something may
+    /// be left, with that of a new login.
+    async fn list(
+        &self,
+        account: &SuppliedAccount,
+        uncertain: &[UncertainLogin],
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Listed, String> {
+        let sessions = self.sessions_of(account);
+        let known = match &account.credential {
+            Credential::AccessToken(token) => Some(token.expose_secret().to_owned()),
+            Credential::Password(_) => sessions.last().and_then(|one| one.tokens.last().cloned()),
+        };
+        let mut why = "no session of it is open".to_owned();
+        if let Some(token) = known {
+            match self.list_with(&token, exchanges).await {
+                Ok(listed) => return Ok(listed),
+                Err(problem) => why = problem,
+            }
+        }
+        let may_log_in = !account.disposable && !(sessions.is_empty() && uncertain.is_empty());
+        let (Some(name), Some(password)) = (&account.login_name, account.password()) else {
+            return Err(why);
+        };
+        if !may_log_in || self.ask("getDevices").is_none() {
+            return Err(why);
+        }
+        match self.log_in(name, password, exchanges).await? {
+            Some(token) => self.list_with(&token, exchanges).await,
+            None => Err(why),
+        }
+    }
+
+    async fn list_with(
+        &self,
+        token: &str,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Listed, String> {
+        let ask = self.ask("getDevices").ok_or("there is no operation to list devices")?;
+        let answer = self.send(&ask.bearer(token), exchanges).await?;
+        let devices =
+            device_ids(&answer).ok_or_else(|| super::clean_up::refused("GET /devices", &answer))?;
+        Ok(Listed { token: token.to_owned(), devices })
+    }
+
+    async fn compare(
+        &self,
+        account: &SuppliedAccount,
+        uncertain: &[UncertainLogin],
+        listed: &Listed,
+        exchanges: &mut Vec<Exchanged>,
+        left: &mut Vec<String>,
+    ) {
+        let sessions = self.sessions_of(account);
+        let (own, strange) = self.sorted(account, &sessions, listed);
+        for session in &sessions {
+            let is_over = !session.device_id.is_empty()
+                && !listed.devices.contains(&session.device_id)
+                && !session.tokens.contains(&listed.token);
+            if is_over {
+                self.courier.ledger.ended(session);
+            }
+        }
+        if !own.is_empty() {
+            let (user, password) = (account.login_name.as_deref(), account.password());
+            let prover = Prover { user, password, registration_token: None };
+            match self.delete_devices(&listed.token, &own, prover, exchanges).await {
+                Ok(()) => {
+                    let deleted = sessions.iter().filter(|one| own.contains(&one.device_id));
+                    deleted.for_each(|session| self.courier.ledger.ended(session));
+                }
+                Err(why) => left.push(format!("{} of {}: {why}", devices(&own), name_of(account))),
+            }
+        }
+        if !strange.is_empty() {
+            left.push(strange_devices(&strange, account, uncertain.len()));
+        }
+        let before = if account.devices.is_some() {
+            account.uncertain_before
+        } else {
+            uncertain.iter().filter(|login| login.device_id.is_none()).count()
+        };
+        left.extend(up_to(before, account, "that was before its devices were first listed"));
+        self.end_last(account, Some(listed), exchanges).await;
+        let remaining = self.sessions_of(account);
+        let is_named = |session: &&Session| own.contains(&session.device_id);
+        let unnamed: Vec<Session> =
+            remaining.iter().filter(|session| !is_named(session)).cloned().collect();
+        left.extend(self.named(&unnamed));
+    }
+
+    /// The devices that came during the run: those that are certainly its own and not the one that lists, and others.
+    fn sorted(
+        &self,
+        account: &SuppliedAccount,
+        sessions: &[Session],
+        listed: &Listed,
+    ) -> (Vec<String>, Vec<String>) {
+        let lists = sessions.iter().find(|one| one.tokens.contains(&listed.token));
+        let lists = lists.map(|session| &session.device_id);
+        let told = |id: &String| sessions.iter().any(|session| session.device_id == *id);
+        let came = |id: &String| account.devices.as_ref().is_some_and(|old| !old.contains(id));
+        let devices = listed.devices.iter().filter(|id| Some(*id) != lists);
+        let devices = devices.filter(|id| told(id) || came(id)).cloned();
+        devices.partition(|id| told(id) || self.courier.ledger.chose_device(id))
+    }
+
+    /// Logs out the session that listed the devices, or where none did the last one.
+    async fn end_last(
+        &self,
+        account: &SuppliedAccount,
+        listed: Option<&Listed>,
+        exchanges: &mut Vec<Exchanged>,
+    ) {
+        let sessions = self.sessions_of(account);
+        let session = match listed {
+            Some(listed) => sessions.iter().find(|one| one.tokens.contains(&listed.token)),
+            None => sessions.iter().rfind(|session| !self.has_problem(session)),
+        };
+        let Some(session) = session else { return };
+        if let Err(problem) = self.log_out(session, exchanges).await {
+            self.note_problem(session, problem.text);
+        }
+    }
+
+    fn has_problem(&self, session: &Session) -> bool {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        session.tokens.last().is_some_and(|token| problems.contains_key(token))
+    }
+
+    /// Sessions that are open as far as is known, by what kept them from being ended.
+    fn named(&self, sessions: &[Session]) -> Vec<String> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_problem: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for session in sessions {
+            let problem = session.tokens.last().and_then(|token| problems.get(token));
+            let problem = problem.map_or("it was not logged out", String::as_str);
+            let key = (session.user_id.as_str(), problem);
+            by_problem.entry(key).or_default().push(&session.device_id);
+        }
+        let name = |((user_id, problem), devices): ((&str, &str), Vec<&str>)| {
+            let noun = if devices.len() == 1 { "session" } else { "sessions" };
+            format!("{noun} {} of {user_id}: {problem}", devices.join(", "))
+        };
+        by_problem.into_iter().map(name).collect()
+    }
+}
+
+/// What logins may have left that no list of devices can tell of: those of users who are neither supplied nor the run's
+/// own, and, where a list could not be had, those by a token.
+pub(super) fn unheard(
+    ledger: &Ledger,
+    supplied: &[SuppliedAccount],
+    is_unlisted: bool,
+) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for login in ledger.uncertain_logins() {
+        let whose = match &login.name {
+            Some(_) if supplied.iter().any(|account| account.is_of(&login)) => continue,
+            Some(name) if ledger.is_own_name(name) => continue,
+            Some(name) => format!("of {name}"),
+            None if is_unlisted => "that a login token began".to_owned(),
+            None => continue,
+        };
+        *counts.entry(whose).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .map(|(whose, count)| format!("up to {} {whose}: {UNHEARD}", sessions(count)))
+        .collect()
+}
+
+const UNHEARD: &str = "as many logins had no whole answer";
+
+/// That some logins may have left sessions; nothing, if there were none.
+fn up_to(count: usize, account: &SuppliedAccount, why: &str) -> Option<String> {
+    let name = name_of(account);
+    (count > 0).then(|| format!("up to {} of {name}: {UNHEARD}, and {why}", sessions(count)))
+}
+
+fn unlisted(why: &str) -> String {
+    format!("its devices could not be listed ({why})")
+}
+
+fn strange_devices(ids: &[String], account: &SuppliedAccount, uncertain: usize) -> String {
+    let why = match uncertain {
+        0 => "nothing shows that the run made it".to_owned(),
+        count => format!("{count} of the run's logins had no whole answer"),
+    };
+    let name = name_of(account);
+    format!("{} of {name}: new since the start of the run, and not deleted: {why}", devices(ids))
+}
+
+fn name_of(account: &SuppliedAccount) -> &str {
+    account.user_id.as_deref().unwrap_or(&account.given)
+}
+
+fn devices(ids: &[String]) -> String {
+    let noun = if ids.len() == 1 { "device" } else { "devices" };
+    format!("{noun} {}", ids.join(", "))
+}
+
+fn sessions(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "session" } else { "sessions" })
+}
