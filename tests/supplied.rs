@@ -94,7 +94,7 @@ fn works_with(server: &Server, finished: &Finished, proven: &str, names: &[&str]
         assert_eq!(case(&finished.run, id).verdict, Verdict::Passed, "{id}\n{text}");
     }
     assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
-    assert_eq!(server.devices("alice"), BTreeSet::new());
+    assert_eq!(server.devices(proven), BTreeSet::new());
 }
 
 const NAMES: [&str; 2] = ["alice", FULL];
@@ -132,6 +132,23 @@ fn a_server_that_refuses_localparts_is_logged_in_to_by_full_id() {
     works_with(&server, &finished, FULL, &NAMES);
     assert_eq!(requirement(&finished.run, "login.password.localpart"), RequirementVerdict::Failed);
     assert_eq!(requirement(&finished.run, "login.password.mxid"), RequirementVerdict::Passed);
+}
+
+/// What logs in does not pass interactive auth there.
+#[test]
+fn a_stage_that_refuses_the_name_that_logs_in_is_not_tried_for_ever() {
+    for (given, fault) in [("alice", "uia-localpart-refused"), (FULL, "uia-full-id-refused")] {
+        let server = Server::start(&["alice"], &[fault], Manners::default());
+        let finished = server.run(&[given], &[]);
+        let log = server.front.log();
+        let stages = log.iter().filter(|seen| seen.sent["auth"].is_object() && !seen.is_taken());
+        let stages = stages.filter(|seen| seen.password_of() == Some((given, PASSWORD))).count();
+        let others = refused(&log, &NAMES, given);
+        assert!(stages + others.len() <= 2, "{stages} in stages, and {others:?}");
+        let verdict = requirement(&finished.run, "uia.password.identifier");
+        assert_eq!(verdict, RequirementVerdict::Failed, "{given}");
+        assert_eq!(server.devices("alice"), BTreeSet::new());
+    }
 }
 
 /// The server's name is known from the other account.
@@ -195,11 +212,12 @@ fn login_answers_that_are_cut_short_are_counted_and_what_they_leave_is_named() {
     assert!(note.contains(&format!("POST /login {cut} of ")), "{note}");
     assert!(finished.stdout.contains("sent again"), "{}", finished.stdout);
     assert_ne!(finished.run.not_cleaned_up, Vec::<String>::new());
+    assert_eq!(finished.status, Some(0), "{}", finished.stdout);
 }
 
 #[test]
 fn where_the_devices_cannot_be_listed_the_number_of_sessions_is_told() {
-    let manners = Manners { cut: Some(|n| n % 5 == 0), no_list: true, ..Manners::default() };
+    let manners = Manners { cut: Some(|n| n % 3 == 0), no_list: true, ..Manners::default() };
     let server = Server::start(&["alice"], &[], manners);
     let finished = server.run(&["alice"], &["--area", "login"]);
     let left = server.devices("alice").len();
@@ -234,6 +252,28 @@ fn sessions_whose_tokens_were_never_good_are_ended_or_named() {
     let finished = server.run(&["alice"], &[]);
     assert_ne!(server.devices("alice"), BTreeSet::new());
     assert_eq!(unnamed(&server, &finished.run), Vec::<String>::new());
+}
+
+/// The answer that was cut short is all that told of the account; sent again, its name is taken.
+#[test]
+fn accounts_whose_registration_was_cut_short_are_deactivated_too() {
+    let manners = Manners { cut_registration: Some(|n| n % 4 == 2), ..Manners::default() };
+    let server = Server::start(&[], &[], manners);
+    let url = server.front.url();
+    let finished = homespec(&["run", &url, "--register", "open", "--area", "account_state"]);
+    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+    let log = server.front.log();
+    let made = log.iter().filter(|seen| seen.is_registration() && seen.status == 200);
+    let made: Vec<&Value> =
+        made.map(|seen| &seen.sent).filter(|sent| sent["username"].is_string()).collect();
+    assert!(made.len() >= 4, "{}", made.len());
+    let client = Client::new(&server.running.url());
+    for sent in made {
+        let login = json!({"type": "m.login.password", "password": sent["password"],
+            "identifier": {"type": "m.id.user", "user": sent["username"]}});
+        let (status, _) = client.post("/_matrix/client/v3/login", None, &login);
+        assert_eq!(status, 403, "{sent}");
+    }
 }
 
 /// Somebody's own device that comes while the run goes on is nobody's to delete.

@@ -361,11 +361,11 @@ pub(super) fn refused(what: &str, answer: &Answer) -> String {
     format!("{what} was answered with {}{code}", answer.status)
 }
 
-/// Why a session could not be logged out.
+/// Why something could not be done with the token of a session.
 pub(super) struct Problem {
     pub(super) text: String,
     /// Whether its token was refused. That does not show that the session is over.
-    is_refused: bool,
+    pub(super) is_refused: bool,
 }
 
 /// Whether an answer refuses the token. That a guest may not log out says nothing of the kind.

@@ -60,7 +60,8 @@ impl Courier {
         }
         let mut exchanges = Vec::new();
         let ask = self.dialect.speak(ask);
-        let attempt = match self.supplied.permit(&ask) {
+        let asker = self.ledger.asker(&ask);
+        let attempt = match self.supplied.permit(&ask, asker.as_deref()) {
             Ok(attempt) => attempt,
             Err(reason) => {
                 return Delivered { reply: Reply::Undecided(reason), exchanges, shown: 0 };

@@ -1,6 +1,6 @@
 //! Which sessions and accounts a run has made and not yet ended, so that they can be ended.
 use super::env::{FRESH, localpart};
-use crate::wire::{Exchanged, TroubleKind};
+use crate::wire::{Ask, Exchanged, TroubleKind};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -61,11 +61,11 @@ struct Entries {
 
 impl Entries {
     /// Whose a request's token is, if the run made its session.
-    fn asker(&self, exchanged: &Exchanged) -> Option<String> {
-        let token = token_of(exchanged)?;
+    fn asker(&self, ask: &Ask) -> Option<String> {
+        let token = token_of(ask)?;
         let owner = self.sessions.iter().find(|session| session.tokens.contains(&token));
         // An application service speaks for the user that the query names.
-        owner.map(|session| session.user_id.clone()).or_else(|| query_of(exchanged, "user_id"))
+        owner.map(|session| session.user_id.clone()).or_else(|| query_of(ask, "user_id"))
     }
 
     fn made(&mut self, account: Made) {
@@ -124,13 +124,13 @@ impl Ledger {
         };
         let mut entries = self.entries();
         if posted("/logout") {
-            if let Some(token) = token_of(exchanged) {
+            if let Some(token) = token_of(&exchanged.ask) {
                 entries.sessions.retain(|session| !session.tokens.contains(&token));
             }
             return;
         }
         if posted("/logout/all") || posted("/account/deactivate") {
-            let user = entries.asker(exchanged);
+            let user = entries.asker(&exchanged.ask);
             entries.sessions.retain(|session| Some(&session.user_id) != user.as_ref());
             if posted("/account/deactivate") {
                 entries.accounts.retain(|account| Some(&account.user_id) != user.as_ref());
@@ -138,7 +138,7 @@ impl Ledger {
             return;
         }
         if posted("/account/password") {
-            let user = entries.asker(exchanged);
+            let user = entries.asker(&exchanged.ask);
             let mut accounts = entries.accounts.iter_mut();
             if let Some(made) = accounts.find(|account| Some(&account.user_id) == user.as_ref()) {
                 made.password = sent("new_password").or(made.password.take());
@@ -146,7 +146,7 @@ impl Ledger {
             return;
         }
         if ends_devices(&exchanged.ask.method, path) {
-            let (user, devices) = (entries.asker(exchanged), devices_of(exchanged, path));
+            let (user, devices) = (entries.asker(&exchanged.ask), devices_of(exchanged, path));
             entries.sessions.retain(|session| {
                 Some(&session.user_id) != user.as_ref() || !devices.contains(&session.device_id)
             });
@@ -207,6 +207,11 @@ impl Ledger {
                 entries.uncertain_accounts.push(account);
             }
         }
+    }
+
+    /// The user whose access token a request has, if the run began the session.
+    pub fn asker(&self, ask: &Ask) -> Option<String> {
+        self.entries().asker(ask)
     }
 
     /// The account logs in by this name.
@@ -339,8 +344,8 @@ fn sent_text(exchanged: &Exchanged, pointer: &str) -> Option<String> {
 }
 
 /// A parameter of a request's query.
-fn query_of(exchanged: &Exchanged, name: &str) -> Option<String> {
-    let (_, query) = exchanged.ask.path.split_once('?')?;
+fn query_of(ask: &Ask, name: &str) -> Option<String> {
+    let (_, query) = ask.path.split_once('?')?;
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
@@ -357,16 +362,16 @@ fn devices_of(exchanged: &Exchanged, path: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn token_of(exchanged: &Exchanged) -> Option<String> {
-    let header = exchanged.ask.header("authorization");
+fn token_of(ask: &Ask) -> Option<String> {
+    let header = ask.header("authorization");
     let bearer = header.and_then(|header| header.strip_prefix("Bearer ")).map(str::to_owned);
-    bearer.or_else(|| query_of(exchanged, "access_token"))
+    bearer.or_else(|| query_of(ask, "access_token"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Answer, Ask};
+    use crate::wire::Answer;
     use serde_json::json;
     use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Sessions that earlier cases leave, for cases that only want one when the server lets nobody log
 //! in any more.
+use super::env;
 use super::ledger::Ledger;
 use super::machine::Machine;
 use crate::wire::{Answer, Ask, Exchanged};
@@ -56,11 +57,12 @@ impl Loan {
     pub fn serve(&self, ask: &Ask, machine: &mut Machine<'_>) -> Option<&Answer> {
         let (wanted, had, answer) = (ask.json_body()?, self.login.ask.json_body()?, self.answer()?);
         let is_same = |member: &str| wanted.get(member) == had.get(member);
-        let user = |body: &Value| body.pointer("/identifier/user").cloned();
+        let localpart = |body: &Value| {
+            body.pointer("/identifier/user")?.as_str().map(|user| env::localpart(user).to_owned())
+        };
         let same_account = is_same("type")
             && is_same("password")
-            && user(&wanted).is_some()
-            && user(&wanted) == user(&had);
+            && localpart(&wanted).is_some_and(|user| Some(user) == localpart(&had));
         let refreshes = wanted.get("refresh_token") != Some(&Value::Bool(true))
             || answer.text_at("/refresh_token").is_some();
         if !same_account || !refreshes {

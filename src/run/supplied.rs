@@ -31,8 +31,17 @@ pub struct SuppliedAccount {
     pub uncertain_before: usize,
     /// How many passwords were refused, those in flight included.
     refused: u32,
-    /// The names that were refused with the right password.
-    refused_names: BTreeSet<String>,
+    /// The names that were refused with the right password, and where.
+    refused_names: BTreeSet<(Place, String)>,
+    /// Whether interactive auth refused the name and the password that log in.
+    is_refused_in_stage: bool,
+}
+
+/// Where a password is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Login,
+    Stage,
 }
 
 impl SuppliedAccount {
@@ -58,6 +67,13 @@ impl SuppliedAccount {
         login.name.as_deref().is_some_and(|name| self.is_named(name))
     }
 
+    /// Whether the server refused the name before with the right password; one that does not log in passes no stage.
+    fn refused_name(&self, place: Place, name: &str) -> bool {
+        [Place::Login, place]
+            .iter()
+            .any(|one| self.refused_names.contains(&(*one, name.to_owned())))
+    }
+
     fn is_proven_by(&self, name: &str, password: &str) -> bool {
         self.login_name.as_deref() == Some(name) && self.password() == Some(password)
     }
@@ -71,8 +87,11 @@ pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccount>>);
 #[derive(Debug)]
 pub struct Attempt {
     account: usize,
+    place: Place,
     name: String,
     is_right: bool,
+    /// Whether it is the name and the password that proved the account.
+    is_proven: bool,
 }
 
 impl SuppliedAccounts {
@@ -88,6 +107,7 @@ impl SuppliedAccounts {
             uncertain_before: 0,
             refused: 0,
             refused_names: BTreeSet::new(),
+            is_refused_in_stage: false,
         };
         SuppliedAccounts(Mutex::new(supplied.iter().map(account).collect()))
     }
@@ -132,31 +152,36 @@ impl SuppliedAccounts {
         }
     }
 
-    /// Counts a password before it is sent; nothing is to be counted where it is the one that proved the account, or
-    /// where nobody needs the account. What is permitted must be settled.
+    /// Counts a password before it is sent; nothing is to be counted at a login where it is the one that proved the
+    /// account, or where nobody needs the account. `asker` is the user whose access token the request has. What is
+    /// permitted must be settled.
     ///
     /// # Errors
     /// The reason to block with, where sending it could lock the account.
-    pub fn permit(&self, ask: &Ask) -> Result<Option<Attempt>, Reason> {
-        let Some((name, password)) = password_of(ask) else { return Ok(None) };
+    pub fn permit(&self, ask: &Ask, asker: Option<&str>) -> Result<Option<Attempt>, Reason> {
+        let Some((place, name, password)) = password_of(ask) else { return Ok(None) };
         let mut accounts = self.accounts();
         let mut known = accounts.iter_mut().enumerate();
         let Some((index, account)) = known.find(|(_, account)| account.is_named(&name)) else {
             return Ok(None);
         };
         let is_free = account.disposable || account.password().is_none();
-        if is_free || account.is_proven_by(&name, &password) {
+        let is_proven = account.is_proven_by(&name, &password);
+        // That the right password does not pass the stage of somebody else's request is how it must be.
+        let is_own_stage = place == Place::Stage && account.user_id.as_deref() == asker;
+        if is_free || (is_proven && !is_own_stage) {
             return Ok(None);
         }
         let is_right = account.password() == Some(&password);
-        if is_right && account.refused_names.contains(&name) {
+        if is_right && !is_proven && account.refused_name(place, &name) {
             return Err(refused_before());
         }
-        if account.refused >= WRONG_PASSWORDS {
+        let may_be_taken = is_proven && !account.is_refused_in_stage;
+        if account.refused >= WRONG_PASSWORDS && !may_be_taken {
             return Err(too_many());
         }
-        account.refused += 1;
-        Ok(Some(Attempt { account: index, name, is_right }))
+        account.refused += u32::from(!is_proven);
+        Ok(Some(Attempt { account: index, place, name, is_right, is_proven }))
     }
 
     /// Takes note of what came of a password that was permitted. What was not answered counts as refused.
@@ -175,9 +200,11 @@ impl SuppliedAccounts {
         let mut accounts = self.accounts();
         let Some(account) = accounts.get_mut(attempt.account) else { return };
         let refused = u32::try_from(refused).unwrap_or(u32::MAX);
-        account.refused = account.refused.saturating_sub(1).saturating_add(refused);
-        if attempt.is_right && by_server {
-            account.refused_names.insert(attempt.name.clone());
+        let counted = u32::from(!attempt.is_proven);
+        account.refused = account.refused.saturating_sub(counted).saturating_add(refused);
+        account.is_refused_in_stage |= attempt.is_proven && refused > 0;
+        if attempt.is_right && !attempt.is_proven && by_server {
+            account.refused_names.insert((attempt.place, attempt.name.clone()));
         }
     }
 
@@ -194,16 +221,16 @@ fn is_taken(answer: &Answer) -> bool {
 }
 
 /// The user and the password that a request sends, at login or in interactive auth.
-fn password_of(ask: &Ask) -> Option<(String, String)> {
+fn password_of(ask: &Ask) -> Option<(Place, String, String)> {
     let body = ask.json_body()?;
-    let auth = match body.get("auth") {
-        Some(auth) => auth,
-        None if ask.is_login() => &body,
+    let (place, auth) = match body.get("auth") {
+        Some(auth) => (Place::Stage, auth),
+        None if ask.is_login() => (Place::Login, &body),
         None => return None,
     };
     let user = auth.pointer("/identifier/user").or_else(|| auth.get("user"))?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    Some((text(user)?, text(auth.get("password")?)?))
+    Some((place, text(user)?, text(auth.get("password")?)?))
 }
 
 fn refused_before() -> Reason {
@@ -252,7 +279,7 @@ mod tests {
 
     /// Sends it, if that is permitted, and is answered with this status.
     fn send(accounts: &SuppliedAccounts, ask: &Ask, status: u16) -> Result<(), Reason> {
-        if let Some(attempt) = accounts.permit(ask)? {
+        if let Some(attempt) = accounts.permit(ask, Some("@alice:hs"))? {
             accounts.settle(&attempt, ask, &[exchanged(ask, status)]);
         }
         Ok(())
@@ -285,5 +312,20 @@ mod tests {
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert!(send(&accounts, &stage, 401).is_err());
+    }
+
+    #[test]
+    fn a_stage_that_refuses_what_logs_in_is_not_tried_for_ever() {
+        let accounts = accounts();
+        accounts.prove("@alice:hs", Some("alice"), "@alice:hs");
+        let stage = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+            "type": "m.login.password", "user": "alice", "password": "right"}}));
+        let of_another = || accounts.permit(&stage, Some("@bob:hs"));
+        assert!(of_another().unwrap().is_none());
+        assert_eq!(send(&accounts, &stage, 200), Ok(()));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert!(send(&accounts, &stage, 401).is_err());
+        assert_eq!(send(&accounts, &login("alice", "right"), 200), Ok(()));
     }
 }

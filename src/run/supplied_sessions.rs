@@ -1,7 +1,7 @@
 //! What a run leaves on accounts that the operator gave: their devices at the end are compared with those at its start.
 //! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
 //! touched.
-use super::clean_up::{Cleaner, Ended};
+use super::clean_up::{Cleaner, Ended, Problem, refused};
 use super::desk::{Credential, device_ids};
 use super::ledger::{Ledger, Session, UncertainLogin};
 use super::supplied::SuppliedAccount;
@@ -75,7 +75,8 @@ impl Cleaner {
         if let Some(token) = known {
             match self.list_with(&token, exchanges).await {
                 Ok(listed) => return Ok(listed),
-                Err(problem) => why = problem,
+                Err(problem) if problem.is_refused => why = problem.text,
+                Err(problem) => return Err(problem.text),
             }
         }
         let may_log_in = !account.disposable && !(sessions.is_empty() && uncertain.is_empty());
@@ -86,7 +87,7 @@ impl Cleaner {
             return Err(why);
         }
         match self.log_in(name, password, exchanges).await? {
-            Some(token) => self.list_with(&token, exchanges).await,
+            Some(token) => self.list_with(&token, exchanges).await.map_err(|problem| problem.text),
             None => Err(why),
         }
     }
@@ -95,11 +96,15 @@ impl Cleaner {
         &self,
         token: &str,
         exchanges: &mut Vec<Exchanged>,
-    ) -> Result<Listed, String> {
-        let ask = self.ask("getDevices").ok_or("there is no operation to list devices")?;
-        let answer = self.send(&ask.bearer(token), exchanges).await?;
-        let devices =
-            device_ids(&answer).ok_or_else(|| super::clean_up::refused("GET /devices", &answer))?;
+    ) -> Result<Listed, Problem> {
+        let failed = |text: String| Problem { text, is_refused: false };
+        let ask = self.ask("getDevices");
+        let ask = ask.ok_or_else(|| failed("there is no operation to list devices".to_owned()))?;
+        let answer = self.send(&ask.bearer(token), exchanges).await.map_err(failed)?;
+        let devices = device_ids(&answer).ok_or_else(|| Problem {
+            text: refused("GET /devices", &answer),
+            is_refused: answer.status == 401,
+        })?;
         Ok(Listed { token: token.to_owned(), devices })
     }
 
@@ -135,12 +140,11 @@ impl Cleaner {
         if !strange.is_empty() {
             left.push(strange_devices(&strange, account, uncertain.len()));
         }
-        let before = if account.devices.is_some() {
-            account.uncertain_before
-        } else {
-            uncertain.iter().filter(|login| login.device_id.is_none()).count()
+        let (count, why) = match &account.devices {
+            Some(_) => (account.uncertain_before, "that was before its devices were first listed"),
+            None => (uncertain.len(), "its devices could not be listed at the start"),
         };
-        left.extend(up_to(before, account, "that was before its devices were first listed"));
+        left.extend(up_to(count, account, why));
         self.end_last(account, Some(listed), exchanges).await;
         let remaining = self.sessions_of(account);
         let is_named = |session: &&Session| own.contains(&session.device_id);
@@ -165,21 +169,21 @@ impl Cleaner {
         devices.partition(|id| told(id) || self.courier.ledger.chose_device(id))
     }
 
-    /// Logs out the session that listed the devices, or where none did the last one.
+    /// Logs out the session that listed the devices; where none did, those that were not yet tried.
     async fn end_last(
         &self,
         account: &SuppliedAccount,
         listed: Option<&Listed>,
         exchanges: &mut Vec<Exchanged>,
     ) {
-        let sessions = self.sessions_of(account);
-        let session = match listed {
-            Some(listed) => sessions.iter().find(|one| one.tokens.contains(&listed.token)),
-            None => sessions.iter().rfind(|session| !self.has_problem(session)),
+        let is_last = |session: &&Session| match listed {
+            Some(listed) => session.tokens.contains(&listed.token),
+            None => !self.has_problem(session),
         };
-        let Some(session) = session else { return };
-        if let Err(problem) = self.log_out(session, exchanges).await {
-            self.note_problem(session, problem.text);
+        for session in self.sessions_of(account).iter().filter(is_last) {
+            if let Err(problem) = self.log_out(session, exchanges).await {
+                self.note_problem(session, problem.text);
+            }
         }
     }
 

@@ -23,6 +23,11 @@ impl Seen {
         self.what.starts_with("POST") && self.what.ends_with("/login")
     }
 
+    /// Whether it asks for an account.
+    pub fn is_registration(&self) -> bool {
+        self.what.starts_with("POST") && self.what.ends_with("/register")
+    }
+
     /// The name and the password that it sends, at login or in interactive auth.
     pub fn password_of(&self) -> Option<(&str, &str)> {
         let auth = if self.sent["auth"].is_object() { &self.sent["auth"] } else { &self.sent };
@@ -45,6 +50,8 @@ pub struct Manners {
     pub alias: Option<(&'static str, &'static str)>,
     /// Of which login answers, counted from 1, only the first half comes.
     pub cut: Option<fn(usize) -> bool>,
+    /// Of which registrations that are done, counted from 1, only the first half comes.
+    pub cut_registration: Option<fn(usize) -> bool>,
     /// The tokens of which logins, counted from 1, are refused from the start.
     pub dead: Option<fn(usize) -> bool>,
     /// Whether the list of devices is refused.
@@ -55,6 +62,7 @@ pub struct Manners {
 struct State {
     log: Vec<Seen>,
     logins: usize,
+    registrations: usize,
     dead: Vec<String>,
 }
 
@@ -113,6 +121,12 @@ fn serve(mut stream: TcpStream, good: SocketAddr, manners: &Manners, state: &Mut
             state.dead.extend(seen.got["access_token"].as_str().map(str::to_owned));
         }
         if manners.cut.is_some_and(|cut| cut(state.logins)) {
+            answer.truncate(answer.len() - answer_body.len() / 2);
+        }
+    }
+    if seen.is_registration() && seen.status == 200 {
+        state.registrations += 1;
+        if manners.cut_registration.is_some_and(|cut| cut(state.registrations)) {
             answer.truncate(answer.len() - answer_body.len() / 2);
         }
     }
