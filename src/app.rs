@@ -26,6 +26,7 @@ use crate::run::operator::Operator;
 use crate::run::probe::{self, NoTarget, Sighting};
 use crate::run::stop::Stop;
 use crate::run::supplied::SuppliedAccounts;
+use crate::run::supplied_sessions::end_supplied;
 use crate::run::target::Target;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
@@ -547,7 +548,7 @@ impl Open {
             let open = courier.ledger.open().len();
             let text = format!("{open} sessions: releases before r0.1.0 have no logout");
             let left = if open > 0 { vec![text] } else { Vec::new() };
-            return CleanUp { exchanges: Vec::new(), left };
+            return CleanUp { left, ..CleanUp::default() };
         }
         let cleaner = Courier {
             stop: Stop::default(),
@@ -557,7 +558,10 @@ impl Open {
         };
         cleaner.look_again().await;
         let time = CLEAN_UP_TIME.max(self.prepared.job.transport.timeout);
-        clean_up(&cleaner, &self.engine.routes, time).await
+        let until = tokio::time::Instant::now() + time;
+        let mut done = clean_up(&cleaner, &self.engine.routes, until).await;
+        end_supplied(&cleaner, &self.engine.routes, until, &mut done).await;
+        done
     }
 
     /// The run as it stands after these cases of the plan and no others, each with its result.

@@ -2,16 +2,13 @@
 use super::courier::Courier;
 use super::ledger::{Made, Session};
 use super::supplied::SuppliedAccount;
-use super::supplied_sessions::unheard;
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,19 +22,15 @@ pub struct CleanUp {
     pub exchanges: Vec<Exchanged>,
     /// What could not be removed, in the reader's words.
     pub left: Vec<String>,
+    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    pub problems: BTreeMap<String, String>,
 }
 
 /// Deactivates every account that the run made, as far as the server lets it, and logs out every
-/// session that is still open then. Nothing new is begun after `time`.
-pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duration) -> CleanUp {
-    let until = Instant::now() + time;
-    let cleaner = Arc::new(Cleaner {
-        courier: courier.clone(),
-        routes: routes.clone(),
-        until,
-        problems: Mutex::default(),
-        is_unlisted: AtomicBool::new(false),
-    });
+/// session that is still open then, but for the last one of each supplied account: with that its devices are looked at
+/// ([`end_supplied`](super::supplied_sessions::end_supplied)). Nothing new is begun after `until`.
+pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> CleanUp {
+    let cleaner = Arc::new(Cleaner::new(courier, routes, until));
     let mut done = CleanUp::default();
     let made = courier.ledger.made().into_iter().filter(|account| !account.guest);
     let deactivating = made.map(|account| {
@@ -50,21 +43,16 @@ pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duratio
         async move { cleaner.uncertain_account(&account).await }
     });
     all(uncertain, &mut done).await;
-    let supplied = courier.supplied.all();
-    let last = cleaner.last_sessions(&supplied);
+    let last = courier.supplied.last_sessions(&courier.ledger);
     let ending = courier.ledger.open().into_iter().filter(|session| !last.contains(session));
     let ending = ending.map(|session| {
         let cleaner = cleaner.clone();
         async move { cleaner.session(&session).await }
     });
     all(ending, &mut done).await;
-    let comparing = supplied.clone().into_iter().map(|account| {
-        let cleaner = cleaner.clone();
-        async move { cleaner.supplied_account(&account).await }
-    });
-    all(comparing, &mut done).await;
-    let is_unlisted = cleaner.is_unlisted.load(Ordering::Relaxed);
-    done.left.extend(unheard(&courier.ledger, &supplied, is_unlisted));
+    let problems = cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner);
+    done.problems = problems.clone();
+    drop(problems);
     done
 }
 
@@ -72,7 +60,7 @@ pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duratio
 pub(super) type Ended = (Vec<Exchanged>, Result<(), String>);
 
 /// Waits for all of them, a few at once; what they gave stands in their order.
-async fn all<F>(tasks: impl Iterator<Item = F>, done: &mut CleanUp)
+pub(super) async fn all<F>(tasks: impl Iterator<Item = F>, done: &mut CleanUp)
 where
     F: Future<Output = Ended> + Send + 'static,
 {
@@ -104,8 +92,6 @@ pub(super) struct Cleaner {
     until: Instant,
     /// Why sessions of supplied accounts could not be logged out, by their newest token.
     pub(super) problems: Mutex<BTreeMap<String, String>>,
-    /// Whether the devices of a supplied account could not be listed.
-    pub(super) is_unlisted: AtomicBool,
 }
 
 /// What an answer said of an account that is to be deactivated with one of its tokens.
@@ -117,6 +103,11 @@ enum Deactivated {
 }
 
 impl Cleaner {
+    pub(super) fn new(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
+        let (courier, routes, problems) = (courier.clone(), routes.clone(), Mutex::default());
+        Cleaner { courier, routes, until, problems }
+    }
+
     async fn account(&self, account: &Made) -> Ended {
         let mut exchanges = Vec::new();
         let end = self.deactivate(account, &mut exchanges).await;

@@ -6,6 +6,8 @@ use super::env::{
 };
 use super::ledger::Made;
 use super::program::{Failed, Program};
+use super::supplied::device_ids;
+pub use super::supplied::{Credential, Supplied};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::facts::{AccountFacts, Given, clipped};
@@ -17,30 +19,10 @@ use crate::wire::{Answer, Ask, Exchanged, Reply};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
-
-/// An account that the operator gave.
-#[derive(Debug, Clone)]
-pub struct Supplied {
-    /// A localpart or a full Matrix ID.
-    pub user: String,
-    /// How it proves itself.
-    pub credential: Credential,
-    /// Whether nobody needs it.
-    pub disposable: bool,
-}
-
-/// How a supplied account proves itself.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// Its password.
-    Password(SecretString),
-    /// An access token of a session that is left alone.
-    AccessToken(SecretString),
-}
 
 /// How accounts can be made.
 #[derive(Debug, Clone)]
@@ -668,15 +650,6 @@ fn with_hint(mut reason: Reason, account: &Account) -> Reason {
             "; if it logs in only by its full Matrix ID, give that as the user (@name:server)";
     }
     reason
-}
-
-/// The ids in a list of devices, if an answer is one.
-pub(super) fn device_ids(answer: &Answer) -> Option<BTreeSet<String>> {
-    let body = answer.json().ok().filter(|_| answer.is_success())?;
-    let devices = body.get("devices")?.as_array()?.iter();
-    Some(
-        devices.filter_map(|device| device.get("device_id")?.as_str().map(str::to_owned)).collect(),
-    )
 }
 
 /// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.

@@ -17,7 +17,7 @@ pub mod probe;
 pub mod program;
 pub mod stop;
 pub mod supplied;
-mod supplied_sessions;
+pub mod supplied_sessions;
 pub mod target;
 mod trouble;
 pub mod turns;

@@ -1,18 +1,37 @@
 //! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
 //! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
 //! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
-use super::desk::{Credential, Supplied};
 use super::env::localpart;
-use super::ledger::UncertainLogin;
+use super::ledger::{Ledger, Session, UncertainLogin};
 use crate::outcome::Reason;
 use crate::plan::WRONG_PASSWORDS;
-use crate::secret::ExposeSecret;
+use crate::secret::{ExposeSecret, SecretString};
 use crate::wire::{Answer, Ask, Exchanged};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One account that the operator gave.
+/// An account that the operator gave.
+#[derive(Debug, Clone)]
+pub struct Supplied {
+    /// A localpart or a full Matrix ID.
+    pub user: String,
+    /// How it proves itself.
+    pub credential: Credential,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+}
+
+/// How a supplied account proves itself.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Its password.
+    Password(SecretString),
+    /// An access token of a session that is left alone.
+    AccessToken(SecretString),
+}
+
+/// What a run knows of an account that the operator gave.
 #[derive(Debug, Clone)]
 pub struct SuppliedAccount {
     /// The user as given: a localpart or a full Matrix ID.
@@ -33,7 +52,9 @@ pub struct SuppliedAccount {
     refused: u32,
     /// The names that were refused with the right password, and where.
     refused_names: BTreeSet<(Place, String)>,
-    /// Whether interactive auth refused the name and the password that log in.
+    /// The names that the right password logged in with, the one that proved it apart.
+    taken_names: BTreeSet<String>,
+    /// Whether interactive auth refused a name and a password that log in.
     is_refused_in_stage: bool,
 }
 
@@ -75,7 +96,8 @@ impl SuppliedAccount {
     }
 
     fn is_proven_by(&self, name: &str, password: &str) -> bool {
-        self.login_name.as_deref() == Some(name) && self.password() == Some(password)
+        let logs_in = self.login_name.as_deref() == Some(name) || self.taken_names.contains(name);
+        logs_in && self.password() == Some(password)
     }
 }
 
@@ -90,7 +112,7 @@ pub struct Attempt {
     place: Place,
     name: String,
     is_right: bool,
-    /// Whether it is the name and the password that proved the account.
+    /// Whether the name and the password have logged in before.
     is_proven: bool,
 }
 
@@ -107,9 +129,20 @@ impl SuppliedAccounts {
             uncertain_before: 0,
             refused: 0,
             refused_names: BTreeSet::new(),
+            taken_names: BTreeSet::new(),
             is_refused_in_stage: false,
         };
         SuppliedAccounts(Mutex::new(supplied.iter().map(account).collect()))
+    }
+
+    /// The newest open session of each: its devices are listed with it, so it is ended last.
+    pub fn last_sessions(&self, ledger: &Ledger) -> Vec<Session> {
+        let open = ledger.open();
+        let newest = |account: &SuppliedAccount| {
+            let own = |session: &&Session| account.user_id.as_ref() == Some(&session.user_id);
+            open.iter().rfind(own).cloned()
+        };
+        self.accounts().iter().filter_map(newest).collect()
     }
 
     /// All of them as they are known now.
@@ -152,8 +185,8 @@ impl SuppliedAccounts {
         }
     }
 
-    /// Counts a password before it is sent; nothing is to be counted at a login where it is the one that proved the
-    /// account, or where nobody needs the account. `asker` is the user whose access token the request has. What is
+    /// Counts a password before it is sent; nothing is to be counted at a login where it has logged in by this name
+    /// before, or where nobody needs the account. `asker` is the user whose access token the request has. What is
     /// permitted must be settled.
     ///
     /// # Errors
@@ -206,11 +239,24 @@ impl SuppliedAccounts {
         if attempt.is_right && !attempt.is_proven && by_server {
             account.refused_names.insert((attempt.place, attempt.name.clone()));
         }
+        let is_login = attempt.is_right && attempt.place == Place::Login;
+        if is_login && sent().any(|one| one.result.as_ref().is_ok_and(is_taken)) {
+            account.taken_names.insert(attempt.name.clone());
+        }
     }
 
     fn accounts(&self) -> MutexGuard<'_, Vec<SuppliedAccount>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The ids in a list of devices, if an answer is one.
+pub(super) fn device_ids(answer: &Answer) -> Option<BTreeSet<String>> {
+    let body = answer.json().ok().filter(|_| answer.is_success())?;
+    let devices = body.get("devices")?.as_array()?.iter();
+    Some(
+        devices.filter_map(|device| device.get("device_id")?.as_str().map(str::to_owned)).collect(),
+    )
 }
 
 /// Whether a password was right: the request was done, or the stage counts as completed.

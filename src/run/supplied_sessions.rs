@@ -1,16 +1,19 @@
 //! What a run leaves on accounts that the operator gave: their devices at the end are compared with those at its start.
 //! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
 //! touched.
-use super::clean_up::{Cleaner, Ended, Problem, refused};
-use super::desk::{Credential, device_ids};
+use super::clean_up::{CleanUp, Cleaner, Ended, Problem, all, refused};
+use super::courier::Courier;
 use super::ledger::{Ledger, Session, UncertainLogin};
-use super::supplied::SuppliedAccount;
+use super::supplied::{Credential, SuppliedAccount, device_ids};
 use super::uia::Prover;
+use crate::facts::clipped;
+use crate::routes::Routes;
 use crate::secret::ExposeSecret;
 use crate::wire::Exchanged;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use tokio::time::Instant;
 
 /// The devices of an account, and the token that they were listed with.
 struct Listed {
@@ -18,16 +21,38 @@ struct Listed {
     devices: BTreeSet<String>,
 }
 
-impl Cleaner {
-    /// The newest open session of each supplied account: its devices are listed with it, so it is ended last.
-    pub(super) fn last_sessions(&self, supplied: &[SuppliedAccount]) -> Vec<Session> {
-        supplied.iter().filter_map(|account| self.sessions_of(account).pop()).collect()
-    }
+/// Compares the devices of the supplied accounts with those at the start of the run and ends what is left on them, after
+/// `done` has ended all else. Nothing new is begun after `until`.
+pub async fn end_supplied(
+    courier: &Courier,
+    routes: &Arc<dyn Routes>,
+    until: Instant,
+    done: &mut CleanUp,
+) {
+    let cleaner = Cleaner::new(courier, routes, until);
+    cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner).append(&mut done.problems);
+    let cleaner = Arc::new(SuppliedCleaner { cleaner, is_unlisted: AtomicBool::new(false) });
+    let supplied = courier.supplied.all();
+    let ending = supplied.clone().into_iter().map(|account| {
+        let cleaner = cleaner.clone();
+        async move { cleaner.account(&account).await }
+    });
+    all(ending, done).await;
+    let is_unlisted = cleaner.is_unlisted.load(Ordering::Relaxed);
+    done.left.extend(unheard(&courier.ledger, &supplied, is_unlisted));
+}
 
+struct SuppliedCleaner {
+    cleaner: Cleaner,
+    /// Whether the devices of an account could not be listed.
+    is_unlisted: AtomicBool,
+}
+
+impl SuppliedCleaner {
     /// Ends what is left of the run on a supplied account; the sessions but the last were logged out before.
-    pub(super) async fn supplied_account(&self, account: &SuppliedAccount) -> Ended {
+    async fn account(&self, account: &SuppliedAccount) -> Ended {
         let (mut exchanges, mut left) = (Vec::new(), Vec::new());
-        let uncertain = self.courier.ledger.uncertain_logins();
+        let uncertain = self.cleaner.courier.ledger.uncertain_logins();
         let uncertain: Vec<UncertainLogin> =
             uncertain.into_iter().filter(|login| account.is_of(login)).collect();
         let is_touched = !self.sessions_of(account).is_empty() || !uncertain.is_empty();
@@ -53,7 +78,7 @@ impl Cleaner {
 
     /// Its sessions that are open as far as is known, in the order begun.
     fn sessions_of(&self, account: &SuppliedAccount) -> Vec<Session> {
-        let mut sessions = self.courier.ledger.open();
+        let mut sessions = self.cleaner.courier.ledger.open();
         sessions.retain(|session| Some(&session.user_id) == account.user_id.as_ref());
         sessions
     }
@@ -83,10 +108,10 @@ impl Cleaner {
         let (Some(name), Some(password)) = (&account.login_name, account.password()) else {
             return Err(why);
         };
-        if !may_log_in || self.ask("getDevices").is_none() {
+        if !may_log_in || self.cleaner.ask("getDevices").is_none() {
             return Err(why);
         }
-        match self.log_in(name, password, exchanges).await? {
+        match self.cleaner.log_in(name, password, exchanges).await? {
             Some(token) => self.list_with(&token, exchanges).await.map_err(|problem| problem.text),
             None => Err(why),
         }
@@ -98,11 +123,14 @@ impl Cleaner {
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<Listed, Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
-        let ask = self.ask("getDevices");
+        let ask = self.cleaner.ask("getDevices");
         let ask = ask.ok_or_else(|| failed("there is no operation to list devices".to_owned()))?;
-        let answer = self.send(&ask.bearer(token), exchanges).await.map_err(failed)?;
+        let answer = self.cleaner.send(&ask.bearer(token), exchanges).await.map_err(failed)?;
         let devices = device_ids(&answer).ok_or_else(|| Problem {
-            text: refused("GET /devices", &answer),
+            text: match answer.is_success() {
+                true => "the list of devices cannot be read".to_owned(),
+                false => refused("GET /devices", &answer),
+            },
             is_refused: answer.status == 401,
         })?;
         Ok(Listed { token: token.to_owned(), devices })
@@ -123,16 +151,16 @@ impl Cleaner {
                 && !listed.devices.contains(&session.device_id)
                 && !session.tokens.contains(&listed.token);
             if is_over {
-                self.courier.ledger.ended(session);
+                self.cleaner.courier.ledger.ended(session);
             }
         }
         if !own.is_empty() {
             let (user, password) = (account.login_name.as_deref(), account.password());
             let prover = Prover { user, password, registration_token: None };
-            match self.delete_devices(&listed.token, &own, prover, exchanges).await {
+            match self.cleaner.delete_devices(&listed.token, &own, prover, exchanges).await {
                 Ok(()) => {
                     let deleted = sessions.iter().filter(|one| own.contains(&one.device_id));
-                    deleted.for_each(|session| self.courier.ledger.ended(session));
+                    deleted.for_each(|session| self.cleaner.courier.ledger.ended(session));
                 }
                 Err(why) => left.push(format!("{} of {}: {why}", devices(&own), name_of(account))),
             }
@@ -166,7 +194,7 @@ impl Cleaner {
         let came = |id: &String| account.devices.as_ref().is_some_and(|old| !old.contains(id));
         let devices = listed.devices.iter().filter(|id| Some(*id) != lists);
         let devices = devices.filter(|id| told(id) || came(id)).cloned();
-        devices.partition(|id| told(id) || self.courier.ledger.chose_device(id))
+        devices.partition(|id| told(id) || self.cleaner.courier.ledger.chose_device(id))
     }
 
     /// Logs out the session that listed the devices; where none did, those that were not yet tried.
@@ -181,20 +209,20 @@ impl Cleaner {
             None => !self.has_problem(session),
         };
         for session in self.sessions_of(account).iter().filter(is_last) {
-            if let Err(problem) = self.log_out(session, exchanges).await {
-                self.note_problem(session, problem.text);
+            if let Err(problem) = self.cleaner.log_out(session, exchanges).await {
+                self.cleaner.note_problem(session, problem.text);
             }
         }
     }
 
     fn has_problem(&self, session: &Session) -> bool {
-        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let problems = self.cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner);
         session.tokens.last().is_some_and(|token| problems.contains_key(token))
     }
 
     /// Sessions that are open as far as is known, by what kept them from being ended.
     fn named(&self, sessions: &[Session]) -> Vec<String> {
-        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let problems = self.cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_problem: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for session in sessions {
             let problem = session.tokens.last().and_then(|token| problems.get(token));
@@ -204,7 +232,7 @@ impl Cleaner {
         }
         let name = |((user_id, problem), devices): ((&str, &str), Vec<&str>)| {
             let noun = if devices.len() == 1 { "session" } else { "sessions" };
-            format!("{noun} {} of {user_id}: {problem}", devices.join(", "))
+            format!("{noun} {} of {user_id}: {problem}", told(&devices))
         };
         by_problem.into_iter().map(name).collect()
     }
@@ -212,11 +240,7 @@ impl Cleaner {
 
 /// What logins may have left that no list of devices can tell of: those of users who are neither supplied nor the run's
 /// own, and, where a list could not be had, those by a token.
-pub(super) fn unheard(
-    ledger: &Ledger,
-    supplied: &[SuppliedAccount],
-    is_unlisted: bool,
-) -> Vec<String> {
+fn unheard(ledger: &Ledger, supplied: &[SuppliedAccount], is_unlisted: bool) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for login in ledger.uncertain_logins() {
         let whose = match &login.name {
@@ -261,7 +285,19 @@ fn name_of(account: &SuppliedAccount) -> &str {
 
 fn devices(ids: &[String]) -> String {
     let noun = if ids.len() == 1 { "device" } else { "devices" };
-    format!("{noun} {}", ids.join(", "))
+    format!("{noun} {}", told(ids))
+}
+
+/// How many ids are told in one sentence: a server can list as many as it likes.
+const TOLD: usize = 100;
+
+fn told<T: AsRef<str>>(ids: &[T]) -> String {
+    let first: Vec<String> = ids.iter().take(TOLD).map(|id| clipped(id.as_ref())).collect();
+    let first = first.join(", ");
+    match ids.len().saturating_sub(TOLD) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 fn sessions(count: usize) -> String {
