@@ -27,6 +27,8 @@ use crate::run::limits::Limits;
 use crate::run::operator::Operator;
 use crate::run::probe::{self, Beyond, NoTarget, Sighting};
 use crate::run::stop::Stop;
+use crate::run::supplied::SuppliedAccounts;
+use crate::run::supplied_sessions::end_supplied;
 use crate::run::target::Target;
 use crate::secret::Vault;
 use crate::select::{NamesNothing, Wish, select};
@@ -254,6 +256,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
         http: Http::new(&job.transport, vault.clone())?,
         limits: Arc::new(Limits::new(job.max_wait)),
         ledger: Arc::new(Ledger::default()),
+        supplied: Arc::new(SuppliedAccounts::new(&job.sources.supplied)),
         stop: Stop::default(),
         dialect: Dialect::default(),
         vitals: Arc::default(),
@@ -626,7 +629,7 @@ impl Open {
             let open = courier.ledger.open().len();
             let text = format!("{open} sessions: releases before r0.1.0 have no logout");
             let left = if open > 0 { vec![text] } else { Vec::new() };
-            return CleanUp { exchanges: Vec::new(), left };
+            return CleanUp { left, ..CleanUp::default() };
         }
         let interrupted = courier.stop.is_interrupted();
         let cleaner = Courier {
@@ -639,7 +642,12 @@ impl Open {
             true => CLEAN_UP_TIME_INTERRUPTED,
             false => CLEAN_UP_TIME.max(self.prepared.job.transport.timeout),
         };
-        let cleaning = clean_up(&cleaner, &self.engine.routes, time);
+        let until = tokio::time::Instant::now() + time;
+        let cleaning = async {
+            let mut done = clean_up(&cleaner, &self.engine.routes, until).await;
+            end_supplied(&cleaner, &self.engine.routes, until, &mut done).await;
+            done
+        };
         tokio::pin!(cleaning);
         let began = Instant::now();
         let mut seconds = tokio::time::interval(Duration::from_secs(1));

@@ -15,7 +15,7 @@ use crate::run::stop::Cause;
 use crate::secret::Redactor;
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
-use crate::wire::{Answer, Exchanged};
+use crate::wire::{Answer, Exchanged, TroubleKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -123,6 +123,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: parts.not_cleaned_up.clone(),
         notes: [
             parts.headlines.clone(),
+            note_on_resent(&parts).into_iter().collect(),
             notes_on_bounds(&cases, &standing),
             limits,
             notes(&parts, &requirements),
@@ -494,6 +495,55 @@ fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
         Some(why) => reason("untestable", why),
         None => reason("no_case", "there is no case for it yet"),
     }
+}
+
+/// Which requests were sent again for want of a whole answer, of how many by operation, the most often first: what
+/// happens at every n-th request fails no case, and must not go unseen.
+fn note_on_resent(parts: &Parts<'_>) -> Option<String> {
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for exchanges in owned_exchanges(parts) {
+        for (at, exchanged) in exchanges.iter().enumerate().filter(|(_, one)| !one.shared) {
+            let (resent, sent) = counts.entry(operation_of(parts.spec, exchanged)).or_default();
+            *sent += 1;
+            let again = exchanges.iter().skip(at + 1).any(|later| later.ask == exchanged.ask);
+            *resent += usize::from(again && has_no_whole_answer(exchanged));
+        }
+    }
+    let mut resent: Vec<_> = counts.into_iter().filter(|(_, (resent, _))| *resent > 0).collect();
+    resent.sort_by_key(|(_, (resent, _))| std::cmp::Reverse(*resent));
+    let total: usize = resent.iter().map(|(_, (resent, _))| resent).sum();
+    let each: Vec<String> =
+        resent.iter().map(|(name, (resent, sent))| format!("{name} {resent} of {sent}")).collect();
+    let noun = if total == 1 { "1 request was" } else { &format!("{total} requests were") };
+    let each = each.join(", ");
+    (total > 0).then(|| format!("{noun} sent again for want of a whole answer: {each}"))
+}
+
+/// The exchanges of each case, and of each part of the run outside cases.
+fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchanged]> {
+    let support = parts.support.iter().map(|(_, exchanges)| exchanges.as_slice());
+    support.chain(parts.results.iter().map(|result| result.exchanges.as_slice()))
+}
+
+/// Whether the answer ended before it was whole, or something in front of the homeserver gave it.
+fn has_no_whole_answer(exchanged: &Exchanged) -> bool {
+    match &exchanged.result {
+        Err(trouble) => matches!(trouble.kind, TroubleKind::Closed | TroubleKind::Protocol),
+        Ok(answer) => matches!(answer.status, 502..=504) && answer.text_at("/errcode").is_none(),
+    }
+}
+
+/// An operation as `POST /login`; without a known one, method and path.
+fn operation_of(spec: &Spec, exchanged: &Exchanged) -> String {
+    let known = exchanged.ask.operation.as_deref().and_then(|id| spec.operation(id));
+    if let Some(operation) = known {
+        let path = &operation.path;
+        let short = ["v3", "r0"].map(|api| path.strip_prefix(&format!("/_matrix/client/{api}")));
+        let short = short.into_iter().flatten().next().unwrap_or(path);
+        return format!("{} {short}", operation.method);
+    }
+    let path = exchanged.ask.path.split('?').next().unwrap_or_default();
+    format!("{} {path}", exchanged.ask.method)
 }
 
 /// What the limits that were met left open.

@@ -446,7 +446,7 @@ fn is_offered(operation: &Operation, facts: &Facts) -> bool {
 }
 
 /// Wrong passwords on one account that somebody needs, in a whole run: servers lock accounts.
-const WRONG_PASSWORDS: u32 = 2;
+pub const WRONG_PASSWORDS: u32 = 2;
 
 /// What there is only so much of, by the index of the account that was given.
 struct Permits {

@@ -193,8 +193,9 @@ impl Case {
 }
 
 /// The members of an account that say who somebody is, or prove it.
-const IDENTIFYING: [&str; 7] = [
+const IDENTIFYING: [&str; 8] = [
     "user_id",
+    "user",
     "localpart",
     "password",
     "password_other_case",

@@ -16,8 +16,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What `$alice.…` may name, for any account name.
-pub const ACCOUNT_MEMBERS: [&str; 11] = [
+pub const ACCOUNT_MEMBERS: [&str; 12] = [
     "user_id",
+    "user",
     "localpart",
     "server_name",
     "password",

@@ -2,14 +2,14 @@
 use super::courier::Courier;
 use super::ledger::{Made, Session};
 use super::stop::Stop;
+use super::supplied::SuppliedAccount;
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -23,14 +23,16 @@ pub struct CleanUp {
     pub exchanges: Vec<Exchanged>,
     /// What could not be removed, in the reader's words.
     pub left: Vec<String>,
+    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    pub problems: BTreeMap<String, String>,
 }
 
 /// Deactivates every account that the run made, as far as the server lets it, and logs out every
-/// session that is still open then. It is over after `time`, or when the courier is told to stop; what is not done then is
-/// named.
-pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duration) -> CleanUp {
-    let until = Instant::now() + time;
-    let cleaner = Arc::new(Cleaner { courier: courier.clone(), routes: routes.clone(), until });
+/// session that is still open then, but for the last one of each supplied account: with that its devices are looked at
+/// ([`end_supplied`](super::supplied_sessions::end_supplied)). It is over at `until`, or when the courier is told to stop;
+/// what is not done then is named.
+pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> CleanUp {
+    let cleaner = Arc::new(Cleaner::new(courier, routes, until));
     tokio::select! {
         () = courier.look_again() => {}
         _ = end(&courier.stop, until) => {}
@@ -41,21 +43,31 @@ pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, time: Duratio
         let (cleaner, name) = (cleaner.clone(), account_name(&account));
         (name, async move { cleaner.account(&account).await })
     });
-    all(deactivating, &cleaner.courier.stop, until, &mut done).await;
-    let ending = courier.ledger.open().into_iter().map(|session| {
+    all(deactivating, &courier.stop, until, &mut done).await;
+    let uncertain = courier.ledger.uncertain_accounts().into_iter().map(|account| {
+        let (cleaner, name) = (cleaner.clone(), uncertain_name(&account));
+        (name, async move { cleaner.uncertain_account(&account).await })
+    });
+    all(uncertain, &courier.stop, until, &mut done).await;
+    let last = courier.supplied.last_sessions(&courier.ledger);
+    let ending = courier.ledger.open().into_iter().filter(|session| !last.contains(session));
+    let ending = ending.map(|session| {
         let (cleaner, name) = (cleaner.clone(), session_name(&session));
         (name, async move { cleaner.session(&session).await })
     });
-    all(ending, &cleaner.courier.stop, until, &mut done).await;
+    all(ending, &courier.stop, until, &mut done).await;
+    let problems = cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner);
+    done.problems = problems.clone();
+    drop(problems);
     done
 }
 
 /// What came of one account or session.
-type Ended = (Vec<Exchanged>, Result<(), String>);
+pub(super) type Ended = (Vec<Exchanged>, Result<(), String>);
 
 /// Waits for all of them, a few at once, each with its name; what they gave stands in their order. What was not done by the
 /// end of the clean-up, or was lost, is named.
-async fn all<F>(
+pub(super) async fn all<F>(
     tasks: impl Iterator<Item = (String, F)>,
     stop: &Stop,
     until: Instant,
@@ -119,14 +131,20 @@ fn account_name(account: &Made) -> String {
     format!("account {}, which the run made and which stays", account.user_id)
 }
 
-fn session_name(session: &Session) -> String {
+fn uncertain_name(account: &Made) -> String {
+    format!("account {}, which the run may have made", account.login_name)
+}
+
+pub(super) fn session_name(session: &Session) -> String {
     format!("session {} of {}", session.device_id, session.user_id)
 }
 
-struct Cleaner {
-    courier: Courier,
+pub(super) struct Cleaner {
+    pub(super) courier: Courier,
     routes: Arc<dyn Routes>,
     until: Instant,
+    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    pub(super) problems: Mutex<BTreeMap<String, String>>,
 }
 
 /// What an answer said of an account that is to be deactivated with one of its tokens.
@@ -138,6 +156,11 @@ enum Deactivated {
 }
 
 impl Cleaner {
+    pub(super) fn new(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
+        let (courier, routes, problems) = (courier.clone(), routes.clone(), Mutex::default());
+        Cleaner { courier, routes, until, problems }
+    }
+
     async fn account(&self, account: &Made) -> Ended {
         let mut exchanges = Vec::new();
         let end = self.deactivate(account, &mut exchanges).await;
@@ -160,7 +183,10 @@ impl Cleaner {
                 Deactivated::Refused(why) => return Err(why),
             }
         }
-        let Some(token) = self.log_in(account, exchanges).await? else {
+        let Some(password) = &account.password else {
+            return Err("no session of it is open, and its password is not known".to_owned());
+        };
+        let Some(token) = self.log_in(&account.login_name, password, exchanges).await? else {
             self.courier.ledger.gone(&account.user_id);
             return Ok(());
         };
@@ -198,14 +224,16 @@ impl Cleaner {
                 _ => return Deactivated::Refused(refused("deactivating", &answer)),
             };
             let prover = Prover {
-                user: Some(&account.user_id),
+                user: Some(&account.login_name),
                 password: account.password.as_deref(),
                 registration_token: None,
             };
             match uia::answer(challenge, prover, &stages) {
                 Ok(auth) => {
-                    stages.extend(auth["type"].as_str().map(str::to_owned));
-                    body["auth"] = auth;
+                    stages.extend(auth.get("type").and_then(Value::as_str).map(str::to_owned));
+                    if let Some(members) = body.as_object_mut() {
+                        members.insert("auth".to_owned(), auth);
+                    }
                 }
                 Err(why) => return Deactivated::Refused(why),
             }
@@ -213,21 +241,13 @@ impl Cleaner {
     }
 
     /// An access token of a new session; none if the account is no more.
-    async fn log_in(
+    pub(super) async fn log_in(
         &self,
-        account: &Made,
+        name: &str,
+        password: &str,
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<Option<String>, String> {
-        let ask = self.ask("login");
-        let (Some(ask), Some(password)) = (ask, &account.password) else {
-            return Err("no session of it is open, and its password is not known".to_owned());
-        };
-        let ask = ask.json(&json!({
-            "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": account.user_id},
-            "password": password,
-        }));
-        let answer = self.send(&ask, exchanges).await?;
+        let answer = self.send_login(name, password, exchanges).await?;
         match (answer.text_at("/access_token"), answer.text_at("/errcode")) {
             (Some(token), _) if answer.is_success() => Ok(Some(token.to_owned())),
             (_, Some("M_USER_DEACTIVATED")) => Ok(None),
@@ -235,32 +255,135 @@ impl Cleaner {
         }
     }
 
-    /// Tries its tokens, the newest first; a token that is refused belongs to a session that is over.
-    async fn session(&self, session: &Session) -> Ended {
-        let name = session_name(session);
+    async fn send_login(
+        &self,
+        name: &str,
+        password: &str,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Answer, String> {
+        let ask = self.ask("login").ok_or("there is no operation to log in")?.json(&json!({
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": name},
+            "password": password,
+        }));
+        self.send(&ask, exchanges).await
+    }
+
+    /// An account whose registration was not answered whole: if it is there, its password logs in.
+    async fn uncertain_account(&self, account: &Made) -> Ended {
         let mut exchanges = Vec::new();
-        let Some(logout) = self.ask("logout") else {
-            return (exchanges, Err(format!("{name}: there is no operation to log out")));
-        };
-        let mut end = Ok(());
-        for token in session.tokens.iter().rev() {
-            match self.send(&logout.clone().bearer(token), &mut exchanges).await {
-                Ok(answer) if answer.is_success() => return (exchanges, Ok(())),
-                Ok(answer) if is_over(&answer) => {}
-                Ok(answer) => end = Err(format!("{name}: {}", refused("logging out", &answer))),
-                Err(why) => end = Err(format!("{name}: {why}")),
-            }
-        }
+        let end = self.deactivate_if_there(account, &mut exchanges).await;
+        let end = end.map_err(|why| format!("{}: {why}", uncertain_name(account)));
         (exchanges, end)
     }
 
-    fn ask(&self, operation: &str) -> Option<Ask> {
+    async fn deactivate_if_there(
+        &self,
+        account: &Made,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), String> {
+        let Some(password) = &account.password else { return Ok(()) };
+        let answer = self.send_login(&account.login_name, password, exchanges).await?;
+        if matches!(answer.status, 400 | 401 | 403 | 404) {
+            return Ok(());
+        }
+        let token = answer.text_at("/access_token").filter(|_| answer.is_success());
+        let token = token.ok_or_else(|| refused("logging in", &answer))?;
+        let user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+        match self.deactivate_with(token, &Made { user_id, ..account.clone() }, exchanges).await {
+            Deactivated::Done => Ok(()),
+            Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
+            Deactivated::Refused(why) => Err(why),
+        }
+    }
+
+    /// Logs a session out. One of a supplied account that this does not end is looked for among the devices later.
+    async fn session(&self, session: &Session) -> Ended {
+        let mut exchanges = Vec::new();
+        let end = self.log_out(session, &mut exchanges).await;
+        let user_id = &session.user_id;
+        let is_supplied =
+            |account: &SuppliedAccount| account.user_id.as_ref() == Some(&session.user_id);
+        let end = match end {
+            Ok(()) => Ok(()),
+            Err(problem) if self.courier.supplied.all().iter().any(is_supplied) => {
+                self.note_problem(session, problem.text);
+                Ok(())
+            }
+            // With an account that is gone, or that stays and is named, its sessions need no name.
+            Err(problem) if problem.is_refused && self.courier.ledger.is_own_name(user_id) => {
+                Ok(())
+            }
+            Err(Problem { text, .. }) => Err(format!("{}: {text}", session_name(session))),
+        };
+        (exchanges, end)
+    }
+
+    /// Tries its tokens, the newest first.
+    pub(super) async fn log_out(
+        &self,
+        session: &Session,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), Problem> {
+        let failed = |text: String| Problem { text, is_refused: false };
+        let logout = self.ask("logout");
+        let logout = logout.ok_or_else(|| failed("there is no operation to log out".to_owned()))?;
+        let mut problem = failed("it has no access token".to_owned());
+        for token in session.tokens.iter().rev() {
+            problem = match self.send(&logout.clone().bearer(token), exchanges).await {
+                Ok(answer) if answer.is_success() => return Ok(()),
+                Ok(answer) => Problem {
+                    is_refused: is_token_refused(&answer),
+                    text: refused("logging out", &answer),
+                },
+                Err(why) => failed(why),
+            };
+        }
+        Err(problem)
+    }
+
+    pub(super) fn note_problem(&self, session: &Session, problem: String) {
+        let key = session.tokens.last().cloned().unwrap_or_default();
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).insert(key, problem);
+    }
+
+    /// Deletes devices of an account, with interactive auth by its password.
+    pub(super) async fn delete_devices(
+        &self,
+        token: &str,
+        devices: &[String],
+        prover: Prover<'_>,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), String> {
+        let ask = self.ask("deleteDevices").ok_or("there is no operation to delete devices")?;
+        let ask = ask.bearer(token);
+        let (mut body, mut stages) = (json!({"devices": devices}), Vec::new());
+        loop {
+            let answer = self.send(&ask.clone().json(&body), exchanges).await?;
+            let challenge = match answer.json() {
+                Ok(challenge) if answer.is_challenge() => challenge,
+                _ if answer.is_success() => return Ok(()),
+                _ => return Err(refused("deleting the device", &answer)),
+            };
+            let auth = uia::answer(challenge, prover, &stages)?;
+            stages.extend(auth.get("type").and_then(Value::as_str).map(str::to_owned));
+            if let Some(members) = body.as_object_mut() {
+                members.insert("auth".to_owned(), auth);
+            }
+        }
+    }
+
+    pub(super) fn ask(&self, operation: &str) -> Option<Ask> {
         let route = self.routes.route(operation, None)?;
         Some(Ask::new(Some(operation), &route.method, &route.path))
     }
 
     /// One request, unless there is no time left.
-    async fn send(&self, ask: &Ask, exchanges: &mut Vec<Exchanged>) -> Result<Answer, String> {
+    pub(super) async fn send(
+        &self,
+        ask: &Ask,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Answer, String> {
         if Instant::now() >= self.until {
             return Err(NO_TIME.to_owned());
         }
@@ -274,13 +397,20 @@ impl Cleaner {
     }
 }
 
-fn refused(what: &str, answer: &Answer) -> String {
+pub(super) fn refused(what: &str, answer: &Answer) -> String {
     let code = answer.text_at("/errcode").map(|code| format!(" {code}")).unwrap_or_default();
     format!("{what} was answered with {}{code}", answer.status)
 }
 
-/// Whether a refusal says that the session no longer exists. That a guest may not log out says nothing of the kind.
-fn is_over(answer: &Answer) -> bool {
+/// Why something could not be done with the token of a session.
+pub(super) struct Problem {
+    pub(super) text: String,
+    /// Whether its token was refused. That does not show that the session is over.
+    pub(super) is_refused: bool,
+}
+
+/// Whether an answer refuses the token. That a guest may not log out says nothing of the kind.
+fn is_token_refused(answer: &Answer) -> bool {
     let for_guests = answer.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
     matches!(answer.status, 401 | 403) && !for_guests
 }

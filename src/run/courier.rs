@@ -5,6 +5,7 @@ use super::http::{Http, ROOM};
 use super::ledger::Ledger;
 use super::limits::{Bucket, Limits};
 use super::stop::Stop;
+use super::supplied::SuppliedAccounts;
 use super::vitals::{Lost, Vitals};
 use crate::case::ast;
 use crate::facts;
@@ -29,6 +30,8 @@ pub struct Courier {
     pub limits: Arc<Limits>,
     /// Which sessions were made.
     pub ledger: Arc<Ledger>,
+    /// What is known of the accounts that were given.
+    pub supplied: Arc<SuppliedAccounts>,
     /// Ends every waiting.
     pub stop: Stop,
     /// In which words the server is spoken to.
@@ -57,7 +60,17 @@ impl Courier {
         }
         let mut exchanges = Vec::new();
         let ask = self.dialect.speak(ask);
+        let asker = self.ledger.asker(&ask);
+        let attempt = match self.supplied.permit(&ask, asker.as_deref()) {
+            Ok(attempt) => attempt,
+            Err(reason) => {
+                return Delivered { reply: Reply::Undecided(reason), exchanges, shown: 0 };
+            }
+        };
         let reply = self.reply(&ask, limits, &mut exchanges).await;
+        if let Some(attempt) = attempt {
+            self.supplied.settle(&attempt, &ask, &exchanges);
+        }
         let is_same = |one: &Exchanged| one.ask == ask;
         let shown = exchanges.iter().rposition(is_same).unwrap_or(0);
         Delivered { reply, exchanges, shown }

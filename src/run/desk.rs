@@ -1,12 +1,15 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use super::courier::{Courier, Delivered};
 use super::env::{
-    AccountView, Proof, fresh_localpart, fresh_password, good_login, other_case, shortened,
+    AccountView, Proof, fresh_localpart, fresh_password, good_login, localpart, other_case,
+    shortened,
 };
 use super::ledger::Made;
 use super::notices::Notices;
 use super::program::{Failed, Program};
 use super::refusal::{ACCOUNT, REGISTRATION, in_words, login_advice, reason, said, token_advice};
+use super::supplied::device_ids;
+pub use super::supplied::{Credential, Supplied};
 use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::facts::{AccountFacts, Given, RefusedAccount, clipped};
@@ -20,22 +23,11 @@ use serde_json::json;
 use sha1::Sha1;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 pub mod admission;
-
-/// An account that the operator gave.
-#[derive(Debug, Clone)]
-pub struct Supplied {
-    /// A localpart or a full Matrix ID.
-    pub user: String,
-    /// How it proves itself.
-    pub credential: Credential,
-    /// Whether nobody needs it.
-    pub disposable: bool,
-}
 
 impl Supplied {
     fn has_password(&self) -> bool {
@@ -51,15 +43,6 @@ impl Supplied {
     fn given(&self) -> Given {
         Given { password: self.has_password(), disposable: self.disposable }
     }
-}
-
-/// How a supplied account proves itself.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// Its password.
-    Password(SecretString),
-    /// An access token of a session that is left alone.
-    AccessToken(SecretString),
 }
 
 /// How accounts can be made.
@@ -118,11 +101,15 @@ struct Session {
 #[derive(Debug, Clone)]
 struct Account {
     user_id: String,
+    /// The name that logs it in; until it is proven, the one that is tried first.
+    login_name: String,
     password: Option<SecretString>,
     session: Option<Session>,
     proven: bool,
     /// The login that proved it.
     proof: Option<Proof>,
+    /// Those by another name that were refused then.
+    refused: Vec<Proof>,
     /// Whether this run made it.
     made: bool,
     /// Whether the run registered it itself: that it does not log in is then the server's doing.
@@ -148,6 +135,8 @@ pub struct Desk {
     refused: Vec<RefusedAccount>,
     /// Whether any account has been seen to work.
     usable: AtomicBool,
+    /// Whether the first account that was proven logs in by its full id: then others that are made do too.
+    by_full_id: OnceLock<bool>,
 }
 
 /// What came of the program that makes accounts, which is started for one account after the other.
@@ -193,8 +182,20 @@ impl Desk {
             Some(Maker::Open | Maker::Program(_)) | None => {}
         }
         let (entries, log, program, making) = Default::default();
-        let (notices, refused, usable) = Default::default();
-        Desk { courier, sources, routes, entries, log, program, making, notices, refused, usable }
+        let (notices, refused, usable, by_full_id) = Default::default();
+        Desk {
+            courier,
+            sources,
+            routes,
+            entries,
+            log,
+            program,
+            making,
+            notices,
+            refused,
+            usable,
+            by_full_id,
+        }
     }
 
     /// The account in a slot, made and proven where that is needed.
@@ -245,10 +246,12 @@ impl Desk {
         let shared = account.session.as_ref().filter(|_| session);
         Ok(AccountView {
             user_id: account.user_id.clone(),
+            login_name: account.login_name.clone(),
             password: account.password.as_ref().map(|p| p.expose_secret().to_owned()),
             token: shared.map(|session| session.token.clone()),
             device_id: shared.and_then(|session| session.device_id.clone()),
             proof: account.proof_that_lives(),
+            refused: account.refused.clone(),
         })
     }
 
@@ -343,15 +346,20 @@ impl Desk {
             Credential::Password(password) => {
                 let mut account = Account {
                     user_id: given.user.clone(),
+                    login_name: given.user.clone(),
                     password: Some(password.clone()),
                     session: None,
                     proven: false,
                     proof: None,
+                    refused: Vec::new(),
                     made: false,
                     registered: false,
                     login_refused: None,
                 };
                 self.prove(slot, &mut account).await?;
+                let (name, user_id) = (&account.login_name, &account.user_id);
+                self.courier.supplied.prove(&given.user, Some(name), user_id);
+                self.list_devices(slot, given, &account).await;
                 Ok(account)
             }
             Credential::AccessToken(token) => {
@@ -363,41 +371,107 @@ impl Desk {
                     refresh_token: None,
                     expires: None,
                 };
-                Ok(Account {
+                self.courier.supplied.prove(&given.user, None, &user_id);
+                let account = Account {
+                    login_name: localpart(&user_id).to_owned(),
                     user_id,
                     password: None,
                     session: Some(session),
                     proven: true,
                     proof: None,
+                    refused: Vec::new(),
                     made: false,
                     registered: false,
                     login_refused: None,
-                })
+                };
+                self.list_devices(slot, given, &account).await;
+                Ok(account)
             }
         }
     }
 
+    /// Remembers which devices an account that was given has, so that at the end of the run those that came can be told
+    /// from them.
+    async fn list_devices(&self, slot: &Slot, given: &Supplied, account: &Account) {
+        let (Ok(ask), Some(session)) = (self.ask("getDevices"), &account.session) else { return };
+        let answer = self.send(slot, &ask.bearer(&session.token)).await;
+        let devices = answer.ok().and_then(|answer| device_ids(&answer));
+        let unheard = self.courier.ledger.uncertain_logins();
+        self.courier.supplied.list_devices(&given.user, devices, &unheard);
+    }
+
     /// The proof login: one good login, with `refresh_token: true`, that also is the first shared
-    /// session and tells the canonical user id.
+    /// session and tells the canonical user id. Where its name is refused, the other spelling of it is tried once; the
+    /// one that logs in is used from then on.
     async fn prove(&self, slot: &Slot, account: &mut Account) -> Result<(), Reason> {
-        let Some(password) = &account.password else { return Ok(()) };
-        let body = good_login(&account.user_id, password.expose_secret());
+        let Some(password) = account.password.clone() else { return Ok(()) };
+        let first = self.good_login(slot, account, &password).await?;
+        if first.is_done() {
+            self.take_proof(account, first);
+            return Ok(());
+        }
+        let reason = login_refused(account, &first.answer);
+        let other = self.other_spelling(account).filter(|_| !account.proven && first.may_be_name());
+        let Some(other) = other else {
+            let may_be_name = first.may_be_name();
+            return Err(if may_be_name { with_hint(reason, account) } else { reason });
+        };
+        let name = std::mem::replace(&mut account.login_name, other);
+        let second = self.good_login(slot, account, &password).await?;
+        if !second.is_done() {
+            account.login_name = name;
+            return Err(reason);
+        }
+        account.refused.extend(first.proof);
+        self.take_proof(account, second);
+        Ok(())
+    }
+
+    /// The other name by which an account may log in.
+    fn other_spelling(&self, account: &Account) -> Option<String> {
+        if !account.made {
+            return self.courier.supplied.other_spelling(&account.login_name);
+        }
+        let (id, local) = (account.user_id.as_str(), localpart(&account.user_id));
+        let other = if account.login_name == id { local } else { id };
+        Some(other.to_owned())
+    }
+
+    async fn good_login(
+        &self,
+        slot: &Slot,
+        account: &Account,
+        password: &SecretString,
+    ) -> Result<ProofLogin, Reason> {
+        let body = good_login(&account.login_name, password.expose_secret());
         let delivered = self.delivered(slot, &self.ask("login")?.json(&body)).await;
         let exchanged = delivered.exchanges.get(delivered.shown).cloned();
         let answer = answered(delivered.reply)?;
-        let token = answer.text_at("/access_token");
-        let Some(token) = token.filter(|_| answer.is_success()) else {
-            return Err(login_refused(account, &answer));
-        };
+        let proof = exchanged.map(|it| Proof { body, exchanged: Arc::new(it.again()) });
+        Ok(ProofLogin { answer, proof })
+    }
+
+    fn take_proof(&self, account: &mut Account, login: ProofLogin) {
+        let ProofLogin { answer, proof } = login;
         self.usable.store(true, Ordering::Relaxed);
-        account.session = Some(session_from(&answer, token));
-        account.proof = exchanged.map(|it| Proof { body, exchanged: Arc::new(it.again()) });
+        account.session = answer.text_at("/access_token").map(|token| session_from(&answer, token));
+        account.proof = proof;
         // What registration said is known better than what this login says.
         if !account.made {
             account.user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
         }
         account.proven = true;
-        Ok(())
+        self.courier.ledger.logs_in_as(&account.user_id, &account.login_name);
+        self.by_full_id.get_or_init(|| account.login_name.starts_with('@'));
+    }
+
+    /// The name by which an account of the run's own probably logs in: its localpart, unless another account needed its
+    /// full id.
+    fn name_of_made(&self, user_id: &str, localpart: &str) -> String {
+        let by_full_id = self.by_full_id.get().is_some_and(|by_full_id| *by_full_id);
+        let name = if by_full_id { user_id } else { localpart };
+        self.courier.ledger.logs_in_as(user_id, name);
+        name.to_owned()
     }
 
     async fn keep_session(&self, slot: &Slot, account: &mut Account) -> Result<(), Reason> {
@@ -485,11 +559,13 @@ impl Desk {
         };
         let session = answer.text_at("/access_token").map(|token| session_from(&answer, token));
         Ok(Account {
+            login_name: self.name_of_made(user_id, &localpart),
             user_id: user_id.to_owned(),
             password: Some(password.into()),
             session,
             proven: false,
             proof: None,
+            refused: Vec::new(),
             made: true,
             registered: true,
             login_refused: None,
@@ -621,8 +697,10 @@ impl Desk {
             }
         }
         let session = access_token.map(|token| (token, device_id));
-        let made = Made { user_id: user_id.clone(), password: password.clone(), guest: false };
+        let (login_name, guest) = (user_id.clone(), false);
+        let made = Made { user_id: user_id.clone(), login_name, password: password.clone(), guest };
         self.courier.ledger.note_made(made, session.clone());
+        let login_name = self.name_of_made(&user_id, localpart(&user_id));
         let proven = match &session {
             Some((token, _)) => {
                 Some(self.owner(slot, token, "--account-command: the access token printed").await?)
@@ -637,9 +715,19 @@ impl Desk {
         });
         let password = password.map(SecretString::from);
         let proven = password.is_none();
-        let (proof, registered, login_refused) = (None, false, None);
-        let made = true;
-        Ok(Account { user_id, proven, password, session, proof, made, registered, login_refused })
+        let (proof, refused, registered, login_refused) = (None, Vec::new(), false, None);
+        Ok(Account {
+            user_id,
+            login_name,
+            proven,
+            password,
+            session,
+            proof,
+            refused,
+            made: true,
+            registered,
+            login_refused,
+        })
     }
 
     /// The user and the device that an access token belongs to.
@@ -686,6 +774,28 @@ impl Desk {
     }
 }
 
+/// A good login by one name, and what came of it.
+struct ProofLogin {
+    answer: Answer,
+    proof: Option<Proof>,
+}
+
+impl ProofLogin {
+    /// Whether it opened a session.
+    fn is_done(&self) -> bool {
+        self.answer.is_success() && self.answer.text_at("/access_token").is_some()
+    }
+
+    /// Whether the name may be what was refused: the account itself is neither locked nor closed.
+    fn may_be_name(&self) -> bool {
+        const OF_ACCOUNT: [&str; 4] =
+            ["M_USER_DEACTIVATED", "M_USER_LOCKED", "M_USER_SUSPENDED", "M_LIMIT_EXCEEDED"];
+        let code = self.answer.text_at("/errcode");
+        matches!(self.answer.status, 400 | 401 | 403 | 404)
+            && code.is_none_or(|code| !OF_ACCOUNT.contains(&code))
+    }
+}
+
 impl Account {
     /// The login that proved it, if its token is sure to be good for a while.
     fn proof_that_lives(&self) -> Option<Proof> {
@@ -701,6 +811,15 @@ fn answered(reply: Reply) -> Result<Answer, Reason> {
         Reply::Dropped(text) => Err(reason("no_answer", text)),
         Reply::Undecided(reason) => Err(reason),
     }
+}
+
+/// The reason for an account that was given by its localpart, whose full id is not known.
+fn with_hint(mut reason: Reason, account: &Account) -> Reason {
+    if !account.made && !account.proven && !account.login_name.starts_with('@') {
+        reason.text +=
+            "; if it logs in only by its full Matrix ID, give that as the user (@name:server)";
+    }
+    reason
 }
 
 /// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.

@@ -660,8 +660,8 @@ fn may_open_an_account(assignment: &Assignment) -> bool {
     assignment.accounts.values().any(|slot| *slot != Slot::Main(0))
 }
 
-/// The login that proved an account of the case, where the case would send the same and only looks
-/// at what came of it.
+/// The login that proved an account of the case, or one by another name that was refused then, where the case would
+/// send the same and only looks at what came of it.
 fn shared_login(
     ask: &Ask,
     case: &Case,
@@ -671,7 +671,8 @@ fn shared_login(
         return None;
     }
     let body = ask.json_body()?;
-    let proof = accounts.values().filter_map(|a| a.proof.as_ref()).find(|p| p.body == body)?;
+    let mut proofs = accounts.values().flat_map(|a| a.proof.iter().chain(&a.refused));
+    let proof = proofs.find(|proof| proof.body == body)?;
     let (login, answer) = (&proof.exchanged, proof.exchanged.result.as_ref().ok()?);
     let same_way = login.ask.path == ask.path && login.ask.headers == ask.headers;
     same_way.then(|| earlier(answer.clone(), (**login).clone()))

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct AccountView {
     /// The full Matrix ID, as the server spells it.
     pub user_id: String,
+    /// The name that logs it in, as its proof showed: a localpart, a full Matrix ID, or neither.
+    pub login_name: String,
     /// Its password; accounts that were given as an access token have none.
     pub password: Option<String>,
     /// The shared session's access token.
@@ -20,6 +22,8 @@ pub struct AccountView {
     pub device_id: Option<String>,
     /// The login that proved it, while its session lives.
     pub proof: Option<Proof>,
+    /// The logins by another name that were refused when it was proven.
+    pub refused: Vec<Proof>,
 }
 
 /// The good login that proved an account. Cases that only look at such a login look at this one.
@@ -61,7 +65,7 @@ impl AccountView {
     /// The body of a login that proves it: the one that did, or one like it.
     pub fn login(&self) -> Option<Value> {
         let proof = self.proof.as_ref().map(|proof| proof.body.clone());
-        proof.or_else(|| Some(good_login(self.localpart(), self.password.as_deref()?)))
+        proof.or_else(|| Some(good_login(&self.login_name, self.password.as_deref()?)))
     }
 
     fn get(&self, member: &str) -> Option<Value> {
@@ -70,6 +74,7 @@ impl AccountView {
         }
         let text = match member {
             "user_id" => self.user_id.clone(),
+            "user" => self.login_name.clone(),
             "localpart" => self.localpart().to_owned(),
             "server_name" => self.server_name().to_owned(),
             "password" => self.password.clone()?,

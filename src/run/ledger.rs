@@ -1,7 +1,8 @@
 //! Which sessions and accounts a run has made and not yet ended, so that they can be ended.
-use crate::wire::Exchanged;
+use super::env::{FRESH, localpart};
+use crate::wire::{Ask, Exchanged, TroubleKind};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::form_urlencoded;
 
@@ -24,10 +25,21 @@ pub struct Session {
 pub struct Made {
     /// The full Matrix ID.
     pub user_id: String,
+    /// The name that logs it in, as far as is known.
+    pub login_name: String,
     /// Its password, if it has one and the run has seen it.
     pub password: Option<String>,
     /// Whether it is a guest.
     pub guest: bool,
+}
+
+/// A login that may have opened a session, though its answer does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UncertainLogin {
+    /// The name that it was sent with; nothing where a token said whose it is.
+    pub name: Option<String>,
+    /// The device that it asked for.
+    pub device_id: Option<String>,
 }
 
 /// Everything that a run made, in the order made.
@@ -38,20 +50,30 @@ pub struct Ledger(Mutex<Entries>);
 struct Entries {
     sessions: Vec<Session>,
     accounts: Vec<Made>,
+    /// The names of every account that the run ever made.
+    made: BTreeSet<String>,
+    uncertain: Vec<UncertainLogin>,
+    /// Accounts that may have been made, though no answer tells.
+    uncertain_accounts: Vec<Made>,
+    /// Device ids that the run made up and sent with a login.
+    chosen_devices: BTreeSet<String>,
 }
 
 impl Entries {
     /// Whose a request's token is, if the run made its session.
-    fn asker(&self, exchanged: &Exchanged) -> Option<String> {
-        let token = token_of(exchanged)?;
-        let owner = self.sessions.iter().find(|session| session.tokens.contains(&token))?;
-        Some(owner.user_id.clone())
+    fn asker(&self, ask: &Ask) -> Option<String> {
+        let token = token_of(ask)?;
+        let owner = self.sessions.iter().find(|session| session.tokens.contains(&token));
+        // An application service speaks for the user that the query names.
+        owner.map(|session| session.user_id.clone()).or_else(|| query_of(ask, "user_id"))
     }
 
     fn made(&mut self, account: Made) {
         if !account.user_id.is_empty()
             && !self.accounts.iter().any(|a| a.user_id == account.user_id)
         {
+            self.made.extend([account.user_id.clone(), account.login_name.clone()]);
+            self.uncertain_accounts.retain(|other| other.login_name != account.login_name);
             self.accounts.push(account);
         }
     }
@@ -87,6 +109,8 @@ impl Entries {
 impl Ledger {
     /// Reads an exchange for sessions and accounts that it began or ended.
     pub fn note(&self, exchanged: &Exchanged) {
+        self.note_chosen_device(exchanged);
+        self.note_uncertain(exchanged);
         let Ok(answer) = &exchanged.result else { return };
         if !answer.is_success() {
             return;
@@ -100,13 +124,13 @@ impl Ledger {
         };
         let mut entries = self.entries();
         if posted("/logout") {
-            if let Some(token) = token_of(exchanged) {
+            if let Some(token) = token_of(&exchanged.ask) {
                 entries.sessions.retain(|session| !session.tokens.contains(&token));
             }
             return;
         }
         if posted("/logout/all") || posted("/account/deactivate") {
-            let user = entries.asker(exchanged);
+            let user = entries.asker(&exchanged.ask);
             entries.sessions.retain(|session| Some(&session.user_id) != user.as_ref());
             if posted("/account/deactivate") {
                 entries.accounts.retain(|account| Some(&account.user_id) != user.as_ref());
@@ -114,7 +138,7 @@ impl Ledger {
             return;
         }
         if posted("/account/password") {
-            let user = entries.asker(exchanged);
+            let user = entries.asker(&exchanged.ask);
             let mut accounts = entries.accounts.iter_mut();
             if let Some(made) = accounts.find(|account| Some(&account.user_id) == user.as_ref()) {
                 made.password = sent("new_password").or(made.password.take());
@@ -122,7 +146,7 @@ impl Ledger {
             return;
         }
         if ends_devices(&exchanged.ask.method, path) {
-            let (user, devices) = (entries.asker(exchanged), devices_of(exchanged, path));
+            let (user, devices) = (entries.asker(&exchanged.ask), devices_of(exchanged, path));
             entries.sessions.retain(|session| {
                 Some(&session.user_id) != user.as_ref() || !devices.contains(&session.device_id)
             });
@@ -134,7 +158,9 @@ impl Ledger {
         // What an application service registers is its own; one user is used again by later runs.
         if posted("/register") && sent("type").is_none() {
             let guest = query.contains("kind=guest");
-            entries.made(Made { user_id: user_id.clone(), password: sent("password"), guest });
+            let login_name = sent("username").unwrap_or_else(|| user_id.clone());
+            let password = sent("password");
+            entries.made(Made { user_id: user_id.clone(), login_name, password, guest });
         }
         let Some(token) = text("access_token") else { return };
         let refresh_token = text("refresh_token");
@@ -149,6 +175,77 @@ impl Ledger {
             refresh_tokens: refresh_token.into_iter().collect(),
             renewed: false,
         });
+    }
+
+    /// Remembers the device id that a login asks for: such a device is the run's own.
+    fn note_chosen_device(&self, exchanged: &Exchanged) {
+        if begins_session(exchanged) {
+            self.entries().chosen_devices.extend(sent_text(exchanged, "/device_id"));
+        }
+    }
+
+    /// Remembers a login or a registration that may have been done though no whole answer says so.
+    fn note_uncertain(&self, exchanged: &Exchanged) {
+        if !is_uncertain(exchanged) {
+            return;
+        }
+        let sent = |pointer: &str| sent_text(exchanged, pointer);
+        if begins_session(exchanged) {
+            let name = sent("/identifier/user").or_else(|| sent("/user"));
+            let device_id = sent("/device_id");
+            self.entries().uncertain.push(UncertainLogin { name, device_id });
+        } else if exchanged.ask.method == "POST"
+            && exchanged.ask.path.ends_with("/register")
+            && sent("/type").is_none()
+            && let Some(name) = sent("/username")
+        {
+            let mut entries = self.entries();
+            let is_known = |made: &Made| made.login_name == name;
+            if !entries.accounts.iter().chain(&entries.uncertain_accounts).any(is_known) {
+                let (user_id, password) = (name.clone(), sent("/password"));
+                let account = Made { user_id, login_name: name, password, guest: false };
+                entries.uncertain_accounts.push(account);
+            }
+        }
+    }
+
+    /// The user whose access token a request has, if the run began the session.
+    pub fn asker(&self, ask: &Ask) -> Option<String> {
+        self.entries().asker(ask)
+    }
+
+    /// The account logs in by this name.
+    pub fn logs_in_as(&self, user_id: &str, name: &str) {
+        let mut entries = self.entries();
+        let mut accounts = entries.accounts.iter_mut();
+        if let Some(made) = accounts.find(|made| made.user_id == user_id) {
+            made.login_name = name.to_owned();
+        }
+    }
+
+    /// The logins that may have opened a session which no answer told of, in the order sent.
+    pub fn uncertain_logins(&self) -> Vec<UncertainLogin> {
+        self.entries().uncertain.clone()
+    }
+
+    /// The accounts that may have been made though no answer tells; their names are those asked for.
+    pub fn uncertain_accounts(&self) -> Vec<Made> {
+        self.entries().uncertain_accounts.clone()
+    }
+
+    /// Whether a name is that of an account of the run's own, or was made up and is nobody's.
+    pub fn is_own_name(&self, name: &str) -> bool {
+        localpart(name).starts_with(FRESH) || self.entries().made.contains(name)
+    }
+
+    /// Whether the run made up this device id.
+    pub fn chose_device(&self, device_id: &str) -> bool {
+        self.entries().chosen_devices.contains(device_id)
+    }
+
+    /// Strikes out a session that is known to be over.
+    pub fn ended(&self, session: &Session) {
+        self.entries().sessions.retain(|known| known != session);
     }
 
     /// An account that a program of the operator's made for the run, with its session if it has one:
@@ -222,6 +319,40 @@ fn ends_devices(method: &str, path: &str) -> bool {
     one || (method == "POST" && path.ends_with("/delete_devices"))
 }
 
+/// Whether a request is a login, by its path: cases also send it as no operation.
+fn begins_session(exchanged: &Exchanged) -> bool {
+    let path = exchanged.ask.path.split('?').next().unwrap_or_default();
+    exchanged.ask.method == "POST" && path.ends_with("/login")
+}
+
+/// Whether a request may have been done, though no whole answer says so: none came, or that of something in front, or
+/// one that says it was done and holds no access token.
+fn is_uncertain(exchanged: &Exchanged) -> bool {
+    match &exchanged.result {
+        Err(trouble) => matches!(
+            trouble.kind,
+            TroubleKind::Closed | TroubleKind::Protocol | TroubleKind::Timeout
+        ),
+        Ok(answer) if matches!(answer.status, 502..=504) => answer.text_at("/errcode").is_none(),
+        Ok(answer) => {
+            let told = if begins_session(exchanged) { "/access_token" } else { "/user_id" };
+            answer.is_success() && answer.text_at(told).is_none()
+        }
+    }
+}
+
+/// A text in the JSON body of a request.
+fn sent_text(exchanged: &Exchanged, pointer: &str) -> Option<String> {
+    exchanged.ask.json_body()?.pointer(pointer)?.as_str().map(str::to_owned)
+}
+
+/// A parameter of a request's query.
+fn query_of(ask: &Ask, name: &str) -> Option<String> {
+    let (_, query) = ask.path.split_once('?')?;
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
 fn devices_of(exchanged: &Exchanged, path: &str) -> Vec<String> {
     if exchanged.ask.method == "DELETE" {
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -234,15 +365,16 @@ fn devices_of(exchanged: &Exchanged, path: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn token_of(exchanged: &Exchanged) -> Option<String> {
-    let header = exchanged.ask.header("authorization")?;
-    header.strip_prefix("Bearer ").map(str::to_owned)
+fn token_of(ask: &Ask) -> Option<String> {
+    let header = ask.header("authorization");
+    let bearer = header.and_then(|header| header.strip_prefix("Bearer ")).map(str::to_owned);
+    bearer.or_else(|| query_of(ask, "access_token"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Answer, Ask};
+    use crate::wire::Answer;
     use serde_json::json;
     use std::time::Duration;
 

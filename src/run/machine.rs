@@ -267,9 +267,8 @@ impl<'c> Machine<'c> {
         };
         let blocked = |text: String| Reason { code: "interactive_auth".to_owned(), text };
         let account = self.env.account(name).cloned().unwrap_or_default();
-        let user = account.user_id.clone();
         let prover = Prover {
-            user: Some(&user),
+            user: Some(&account.login_name),
             password: account.password.as_deref(),
             registration_token: None,
         };

@@ -20,6 +20,8 @@ pub mod probe;
 pub mod program;
 pub mod refusal;
 pub mod stop;
+pub mod supplied;
+pub mod supplied_sessions;
 pub mod target;
 mod tls;
 mod tls_words;
