@@ -435,7 +435,7 @@ fn fate(
     permits: &mut Permits,
 ) -> Fate {
     let skip = |code: &str, text: String| {
-        Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text })
+        Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() })
     };
     let applies = |id: &String| register.get(id).is_some_and(|r| r.applies(&facts.listed));
     if !case.checks.iter().any(applies) {
@@ -479,7 +479,7 @@ fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
 
 fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
     let skip = |code: &str, text: String| {
-        Some(Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text }))
+        Some(Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() }))
     };
     match need {
         Need::Flow(flow) if !facts.flows.contains(flow) => {
@@ -588,7 +588,7 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
     let accounts = &facts.accounts;
     if accounts.main() == 0 {
         let text = "no account was given, and none can be made".to_owned();
-        let reason = Reason { code: "no_account".to_owned(), text };
+        let reason = Reason { code: "no_account".to_owned(), text: text.into() };
         return Err(Fate::Not(Verdict::Blocked, reason));
     }
     let made = accounts.can_make && (accounts.made_password || !wanted.password);
@@ -623,7 +623,7 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
 }
 
 fn not_provided(what: &str, text: String) -> Fate {
-    Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text })
+    Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text: text.into() })
 }
 
 /// An account that the case may harm: one made for it, else one that nobody needs, else, where that

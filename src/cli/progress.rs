@@ -1,4 +1,5 @@
 //! Progress on standard error, and only on a terminal.
+use super::checked::sentence;
 use crate::app::Watcher;
 use crate::case::ast::Case;
 use crate::facts::Facts;
@@ -6,9 +7,10 @@ use crate::outcome::Verdict;
 use crate::plan::{Fate, Plan};
 use crate::run::engine::Progress;
 use crate::run::probe::NoTarget;
+use crate::secret::Vault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -63,12 +65,23 @@ impl Count {
 pub struct Bar {
     bar: OnceLock<ProgressBar>,
     hidden: bool,
+    vault: Arc<Vault>,
 }
 
 impl Bar {
-    /// A bar, unless standard error is no terminal or this is a CI job.
-    pub fn new() -> Bar {
-        Bar { bar: OnceLock::new(), hidden: unwatched() }
+    /// A bar, unless standard error is no terminal or this is a CI job. The secrets of the vault are in
+    /// nothing that it says.
+    pub fn new(vault: Arc<Vault>) -> Bar {
+        Bar { bar: OnceLock::new(), hidden: unwatched(), vault }
+    }
+
+    fn say(&self, before: &str, text: &str) {
+        let said = match sentence(&self.vault, text) {
+            Ok(text) => super::say(&format!("{before}: {text}")),
+            Err(withheld) => super::say(&withheld.text),
+        };
+        // There is nowhere to say that nothing can be said.
+        drop(said);
     }
 
     /// Removes it from the screen.
@@ -95,7 +108,7 @@ impl Progress for Bar {
 
 impl Watcher for Bar {
     fn waiting(&self, why: &NoTarget) {
-        let _ = super::say(&format!("waiting: {why}"));
+        self.say("waiting", &why.to_string());
     }
 
     fn planned(&self, plan: &Plan, _: &Facts) {
@@ -107,6 +120,6 @@ impl Watcher for Bar {
     }
 
     fn no_target(&self, why: &str) {
-        let _ = super::say(&format!("error: {}", crate::report::one_line(why)));
+        self.say("error", why);
     }
 }

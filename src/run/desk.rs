@@ -612,5 +612,5 @@ fn refused(what: &str, by: &str, answer: &Answer) -> Reason {
 }
 
 fn reason(code: &str, text: String) -> Reason {
-    Reason { code: code.to_owned(), text }
+    Reason { code: code.to_owned(), text: text.into() }
 }

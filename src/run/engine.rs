@@ -457,7 +457,7 @@ impl Engine {
                 decision.branch = None;
                 decision.reason = Some(Reason {
                     code: "version".to_owned(),
-                    text: "no release that the server lists has it".to_owned(),
+                    text: "no release that the server lists has it".into(),
                 });
             }
         }
@@ -548,7 +548,7 @@ fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Claim>) -> Option<u
 fn panicked(case: &Case) -> CaseResult {
     let reason = Reason {
         code: "panic".to_owned(),
-        text: "homespec itself failed in this case; please report it".to_owned(),
+        text: "homespec itself failed in this case; please report it".into(),
     };
     CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
 }

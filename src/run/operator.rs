@@ -163,7 +163,7 @@ impl Operator {
         }
         done.map_err(|why| Reason {
             code: "operator".to_owned(),
-            text: format!("the operator's {} failed: {why}", act.as_str()),
+            text: format!("the operator's {} failed: {why}", act.as_str()).into(),
         })
     }
 }
@@ -238,7 +238,7 @@ async fn by_admin(
                 }
             }
             Reply::Dropped(text) => return Err(text),
-            Reply::Undecided(reason) => return Err(reason.text),
+            Reply::Undecided(reason) => return Err(reason.text.into()),
         }
     }
     Err(why)
