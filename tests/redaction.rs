@@ -430,9 +430,10 @@ proptest! {
 
 #[test]
 fn secrets_that_are_many_or_long_are_in_no_report() {
-    let many: Vec<String> = (0..1000).map(|n| format!("secret{:08x}", n * 7_919_977)).collect();
+    let many: Vec<String> =
+        (1..=1000_u64).map(|n| format!("secret{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     let long: Vec<String> = (0..3).map(|n| format!("{n}long-").repeat(17_000)).collect();
-    for seed in 1..20 {
+    for seed in 1..9 {
         assert_eq!(withheld(seed * 7919, &many, false), Vec::<String>::new());
         assert_eq!(withheld(seed * 104_729, &long, false), Vec::<String>::new());
     }

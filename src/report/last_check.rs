@@ -100,7 +100,10 @@ type Reading = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// The ways to read a text beside the text itself: without the line breaks that reports put in the
 /// place of spaces, and with one and two layers of escapes taken off.
-const READINGS: [Reading; 3] = [joined, unescaped, |text| unescaped(&unescaped(text)?)];
+const READINGS: [Reading; 3] = [joined, unescaped, |text| {
+    let once = unescaped(text)?;
+    Some(unescaped(&once).unwrap_or(once))
+}];
 
 impl<'s> LastCheck<'s> {
     fn new(secrets: &'s Secrets) -> Result<LastCheck<'s>, String> {
@@ -144,9 +147,9 @@ impl<'s> LastCheck<'s> {
         let mut counts = BTreeMap::new();
         self.count(0, text.as_bytes(), &mut counts);
         for (number, reading) in READINGS.iter().enumerate() {
-            if let Some(text) = reading(text.as_bytes()) {
-                self.count(number + 1, &text, &mut counts);
-            }
+            // A reading that changes nothing is the text itself.
+            let read = reading(text.as_bytes());
+            self.count(number + 1, read.as_deref().unwrap_or(text.as_bytes()), &mut counts);
         }
         counts
     }

@@ -94,9 +94,16 @@ impl Needles {
 
 /// How many bytes two texts begin with alike, of which so many are known.
 fn common(one: &[u8], other: &[u8], known: usize) -> usize {
-    let (one, other) = (one.get(known..), other.get(known..));
+    const STEP: usize = 32;
+    let mut same = known;
+    while let (Some(a), Some(b)) = (one.get(same..same + STEP), other.get(same..same + STEP))
+        && a == b
+    {
+        same += STEP;
+    }
+    let (one, other) = (one.get(same..), other.get(same..));
     let pairs = one.unwrap_or_default().iter().zip(other.unwrap_or_default());
-    known + pairs.take_while(|(a, b)| a == b).count()
+    same + pairs.take_while(|(a, b)| a == b).count()
 }
 
 fn parents(sorted: &[Needle]) -> Vec<Option<usize>> {

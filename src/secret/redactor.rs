@@ -43,6 +43,9 @@ struct Found {
 
 /// The shortest beginning of a secret that is looked for in front of an ellipsis, in bytes.
 const SHORTEST_BEGINNING: usize = 8;
+/// The longest stretch of a secret that is searched for as one, in bytes: of a text that repeats
+/// itself, each place is compared with so much at most.
+const LONGEST_PIECE: usize = 4 << 10;
 /// How many bytes of a secret its base64 is recognised by; a multiple of three. What follows belongs
 /// to it as far as it is base64.
 const BASE64_OF: usize = 192;
@@ -117,7 +120,11 @@ impl Index {
         for one in found {
             match places.last_mut() {
                 Some((_, end, _)) if one.end <= *end => {}
-                Some((_, end, secrets)) if one.start < *end => {
+                // The pieces of a long secret follow each other; others overlap.
+                Some((_, end, secrets))
+                    if one.start < *end
+                        || (one.start == *end && secrets.last() == Some(&one.secret)) =>
+                {
                     *end = one.end;
                     if secrets.last() != Some(&one.secret) {
                         secrets.push(one.secret);
@@ -176,6 +183,9 @@ fn rest_of_base64(bytes: &[u8]) -> usize {
 /// headers and servers drop.
 fn plain(text: &Hidden, secret: usize) -> Vec<Needle> {
     let value = text.as_str();
+    if value.len() > LONGEST_PIECE {
+        return pieces(value).map(|piece| Needle { text: Hidden::new(piece), secret }).collect();
+    }
     let mut all = vec![Needle { text: text.clone(), secret }];
     for other in [value.trim().to_owned(), value.replace(' ', "+")] {
         if other != value && other.len() >= SHORTEST {
@@ -183,6 +193,18 @@ fn plain(text: &Hidden, secret: usize) -> Vec<Needle> {
         }
     }
     all
+}
+
+/// A long text in pieces of about the same length.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let size = text.len().div_ceil(text.len().div_ceil(LONGEST_PIECE).max(1)).max(1);
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let cut = (size.min(rest.len())..=rest.len()).find(|at| rest.is_char_boundary(*at))?;
+        let (piece, tail) = rest.split_at(cut);
+        rest = tail;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// The letters of base64 that the beginning of a secret alone decides, in both alphabets. A short
