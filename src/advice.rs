@@ -53,7 +53,7 @@ fn of_limit(hit: &LimitHit, logins: usize, server: Option<&str>) -> String {
             let is = |setting: &&Setting| {
                 let head = server.get(..setting.server.len());
                 head.is_some_and(|head| head.eq_ignore_ascii_case(setting.server))
-                    && setting.operation == hit.operation
+                    && hit.operation == setting.operation
             };
             SETTINGS.iter().find(is)
         })
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn hit(operation: &str, blocked: usize) -> LimitHit {
-        let operation = operation.to_owned();
+        let operation = operation.into();
         LimitHit { operation, count: 3, retry_after_ms: 328_000, waited_ms: 0, blocked }
     }
 

@@ -30,7 +30,7 @@ use crate::run::stop::Stop;
 use crate::run::supplied::SuppliedAccounts;
 use crate::run::supplied_sessions::end_supplied;
 use crate::run::target::Target;
-use crate::secret::Vault;
+use crate::secret::{RedactedRun, RedactionError, Vault};
 use crate::select::{NamesNothing, Wish, select};
 use crate::spec::Spec;
 use crate::version::{Listed, SpecVersion};
@@ -322,7 +322,10 @@ impl Prepared {
     }
 
     /// Probes, plans, runs, cleans up, and puts together what came of it.
-    pub async fn run(self, watcher: &dyn Watcher) -> Run {
+    ///
+    /// # Errors
+    /// Nothing of the run may be shown.
+    pub async fn run(self, watcher: &dyn Watcher) -> Result<RedactedRun, RunWithheld> {
         let open = match self.open(watcher).await {
             Ok(open) => open,
             Err(gone) => {
@@ -506,12 +509,12 @@ impl Prepared {
         plan: &Plan,
         outcome: Outcome,
         times: &Times,
-    ) -> Run {
+    ) -> Result<RedactedRun, RunWithheld> {
         let lost = self.courier.vitals.lost();
         let is_gone = outcome.no_target.is_some() || lost.is_some();
         let base_url = self.courier.http.target().to_string();
         let discovered = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
-        let gone = outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.clone()));
+        let gone = outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.to_string()));
         let parts = Parts {
             register: &self.material.register,
             spec,
@@ -544,17 +547,40 @@ impl Prepared {
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let mut run = assemble(parts, &self.vault.redactor());
-        run.required =
-            require::all(&self.job.demands.required, facts, outcome.no_target.as_deref());
         run.no_usable_account = outcome.no_usable_account;
-        run = self.held_against_baseline(run);
-        run.exit_status = exit::status(&run, self.job.gate);
-        // Not what `--allow-blocked` accepts: the target itself was not there.
-        if is_gone && run.exit_status == exit::CONFORMS {
-            run.exit_status = exit::UNDECIDED;
+        let exit_status = match exit::status(&run, self.job.gate) {
+            graver @ (exit::INTERRUPTED | exit::OWN_FAULT) => graver,
+            _ => exit::REPORT,
+        };
+        let withheld = |why| RunWithheld { why, exit_status };
+        let mut run = RedactedRun::new(run, &self.vault).map_err(withheld)?;
+        let Demands { required, baseline, .. } = &self.job.demands;
+        if baseline.is_some() || !required.is_empty() {
+            // A baseline knows findings by what was shown of them. Its own text, and what is required,
+            // is redacted afterwards.
+            let held = run.with(&self.vault, |mut run| {
+                run.required = require::all(required, facts, outcome.no_target.as_deref());
+                self.held_against_baseline(run)
+            });
+            run = held.map_err(withheld)?;
         }
-        run
+        let status = match exit::status(&run, self.job.gate) {
+            // Not what `--allow-blocked` accepts: the target itself was not there.
+            exit::CONFORMS if is_gone => exit::UNDECIDED,
+            status => status,
+        };
+        run.set_exit_status(status);
+        Ok(run)
     }
+}
+
+/// A run of which nothing may be shown.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("every report of this run is withheld: {why}")]
+pub struct RunWithheld {
+    why: RedactionError,
+    /// How the program ends.
+    pub exit_status: u8,
 }
 
 impl Prepared {
@@ -663,12 +689,23 @@ impl Open {
     }
 
     /// The run as it stands after these cases of the plan and no others, each with its result.
-    pub fn so_far(&self, done: impl IntoIterator<Item = (Planned, CaseResult)>) -> Run {
+    ///
+    /// # Errors
+    /// Nothing of the run may be shown.
+    pub fn so_far(
+        &self,
+        done: impl IntoIterator<Item = (Planned, CaseResult)>,
+    ) -> Result<RedactedRun, RunWithheld> {
         let (cases, results) = done.into_iter().unzip();
         self.assembled(&Plan { cases, phases: Vec::new() }, results, CleanUp::default())
     }
 
-    fn assembled(&self, plan: &Plan, results: Vec<CaseResult>, cleaned: CleanUp) -> Run {
+    fn assembled(
+        &self,
+        plan: &Plan,
+        results: Vec<CaseResult>,
+        cleaned: CleanUp,
+    ) -> Result<RedactedRun, RunWithheld> {
         let mut support = vec![
             ("probe".to_owned(), self.probed.clone()),
             ("accounts".to_owned(), self.engine.desk.exchanges()),
@@ -711,7 +748,10 @@ impl Gone {
     }
 
     /// A run in which everything is blocked by that.
-    pub fn into_run(self) -> Run {
+    ///
+    /// # Errors
+    /// Nothing of the run may be shown.
+    pub fn into_run(self) -> Result<RedactedRun, RunWithheld> {
         let Gone { why, prepared, exchanges, times } = self;
         let facts = Facts {
             listed: Listed::new(Vec::<String>::new()),
@@ -727,7 +767,7 @@ impl Gone {
             allowed: prepared.job.allowed.clone(),
         };
         let spec = prepared.material.v1.clone();
-        let reason = Reason { code: why.code().to_owned(), text: why.to_string() };
+        let reason = Reason { code: why.code().to_owned(), text: why.to_string().into() };
         let cases: Vec<Planned> = prepared
             .selected
             .iter()
@@ -826,7 +866,7 @@ mod tests {
         let cleaned = open.clean_up(&Silent).await;
         assert!(open.prepared.courier.ledger.made().is_empty());
         assert_eq!(cleaned.left, Vec::<String>::new());
-        let run = open.assembled(&open.plan, results, cleaned);
+        let run = open.assembled(&open.plan, results, cleaned).unwrap();
         assert_eq!(run.exit_status, exit::OWN_FAULT);
         let errored = |case: &&crate::outcome::CaseOutcome| case.verdict == Verdict::Errored;
         assert!(

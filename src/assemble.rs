@@ -1,5 +1,4 @@
-//! From the results of the cases to the [`Run`] that every report is a function of. Pure; secrets
-//! are replaced here, at this one seam.
+//! From the results of the cases to the [`Run`] that every report is a function of. Pure.
 use crate::advice;
 use crate::check::standing::Context;
 use crate::check::tally::{Tallied, Tally, exchange_id};
@@ -12,10 +11,10 @@ use crate::plan::Plan;
 use crate::register::{Register, Requirement, Watch};
 use crate::run::engine::{CaseResult, too_long};
 use crate::run::stop::Cause;
-use crate::secret::Redactor;
+use crate::secret::{Redactor, names_in};
 use crate::select::{Wish, standing_is_wished};
 use crate::spec::Spec;
-use crate::wire::{Answer, Exchanged, TroubleKind};
+use crate::wire::{Answer, Exchanged, Received, TroubleKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -72,7 +71,8 @@ pub struct Parts<'a> {
     pub duration_ms: u64,
 }
 
-/// Builds the [`Run`]; its exit status, baseline and what was required are for the caller to say.
+/// Builds the [`Run`]; its exit status, baseline and what was required are for the caller to say, and
+/// redaction is yet to come. `redactor` serves where a body is cut.
 pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     let missing = parts.plan.cases.iter().skip(parts.results.len());
     let missing: Vec<CaseResult> =
@@ -101,18 +101,18 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         .chain(std::mem::take(&mut parts.support))
         .map(|(name, sent)| Support { exchanges: shown(&name, sent, view), name })
         .collect();
-    let run = Run {
+    Run {
         schema_version: SCHEMA_VERSION,
         complete: parts.complete,
         exit_status: exit::CONFORMS,
         tool: Tool { name: "homespec".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         target: Target {
-            base_url: parts.base_url.clone(),
-            server: parts.server.clone(),
-            versions: parts.facts.listed.all().to_vec(),
-            flows: parts.facts.flows.clone(),
+            base_url: parts.base_url.as_str().into(),
+            server: parts.server.as_deref().map(Into::into),
+            versions: untrusted(parts.facts.listed.all()),
+            flows: untrusted(&parts.facts.flows),
             api: parts.facts.api.as_str().to_owned(),
-            spec: parts.spec.name().to_owned(),
+            spec: parts.spec.name().into(),
         },
         selection: crate::select::selection(parts.wish, parts.available, cases.len()),
         started_at: parts.started_at.clone(),
@@ -120,15 +120,17 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally: cases.iter().map(|case| case.verdict).collect(),
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit.clone(),
-        not_cleaned_up: parts.not_cleaned_up.clone(),
-        notes: [
-            parts.headlines.clone(),
-            note_on_resent(&parts).into_iter().collect(),
-            notes_on_bounds(&cases, &standing),
-            limits,
-            notes(&parts, &requirements),
-        ]
-        .concat(),
+        not_cleaned_up: untrusted(&parts.not_cleaned_up),
+        notes: untrusted(
+            &[
+                parts.headlines.clone(),
+                note_on_resent(&parts).into_iter().collect(),
+                notes_on_bounds(&cases, &standing),
+                limits,
+                notes(&parts, &requirements),
+            ]
+            .concat(),
+        ),
         no_usable_account: false,
         baseline: None,
         required: Vec::new(),
@@ -136,8 +138,11 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         standing,
         requirements,
         support,
-    };
-    run.with_foreign_texts(&|text| redactor.text(text))
+    }
+}
+
+fn untrusted(texts: &[String]) -> Vec<UntrustedText> {
+    texts.iter().map(|text| text.as_str().into()).collect()
 }
 
 /// How exchanges are shown.
@@ -213,7 +218,7 @@ fn whole_run_outcome(
         Seen::Fine => (Verdict::Passed, None, Vec::new()),
         Seen::Nothing => {
             let text = "there were not enough answers to compare".to_owned();
-            let reason = Reason { code: "not_observed".to_owned(), text };
+            let reason = Reason { code: "not_observed".to_owned(), text: text.into() };
             (Verdict::Skipped, Some(reason), Vec::new())
         }
         Seen::Repeated { first, again } => {
@@ -225,10 +230,11 @@ fn whole_run_outcome(
                     "what {} was given was given before, in {}",
                     id(again).unwrap_or_default(),
                     id(first).unwrap_or_default()
-                ),
-                expected: check.title.to_owned(),
-                actual: "the same one twice".to_owned(),
-                pointer: String::new(),
+                )
+                .into(),
+                expected: check.title.into(),
+                actual: "the same one twice".into(),
+                pointer: "".into(),
                 branch: None,
                 exchange: id(again),
                 file: "spec/requirements.yaml".to_owned(),
@@ -285,29 +291,30 @@ fn shown(owner: &str, exchanges: Vec<Exchanged>, view: View<'_>) -> Vec<Exchange
 
 fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange {
     let headers = |pairs: Vec<(String, String)>| {
-        pairs.into_iter().map(|(name, value)| Header { name, value }).collect()
+        let header = |(name, value): (String, String)| Header { name: name.into(), value: value.into() };
+        pairs.into_iter().map(header).collect()
     };
     let (response, trouble) = match exchanged.result {
         Ok(answer) => {
             let answer = answer.into_received();
-            let (body, cut) = shown_body(&answer.body, view);
+            let (body, truncated) = shown_body(&answer, view);
             let response = Response {
                 status: answer.status,
                 headers: headers(answer.headers),
-                body,
-                truncated: answer.truncated || cut,
+                body: body.into(),
+                truncated,
             };
             (Some(response), None)
         }
-        Err(trouble) => (None, Some(trouble.text)),
+        Err(trouble) => (None, Some(trouble.text.into())),
     };
-    let body = exchanged.ask.body.map(|body| String::from_utf8_lossy(&body).into_owned());
+    let body = exchanged.ask.body.map(|body| String::from_utf8_lossy(&body).into());
     Exchange {
         id,
         operation: exchanged.ask.operation,
         request: Request {
-            method: exchanged.ask.method,
-            url: exchanged.url,
+            method: exchanged.ask.method.into(),
+            url: exchanged.url.into(),
             headers: headers(exchanged.sent_headers),
             body,
         },
@@ -320,15 +327,26 @@ fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange 
 
 /// As much of a body as is shown, and whether there is more. Secrets go before it is cut: half a
 /// secret would not be found afterwards.
-fn shown_body(body: &[u8], view: View<'_>) -> (String, bool) {
-    let longest = view.longest;
-    if body.len() <= longest {
+fn shown_body(answer: &Received, view: View<'_>) -> (String, bool) {
+    let body = &answer.body;
+    if body.len() <= view.longest && !answer.truncated {
         return (String::from_utf8_lossy(body).into_owned(), false);
     }
-    let read = body.get(..2 * longest).unwrap_or(body);
-    let mut text = view.redactor.text(&String::from_utf8_lossy(read));
-    let end = (0..=text.len().min(longest)).rev().find(|at| text.is_char_boundary(*at));
-    text.truncate(end.unwrap_or_default());
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    if answer.truncated {
+        // The last secret may be there in part.
+        text.push('…');
+    }
+    let mut text = view.redactor.text(&text);
+    if answer.truncated {
+        text.pop();
+    }
+    let end = (0..=text.len().min(view.longest)).rev().find(|at| text.is_char_boundary(*at));
+    let end = end.unwrap_or_default();
+    let halved = |(from, to): &(usize, usize)| *from < end && end < *to;
+    // Half a name may be a secret by its looks.
+    let end = names_in(&text).into_iter().find(halved).map_or(end, |(from, _)| from);
+    text.truncate(end);
     (text, true)
 }
 
@@ -402,7 +420,7 @@ fn standing_outcome(
         reason: Some(reason),
     };
     let skipped = |code: &str, text: &str| {
-        let reason = Reason { code: code.to_owned(), text: text.to_owned() };
+        let reason = Reason { code: code.to_owned(), text: text.into() };
         unseen(Verdict::Skipped, reason)
     };
     if !requirement.applies(&parts.facts.listed) {
@@ -485,7 +503,7 @@ fn requirement_outcome(
 }
 
 fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
-    let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: text.to_owned() };
+    let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: text.into() };
     let is_standing =
         requirement.standing.iter().any(|watch| matches!(watch, Watch::Rule(_) | Watch::Schema(_)));
     if is_standing || (parts.covered)(&requirement.id) {

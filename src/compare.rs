@@ -167,7 +167,7 @@ pub fn compare(runs: &[(String, Run)]) -> Comparison {
 fn side(file: &str, run: &Run) -> Side {
     Side {
         file: file.to_owned(),
-        name: run.target.server.clone().unwrap_or_else(|| run.target.base_url.clone()),
+        name: run.target.server.as_ref().unwrap_or(&run.target.base_url).to_string(),
         tool: run.tool.version.clone(),
         started_at: run.started_at.clone(),
         complete: run.complete,

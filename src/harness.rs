@@ -53,7 +53,9 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::app::{Demands, Job, JobError, Material, Open, Prepared, chosen, prepare};
+use crate::app::{
+    Demands, Job, JobError, Material, Open, Prepared, RunWithheld, chosen, prepare,
+};
 use crate::baseline::{self, Baseline, STANDING};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
@@ -72,6 +74,7 @@ use crate::run::engine::{CaseResult, Silent};
 use crate::run::http::Transport;
 use crate::run::operator::Operator;
 use crate::run::target::{NoTargetUrl, Target};
+use crate::secret::RedactedRun;
 use crate::select::{Wish, check_is_wished, standing_is_wished};
 use crate::source::Document;
 use crate::spec::Spec;
@@ -140,6 +143,9 @@ pub enum HarnessError {
     /// The selection names nothing or is empty, or the settings allow no client.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// Nothing of the run may be shown.
+    #[error(transparent)]
+    Withheld(#[from] RunWithheld),
     /// The server did not start, or its URL is none.
     #[error("{0}")]
     Start(String),
@@ -370,7 +376,8 @@ impl Harness {
     /// Runs everything at once, as the command line does, and gives what came of it.
     ///
     /// # Errors
-    /// Files that are wrong, a selection that names nothing, a server that does not start.
+    /// Files that are wrong, a selection that names nothing, a server that does not start, secrets that
+    /// cannot be kept out of the result.
     pub fn run(self) -> Result<Run, HarnessError> {
         const JOBS: usize = 4;
         let material = Arc::new(self.material()?);
@@ -379,7 +386,7 @@ impl Harness {
         let (prepared, guard) = self.prepared(material, baseline, JOBS)?;
         let run = runtime.block_on(prepared.run(&Silent));
         drop(guard);
-        Ok(run)
+        Ok(run?.into_run())
     }
 
     fn material(&self) -> Result<Material, Vec<Diagnostic>> {
@@ -599,19 +606,25 @@ impl Shared {
                 if !self.has_baseline && done.iter().all(passed) {
                     return Ok(Outcome::Passed);
                 }
-                let run = live.open.so_far(done);
-                self.of_cases(run.cases.iter().filter(|case| case.area != AREA), id, &run)
+                let run = live.open.so_far(done).map_err(withheld)?;
+                checked(&run, |run| {
+                    self.of_cases(run.cases.iter().filter(|case| case.area != AREA), id, run)
+                })
             }
             Question::WholeRun(check) => {
-                let run = live.whole_run(self);
-                self.of_cases(run.cases.iter().filter(|case| case.id == *check), id, &run)
+                let run = live.whole_run(self).map_err(withheld)?;
+                checked(&run, |run| {
+                    self.of_cases(run.cases.iter().filter(|case| case.id == *check), id, run)
+                })
             }
             Question::Standing(requirement) => {
-                let run = live.whole_run(self);
-                match run.standing.iter().find(|one| one.requirement == *requirement) {
-                    Some(outcome) => self.of_standing(outcome, id, &run),
-                    None => Err(no_result(id)),
-                }
+                let run = live.whole_run(self).map_err(withheld)?;
+                checked(&run, |run| {
+                    match run.standing.iter().find(|one| one.requirement == *requirement) {
+                        Some(outcome) => self.of_standing(outcome, id, run),
+                        None => Err(no_result(id)),
+                    }
+                })
             }
         }
     }
@@ -657,7 +670,7 @@ impl Shared {
         match verdict {
             Verdict::Passed => Ok(Outcome::Passed),
             Verdict::Skipped => {
-                let why = reason.map_or_else(String::new, |reason| reason.text.clone());
+                let why = reason.map_or_else(String::new, |reason| reason.text.to_string());
                 Ok(Outcome::Ignored(why))
             }
             Verdict::Warned if !self.fail_on_should => Ok(Outcome::Warned(text())),
@@ -697,6 +710,23 @@ impl Shared {
         }
         text
     }
+}
+
+fn withheld(why: RunWithheld) -> String {
+    format!("Error: {why}")
+}
+
+/// What `look` says of a run, if no secret is in it.
+fn checked(
+    run: &RedactedRun,
+    look: impl Fn(&Run) -> Result<Outcome, String>,
+) -> Result<Outcome, String> {
+    let text = |run: &Run| match look(run) {
+        Ok(Outcome::Passed) => String::new(),
+        Ok(Outcome::Warned(text) | Outcome::Ignored(text)) | Err(text) => text,
+    };
+    let checked = report::Publisher::new(run).render("the result of this test", text);
+    checked.map_err(|why| format!("Error: {why}")).and_then(|_| look(run))
 }
 
 /// Whether a baseline knows all that makes this verdict.
@@ -742,7 +772,7 @@ struct Live {
     done: Vec<Mutex<Option<Done>>>,
     turns: Turns,
     /// The run over all wanted cases, made when the first trial asks for it.
-    whole: Mutex<Option<Arc<Run>>>,
+    whole: Mutex<Option<Arc<RedactedRun>>>,
     /// What the server needs to run; behind a lock, because nobody promised that threads may share it.
     _guard: Mutex<Option<Box<dyn Any + Send>>>,
     runtime: tokio::runtime::Runtime,
@@ -773,17 +803,17 @@ impl Live {
     }
 
     /// The run over everything that this process is to test; runs what has not run yet.
-    fn whole_run(&self, shared: &Shared) -> Arc<Run> {
+    fn whole_run(&self, shared: &Shared) -> Result<Arc<RedactedRun>, RunWithheld> {
         let mut whole = lock(&self.whole);
         if let Some(run) = &*whole {
-            return run.clone();
+            return Ok(run.clone());
         }
         let wanted = shared.cases.iter().zip(&shared.wanted);
         let done: Vec<Done> = wanted
             .filter(|(_, wanted)| wanted.load(Ordering::SeqCst))
             .flat_map(|(case, _)| self.run_case(case))
             .collect();
-        whole.insert(Arc::new(self.open.so_far(done))).clone()
+        Ok(whole.insert(Arc::new(self.open.so_far(done)?)).clone())
     }
 }
 

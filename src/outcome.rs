@@ -1,9 +1,12 @@
 //! What a run found out, as one serialisable value: [`Run`].
 //!
-//! `run.json` *is* this value; every other report is a pure function of it. Nothing in here still
-//! holds a secret: the run replaces them before it builds a [`Run`].
+//! `run.json` *is* this value; every other report is a pure function of it. Text of others is
+//! [`UntrustedText`], which redaction goes over before anything is shown.
+mod untrusted;
+
+pub use untrusted::UntrustedText;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fmt;
 
 /// The version of `run.json` that this program writes and reads.
@@ -145,9 +148,9 @@ pub struct Run {
     /// Which rate limits were met, in the order in which they were first met.
     pub limits_hit: Vec<LimitHit>,
     /// Sessions and accounts that the run made and could not remove again, in the reader's words.
-    pub not_cleaned_up: Vec<String>,
+    pub not_cleaned_up: Vec<UntrustedText>,
     /// What the operator is to know beside the verdicts, e.g. what would reach more requirements.
-    pub notes: Vec<String>,
+    pub notes: Vec<UntrustedText>,
     /// Whether cases needed an account, accounts or a way to make them were given, and none could be used.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_usable_account: bool,
@@ -167,83 +170,6 @@ pub struct Run {
     pub support: Vec<Support>,
 }
 
-/// Members of a run whose text comes from our own files and is no server's, nobody's secret and
-/// nothing that could hold one.
-const OUR_OWN: [&str; 20] = [
-    "id",
-    "requirement",
-    "requirements",
-    "title",
-    "area",
-    "branch",
-    "file",
-    "code",
-    "cases",
-    "verdict",
-    "level",
-    "mark",
-    "impact",
-    "source_url",
-    "exchange",
-    "operation",
-    "method",
-    "name",
-    "api",
-    "schema_version",
-];
-
-/// The member with headers: in there even names are not ours.
-const HEADERS: &str = "headers";
-
-impl Run {
-    /// The same run with every text changed that may hold something of the server's or of the
-    /// operator's. What is written in our own files stays: a password that happens to be one of our
-    /// words is not to change an id.
-    pub fn with_foreign_texts(self, change: &dyn Fn(&str) -> String) -> Run {
-        let Ok(value) = serde_json::to_value(&self) else { return self };
-        let changed = changed(value, Place::Other, change);
-        // Nothing but texts has changed, so this reads back.
-        serde_json::from_value(changed).unwrap_or(self)
-    }
-}
-
-/// Where in a run a value stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Ours,
-    Headers,
-    Other,
-}
-
-impl Place {
-    fn below(self, key: &str) -> Place {
-        match self {
-            Place::Headers => Place::Headers,
-            _ if key == HEADERS => Place::Headers,
-            _ if OUR_OWN.contains(&key) => Place::Ours,
-            _ => Place::Other,
-        }
-    }
-}
-
-fn changed(value: Value, place: Place, change: &dyn Fn(&str) -> String) -> Value {
-    match value {
-        Value::String(text) if place == Place::Ours => Value::String(text),
-        Value::String(text) => Value::String(change(&text)),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| changed(item, place, change)).collect())
-        }
-        Value::Object(members) => {
-            let member = |(key, value): (String, Value)| {
-                let value = changed(value, place.below(&key), change);
-                (key, value)
-            };
-            Value::Object(members.into_iter().map(member).collect())
-        }
-        other => other,
-    }
-}
-
 /// The program that made a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
@@ -258,35 +184,35 @@ pub struct Tool {
 pub struct Target {
     /// The URL that was given, or that was found for the server name, without a slash at its end;
     /// `unix:SOCKET` for a unix socket.
-    pub base_url: String,
+    pub base_url: UntrustedText,
     /// Name and version if the server tells (`Server` header), else null.
-    pub server: Option<String>,
+    pub server: Option<UntrustedText>,
     /// What `/versions` lists.
-    pub versions: Vec<String>,
+    pub versions: Vec<UntrustedText>,
     /// The login types of `GET /login`.
-    pub flows: Vec<String>,
+    pub flows: Vec<UntrustedText>,
     /// Which path prefix was used: `r0` or `v3`.
     pub api: String,
     /// Which specification files were used: `bundled v1`, `bundled r0`, or the folder given.
-    pub spec: String,
+    pub spec: UntrustedText,
 }
 
 /// What was selected to run, as typed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
     /// Globs over case ids.
-    pub cases: Vec<String>,
+    pub cases: Vec<UntrustedText>,
     /// Globs over requirement ids.
-    pub requirements: Vec<String>,
+    pub requirements: Vec<UntrustedText>,
     /// Areas.
-    pub areas: Vec<String>,
+    pub areas: Vec<UntrustedText>,
     /// Levels.
     pub levels: Vec<Level>,
     /// Globs over case ids that were left out.
-    pub skip: Vec<String>,
+    pub skip: Vec<UntrustedText>,
     /// The run of which only what did not pass was run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rerun: Option<String>,
+    pub rerun: Option<UntrustedText>,
     /// How many cases exist.
     pub available: usize,
     /// How many of them were selected.
@@ -298,7 +224,7 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BaselineOutcome {
     /// The baseline's file, as given.
-    pub file: String,
+    pub file: UntrustedText,
     /// What gates and stands in no entry.
     pub new: usize,
     /// How many entries know a finding of this run.
@@ -324,13 +250,13 @@ pub struct OutdatedEntry {
     /// The case, or `standing`.
     pub case: String,
     /// What it says beside these two, e.g. `pointer /device_id, status 200`.
-    pub place: String,
+    pub place: UntrustedText,
     /// Why it no longer holds.
     pub why: Outdated,
     /// What is to be done about it, in a sentence.
-    pub text: String,
+    pub text: UntrustedText,
     /// The reason that it was accepted for.
-    pub reason: String,
+    pub reason: UntrustedText,
     /// Its line in the file, from 1.
     pub line: u32,
 }
@@ -363,7 +289,7 @@ pub struct Required {
     /// Passed if it is there, failed if not, blocked if that could not be seen.
     pub verdict: Verdict,
     /// A sentence for a reader.
-    pub text: String,
+    pub text: UntrustedText,
 }
 
 /// How many cases ended how.
@@ -434,7 +360,7 @@ pub struct RequirementTally {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LimitHit {
     /// What was limited: an operation such as `login`.
-    pub operation: String,
+    pub operation: UntrustedText,
     /// How many 429 answers there were.
     pub count: usize,
     /// The longest that one of them asked to wait, in milliseconds.
@@ -485,7 +411,7 @@ pub struct Reason {
     /// Enumerated, e.g. `not_offered`, `version`, `not_provided:account bob`, `rate_limited`.
     pub code: String,
     /// A sentence for a reader.
-    pub text: String,
+    pub text: UntrustedText,
 }
 
 /// What one case says of one requirement.
@@ -514,13 +440,13 @@ pub struct Finding {
     /// formal in what the server lists, or where a branch merely deserves a warning.
     pub verdict: Verdict,
     /// One sentence.
-    pub message: String,
+    pub message: UntrustedText,
     /// What the specification asks for here.
-    pub expected: String,
+    pub expected: UntrustedText,
     /// What came.
-    pub actual: String,
+    pub actual: UntrustedText,
     /// Where in the answer: `status`, `header Content-Type`, or a JSON Pointer such as `/flows/0/type`.
-    pub pointer: String,
+    pub pointer: UntrustedText,
     /// The branch that was taken and deserves a warning, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -534,7 +460,7 @@ pub struct Finding {
     pub known: bool,
 }
 
-/// One request and its answer, secrets replaced.
+/// One request and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// `CASE#N`, N from 1; for those outside cases `probe#N` and so on.
@@ -546,7 +472,7 @@ pub struct Exchange {
     /// What came back, if something did.
     pub response: Option<Response>,
     /// What went wrong on the way, if nothing came back.
-    pub trouble: Option<String>,
+    pub trouble: Option<UntrustedText>,
     /// From sending to the last byte of the answer, in milliseconds.
     pub duration_ms: u64,
     /// Whether it was sent once, for something earlier in the run, and is looked at again here.
@@ -554,20 +480,20 @@ pub struct Exchange {
     pub shared: bool,
 }
 
-/// A request as it was sent, secrets replaced.
+/// A request as it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// `GET`, `POST`, …
-    pub method: String,
+    pub method: UntrustedText,
     /// The full URL.
-    pub url: String,
+    pub url: UntrustedText,
     /// In the order sent.
     pub headers: Vec<Header>,
     /// As text; bytes that are not UTF-8 appear as U+FFFD.
-    pub body: Option<String>,
+    pub body: Option<UntrustedText>,
 }
 
-/// An answer as it came, secrets replaced.
+/// An answer as it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// The status code.
@@ -575,7 +501,7 @@ pub struct Response {
     /// In the order received.
     pub headers: Vec<Header>,
     /// As text; bytes that are not UTF-8 appear as U+FFFD; cut at the limit for reports.
-    pub body: String,
+    pub body: UntrustedText,
     /// Whether `body` is not the whole body.
     pub truncated: bool,
 }
@@ -584,9 +510,9 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Its name in lower case.
-    pub name: String,
+    pub name: UntrustedText,
     /// Its value; bytes that are not UTF-8 appear as U+FFFD.
-    pub value: String,
+    pub value: UntrustedText,
 }
 
 /// What the standing checks say of one requirement, over all answers of the run.

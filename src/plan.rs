@@ -476,7 +476,7 @@ fn fate(
     permits: &mut Permits,
 ) -> Fate {
     let skip = |code: &str, text: String| {
-        Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text })
+        Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() })
     };
     let applies = |id: &String| register.get(id).is_some_and(|r| r.applies(&facts.listed));
     if !case.checks.iter().any(applies) {
@@ -520,7 +520,7 @@ fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
 
 fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
     let skip = |code: &str, text: String| {
-        Some(Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text }))
+        Some(Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() }))
     };
     match need {
         Need::Flow(flow) if !facts.flows.contains(flow) => {
@@ -629,7 +629,7 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
     let accounts = &facts.accounts;
     if accounts.main() == 0 {
         let text = "no account was given, and none can be made".to_owned();
-        let none = || Reason { code: "no_account".to_owned(), text };
+        let none = || Reason { code: "no_account".to_owned(), text: text.into() };
         let reason = accounts.why_refused(|_| true).cloned().unwrap_or_else(none);
         return Err(Fate::Not(Verdict::Blocked, reason));
     }
@@ -675,7 +675,10 @@ fn not_provided(
 ) -> Fate {
     match accounts.why_refused(would_do) {
         Some(reason) => Fate::Not(Verdict::Blocked, reason.clone()),
-        None => Fate::Not(Verdict::Skipped, Reason { code: format!("not_provided:{what}"), text }),
+        None => {
+            let (code, text) = (format!("not_provided:{what}"), text.into());
+            Fate::Not(Verdict::Skipped, Reason { code, text })
+        }
     }
 }
 

@@ -132,13 +132,13 @@ pub fn all(required: &[Capability], facts: &Facts, no_target: Option<&str>) -> V
             Some(why) => (Verdict::Blocked, format!("it could not be seen: {why}")),
             None => seen(*one, facts),
         };
-        Required { name: one.name.to_owned(), verdict, text }
+        Required { name: one.name.to_owned(), verdict, text: text.into() }
     };
     required.iter().map(one).collect()
 }
 
 fn seen(one: Capability, facts: &Facts) -> (Verdict, String) {
-    let by_session = || facts.no_session.as_ref().map(|reason| reason.text.clone());
+    let by_session = || facts.no_session.as_ref().map(|reason| reason.text.to_string());
     let offered = |there: bool, what: &str| match there {
         true => (Verdict::Passed, format!("the server offers {what}")),
         false => (Verdict::Failed, format!("the server does not offer {what}")),

@@ -134,13 +134,14 @@ pub fn check_is_wished(check: &WholeRunCheck, wish: &Wish) -> bool {
 
 /// The selection for the report.
 pub fn selection(wish: &Wish, available: usize, selected: usize) -> Selection {
+    let typed = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
     Selection {
-        cases: wish.cases.clone(),
-        requirements: wish.requirements.clone(),
-        areas: wish.areas.clone(),
+        cases: typed(&wish.cases),
+        requirements: typed(&wish.requirements),
+        areas: typed(&wish.areas),
         levels: wish.levels.clone(),
-        skip: wish.skip.clone(),
-        rerun: wish.rerun.as_ref().map(|rerun| rerun.file.clone()),
+        skip: typed(&wish.skip),
+        rerun: wish.rerun.as_ref().map(|rerun| rerun.file.as_str().into()),
         available,
         selected,
     }

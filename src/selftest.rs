@@ -11,7 +11,7 @@ pub use matrix::{Change, FaultEnd, FaultOutcome, Matrix, QuirkOutcome, Red, Row}
 pub use show::{Format, SCHEMA_VERSION};
 pub use upstream::in_front;
 
-use crate::app::{Demands, Job, JobError, Material, prepare};
+use crate::app::{Demands, Job, JobError, Material, RunWithheld, prepare};
 use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
 use crate::facts::Allow;
@@ -53,6 +53,9 @@ pub enum SelftestError {
     /// A run cannot be prepared.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// Nothing of a run may be shown.
+    #[error(transparent)]
+    Withheld(#[from] RunWithheld),
     /// A URL of our own is none.
     #[error("the reference homeserver's URL cannot be read: {0}")]
     Url(#[from] url::ParseError),
@@ -482,7 +485,7 @@ async fn run_with_given_accounts(
     job.sources = Sources { supplied: supplied.to_vec(), maker: None };
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     running.stop().await;
-    Ok(run)
+    Ok(run?.into_run())
 }
 
 async fn one_quirk(
@@ -514,7 +517,7 @@ async fn run(
     let job = job(&running.url(), need, wish)?;
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     running.stop().await;
-    Ok(run)
+    Ok(run?.into_run())
 }
 
 /// What an operator of a reference homeserver with these settings can give and do.

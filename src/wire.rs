@@ -225,7 +225,7 @@ impl Answer {
 
 /// Why something is undecided whose answers are too large to be judged.
 pub fn too_large(text: String) -> crate::outcome::Reason {
-    crate::outcome::Reason { code: "too_large".to_owned(), text }
+    crate::outcome::Reason { code: "too_large".to_owned(), text: text.into() }
 }
 
 /// Whether a body may hold more JSON values than [`MOST_VALUES`]: a value begins behind every comma, and at every bracket

@@ -18,7 +18,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ("source", &["diagnostic"], "text with positions"),
     ("strict", &["diagnostic", "source"], "walks over text with positions"),
     ("wire", &["outcome"], "requests and answers as values; why something is undecided"),
-    ("secret", &["encoding"], "knows the forms of a text, not where it comes from"),
+    ("secret", &["outcome"], "replaces them in a run; knows the forms of a text, not where it comes from"),
     ("register", &["diagnostic", "outcome", "source", "version"], "read from a file"),
     ("spec", &["bundled", "diagnostic", "source"], "read from files, of any release"),
     (
@@ -112,6 +112,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
             "register",
             "report",
             "run",
+            "secret",
             "select",
             "source",
             "spec",

@@ -13,7 +13,7 @@ use homespec::select::{Wish, select};
 use homespec::source::pointer_token;
 use homespec::version::Listed;
 use homespec::wire::{Answer, Ask};
-use layer::{Layer, PROMISED_LENGTH, promised_layers};
+use layer::{Layer, promised_layers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,7 +190,7 @@ proptest! {
         let shown = vault.redactor().text(&filled.to_string());
         prop_assert!(!shown.contains(&secret));
         prop_assert!(shown.matches("‹access_token 1›").count() <= count);
-        prop_assert_eq!(vault.redactor().found_in(&filled.to_string()).is_empty(), count == 0);
+        prop_assert_eq!(shown == filled.to_string(), count == 0);
         let empty = template::fill(&template, &|_: &str| Some(json!("‹access_token 1›"))).unwrap();
         prop_assert_eq!(shown, empty.to_string());
     }
@@ -373,47 +373,38 @@ proptest! {
             let shown = redactor.text(&text);
             prop_assert!(!shown.replace("‹password 1›", "").contains(&form), "{} in {}", form, shown);
             prop_assert!(shown.ends_with('|'));
-            prop_assert!(redactor.found_in(&shown).is_empty());
             prop_assert_eq!(redactor.text(&shown), shown);
         }
     }
 
     #[test]
-    fn layers_of_encodings_and_line_breaks_hide_no_secret(
-        secret in "[a-zA-Z0-9/\"=$äßé<>'-][a-zA-Z0-9/\"\\\\+=&%$ äß🦀é<>'-]{0,20}[a-zA-Z0-9]{8}",
-        layers in prop::collection::vec(layer(), 0..4), width in 1usize..40, indent in "\n {0,4}",
+    fn layers_of_encodings_hide_no_secret(
+        secret in "[ -~\\n\\täßé🦀]{8,30}", layers in prop::collection::vec(layer(), 0..5),
     ) {
-        let promised = promised_layers(&secret);
-        prop_assert!(promised.is_some());
+        // White space at an end may stay.
+        prop_assume!(secret.trim() == secret);
         let vault = Vault::default();
         vault.learn(SecretKind::AccessToken, &secret);
         let redactor = vault.redactor();
-        let layers = layers.iter().take(promised.unwrap_or(0));
-        let written = layers.fold(secret.clone(), |text, layer| layer.write(&text));
-        let wrapped = wrapped(&written, width, &indent);
-        prop_assume!(wrapped.len() < PROMISED_LENGTH);
-        for text in [format!("<{written}>"), format!("<{wrapped}>")] {
-            prop_assert_eq!(redactor.text(&text), "<‹access_token 1›>", "{}", text);
-        }
-        let cased = format!("<{}>", secret.to_ascii_uppercase());
-        prop_assert_eq!(redactor.text(&cased), "<‹access_token 1›>");
+        let layers = promised_layers(layers);
+        let written = layers.iter().fold(secret.clone(), |text, layer| layer.write(&text));
+        let text = format!("<{written}>");
+        prop_assert_eq!(redactor.text(&text), "<‹access_token 1›>", "{} {:?}", text, layers);
     }
 
     #[test]
-    fn basic_credentials_hide_no_password(
-        user in "[a-z0-9]{0,9}", password in "[ -~ä]{5,24}", width in 4usize..76,
-    ) {
+    fn basic_credentials_hide_no_password(user in "[a-z0-9]{0,9}", password in "[ -~ä]{8,24}") {
         use base64::Engine as _;
         use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
         prop_assume!(!password.trim().is_empty());
         let vault = Vault::default();
-        vault.learn(SecretKind::Password, &password);
+        let login = json!({"identifier": {"user": user}, "password": password}).to_string();
+        vault.learn_request(&[], "/login", Some(login.as_bytes()));
         let redactor = vault.redactor();
-        let pair = format!("{user}:{password}");
-        for text in [STANDARD.encode(&pair), URL_SAFE_NO_PAD.encode(&pair)] {
-            for text in [wrapped(&text, width, "\r\n"), text] {
+        for pair in [format!("{user}:{password}"), password] {
+            for text in [STANDARD.encode(&pair), URL_SAFE_NO_PAD.encode(&pair)] {
                 let shown = redactor.text(&format!("Basic {text}|"));
-                prop_assert!(shown.ends_with("‹password 1›|"), "{} {}", text, shown);
+                prop_assert_eq!(shown, "Basic ‹password 1›|", "{}", text);
             }
         }
     }
@@ -427,8 +418,7 @@ proptest! {
         let vault = Vault::default();
         secrets.iter().for_each(|secret| vault.learn(SecretKind::Token, secret));
         let redactor = vault.redactor();
-        prop_assert_eq!(redactor.text(&text), text.clone());
-        prop_assert!(redactor.found_in(&text).is_empty());
+        prop_assert_eq!(redactor.text(&text), text);
     }
 
     #[test]
@@ -566,13 +556,6 @@ fn layer() -> impl Strategy<Value = Layer> {
     prop::sample::select(Layer::ALL.map(|(_, layer)| layer).to_vec())
 }
 
-/// With a line break every so many characters.
-fn wrapped(text: &str, width: usize, with: &str) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let lines: Vec<String> = characters.chunks(width).map(|line| line.iter().collect()).collect();
-    lines.join(with)
-}
-
 /// How a secret may stand in a body, a URL or a header, written here a second time.
 fn forms(secret: &str) -> Vec<String> {
     use base64::Engine as _;
@@ -587,7 +570,7 @@ fn forms(secret: &str) -> Vec<String> {
             _ => format!("\\u{unit:04x}"),
         })
         .collect();
-    vec![
+    let mut all = vec![
         secret.to_owned(),
         json.replace('/', "\\/"),
         json,
@@ -595,9 +578,11 @@ fn forms(secret: &str) -> Vec<String> {
         escaped(secret),
         encode_segment(secret),
         form,
-        STANDARD.encode(secret),
-        URL_SAFE_NO_PAD.encode(secret),
-    ]
+    ];
+    if secret.len() >= 8 {
+        all.extend([STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)]);
+    }
+    all
 }
 
 static MATERIAL: LazyLock<Material> = LazyLock::new(|| Material::load(None, None).unwrap());

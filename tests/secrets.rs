@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
+#[path = "secrets/padding.rs"]
+mod padding;
+
 /// Stands in every secret of these tests and in nothing else.
 const MARK: &str = "hsmark";
 
@@ -42,19 +45,15 @@ fn read(stream: &TcpStream) -> Option<Asked> {
     Some(asked)
 }
 
-/// Everything that a request held, in several encodings, on lines of different lengths.
+/// Everything that a request held, in the ways of writing that are promised.
 fn echo(asked: &Asked) -> String {
     let all = format!("{} {} {}", asked.line.trim(), asked.authorization, asked.body);
     let percent: String = all.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let units: String = all.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
-    let hex: String = all.bytes().map(|byte| format!("{byte:02X}")).collect();
-    let lines: Vec<String> =
-        all.chars().collect::<Vec<_>>().chunks(7).map(String::from_iter).collect();
-    let twice = serde_json::to_string(&serde_json::to_string(&all).unwrap()).unwrap();
+    let token = asked.authorization.trim_start_matches("Bearer ");
+    let units: String = token.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+    let base64 = STANDARD.encode(token);
     let page = all.replace('&', "&amp;").replace('"', "&quot;").replace('/', "&#x2F;");
-    let base64 = ["", "a", "ab"].map(|before| STANDARD.encode(format!("{before}{all}"))).join(" ");
-    let upper = all.to_uppercase();
-    [all, percent, units, hex, lines.join("\n    "), twice, page, base64, upper].join(" | ")
+    [all, percent, units, page, base64].join(" | ")
 }
 
 /// The status line, headers and body of the n-th answer.
@@ -109,15 +108,12 @@ fn leaky_homeserver() -> String {
     url
 }
 
-/// The mark as it stands in base64 wherever it begins, in hexadecimal and as itself.
+/// The mark as it stands, in percent- and JSON-escapes, and at the beginning of base64.
 fn forms_of_the_mark() -> Vec<String> {
-    let hex: String = MARK.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let base64 = [(0, 0, 8), (1, 2, 9), (2, 3, 10)].map(|(before, from, to)| {
-        STANDARD.encode(format!("{}{MARK}", "-".repeat(before)))[from..to].to_owned()
-    });
+    let base64 = STANDARD.encode(MARK);
     let units: String = MARK.bytes().map(|byte| format!("\\u00{byte:02x}")).collect();
     let percent: String = MARK.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    base64.into_iter().chain([hex, units, percent, MARK.to_owned()]).collect()
+    vec![base64, units, percent, MARK.to_owned()]
 }
 
 fn assert_clean(name: &str, text: &str) {
@@ -177,6 +173,104 @@ fn no_mark_is_in_any_byte_that_is_written() {
     assert_clean("the job summary", &std::fs::read_to_string(at.join("summary.md")).unwrap());
     let (_, out, err) = homespec(at, &[&["run", &url, "--dry-run"][..], &given].concat());
     assert_clean("the dry run", &(out + &err));
+}
+
+/// A reference homeserver with the user `alice`; it ends with the value.
+struct House {
+    url: String,
+    _running: homespec::reference::Running,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn house(faults: &[&str], password: &str) -> House {
+    use homespec::reference::{Settings, start};
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let settings = Settings {
+        users: vec![("alice".to_owned(), password.to_owned())],
+        faults: faults.iter().map(|name| (*name).to_owned()).collect(),
+        ..Settings::default()
+    };
+    let running = runtime.block_on(start(settings)).unwrap();
+    House { url: running.url(), _running: running, _runtime: runtime }
+}
+
+const REPORTS: [&str; 4] = ["run.json", "junit.xml", "report.md", "report.html"];
+
+/// Runs in a folder with `accounts.yaml` and `headers`; nothing marked is in any file or stream, and
+/// all reports are there.
+fn run_clean(at: &Path, url: &str, options: &[&str], expected: i32) -> serde_json::Value {
+    let given = ["run", url, "-v", "--accounts", "accounts.yaml", "--header-file", "headers"];
+    let (status, out, err) = homespec(at, &[&given, options].concat());
+    assert_eq!(status, Some(expected), "{options:?}: {err}");
+    assert!(!err.contains("withheld"), "{options:?}: {err}");
+    assert_clean("standard output", &out);
+    assert_clean("standard error", &err);
+    for name in REPORTS {
+        assert_clean(name, &std::fs::read_to_string(at.join("reports").join(name)).unwrap());
+    }
+    assert_clean("the job summary", &std::fs::read_to_string(at.join("summary.md")).unwrap());
+    let text = std::fs::read_to_string(at.join("reports/run.json")).unwrap();
+    homespec::report::read(&text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_secret_that_is_a_word_of_ours_switches_nothing_off() {
+    const FAULT: &str = "logout-missing-token-200";
+    let password = format!("{MARK}-password-of-alice");
+    let (broken, sound) = (house(&[FAULT], &password), house(&[], &password));
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let accounts = serde_json::json!([{"user": "alice", "password": password}]).to_string();
+    std::fs::write(at.join("accounts.yaml"), accounts).unwrap();
+    let logout = ["--case", "logout*"];
+    let with_header = |value: &str, url: &str, options: &[&str], expected: i32| {
+        let headers = format!("X-Gate-Token: {value}\nX-Key: {MARK}-key-of-the-gate\n");
+        std::fs::write(at.join("headers"), headers).unwrap();
+        run_clean(at, url, options, expected)
+    };
+    // What fails in it runs again below.
+    let run = with_header("MUST", &broken.url, &["--level", "must"], 1);
+    assert_eq!(run["selection"]["levels"], serde_json::json!(["MUST"]));
+    std::fs::rename(at.join("reports/run.json"), at.join("first.json")).unwrap();
+    with_header("failed", &broken.url, &["--rerun", "first.json"], 1);
+    let adopt = [&logout[..], &["--baseline", "known.yaml", "--update-baseline"]].concat();
+    with_header("baseline", &broken.url, &adopt, 0);
+    assert_clean("the baseline", &std::fs::read_to_string(at.join("known.yaml")).unwrap());
+    let outdated = [&logout[..], &["--baseline", "known.yaml"]].concat();
+    let run = with_header("fixed", &sound.url, &outdated, 1);
+    assert_eq!(run["baseline"]["outdated"][0]["why"], "fixed");
+    for (value, options) in [
+        ("passed", &logout[..]),
+        ("MAY", &["--level", "may", "--area", "logout"]),
+        ("logout", &["--area", "logout"]),
+        ("case", &["--case", "logout*", "--skip", "logout-all*"]),
+        ("logout.auth_required", &["--requirement", "logout.auth_required"]),
+        ("true", &logout),
+        ("null", &logout),
+        ("1", &logout),
+        ("\"quoted\"", &logout),
+    ] {
+        let expected = if value == "MAY" { 0 } else { 1 };
+        with_header(value, &broken.url, options, expected);
+    }
+}
+
+#[test]
+fn tokens_of_the_size_of_a_jwt_are_in_no_report() {
+    let house = house(&[], "alice-password");
+    let pad = format!(".{}", MARK.repeat(250));
+    let url = padding::padding(&house.url, &pad);
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let (status, out, err) = homespec(at, &["run", &url, "-v", "--register", "open"]);
+    assert_eq!(status, Some(0), "{out} {err}");
+    assert!(out.contains("‹access_token 20›"), "there were many");
+    assert_clean("standard output", &out);
+    assert_clean("standard error", &err);
+    for name in REPORTS {
+        assert_clean(name, &std::fs::read_to_string(at.join("reports").join(name)).unwrap());
+    }
 }
 
 #[test]

@@ -92,6 +92,7 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
         demands: Demands::default(),
     };
     let run = prepare(material, job).expect("the run can be prepared").run(&Silent).await;
+    let run = run.expect("it can be shown").into_run();
     running.stop().await;
     run
 }

@@ -44,7 +44,7 @@ pub struct Shown {
 pub fn key(finding: &Finding, case: &str, shown: Option<Shown>) -> Key {
     let place = match &finding.branch {
         Some(branch) => Place::Branch(branch.clone()),
-        None => Place::Pointer(finding.pointer.clone()),
+        None => Place::Pointer(finding.pointer.to_string()),
     };
     let status = shown.as_ref().and_then(|shown| shown.status);
     let operation = shown.map(|shown| shown.operation.unwrap_or_else(|| OTHER.to_owned()));
@@ -69,7 +69,7 @@ pub fn apply(mut run: Run, baseline: &Baseline, gating: Verdict, adopt: bool) ->
     let look = Look::new(&run, baseline);
     let new = look.new_entries(gating).len();
     let outcome = BaselineOutcome {
-        file: baseline.file.clone(),
+        file: baseline.file.as_str().into(),
         new: if adopt { 0 } else { new },
         known: look.used(),
         added: if adopt { new } else { 0 },
@@ -154,10 +154,10 @@ impl<'a> Look<'a> {
         Some(OutdatedEntry {
             requirement: entry.key.requirement.clone(),
             case: entry.key.case.clone(),
-            place: entry.key.place_in_words(),
+            place: entry.key.place_in_words().into(),
             why,
-            text,
-            reason: entry.reason.clone(),
+            text: text.into(),
+            reason: entry.reason.as_str().into(),
             line: entry.line,
         })
     }

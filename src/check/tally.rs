@@ -193,10 +193,11 @@ fn finding(
         message: format!(
             "the answer to {what}: {where_} is {}, not {}",
             miss.actual, miss.expected
-        ),
-        expected: miss.expected,
-        actual: miss.actual,
-        pointer: miss.place,
+        )
+        .into(),
+        expected: miss.expected.into(),
+        actual: miss.actual.into(),
+        pointer: miss.place.into(),
         branch: None,
         exchange: Some(exchange),
         file,

@@ -93,7 +93,8 @@ fn unknown(requirement: &str) -> Decision {
 pub fn unknown_requirement(id: &str) -> Reason {
     Reason {
         code: "unknown_requirement".to_owned(),
-        text: format!("internal error: the register has no requirement {id}; please report it"),
+        text: format!("internal error: the register has no requirement {id}; please report it")
+            .into(),
     }
 }
 
@@ -108,10 +109,10 @@ fn found(
             requirement: judged.block.req.clone(),
             level: weight.level,
             verdict: severity.verdict(),
-            message,
-            expected: miss.expected,
-            actual: miss.actual,
-            pointer: miss.place,
+            message: message.into(),
+            expected: miss.expected.into(),
+            actual: miss.actual.into(),
+            pointer: miss.place.into(),
             branch: branch.map(str::to_owned),
             exchange: Some(exchange(judged.exchange)),
             file: case.file.clone(),
@@ -193,7 +194,7 @@ fn decision(
         return of(Verdict::Passed, None, branch);
     }
     let text = "the server's answers gave no occasion to look at it".to_owned();
-    of(Verdict::Skipped, Some(Reason { code: "not_observed".to_owned(), text }), branch)
+    of(Verdict::Skipped, Some(Reason { code: "not_observed".to_owned(), text: text.into() }), branch)
 }
 
 fn branches(judged: &[&Judged<'_>]) -> Option<String> {

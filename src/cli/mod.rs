@@ -1,6 +1,7 @@
 //! The command line: what was typed, done, and turned into an exit status.
 mod accounts;
 pub mod args;
+mod checked;
 mod compare;
 mod confidential;
 mod config;
@@ -20,7 +21,7 @@ use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit;
 use crate::report;
-use crate::secret::Redactor;
+use crate::secret::RedactedRun;
 use crate::source::Document;
 use crate::spec::Spec;
 use args::{Cli, Command, OutputArgs};
@@ -276,8 +277,8 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
         true => formats.into_iter().filter(|format| *format != report::Format::Json).collect(),
         false => formats,
     };
-    // Which secrets the run had is not in its file.
-    let written = write(&folder, &run, &formats, &Redactor::none())?;
+    let run = RedactedRun::from_file(run);
+    let written = write(&folder, &report::Publisher::new(&run), &formats)?;
     print(&report::terminal(&run, &written.paths, width(), colors_results()))?;
     Ok(run.exit_status)
 }
@@ -297,10 +298,9 @@ fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {
 
 fn write(
     folder: &Path,
-    run: &crate::outcome::Run,
+    reports: &report::Publisher<'_>,
     formats: &[report::Format],
-    redactor: &Redactor,
 ) -> Result<report::Written, Failure> {
-    report::write_all(folder, run, formats, redactor)
+    report::write_all(folder, reports, formats)
         .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}")))
 }

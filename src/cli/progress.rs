@@ -1,4 +1,5 @@
 //! Progress on standard error, and only on a terminal.
+use super::checked::sentence;
 use crate::app::Watcher;
 use crate::case::ast::Case;
 use crate::facts::Facts;
@@ -6,9 +7,10 @@ use crate::outcome::Verdict;
 use crate::plan::{Fate, Plan};
 use crate::run::engine::Progress;
 use crate::run::probe::NoTarget;
+use crate::secret::Vault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -64,12 +66,23 @@ pub struct Bar {
     bar: OnceLock<ProgressBar>,
     hidden: bool,
     cleaning: OnceLock<ProgressBar>,
+    vault: Arc<Vault>,
 }
 
 impl Bar {
-    /// A bar, unless standard error is no terminal or this is a CI job.
-    pub fn new() -> Bar {
-        Bar { bar: OnceLock::new(), hidden: unwatched(), cleaning: OnceLock::new() }
+    /// A bar, unless standard error is no terminal or this is a CI job. The secrets of the vault are in
+    /// nothing that it says.
+    pub fn new(vault: Arc<Vault>) -> Bar {
+        Bar { bar: OnceLock::new(), hidden: unwatched(), cleaning: OnceLock::new(), vault }
+    }
+
+    fn say(&self, before: &str, text: &str) {
+        let said = match sentence(&self.vault, text) {
+            Ok(text) => super::say(&format!("{before}: {text}")),
+            Err(withheld) => super::say(&withheld.text),
+        };
+        // There is nowhere to say that nothing can be said.
+        drop(said);
     }
 
     /// Removes it from the screen.
@@ -96,7 +109,7 @@ impl Progress for Bar {
 
 impl Watcher for Bar {
     fn waiting(&self, why: &NoTarget) {
-        let _ = super::say(&format!("waiting: {why}"));
+        self.say("waiting", &why.to_string());
     }
 
     fn planned(&self, plan: &Plan, _: &Facts) {
@@ -108,7 +121,7 @@ impl Watcher for Bar {
     }
 
     fn no_target(&self, why: &str) {
-        let _ = super::say(&format!("error: {}", crate::report::one_line(why)));
+        self.say("error", why);
     }
 
     /// A terminal sees it count down; elsewhere there is one line, and only if somebody has stopped the run.

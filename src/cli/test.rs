@@ -1,5 +1,6 @@
 //! `run`, `demo` and `serve`.
 use super::args::*;
+use super::checked::{checked, sentence};
 use super::progress::Bar;
 use super::{
     Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
@@ -10,16 +11,16 @@ use crate::case::ast::Api;
 use crate::exit::{self, Gate};
 use crate::facts::Allow;
 use crate::outcome::{Run, Verdict};
-use crate::plan::Fate;
+use crate::plan::{Fate, Plan};
 use crate::reference::{self, Catalogue, Front, Limit, Settings};
-use crate::report::{self, Leak};
+use crate::report::{self, Publisher, Withheld};
 use crate::run::desk::{Maker, Sources};
 use crate::run::http::{Proxy, Transport};
 use crate::run::operator::Operator;
 use crate::run::program::Program;
 use crate::run::stop::Stop;
 use crate::run::target::{NoTargetUrl, Target};
-use crate::secret::{Redactor, SecretString};
+use crate::secret::SecretString;
 use crate::select::{Rerun, Wish};
 use crate::shapes;
 use std::path::Path;
@@ -317,20 +318,23 @@ fn refused(error: JobError) -> Failure {
 
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
     let mut prepared = prepare(Arc::new(material), job).map_err(refused)?;
-    let preview = prepared.preview(&Bar::new()).await;
-    let redactor = prepared.vault().redactor();
-    let preview = preview.map_err(|why| {
-        let why = report::one_line(&redactor.text(&why.to_string()));
-        Failure::new(exit::UNDECIDED, format!("error: {why}"))
+    let vault = prepared.vault();
+    let preview = prepared.preview(&Bar::new(vault.clone())).await;
+    let preview = preview.map_err(|why| match sentence(&vault, &why.to_string()) {
+        Ok(why) => Failure::new(exit::UNDECIDED, format!("error: {why}")),
+        Err(failure) => failure,
     })?;
-    let plan = &preview.plan;
+    print(&checked("the dry run", &vault, |show| planned(&preview.plan, show))?)
+}
+
+/// The plan as a dry run shows it; only the words of a reason may come from the server.
+fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
     let mut text = String::new();
     for planned in &plan.cases {
         text += &match &planned.fate {
             Fate::Run(_) => format!("run      {}\n", planned.case.id),
             Fate::Not(verdict, reason) => {
-                // Only the words of a reason may come from the server.
-                let why = redactor.text(&format!("{}: {}", reason.code, reason.text));
+                let why = format!("{}: {}", reason.code, show(&reason.text));
                 format!("{verdict:8} {} ({})\n", planned.case.id, report::one_line(&why))
             }
         };
@@ -344,7 +348,7 @@ async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
         plan.accounts(),
         plan.requests()
     );
-    print(&text)
+    text
 }
 
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
@@ -355,19 +359,19 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     // A run may take minutes; better to know before it that nothing can be written.
     report::try_writing(&folder)
         .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}; nothing was sent")))?;
-    let vault = prepared.vault();
-    let bar = Bar::new();
+    let bar = Bar::new(prepared.vault());
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
     let run = prepared.run(&bar).await;
     bar.clear();
-    let redactor = vault.redactor();
-    let written = write(&folder, &run, &formats, &redactor);
+    let run = run.map_err(|why| Failure::new(why.exit_status, format!("error: {why}")))?;
+    let reports = Publisher::new(&run);
+    let written = write(&folder, &reports, &formats);
     let (paths, mut withheld, failure) = match written {
         Ok(written) => (written.paths, written.withheld, None),
         Err(failure) => (Vec::new(), Vec::new(), Some(failure)),
     };
     let mut show = |name: &str, render: &dyn Fn(&Run) -> String| -> Result<(), Failure> {
-        match report::sealed(name, &run, &redactor, render) {
+        match reports.render(name, render) {
             Ok(text) => print(&text).map(drop),
             Err(leak) => {
                 withheld.push(leak);
@@ -382,7 +386,7 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     show("the summary", &|run| report::terminal(run, &paths, width, color))?;
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
         show("the annotations", &annotations)?;
-        withheld.extend(job_summary(&run, &redactor));
+        withheld.extend(job_summary(&reports));
     }
     for leak in &withheld {
         say(&format!("error: {leak}"))?;
@@ -474,10 +478,10 @@ fn annotations(run: &Run) -> String {
 }
 
 /// The report as job summary of GitHub Actions, unless a secret is in it.
-fn job_summary(run: &Run, redactor: &Redactor) -> Option<Leak> {
+fn job_summary(reports: &Publisher<'_>) -> Option<Withheld> {
     use std::io::Write as _;
     let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
-    let text = match report::sealed("the job summary", run, redactor, report::markdown) {
+    let text = match reports.render("the job summary", report::markdown) {
         Ok(text) => text,
         Err(leak) => return Some(leak),
     };

@@ -124,7 +124,7 @@ mod tests {
                 method: method.into(),
                 url: url.into(),
                 headers: headers.collect(),
-                body: body.map(String::from),
+                body: body.map(Into::into),
             },
             response: None,
             trouble: None,

@@ -4,7 +4,7 @@ use super::text::{count, cut, one_line, visible};
 use crate::outcome::{
     CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
     Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run, StandingOutcome,
-    Tally, Verdict,
+    Tally, UntrustedText, Verdict,
 };
 use std::collections::HashMap;
 
@@ -120,7 +120,7 @@ pub(super) fn server(run: &Run) -> String {
 }
 
 /// A short form of a list of versions.
-fn versions(all: &[String]) -> String {
+fn versions(all: &[UntrustedText]) -> String {
     match all {
         [] => "no versions listed".into(),
         [one] => cut(one, NAME_LIMIT).into_owned(),
@@ -134,7 +134,7 @@ fn versions(all: &[String]) -> String {
 /// Which part of the cases ran, if it was not all of them.
 pub(super) fn selection(run: &Run) -> Option<String> {
     let s = &run.selection;
-    let levels: Vec<String> = s.levels.iter().map(Level::to_string).collect();
+    let levels: Vec<UntrustedText> = s.levels.iter().map(|level| level.as_str().into()).collect();
     let options = [
         ("--case", &s.cases),
         ("--requirement", &s.requirements),

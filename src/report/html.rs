@@ -10,7 +10,8 @@ use super::digest::{
 };
 use super::text::{count, cut, duration, one_line, safe_link, visible};
 use crate::outcome::{
-    CaseOutcome, Exchange, Finding, Level, RequirementOutcome, RequirementVerdict, Run, Verdict,
+    CaseOutcome, Exchange, Finding, Level, RequirementOutcome, RequirementVerdict, Run,
+    UntrustedText, Verdict,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -499,7 +500,7 @@ fn number_anchor(verdict: RequirementVerdict, count: usize) -> &'static str {
 
 fn facts(run: &Run) -> Vec<Fact> {
     let target = &run.target;
-    let list = |all: &[String]| match all {
+    let list = |all: &[UntrustedText]| match all {
         [] => "none listed".to_owned(),
         all => line(&all.join(", ")),
     };
@@ -748,7 +749,7 @@ fn remarks(run: &Run) -> Vec<RemarkList> {
             count(l.blocked, "case")
         ))
     });
-    let all = |texts: &[String]| texts.iter().map(|t| line(t)).collect();
+    let all = |texts: &[UntrustedText]| texts.iter().map(|t| line(t)).collect();
     let lacking =
         digest::lacking(run).into_iter().map(|one| line(&format!("{}: {}", one.name, one.text)));
     let outdated = digest::outdated_entries(run).iter().map(|entry| line(&digest::outdated(entry)));

@@ -7,7 +7,7 @@ use super::digest::{
 use super::text::{count, cut, duration, one_line, safe_link, visible};
 use crate::outcome::{
     Exchange, LimitHit, OutdatedEntry, Required, RequirementTally, RequirementVerdict, Run, Tally,
-    Verdict,
+    UntrustedText, Verdict,
 };
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
@@ -329,7 +329,7 @@ fn unfold(title: &str, ids: Vec<String>) -> String {
 /// What the operator is to know beside the verdicts.
 fn remarks(page: &mut Page, run: &Run) {
     list(page, "Rate limits met", &run.limits_hit, limit);
-    let item = |text: &String| format!("- {}", prose(&cut(text, VALUE_LIMIT)));
+    let item = |text: &UntrustedText| format!("- {}", prose(&cut(text, VALUE_LIMIT)));
     list(page, "Not cleaned up", &run.not_cleaned_up, item);
     list(page, "Notes", &run.notes, item);
 }

@@ -11,8 +11,8 @@
 //! | [`github_annotations`] | GitHub Actions |
 //! | [`compare_table`], [`compare_markdown`], [`compare_json`] | several runs side by side |
 //!
-//! [`sealed`] is the last look at each of them before it is shown: none that holds a secret leaves the
-//! program.
+//! [`Publisher`] looks through each of them before it is shown: none that holds a secret leaves the
+//! program. It takes a run that came through redaction and no other; the functions above take any.
 //!
 //! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
 //! Only [`write_all`] and [`try_writing`] touch the file system.
@@ -24,7 +24,7 @@ mod github;
 mod html;
 mod json;
 mod junit;
-mod leak;
+mod last_check;
 mod markdown;
 mod plain;
 mod terminal;
@@ -37,7 +37,7 @@ pub use github::github_annotations;
 pub use html::html;
 pub use json::{ReadError, json, read};
 pub use junit::{Dialect, junit};
-pub use leak::{Leak, sealed};
+pub use last_check::{Publisher, Withheld, checked};
 pub use markdown::markdown;
 pub use plain::exchange_text;
 pub use terminal::terminal;

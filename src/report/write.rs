@@ -1,8 +1,6 @@
 //! Reports into a folder, whole or not at all.
-use super::{Format, Leak, sealed};
+use super::{Format, Publisher, Withheld};
 use crate::files::{Draft, sync_folder, try_folder};
-use crate::outcome::Run;
-use crate::secret::Redactor;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,12 +11,12 @@ pub struct Written {
     /// Those that are there, in the order asked for.
     pub paths: Vec<PathBuf>,
     /// Those of which nothing was written.
-    pub withheld: Vec<Leak>,
+    pub withheld: Vec<Withheld>,
 }
 
-/// Writes the run in these formats to `dir`, which is made if it is not there, and gives the paths in
+/// Writes the run of `reports` in these formats to `dir`, which is made if it is not there, and gives the paths in
 /// the order of `formats`, each once. Earlier reports of the same names are replaced. A report that
-/// still holds a secret that `redactor` knows is not written; the others are.
+/// still holds a secret is not written; the others are.
 ///
 /// Everything is rendered and written under temporary names first, and renamed when all of it is on
 /// disk, so that a reader never sees half a report.
@@ -28,13 +26,12 @@ pub struct Written {
 /// The first path that could not be made, written or renamed. The temporary files are removed again.
 pub fn write_all(
     dir: &Path,
-    run: &Run,
+    reports: &Publisher<'_>,
     formats: &[Format],
-    redactor: &Redactor,
 ) -> Result<Written, WriteError> {
     let (mut texts, mut withheld) = (Vec::new(), Vec::new());
     for format in once_each(formats) {
-        match sealed(format.file_name(), run, redactor, |run| format.render(run)) {
+        match reports.render(format.file_name(), |run| format.render(run)) {
             Ok(text) => texts.push((dir.join(format.file_name()), text)),
             Err(leak) => withheld.push(leak),
         }

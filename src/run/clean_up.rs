@@ -392,7 +392,7 @@ impl Cleaner {
         match delivered.reply {
             Reply::Answer(answer) => Ok(answer),
             Reply::Dropped(why) => Err(why),
-            Reply::Undecided(reason) => Err(reason.text),
+            Reply::Undecided(reason) => Err(reason.text.into()),
         }
     }
 }

@@ -245,7 +245,8 @@ fn reply_of(answer: Answer) -> Reply {
 fn gateway(answer: &Answer) -> Reason {
     Reason {
         code: "gateway".to_owned(),
-        text: format!("something in front of the homeserver answered {} twice", answer.status),
+        text: format!("something in front of the homeserver answered {} twice", answer.status)
+            .into(),
     }
 }
 
@@ -254,7 +255,7 @@ fn compressed() -> Reason {
     Reason {
         code: "compressed".to_owned(),
         text: "the answer is compressed, which was not asked for, and homespec unpacks nothing"
-            .to_owned(),
+            .into(),
     }
 }
 
@@ -265,5 +266,5 @@ fn no_answer(trouble: &Trouble) -> Reason {
         TroubleKind::Closed | TroubleKind::Protocol => "no_answer",
         TroubleKind::Request => "request",
     };
-    Reason { code: code.to_owned(), text: trouble.text.clone() }
+    Reason { code: code.to_owned(), text: trouble.text.as_str().into() }
 }

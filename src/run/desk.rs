@@ -814,12 +814,12 @@ fn answered(reply: Reply) -> Result<Answer, Reason> {
 }
 
 /// The reason for an account that was given by its localpart, whose full id is not known.
-fn with_hint(mut reason: Reason, account: &Account) -> Reason {
-    if !account.made && !account.proven && !account.login_name.starts_with('@') {
-        reason.text +=
-            "; if it logs in only by its full Matrix ID, give that as the user (@name:server)";
+fn with_hint(reason: Reason, account: &Account) -> Reason {
+    if account.made || account.proven || account.login_name.starts_with('@') {
+        return reason;
     }
-    reason
+    let hint = "if it logs in only by its full Matrix ID, give that as the user (@name:server)";
+    Reason { text: format!("{}; {hint}", reason.text).into(), ..reason }
 }
 
 /// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.

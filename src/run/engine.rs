@@ -54,7 +54,7 @@ impl CaseResult {
     pub fn missing(case: &Case) -> Self {
         let reason = Reason {
             code: "panic".to_owned(),
-            text: "homespec itself failed in this case; please report it".to_owned(),
+            text: "homespec itself failed in this case; please report it".into(),
         };
         CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
     }
@@ -614,7 +614,7 @@ impl Engine {
                 decision.branch = None;
                 decision.reason = Some(Reason {
                     code: "version".to_owned(),
-                    text: "no release that the server lists has it".to_owned(),
+                    text: "no release that the server lists has it".into(),
                 });
             }
         }
@@ -738,7 +738,7 @@ fn is_large(exchanged: &Exchanged) -> bool {
 pub fn too_long() -> Reason {
     Reason {
         code: "too_long".to_owned(),
-        text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()),
+        text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()).into(),
     }
 }
 

@@ -188,7 +188,7 @@ impl Limits {
             spent.as_secs_f64().ceil(),
             self.budget.as_secs(),
         );
-        Reason { code: "rate_limited".to_owned(), text }
+        Reason { code: "rate_limited".to_owned(), text: text.into() }
     }
 }
 
@@ -196,7 +196,7 @@ fn count<'a>(hits: &'a mut Vec<LimitHit>, operation: &str) -> &'a mut LimitHit {
     let at = match hits.iter().position(|hit| hit.operation == operation) {
         Some(at) => at,
         None => {
-            let operation = operation.to_owned();
+            let operation = operation.into();
             hits.push(LimitHit {
                 operation,
                 count: 0,

@@ -244,7 +244,7 @@ impl<'c> Machine<'c> {
 
     fn stop_unreachable(&mut self, step: &Step, error: &FillError) {
         let text = format!("{} (line {}) was not reached: {error}", self.step_name(), step.line);
-        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text });
+        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
         self.at = usize::MAX;
     }
 
@@ -265,7 +265,7 @@ impl<'c> Machine<'c> {
         let Some((_, answer)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
             return Ok(());
         };
-        let blocked = |text: String| Reason { code: "interactive_auth".to_owned(), text };
+        let blocked = |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
         let account = self.env.account(name).cloned().unwrap_or_default();
         let prover = Prover {
             user: Some(&account.login_name),
@@ -346,13 +346,13 @@ impl<'c> Machine<'c> {
         }
         if let Some(optional) = step.optional.as_ref().filter(|_| broken) {
             let text = format!("the server does not offer {optional}");
-            self.end = End::NotOffered(Reason { code: "not_offered".to_owned(), text });
+            self.end = End::NotOffered(Reason { code: "not_offered".to_owned(), text: text.into() });
             self.at = usize::MAX;
             return;
         }
         if self.in_setup() && broken {
             let text = self.setup_failure(step, &judged);
-            return self.block(Reason { code: "setup".to_owned(), text });
+            return self.block(Reason { code: "setup".to_owned(), text: text.into() });
         }
         if !self.in_setup() {
             self.judged.extend(judged);
@@ -361,7 +361,7 @@ impl<'c> Machine<'c> {
         if must_status {
             let text =
                 format!("{name} (line {}) did not end as the later steps need it", step.line);
-            self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text });
+            self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
             self.at = usize::MAX;
             return;
         }
@@ -420,7 +420,8 @@ impl<'c> Machine<'c> {
             code: "refused_by_policy".to_owned(),
             text: format!(
                 "the server refused with {errcode}: a policy of its own, not an answer to the question"
-            ),
+            )
+            .into(),
         })
     }
 
@@ -437,7 +438,7 @@ impl<'c> Machine<'c> {
 
     fn dropped(&mut self, step: &'c Step, exchange: usize, text: &str) {
         if self.in_setup() {
-            return self.block(Reason { code: "setup".to_owned(), text: text.to_owned() });
+            return self.block(Reason { code: "setup".to_owned(), text: text.into() });
         }
         for block in &step.blocks {
             let miss = crate::check::expect::Miss {
@@ -449,7 +450,7 @@ impl<'c> Machine<'c> {
             self.judged.push(Judged { block, judgement, exchange });
         }
         let text = format!("{} got no answer: {text}", self.step_name());
-        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text });
+        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
         self.at = usize::MAX;
     }
 

@@ -258,7 +258,7 @@ async fn by_admin(
                 }
             }
             Reply::Dropped(text) => return Err(text),
-            Reply::Undecided(reason) => return Err(reason.text),
+            Reply::Undecided(reason) => return Err(reason.text.into()),
         }
     }
     Err(why)

@@ -33,7 +33,7 @@ impl Perishables {
             self.0.iter().any(|(token, until)| *until < now && sent.contains(token.as_str()));
         (waited && spoiled).then(|| Reason {
             code: "rate_limited".to_owned(),
-            text: "the login token ran out while the server's rate limit was waited for".to_owned(),
+            text: "the login token ran out while the server's rate limit was waited for".into(),
         })
     }
 }

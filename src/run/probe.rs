@@ -543,7 +543,7 @@ fn taken(delivered: Delivered, exchanges: &mut Vec<Exchanged>) -> Result<Answer,
     exchanges.extend(delivered.exchanges);
     match delivered.reply {
         Reply::Answer(answer) => Ok(answer),
-        Reply::Dropped(text) => Err(Reason { code: "no_answer".to_owned(), text }),
+        Reply::Dropped(text) => Err(Reason { code: "no_answer".to_owned(), text: text.into() }),
         Reply::Undecided(reason) => Err(reason),
     }
 }

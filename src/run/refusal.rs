@@ -13,7 +13,7 @@ pub const OPERATOR: &str = "operator";
 
 /// A reason from its parts.
 pub fn reason(code: &str, text: String) -> Reason {
-    Reason { code: code.to_owned(), text }
+    Reason { code: code.to_owned(), text: text.into() }
 }
 
 /// The answer in words, e.g. `POST /login answered 403 M_FORBIDDEN (Invalid password)`.

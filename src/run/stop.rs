@@ -31,11 +31,11 @@ impl Cause {
     pub fn reason(self) -> Reason {
         match self {
             Cause::Interrupted => {
-                Reason { code: "interrupted".to_owned(), text: "the run was stopped".to_owned() }
+                Reason { code: "interrupted".to_owned(), text: "the run was stopped".into() }
             }
             Cause::FailFast => Reason {
                 code: "fail_fast".to_owned(),
-                text: "an earlier case failed, and the run ended with it".to_owned(),
+                text: "an earlier case failed, and the run ended with it".into(),
             },
         }
     }

@@ -282,7 +282,7 @@ fn password_of(ask: &Ask) -> Option<(Place, String, String)> {
 fn refused_before() -> Reason {
     let text = "the server refused this name of the account before, and a password that may be refused again is not \
                 sent: servers lock accounts";
-    Reason { code: "wrong_passwords".to_owned(), text: text.to_owned() }
+    Reason { code: "wrong_passwords".to_owned(), text: text.into() }
 }
 
 fn too_many() -> Reason {
@@ -290,7 +290,7 @@ fn too_many() -> Reason {
         "{WRONG_PASSWORDS} passwords were refused on an account that is in use, and no more are tried: servers lock \
          accounts"
     );
-    Reason { code: "wrong_passwords".to_owned(), text }
+    Reason { code: "wrong_passwords".to_owned(), text: text.into() }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Vitals {
 }
 
 fn reason(text: String) -> Reason {
-    Reason { code: "target_lost".to_owned(), text }
+    Reason { code: "target_lost".to_owned(), text: text.into() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What of a request or an answer is a secret: by the name of what holds it, by the shape of it
 //! where logging in answers, and by both in bodies that are no JSON.
-use super::view::View;
-use super::{Origin, SHORTEST, SHORTEST_LOOSE, SecretKind, Vault};
+use super::escapes::views;
+use super::{Origin, RedactionError, SHORTEST, SHORTEST_LOOSE, SecretKind, Vault};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -67,6 +67,9 @@ impl Vault {
         for part in credentials(value) {
             self.learn(SecretKind::Header, &part);
         }
+        if let Some((user, password)) = basic(value) {
+            self.note_login(&user, &password);
+        }
         if name.eq_ignore_ascii_case("cookie") {
             for pair in value.split(';') {
                 let (_, cookie) = pair.split_once('=').unwrap_or(("", pair));
@@ -81,8 +84,20 @@ impl Vault {
         self.learn_query(Origin::Sent, path);
         let Some(body) = body else { return };
         match serde_json::from_slice(body) {
-            Ok(json) => self.learn_json(Origin::Sent, &json),
+            Ok(json) => {
+                self.learn_json(Origin::Sent, &json);
+                self.learn_login(&json);
+            }
             Err(_) => self.learn_text(Origin::Sent, body),
+        }
+    }
+
+    /// Whose password it is, if the body of a request says so.
+    fn learn_login(&self, json: &Value) {
+        let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+        let user = text("/identifier/user").or_else(|| text("/user"));
+        if let (Some(user), Some(password)) = (user, text("/password")) {
+            self.note_login(user, password);
         }
     }
 
@@ -196,24 +211,26 @@ impl Vault {
     /// Secrets of a body that is no JSON, or that ends too early to be some: what stands behind a
     /// telling name and looks like a token.
     fn learn_text(&self, origin: Origin, body: &[u8]) {
-        static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        static NAMED: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
             let telling =
                 "token|password|passwd|secret|session|nonce|cookie|credential|api[_-]?key|jwt|mac";
             let quote = r#"["'\\]*"#;
             Regex::new(&format!(
                 r#"(?i)([a-z0-9_.-]{{0,64}}(?:{telling})[a-z0-9_-]{{0,64}}){quote}\s*(?:value\s*)?[:=>]\s*{quote}([^\s"'\\<>&,;{{}}()]{{8,}})"#
             ))
-            .ok()
         });
-        let Some(named) = &*NAMED else { return };
-        for view in View::layers(&String::from_utf8_lossy(body)) {
+        let named = match &*NAMED {
+            Ok(named) => named,
+            Err(why) => return self.fail(RedactionError::NoSearch(why.to_string())),
+        };
+        views(&String::from_utf8_lossy(body), &mut |view| {
             for found in named.captures_iter(&String::from_utf8_lossy(&view.bytes)) {
                 let (_, [name, value]) = found.extract();
                 if looks_like_token(value) {
                     self.learn_member(origin, name, value);
                 }
             }
-        }
+        });
     }
 
     /// Cases send words such as `true` where tokens belong: those are left.
@@ -248,25 +265,27 @@ fn looks_like_token(value: &str) -> bool {
 }
 
 /// What the value of an `Authorization` header holds beside itself: what follows the scheme, and the
-/// password of `Basic` (RFC 7617, section 2).
+/// password of `Basic`.
 fn credentials(value: &str) -> Vec<String> {
+    let Some((_, secret)) = value.split_once(' ') else { return Vec::new() };
+    let mut all = vec![secret.trim().to_owned()];
+    all.extend(basic(value).map(|(_, password)| password).filter(|p| p.len() >= SHORTEST));
+    all
+}
+
+/// User and password of `Basic` (RFC 7617, section 2).
+fn basic(value: &str) -> Option<(String, String)> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
         GeneralPurposeConfig::new()
             .with_decode_padding_mode(DecodePaddingMode::Indifferent)
             .with_decode_allow_trailing_bits(true),
     );
-    let Some((scheme, secret)) = value.split_once(' ') else { return Vec::new() };
-    let secret = secret.trim();
-    let mut all = vec![secret.to_owned()];
-    if scheme.eq_ignore_ascii_case("basic")
-        && let Ok(pair) = LENIENT.decode(secret)
-        && let Some((_, password)) = String::from_utf8_lossy(&pair).split_once(':')
-        && password.len() >= SHORTEST
-    {
-        all.push(password.to_owned());
-    }
-    all
+    let (scheme, secret) = value.split_once(' ')?;
+    let pair = LENIENT.decode(secret.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let pair = String::from_utf8_lossy(&pair).into_owned();
+    let (user, password) = pair.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 #[cfg(test)]

@@ -4,18 +4,21 @@
 //! A secret has a name, `‹access_token 2›`: its kind, and its number in the order in which secrets
 //! of that kind are first shown. So a name says nothing of when a secret was learnt, and two runs
 //! that show the same show the same names.
+mod escapes;
 mod learn;
+mod needles;
+mod redacted;
 mod redactor;
-mod view;
 
 pub use learn::Heard;
+pub use redacted::RedactedRun;
 pub use redactor::Redactor;
 pub use secrecy::{ExposeSecret, SecretString};
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 /// What a secret is; its stable name in reports is `‹KIND N›`.
@@ -96,18 +99,35 @@ enum Origin {
 /// nothing could keep it out of a report.
 pub const SHORTEST: usize = 4;
 /// The same for values that are secrets only by the name of the member that holds them: cases send
-/// words such as `true` in such places. Shorter secrets are found only as they are written.
+/// words such as `true` in such places. Shorter secrets are not looked for in base64.
 const SHORTEST_LOOSE: usize = 8;
-/// The most that is kept of one secret, in bytes: more of a body is never shown.
-const LONGEST: usize = 1 << 15;
-/// The most that is learnt from one server, in bytes of secrets.
-const MOST_LEARNT: usize = 1 << 18;
+/// The most that can be remembered, in bytes of all secrets together. The answers of a run are at
+/// most half of it, so only a server that sends nothing but secrets reaches it; then nothing is shown.
+const MOST: usize = 64 << 20;
 
-/// A secret text that is wiped when it is dropped.
+/// Why secrets cannot be kept out of what is shown, so that nothing may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RedactionError {
+    /// There are more than [`MOST`] bytes of them.
+    #[error(
+        "the secrets of this run are longer than {} MiB together, more than homespec keeps out of reports",
+        MOST >> 20
+    )]
+    TooManySecrets,
+    /// A search for secrets could not be built.
+    #[error("a search for secrets could not be built ({0}); please report this internal error")]
+    NoSearch(String),
+}
+
+/// A secret text that is wiped when the last copy is dropped.
 #[derive(Clone, PartialEq, Eq)]
-struct Hidden(Zeroizing<String>);
+struct Hidden(Arc<Zeroizing<String>>);
 
 impl Hidden {
+    fn new(text: &str) -> Hidden {
+        Hidden(Arc::new(Zeroizing::new(text.to_owned())))
+    }
+
     fn as_str(&self) -> &str {
         &self.0
     }
@@ -127,20 +147,37 @@ impl Borrow<str> for Hidden {
 
 /// What is known of a secret.
 struct Entry {
+    value: Hidden,
     /// Who says so, and what it is.
     kind: (Origin, SecretKind),
-    /// Its place in the order of learning.
-    order: usize,
     /// Its name, once it was needed.
     name: Option<String>,
 }
 
 #[derive(Default)]
 struct Known {
-    secrets: HashMap<Hidden, Entry>,
+    /// In the order of learning.
+    secrets: Vec<Entry>,
+    numbers: HashMap<Hidden, usize>,
+    /// `user:password`, with the number of the password: so it stands in base64.
+    logins: Vec<(Hidden, usize)>,
+    login_texts: HashSet<Hidden>,
     counts: BTreeMap<SecretKind, usize>,
-    /// Bytes of secrets that are not ours.
-    learnt: usize,
+    /// Bytes of all of it.
+    size: usize,
+    /// Why not all of it is known.
+    fault: Option<RedactionError>,
+}
+
+impl Known {
+    /// Whether so many bytes more can be kept; if not, that is remembered.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.size = self.size.saturating_add(bytes);
+        if self.size > MOST {
+            self.fault.get_or_insert(RedactionError::TooManySecrets);
+        }
+        self.fault.is_none()
+    }
 }
 
 /// Every secret, with the names that were given so far.
@@ -148,18 +185,28 @@ struct Known {
 struct Names(Mutex<Known>);
 
 impl Names {
-    /// The name of a secret; the next free one of its kind, if it has none.
-    fn of(&self, value: &str) -> String {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // What a panic left is whole: nothing in here is changed in two steps that could part.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name of a secret by its number; the next free one of its kind, if it has none.
+    fn of(&self, secret: usize) -> String {
+        let mut known = self.known();
         let Known { secrets, counts, .. } = &mut *known;
-        let Some(entry) = secrets.get_mut(value) else { return String::new() };
-        let kind = entry.kind.1;
-        let name = entry.name.get_or_insert_with(|| {
-            let count = counts.entry(kind).or_default();
-            *count += 1;
-            format!("‹{} {count}›", kind.word())
-        });
-        name.clone()
+        match secrets.get_mut(secret) {
+            Some(entry) => {
+                let kind = entry.kind.1;
+                let name = entry.name.get_or_insert_with(|| {
+                    let count = counts.entry(kind).or_default();
+                    *count += 1;
+                    format!("‹{} {count}›", kind.word())
+                });
+                name.clone()
+            }
+            // No number is without a secret; if one were, the secret would go all the same.
+            None => "‹secret›".to_owned(),
+        }
     }
 }
 
@@ -182,53 +229,106 @@ impl Vault {
     /// because it would be found in ordinary words: whoever reads secrets from files refuses it. One
     /// byte shorter is a wrong password that is made of a right one.
     pub fn learn(&self, kind: SecretKind, value: &str) {
-        if value.len() + 1 >= SHORTEST {
-            self.note(Origin::Ours, kind, value);
-        }
+        self.note(Origin::Ours, kind, value);
     }
 
     fn note(&self, origin: Origin, kind: SecretKind, value: &str) {
-        let mut known = self.names.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = known.secrets.len();
-        let value = shortened(value);
-        if let Some(entry) = known.secrets.get_mut(value) {
-            entry.kind = entry.kind.min((origin, kind));
+        // White space alone gives nothing away, and is in every report.
+        if value.len() < needles::FEWEST || value.trim().is_empty() {
             return;
         }
-        if origin != Origin::Ours {
-            if known.learnt + value.len() > MOST_LEARNT {
-                return;
+        let mut known = self.names.known();
+        if let Some(number) = known.numbers.get(value).copied() {
+            if let Some(entry) = known.secrets.get_mut(number) {
+                entry.kind = entry.kind.min((origin, kind));
             }
-            known.learnt += value.len();
+            return;
         }
-        let entry = Entry { kind: (origin, kind), order, name: None };
-        known.secrets.insert(Hidden(Zeroizing::new(value.to_owned())), entry);
+        if known.has_room(value.len()) {
+            let number = known.secrets.len();
+            let value = Hidden::new(value);
+            known.numbers.insert(value.clone(), number);
+            known.secrets.push(Entry { value, kind: (origin, kind), name: None });
+        }
+    }
+
+    /// Remembers that a password, which is known, belongs to a user.
+    fn note_login(&self, user: &str, password: &str) {
+        let mut known = self.names.known();
+        let text = Hidden::new(&format!("{user}:{password}"));
+        let Some(number) = known.numbers.get(password).copied() else { return };
+        if !known.login_texts.contains(&text) && known.has_room(text.as_str().len()) {
+            known.login_texts.insert(text.clone());
+            known.logins.push((text, number));
+        }
+    }
+
+    /// Remembers that not everything that is a secret can be known.
+    fn fail(&self, why: RedactionError) {
+        self.names.known().fault.get_or_insert(why);
     }
 
     /// What replaces all that is known so far. Names last as long as the vault.
     pub fn redactor(&self) -> Redactor {
         let mut last = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.names.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(redactor) = last.as_ref().filter(|last| last.len() == known.secrets.len()) {
+        let known = self.names.known();
+        if let Some(why) = &known.fault {
+            return Redactor::broken(why.clone());
+        }
+        let size = (known.secrets.len(), known.logins.len());
+        if let Some(redactor) = last.as_ref().filter(|last| last.knows(size)) {
             return redactor.clone();
         }
-        let mut secrets: Vec<(usize, Hidden)> =
-            known.secrets.iter().map(|(value, entry)| (entry.order, value.clone())).collect();
+        let secrets: Vec<Hidden> = known.secrets.iter().map(|entry| entry.value.clone()).collect();
+        let logins = known.logins.clone();
         drop(known);
-        secrets.sort_by_key(|(order, _)| *order);
-        let secrets = secrets.into_iter().map(|(_, value)| value).collect();
-        last.insert(Redactor::new(secrets, self.names.clone())).clone()
+        last.insert(Redactor::new(&secrets, &logins, self.names.clone())).clone()
+    }
+
+    /// All that is known so far, to look for it.
+    ///
+    /// # Errors
+    /// That is not all there is.
+    pub fn secrets(&self) -> Result<Secrets, RedactionError> {
+        let known = self.names.known();
+        match &known.fault {
+            Some(why) => Err(why.clone()),
+            None => {
+                let values = known.secrets.iter().map(|entry| entry.value.clone()).collect();
+                Ok(Secrets { values, names: self.names.clone() })
+            }
+        }
     }
 }
 
-fn shortened(value: &str) -> &str {
-    let end = (0..=value.len().min(LONGEST)).rev().find(|at| value.is_char_boundary(*at));
-    value.get(..end.unwrap_or_default()).unwrap_or_default()
+/// The secrets of a run, by number.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    values: Vec<Hidden>,
+    names: Arc<Names>,
 }
 
-/// Where the names of secrets stand in a text: a password that is a word of its own name is not
-/// replaced in there.
-fn names_in(text: &str) -> Vec<(usize, usize)> {
+impl Secrets {
+    /// Each of them.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.values.iter().map(Hidden::as_str)
+    }
+
+    /// The name of one.
+    pub fn name(&self, number: usize) -> String {
+        self.names.of(number)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.values.len())
+    }
+}
+
+/// Where the names of secrets stand in a text, in order: a password that is a word of its own name is
+/// not replaced in there.
+pub fn names_in(text: &str) -> Vec<(usize, usize)> {
     text.match_indices('‹')
         .filter_map(|(start, quote)| {
             let inside = text.get(start + quote.len()..)?;
@@ -259,28 +359,28 @@ mod tests {
             "p\\u00E4\\/ss\\\"word 1",
             "p%c3%a4%2fss%22word+1",
             "p%C3%A4/ss%22w%6Frd%201",
-            "pä/ss&quot;wo\n    rd 1",
-            "pä/ss\\\\\\\"word\\n1",
-            "PÄ/SS".to_lowercase().as_str(),
-            "70c3a42f737322776f72642031",
+            "pä/ss&quot;word 1",
+            "pä/ss\\\\\\\"word 1",
+            "p%25C3%25A4%252Fss%2522word%25201",
+            "cMOkL3NzIndvcmQgMQ==",
         ] {
-            let expected = if text == "pä/ss" { "pä/ss" } else { "‹password 1›" };
-            assert_eq!(redactor.text(text), expected, "{text}");
+            assert_eq!(redactor.text(text), "‹password 1›", "{text}");
         }
     }
 
     #[test]
-    fn basic_credentials_are_found_wherever_they_begin() {
+    fn basic_credentials_are_found_in_both_alphabets() {
         use base64::Engine as _;
         use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
         let vault = Vault::default();
-        vault.learn(SecretKind::Password, "hunter2~~?");
+        let body = br#"{"identifier":{"type":"m.id.user","user":"alice"},"password":"hush~~?"}"#;
+        vault.learn(SecretKind::Password, "hush~~?");
+        vault.learn_request(&[], "/login", Some(body));
         let redactor = vault.redactor();
-        for user in ["", "a", "ab", "abc", "abcd"] {
-            let pair = format!("{user}:hunter2~~?");
-            for text in [STANDARD.encode(&pair), URL_SAFE_NO_PAD.encode(&pair)] {
+        for pair in ["alice:hush~~?", "alice:hush~~?"] {
+            for text in [STANDARD.encode(pair), URL_SAFE_NO_PAD.encode(pair)] {
                 let shown = redactor.text(&format!("Basic {text}!"));
-                assert!(shown.ends_with("‹password 1›!"), "{text}: {shown}");
+                assert_eq!(shown, "Basic ‹password 1›!", "{text}");
             }
         }
     }
@@ -309,21 +409,16 @@ mod tests {
     }
 
     #[test]
-    fn a_space_behind_a_backslash_hides_nothing_in_a_form() {
+    fn what_looks_like_an_escape_in_a_secret_hides_nothing() {
         let vault = Vault::default();
-        vault.learn(SecretKind::AccessToken, "\\ &AAAA0a0a");
+        vault.learn(SecretKind::AccessToken, "\\ &AAAA%41a\\");
         let redactor = vault.redactor();
-        for text in ["<%5C+%26amp%3BAAAA0a0a>", "<%5C+%26AAAA0a0a>", "<\\ &amp;AAAA0a0a>"] {
-            assert_eq!(redactor.text(text), "<‹access_token 1›>", "{text}");
-        }
-    }
-
-    #[test]
-    fn what_reads_as_an_escape_in_a_secret_hides_nothing_in_another() {
-        let vault = Vault::default();
-        vault.learn(SecretKind::AccessToken, "41hn&&5df9hymymnkzwz\\");
-        let redactor = vault.redactor();
-        for text in ["<41hn&amp;&amp;5df9hymymnkzwz\\>", "<41hn%26%265df9hymymnkzwz%5C>"] {
+        for text in [
+            "<%5C+%26AAAA%2541a%5C>",
+            "<\\ &amp;AAAA%41a\\>",
+            "<\\\\ &AAAA%41a\\\\>",
+            "<%5C%5C+%26AAAA%2541a%5C%5C>",
+        ] {
             assert_eq!(redactor.text(text), "<‹access_token 1›>", "{text}");
         }
     }
@@ -344,37 +439,55 @@ mod tests {
         let vault = Vault::default();
         vault.learn(SecretKind::Password, "password");
         let redactor = vault.redactor();
-        let shown = redactor.text("password, Password and pass word");
-        assert_eq!(shown, "‹password 1›, ‹password 1› and ‹password 1›");
+        let shown = redactor.text("password, Password and ‹password 9›");
+        assert_eq!(shown, "‹password 1›, Password and ‹password 9›");
         assert_eq!(redactor.text(&shown), shown);
-        assert!(redactor.found_in(&shown).is_empty());
     }
 
     #[test]
-    fn short_secrets_are_found_only_as_they_are_written() {
+    fn white_space_alone_is_no_secret_and_goes_from_the_ends_of_others() {
         let vault = Vault::default();
-        vault.learn(SecretKind::Password, "hush");
+        for value in ["    \n ", " spaces at both ends "] {
+            vault.learn(SecretKind::Password, value);
+        }
         let redactor = vault.redactor();
-        assert_eq!(
-            redactor.text("h ush HUSH hush h\n  ush"),
-            "h ush HUSH ‹password 1› ‹password 1›"
-        );
+        assert_eq!(redactor.text("a     \n b"), "a     \n b");
+        assert_eq!(redactor.text("<spaces at both ends>"), "<‹password 1›>");
+        assert_eq!(redactor.text("< spaces at both ends >"), "<‹password 1›>");
     }
 
     #[test]
     fn the_beginning_of_a_secret_in_front_of_an_ellipsis_goes_too() {
         let vault = Vault::default();
         vault.learn(SecretKind::AccessToken, "syt_abcdefghijkl");
+        vault.learn(SecretKind::Token, "dots....dots");
         let redactor = vault.redactor();
         assert_eq!(redactor.text("\"syt_abcdefg… and so on"), "\"‹access_token 1›… and so on");
         assert_eq!(redactor.text("syt_abc..."), "syt_abc...");
+        assert_eq!(redactor.text("<dots....d…>"), "<‹token 1›…>");
+        assert_eq!(redactor.text("<dots.......>"), "<‹token 1›...>");
     }
 
     #[test]
     fn very_long_secrets_have_one_name() {
         let vault = Vault::default();
-        let long: String = (0..2000).map(|n| format!("{n}-")).collect();
+        let long: String = (0..20_000).map(|n| format!("{n}-")).collect();
         vault.learn(SecretKind::Token, &long);
         assert_eq!(vault.redactor().text(&format!("x{long}x")), "x‹token 1›x");
+    }
+
+    #[test]
+    fn a_vault_that_is_full_says_so_and_shows_nothing() {
+        let vault = Vault::default();
+        vault.learn(SecretKind::Password, "hunter22");
+        for at in 0..=MOST >> 20 {
+            vault.note(Origin::Answered, SecretKind::Token, &format!("{at}{}", "x".repeat(1 << 20)));
+        }
+        assert_eq!(vault.secrets().unwrap_err(), RedactionError::TooManySecrets);
+        assert_eq!(
+            vault.redactor().redacted("harmless").unwrap_err(),
+            RedactionError::TooManySecrets
+        );
+        assert!(vault.redactor().text("hunter22").starts_with("(withheld: "));
     }
 }

@@ -168,7 +168,7 @@ impl QuirkOutcome {
                 changed.push(Change { requirement, before: was, after: outcome.verdict });
                 continue;
             }
-            let reason = outcome.reason.as_ref().map(|reason| reason.text.clone());
+            let reason = outcome.reason.as_ref().map(|reason| reason.text.to_string());
             let why = Some(why(&outcome.id)).filter(|why| !why.is_empty()).or(reason);
             flagged.push(Red {
                 requirement: outcome.id.clone(),
@@ -430,7 +430,7 @@ mod tests {
             source_url: String::new(),
             applies: true,
             verdict,
-            reason: Some(Reason { code: code.to_owned(), text: String::new() }),
+            reason: Some(Reason { code: code.to_owned(), text: "".into() }),
             cases: Vec::new(),
         }
     }

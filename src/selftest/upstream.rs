@@ -92,5 +92,5 @@ async fn run(
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     let changed = running.changed();
     running.stop().await;
-    Ok((run, changed))
+    Ok((run?.into_run(), changed))
 }

@@ -7,8 +7,8 @@ pub const HOSTILE: &str = "]]> </script></pre><b>bold</b> \u{1b}[31mred\u{1b}[0m
 
 const CLAUSE: &str = "https://spec.matrix.org/v1.19/client-server-api/";
 
-fn strings(list: &[&str]) -> Vec<String> {
-    list.iter().map(|s| (*s).to_owned()).collect()
+fn texts(list: &[&str]) -> Vec<UntrustedText> {
+    list.iter().map(|s| (*s).into()).collect()
 }
 
 fn reason(code: &str, text: &str) -> Option<Reason> {
@@ -249,8 +249,8 @@ fn run(exit_status: u8, cases: Vec<CaseOutcome>, standing: Vec<StandingOutcome>)
         target: Target {
             base_url: "http://127.0.0.1:8008".into(),
             server: Some("Example/1.0".into()),
-            versions: strings(&["r0.6.1", "v1.1", "v1.11"]),
-            flows: strings(&["m.login.password", "m.login.token"]),
+            versions: texts(&["r0.6.1", "v1.1", "v1.11"]),
+            flows: texts(&["m.login.password", "m.login.token"]),
             api: "v3".into(),
             spec: "bundled v1".into(),
         },
@@ -332,9 +332,9 @@ pub fn every_verdict() -> Run {
         observed_flows(),
     ];
     let mut run = run(1, cases, vec![broken_cors(), broken_schema(), unseen_limit()]);
-    run.selection.areas = strings(&["device", "identifier"]);
+    run.selection.areas = texts(&["device", "identifier"]);
     run.selection.available = 120;
-    run.target.server = Some(format!("Hostile/1.0 {HOSTILE}"));
+    run.target.server = Some(format!("Hostile/1.0 {HOSTILE}").into());
     run.limits_hit = vec![LimitHit {
         operation: "login".into(),
         count: 3,
@@ -343,8 +343,8 @@ pub fn every_verdict() -> Run {
         blocked: 1,
     }];
     run.not_cleaned_up =
-        vec![format!("a session of @alice:localhost: the logout gave 500 {HOSTILE}")];
-    run.notes = strings(&["With a second account 4 more requirements could be decided."]);
+        vec![format!("a session of @alice:localhost: the logout gave 500 {HOSTILE}").into()];
+    run.notes = texts(&["With a second account 4 more requirements could be decided."]);
     let mut probe = login("probe#1", "", 200, "{}");
     probe.request.method = "GET".into();
     probe.request.body = None;
@@ -542,7 +542,7 @@ pub fn gated() -> Run {
     let required = |name: &str, verdict: Verdict| Required {
         name: name.into(),
         verdict,
-        text: format!("a sentence {HOSTILE}"),
+        text: format!("a sentence {HOSTILE}").into(),
     };
     let mut run = clean();
     run.exit_status = 1;

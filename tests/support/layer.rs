@@ -44,22 +44,14 @@ impl Layer {
     }
 }
 
-/// How long what is written may become, in bytes: a text is searched in pieces, and a secret that is blown up
-/// beyond one of them is not promised to be found.
-pub const PROMISED_LENGTH: usize = 1 << 13;
-
-/// Under how many layers the secret is found whole; `None` where nothing is promised.
-///
-/// No header can carry control characters, and no server makes tokens of them. White space (in
-/// forms a plus, too), an escape of it, and characters without width at an end are no part of what has to go. What
-/// reads as an escape itself comes off with the layers above it: then one layer is what can be
-/// promised.
-pub fn promised_layers(secret: &str) -> Option<usize> {
-    const ESCAPES: [char; 3] = ['%', '\\', '&'];
-    let is_letter = |c: char| c != '+' && (c.is_alphanumeric() || c.is_ascii_graphic());
-    let ends_whole =
-        secret.ends_with(is_letter) && !secret.chars().rev().take(8).any(|c| ESCAPES.contains(&c));
-    let whole = secret.starts_with(is_letter) && !secret.starts_with(ESCAPES) && ends_whole;
-    let few = if secret.contains(ESCAPES) { 1 } else { 3 };
-    (whole && !secret.contains(char::is_control)).then_some(few)
+/// Of these layers, the innermost first, as many as redaction promises to see through: two of JSON,
+/// percent and forms, and one of HTML, in any order.
+pub fn promised_layers(layers: impl IntoIterator<Item = Layer>) -> Vec<Layer> {
+    let (mut escapes, mut html) = (0, 0);
+    let is_promised = |layer: &Layer| {
+        let count = if matches!(layer, Layer::Html) { &mut html } else { &mut escapes };
+        *count += 1;
+        escapes <= 2 && html <= 1
+    };
+    layers.into_iter().take_while(is_promised).collect()
 }

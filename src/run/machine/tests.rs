@@ -43,7 +43,7 @@ fn answer(status: u16, body: Value) -> Reply {
 }
 
 fn reason(code: &str) -> Reason {
-    Reason { code: code.to_owned(), text: code.to_owned() }
+    Reason { code: code.to_owned(), text: code.into() }
 }
 
 /// What was asked and paused for, and what came of it.
