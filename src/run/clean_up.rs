@@ -418,6 +418,7 @@ fn is_token_refused(answer: &Answer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use crate::run::stop::Cause;
 
     fn task(
