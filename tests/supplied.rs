@@ -223,9 +223,10 @@ fn where_the_devices_cannot_be_listed_the_number_of_sessions_is_told() {
     let finished = server.run(&["alice"], &["--area", "device"]);
     let left = server.devices("alice").len();
     assert!(left > 0);
-    let said = format!("up to {left} session");
     let named = finished.run.not_cleaned_up.join("\n");
-    assert!(named.contains(&said), "{said}: {named}");
+    let told = named.strip_prefix("up to ").and_then(|rest| rest.split(' ').next());
+    let told: usize = told.and_then(|number| number.parse().ok()).unwrap_or(0);
+    assert!(told >= left, "{left} are left: {named}");
 }
 
 /// The first answer is the one that proves the account: what it opened is there before the first list.

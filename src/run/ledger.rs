@@ -417,6 +417,31 @@ mod tests {
     }
 
     #[test]
+    fn what_may_have_been_done_without_a_whole_answer_is_remembered() {
+        let ledger = Ledger::default();
+        let ask = |path: &str, body: Value| Ask::new(None, "POST", path).json(&body);
+        let login = ask("/_matrix/client/v3/login", json!({"user": "a", "device_id": "D"}));
+        let mut lost = exchanged(login.clone(), 200, json!({}));
+        for kind in [TroubleKind::Closed, TroubleKind::Timeout, TroubleKind::Connect] {
+            lost.result = Err(crate::wire::Trouble { kind, text: String::new() });
+            ledger.note(&lost);
+        }
+        ledger.note(&exchanged(login.clone(), 200, json!({"user_id": "@a:b"})));
+        ledger.note(&exchanged(login, 403, json!({})));
+        let of_a = UncertainLogin { name: Some("a".to_owned()), device_id: Some("D".to_owned()) };
+        assert_eq!(ledger.uncertain_logins(), vec![of_a; 3]);
+        assert!(ledger.chose_device("D"));
+        let register =
+            ask("/_matrix/client/v3/register", json!({"username": "x", "password": "p"}));
+        lost.ask = register.clone();
+        lost.result = Err(crate::wire::Trouble { kind: TroubleKind::Closed, text: String::new() });
+        ledger.note(&lost);
+        assert_eq!(ledger.uncertain_accounts()[0].login_name, "x");
+        ledger.note(&exchanged(register, 200, json!({"user_id": "@x:b"})));
+        assert!(ledger.uncertain_accounts().is_empty());
+    }
+
+    #[test]
     fn accounts_begin_with_a_registration_and_end_with_their_deactivation() {
         let ledger = Ledger::default();
         let register = |query: &str, user: &str| {

@@ -88,6 +88,12 @@ impl SuppliedAccount {
         login.name.as_deref().is_some_and(|name| self.is_named(name))
     }
 
+    /// Whether a form of its full id has logged in.
+    fn has_logged_in(&self, form: impl Fn(&str) -> &str) -> bool {
+        let Some(name) = self.user_id.as_deref().map(form) else { return false };
+        self.login_name.as_deref() == Some(name) || self.taken_names.contains(name)
+    }
+
     /// Whether the server refused the name before with the right password; one that does not log in passes no stage.
     fn refused_name(&self, place: Place, name: &str) -> bool {
         [Place::Login, place]
@@ -194,6 +200,8 @@ impl SuppliedAccounts {
     pub fn permit(&self, ask: &Ask, asker: Option<&str>) -> Result<Option<Attempt>, Reason> {
         let Some((place, name, password)) = password_of(ask) else { return Ok(None) };
         let mut accounts = self.accounts();
+        let by_full_id = accounts.iter().any(|one| one.has_logged_in(|id| id));
+        let by_localpart = accounts.iter().any(|one| one.has_logged_in(localpart));
         let mut known = accounts.iter_mut().enumerate();
         let Some((index, account)) = known.find(|(_, account)| account.is_named(&name)) else {
             return Ok(None);
@@ -209,7 +217,10 @@ impl SuppliedAccounts {
         if is_right && !is_proven && account.refused_name(place, &name) {
             return Err(refused_before());
         }
-        let may_be_taken = is_proven && !account.is_refused_in_stage;
+        let is_of_a_kind_that_logs_in = account.user_id.as_deref().is_some_and(|id| {
+            is_right && ((by_full_id && name == id) || (by_localpart && name == localpart(id)))
+        });
+        let may_be_taken = (is_proven || is_of_a_kind_that_logs_in) && !account.is_refused_in_stage;
         if account.refused >= WRONG_PASSWORDS && !may_be_taken {
             return Err(too_many());
         }
@@ -358,6 +369,26 @@ mod tests {
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert!(send(&accounts, &stage, 401).is_err());
+    }
+
+    #[test]
+    fn a_kind_of_name_that_logs_in_others_is_tried_though_passwords_were_refused() {
+        let given = ["alice", "bob"].map(|user| Supplied {
+            user: user.to_owned(),
+            credential: Credential::Password("right".to_owned().into()),
+            disposable: false,
+        });
+        let accounts = SuppliedAccounts::new(&given);
+        for user in ["alice", "bob"] {
+            accounts.prove(user, Some(user), &format!("@{user}:hs"));
+        }
+        for _ in 0..2 {
+            assert_eq!(send(&accounts, &login("bob", "wrong"), 403), Ok(()));
+        }
+        assert!(send(&accounts, &login("@bob:hs", "right"), 200).is_err());
+        assert_eq!(send(&accounts, &login("@alice:hs", "right"), 200), Ok(()));
+        assert_eq!(send(&accounts, &login("@bob:hs", "right"), 403), Ok(()));
+        assert!(send(&accounts, &login("@bob:hs", "right"), 403).is_err());
     }
 
     #[test]

@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
+/// How many logins are tried for a token that lists devices.
+const LOGINS: usize = 2;
+
 /// The devices of an account, and the token that they were listed with.
 struct Listed {
     token: String,
@@ -59,7 +62,7 @@ impl SuppliedCleaner {
     async fn account(&self, account: &SuppliedAccount) -> Ended {
         let (mut exchanges, mut left) = (Vec::new(), Vec::new());
         let uncertain = self.uncertain_of(account);
-        match self.list(account, &uncertain, &mut exchanges).await {
+        match self.list(account, &mut exchanges).await {
             Ok(listed) => {
                 self.compare(account, &uncertain, &listed, &mut exchanges, &mut left).await;
             }
@@ -102,12 +105,11 @@ impl SuppliedCleaner {
         sessions
     }
 
-    /// Its devices, listed with the access token given, or the last session; where neither is good and something may
-    /// be left, with that of a new login.
+    /// Its devices, listed with the access token given, or the last session; where neither is good, with that of a new
+    /// login.
     async fn list(
         &self,
         account: &SuppliedAccount,
-        uncertain: &[UncertainLogin],
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<Listed, String> {
         let sessions = self.sessions_of(account);
@@ -123,17 +125,22 @@ impl SuppliedCleaner {
                 Err(problem) => return Err(problem.text),
             }
         }
-        let may_log_in = !account.disposable && !(sessions.is_empty() && uncertain.is_empty());
         let (Some(name), Some(password)) = (&account.login_name, account.password()) else {
             return Err(why);
         };
-        if !may_log_in || self.cleaner.ask("getDevices").is_none() {
+        if account.disposable || self.cleaner.ask("getDevices").is_none() {
             return Err(why);
         }
-        match self.cleaner.log_in(name, password, exchanges).await? {
-            Some(token) => self.list_with(&token, exchanges).await.map_err(|problem| problem.text),
-            None => Err(why),
+        for _ in 0..LOGINS {
+            let token = self.cleaner.log_in(name, password, exchanges).await?;
+            let Some(token) = token else { return Err(why) };
+            match self.list_with(&token, exchanges).await {
+                Ok(listed) => return Ok(listed),
+                Err(problem) if problem.is_refused => why = problem.text,
+                Err(problem) => return Err(problem.text),
+            }
         }
+        Err(why)
     }
 
     async fn list_with(
