@@ -110,7 +110,8 @@ pub fn assemble(parts: Parts<'_>, redactor: &Redactor) -> Run {
         limits_hit: parts.limits_hit.clone(),
         not_cleaned_up: untrusted(&parts.not_cleaned_up),
         notes: untrusted(
-            &[parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)].concat(),
+            &[parts.headlines.clone(), notes_on_limits(&parts), notes(&parts, &requirements)]
+                .concat(),
         ),
         baseline: None,
         required: Vec::new(),
@@ -259,8 +260,10 @@ fn shown(owner: &str, exchanges: &[Exchanged], view: View<'_>) -> Vec<Exchange> 
 
 fn shown_exchange(id: String, exchanged: &Exchanged, view: View<'_>) -> Exchange {
     let headers = |pairs: &[(String, String)]| {
-        let header =
-            |(name, value): &(String, String)| Header { name: name.as_str().into(), value: value.as_str().into() };
+        let header = |(name, value): &(String, String)| Header {
+            name: name.as_str().into(),
+            value: value.as_str().into(),
+        };
         pairs.iter().map(header).collect()
     };
     let (response, trouble) = match &exchanged.result {
