@@ -514,7 +514,8 @@ impl Prepared {
         let is_gone = outcome.no_target.is_some() || lost.is_some();
         let base_url = self.courier.http.target().to_string();
         let discovered = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
-        let gone = outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.to_string()));
+        let gone =
+            outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.to_string()));
         let parts = Parts {
             register: &self.material.register,
             spec,

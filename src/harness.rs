@@ -53,9 +53,7 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::app::{
-    Demands, Job, JobError, Material, Open, Prepared, RunWithheld, chosen, prepare,
-};
+use crate::app::{Demands, Job, JobError, Material, Open, Prepared, RunWithheld, chosen, prepare};
 use crate::baseline::{self, Baseline, STANDING};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;

@@ -18,7 +18,11 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ("source", &["diagnostic"], "text with positions"),
     ("strict", &["diagnostic", "source"], "walks over text with positions"),
     ("wire", &["outcome"], "requests and answers as values; why something is undecided"),
-    ("secret", &["outcome"], "replaces them in a run; knows the forms of a text, not where it comes from"),
+    (
+        "secret",
+        &["outcome"],
+        "replaces them in a run; knows the forms of a text, not where it comes from",
+    ),
     ("register", &["diagnostic", "outcome", "source", "version"], "read from a file"),
     ("spec", &["bundled", "diagnostic", "source"], "read from files, of any release"),
     (

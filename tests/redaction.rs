@@ -269,10 +269,30 @@ impl Random<'_> {
 
     fn piece(&mut self) -> String {
         const WORDS: [&str; 24] = [
-            "status 200", "/flows/0/type", "M_FORBIDDEN", "{\"user_id\":\"@alice:hs\",\"n\":", "}",
-            "http://hs.example/_matrix/client/v3/login?", "Bearer ", "\n", "  ", "]]></script>",
-            "\u{1b}[31m", "%41", "\\u00e4", "&amp;", "````", "| a | b |", "‹access_token 1›", "é🦀",
-            "passed", "MUST", "content-type", "alice", "…", "- item",
+            "status 200",
+            "/flows/0/type",
+            "M_FORBIDDEN",
+            "{\"user_id\":\"@alice:hs\",\"n\":",
+            "}",
+            "http://hs.example/_matrix/client/v3/login?",
+            "Bearer ",
+            "\n",
+            "  ",
+            "]]></script>",
+            "\u{1b}[31m",
+            "%41",
+            "\\u00e4",
+            "&amp;",
+            "````",
+            "| a | b |",
+            "‹access_token 1›",
+            "é🦀",
+            "passed",
+            "MUST",
+            "content-type",
+            "alice",
+            "…",
+            "- item",
         ];
         if self.secrets.is_empty() || self.below(3) > 0 {
             return WORDS[self.below(WORDS.len())].to_owned();
@@ -347,7 +367,9 @@ fn withheld(seed: u64, secrets: &[String], are_words: bool) -> Vec<String> {
     });
     assert_eq!(again.unwrap(), *redacted);
     for secret in &secrets {
-        for form in [secret.to_string(), in_json(secret), in_json(&in_json(secret)), in_page(secret)] {
+        for form in
+            [secret.to_string(), in_json(secret), in_json(&in_json(secret)), in_page(secret)]
+        {
             assert!(!texts.contains(&form), "{form:?} is in a text of the run: {texts}");
         }
     }
@@ -384,12 +406,50 @@ fn without_names(text: &str) -> String {
 
 /// Words that our own reports are made of.
 const OUR_WORDS: [&str; 44] = [
-    "MUST", "SHOULD", "passed", "failed", "warned", "blocked", "skipped", "errored", "untested",
-    "MAY", "login", "case", "true", "false", "null", "alice", "password", "status", "homespec",
-    "level", "levels", "verdict", "requirement", "device.login.echo", "device-id-is-kept",
-    "cases/device.yaml", "error", "standing", "Baseline", "fixed", "expired", "probe", "curl",
-    "access_token", "access_token 1", "content-type", "Content-Type", "2026", "span", "details",
-    "testcase", "&quot;", "----", "rate_limited",
+    "MUST",
+    "SHOULD",
+    "passed",
+    "failed",
+    "warned",
+    "blocked",
+    "skipped",
+    "errored",
+    "untested",
+    "MAY",
+    "login",
+    "case",
+    "true",
+    "false",
+    "null",
+    "alice",
+    "password",
+    "status",
+    "homespec",
+    "level",
+    "levels",
+    "verdict",
+    "requirement",
+    "device.login.echo",
+    "device-id-is-kept",
+    "cases/device.yaml",
+    "error",
+    "standing",
+    "Baseline",
+    "fixed",
+    "expired",
+    "probe",
+    "curl",
+    "access_token",
+    "access_token 1",
+    "content-type",
+    "Content-Type",
+    "2026",
+    "span",
+    "details",
+    "testcase",
+    "&quot;",
+    "----",
+    "rate_limited",
 ];
 
 /// Cases of the properties; the command line of `PROPTEST_CASES` changes it.
@@ -431,8 +491,9 @@ proptest! {
 
 #[test]
 fn secrets_that_are_many_or_long_are_in_no_report() {
-    let many: Vec<String> =
-        (1..=1000_u64).map(|n| format!("secret{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let many: Vec<String> = (1..=1000_u64)
+        .map(|n| format!("secret{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
     let long: Vec<String> = (0..3).map(|n| format!("{n}long-").repeat(17_000)).collect();
     for seed in 1..9 {
         assert_eq!(withheld(seed * 7919, &many, false), Vec::<String>::new());

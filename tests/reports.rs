@@ -454,7 +454,11 @@ fn what_a_baseline_knows_is_not_annotated() {
 
 // --- files ---
 
-fn write_all(dir: &Path, run: Run, formats: &[Format]) -> Result<report::Written, report::WriteError> {
+fn write_all(
+    dir: &Path,
+    run: Run,
+    formats: &[Format],
+) -> Result<report::Written, report::WriteError> {
     report::write_all(dir, &report::Publisher::new(&RedactedRun::from_file(run)), formats)
 }
 
@@ -464,8 +468,7 @@ fn reports_are_written_under_their_names() {
     let out = dir.path().join("a/b");
     let run = runs::clean();
     for _ in 0..2 {
-        let paths =
-            write_all(&out, run.clone(), &Format::DEFAULT).unwrap().paths;
+        let paths = write_all(&out, run.clone(), &Format::DEFAULT).unwrap().paths;
         assert_eq!(paths, Format::DEFAULT.map(|f| out.join(f.file_name())));
     }
     assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), report::json(&run));
@@ -476,8 +479,7 @@ fn reports_are_written_under_their_names() {
 fn a_format_that_is_named_twice_is_written_once() {
     let dir = tempfile::tempdir().unwrap();
     let formats = [Format::Junit, Format::Json, Format::Junit];
-    let paths =
-        write_all(dir.path(), runs::clean(), &formats).unwrap().paths;
+    let paths = write_all(dir.path(), runs::clean(), &formats).unwrap().paths;
     assert_eq!(paths, ["junit.xml", "run.json"].map(|name| dir.path().join(name)));
 }
 
@@ -486,8 +488,7 @@ fn a_report_that_cannot_be_written_is_named_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("junit.xml")).unwrap();
     let formats = [Format::Junit, Format::Html];
-    let error =
-        write_all(dir.path(), runs::clean(), &formats).unwrap_err();
+    let error = write_all(dir.path(), runs::clean(), &formats).unwrap_err();
     assert_eq!(error.path, dir.path().join("junit.xml"));
     assert!(error.to_string().contains("junit.xml"), "{error}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "something half written is left");
@@ -498,8 +499,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("taken");
     fs::write(&file, "").unwrap();
-    let error =
-        write_all(&file, runs::clean(), &[Format::Json]).unwrap_err();
+    let error = write_all(&file, runs::clean(), &[Format::Json]).unwrap_err();
     assert_eq!(error.path, file);
 }
 

@@ -242,7 +242,7 @@ fn a_secret_that_is_a_word_of_ours_switches_nothing_off() {
     assert_eq!(run["baseline"]["outdated"][0]["why"], "fixed");
     for (value, options) in [
         ("passed", &logout[..]),
-        ("MAY", &["--level", "may", "--area", "logout"]),
+        ("MAY", &["--level", "may"]),
         ("logout", &["--area", "logout"]),
         ("case", &["--case", "logout*", "--skip", "logout-all*"]),
         ("logout.auth_required", &["--requirement", "logout.auth_required"]),

@@ -194,7 +194,11 @@ fn decision(
         return of(Verdict::Passed, None, branch);
     }
     let text = "the server's answers gave no occasion to look at it".to_owned();
-    of(Verdict::Skipped, Some(Reason { code: "not_observed".to_owned(), text: text.into() }), branch)
+    of(
+        Verdict::Skipped,
+        Some(Reason { code: "not_observed".to_owned(), text: text.into() }),
+        branch,
+    )
 }
 
 fn branches(judged: &[&Judged<'_>]) -> Option<String> {

@@ -10,8 +10,8 @@ use crate::run::probe::NoTarget;
 use crate::secret::Vault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Whether nobody looks: standard error is no terminal, or this is a CI job.

@@ -54,14 +54,17 @@ impl<'r> Publisher<'r> {
     ///
     /// # Errors
     /// It holds a secret, or could not be looked through.
-    pub fn render(&self, report: &str, render: impl Fn(&Run) -> String) -> Result<String, Withheld> {
-        let check = self.check.as_ref().map_err(|why| Withheld::NotChecked {
-            report: report.to_owned(),
-            why: why.clone(),
-        })?;
-        check.passed(report, render(self.run), || {
-            render(self.blank.get_or_init(|| blank(self.run)))
-        })
+    pub fn render(
+        &self,
+        report: &str,
+        render: impl Fn(&Run) -> String,
+    ) -> Result<String, Withheld> {
+        let check = self
+            .check
+            .as_ref()
+            .map_err(|why| Withheld::NotChecked { report: report.to_owned(), why: why.clone() })?;
+        check
+            .passed(report, render(self.run), || render(self.blank.get_or_init(|| blank(self.run))))
     }
 }
 
@@ -252,7 +255,8 @@ fn escape(first: u8, tail: &[u8]) -> Option<(char, usize)> {
 
 /// The run with its untrusted text made meaningless.
 fn blank(run: &Run) -> Run {
-    let blank = run.clone().map_untrusted_text(|text| Ok::<_, std::convert::Infallible>(meaningless(text)));
+    let blank =
+        run.clone().map_untrusted_text(|text| Ok::<_, std::convert::Infallible>(meaningless(text)));
     match blank {
         Ok(run) => run,
         Err(never) => match never {},

@@ -265,7 +265,8 @@ impl<'c> Machine<'c> {
         let Some((_, answer)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
             return Ok(());
         };
-        let blocked = |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
+        let blocked =
+            |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
         let account = self.env.account(name).cloned().unwrap_or_default();
         let prover = Prover {
             user: Some(&account.login_name),
@@ -346,7 +347,8 @@ impl<'c> Machine<'c> {
         }
         if let Some(optional) = step.optional.as_ref().filter(|_| broken) {
             let text = format!("the server does not offer {optional}");
-            self.end = End::NotOffered(Reason { code: "not_offered".to_owned(), text: text.into() });
+            self.end =
+                End::NotOffered(Reason { code: "not_offered".to_owned(), text: text.into() });
             self.at = usize::MAX;
             return;
         }

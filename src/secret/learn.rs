@@ -282,7 +282,8 @@ fn basic(value: &str) -> Option<(String, String)> {
             .with_decode_allow_trailing_bits(true),
     );
     let (scheme, secret) = value.split_once(' ')?;
-    let pair = LENIENT.decode(secret.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let pair =
+        LENIENT.decode(secret.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let pair = String::from_utf8_lossy(&pair).into_owned();
     let (user, password) = pair.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))

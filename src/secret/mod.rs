@@ -481,7 +481,11 @@ mod tests {
         let vault = Vault::default();
         vault.learn(SecretKind::Password, "hunter22");
         for at in 0..=MOST >> 20 {
-            vault.note(Origin::Answered, SecretKind::Token, &format!("{at}{}", "x".repeat(1 << 20)));
+            vault.note(
+                Origin::Answered,
+                SecretKind::Token,
+                &format!("{at}{}", "x".repeat(1 << 20)),
+            );
         }
         assert_eq!(vault.secrets().unwrap_err(), RedactionError::TooManySecrets);
         assert_eq!(

@@ -53,7 +53,8 @@ impl Needles {
         let (at, before, after) = self.place(text);
         let whole = self.chain(at.checked_sub(1)).find(|(length, _)| *length <= before);
         let most = if before >= after { at.checked_sub(1) } else { Some(at) };
-        let part = self.chain(most).next().map(|(length, secret)| (length, before.max(after), secret));
+        let part =
+            self.chain(most).next().map(|(length, secret)| (length, before.max(after), secret));
         let part = part.filter(|(length, common, _)| common < length);
         Begun { whole, part: part.map(|(_, common, secret)| (common, secret)) }
     }
