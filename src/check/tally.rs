@@ -241,7 +241,7 @@ mod tests {
         let shared = Exchanged { shared: true, ..long.clone() };
         let mut tally = of("one", &[shared, long], false).unwrap();
         let short = devices(&json!({"devices": [{}, {"device_id": "A"}]}));
-        tally.merge(of("two", &[short.clone()], false).unwrap());
+        tally.merge(of("two", std::slice::from_ref(&short), false).unwrap());
         let tallied = tally.take(id).unwrap();
         assert_eq!((tallied.count, tallied.observed), (100_001, 100_001));
         assert_eq!(tallied.verdict, Verdict::Failed);
