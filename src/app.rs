@@ -366,8 +366,7 @@ impl Prepared {
         let mut desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
         let by_password = sighting.offers("m.login.password");
         // An account is asked for only if something that was selected needs one.
-        let with_session = self.selected.iter().any(plan::asks_for_session)
-            || !self.job.demands.required.is_empty();
+        let with_session = self.asks_for_session();
         let courier = &self.courier;
         let asking = async {
             if with_session {
@@ -489,6 +488,17 @@ impl Prepared {
         })?;
         self.discovered = Some(file);
         Ok(())
+    }
+
+    /// Whether anything that was selected or required needs an account. Standing checks that are to show
+    /// again what they found may have found it on a login or a registration.
+    fn asks_for_session(&self) -> bool {
+        let Job { wish, demands, .. } = &self.job;
+        let standing = wish.rerun.as_ref().is_some_and(|rerun| !rerun.standing.is_empty());
+        self.selected.iter().any(plan::asks_for_session)
+            || !demands.required.is_empty()
+            || wish.all_standing
+            || standing
     }
 
     fn account_facts(&self) -> AccountFacts {
