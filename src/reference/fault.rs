@@ -49,9 +49,9 @@ pub enum Kind {
     ///
     /// [`front`]: super::front
     Data,
-    /// The same, made from the published schema of the answer: see [`shapes_of`].
+    /// The same, made from the published schema of the answer: see [`schema_mutations`].
     ///
-    /// [`shapes_of`]: super::shapes_of
+    /// [`schema_mutations`]: super::schema_mutations
     Shape,
 }
 
@@ -206,7 +206,7 @@ pub struct Fault {
     pub kind: Kind,
     /// What must be set up for it to show.
     pub needs: Need,
-    /// Whether the breach is only worth a warning, whatever the level: null in place of an optional member.
+    /// Whether the violation is only worth a warning, whatever the level: null in place of an optional member.
     pub mild: bool,
     /// Which answers it changes, if it was made from their schema.
     pub place: Option<Place>,

@@ -1,7 +1,7 @@
 //! `GET` and `POST /login`.
 
 use super::answer::{Answer, Outcome, Stop};
-use super::house::{Exchange, Members, parse_object, required};
+use super::context::{Members, RequestContext, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
 use super::opening::{Wish, another, open_session};
@@ -26,107 +26,109 @@ const KNOWN: [&str; 10] = [
 ];
 
 /// `GET /login`: the login types.
-pub(super) fn flows(x: &mut Exchange) -> Outcome {
-    let settings = &x.house.settings;
+pub(super) fn flows(ctx: &mut RequestContext) -> Outcome {
+    let settings = &ctx.server.settings;
     if !settings.legacy {
         return Err(Refusal::NoLegacyFlows.into());
     }
     let mut flows = Vec::new();
-    if !x.has(quirk::SSO_ONLY) {
+    if !ctx.has(quirk::SSO_ONLY) {
         flows.push(json!({"type": "m.login.password"}));
     }
-    if x.house.listed.since(r0(3)) && !x.has(quirk::UNLISTED_TYPES) {
+    if ctx.server.listed.since(r0(3)) && !ctx.has(quirk::UNLISTED_TYPES) {
         let mut token = json!({"type": "m.login.token"});
-        if settings.get_token && x.house.listed.since(v1(7)) {
+        if settings.get_token && ctx.server.listed.since(v1(7)) {
             token["get_login_token"] = json!(true);
         }
         flows.push(token);
     }
     if settings.sso {
         let mut sso = json!({"type": "m.login.sso"});
-        if x.house.listed.since(v1(1)) {
+        if ctx.server.listed.since(v1(1)) {
             let mut house = json!({"id": "house", "name": "The house", "brand": "house"});
-            if x.has(quirk::PROVIDER_ICON) {
+            if ctx.has(quirk::PROVIDER_ICON) {
                 house["icon"] =
                     json!(format!("mxc://{}/{}", settings.server_name, super::sso::ICON));
             }
             sso["identity_providers"] = json!([house]);
         }
-        if x.house.listed.since(v1(18)) && x.has(quirk::OAUTH_AWARE) {
+        if ctx.server.listed.since(v1(18)) && ctx.has(quirk::OAUTH_AWARE) {
             sso["oauth_aware_preferred"] = json!(true);
         }
         flows.push(sso);
     }
-    if x.has(quirk::CAS) {
+    if ctx.has(quirk::CAS) {
         flows.push(json!({"type": "m.login.cas"}));
     }
-    if x.house.listed.since(v1(2)) {
+    if ctx.server.listed.since(v1(2)) {
         flows.push(json!({"type": "m.login.application_service"}));
     }
     Ok(Answer::ok(json!({"flows": flows})))
 }
 
 /// `POST /login`.
-pub(super) fn login(x: &mut Exchange) -> Outcome {
-    if !x.house.settings.legacy {
-        let service = x.house.listed.since(v1(17)) && x.is_service();
-        let told = service && !x.has(fault::SERVICE_LOGIN_UNTOLD);
+pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
+    if !ctx.server.settings.legacy {
+        let service = ctx.server.listed.since(v1(17)) && ctx.is_service();
+        let told = service && !ctx.has(fault::SERVICE_LOGIN_UNTOLD);
         let refusal = if told { Refusal::ServiceLoginUnsupported } else { Refusal::NoLegacyLogin };
         return Err(refusal.into());
     }
-    x.login_permit(&format!("address {}", x.call.peer.ip()))?;
-    let body = read(x)?;
-    let kind = kind(x, &body)?;
+    ctx.login_permit(&format!("address {}", ctx.call.peer.ip()))?;
+    let body = read(ctx)?;
+    let kind = kind(ctx, &body)?;
     let user = match kind {
-        "m.login.password" if !x.has(quirk::SSO_ONLY) => by_password(x, &body)?,
+        "m.login.password" if !ctx.has(quirk::SSO_ONLY) => by_password(ctx, &body)?,
         "m.login.token"
-            if x.house.listed.since(r0(3)) && !x.has(fault::LOGIN_TOKEN_TYPE_REFUSED) =>
+            if ctx.server.listed.since(r0(3)) && !ctx.has(fault::LOGIN_TOKEN_TYPE_REFUSED) =>
         {
-            by_token(x, &body)?
+            by_token(ctx, &body)?
         }
-        "m.login.application_service" if x.house.listed.since(v1(2)) => service::login(x, &body)?,
-        _ if x.has(fault::TYPE_UNKNOWN_AS_PASSWORD) => by_password(x, &body)?,
+        "m.login.application_service" if ctx.server.listed.since(v1(2)) => {
+            service::login(ctx, &body)?
+        }
+        _ if ctx.has(fault::TYPE_UNKNOWN_AS_PASSWORD) => by_password(ctx, &body)?,
         _ => return Err(Refusal::TypeUnknown.into()),
     };
-    refuse_by_policy(x, &body)?;
-    let wish = Wish::read(x, &body)?;
-    let mut answer = Answer::ok(Value::Object(open_session(x, &user, &wish)?));
+    refuse_by_policy(ctx, &body)?;
+    let wish = Wish::read(ctx, &body)?;
+    let mut answer = Answer::ok(Value::Object(open_session(ctx, &user, &wish)?));
     if kind == "m.login.token" {
-        spend(x, &body);
+        spend(ctx, &body);
     }
-    if kind == service::TYPE && x.has(fault::SERVICE_LOGIN_SAME_TOKEN) {
-        answer.put("access_token", json!(x.presented_token()));
+    if kind == service::TYPE && ctx.has(fault::SERVICE_LOGIN_SAME_TOKEN) {
+        answer.put("access_token", json!(ctx.presented_token()));
     }
-    if x.house.settings.well_known {
-        answer.put("well_known", super::discovery::document(x.house));
+    if ctx.server.settings.well_known {
+        answer.put("well_known", super::discovery::document(ctx.server));
     }
     Ok(answer)
 }
 
 /// The body of a login. The media type is looked at by faults alone.
-fn read(x: &Exchange) -> Result<Members, Refusal> {
-    let media_type = x.call.header("content-type");
-    let unread = x.has(fault::LOGIN_NEEDS_CONTENT_TYPE) && media_type.is_none()
-        || x.has(fault::LOGIN_CONTENT_TYPE_EXACT)
+fn read(ctx: &RequestContext) -> Result<Members, Refusal> {
+    let media_type = ctx.call.header("content-type");
+    let unread = ctx.has(fault::LOGIN_NEEDS_CONTENT_TYPE) && media_type.is_none()
+        || ctx.has(fault::LOGIN_CONTENT_TYPE_EXACT)
             && media_type.is_some_and(|kind| kind.contains(';'));
     if unread {
         return Err(Refusal::NotJson);
     }
-    let body = &x.call.body;
-    let members = if x.has(fault::LOGIN_READ_AS_LATIN1) {
+    let body = &ctx.call.body;
+    let members = if ctx.has(fault::LOGIN_READ_AS_LATIN1) {
         parse_object(body.iter().map(|byte| char::from(*byte)).collect::<String>().as_bytes())
-    } else if x.has(fault::LOGIN_ESCAPES_KEPT) {
+    } else if ctx.has(fault::LOGIN_ESCAPES_KEPT) {
         parse_object(String::from_utf8_lossy(body).replace("\\u", "\\\\u").as_bytes())
-    } else if x.has(fault::LOGIN_SURROGATES_APART) {
+    } else if ctx.has(fault::LOGIN_SURROGATES_APART) {
         parse_object(surrogates_apart(&String::from_utf8_lossy(body)).as_bytes())
     } else {
         parse_object(body)
     }?;
     let names = || members.keys().map(String::as_str);
-    if x.has(fault::LOGIN_REFUSES_UNKNOWN_KEYS) && names().any(|name| !KNOWN.contains(&name)) {
+    if ctx.has(fault::LOGIN_REFUSES_UNKNOWN_KEYS) && names().any(|name| !KNOWN.contains(&name)) {
         return Err(Refusal::MemberInvalid);
     }
-    if x.has(fault::LOGIN_REFUSES_NAMESPACED_KEYS) && names().any(|name| name.contains('.')) {
+    if ctx.has(fault::LOGIN_REFUSES_NAMESPACED_KEYS) && names().any(|name| name.contains('.')) {
         return Err(Refusal::WrongPassword);
     }
     Ok(members)
@@ -146,10 +148,10 @@ fn surrogates_apart(text: &str) -> String {
 }
 
 /// The login type.
-fn kind<'a>(x: &Exchange, body: &'a Members) -> Result<&'a str, Refusal> {
+fn kind<'a>(ctx: &RequestContext, body: &'a Members) -> Result<&'a str, Refusal> {
     match body.get("type") {
-        None if x.has(fault::TYPE_DEFAULTS) => Ok("m.login.password"),
-        Some(kind) if !kind.is_string() && x.has(fault::TYPE_NUMBER_AS_PASSWORD) => {
+        None if ctx.has(fault::TYPE_DEFAULTS) => Ok("m.login.password"),
+        Some(kind) if !kind.is_string() && ctx.has(fault::TYPE_NUMBER_AS_PASSWORD) => {
             Ok("m.login.password")
         }
         _ => required(body, "type", Refusal::TypeMissing, Refusal::TypeNotString),
@@ -157,22 +159,23 @@ fn kind<'a>(x: &Exchange, body: &'a Members) -> Result<&'a str, Refusal> {
 }
 
 /// Refuses logins with right credentials, as some faults and quirks do.
-fn refuse_by_policy(x: &mut Exchange, body: &Members) -> Result<(), Stop> {
-    x.store.logins += 1;
+fn refuse_by_policy(ctx: &mut RequestContext, body: &Members) -> Result<(), Stop> {
+    ctx.store.logins += 1;
     let by_token = body.get("type") == Some(&json!("m.login.token"));
-    let asks = x.has(fault::LOGIN_NEEDS_TOKEN) || by_token && x.has(fault::TOKEN_LOGIN_NEEDS_TOKEN);
-    if asks && x.presented_token().is_none() {
+    let asks =
+        ctx.has(fault::LOGIN_NEEDS_TOKEN) || by_token && ctx.has(fault::TOKEN_LOGIN_NEEDS_TOKEN);
+    if asks && ctx.presented_token().is_none() {
         return Err(Refusal::MissingToken.into());
     }
-    let refused = x.has(fault::REFRESH_FLAG_REFUSED)
-        || by_token && x.has(fault::TOKEN_LOGIN_REFRESH_FLAG_REFUSED);
+    let refused = ctx.has(fault::REFRESH_FLAG_REFUSED)
+        || by_token && ctx.has(fault::TOKEN_LOGIN_REFRESH_FLAG_REFUSED);
     if refused && body.get("refresh_token") == Some(&json!(true)) {
         return Err(Refusal::MemberInvalid.into());
     }
-    if x.has(quirk::RESOURCE_LIMIT) && x.store.logins.is_multiple_of(8) {
+    if ctx.has(quirk::RESOURCE_LIMIT) && ctx.store.logins.is_multiple_of(8) {
         return Err(Refusal::ResourceLimit.into());
     }
-    if !x.store.logins.is_multiple_of(5) {
+    if !ctx.store.logins.is_multiple_of(5) {
         return Ok(());
     }
     let limited = |refusal: Refusal, member: &str, value: Value| {
@@ -181,17 +184,17 @@ fn refuse_by_policy(x: &mut Exchange, body: &Members) -> Result<(), Stop> {
         Err(answer.into())
     };
     match () {
-        () if x.has(fault::RESOURCE_LIMIT_BARE) => {
+        () if ctx.has(fault::RESOURCE_LIMIT_BARE) => {
             Err(Refusal::ResourceLimit.without("admin_contact").into())
         }
-        () if x.has(fault::RESOURCE_LIMIT_CONTACT_NUMBER) => {
+        () if ctx.has(fault::RESOURCE_LIMIT_CONTACT_NUMBER) => {
             limited(Refusal::ResourceLimit, "admin_contact", json!(7))
         }
-        () if x.has(fault::USER_LIMIT_BARE) => Err(Refusal::UserLimit.without("info_uri").into()),
-        () if x.has(fault::USER_LIMIT_INFO_NUMBER) => {
+        () if ctx.has(fault::USER_LIMIT_BARE) => Err(Refusal::UserLimit.without("info_uri").into()),
+        () if ctx.has(fault::USER_LIMIT_INFO_NUMBER) => {
             limited(Refusal::UserLimit, "info_uri", json!(7))
         }
-        () if x.has(fault::USER_LIMIT_UPGRADE_TEXT) => {
+        () if ctx.has(fault::USER_LIMIT_UPGRADE_TEXT) => {
             limited(Refusal::UserLimit, "can_upgrade", json!("yes"))
         }
         () => Ok(()),
@@ -199,10 +202,10 @@ fn refuse_by_policy(x: &mut Exchange, body: &Members) -> Result<(), Stop> {
 }
 
 /// The account that a password login is for.
-fn by_password(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
+fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop> {
     let unasked = match body.get("password") {
-        None => x.has(fault::PASSWORD_MISSING_LOGS_IN),
-        Some(password) => password.is_null() && x.has(fault::PASSWORD_NULL_LOGS_IN),
+        None => ctx.has(fault::PASSWORD_MISSING_LOGS_IN),
+        Some(password) => password.is_null() && ctx.has(fault::PASSWORD_NULL_LOGS_IN),
     };
     let password = match unasked {
         true => None,
@@ -210,88 +213,90 @@ fn by_password(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
             Some(required(body, "password", Refusal::PasswordMissing, Refusal::PasswordNotString)?)
         }
     };
-    let user = match identify(x, body)? {
+    let user = match identify(ctx, body)? {
         Identified::Local(user) => user,
-        Identified::Stranger(Refusal::UnknownUser) if x.has(fault::UNKNOWN_USER_MADE) => {
-            make_account(x, body)?
+        Identified::Stranger(Refusal::UnknownUser) if ctx.has(fault::UNKNOWN_USER_MADE) => {
+            make_account(ctx, body)?
         }
-        Identified::Stranger(Refusal::ForeignUser) if x.has(quirk::FOREIGN_400) => {
+        Identified::Stranger(Refusal::ForeignUser) if ctx.has(quirk::FOREIGN_400) => {
             return Err(Refusal::InvalidUsername.into());
         }
         Identified::Stranger(refusal) => return Err(refusal.into()),
     };
-    x.login_permit(&format!("account {user}"))?;
-    let account = x.store.accounts.get(&user).ok_or(Refusal::UnknownUser)?;
-    if !password.is_none_or(|password| matches(x, account, password)) || account.locked {
-        fail(x, &user, body);
+    ctx.login_permit(&format!("account {user}"))?;
+    let account = ctx.store.accounts.get(&user).ok_or(Refusal::UnknownUser)?;
+    if !password.is_none_or(|password| matches(ctx, account, password)) || account.locked {
+        fail(ctx, &user, body);
         return Err(Refusal::WrongPassword.into());
     }
-    if account.deactivated && !x.has(fault::DEACTIVATED_LOGS_IN) {
+    if account.deactivated && !ctx.has(fault::DEACTIVATED_LOGS_IN) {
         return Err(Refusal::UserDeactivated.into());
     }
-    if account.closed && !x.has(fault::LOCKED_LOGS_IN) {
+    if account.closed && !ctx.has(fault::LOCKED_LOGS_IN) {
         return Err(Refusal::UserLocked.into());
     }
-    if account.suspended && x.has(fault::SUSPENDED_REFUSED) {
+    if account.suspended && ctx.has(fault::SUSPENDED_REFUSED) {
         return Err(Refusal::UserSuspended.into());
     }
-    Ok(if opens_another(x, body) { another(x, &user) } else { user })
+    Ok(if opens_another(ctx, body) { another(ctx, &user) } else { user })
 }
 
 /// Whether a login that names an address opens a session of somebody else, as faults have it.
-fn opens_another(x: &Exchange, body: &Members) -> bool {
+fn opens_another(ctx: &RequestContext, body: &Members) -> bool {
     let identifier = body.get("identifier");
     let member = |name| identifier.and_then(|identifier| identifier.get(name)?.as_str());
     match (member("type"), member("medium")) {
-        (Some("m.id.thirdparty"), Some("email")) => x.has(fault::EMAIL_OF_ANOTHER),
-        (Some("m.id.thirdparty"), Some("msisdn")) => x.has(fault::MSISDN_OF_ANOTHER),
-        (Some("m.id.phone"), _) => x.has(fault::PHONE_OF_ANOTHER),
-        (None, _) if body.contains_key("medium") => x.has(fault::LEGACY_EMAIL_OF_ANOTHER),
+        (Some("m.id.thirdparty"), Some("email")) => ctx.has(fault::EMAIL_OF_ANOTHER),
+        (Some("m.id.thirdparty"), Some("msisdn")) => ctx.has(fault::MSISDN_OF_ANOTHER),
+        (Some("m.id.phone"), _) => ctx.has(fault::PHONE_OF_ANOTHER),
+        (None, _) if body.contains_key("medium") => ctx.has(fault::LEGACY_EMAIL_OF_ANOTHER),
         _ => false,
     }
 }
 
 /// Whether a password is the account's.
-fn matches(x: &Exchange, account: &Account, given: &str) -> bool {
+fn matches(ctx: &RequestContext, account: &Account, given: &str) -> bool {
     let Some(kept) = account.password.as_deref() else { return false };
     let beginning = |text: &str| text.chars().take(8).collect::<String>();
     given == kept
-        || x.has(fault::ANY_PASSWORD)
-        || x.has(fault::PASSWORD_TRIMMED) && given.trim() == kept
-        || x.has(fault::PASSWORD_FOLDED) && given.to_lowercase() == kept.to_lowercase()
-        || x.has(fault::PASSWORD_TRUNCATED) && beginning(given) == beginning(kept)
-        || x.has(fault::PASSWORD_PREFIX) && kept.starts_with(given)
-        || x.has(fault::PASSWORD_EMPTY) && given.is_empty()
-        || x.has(fault::PASSWORD_OLD_TOO) && account.former_password.as_deref() == Some(given)
+        || ctx.has(fault::ANY_PASSWORD)
+        || ctx.has(fault::PASSWORD_TRIMMED) && given.trim() == kept
+        || ctx.has(fault::PASSWORD_FOLDED) && given.to_lowercase() == kept.to_lowercase()
+        || ctx.has(fault::PASSWORD_TRUNCATED) && beginning(given) == beginning(kept)
+        || ctx.has(fault::PASSWORD_PREFIX) && kept.starts_with(given)
+        || ctx.has(fault::PASSWORD_EMPTY) && given.is_empty()
+        || ctx.has(fault::PASSWORD_OLD_TOO) && account.former_password.as_deref() == Some(given)
 }
 
 /// What faults do when a password is wrong.
-fn fail(x: &mut Exchange, user: &str, body: &Members) {
+fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
     let device = body.get("device_id").and_then(Value::as_str);
-    let made = device.filter(|_| x.has(fault::FAILURE_MAKES_DEVICE));
-    if let (Some(device), Some(account)) = (made, x.store.accounts.get_mut(user)) {
+    let made = device.filter(|_| ctx.has(fault::FAILURE_MAKES_DEVICE));
+    if let (Some(device), Some(account)) = (made, ctx.store.accounts.get_mut(user)) {
         account.devices.entry(device.to_owned()).or_default();
     }
-    if let Some(device) = device.filter(|_| x.has(fault::FAILURE_ENDS_DEVICE)) {
-        x.store.end_access(user, device, Refusal::LoggedOutToken, None);
+    if let Some(device) = device.filter(|_| ctx.has(fault::FAILURE_ENDS_DEVICE)) {
+        ctx.store.end_access(user, device, Refusal::LoggedOutToken, None);
     }
-    if x.has(fault::FAILURE_ENDS_SESSIONS) {
-        for device in x.store.device_ids(user) {
-            x.store.end_access(user, &device, Refusal::LoggedOutToken, None);
+    if ctx.has(fault::FAILURE_ENDS_SESSIONS) {
+        for device in ctx.store.device_ids(user) {
+            ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
         }
     }
 }
 
 /// Makes the account that a login names, for the fault that does so.
-fn make_account(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
+fn make_account(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop> {
     let name = body
         .get("identifier")
         .and_then(|identifier| identifier.get("user"))
         .or_else(|| body.get("user"));
-    let localpart =
-        name.and_then(Value::as_str).and_then(|name| x.house.localpart(name)).unwrap_or_default();
-    super::account::check_free(x, localpart)?;
+    let localpart = name
+        .and_then(Value::as_str)
+        .and_then(|name| ctx.server.localpart(name))
+        .unwrap_or_default();
+    super::account::check_free(ctx, localpart)?;
     let password = body.get("password").and_then(Value::as_str).map(str::to_owned);
-    x.store.accounts.insert(localpart.to_owned(), Account { password, ..Account::default() });
+    ctx.store.accounts.insert(localpart.to_owned(), Account { password, ..Account::default() });
     Ok(localpart.to_owned())
 }

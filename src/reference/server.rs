@@ -1,9 +1,9 @@
 //! From the socket to a handler and back.
 
 use super::answer::{Answer, Outcome};
+use super::context::{Call, RequestContext, ServerContext};
 use super::edit::Situation;
 use super::fault::{self, Kind};
-use super::house::{Call, Exchange, House};
 use super::layer::{Catalogue, Layer};
 use super::quirk;
 use super::refusal::Refusal;
@@ -200,12 +200,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         store.accounts.insert(service.sender.clone(), Account::default());
     }
     let (listener, addr) = listen(settings.listen).await?;
-    let mut house = House { settings, listed, base_url: format!("http://{addr}") };
-    let base_path = if house.has(quirk::BASE_PATH) { BASE_PATH } else { "" };
-    house.base_url += base_path;
+    let mut server = ServerContext { settings, listed, base_url: format!("http://{addr}") };
+    let base_path = if server.has(quirk::BASE_PATH) { BASE_PATH } else { "" };
+    server.base_url += base_path;
     let changed = layer.counter();
     let shared =
-        Arc::new(Shared { house, store: Mutex::new(store), layer, answered: AtomicU64::new(0) });
+        Arc::new(Shared { server, store: Mutex::new(store), layer, answered: AtomicU64::new(0) });
     let app = Router::new().fallback(serve).with_state(shared);
     Ok(Running { base_path, ..run(listener, addr, app, changed) })
 }
@@ -236,7 +236,7 @@ pub(super) fn run(
 }
 
 struct Shared {
-    house: House,
+    server: ServerContext,
     store: Mutex<Store>,
     layer: Layer,
     answered: AtomicU64,
@@ -248,20 +248,20 @@ async fn serve(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let house = &shared.house;
+    let server = &shared.server;
     let number = shared.answered.fetch_add(1, Ordering::Relaxed) + 1;
-    if house.has(quirk::SLOW) && number.is_multiple_of(7) {
+    if server.has(quirk::SLOW) && number.is_multiple_of(7) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let (mut parts, body) = request.into_parts();
-    if house.has(quirk::BASE_PATH) {
+    if server.has(quirk::BASE_PATH) {
         match below_base(&parts.uri) {
             Some(uri) => parts.uri = uri,
             None => return Answer::html(404, "<h1>Not found</h1>").into(),
         }
     }
     let mut response: Response<Body> = answer(&shared, peer, parts, body).await.into();
-    if house.has(quirk::HTTP_1_0) {
+    if server.has(quirk::HTTP_1_0) {
         *response.version_mut() = Version::HTTP_10;
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -278,7 +278,7 @@ fn below_base(uri: &Uri) -> Option<Uri> {
 async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> Answer {
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await;
     let method = parts.method;
-    let (found, handled) = look_up(&shared.house, &method, parts.uri.path());
+    let (found, handled) = look_up(&shared.server, &method, parts.uri.path());
     let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let mut call = Call {
         operation: found.operation(),
@@ -300,7 +300,7 @@ async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> 
     answer.finish();
     let situation = Situation::of(&found, &method, &call.headers);
     shared.layer.apply(situation, &call.headers, &mut answer);
-    if call.operation == Operation::Login && shared.house.has(fault::LOGIN_TOKEN_RACES) {
+    if call.operation == Operation::Login && shared.server.has(fault::LOGIN_TOKEN_RACES) {
         // Longer than a used token goes on working, so that only logins at the same time get through.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -308,28 +308,28 @@ async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> 
 }
 
 /// The operation, and the method to answer by; they are those of the request, but for faults of the routes.
-fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
+fn look_up(server: &ServerContext, method: &Method, path: &str) -> (Found, Method) {
     let find = |method: &Method, path: &str| {
-        find(method, path, &house.listed, |operation| exists(house, operation))
+        find(method, path, &server.listed, |operation| exists(server, operation))
     };
     let beside_login = path.strip_prefix("/_matrix/client/r0/").is_some_and(|rest| rest != "login");
-    let gone = house.has(fault::R0_PATHS_GONE) && path.starts_with("/_matrix/client/r0/")
-        || house.has(fault::R0_LOGIN_ALONE) && beside_login
-        || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all"
-        || house.has(fault::V3_WHOAMI_MISSING) && path == "/_matrix/client/v3/account/whoami";
+    let gone = server.has(fault::R0_PATHS_GONE) && path.starts_with("/_matrix/client/r0/")
+        || server.has(fault::R0_LOGIN_ALONE) && beside_login
+        || server.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all"
+        || server.has(fault::V3_WHOAMI_MISSING) && path == "/_matrix/client/v3/account/whoami";
     let found = if gone { Found::Nothing } else { find(method, path) };
     let stand_in = match found {
         Found::OtherMethod(Operation::Flows | Operation::Login, ..)
-            if method == Method::PUT && house.has(fault::WRONG_METHOD_RUNS_LOGIN) =>
+            if method == Method::PUT && server.has(fault::WRONG_METHOD_RUNS_LOGIN) =>
         {
             Some((Method::POST, path))
         }
         Found::OtherMethod(Operation::Logout | Operation::LogoutAll, ..)
-            if method == Method::GET && house.has(fault::WRONG_METHOD_RUNS_LOGOUT) =>
+            if method == Method::GET && server.has(fault::WRONG_METHOD_RUNS_LOGOUT) =>
         {
             Some((Method::POST, path))
         }
-        Found::Nothing if house.has(fault::UNKNOWN_PATH_IS_PREFIX) => path
+        Found::Nothing if server.has(fault::UNKNOWN_PATH_IS_PREFIX) => path
             .find("/login/")
             .and_then(|at| path.get(..at + "/login".len()))
             .map(|shorter| (method.clone(), shorter)),
@@ -342,8 +342,8 @@ fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
 }
 
 /// Whether the settings have an operation at all; one that is switched off is like one that never was.
-fn exists(house: &House, operation: Operation) -> bool {
-    let settings = &house.settings;
+fn exists(server: &ServerContext, operation: Operation) -> bool {
+    let settings = &server.settings;
     match operation {
         Operation::GetToken => settings.get_token && settings.legacy,
         Operation::WellKnown => settings.well_known,
@@ -357,45 +357,47 @@ fn exists(house: &House, operation: Operation) -> bool {
         | Operation::SsoRedirectTo
         | Operation::SsoPage
         | Operation::SsoSubmit => settings.sso,
-        Operation::CasRedirect => house.has(quirk::CAS),
-        Operation::Media => house.has(quirk::PROVIDER_ICON),
-        Operation::WellKnownTarget => house.has(quirk::WELL_KNOWN_REDIRECT),
-        Operation::Refresh => settings.access_lifetime.is_some() && !house.has(fault::REFRESH_GONE),
+        Operation::CasRedirect => server.has(quirk::CAS),
+        Operation::Media => server.has(quirk::PROVIDER_ICON),
+        Operation::WellKnownTarget => server.has(quirk::WELL_KNOWN_REDIRECT),
+        Operation::Refresh => {
+            settings.access_lifetime.is_some() && !server.has(fault::REFRESH_GONE)
+        }
         _ => true,
     }
 }
 
 /// Answers a request that has been read.
 fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answer {
-    let house = &shared.house;
+    let server = &shared.server;
     let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut x = Exchange { house, call, store: &mut store, now: Instant::now() };
+    let mut ctx = RequestContext { server, call, store: &mut store, now: Instant::now() };
     if method == Method::OPTIONS {
-        return preflight(&mut x);
+        return preflight(&mut ctx);
     }
-    x.store.requests += 1;
-    let first = house.has(quirk::THROTTLED_FIRST)
+    ctx.store.requests += 1;
+    let first = server.has(quirk::THROTTLED_FIRST)
         && matches!(found, Found::Operation(..))
-        && x.store.asked.insert(call.operation);
-    if first || house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
+        && ctx.store.asked.insert(call.operation);
+    if first || server.has(quirk::THROTTLED) && ctx.store.requests.is_multiple_of(11) {
         let mut answer = Answer::limited(20);
         answer.set("retry-after", "0");
         return answer;
     }
     match found {
-        Found::Operation(..) => dispatch(&mut x).unwrap_or_else(Answer::from),
+        Found::Operation(..) => dispatch(&mut ctx).unwrap_or_else(Answer::from),
         Found::OtherMethod(_, _, allowed) => {
             let mut answer = Answer::from(Refusal::UnknownMethod);
             answer.set("allow", allowed);
             answer
         }
-        Found::Nothing => nothing(house, call).into(),
+        Found::Nothing => nothing(server, call).into(),
     }
 }
 
 /// Answers OPTIONS, on every path alike; only faults let it reach a handler.
-fn preflight(x: &mut Exchange) -> Answer {
-    match x.call.operation {
+fn preflight(ctx: &mut RequestContext) -> Answer {
+    match ctx.call.operation {
         Operation::Whoami
         | Operation::Devices
         | Operation::Device
@@ -403,91 +405,91 @@ fn preflight(x: &mut Exchange) -> Answer {
         | Operation::LogoutAll
         | Operation::Capabilities
         | Operation::GetToken
-            if x.has(fault::OPTIONS_ASKS_FOR_TOKEN) =>
+            if ctx.has(fault::OPTIONS_ASKS_FOR_TOKEN) =>
         {
-            x.owner().map_or_else(Answer::from, |_| Answer::empty())
+            ctx.owner().map_or_else(Answer::from, |_| Answer::empty())
         }
-        Operation::Logout if x.has(fault::OPTIONS_LOGS_OUT) => {
-            session::logout(x).unwrap_or_else(|_| Answer::empty())
+        Operation::Logout if ctx.has(fault::OPTIONS_LOGS_OUT) => {
+            session::logout(ctx).unwrap_or_else(|_| Answer::empty())
         }
-        Operation::LogoutAll if x.has(fault::OPTIONS_LOGS_OUT_ALL) => {
-            session::logout_all(x).unwrap_or_else(|_| Answer::empty())
+        Operation::LogoutAll if ctx.has(fault::OPTIONS_LOGS_OUT_ALL) => {
+            session::logout_all(ctx).unwrap_or_else(|_| Answer::empty())
         }
-        Operation::Refresh if x.has(fault::OPTIONS_REFRESHES) => {
-            session::refresh(x).unwrap_or_else(|_| Answer::empty())
+        Operation::Refresh if ctx.has(fault::OPTIONS_REFRESHES) => {
+            session::refresh(ctx).unwrap_or_else(|_| Answer::empty())
         }
-        Operation::Flows | Operation::Login if x.has(fault::OPTIONS_LOGS_IN) => {
-            login::login(x).unwrap_or_else(|_| Answer::empty())
+        Operation::Flows | Operation::Login if ctx.has(fault::OPTIONS_LOGS_IN) => {
+            login::login(ctx).unwrap_or_else(|_| Answer::empty())
         }
         _ => Answer::empty(),
     }
 }
 
 /// The refusal of a path that is not there.
-fn nothing(house: &House, call: &Call) -> Refusal {
+fn nothing(server: &ServerContext, call: &Call) -> Refusal {
     let get_token = call.path == "/_matrix/client/v1/login/get_token";
     match () {
-        () if get_token && house.has(fault::GET_TOKEN_OFF_403) => Refusal::NotThisUser,
-        () if get_token && house.has(fault::GET_TOKEN_OFF_400) => Refusal::TypeUnknown,
+        () if get_token && server.has(fault::GET_TOKEN_OFF_403) => Refusal::NotThisUser,
+        () if get_token && server.has(fault::GET_TOKEN_OFF_400) => Refusal::TypeUnknown,
         () => Refusal::UnknownEndpoint,
     }
 }
 
 /// Hands a request to its handler.
-fn dispatch(x: &mut Exchange) -> Outcome {
+fn dispatch(ctx: &mut RequestContext) -> Outcome {
     use Operation as O;
-    match x.call.operation {
-        O::Versions => discovery::versions(x),
-        O::WellKnown if x.has(quirk::WELL_KNOWN_REDIRECT) => {
-            Ok(Answer::redirect(format!("{}/_reference/well-known", x.house.base_url)))
+    match ctx.call.operation {
+        O::Versions => discovery::versions(ctx),
+        O::WellKnown if ctx.has(quirk::WELL_KNOWN_REDIRECT) => {
+            Ok(Answer::redirect(format!("{}/_reference/well-known", ctx.server.base_url)))
         }
-        O::WellKnown | O::WellKnownTarget => discovery::well_known(x),
-        O::AuthMetadata => discovery::auth_metadata(x),
-        O::Capabilities => discovery::capabilities(x),
-        O::Flows => login::flows(x),
-        O::Login => login::login(x),
-        O::GetToken => login_token::get_token(x),
-        O::Logout => session::logout(x),
-        O::LogoutAll => session::logout_all(x),
-        O::Refresh => session::refresh(x),
-        O::Whoami => session::whoami(x),
-        O::Devices => device::list(x),
-        O::Device => device::get(x),
-        O::RenameDevice => device::rename(x),
-        O::DeleteDevice => device::delete(x),
-        O::DeleteDevices => device::delete_many(x),
-        O::Register => account::register(x),
-        O::RegisterAvailable => account::available(x),
-        O::ChangePassword => account::change_password(x),
-        O::Deactivate => account::deactivate(x),
-        O::Sync => client_data::sync(x),
-        O::KeysUpload => client_data::keys_upload(x),
-        O::KeysQuery => client_data::keys_query(x),
-        O::SigningKeysUpload => client_data::signing_keys_upload(x),
-        O::MakeFilter => client_data::make_filter(x),
-        O::Filter => client_data::filter(x),
-        O::AdminNonce => account::admin_nonce(x),
-        O::AdminRegister => account::admin_register(x),
-        O::AdminLock => admin::put_lock(x),
-        O::AdminSuspension => admin::put_suspension(x),
-        O::AdminUser => admin::put_user(x),
-        O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(x),
-        O::AdminDeactivate => admin::deactivate(x),
-        O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
+        O::WellKnown | O::WellKnownTarget => discovery::well_known(ctx),
+        O::AuthMetadata => discovery::auth_metadata(ctx),
+        O::Capabilities => discovery::capabilities(ctx),
+        O::Flows => login::flows(ctx),
+        O::Login => login::login(ctx),
+        O::GetToken => login_token::get_token(ctx),
+        O::Logout => session::logout(ctx),
+        O::LogoutAll => session::logout_all(ctx),
+        O::Refresh => session::refresh(ctx),
+        O::Whoami => session::whoami(ctx),
+        O::Devices => device::list(ctx),
+        O::Device => device::get(ctx),
+        O::RenameDevice => device::rename(ctx),
+        O::DeleteDevice => device::delete(ctx),
+        O::DeleteDevices => device::delete_many(ctx),
+        O::Register => account::register(ctx),
+        O::RegisterAvailable => account::available(ctx),
+        O::ChangePassword => account::change_password(ctx),
+        O::Deactivate => account::deactivate(ctx),
+        O::Sync => client_data::sync(ctx),
+        O::KeysUpload => client_data::keys_upload(ctx),
+        O::KeysQuery => client_data::keys_query(ctx),
+        O::SigningKeysUpload => client_data::signing_keys_upload(ctx),
+        O::MakeFilter => client_data::make_filter(ctx),
+        O::Filter => client_data::filter(ctx),
+        O::AdminNonce => account::admin_nonce(ctx),
+        O::AdminRegister => account::admin_register(ctx),
+        O::AdminLock => admin::put_lock(ctx),
+        O::AdminSuspension => admin::put_suspension(ctx),
+        O::AdminUser => admin::put_user(ctx),
+        O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(ctx),
+        O::AdminDeactivate => admin::deactivate(ctx),
+        O::LoginPage if !ctx.call.query.is_empty() && ctx.has(fault::LOGIN_PAGE_NO_PARAMS) => {
             Err(Refusal::MemberInvalid.into())
         }
         O::LoginPage => {
-            let api = if x.house.listed.v3_paths() { "v3" } else { "r0" };
-            Ok(page::login(api, x.has(quirk::LOGIN_PAGE_OLD_NAME)))
+            let api = if ctx.server.listed.v3_paths() { "v3" } else { "r0" };
+            Ok(page::login(api, ctx.has(quirk::LOGIN_PAGE_OLD_NAME)))
         }
-        O::StagePage => uia::stage_page(x),
-        O::StageSubmit => uia::stage_submit(x),
-        O::SsoRedirect => sso::redirect(x),
-        O::SsoRedirectTo => sso::redirect_to(x),
-        O::CasRedirect => sso::redirect(x),
-        O::Media => sso::icon(x),
-        O::SsoPage => sso::provider(x),
-        O::SsoSubmit => sso::submit(x),
+        O::StagePage => uia::stage_page(ctx),
+        O::StageSubmit => uia::stage_submit(ctx),
+        O::SsoRedirect => sso::redirect(ctx),
+        O::SsoRedirectTo => sso::redirect_to(ctx),
+        O::CasRedirect => sso::redirect(ctx),
+        O::Media => sso::icon(ctx),
+        O::SsoPage => sso::provider(ctx),
+        O::SsoSubmit => sso::submit(ctx),
         O::Nothing => Err(Refusal::UnknownEndpoint.into()),
     }
 }

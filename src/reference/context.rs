@@ -14,14 +14,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// What stays the same while the homeserver runs.
 #[derive(Debug)]
-pub(super) struct House {
+pub(super) struct ServerContext {
     pub(super) settings: Settings,
     pub(super) listed: Listed,
     /// The URL at which clients reach it, without a slash at the end.
     pub(super) base_url: String,
 }
 
-impl House {
+impl ServerContext {
     /// Whether a fault or a quirk is switched on.
     pub(super) fn has(&self, switch: Switch) -> bool {
         let on = |names: &[String]| names.iter().any(|name| name == switch.0);
@@ -85,8 +85,8 @@ pub(super) struct Owner {
 }
 
 /// A request in the hands of a handler.
-pub(super) struct Exchange<'a> {
-    pub(super) house: &'a House,
+pub(super) struct RequestContext<'a> {
+    pub(super) server: &'a ServerContext,
     pub(super) call: &'a Call,
     pub(super) store: &'a mut Store,
     pub(super) now: Instant,
@@ -107,10 +107,10 @@ pub(super) fn parse_object(body: &[u8]) -> Result<Members, Refusal> {
 /// The members of a JSON object.
 pub(super) type Members = Map<String, Value>;
 
-impl Exchange<'_> {
+impl RequestContext<'_> {
     /// Whether a fault or a quirk is switched on.
     pub(super) fn has(&self, switch: Switch) -> bool {
-        self.house.has(switch)
+        self.server.has(switch)
     }
 
     /// The body as a JSON object. The media type of the request is not looked at: sending it is advice to clients.
@@ -138,7 +138,7 @@ impl Exchange<'_> {
         let header = self.header_token().filter(|_| !unread);
         let refused = self.has(fault::QUERY_REFUSED)
             || self.has(fault::QUERY_FOR_WHOAMI) && self.call.operation != Operation::Whoami;
-        let read = self.house.listed.before(v1(20)) && !refused;
+        let read = self.server.listed.before(v1(20)) && !refused;
         let query = || self.call.query("access_token").filter(|_| read);
         header.or_else(query).filter(|token| !token.is_empty())
     }
@@ -246,7 +246,7 @@ impl Exchange<'_> {
     /// Takes a permit of the login limit for `key`.
     pub(super) fn login_permit(&mut self, key: &str) -> Result<(), Stop> {
         let Some(limit) =
-            self.house.settings.login_limit.filter(|_| !self.has(fault::RATE_LIMIT_NONE))
+            self.server.settings.login_limit.filter(|_| !self.has(fault::RATE_LIMIT_NONE))
         else {
             return Ok(());
         };
