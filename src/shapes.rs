@@ -161,6 +161,7 @@ mod tests {
         let (spec, register) = (Spec::bundled_v1().unwrap(), Register::bundled().unwrap());
         let names: Vec<&str> = catalogue
             .all_faults()
+            .unwrap()
             .map(|fault| fault.name)
             .chain(catalogue.all_quirks().map(|quirk| quirk.name))
             .collect();

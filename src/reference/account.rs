@@ -4,10 +4,12 @@
 use super::answer::{Answer, Outcome};
 use super::context::{Members, RequestContext, flag, required, text};
 use super::opening::{Wish, open_session};
+use super::policy::OtherSessions;
 use super::refusal::Refusal;
+use super::service;
 use super::store::Account;
 use super::uia::{self, Proof};
-use super::{fault, quirk, service};
+use super::user_name::check_free;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -15,22 +17,6 @@ use std::time::Duration;
 
 /// How long a nonce of the admin call is good.
 const NONCE_LIFETIME: Duration = Duration::from_secs(60);
-
-/// Refuses user names outside the grammar of localparts, and such that make the id longer than 255 bytes.
-fn check_grammar(ctx: &RequestContext, localpart: &str) -> Result<(), Refusal> {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte);
-    let fits = ctx.server.user_id(localpart).len() <= 255;
-    let any = ctx.has(quirk::ANY_USERNAME);
-    let valid = any || !localpart.is_empty() && fits && localpart.bytes().all(allowed);
-    if valid { Ok(()) } else { Err(Refusal::InvalidUsername) }
-}
-
-/// Refuses user names that cannot be registered.
-pub(super) fn check_free(ctx: &RequestContext, localpart: &str) -> Result<(), Refusal> {
-    check_grammar(ctx, localpart)?;
-    if ctx.store.accounts.contains_key(localpart) { Err(Refusal::UserInUse) } else { Ok(()) }
-}
 
 /// `POST /register`.
 pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
@@ -59,7 +45,7 @@ pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
     let password = text(&body, "password", Refusal::PasswordNotString)?;
     let wish = Wish::read(ctx, &body)?;
     let binding = format!("register {}", wanted.unwrap_or_default());
-    if !ctx.has(fault::REGISTER_NO_UIA) {
+    if !ctx.policy().registration.without_uia {
         uia::pass(ctx, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
     }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
@@ -95,28 +81,27 @@ pub(super) fn available(ctx: &mut RequestContext) -> Outcome {
 
 /// `POST /account/password`: sets a new password and, unless the client says otherwise, ends all other sessions.
 pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
+    let policy = &ctx.policy().password;
     let owner = ctx.full_owner()?;
     let body = ctx.object()?;
     let password = text(&body, "new_password", Refusal::PasswordNotString)?;
     let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
-    let binding = format!("password {}", owner.user);
-    if !ctx.has(fault::PASSWORD_NO_UIA) {
-        uia::pass(
-            ctx,
-            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(ctx) },
-            &body,
-        )?;
+    if !policy.without_uia {
+        uia::confirm(ctx, &owner, format!("password {}", owner.user), &body)?;
     }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    let changes = !ctx.has(fault::PASSWORD_NOT_CHANGED);
-    if let Some(account) = ctx.store.accounts.get_mut(&owner.user).filter(|_| changes) {
+    let account = ctx.store.accounts.get_mut(&owner.user);
+    if let Some(account) = account.filter(|_| !policy.changes_nothing) {
         account.former_password = account.password.replace(password);
     }
-    let ends_others = logout_devices && !ctx.has(fault::PASSWORD_KEEPS_OTHERS)
-        || ctx.has(fault::PASSWORD_ENDS_OTHERS);
+    let ends_others = match policy.other_sessions {
+        OtherSessions::AsAsked => logout_devices,
+        OtherSessions::Kept => false,
+        OtherSessions::Ended => true,
+    };
     for device in ctx.store.device_ids(&owner.user) {
         let own = device == owner.device;
-        if own && ctx.has(fault::PASSWORD_ENDS_OWN) || !own && ends_others {
+        if own && policy.ends_own_session || !own && ends_others {
             ctx.store.drop_device(&owner.user, &device, None);
         }
     }
@@ -125,15 +110,11 @@ pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
 
 /// `POST /account/deactivate`: ends all sessions; the name is never free again.
 pub(super) fn deactivate(ctx: &mut RequestContext) -> Outcome {
+    let policy = &ctx.policy().deactivation;
     let owner = ctx.full_owner()?;
     let body = ctx.object()?;
-    let binding = format!("deactivate {}", owner.user);
-    if !ctx.has(fault::DEACTIVATE_NO_UIA) {
-        uia::pass(
-            ctx,
-            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(ctx) },
-            &body,
-        )?;
+    if !policy.without_uia {
+        uia::confirm(ctx, &owner, format!("deactivate {}", owner.user), &body)?;
     }
     close(ctx, &owner.user, &owner.device);
     Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
@@ -141,12 +122,14 @@ pub(super) fn deactivate(ctx: &mut RequestContext) -> Outcome {
 
 /// Deactivates an account; `own` is the device that asks, empty if an administrator does.
 pub(super) fn close(ctx: &mut RequestContext, user: &str, own: &str) {
+    let policy = &ctx.policy().deactivation;
     for device in ctx.store.device_ids(user) {
-        let kept = ctx.has(fault::DEACTIVATED_KEEPS_TOKENS)
-            || device != own && ctx.has(fault::DEACTIVATED_KEEPS_OTHERS);
-        if !kept && ctx.has(fault::DEACTIVATED_KEEPS_REFRESH) {
+        if policy.keeps_sessions.includes(device == own) {
+            continue;
+        }
+        if policy.keeps_refresh_tokens {
             ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
-        } else if !kept {
+        } else {
             ctx.store.drop_device(user, &device, None);
         }
     }

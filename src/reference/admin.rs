@@ -1,11 +1,10 @@
 //! What an administrator can do to accounts: by the calls of the specification, and by those of Synapse for what it has
 //! no call for.
 
-use super::ThirdParty;
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, flag, required};
-use super::fault;
 use super::refusal::Refusal;
+use super::settings::ThirdParty;
 use serde_json::{Value, json};
 
 /// The localpart of the account that an administrator's request is about.
@@ -26,7 +25,7 @@ fn lock(ctx: &mut RequestContext, user: &str, locked: bool) {
     if let Some(account) = ctx.store.accounts.get_mut(user) {
         account.closed = locked;
     }
-    if locked && ctx.has(fault::LOCK_ENDS_SESSIONS) {
+    if locked && ctx.policy().locked.sessions_end {
         for device in ctx.store.device_ids(user) {
             ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
         }

@@ -2,7 +2,6 @@
 
 use super::answer::{Answer, Outcome};
 use super::context::{Members, RequestContext};
-use super::fault;
 use super::refusal::Refusal;
 use super::release::v1;
 use super::store::public_keys;
@@ -58,7 +57,7 @@ pub(super) fn keys_query(ctx: &mut RequestContext) -> Outcome {
         };
         let asked =
             |id: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted.as_str() == Some(id));
-        let by_name = wanted.is_empty() && ctx.has(fault::LOGOUT_KEYS_BY_NAME);
+        let by_name = wanted.is_empty() && ctx.policy().devices.left_keys_by_name_alone;
         let orphaned = account.orphaned_keys.clone().into_iter().filter(|_| !by_name);
         let found: Members = account
             .devices

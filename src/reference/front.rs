@@ -4,9 +4,10 @@
 //! change any part of them.
 
 use super::answer::{Answer, Body};
+use super::catalogue::Catalogue;
 use super::context::Call;
 use super::edit::Situation;
-use super::layer::{Catalogue, Layer};
+use super::layer::Layer;
 use super::refusal_inference::RefusalInference;
 use super::release::{self, Listed};
 use super::route::find;
@@ -72,7 +73,7 @@ pub async fn front(front: Front) -> Result<Running, StartError> {
     let Front { listen, upstream, faults, quirks, catalogue } = front;
     server::check(&faults, &quirks, catalogue)?;
     server::check_edits(&faults, &quirks, catalogue)?;
-    let layer = Layer::of(&faults, &quirks, catalogue);
+    let layer = Layer::of(server::edits(&faults, &quirks, catalogue)?);
     let client = client(&upstream)
         .map_err(|source| StartError::Client { url: upstream.to_string(), source })?;
     // Which paths there are is the other's business: every one that some release has is known.

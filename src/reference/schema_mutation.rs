@@ -4,9 +4,8 @@
 //!
 //! The schemas come from outside, as plain data, and so does the requirement that each of the faults breaks.
 
+use super::catalogue::{Fault, Kind, Need, Place, Quirk};
 use super::edit::{Change, Edit, Turn, When};
-use super::fault::{Fault, Kind, Need, Place};
-use super::quirk::Quirk;
 use super::release::{self, Listed};
 use super::route::{Found, find};
 use axum::http::Method;
@@ -74,6 +73,7 @@ impl SchemaMutation {
             needs: needs(self.place),
             mild: self.violation == Violation::Schema("null") && !self.required,
             place: Some(self.place),
+            sometimes: false,
             edits: self.edits,
         }
     }
@@ -87,6 +87,7 @@ impl SchemaMutation {
             changes,
             needs: needs(self.place),
             place: Some(self.place),
+            sometimes: false,
             edits: self.edits,
         }
     }

@@ -1,12 +1,15 @@
 //! Single sign-on with a built-in identity provider that believes whatever name it is told. For tests only.
 
 use super::answer::{Answer, Outcome};
-use super::context::RequestContext;
-use super::fault;
+use super::context::{RequestContext, ServerContext};
 use super::page;
+use super::policy::RefusedRedirects;
 use super::refusal::Refusal;
+use super::release::v1;
 use super::route::Operation;
 use super::store::Account;
+use super::{uia, user_name};
+use serde_json::{Value, json};
 use std::time::Duration;
 use url::Url;
 use url::form_urlencoded::{Serializer, parse};
@@ -15,16 +18,38 @@ use url::form_urlencoded::{Serializer, parse};
 const LIFETIME: Duration = Duration::from_secs(5);
 
 /// The media id of the provider's icon.
-pub(super) const ICON: &str = "house";
+const ICON: &str = "house";
+
+/// The login type, as `GET /login` lists it.
+pub(super) fn flow(server: &ServerContext) -> Value {
+    let policy = &server.policy.sso;
+    let mut flow = serde_json::Map::new();
+    flow.insert("type".to_owned(), json!("m.login.sso"));
+    if server.listed.since(v1(1)) {
+        let mut provider = json!({"id": "house", "name": "The house", "brand": "house"});
+        if let Some(members) = provider.as_object_mut().filter(|_| policy.provider_icon) {
+            let icon = format!("mxc://{}/{ICON}", server.settings.server_name);
+            members.insert("icon".to_owned(), json!(icon));
+        }
+        flow.insert("identity_providers".to_owned(), json!([provider]));
+    }
+    if server.listed.since(v1(18)) && policy.oauth_aware_preferred {
+        flow.insert("oauth_aware_preferred".to_owned(), json!(true));
+    }
+    Value::Object(flow)
+}
 
 /// `GET /login/sso/redirect`: to the provider.
 pub(super) fn redirect(ctx: &mut RequestContext) -> Outcome {
     let (action, generic) =
         (ctx.call.query("action"), ctx.call.operation == Operation::SsoRedirect);
-    let refused = action.is_some() && ctx.has(fault::SSO_ACTION_REFUSED)
-        || action == Some("register") && ctx.has(fault::SSO_REGISTER_REFUSED)
-        || action.is_some() && !generic && ctx.has(fault::SSO_PROVIDER_ACTION_REFUSED)
-        || generic && ctx.has(fault::SSO_GENERIC_REFUSED);
+    let refused = match ctx.policy().sso.refused {
+        RefusedRedirects::None => false,
+        RefusedRedirects::WithAction => action.is_some(),
+        RefusedRedirects::WithActionRegister => action == Some("register"),
+        RefusedRedirects::WithActionToProvider => action.is_some() && !generic,
+        RefusedRedirects::WithoutProvider => generic,
+    };
     if refused {
         return Err(Refusal::MemberInvalid.into());
     }
@@ -40,12 +65,6 @@ pub(super) fn redirect_to(ctx: &mut RequestContext) -> Outcome {
     } else {
         Err(Refusal::UnknownEndpoint.into())
     }
-}
-
-/// The fallback page of the stage `m.login.sso`: to the provider, as at login.
-pub(super) fn stage(ctx: &RequestContext, session: &str) -> Answer {
-    let query = Serializer::new(String::new()).append_pair("session", session).finish();
-    Answer::redirect(format!("{}/_reference/sso?{query}", ctx.server.base_url))
 }
 
 /// `GET /_matrix/media/v3/download/{serverName}/{mediaId}`: the icon of the provider, for everybody, since who has
@@ -72,12 +91,12 @@ pub(super) fn submit(ctx: &mut RequestContext) -> Outcome {
         |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let user = field("user").ok_or(Refusal::MemberMissing)?;
     if let Some(session) = field("session").filter(|session| !session.is_empty()) {
-        return super::uia::stage_by_sso(ctx, session, user);
+        return uia::stage_by_sso(ctx, session, user);
     }
     let mut target =
         Url::parse(field("redirectUrl").unwrap_or_default()).map_err(|_| Refusal::MemberInvalid)?;
     if !ctx.store.accounts.contains_key(user) {
-        super::account::check_free(ctx, user)?;
+        user_name::check_free(ctx, user)?;
         ctx.store.accounts.insert(user.to_owned(), Account::default());
     }
     let token = ctx.store.login_token(user, ctx.now, LIFETIME);

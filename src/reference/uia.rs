@@ -1,19 +1,20 @@
 //! User-interactive authentication: sessions that belong to one operation of one user, flows of stages in order.
 
 use super::answer::{Answer, Outcome, Stop};
-use super::context::{Members, RequestContext, required, text};
+use super::context::{Members, Owner, RequestContext, required, text};
 use super::identity::{Identified, identify};
-use super::page;
+use super::page::{self, StageField};
+use super::policy::{PasswordFlows, StageOrder, StageUsers};
 use super::refusal::Refusal;
 use super::route::Operation;
 use super::store::Pending;
-use super::{fault, quirk};
 use serde_json::{Value, json};
+use url::form_urlencoded::{Serializer, parse};
 
 /// The stage that takes a password.
 pub(super) const PASSWORD: &str = "m.login.password";
 /// The stage that is taken at an identity provider.
-pub(super) const SSO: &str = "m.login.sso";
+const SSO: &str = "m.login.sso";
 /// The stage that asks for nothing.
 pub(super) const DUMMY: &str = "m.login.dummy";
 /// The stage that takes a registration token.
@@ -54,9 +55,10 @@ pub(super) fn pass(ctx: &mut RequestContext, proof: &Proof, body: &Members) -> R
     let completed = completed(ctx, &session);
     let passed =
         |flow: &&[&str]| flow.iter().all(|stage| completed.iter().any(|done| done == stage));
-    let enough = !completed.is_empty() && ctx.has(fault::UIA_ONE_OF_FLOW);
-    if (proof.flows.iter().any(passed) || enough) && !ctx.has(fault::UIA_NEVER_DONE) {
-        if !ctx.has(fault::SESSION_REUSABLE) {
+    let policy = &ctx.policy().uia;
+    let enough = !completed.is_empty() && policy.one_stage_is_enough;
+    if (proof.flows.iter().any(passed) || enough) && !policy.never_done {
+        if !policy.session_reusable {
             ctx.store.pending.remove(&session);
         }
         return Ok(());
@@ -64,15 +66,19 @@ pub(super) fn pass(ctx: &mut RequestContext, proof: &Proof, body: &Members) -> R
     Err(challenge(ctx, proof, &session, None).into())
 }
 
-/// The flows where a password is asked for.
-pub(super) fn password_flows(ctx: &RequestContext) -> &'static [&'static [&'static str]] {
-    if ctx.has(quirk::SSO_STAGE) {
-        &[&[PASSWORD], &[SSO]]
-    } else if ctx.has(quirk::TWO_FLOWS) {
-        &[&["org.example.stage", DUMMY], &[PASSWORD]]
-    } else {
-        &[&[PASSWORD]]
-    }
+/// Lets the request through when the user who asks proves the password.
+pub(super) fn confirm(
+    ctx: &mut RequestContext,
+    owner: &Owner,
+    binding: String,
+    body: &Members,
+) -> Result<(), Stop> {
+    let flows: &[&[&str]] = match ctx.policy().uia.password_flows {
+        PasswordFlows::Password => &[&[PASSWORD]],
+        PasswordFlows::PasswordOrSso => &[&[PASSWORD], &[SSO]],
+        PasswordFlows::UnknownOrPassword => &[&["org.example.stage", DUMMY], &[PASSWORD]],
+    };
+    pass(ctx, &Proof { binding, owner: Some(&owner.user), flows }, body)
 }
 
 /// Opens a session.
@@ -85,8 +91,9 @@ fn begin(ctx: &mut RequestContext, proof: &Proof) -> String {
 }
 
 fn known(ctx: &RequestContext, proof: &Proof, session: &str) -> bool {
-    let for_this = |binding: &str| binding == proof.binding || ctx.has(quirk::SESSION_FOR_ANY);
-    ctx.store.pending.get(session).is_some_and(|pending| for_this(&pending.binding))
+    let any = ctx.policy().uia.session_for_any_request;
+    let pending = ctx.store.pending.get(session);
+    pending.is_some_and(|pending| any || pending.binding == proof.binding)
 }
 
 fn completed(ctx: &RequestContext, session: &str) -> Vec<String> {
@@ -138,10 +145,14 @@ fn try_stage(
         let mut before = flow.iter().take_while(|other| **other != stage);
         flow.contains(&stage) && before.all(|other| done.iter().any(|done| done == other))
     };
-    let late = ctx.has(fault::UIA_ORDER_NOTED) && proof.flows.iter().any(all_before);
-    let allowed = next || late || listed && ctx.has(fault::UIA_ANY_ORDER);
+    let order = ctx.policy().uia.order;
+    let allowed = match order {
+        StageOrder::AsListed => next,
+        StageOrder::Any => next || listed,
+        StageOrder::RefusedAndNoted => next || proof.flows.iter().any(all_before),
+    };
     if !allowed {
-        if listed && ctx.has(fault::UIA_ORDER_NOTED) {
+        if listed && order == StageOrder::RefusedAndNoted {
             complete(ctx, session, stage);
         }
         return Ok(Err(("M_FORBIDDEN", "This stage is not the next one of a flow")));
@@ -181,11 +192,12 @@ fn password(
 ) -> Result<Result<(), StageError>, Refusal> {
     let password =
         required(auth, "password", Refusal::PasswordMissing, Refusal::PasswordNotString)?;
-    let who = match identify(ctx, auth)? {
+    let policy = &ctx.policy().uia;
+    let who = match identify(ctx, &policy.identification, auth)? {
         Identified::Local(user) => user,
         Identified::Stranger(
             Refusal::UnknownThirdParty | Refusal::UnknownLegacyThirdParty | Refusal::UnknownPhone,
-        ) if !ctx.has(quirk::THIRD_PARTY_401) => {
+        ) if !policy.unknown_address_is_challenged => {
             return Err(Refusal::UnknownThirdParty);
         }
         Identified::Stranger(_) => {
@@ -193,11 +205,14 @@ fn password(
         }
     };
     let kept = ctx.store.accounts.get(&who).and_then(|account| account.password.as_deref());
-    let right = kept == Some(password) || ctx.has(fault::UIA_ANY_PASSWORD);
-    let asks = proof.owner == Some(who.as_str())
-        || ctx.has(fault::UIA_OTHER_USER)
-        || ctx.call.operation == Operation::GetToken && ctx.has(fault::UIA_OTHER_USER_GETS_TOKEN)
-        || !auth.contains_key("identifier") && ctx.has(fault::UIA_OTHER_USER_BY_USER);
+    let right = kept == Some(password) || policy.any_password;
+    let taken = match policy.users {
+        StageUsers::WhoAsks => false,
+        StageUsers::Anybody => true,
+        StageUsers::AnybodyAtGetToken => ctx.call.operation == Operation::GetToken,
+        StageUsers::AnybodyByUserMember => !auth.contains_key("identifier"),
+    };
+    let asks = proof.owner == Some(who.as_str()) || taken;
     Ok(match (right, asks) {
         (true, true) => Ok(()),
         (true, false) => Err(("M_FORBIDDEN", "This is not the user who asks")),
@@ -211,9 +226,24 @@ pub(super) fn stage_page(ctx: &mut RequestContext) -> Outcome {
         return Err(Refusal::MemberMissing.into());
     };
     match ctx.call.parameter(0) {
-        SSO if ctx.has(quirk::SSO_STAGE) => Ok(super::sso::stage(ctx, session)),
-        stage @ (PASSWORD | DUMMY | REGISTRATION_TOKEN) => Ok(page::stage(200, stage, session)),
+        SSO if ctx.policy().uia.password_flows == PasswordFlows::PasswordOrSso => {
+            let query = Serializer::new(String::new()).append_pair("session", session).finish();
+            let base = &ctx.server.base_url;
+            Ok(Answer::redirect(format!("{base}/_reference/sso?{query}")))
+        }
+        stage @ (PASSWORD | DUMMY | REGISTRATION_TOKEN) => {
+            Ok(page::stage(200, field(stage), session))
+        }
         _ => Err(Refusal::UnknownEndpoint.into()),
+    }
+}
+
+/// What a person fills in for a stage.
+fn field(stage: &str) -> StageField {
+    match stage {
+        PASSWORD => StageField::Password,
+        REGISTRATION_TOKEN => StageField::Token,
+        _ => StageField::Nothing,
     }
 }
 
@@ -221,7 +251,7 @@ pub(super) fn stage_page(ctx: &mut RequestContext) -> Outcome {
 pub(super) fn stage_by_sso(ctx: &mut RequestContext, session: &str, user: &str) -> Outcome {
     let owner = ctx.store.pending.get(session).and_then(|pending| pending.owner.as_deref());
     if owner != Some(user) {
-        return Ok(page::stage(403, SSO, session));
+        return Ok(page::stage(403, field(SSO), session));
     }
     complete(ctx, session, SSO);
     Ok(page::stage_done())
@@ -229,26 +259,25 @@ pub(super) fn stage_by_sso(ctx: &mut RequestContext, session: &str, user: &str) 
 
 /// `POST` of that page's form: notes the stage as completed and shows the page that tells the client so.
 pub(super) fn stage_submit(ctx: &mut RequestContext) -> Outcome {
-    let form: Vec<(String, String)> =
-        url::form_urlencoded::parse(&ctx.call.body).into_owned().collect();
-    let field =
+    let form: Vec<(String, String)> = parse(&ctx.call.body).into_owned().collect();
+    let given =
         |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let stage = ctx.call.parameter(0).to_owned();
-    let session = field("session")
+    let session = given("session")
         .or_else(|| ctx.call.query("session").map(str::to_owned))
         .unwrap_or_default();
     let owner = ctx.store.pending.get(&session).map(|pending| pending.owner.clone());
     let right = match (stage.as_str(), owner) {
         (DUMMY, Some(_)) => true,
-        (REGISTRATION_TOKEN, Some(_)) => field("token") == ctx.server.settings.registration_token,
+        (REGISTRATION_TOKEN, Some(_)) => given("token") == ctx.server.settings.registration_token,
         (PASSWORD, Some(Some(user))) => {
             let kept = ctx.store.accounts.get(&user).and_then(|account| account.password.clone());
-            kept.is_some() && field("password") == kept
+            kept.is_some() && given("password") == kept
         }
         _ => false,
     };
     if !right {
-        return Ok(page::stage(403, &stage, &session));
+        return Ok(page::stage(403, field(&stage), &session));
     }
     complete(ctx, &session, &stage);
     Ok(page::stage_done())

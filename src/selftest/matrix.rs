@@ -338,7 +338,7 @@ mod tests {
     use crate::reference::{faults, quirks};
 
     fn caught() -> FaultOutcome {
-        let fault = faults().iter().find(|fault| fault.name == "login-201").unwrap();
+        let fault = faults().unwrap().iter().find(|fault| fault.name == "login-201").unwrap();
         FaultOutcome {
             caught_by: vec!["good-login".to_owned()],
             ..FaultOutcome::of(fault, FaultEnd::Caught)

@@ -297,7 +297,7 @@ mod tests {
 
     fn matrix() -> Matrix {
         let of = |name: &str, end: FaultEnd| {
-            let fault = faults().iter().find(|fault| fault.name == name).unwrap();
+            let fault = faults().unwrap().iter().find(|fault| fault.name == name).unwrap();
             FaultOutcome {
                 caught_by: vec!["good-login[b]".to_owned(), "standing::x".to_owned()],
                 verdict: RequirementVerdict::Failed,
