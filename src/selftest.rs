@@ -260,8 +260,20 @@ fn judge(
         verdict,
         caught_by: catchers(run, fault.requirement),
         unexpected: unexpected.collect(),
+        unseen: unseen(fault, run),
         ..FaultOutcome::of(fault, end)
     }
+}
+
+/// Requirements that a fault's `also` names, and that a run with it decided and found kept. What the run left open
+/// contradicts nothing.
+fn unseen(fault: &Fault, run: &Run) -> Vec<&'static str> {
+    let kept = |id: &str| {
+        let mut outcomes = run.requirements.iter();
+        outcomes.any(|r| r.id == id && r.verdict == RequirementVerdict::Passed)
+    };
+    let also: BTreeSet<&'static str> = fault.also.iter().copied().collect();
+    also.into_iter().filter(|id| *id != fault.requirement && kept(id)).collect()
 }
 
 /// Faults that break a MUST in a way of which the catalogue of requirements says that it deserves a

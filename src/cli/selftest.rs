@@ -27,7 +27,9 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let made = runtime.block_on(matrix(Arc::new(material), &asked, reach, jobs, &told));
     count.clear();
     let matrix = made.map_err(failed)?;
-    print(&matrix.render(format(args.format)))?;
+    let text =
+        if args.propose_also { matrix.proposals() } else { matrix.render(format(args.format)) };
+    print(&text)?;
     Ok(status(&matrix))
 }
 

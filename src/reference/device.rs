@@ -153,7 +153,8 @@ fn confirm(
 
 /// Whether a deletion that is granted is carried out.
 fn carries_out(policy: &DeletePolicy, owner: &Owner) -> bool {
-    !policy.does_nothing && !(owner.service && policy.does_nothing_for_services)
+    let idle = policy.does_nothing || owner.service && policy.does_nothing_for_services;
+    !idle
 }
 
 /// Deletes a device, with its access tokens or without them.

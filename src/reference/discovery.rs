@@ -4,7 +4,7 @@ use super::answer::{Answer, Outcome};
 use super::context::{RequestContext, ServerContext};
 use super::refusal::Refusal;
 use super::release::v1;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// `GET /versions`.
 pub(super) fn versions(ctx: &mut RequestContext) -> Outcome {
@@ -48,14 +48,14 @@ pub(super) fn auth_metadata(ctx: &mut RequestContext) -> Outcome {
 /// `GET /capabilities`.
 pub(super) fn capabilities(ctx: &mut RequestContext) -> Outcome {
     let owner = ctx.owner()?;
-    let mut capabilities = json!({
-        "m.change_password": {"enabled": !owner.guest},
-        "m.room_versions": {"default": "11", "available": {"11": "stable"}},
-    });
+    let mut capabilities = Map::new();
+    capabilities.insert("m.change_password".to_owned(), json!({"enabled": !owner.guest}));
+    let rooms = json!({"default": "11", "available": {"11": "stable"}});
+    capabilities.insert("m.room_versions".to_owned(), rooms);
     if ctx.server.listed.since(v1(7)) && ctx.server.settings.legacy {
         let settings = &ctx.server.settings;
         let enabled = settings.get_token && settings.login_tokens_allowed && !owner.guest;
-        capabilities["m.get_login_token"] = json!({"enabled": enabled});
+        capabilities.insert("m.get_login_token".to_owned(), json!({"enabled": enabled}));
     }
     Ok(Answer::ok(json!({"capabilities": capabilities})))
 }

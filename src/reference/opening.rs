@@ -309,7 +309,8 @@ pub(super) fn issue_tokens(
 fn is_recorded(ctx: &RequestContext) -> bool {
     let policy = ctx.policy();
     let of_service = ctx.call.operation == Operation::Login && ctx.is_service();
-    !policy.devices.unrecorded && !(of_service && policy.service.login.without_device)
+    let unrecorded = policy.devices.unrecorded || of_service && policy.service.login.without_device;
+    !unrecorded
 }
 
 /// A duration as the member of an answer.
