@@ -341,6 +341,18 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_edits_are_json() {
+        let of_quirks = super::super::quirks().iter().flat_map(|quirk| quirk.edits);
+        let edits = faults().unwrap().iter().flat_map(|fault| fault.edits).chain(of_quirks);
+        for change in edits.flat_map(|edit| edit.changes) {
+            if let Change::Put(_, text) | Change::Replace(_, text) | Change::Push(_, text) = change
+            {
+                assert!(serde_json::from_str::<Value>(text).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_the_file_is_said() {
         let of = |faults: &str| {
             read(&format!(
