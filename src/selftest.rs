@@ -16,7 +16,9 @@ use crate::diagnostic::Diagnostic;
 use crate::exit::Gate;
 use crate::facts::Allow;
 use crate::outcome::{CaseOutcome, Exchange, Finding, RequirementVerdict, Run, Verdict};
-use crate::reference::{self, Catalogue, Fault, FaultNeed, Place, Quirk, Settings, StartError};
+use crate::reference::{
+    self, Catalogue, Fault, FaultFileError, FaultNeed, Place, Quirk, Settings, StartError,
+};
 use crate::register::{Requirement, Severity};
 use crate::run::desk::{Credential, Maker, Sources, Supplied};
 use crate::run::engine::Silent;
@@ -62,6 +64,12 @@ pub enum SelftestError {
     /// The bundled files, of which faults are made, are wrong.
     #[error("{} faults in the bundled files", .0.len())]
     Files(Vec<Diagnostic>),
+    /// Words that name no fault, no quirk and no requirement.
+    #[error("{} names nothing", .0.join(" or "))]
+    NamesNothing(Vec<String>),
+    /// The file of faults is wrong.
+    #[error(transparent)]
+    Faults(#[from] &'static FaultFileError),
     /// A task of the matrix failed.
     #[error("a part of the matrix failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -83,28 +91,31 @@ impl Asked {
     /// requirement stands for the faults that break it and the quirks that list it.
     ///
     /// # Errors
-    /// The words that name nothing.
+    /// Words that name nothing, or the file of faults is wrong.
     pub fn of(
         material: &Material,
         catalogue: Catalogue,
         words: &[String],
-    ) -> Result<Asked, Vec<String>> {
+    ) -> Result<Asked, SelftestError> {
         let ids = || material.register.iter().map(|requirement| requirement.id.as_str());
-        let names = catalogue.all_faults().map(|fault| fault.name);
+        let all: Vec<&'static Fault> = catalogue.all_faults()?.collect();
+        let names = all.iter().map(|fault| fault.name);
         let names: Vec<&str> =
             names.chain(catalogue.all_quirks().map(|quirk| quirk.name)).chain(ids()).collect();
         let idle = |word: &&String| !names.iter().any(|name| glob_matches(word, name));
         let idle: Vec<String> = words.iter().filter(idle).cloned().collect();
         if !idle.is_empty() {
-            return Err(idle);
+            return Err(SelftestError::NamesNothing(idle));
         }
         let named =
             |name: &str| words.is_empty() || words.iter().any(|word| glob_matches(word, name));
-        let faults = catalogue.all_faults();
         let quirks = catalogue.all_quirks();
         let lists = |quirk: &Quirk| quirk.changes.iter().any(|id| named(id));
         Ok(Asked {
-            faults: faults.filter(|f| named(f.name) || named(f.requirement)).collect(),
+            faults: all
+                .into_iter()
+                .filter(|fault| named(fault.name) || named(fault.requirement))
+                .collect(),
             quirks: quirks.filter(|quirk| named(quirk.name) || lists(quirk)).collect(),
             requirements: ids().filter(|id| named(id)).map(str::to_owned).collect(),
         })
@@ -252,8 +263,20 @@ fn judge(
         verdict,
         caught_by: catchers(run, fault.requirement),
         unexpected: unexpected.collect(),
+        unseen: unseen(fault, run),
         ..FaultOutcome::of(fault, end)
     }
+}
+
+/// Requirements that a fault's `also` names, and that a run with it decided and found kept. What the run left open
+/// contradicts nothing.
+fn unseen(fault: &Fault, run: &Run) -> Vec<&'static str> {
+    let kept = |id: &str| {
+        let mut outcomes = run.requirements.iter();
+        outcomes.any(|r| r.id == id && r.verdict == RequirementVerdict::Passed)
+    };
+    let also: BTreeSet<&'static str> = fault.also.iter().copied().collect();
+    also.into_iter().filter(|id| *id != fault.requirement && kept(id)).collect()
 }
 
 /// Faults that break a MUST in a way of which the catalogue of requirements says that it deserves a

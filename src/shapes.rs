@@ -2,7 +2,9 @@
 //!
 //! The reference homeserver makes them of schemas as plain data and knows no register; here they get their ids.
 use crate::diagnostic::Diagnostic;
-use crate::reference::{Breach, Catalogue, Fault, Quirk, Shape, ShapedAnswer, shapes_of};
+use crate::reference::{
+    Catalogue, Fault, Quirk, ResponseSchema, SchemaMutation, Violation, schema_mutations,
+};
 use crate::register::{Register, Rule};
 use crate::spec::{Operation, Spec};
 use std::sync::OnceLock;
@@ -24,8 +26,8 @@ pub fn bundled() -> Result<Catalogue, Vec<Diagnostic>> {
 
 fn catalogue(spec: &Spec, register: &Register) -> Catalogue {
     let (mut faults, mut quirks) = (Vec::new(), Vec::new());
-    for shaped in spec.operations().flat_map(shapes) {
-        match made(&shaped, register) {
+    for mutation in spec.operations().flat_map(shapes) {
+        match made(&mutation, register) {
             Some(Made::Fault(fault)) => faults.push(fault),
             Some(Made::Quirk(quirk)) => quirks.push(quirk),
             None => {}
@@ -34,12 +36,12 @@ fn catalogue(spec: &Spec, register: &Register) -> Catalogue {
     Catalogue { faults: faults.leak(), quirks: quirks.leak() }
 }
 
-fn shapes(operation: &Operation) -> Vec<ShapedAnswer> {
+fn shapes(operation: &Operation) -> Vec<SchemaMutation> {
     let of = |(status, response): (&String, &crate::spec::Response)| {
         let schema = response.schema.as_ref()?.value();
         let (id, method, path) = (&operation.id, &operation.method, &operation.path);
         let status = status.parse().ok()?;
-        Some(shapes_of(Shape { operation: id, method, path, status, schema }))
+        Some(schema_mutations(ResponseSchema { operation: id, method, path, status, schema }))
     };
     operation.responses.iter().filter_map(of).flatten().collect()
 }
@@ -50,41 +52,41 @@ enum Made {
 }
 
 /// The fault or quirk, with its ids; none if no requirement is about it.
-fn made(shaped: &ShapedAnswer, register: &Register) -> Option<Made> {
-    let place = shaped.place;
+fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
+    let place = mutation.place;
     let is_error = place.status >= 400 && !place.challenge;
     // Static documents are served by any web server, and nobody pins its headers.
     let document = place.operation == "getWellknown";
     let of_rule = |rule| register.rule(rule);
-    let requirement = match shaped.breach {
+    let requirement = match mutation.violation {
         // No published schema requires the text of an error; the prose does.
-        Breach::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
-        Breach::Nothing if is_counted_on(shaped) => None,
-        Breach::Nothing => return Some(Made::Quirk(shaped.quirk(changes(shaped)))),
-        Breach::Schema(keyword) => {
+        Violation::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
+        Violation::Nothing if is_counted_on(mutation) => None,
+        Violation::Nothing => return Some(Made::Quirk(mutation.quirk(changes(mutation)))),
+        Violation::Schema(keyword) => {
             register.watching(place.operation, place.status, place.pointer, keyword)
         }
         _ if document => None,
-        Breach::Object => of_rule(Rule::JsonObject),
-        Breach::MediaType => of_rule(Rule::MediaType),
-        Breach::Encoding => of_rule(Rule::Utf8),
-        Breach::Cors if place.status >= 400 => of_rule(Rule::CorsError),
-        Breach::Cors => of_rule(Rule::CorsActual),
+        Violation::Object => of_rule(Rule::JsonObject),
+        Violation::MediaType => of_rule(Rule::MediaType),
+        Violation::Encoding => of_rule(Rule::Utf8),
+        Violation::Cors if place.status >= 400 => of_rule(Rule::CorsError),
+        Violation::Cors => of_rule(Rule::CorsActual),
     }?;
     let id = requirement.id.clone().leak();
-    let mut fault = shaped.fault(id, also(shaped, register, is_error));
+    let mut fault = mutation.fault(id, also(mutation, register, is_error));
     // The prose requires what the schema leaves out, so that a null there is no mere null.
     fault.mild &= of_rule(Rule::ErrorText).is_none_or(|text| text.id != requirement.id);
     Some(Made::Fault(fault))
 }
 
 /// What else the checks on every answer rightly call broken: what other rules say of the same place.
-fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static [&'static str] {
-    let place = shaped.place;
-    let unread = matches!(shaped.breach, Breach::Object | Breach::Encoding);
+fn also(mutation: &SchemaMutation, register: &Register, is_error: bool) -> &'static [&'static str] {
+    let place = mutation.place;
+    let unread = matches!(mutation.violation, Violation::Object | Violation::Encoding);
     let rules = [
         // What is not UTF-8 is no JSON text.
-        (shaped.breach == Breach::Encoding, Rule::JsonObject),
+        (mutation.violation == Violation::Encoding, Rule::JsonObject),
         // A challenge that cannot be read is taken for an error too.
         (unread && place.status >= 400, Rule::ErrorObject),
         // An errcode is judged by its schema and as a part of the standard error.
@@ -95,7 +97,7 @@ fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static 
     let of_rules =
         rules.into_iter().filter(|(holds, _)| *holds).filter_map(|(_, rule)| register.rule(rule));
     // A list is no object by the schema either.
-    let of_schema = (shaped.breach == Breach::Object)
+    let of_schema = (mutation.violation == Violation::Object)
         .then(|| register.watching(place.operation, place.status, "", "type"))
         .flatten();
     // What is no error object has no errcode, which some refusals have a requirement of their own for.
@@ -112,8 +114,8 @@ fn also(shaped: &ShapedAnswer, register: &Register, is_error: bool) -> &'static 
 
 /// Whether a member that the schema calls optional is none here: taken away from the answer of a server that counts on
 /// it, it leaves no server that behaves legally.
-fn is_counted_on(shaped: &ShapedAnswer) -> bool {
-    let place = shaped.place;
+fn is_counted_on(mutation: &SchemaMutation) -> bool {
+    let place = mutation.place;
     COUNTED_ON.iter().any(|(operation, status, pointer)| {
         (operation.is_empty() || *operation == place.operation)
             && (*status, *pointer) == (place.status, place.pointer)
@@ -133,8 +135,8 @@ const COUNTED_ON: &[(&str, u16, &str)] = &[
 ];
 
 /// What a client can no longer see without the optional member.
-fn changes(shaped: &ShapedAnswer) -> &'static [&'static str] {
-    let place = shaped.place;
+fn changes(mutation: &SchemaMutation) -> &'static [&'static str] {
+    let place = mutation.place;
     let here = |(operation, status, pointer, _): &&(&str, u16, &str, _)| {
         *operation == place.operation && *status == place.status && *pointer == place.pointer
     };
@@ -159,6 +161,7 @@ mod tests {
         let (spec, register) = (Spec::bundled_v1().unwrap(), Register::bundled().unwrap());
         let names: Vec<&str> = catalogue
             .all_faults()
+            .unwrap()
             .map(|fault| fault.name)
             .chain(catalogue.all_quirks().map(|quirk| quirk.name))
             .collect();

@@ -228,6 +228,50 @@ const RUN: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The names behind `super::` in a file, those in braces too; behind `super::super::` in one of a folder below.
+fn siblings(file: &File) -> BTreeSet<&str> {
+    let up = "super::".repeat(file.path.matches('/').count());
+    let mut names = BTreeSet::new();
+    for rest in file.code.split(up.as_str()).skip(1) {
+        let list = rest.strip_prefix('{').and_then(|list| list.split('}').next());
+        let all = list.map_or_else(|| vec![rest], |list| list.split(',').map(str::trim).collect());
+        let name = |rest: &'_ str| rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        names.extend(all.into_iter().map(|rest| &rest[..name(rest).unwrap_or(rest.len())]));
+    }
+    names.remove("");
+    names
+}
+
+#[test]
+fn the_reference_homeserver_has_no_import_circles() {
+    let files = files();
+    let of_reference: Vec<&File> = files.iter().filter(|file| file.part() == "reference").collect();
+    let name = |file: &File| {
+        let inside = file.path.trim_start_matches("reference/");
+        inside.split(['/', '.']).next().unwrap_or_default().to_owned()
+    };
+    let known: BTreeSet<String> = of_reference.iter().map(|file| name(file)).collect();
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in of_reference.iter().filter(|file| file.path != "reference/mod.rs") {
+        let (own, all) = (name(file), uses.entry(name(file)).or_default());
+        for other in siblings(file) {
+            // What is no file stands in `mod.rs`, which names all files.
+            assert!(known.contains(other), "src/{} uses {other} of reference/mod.rs", file.path);
+            all.extend(Some(other.to_owned()).filter(|other| *other != own));
+        }
+    }
+    assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 100, "the imports were not found");
+    // What uses nothing that is left is taken away; a circle stays.
+    while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()).map(|(name, _)| name) {
+        let free = free.clone();
+        uses.remove(&free);
+        for used in uses.values_mut() {
+            used.remove(&free);
+        }
+    }
+    assert!(uses.is_empty(), "in circles, or on top of one: {uses:?}");
+}
+
 /// Words that show that a file reaches outside, with the files (or folders) that may, and why.
 const REACH: &[(&str, &[&str], &[&str])] = &[
     (

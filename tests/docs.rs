@@ -182,7 +182,7 @@ fn commands_name_what_exists() {
     let requirements: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
     let areas: Vec<&str> = suite.files.iter().map(|f| f.area.as_str()).collect();
     let catalogue = homespec::shapes::bundled().unwrap();
-    let faults: Vec<&str> = catalogue.all_faults().map(|fault| fault.name).collect();
+    let faults: Vec<&str> = catalogue.all_faults().unwrap().map(|fault| fault.name).collect();
     let quirks: Vec<&str> = catalogue.all_quirks().map(|quirk| quirk.name).collect();
     let known: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("--case", &cases[..]),

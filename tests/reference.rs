@@ -1530,11 +1530,13 @@ async fn shows(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_shows_somewhere() {
     let http = http();
-    let wanted =
-        faults().iter().flat_map(|fault| parts(fault).into_iter().map(|part| (fault.needs, part)));
+    let wanted = faults()
+        .unwrap()
+        .iter()
+        .flat_map(|fault| parts(fault).into_iter().map(|part| (fault.needs, part)));
     let (book, turns) = (by_the_book(&http, wanted).await, Arc::new(Semaphore::new(8)));
     let mut tours = JoinSet::new();
-    for fault in faults() {
+    for fault in faults().unwrap() {
         let (http, book, turns) = (http.clone(), book.clone(), turns.clone());
         tours.spawn(async move {
             let _turn = turns.acquire().await.unwrap();
@@ -1564,7 +1566,7 @@ async fn edits_in_front_look_like_edits_within() {
     let http = http();
     let full = std::env::var("HOMESPEC_TESTS").as_deref() == Ok("full");
     let one_in = if full { 1 } else { 5 };
-    let edits = || faults().iter().filter(|fault| fault.kind.is_edit()).step_by(one_in);
+    let edits = || faults().unwrap().iter().filter(|fault| fault.kind.is_edit()).step_by(one_in);
     let wanted = edits().flat_map(|fault| parts(fault).into_iter().map(|part| (fault.needs, part)));
     let (book, turns) = (by_the_book(&http, wanted).await, Arc::new(Semaphore::new(8)));
     let mut tours = JoinSet::new();

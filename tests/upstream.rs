@@ -36,6 +36,7 @@ fn candidates() -> Vec<&'static Fault> {
     let catalogue = shapes::bundled().unwrap();
     catalogue
         .all_faults()
+        .unwrap()
         .filter(|fault| fault.kind.is_edit() && fault.needs == FaultNeed::Nothing)
         .collect()
 }
@@ -120,7 +121,7 @@ fn all_faults_in_front_of_synapse_are_caught() {
 fn what_is_listed_is_an_edit() {
     let catalogue = shapes::bundled().unwrap();
     for name in known().keys() {
-        let fault = catalogue.all_faults().find(|fault| fault.name == name);
+        let fault = catalogue.all_faults().unwrap().find(|fault| fault.name == name);
         assert!(fault.is_some_and(|fault| fault.kind != Kind::Behaviour), "{name}");
     }
 }

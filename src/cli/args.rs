@@ -359,6 +359,9 @@ pub struct SelftestArgs {
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
+    /// Print where the `also` lists of faults differ from the requirements that are seen broken, and what they would be
+    #[arg(long, conflicts_with = "format")]
+    pub propose_also: bool,
     /// How many faults and quirks run at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,

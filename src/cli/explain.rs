@@ -4,14 +4,15 @@ use crate::case::ast::{Case, Need, Step, Target};
 use crate::case::suite::Suite;
 use crate::exit;
 use crate::outcome::Mark;
-use crate::reference;
+use crate::reference::{self, Fault};
 use crate::register::{NEEDS, Register, Requirement};
 
 pub(super) fn explain(id: &str) -> Result<u8, Failure> {
     let register = Register::bundled().map_err(|faults| Failure::files(&faults))?;
     let suite = Suite::bundled().map_err(|faults| Failure::files(&faults))?;
     if let Some(requirement) = register.get(id) {
-        return print(&explain_requirement(requirement, &suite));
+        let faults = reference::faults().map_err(super::no_faults)?;
+        return print(&explain_requirement(requirement, &suite, faults));
     }
     let matching: Vec<&Case> = suite
         .cases()
@@ -33,7 +34,7 @@ pub(super) fn explain(id: &str) -> Result<u8, Failure> {
     ))
 }
 
-fn explain_requirement(requirement: &Requirement, suite: &Suite) -> String {
+fn explain_requirement(requirement: &Requirement, suite: &Suite, faults: &[Fault]) -> String {
     let mut text = format!("{}\n  {}\n\n", requirement.id, requirement.title);
     let mut line = |name: &str, value: &str| text += &format!("  {name:10} {value}\n");
     line("level", &format!("{}, {}", requirement.level, mark_in_words(requirement.mark)));
@@ -63,8 +64,7 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite) -> String {
     {
         line("untested", why);
     }
-    let faults = reference::faults().iter().filter(|fault| fault.requirement == requirement.id);
-    for fault in faults {
+    for fault in faults.iter().filter(|fault| fault.requirement == requirement.id) {
         line("fault", &format!("{}: {}", fault.name, fault.about));
     }
     text

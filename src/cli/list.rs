@@ -96,7 +96,7 @@ fn faults() -> Result<Vec<Row>, Failure> {
             "also": fault.also, "about": fault.about, "clause": fault.clause,
         }))
     };
-    Ok(catalogue()?.all_faults().map(of).collect())
+    Ok(catalogue()?.all_faults().map_err(super::no_faults)?.map(of).collect())
 }
 
 fn quirks() -> Result<Vec<Row>, Failure> {

@@ -20,6 +20,7 @@ use crate::baseline;
 use crate::case::suite::Suite;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit;
+use crate::reference::FaultFileError;
 use crate::report;
 use crate::secret::RedactedRun;
 use crate::source::Document;
@@ -71,6 +72,11 @@ impl From<std::io::Error> for Failure {
             _ => Failure::new(exit::OWN_FAULT, format!("error: cannot print: {error}")),
         }
     }
+}
+
+/// The file of faults inside the program is wrong; a test shows that it is not.
+fn no_faults(error: &FaultFileError) -> Failure {
+    Failure::new(exit::OWN_FAULT, format!("error: {error}"))
 }
 
 fn plural(count: usize) -> &'static str {

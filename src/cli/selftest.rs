@@ -4,14 +4,14 @@ use super::progress::Count;
 use super::{Failure, print, say};
 use crate::app::Material;
 use crate::exit;
-use crate::selftest::{Asked, Format, Matrix, Reach, matrix};
+use crate::selftest::{Asked, Format, Matrix, Reach, SelftestError, matrix};
 use crate::shapes;
 use std::sync::Arc;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let material = Material::load(None, None).map_err(|faults| Failure::files(&faults))?;
     let catalogue = shapes::bundled().map_err(|faults| Failure::files(&faults))?;
-    let asked = Asked::of(&material, catalogue, &args.name).map_err(|idle| names_nothing(&idle))?;
+    let asked = Asked::of(&material, catalogue, &args.name).map_err(failed)?;
     let reach = if args.full { Reach::Full } else { Reach::Named };
     let count = Count::of(asked.faults.len() + asked.quirks.len());
     let told = |name: &str| {
@@ -26,9 +26,18 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let runtime = super::test::runtime()?;
     let made = runtime.block_on(matrix(Arc::new(material), &asked, reach, jobs, &told));
     count.clear();
-    let matrix = made.map_err(|error| Failure::new(exit::OWN_FAULT, format!("error: {error}")))?;
-    print(&matrix.render(format(args.format)))?;
+    let matrix = made.map_err(failed)?;
+    let text =
+        if args.propose_also { matrix.proposals() } else { matrix.render(format(args.format)) };
+    print(&text)?;
     Ok(status(&matrix))
+}
+
+fn failed(error: SelftestError) -> Failure {
+    match error {
+        SelftestError::NamesNothing(words) => names_nothing(&words),
+        error => Failure::new(exit::OWN_FAULT, format!("error: {error}")),
+    }
 }
 
 fn status(matrix: &Matrix) -> u8 {

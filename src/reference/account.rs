@@ -2,12 +2,14 @@
 //! secret that both sides know.
 
 use super::answer::{Answer, Outcome};
-use super::house::{Exchange, Members, flag, required, text};
+use super::context::{Members, RequestContext, flag, required, text};
 use super::opening::{Wish, open_session};
+use super::policy::OtherSessions;
 use super::refusal::Refusal;
+use super::service;
 use super::store::Account;
 use super::uia::{self, Proof};
-use super::{fault, quirk, service};
+use super::user_name::check_free;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -16,26 +18,10 @@ use std::time::Duration;
 /// How long a nonce of the admin call is good.
 const NONCE_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Refuses user names outside the grammar of localparts, and such that make the id longer than 255 bytes.
-fn check_grammar(x: &Exchange, localpart: &str) -> Result<(), Refusal> {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._=-/+".contains(&byte);
-    let fits = x.house.user_id(localpart).len() <= 255;
-    let any = x.has(quirk::ANY_USERNAME);
-    let valid = any || !localpart.is_empty() && fits && localpart.bytes().all(allowed);
-    if valid { Ok(()) } else { Err(Refusal::InvalidUsername) }
-}
-
-/// Refuses user names that cannot be registered.
-pub(super) fn check_free(x: &Exchange, localpart: &str) -> Result<(), Refusal> {
-    check_grammar(x, localpart)?;
-    if x.store.accounts.contains_key(localpart) { Err(Refusal::UserInUse) } else { Ok(()) }
-}
-
 /// `GET /account/3pid`: the addresses that are bound to the account.
-pub(super) fn addresses(x: &mut Exchange) -> Outcome {
-    let owner = x.owner()?;
-    let all = x.house.settings.third_party.iter().chain(&x.store.third_party);
+pub(super) fn addresses(ctx: &mut RequestContext) -> Outcome {
+    let owner = ctx.owner()?;
+    let all = ctx.server.settings.third_party.iter().chain(&ctx.store.third_party);
     let listed: Vec<Value> = all
         .filter(|bound| bound.user == owner.user)
         .map(|bound| {
@@ -47,153 +33,150 @@ pub(super) fn addresses(x: &mut Exchange) -> Outcome {
 }
 
 /// `POST /register`.
-pub(super) fn register(x: &mut Exchange) -> Outcome {
-    match x.call.query("kind") {
-        Some("guest") => return register_guest(x),
+pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
+    match ctx.call.query("kind") {
+        Some("guest") => return register_guest(ctx),
         None | Some("user") => {}
         Some(_) => return Err(Refusal::MemberInvalid.into()),
     }
-    let by_service = !x.call.body.is_empty()
-        && x.object()?.get("type").is_some_and(|kind| kind == service::TYPE);
+    let by_service = !ctx.call.body.is_empty()
+        && ctx.object()?.get("type").is_some_and(|kind| kind == service::TYPE);
     if by_service {
-        return service::register(x, &x.object()?);
+        return service::register(ctx, &ctx.object()?);
     }
-    let settings = &x.house.settings;
+    let settings = &ctx.server.settings;
     let flow: &[&str] = match (&settings.registration_token, settings.registration) {
         (Some(_), _) => &[uia::REGISTRATION_TOKEN, uia::DUMMY],
         (None, true) => &[uia::DUMMY],
         (None, false) => return Err(Refusal::RegistrationClosed.into()),
     };
-    let body = x.object()?;
+    let body = ctx.object()?;
     let wanted = text(&body, "username", Refusal::MemberWrongType)?;
     if let Some(localpart) = wanted {
-        check_free(x, localpart)?;
+        check_free(ctx, localpart)?;
     }
     let inhibit_login = flag(&body, "inhibit_login", Refusal::MemberWrongType)?;
     let password = text(&body, "password", Refusal::PasswordNotString)?;
-    let wish = Wish::read(x, &body)?;
+    let wish = Wish::read(ctx, &body)?;
     let binding = format!("register {}", wanted.unwrap_or_default());
-    if !x.has(fault::REGISTER_NO_UIA) {
-        uia::pass(x, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
+    if !ctx.policy().registration.without_uia {
+        uia::pass(ctx, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
     }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    let localpart = wanted.map_or_else(|| x.store.device_id().to_lowercase(), str::to_owned);
-    x.store
+    let localpart = wanted.map_or_else(|| ctx.store.device_id().to_lowercase(), str::to_owned);
+    ctx.store
         .accounts
         .insert(localpart.clone(), Account { password: Some(password), ..Account::default() });
     if inhibit_login == Some(true) {
-        return Ok(Answer::ok(json!({"user_id": x.house.user_id(&localpart)})));
+        return Ok(Answer::ok(json!({"user_id": ctx.server.user_id(&localpart)})));
     }
-    Ok(Answer::ok(Value::Object(open_session(x, &localpart, &wish)?)))
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &wish)?)))
 }
 
 /// Makes a guest: an account without a password, whose device id the homeserver chooses.
-fn register_guest(x: &mut Exchange) -> Outcome {
-    if !x.house.settings.guests {
+fn register_guest(ctx: &mut RequestContext) -> Outcome {
+    if !ctx.server.settings.guests {
         return Err(Refusal::GuestsRefused.into());
     }
-    let localpart = format!("guest-{}", x.store.device_id().to_lowercase());
-    x.store.accounts.insert(localpart.clone(), Account { guest: true, ..Account::default() });
-    Ok(Answer::ok(Value::Object(open_session(x, &localpart, &Wish::default())?)))
+    let localpart = format!("guest-{}", ctx.store.device_id().to_lowercase());
+    ctx.store.accounts.insert(localpart.clone(), Account { guest: true, ..Account::default() });
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &Wish::default())?)))
 }
 
 /// `GET /register/available`.
-pub(super) fn available(x: &mut Exchange) -> Outcome {
-    let name = x.call.query("username").ok_or(Refusal::MemberMissing)?;
-    if !x.house.settings.registration && x.house.settings.registration_token.is_none() {
+pub(super) fn available(ctx: &mut RequestContext) -> Outcome {
+    let name = ctx.call.query("username").ok_or(Refusal::MemberMissing)?;
+    if !ctx.server.settings.registration && ctx.server.settings.registration_token.is_none() {
         return Err(Refusal::RegistrationClosed.into());
     }
-    check_free(x, name)?;
+    check_free(ctx, name)?;
     Ok(Answer::ok(json!({"available": true})))
 }
 
 /// `POST /account/password`: sets a new password and, unless the client says otherwise, ends all other sessions.
-pub(super) fn change_password(x: &mut Exchange) -> Outcome {
-    let owner = x.full_owner()?;
-    let body = x.object()?;
+pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
+    let policy = &ctx.policy().password;
+    let owner = ctx.full_owner()?;
+    let body = ctx.object()?;
     let password = text(&body, "new_password", Refusal::PasswordNotString)?;
     let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
-    let binding = format!("password {}", owner.user);
-    if !x.has(fault::PASSWORD_NO_UIA) {
-        uia::pass(
-            x,
-            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
-            &body,
-        )?;
+    if !policy.without_uia {
+        uia::confirm(ctx, &owner, format!("password {}", owner.user), &body)?;
     }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    let changes = !x.has(fault::PASSWORD_NOT_CHANGED);
-    if let Some(account) = x.store.accounts.get_mut(&owner.user).filter(|_| changes) {
+    let account = ctx.store.accounts.get_mut(&owner.user);
+    if let Some(account) = account.filter(|_| !policy.changes_nothing) {
         account.former_password = account.password.replace(password);
     }
-    let ends_others = logout_devices && !x.has(fault::PASSWORD_KEEPS_OTHERS)
-        || x.has(fault::PASSWORD_ENDS_OTHERS);
-    for device in x.store.device_ids(&owner.user) {
+    let ends_others = match policy.other_sessions {
+        OtherSessions::AsAsked => logout_devices,
+        OtherSessions::Kept => false,
+        OtherSessions::Ended => true,
+    };
+    for device in ctx.store.device_ids(&owner.user) {
         let own = device == owner.device;
-        if own && x.has(fault::PASSWORD_ENDS_OWN) || !own && ends_others {
-            x.store.drop_device(&owner.user, &device, None);
+        if own && policy.ends_own_session || !own && ends_others {
+            ctx.store.drop_device(&owner.user, &device, None);
         }
     }
     Ok(Answer::empty())
 }
 
 /// `POST /account/deactivate`: ends all sessions; the name is never free again.
-pub(super) fn deactivate(x: &mut Exchange) -> Outcome {
-    let owner = x.full_owner()?;
-    let body = x.object()?;
-    let binding = format!("deactivate {}", owner.user);
-    if !x.has(fault::DEACTIVATE_NO_UIA) {
-        uia::pass(
-            x,
-            &Proof { binding, owner: Some(&owner.user), flows: uia::password_flows(x) },
-            &body,
-        )?;
+pub(super) fn deactivate(ctx: &mut RequestContext) -> Outcome {
+    let policy = &ctx.policy().deactivation;
+    let owner = ctx.full_owner()?;
+    let body = ctx.object()?;
+    if !policy.without_uia {
+        uia::confirm(ctx, &owner, format!("deactivate {}", owner.user), &body)?;
     }
-    close(x, &owner.user, &owner.device);
+    close(ctx, &owner.user, &owner.device);
     Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
 }
 
 /// Deactivates an account; `own` is the device that asks, empty if an administrator does.
-pub(super) fn close(x: &mut Exchange, user: &str, own: &str) {
-    for device in x.store.device_ids(user) {
-        let kept = x.has(fault::DEACTIVATED_KEEPS_TOKENS)
-            || device != own && x.has(fault::DEACTIVATED_KEEPS_OTHERS);
-        if !kept && x.has(fault::DEACTIVATED_KEEPS_REFRESH) {
-            x.store.end_access(user, &device, Refusal::LoggedOutToken, None);
-        } else if !kept {
-            x.store.drop_device(user, &device, None);
+pub(super) fn close(ctx: &mut RequestContext, user: &str, own: &str) {
+    let policy = &ctx.policy().deactivation;
+    for device in ctx.store.device_ids(user) {
+        if policy.keeps_sessions.includes(device == own) {
+            continue;
+        }
+        if policy.keeps_refresh_tokens {
+            ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
+        } else {
+            ctx.store.drop_device(user, &device, None);
         }
     }
-    if let Some(account) = x.store.accounts.get_mut(user) {
+    if let Some(account) = ctx.store.accounts.get_mut(user) {
         account.deactivated = true;
     }
 }
 
 /// `GET /_synapse/admin/v1/register`: a nonce.
-pub(super) fn admin_nonce(x: &mut Exchange) -> Outcome {
-    let nonce = x.store.token("nonce");
-    x.store.nonces.insert(nonce.clone(), x.now + NONCE_LIFETIME);
+pub(super) fn admin_nonce(ctx: &mut RequestContext) -> Outcome {
+    let nonce = ctx.store.token("nonce");
+    ctx.store.nonces.insert(nonce.clone(), ctx.now + NONCE_LIFETIME);
     Ok(Answer::ok(json!({"nonce": nonce})))
 }
 
 /// `POST /_synapse/admin/v1/register`: makes an account when the mac shows knowledge of the secret.
-pub(super) fn admin_register(x: &mut Exchange) -> Outcome {
-    let body = x.object()?;
+pub(super) fn admin_register(ctx: &mut RequestContext) -> Outcome {
+    let body = ctx.object()?;
     let member = |name| required(&body, name, Refusal::MemberMissing, Refusal::MemberWrongType);
     let (nonce, username, password, mac) =
         (member("nonce")?, member("username")?, member("password")?, member("mac")?);
-    if x.store.nonces.remove(nonce).is_none_or(|end| end <= x.now) {
+    if ctx.store.nonces.remove(nonce).is_none_or(|end| end <= ctx.now) {
         return Err(Refusal::NonceUnknown.into());
     }
-    let secret = x.house.settings.shared_secret.as_deref().unwrap_or_default();
+    let secret = ctx.server.settings.shared_secret.as_deref().unwrap_or_default();
     if !mac_matches(secret, &signed_text(&body, nonce, username, password)?, mac) {
         return Err(Refusal::MacWrong.into());
     }
-    check_free(x, username)?;
+    check_free(ctx, username)?;
     let account = Account { password: Some(password.to_owned()), ..Account::default() };
-    x.store.accounts.insert(username.to_owned(), account);
-    let mut members = open_session(x, username, &Wish::default())?;
-    members.insert("home_server".into(), json!(x.house.settings.server_name));
+    ctx.store.accounts.insert(username.to_owned(), account);
+    let mut members = open_session(ctx, username, &Wish::default())?;
+    members.insert("home_server".into(), json!(ctx.server.settings.server_name));
     Ok(Answer::ok(Value::Object(members)))
 }
 

@@ -104,6 +104,13 @@ impl Answer {
         }
     }
 
+    /// Takes a member of a JSON object away; nothing happens to other bodies.
+    pub(super) fn remove(&mut self, name: &str) {
+        if let Body::Json(Value::Object(members)) = &mut self.body {
+            members.shift_remove(name);
+        }
+    }
+
     /// Sets a header, replacing one of that name.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.unset(name);
@@ -140,6 +147,25 @@ impl Answer {
         self.set("access-control-allow-origin", "*");
         self.set("access-control-allow-methods", "GET, POST, PUT, DELETE, OPTIONS");
         self.set("access-control-allow-headers", "X-Requested-With, Content-Type, Authorization");
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let (status, errcode, error) = refusal.parts();
+        let mut answer = Answer::json(status, json!({"errcode": errcode, "error": error}));
+        let extra = match refusal {
+            // The session can be taken up again with its device: "soft logout".
+            Refusal::ExpiredToken | Refusal::UserLocked => Some(("soft_logout", json!(true))),
+            Refusal::ResourceLimit => Some(("admin_contact", json!("mailto:admin@example.org"))),
+            Refusal::UserLimit => Some(("info_uri", json!("https://example.org/limits"))),
+            _ => None,
+        };
+        if let Some((name, value)) = extra {
+            answer.put(name, value);
+        }
+        answer.cause = Some(refusal);
+        answer
     }
 }
 

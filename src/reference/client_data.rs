@@ -1,8 +1,7 @@
 //! What clients need beside a session to begin their work: device keys, an empty sync, filters.
 
 use super::answer::{Answer, Outcome};
-use super::fault;
-use super::house::{Exchange, Members};
+use super::context::{Members, RequestContext};
 use super::refusal::Refusal;
 use super::release::v1;
 use super::store::public_keys;
@@ -20,11 +19,11 @@ fn object(members: &Members, name: &str) -> Result<Members, Refusal> {
 }
 
 /// `POST /keys/upload`: keeps the keys with the device.
-pub(super) fn keys_upload(x: &mut Exchange) -> Outcome {
-    let owner = x.owner()?;
-    let body = x.object()?;
+pub(super) fn keys_upload(ctx: &mut RequestContext) -> Outcome {
+    let owner = ctx.owner()?;
+    let body = ctx.object()?;
     let (keys, one_time) = (object(&body, "device_keys")?, object(&body, "one_time_keys")?);
-    let Some(device) = x.store.device_mut(&owner.user, &owner.device) else {
+    let Some(device) = ctx.store.device_mut(&owner.user, &owner.device) else {
         return Err(Refusal::DeviceUnknown.into());
     };
     if !keys.is_empty() {
@@ -44,20 +43,21 @@ fn counts(one_time_keys: &Members) -> BTreeMap<&str, usize> {
 }
 
 /// `POST /keys/query`: the keys of the devices of users here.
-pub(super) fn keys_query(x: &mut Exchange) -> Outcome {
-    x.owner()?;
-    let body = x.object()?;
+pub(super) fn keys_query(ctx: &mut RequestContext) -> Outcome {
+    ctx.owner()?;
+    let body = ctx.object()?;
     let mut devices = Map::new();
     let mut signing: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for (user_id, wanted) in object(&body, "device_keys")? {
         let wanted = wanted.as_array().ok_or(Refusal::MemberWrongType)?;
-        let Some(account) = x.house.localpart(&user_id).and_then(|user| x.store.accounts.get(user))
+        let Some(account) =
+            ctx.server.localpart(&user_id).and_then(|user| ctx.store.accounts.get(user))
         else {
             continue;
         };
         let asked =
             |id: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted.as_str() == Some(id));
-        let by_name = wanted.is_empty() && x.has(fault::LOGOUT_KEYS_BY_NAME);
+        let by_name = wanted.is_empty() && ctx.policy().devices.left_keys_by_name_alone;
         let orphaned = account.orphaned_keys.clone().into_iter().filter(|_| !by_name);
         let found: Members = account
             .devices
@@ -85,9 +85,9 @@ pub(super) fn keys_query(x: &mut Exchange) -> Outcome {
 
 /// `POST /keys/device_signing/upload`. Since v1.11 the first keys of an account need no interactive auth. Signatures
 /// are not verified: no call here depends on them.
-pub(super) fn signing_keys_upload(x: &mut Exchange) -> Outcome {
-    let owner = x.full_owner()?;
-    let body = x.object()?;
+pub(super) fn signing_keys_upload(ctx: &mut RequestContext) -> Outcome {
+    let owner = ctx.full_owner()?;
+    let body = ctx.object()?;
     let mut uploaded = Map::new();
     for usage in ["master_key", "self_signing_key", "user_signing_key"] {
         let key = object(&body, usage)?;
@@ -95,7 +95,7 @@ pub(super) fn signing_keys_upload(x: &mut Exchange) -> Outcome {
             uploaded.insert(usage.to_owned(), Value::Object(key));
         }
     }
-    let present = x
+    let present = ctx
         .store
         .accounts
         .get(&owner.user)
@@ -104,20 +104,20 @@ pub(super) fn signing_keys_upload(x: &mut Exchange) -> Outcome {
     if !present.contains_key("master_key") && !uploaded.contains_key("master_key") {
         return Err(Refusal::MemberMissing.into());
     }
-    let first = present.is_empty() && x.house.listed.since(v1(11));
+    let first = present.is_empty() && ctx.server.listed.since(v1(11));
     if !first {
         let binding = format!("signing keys {}", owner.user);
         uia::pass(
-            x,
+            ctx,
             &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] },
             &body,
         )?;
     }
     let taken = public_keys(uploaded.values());
-    if x.store.device_ids(&owner.user).iter().any(|device| taken.contains(device)) {
+    if ctx.store.device_ids(&owner.user).iter().any(|device| taken.contains(device)) {
         return Err(Refusal::CrossSigningDevice.into());
     }
-    if let Some(account) = x.store.accounts.get_mut(&owner.user) {
+    if let Some(account) = ctx.store.accounts.get_mut(&owner.user) {
         account.signing_keys.extend(uploaded);
     }
     Ok(Answer::empty())
@@ -125,12 +125,12 @@ pub(super) fn signing_keys_upload(x: &mut Exchange) -> Outcome {
 
 /// `GET /sync`: nothing ever happens here. Answers at once, whatever `timeout` says, which is the longest a client is
 /// willing to wait.
-pub(super) fn sync(x: &mut Exchange) -> Outcome {
-    let owner = x.owner()?;
-    let device = x.store.device(&owner.user, &owner.device);
+pub(super) fn sync(ctx: &mut RequestContext) -> Outcome {
+    let owner = ctx.owner()?;
+    let device = ctx.store.device(&owner.user, &owner.device);
     let counts = device.map(|device| counts(&device.one_time_keys)).unwrap_or_default();
     Ok(Answer::ok(json!({
-        "next_batch": format!("s{}", x.store.requests),
+        "next_batch": format!("s{}", ctx.store.requests),
         "account_data": {"events": []},
         "device_lists": {"changed": [], "left": []},
         "device_one_time_keys_count": counts,
@@ -141,19 +141,19 @@ pub(super) fn sync(x: &mut Exchange) -> Outcome {
 }
 
 /// Refuses a path that names another user than the token's.
-fn own(x: &mut Exchange) -> Result<String, super::answer::Stop> {
-    let owner = x.owner()?;
-    if x.call.parameter(0) != x.house.user_id(&owner.user) {
+fn own(ctx: &mut RequestContext) -> Result<String, super::answer::Stop> {
+    let owner = ctx.owner()?;
+    if ctx.call.parameter(0) != ctx.server.user_id(&owner.user) {
         return Err(Refusal::NotThisUser.into());
     }
     Ok(owner.user)
 }
 
 /// `POST /user/{userId}/filter`.
-pub(super) fn make_filter(x: &mut Exchange) -> Outcome {
-    let user = own(x)?;
-    let filter = Value::Object(x.object()?);
-    let Some(account) = x.store.accounts.get_mut(&user) else {
+pub(super) fn make_filter(ctx: &mut RequestContext) -> Outcome {
+    let user = own(ctx)?;
+    let filter = Value::Object(ctx.object()?);
+    let Some(account) = ctx.store.accounts.get_mut(&user) else {
         return Err(Refusal::UnknownToken.into());
     };
     account.filters.push(filter);
@@ -161,11 +161,11 @@ pub(super) fn make_filter(x: &mut Exchange) -> Outcome {
 }
 
 /// `GET /user/{userId}/filter/{filterId}`.
-pub(super) fn filter(x: &mut Exchange) -> Outcome {
-    let user = own(x)?;
+pub(super) fn filter(ctx: &mut RequestContext) -> Outcome {
+    let user = own(ctx)?;
     let filters =
-        x.store.accounts.get(&user).map(|account| account.filters.as_slice()).unwrap_or_default();
-    let index: Option<usize> = x.call.parameter(1).parse().ok();
+        ctx.store.accounts.get(&user).map(|account| account.filters.as_slice()).unwrap_or_default();
+    let index: Option<usize> = ctx.call.parameter(1).parse().ok();
     let found = index.and_then(|index| filters.get(index)).ok_or(Refusal::FilterUnknown)?;
     Ok(Answer::ok(found.clone()))
 }

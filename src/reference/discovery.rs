@@ -1,33 +1,33 @@
 //! What a client learns before it logs in: releases, the well-known file, OAuth metadata, capabilities.
 
 use super::answer::{Answer, Outcome};
-use super::house::{Exchange, House};
+use super::context::{RequestContext, ServerContext};
 use super::refusal::Refusal;
 use super::release::v1;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// `GET /versions`.
-pub(super) fn versions(x: &mut Exchange) -> Outcome {
+pub(super) fn versions(ctx: &mut RequestContext) -> Outcome {
     let features = json!({"org.example.homespec.reference": true});
-    Ok(Answer::ok(json!({"versions": x.house.settings.versions, "unstable_features": features})))
+    Ok(Answer::ok(json!({"versions": ctx.server.settings.versions, "unstable_features": features})))
 }
 
 /// The discovery document, also given in login answers.
-pub(super) fn document(house: &House) -> Value {
-    json!({"m.homeserver": {"base_url": house.base_url}})
+pub(super) fn document(server: &ServerContext) -> Value {
+    json!({"m.homeserver": {"base_url": server.base_url}})
 }
 
 /// `GET /.well-known/matrix/client`.
-pub(super) fn well_known(x: &mut Exchange) -> Outcome {
-    Ok(Answer::ok(document(x.house)))
+pub(super) fn well_known(ctx: &mut RequestContext) -> Outcome {
+    Ok(Answer::ok(document(ctx.server)))
 }
 
 /// `GET /v1/auth_metadata`.
-pub(super) fn auth_metadata(x: &mut Exchange) -> Outcome {
-    if !x.house.settings.oauth {
+pub(super) fn auth_metadata(ctx: &mut RequestContext) -> Outcome {
+    if !ctx.server.settings.oauth {
         return Err(Refusal::NoOauth.into());
     }
-    let base = &x.house.base_url;
+    let base = &ctx.server.base_url;
     Ok(Answer::ok(json!({
         "issuer": format!("{base}/"),
         "authorization_endpoint": format!("{base}/oauth2/auth"),
@@ -46,16 +46,16 @@ pub(super) fn auth_metadata(x: &mut Exchange) -> Outcome {
 }
 
 /// `GET /capabilities`.
-pub(super) fn capabilities(x: &mut Exchange) -> Outcome {
-    let owner = x.owner()?;
-    let mut capabilities = json!({
-        "m.change_password": {"enabled": !owner.guest},
-        "m.room_versions": {"default": "11", "available": {"11": "stable"}},
-    });
-    if x.house.listed.since(v1(7)) && x.house.settings.legacy {
-        let settings = &x.house.settings;
+pub(super) fn capabilities(ctx: &mut RequestContext) -> Outcome {
+    let owner = ctx.owner()?;
+    let mut capabilities = Map::new();
+    capabilities.insert("m.change_password".to_owned(), json!({"enabled": !owner.guest}));
+    let rooms = json!({"default": "11", "available": {"11": "stable"}});
+    capabilities.insert("m.room_versions".to_owned(), rooms);
+    if ctx.server.listed.since(v1(7)) && ctx.server.settings.legacy {
+        let settings = &ctx.server.settings;
         let enabled = settings.get_token && settings.login_tokens_allowed && !owner.guest;
-        capabilities["m.get_login_token"] = json!({"enabled": enabled});
+        capabilities.insert("m.get_login_token".to_owned(), json!({"enabled": enabled}));
     }
     Ok(Answer::ok(json!({"capabilities": capabilities})))
 }

@@ -4,7 +4,9 @@ use super::answer::{Answer, Body};
 use super::refusal::Refusal;
 use super::route::{Found, Operation};
 use axum::http::{HeaderMap, Method};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
 
 /// One edit: the answers it is for, and the changes, made in order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,9 +19,11 @@ pub(super) struct Edit {
 }
 
 /// Which of the answers that qualify are changed, in the order in which they are given.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Turn {
     /// All.
+    #[default]
     Each,
     /// Every n-th; the first ones before it are right.
     Every(u64),
@@ -52,6 +56,10 @@ pub(super) enum When {
     Preflight,
     /// Answers to OPTIONS without that header.
     BareOptions,
+    /// Answers to OPTIONS with status 200.
+    GoodOptions,
+    /// Answers to requests that name their origin.
+    FromOrigin,
     /// Answers of success, OPTIONS left out.
     Success,
     /// Answers with a status from 400 that are no interactive-auth challenge.
@@ -107,6 +115,12 @@ pub(super) enum Change {
     NoHeader(&'static str),
     /// Takes all CORS headers away.
     NoCors,
+    /// 204, without a body.
+    NoContent,
+    /// Names the origin of the request as the one that may read the answer.
+    EchoOrigin,
+    /// Gives the wait of `retry_after_ms` as a date.
+    RetryAfterDate,
 }
 
 /// What an edit is chosen by.
@@ -117,6 +131,8 @@ pub(super) struct Situation {
     pub(super) options: bool,
     /// Whether the request has `Access-Control-Request-Method`.
     pub(super) preflight: bool,
+    /// Whether the request has `Origin`.
+    pub(super) from_origin: bool,
 }
 
 impl Situation {
@@ -129,7 +145,8 @@ impl Situation {
             _ => found.operation(),
         };
         let preflight = headers.contains_key("access-control-request-method");
-        Self { operation, options, preflight }
+        let from_origin = headers.contains_key("origin");
+        Self { operation, options, preflight, from_origin }
     }
 }
 
@@ -140,22 +157,24 @@ impl Edit {
             && self.when.holds(situation, answer)
     }
 
-    /// Makes the changes.
-    pub(super) fn change(&self, answer: &mut Answer) {
+    /// Makes the changes; the headers are those of the request.
+    pub(super) fn change(&self, headers: &HeaderMap, answer: &mut Answer) {
         for change in self.changes {
-            change.apply(answer);
+            change.apply(headers, answer);
         }
     }
 }
 
 impl When {
     fn holds(self, situation: Situation, answer: &Answer) -> bool {
-        let Situation { options, preflight, .. } = situation;
+        let Situation { options, preflight, from_origin, .. } = situation;
         match self {
             Self::Always => true,
             Self::Options => options,
             Self::Preflight => options && preflight,
             Self::BareOptions => options && !preflight,
+            Self::GoodOptions => options && answer.status == 200,
+            Self::FromOrigin => from_origin,
             Self::Success => !options && answer.status < 300,
             Self::Error => !options && answer.status >= 400 && !answer.is_challenge(),
             Self::Status(status) => !options && answer.status == status,
@@ -168,7 +187,7 @@ impl When {
 }
 
 impl Change {
-    fn apply(self, answer: &mut Answer) {
+    fn apply(self, headers: &HeaderMap, answer: &mut Answer) {
         match self {
             Self::Status(status) => answer.status = status,
             Self::Code(code) => answer.put("errcode", json!(code)),
@@ -233,6 +252,25 @@ impl Change {
             Self::Header(name, value) => answer.set(name, value),
             Self::NoHeader(name) => answer.unset(name),
             Self::NoCors => answer.headers.retain(|(name, _)| !name.starts_with("access-control-")),
+            Self::NoContent => {
+                answer.status = 204;
+                answer.body = Body::Bytes(Vec::new());
+                answer.unset("content-type");
+            }
+            Self::EchoOrigin => {
+                if let Some(origin) = headers.get("origin").and_then(|value| value.to_str().ok()) {
+                    answer.set("access-control-allow-origin", origin);
+                    answer.set("vary", "Origin");
+                }
+            }
+            Self::RetryAfterDate => {
+                if let Some(wait) = answer.member("retry_after_ms").and_then(Value::as_u64) {
+                    // A date has whole seconds: the next one after the wait is over.
+                    let wait = Duration::from_millis(wait) + Duration::from_secs(1);
+                    let moment = SystemTime::now() + wait;
+                    answer.set("retry-after", &httpdate::fmt_http_date(moment));
+                }
+            }
         }
     }
 }
@@ -327,7 +365,7 @@ mod tests {
 
     fn changed(change: Change) -> Value {
         let mut answer = Answer::ok(json!({"a": [{"b": 1}, {"b": 2}], "u": "@x:y"}));
-        change.apply(&mut answer);
+        change.apply(&HeaderMap::new(), &mut answer);
         match answer.body {
             Body::Json(body) => body,
             Body::Bytes(bytes) => json!(String::from_utf8(bytes).unwrap()),

@@ -1,338 +1,396 @@
-//! Faults: ways in which the homeserver can be told to break one requirement, and everything else stays by the book.
+//! All faults that are written by hand, as `faults.yaml` has them: ways in which the homeserver can be told to break one
+//! requirement, while everything else stays by the book.
 //!
-//! They are written from the clauses of the specification. Most are data: an edit of finished answers. The others are
-//! switches that a handler asks for; each is a constant, so that one nobody asks for is a warning of the compiler.
-//!
-//! To add one, write it into the table of its area from the clause alone, without looking at a case: an edit where the
-//! finished answer can simply be changed, else a switch and the place in the handler that asks for it. Think of every
-//! requirement that an observer then sees broken, and name them in `also`. A test walks over the surface with each
-//! fault and wants to see it; where the walk does not lead past the new one, lengthen it.
+//! They are written from the clauses of the specification. To add one, write it into its area from the clause alone,
+//! without looking at a case: edits where the finished answer can simply be changed, else an entry in `behaviour.rs`.
+//! Think of every requirement that an observer then sees broken, and name them in `also`. A test walks over the surface
+//! with each fault and wants to see it; where the walk does not lead past the new one, lengthen it.
 
-mod device;
-mod discovery;
-mod lists;
-mod login;
-mod operator;
-mod session;
-mod turn;
-mod uia;
-mod wire;
-
-pub(super) use device::switches::*;
-pub(super) use discovery::switches::*;
-pub(super) use login::switches::*;
-pub(super) use operator::switches::*;
-pub(super) use session::switches::*;
-pub(super) use uia::switches::*;
-pub(super) use wire::switches::*;
-
+use super::behaviour::behaviour;
+use super::catalogue::{Catalogue, Fault, Kind, Need};
 use super::edit::{Change, Edit, Turn, When};
-use super::limit::Limit;
-use super::quirk::{
-    CAS, OAUTH_AWARE, PROVIDER_ICON, SSO_STAGE, THROTTLED_FIRST, WELL_KNOWN_REDIRECT,
-};
+use super::refusal::Refusal;
 use super::route::Operation;
-use super::{Settings, release};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use std::time::Duration;
+use thiserror::Error;
 
-/// The name of a fault or a quirk that a handler asks for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Switch(pub(super) &'static str);
+const FILE: &str = include_str!("faults.yaml");
 
-/// How a fault or a quirk is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The homeserver does something else.
-    Behaviour,
-    /// It does the right thing, and its finished answer is edited. Any homeserver's answer can be: see [`front`].
-    ///
-    /// [`front`]: super::front
-    Data,
-    /// The same, made from the published schema of the answer: see [`shapes_of`].
-    ///
-    /// [`shapes_of`]: super::shapes_of
-    Shape,
-}
-
-impl Kind {
-    /// `behaviour`, `data` or `shape`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Behaviour => "behaviour",
-            Self::Data => "data",
-            Self::Shape => "shape",
-        }
-    }
-
-    /// Whether it changes finished answers and nothing else.
-    pub fn is_edit(self) -> bool {
-        self != Self::Behaviour
-    }
-}
-
-/// The answers that a fault or a quirk made from a schema changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The `operationId`.
-    pub operation: &'static str,
-    /// The status.
-    pub status: u16,
-    /// Whether it is about challenges of interactive auth, and not about errors with the same status.
-    pub challenge: bool,
-    /// JSON Pointer to what is changed in the body, with `*` for all items or members; empty for the whole answer.
-    pub pointer: &'static str,
-}
-
-/// What must be set up for a fault to show, beyond the default settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Need {
-    /// Nothing: it shows with the default settings.
-    Nothing,
-    /// A limit on logins.
-    LoginLimit,
-    /// `POST /v1/login/get_token` is not offered.
-    NoGetToken,
-    /// Users may not make login tokens.
-    NoLoginTokens,
-    /// OAuth metadata is served.
-    Oauth,
-    /// OAuth metadata is served, and the legacy API is not offered.
-    NoLegacy,
-    /// Single sign-on is offered.
-    Sso,
-    /// Single sign-on is offered, and OAuth metadata served.
-    SsoAndOauth,
-    /// The same, and single sign-on is preferred for OAuth-aware clients.
-    OauthAware,
-    /// Single sign-on is offered, and is a stage of interactive auth too.
-    SsoStage,
-    /// Single sign-on is offered, and its provider has an icon.
-    ProviderIcon,
-    /// Only releases before v1.1 are listed.
-    OnlyR0,
-    /// Only releases before v1.15 are listed, in which there is no API but the legacy one.
-    OnlyLegacy,
-    /// What an operator knows is there: an application service, an administrator, addresses that are bound.
-    Operator,
-    /// An application service is there, OAuth metadata is served, and the legacy API is not offered.
-    ServiceNoLegacy,
-    /// Registration asks for the token `homespec` in a stage before the dummy stage.
-    TwoStages,
-    /// Access tokens with a refresh token, and login tokens, live half a second.
-    ShortLives,
-    /// The first request to each operation is refused for its rate.
-    Throttled,
-    /// `m.login.cas` is offered.
-    Cas,
-    /// The well-known file is reached by a redirect.
-    WellKnownRedirect,
-}
-
-impl Need {
-    /// The settings with what is needed.
-    #[must_use]
-    pub fn met(self, mut settings: Settings) -> Settings {
-        match self {
-            Self::Nothing => {}
-            Self::LoginLimit => settings.login_limit = Some(Limit { burst: 10, per_second: 5.0 }),
-            Self::NoGetToken => settings.get_token = false,
-            Self::NoLoginTokens => settings.login_tokens_allowed = false,
-            Self::Oauth => settings.oauth = true,
-            Self::NoLegacy => (settings.legacy, settings.oauth) = (false, true),
-            Self::Sso => settings.sso = true,
-            Self::SsoAndOauth => (settings.sso, settings.oauth) = (true, true),
-            Self::OauthAware => {
-                (settings.sso, settings.oauth) = (true, true);
-                settings.quirks.push(OAUTH_AWARE.0.to_owned());
-            }
-            Self::SsoStage => {
-                settings.sso = true;
-                settings.quirks.push(SSO_STAGE.0.to_owned());
-            }
-            Self::ProviderIcon => {
-                settings.sso = true;
-                settings.quirks.push(PROVIDER_ICON.0.to_owned());
-            }
-            Self::OnlyLegacy => {
-                let published = release::PUBLISHED.iter();
-                settings.versions =
-                    published.take_while(|name| **name != "v1.15").map(|&n| n.into()).collect();
-            }
-            Self::OnlyR0 => {
-                settings.versions = release::PUBLISHED
-                    .iter()
-                    .filter(|name| name.starts_with('r'))
-                    .map(|&n| n.into())
-                    .collect();
-            }
-            Self::Operator => operator::set_up(&mut settings),
-            Self::ServiceNoLegacy => {
-                operator::set_up(&mut settings);
-                (settings.legacy, settings.oauth) = (false, true);
-            }
-            Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
-            Self::Throttled => settings.quirks.push(THROTTLED_FIRST.0.to_owned()),
-            Self::Cas => settings.quirks.push(CAS.0.to_owned()),
-            Self::WellKnownRedirect => {
-                settings.quirks.push(WELL_KNOWN_REDIRECT.0.to_owned());
-                // The release that says what such a redirect carries.
-                settings.versions.push("v1.20".to_owned());
-            }
-            Self::ShortLives => {
-                settings.access_lifetime = Some(Duration::from_millis(500));
-                settings.login_token_lifetime = Duration::from_millis(500);
-            }
-        }
-        settings
-    }
-}
-
-/// A way to break one requirement.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fault {
-    /// Its name, unique among faults and quirks, for [`Settings::faults`].
-    pub name: &'static str,
-    /// The id of the requirement in the register.
-    pub requirement: &'static str,
-    /// Ids of other requirements that an observer of the whole surface rightly calls broken too. Lists that several
-    /// faults share may name the requirement itself once more.
-    pub also: &'static [&'static str],
-    /// The clause of the specification that is broken.
-    pub clause: &'static str,
-    /// What the homeserver does instead.
-    pub about: &'static str,
-    /// How it is made.
-    pub kind: Kind,
-    /// What must be set up for it to show.
-    pub needs: Need,
-    /// Whether the breach is only worth a warning, whatever the level: null in place of an optional member.
-    pub mild: bool,
-    /// Which answers it changes, if it was made from their schema.
-    pub place: Option<Place>,
-    pub(super) edits: &'static [Edit],
-}
-
-/// Behaviours that count what they see, so that who meets them depends on the order of the requests.
-const NOW_AND_THEN: [Switch; 2] = [TOKEN_DEAD_SOMETIMES, LOGOUT_THIRD_NOTHING];
-
-impl Fault {
-    /// Settings with which the fault is switched on and can show.
-    #[must_use]
-    pub fn settings(&self, base: Settings) -> Settings {
-        let mut settings = self.needs.met(base);
-        settings.faults.push(self.name.to_owned());
-        settings
-    }
-
-    /// Whether it shows each time that there is occasion for it, and not only in some of the answers.
-    pub fn is_steady(&self) -> bool {
-        let counts = NOW_AND_THEN.iter().any(|switch| switch.0 == self.name);
-        !counts && self.edits.iter().all(|edit| edit.turn == Turn::Each)
-    }
-
-    const fn also(self, also: &'static [&'static str]) -> Self {
-        Self { also, ..self }
-    }
-
-    const fn needs(self, needs: Need) -> Self {
-        Self { needs, ..self }
-    }
+/// Why the file of faults cannot be read.
+#[derive(Debug, Error)]
+pub enum FaultFileError {
+    /// It is not YAML.
+    #[error("faults.yaml: {0}")]
+    Yaml(#[from] serde_yaml::Error),
+    /// It is YAML of another form.
+    #[error("faults.yaml: {0}")]
+    Form(#[from] serde_json::Error),
+    /// A fault names a group that there is not.
+    #[error("faults.yaml: `{fault}` names `${group}`, which is not a group")]
+    Group {
+        /// The fault.
+        fault: String,
+        /// The name of the group.
+        group: String,
+    },
+    /// A fault has no edits, and nothing says what it changes in the policy.
+    #[error("faults.yaml: `{0}` has no edits and no entry in behaviour.rs")]
+    Nothing(String),
+    /// The bytes of an edit are not pairs of hexadecimal digits.
+    #[error("faults.yaml: `{0}` is not a text in hexadecimal digits")]
+    Hex(String),
 }
 
 /// All faults, by area.
-pub fn faults() -> &'static [Fault] {
-    static ALL: LazyLock<Vec<Fault>> = LazyLock::new(|| {
-        let data = [
-            wire::DATA,
-            discovery::DATA,
-            login::DATA,
-            device::DATA,
-            session::DATA,
-            uia::DATA,
-            operator::DATA,
-        ];
-        let behaviour = [
-            wire::switches::TABLE,
-            discovery::switches::TABLE,
-            login::switches::TABLE,
-            device::switches::TABLE,
-            session::switches::TABLE,
-            uia::switches::TABLE,
-            operator::switches::TABLE,
-        ];
-        data.into_iter()
-            .zip(behaviour)
-            .flat_map(|(data, behaviour)| data.iter().chain(behaviour))
-            .chain(turn::DATA)
-            .copied()
-            .collect()
-    });
-    &ALL
+///
+/// # Errors
+/// The file of faults, read when this is first called, is wrong; a test shows that it is not.
+pub fn faults() -> Result<&'static [Fault], &'static FaultFileError> {
+    static ALL: LazyLock<Result<Vec<Fault>, FaultFileError>> = LazyLock::new(|| read(FILE));
+    ALL.as_ref().map(Vec::as_slice)
 }
 
-/// A fault that edits finished answers.
-const fn data(
-    name: &'static str,
-    requirement: &'static str,
-    clause: &'static str,
-    about: &'static str,
-    edits: &'static [Edit],
-) -> Fault {
-    Fault {
-        name,
-        requirement,
-        also: &[],
-        clause,
-        about,
-        kind: Kind::Data,
-        needs: Need::Nothing,
-        mild: false,
-        place: None,
-        edits,
+impl Catalogue {
+    /// The faults of the file and these.
+    ///
+    /// # Errors
+    /// As [`faults`].
+    pub fn all_faults(
+        self,
+    ) -> Result<impl Iterator<Item = &'static Fault>, &'static FaultFileError> {
+        Ok(faults()?.iter().chain(self.faults))
     }
 }
 
-/// An edit of all answers that qualify.
-const fn edit(on: &'static [Operation], when: When, changes: &'static [Change]) -> Edit {
-    Edit { on, when, turn: Turn::Each, changes }
+fn read(text: &str) -> Result<Vec<Fault>, FaultFileError> {
+    // By way of JSON, so that values are what the schema of the file says and no tags of YAML.
+    let value: Value = serde_yaml::from_str(text)?;
+    let file: FaultFile = serde_json::from_value(value)?;
+    let groups = Groups { ids: file.groups, operations: file.operations };
+    let entries = file.areas.into_iter().flat_map(|area| area.faults);
+    entries.map(|entry| entry.fault(&groups)).collect()
 }
 
-/// Declares faults that handlers ask for: a constant for each, and the table of all.
-macro_rules! behaviours {
-    ($($constant:ident $name:literal breaks $requirement:literal, also $also:expr, $(needs $need:ident,)?
-       $clause:literal, $about:literal;)*) => {
-        pub(in crate::reference) mod switches {
-            use super::super::{Fault, Kind, Need, Switch};
-            #[allow(unused_imports, reason = "not every table shares lists of ids")]
-            use super::*;
-            $(
-                #[doc = $about]
-                pub(in crate::reference) const $constant: Switch = Switch($name);
-            )*
-            pub(in crate::reference) static TABLE: &[Fault] = &[$(
-                Fault {
-                    name: $name, requirement: $requirement, also: $also, clause: $clause, about: $about,
-                    kind: Kind::Behaviour, needs: behaviours!(@need $($need)?),
-                    mild: false, place: None, edits: &[],
-                },
-            )*];
-        }
-    };
-    (@need) => { Need::Nothing };
-    (@need $need:ident) => { Need::$need };
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultFile {
+    groups: BTreeMap<String, IdGroup>,
+    operations: BTreeMap<String, Vec<Operation>>,
+    areas: Vec<Area>,
 }
-use behaviours;
+
+/// Requirements that break together, because they are all seen through the same answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IdGroup {
+    #[serde(rename = "about")]
+    _about: String,
+    ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Area {
+    #[serde(rename = "area")]
+    _area: String,
+    faults: Vec<FaultEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultEntry {
+    id: String,
+    breaks: String,
+    #[serde(default)]
+    also: Vec<String>,
+    clause: String,
+    about: String,
+    #[serde(default)]
+    needs: Need,
+    #[serde(default)]
+    sometimes: bool,
+    #[serde(default)]
+    edits: Vec<EditEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditEntry {
+    /// All if absent.
+    #[serde(default)]
+    of: Operations,
+    when: WhenEntry,
+    #[serde(default)]
+    turn: Turn,
+    changes: Vec<ChangeEntry>,
+}
+
+/// Operations by their names, or by that of a group, with a dollar before it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Operations {
+    Listed(Vec<Operation>),
+    Group(String),
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WhenEntry {
+    Always,
+    Options,
+    Preflight,
+    BareOptions,
+    Success,
+    Error,
+    Status(u16),
+    Plain(u16),
+    Challenge,
+    FailedStage,
+    Refused(Vec<Refusal>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ChangeEntry {
+    Status(u16),
+    Errcode(String),
+    Refuse { status: u16, errcode: String },
+    Drop(String),
+    Put { at: String, value: Value },
+    Replace { at: String, value: Value },
+    Push { at: String, value: Value },
+    StripServer(String),
+    Capitals(String),
+    Wrap,
+    Suffix(String),
+    Bytes(BytesEntry),
+    MediaType(String),
+    Header { name: String, value: String },
+    NoHeader(String),
+    NoCors,
+}
+
+/// A body, with its media type.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum BytesEntry {
+    Text {
+        #[serde(rename = "type")]
+        media_type: String,
+        text: String,
+    },
+    Hex {
+        #[serde(rename = "type")]
+        media_type: String,
+        hex: String,
+    },
+}
+
+struct Groups {
+    ids: BTreeMap<String, IdGroup>,
+    operations: BTreeMap<String, Vec<Operation>>,
+}
+
+impl FaultEntry {
+    fn fault(self, groups: &Groups) -> Result<Fault, FaultFileError> {
+        let mut also = Vec::new();
+        for id in self.also {
+            let Some(group) = id.strip_prefix('$') else {
+                also.push(keep(id));
+                continue;
+            };
+            let unknown = || FaultFileError::Group { fault: self.id.clone(), group: group.into() };
+            let group = groups.ids.get(group).ok_or_else(unknown)?;
+            also.extend(group.ids.iter().map(|id| keep(id.clone())));
+        }
+        if self.edits.is_empty() && behaviour(&self.id).is_none() {
+            return Err(FaultFileError::Nothing(self.id));
+        }
+        let edits = self.edits.into_iter().map(|edit| edit.edit(&self.id, groups));
+        let edits = edits.collect::<Result<Vec<Edit>, FaultFileError>>()?;
+        Ok(Fault {
+            name: keep(self.id),
+            requirement: keep(self.breaks),
+            also: also.leak(),
+            clause: keep(self.clause),
+            about: keep(self.about),
+            kind: if edits.is_empty() { Kind::Behaviour } else { Kind::Data },
+            needs: self.needs,
+            mild: false,
+            place: None,
+            sometimes: self.sometimes,
+            edits: edits.leak(),
+        })
+    }
+}
+
+impl EditEntry {
+    fn edit(self, fault: &str, groups: &Groups) -> Result<Edit, FaultFileError> {
+        let on = match self.of {
+            Operations::Listed(operations) => operations,
+            Operations::Group(name) => {
+                let name = name.trim_start_matches('$');
+                let unknown =
+                    || FaultFileError::Group { fault: fault.to_owned(), group: name.to_owned() };
+                groups.operations.get(name).ok_or_else(unknown)?.clone()
+            }
+        };
+        let changes = self.changes.into_iter().map(ChangeEntry::change);
+        Ok(Edit {
+            on: on.leak(),
+            when: self.when.when(),
+            turn: self.turn,
+            changes: changes.collect::<Result<Vec<Change>, FaultFileError>>()?.leak(),
+        })
+    }
+}
+
+impl WhenEntry {
+    fn when(self) -> When {
+        match self {
+            Self::Always => When::Always,
+            Self::Options => When::Options,
+            Self::Preflight => When::Preflight,
+            Self::BareOptions => When::BareOptions,
+            Self::Success => When::Success,
+            Self::Error => When::Error,
+            Self::Status(status) => When::Status(status),
+            Self::Plain(status) => When::Plain(status),
+            Self::Challenge => When::Challenge,
+            Self::FailedStage => When::FailedStage,
+            Self::Refused(reasons) => When::Because(reasons.leak()),
+        }
+    }
+}
+
+impl ChangeEntry {
+    fn change(self) -> Result<Change, FaultFileError> {
+        Ok(match self {
+            Self::Status(status) => Change::Status(status),
+            Self::Errcode(code) => Change::Code(keep(code)),
+            Self::Refuse { status, errcode } => Change::Refuse(status, keep(errcode)),
+            Self::Drop(at) => Change::Drop(keep(at)),
+            Self::Put { at, value } => Change::Put(keep(at), keep(value.to_string())),
+            Self::Replace { at, value } => Change::Replace(keep(at), keep(value.to_string())),
+            Self::Push { at, value } => Change::Push(keep(at), keep(value.to_string())),
+            Self::StripServer(at) => Change::StripServer(keep(at)),
+            Self::Capitals(at) => Change::Capitals(keep(at)),
+            Self::Wrap => Change::Wrap,
+            Self::Suffix(text) => Change::Suffix(keep(text)),
+            Self::Bytes(BytesEntry::Text { media_type, text }) => {
+                Change::Bytes(keep(media_type), keep(text).as_bytes())
+            }
+            Self::Bytes(BytesEntry::Hex { media_type, hex }) => {
+                Change::Bytes(keep(media_type), from_hex(&hex)?.leak())
+            }
+            Self::MediaType(media_type) => Change::MediaType(keep(media_type)),
+            Self::Header { name, value } => Change::Header(keep(name), keep(value)),
+            Self::NoHeader(name) => Change::NoHeader(keep(name)),
+            Self::NoCors => Change::NoCors,
+        })
+    }
+}
+
+fn from_hex(digits: &str) -> Result<Vec<u8>, FaultFileError> {
+    let byte = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+    bytes.ok_or_else(|| FaultFileError::Hex(digits.to_owned()))
+}
+
+/// Faults live as long as the program, and are read once.
+fn keep(text: String) -> &'static str {
+    text.leak()
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::behaviour;
     use std::collections::HashSet;
+
+    fn file() -> Value {
+        serde_yaml::from_str(FILE).unwrap()
+    }
+
+    #[test]
+    fn the_file_has_the_form_of_its_schema() {
+        let schema: Value = serde_json::from_str(include_str!("faults.schema.json")).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&file())
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}", errors.join("\n"));
+    }
+
+    #[test]
+    fn the_file_can_be_read() {
+        assert!(faults().unwrap().len() > 700);
+    }
+
+    #[test]
+    fn texts_of_edits_are_json() {
+        let of_quirks = super::super::quirks().iter().flat_map(|quirk| quirk.edits);
+        let edits = faults().unwrap().iter().flat_map(|fault| fault.edits).chain(of_quirks);
+        for change in edits.flat_map(|edit| edit.changes) {
+            if let Change::Put(_, text) | Change::Replace(_, text) | Change::Push(_, text) = change
+            {
+                assert!(serde_json::from_str::<Value>(text).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_said() {
+        let of = |faults: &str| {
+            read(&format!(
+                "groups: {{}}\noperations: {{}}\nareas: [{{ area: a, faults: [{faults}] }}]"
+            ))
+            .unwrap_err()
+            .to_string()
+        };
+        let entry = "id: x, breaks: a.b, clause: c, about: d";
+        assert!(of(&format!("{{ {entry} }}")).contains("`x` has no edits"));
+        assert!(of(&format!("{{ {entry}, also: [$none] }}")).contains("`$none`"));
+        assert!(of(&format!("{{ {entry}, edit: [] }}")).contains("unknown field `edit`"));
+        let edit = "when: always, changes: [{ bytes: { type: a/b, hex: 1g } }]";
+        assert!(of(&format!("{{ {entry}, edits: [{{ {edit} }}] }}")).contains("hexadecimal"));
+        assert!(of("[").contains("faults.yaml: "));
+    }
+
+    #[test]
+    fn every_change_of_the_policy_belongs_to_a_fault() {
+        let all = faults().unwrap().iter().filter(|fault| fault.kind == Kind::Behaviour);
+        let names: Vec<&str> = all.map(|fault| fault.name).collect();
+        assert_eq!(names, behaviour::names());
+    }
+
+    #[test]
+    fn every_group_is_used() {
+        for group in file()["groups"].as_object().unwrap().keys() {
+            assert!(FILE.contains(&format!("[${group}]")), "{group}");
+        }
+        for group in file()["operations"].as_object().unwrap().keys() {
+            assert!(FILE.contains(&format!("of: ${group}")), "{group}");
+        }
+    }
 
     #[test]
     fn names_are_unique_and_kebab_case() {
         let mut seen = HashSet::new();
-        for fault in faults() {
+        for fault in faults().unwrap() {
             assert!(seen.insert(fault.name), "{} twice", fault.name);
             assert!(
                 fault
@@ -349,16 +407,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn texts_of_edits_are_json() {
-        for change in faults().iter().flat_map(|fault| fault.edits).flat_map(|edit| edit.changes) {
-            if let Change::Put(_, text) | Change::Replace(_, text) | Change::Push(_, text) = change
-            {
-                assert!(serde_json::from_str::<serde_json::Value>(text).is_ok(), "{text}");
-            }
-        }
-    }
-
     /// The ids of the register, read as text: this module uses nothing of the rest of the crate.
     #[test]
     fn requirements_are_in_the_register() {
@@ -369,7 +417,7 @@ mod tests {
             .filter_map(|line| line.trim_start_matches(['-', ' ']).strip_prefix("id:"))
             .map(|id| id.trim().trim_matches('"'))
             .collect();
-        for fault in faults() {
+        for fault in faults().unwrap() {
             for id in std::iter::once(&fault.requirement).chain(fault.also) {
                 assert!(ids.contains(id), "{}: no requirement {id}", fault.name);
             }

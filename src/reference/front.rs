@@ -4,13 +4,14 @@
 //! change any part of them.
 
 use super::answer::{Answer, Body};
+use super::catalogue::Catalogue;
+use super::context::Call;
 use super::edit::Situation;
-use super::house::Call;
-use super::layer::{Catalogue, Layer};
+use super::layer::Layer;
+use super::refusal_inference::RefusalInference;
 use super::release::{self, Listed};
 use super::route::find;
 use super::server::{self, Running, StartError};
-use super::witness::Witness;
 use axum::Router;
 use axum::body::{Body as Stream, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -63,7 +64,7 @@ struct Shared {
     client: reqwest::Client,
     layer: Layer,
     listed: Listed,
-    witness: Mutex<Witness>,
+    inference: Mutex<RefusalInference>,
 }
 
 /// Puts the layer in front of a homeserver, on the running tokio runtime. It listens when this returns; whether the
@@ -75,7 +76,7 @@ pub async fn front(front: Front) -> Result<Running, StartError> {
     let Front { listen, upstream, faults, quirks, catalogue } = front;
     server::check(&faults, &quirks, catalogue)?;
     server::check_edits(&faults, &quirks, catalogue)?;
-    let layer = Layer::of(&faults, &quirks, catalogue);
+    let layer = Layer::of(server::edits(&faults, &quirks, catalogue)?);
     let client = client(&upstream)
         .map_err(|source| StartError::Client { url: upstream.to_string(), source })?;
     // Which paths there are is the other's business: every one that some release has is known.
@@ -84,8 +85,8 @@ pub async fn front(front: Front) -> Result<Running, StartError> {
     let (listener, addr) = server::listen(listen).await?;
     let changed = layer.counter();
     let upstream = upstream.as_str().trim_end_matches('/').to_owned();
-    let witness = Mutex::new(Witness::default());
-    let shared = Arc::new(Shared { upstream, client, layer, listed, witness });
+    let inference = Mutex::new(RefusalInference::default());
+    let shared = Arc::new(Shared { upstream, client, layer, listed, inference });
     Ok(server::run(listener, addr, Router::new().fallback(serve).with_state(shared), changed))
 }
 
@@ -148,9 +149,9 @@ async fn serve(
         path: parts.uri.path().to_owned(),
     };
     if !situation.options {
-        let mut witness = shared.witness.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.cause = witness.reason(&call, &found, &answer);
-        witness.note(&call, &answer);
+        let mut inference = shared.inference.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.cause = inference.reason(&call, &found, &answer);
+        inference.note(&call, &answer);
     }
     match shared.layer.apply(situation, &call.headers, &mut answer) {
         true => answer.into(),

@@ -1,10 +1,12 @@
 //! Whom a login or a password stage names.
 
-use super::house::{Exchange, Members, required, text};
+use super::context::{Members, RequestContext, required, text};
+use super::policy::{
+    DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, NameForm,
+    Phones, UserMember,
+};
 use super::refusal::Refusal;
 use super::release::r0;
-use super::route::Operation;
-use super::{fault, quirk};
 
 /// The account that a request names.
 pub(super) enum Identified {
@@ -16,75 +18,89 @@ pub(super) enum Identified {
 
 /// Finds the account in a login or a password stage: by `identifier`, else by the older `user`, else by the older
 /// `medium` and `address`.
-pub(super) fn identify(x: &Exchange, body: &Members) -> Result<Identified, Refusal> {
+pub(super) fn identify(
+    ctx: &RequestContext,
+    policy: &IdentificationPolicy,
+    body: &Members,
+) -> Result<Identified, Refusal> {
     let wrong = Refusal::IdentifierWrongType;
-    let stage = x.call.operation != Operation::Login;
-    let unread = stage && x.has(fault::UIA_NO_IDENTIFIER)
-        || x.at_login(quirk::STRICT_RELEASES) && !x.house.listed.since(r0(4));
-    let Some(identifier) = body.get("identifier").filter(|_| !unread) else {
-        return identify_deprecated(x, body);
+    let read = match policy.identifier {
+        IdentifierMember::Unread => false,
+        IdentifierMember::ReadSinceItsRelease => ctx.server.listed.since(r0(4)),
+        _ => true,
     };
-    if let Some(user) = identifier.as_str().filter(|_| x.at_login(fault::IDENTIFIER_TEXT_AS_USER)) {
-        return Ok(named(x, user));
+    let Some(identifier) = body.get("identifier").filter(|_| read) else {
+        return identify_deprecated(ctx, policy, body);
+    };
+    let text_is_user = policy.identifier == IdentifierMember::TextIsUser;
+    if let Some(user) = identifier.as_str().filter(|_| text_is_user) {
+        return Ok(named(ctx, policy, user));
     }
     let identifier = identifier.as_object().ok_or(Refusal::IdentifierNotObject)?;
     match required(identifier, "type", Refusal::IdentifierTypeMissing, wrong)? {
         "m.id.user" => {
             let user = required(identifier, "user", Refusal::IdentifierUserMissing, wrong)?;
-            if user.starts_with('@') && x.at_login(fault::MXID_400) {
-                return Err(Refusal::InvalidUsername);
+            match form(policy, user) {
+                NameForm::InvalidInIdentifier => Err(Refusal::InvalidUsername),
+                NameForm::UnknownInIdentifier => Ok(Identified::Stranger(Refusal::UnknownUser)),
+                NameForm::Found | NameForm::Unknown => Ok(named(ctx, policy, user)),
             }
-            if !user.starts_with('@') && x.at_login(fault::LOCALPART_400) {
-                return Err(Refusal::InvalidUsername);
-            }
-            let refused = if user.starts_with('@') {
-                fault::UIA_FULL_ID_REFUSED
-            } else {
-                fault::UIA_LOCALPART_REFUSED
-            };
-            if stage && x.has(refused) {
-                return Ok(Identified::Stranger(Refusal::UnknownUser));
-            }
-            Ok(named(x, user))
         }
         "m.id.thirdparty" => {
             let missing = Refusal::IdentifierThirdPartyMissing;
             let medium = required(identifier, "medium", missing, wrong)?;
-            Ok(third_party(x, medium, required(identifier, "address", missing, wrong)?))
+            let address = required(identifier, "address", missing, wrong)?;
+            Ok(third_party(ctx, policy, medium, address))
         }
-        "m.id.phone" if x.has(quirk::PHONES_UNKNOWN) => Err(Refusal::IdentifierTypeUnknown),
-        "m.id.phone" => {
+        "m.id.phone" if policy.phones != Phones::NotSupported => {
             let missing = Refusal::IdentifierPhoneMissing;
             let country = required(identifier, "country", missing, wrong)?;
-            Ok(phone(x, country, required(identifier, "phone", missing, wrong)?))
+            Ok(phone(ctx, policy, country, required(identifier, "phone", missing, wrong)?))
         }
-        _ => match text(identifier, "user", wrong)?
-            .filter(|_| x.at_login(fault::IDENTIFIER_TYPE_IGNORED))
-        {
-            Some(user) => Ok(named(x, user)),
-            None => Err(Refusal::IdentifierTypeUnknown),
-        },
+        "m.id.phone" => Err(Refusal::IdentifierTypeUnknown),
+        _ => {
+            let user = text(identifier, "user", wrong)?;
+            let taken = policy.identifier == IdentifierMember::AnyTypeIsUser;
+            let user = user.filter(|_| taken).ok_or(Refusal::IdentifierTypeUnknown)?;
+            Ok(named(ctx, policy, user))
+        }
     }
 }
 
+/// What becomes of a name of this form: a localpart or a full id.
+fn form(policy: &IdentificationPolicy, name: &str) -> NameForm {
+    if name.starts_with('@') { policy.full_ids } else { policy.localparts }
+}
+
 /// Finds the account by the members that came before `identifier`; they are deprecated and were never removed.
-fn identify_deprecated(x: &Exchange, body: &Members) -> Result<Identified, Refusal> {
+fn identify_deprecated(
+    ctx: &RequestContext,
+    policy: &IdentificationPolicy,
+    body: &Members,
+) -> Result<Identified, Refusal> {
     let wrong = Refusal::IdentifierWrongType;
     let user = text(body, "user", wrong)?;
-    if let Some(user) = user.filter(|_| !x.at_login(fault::LEGACY_USER_REFUSED)) {
-        if user.starts_with('@') && x.at_login(fault::LEGACY_USER_MXID_REFUSED) {
+    match (user, policy.user_member) {
+        (None, _) | (_, UserMember::Unread) => {}
+        (Some(user), UserMember::Read) => return Ok(named(ctx, policy, user)),
+        (Some(user), UserMember::FullIdsUnknown) if user.starts_with('@') => {
             return Ok(Identified::Stranger(Refusal::UnknownUser));
         }
-        let local = user.trim_start_matches('@').split(':').next().unwrap_or_default();
-        return Ok(named(x, if x.at_login(fault::FOREIGN_IN_USER) { local } else { user }));
-    }
-    match (text(body, "medium", wrong)?, text(body, "address", wrong)?) {
-        _ if x.at_login(fault::LEGACY_THIRD_PARTY_IGNORED) => Err(Refusal::IdentifierMissing),
-        (Some(_), Some(_)) if x.at_login(fault::LEGACY_EMAIL_UNKNOWN) => {
-            Ok(Identified::Stranger(Refusal::UnknownLegacyThirdParty))
+        (Some(user), UserMember::FullIdsUnknown) => return Ok(named(ctx, policy, user)),
+        (Some(user), UserMember::ServerUnread) => {
+            return Ok(named(ctx, policy, without_server(user)));
         }
-        (Some(medium), Some(address)) => Ok(match third_party(x, medium, address) {
-            Identified::Stranger(_) => Identified::Stranger(Refusal::UnknownLegacyThirdParty),
+    }
+    let unknown = || Identified::Stranger(Refusal::UnknownLegacyThirdParty);
+    match (text(body, "medium", wrong)?, text(body, "address", wrong)?) {
+        _ if policy.deprecated_address == DeprecatedAddress::Unread => {
+            Err(Refusal::IdentifierMissing)
+        }
+        (Some(_), Some(_)) if policy.deprecated_address == DeprecatedAddress::Unknown => {
+            Ok(unknown())
+        }
+        (Some(medium), Some(address)) => Ok(match third_party(ctx, policy, medium, address) {
+            Identified::Stranger(_) => unknown(),
             local @ Identified::Local(_) => local,
         }),
         (None, None) => Err(Refusal::IdentifierMissing),
@@ -92,63 +108,69 @@ fn identify_deprecated(x: &Exchange, body: &Members) -> Result<Identified, Refus
     }
 }
 
+/// The localpart of a full id, whatever its server.
+fn without_server(id: &str) -> &str {
+    id.trim_start_matches('@').split(':').next().unwrap_or_default()
+}
+
 /// The account with a user name: a localpart or a full id.
-fn named(x: &Exchange, name: &str) -> Identified {
-    let full = name.starts_with('@');
-    let refused =
-        if full { x.at_login(fault::MXID_REFUSED) } else { x.at_login(fault::LOCALPART_REFUSED) };
-    let begins = || {
-        let server = name.split_once(':').map_or("", |(_, server)| server);
-        x.at_login(fault::FOREIGN_BY_BEGINNING) && server.starts_with(&x.house.settings.server_name)
+fn named(ctx: &RequestContext, policy: &IdentificationPolicy, name: &str) -> Identified {
+    let server = name.strip_prefix('@').map(|id| id.split_once(':').map_or("", |(_, s)| s));
+    let taken_for_local = match (server, policy.foreign_ids) {
+        (None, _) | (_, ForeignIds::Unknown) => false,
+        (Some(_), ForeignIds::TakenForLocal) => true,
+        (Some(server), ForeignIds::TakenForLocalByBeginning) => {
+            server.starts_with(&ctx.server.settings.server_name)
+        }
     };
-    let localpart = if full && (x.at_login(fault::FOREIGN_AS_LOCAL) || begins()) {
-        name.trim_start_matches('@').split(':').next()
-    } else {
-        x.house.localpart(name)
-    };
+    let localpart =
+        if taken_for_local { Some(without_server(name)) } else { ctx.server.localpart(name) };
     let Some(localpart) = localpart else { return Identified::Stranger(Refusal::ForeignUser) };
-    let folded =
-        if x.has(quirk::CASE_FOLDED) { localpart.to_lowercase() } else { localpart.to_owned() };
-    if x.store.accounts.contains_key(&folded) && !refused {
-        Identified::Local(folded)
+    let localpart = if policy.folds_case { localpart.to_lowercase() } else { localpart.to_owned() };
+    let known = ctx.store.accounts.contains_key(&localpart);
+    if known && form(policy, name) != NameForm::Unknown {
+        Identified::Local(localpart)
     } else {
         Identified::Stranger(Refusal::UnknownUser)
     }
 }
 
 /// The account to which an address is bound. E-mail addresses are compared after folding their case.
-fn third_party(x: &Exchange, medium: &str, address: &str) -> Identified {
-    let unread = match medium {
-        "email" => x.at_login(fault::EMAIL_UNKNOWN),
-        "msisdn" => x.at_login(fault::MSISDN_UNKNOWN),
-        _ => false,
-    };
-    if unread {
-        return Identified::Stranger(Refusal::UnknownThirdParty);
-    }
-    let same = |bound: &str| match medium {
-        "email" if x.at_login(fault::EMAIL_EXACT) => bound == address,
-        "email" => bound.to_lowercase() == address.to_lowercase(),
+fn third_party(
+    ctx: &RequestContext,
+    policy: &IdentificationPolicy,
+    medium: &str,
+    address: &str,
+) -> Identified {
+    let same = |bound: &str| match (medium, policy.emails) {
+        ("email", Emails::FoundInAnyCase) => bound.to_lowercase() == address.to_lowercase(),
+        ("email", Emails::Unknown) => false,
+        ("msisdn", _) if policy.msisdns_unknown => false,
         _ => bound == address,
     };
-    let bound = x
-        .house
-        .settings
-        .third_party
-        .iter()
-        .chain(&x.store.third_party)
-        .find(|bound| bound.medium == medium && same(&bound.address));
-    bound.map_or(Identified::Stranger(Refusal::UnknownThirdParty), |bound| named(x, &bound.user))
+    let bound = ctx.server.settings.third_party.iter().chain(&ctx.store.third_party);
+    let mut bound = bound;
+    let bound = bound.find(|bound| bound.medium == medium && same(&bound.address));
+    match bound {
+        Some(bound) => named(ctx, policy, &bound.user),
+        None => Identified::Stranger(Refusal::UnknownThirdParty),
+    }
 }
 
 /// The account to which a phone number is bound, from the number as somebody types it in a country.
-fn phone(x: &Exchange, country: &str, number: &str) -> Identified {
+fn phone(
+    ctx: &RequestContext,
+    policy: &IdentificationPolicy,
+    country: &str,
+    number: &str,
+) -> Identified {
+    let unknown = Identified::Stranger(Refusal::UnknownPhone);
     let code = match country.to_ascii_uppercase().as_str() {
         "GB" => "44",
         "US" | "CA" => "1",
         "FR" => "33",
         "DE" => "49",
-        _ => return Identified::Stranger(Refusal::UnknownPhone),
+        _ => return unknown,
     };
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let address = match digits.strip_prefix('0') {
@@ -156,11 +178,8 @@ fn phone(x: &Exchange, country: &str, number: &str) -> Identified {
         Some(national) => format!("{code}{national}"),
         None => format!("{code}{digits}"),
     };
-    match third_party(x, "msisdn", &address) {
-        Identified::Local(_) if x.at_login(fault::PHONE_UNKNOWN) => {
-            Identified::Stranger(Refusal::UnknownPhone)
-        }
-        Identified::Stranger(_) => Identified::Stranger(Refusal::UnknownPhone),
-        local @ Identified::Local(_) => local,
+    match third_party(ctx, policy, "msisdn", &address) {
+        local @ Identified::Local(_) if policy.phones != Phones::Unknown => local,
+        Identified::Local(_) | Identified::Stranger(_) => unknown,
     }
 }

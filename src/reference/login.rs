@@ -1,14 +1,18 @@
 //! `GET` and `POST /login`.
 
 use super::answer::{Answer, Outcome, Stop};
-use super::house::{Exchange, Members, parse_object, required};
+use super::context::{Members, RequestContext, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
-use super::opening::{Wish, another, open_session};
+use super::opening::{Wish, open_session};
+use super::policy::{
+    AddressKind, BodyReading, FailedLogin, LimitBody, LimitRefusal, LoginContentType,
+    PasswordMatch, PasswordMember, TypeMember, UnknownMembers,
+};
 use super::refusal::Refusal;
 use super::release::{r0, v1};
 use super::store::Account;
-use super::{fault, quirk, service};
+use super::{service, sso, user_name};
 use serde_json::{Value, json};
 
 /// The members of a login that some release knows.
@@ -26,110 +30,103 @@ const KNOWN: [&str; 10] = [
 ];
 
 /// `GET /login`: the login types.
-pub(super) fn flows(x: &mut Exchange) -> Outcome {
-    let settings = &x.house.settings;
+pub(super) fn flows(ctx: &mut RequestContext) -> Outcome {
+    let (settings, policy, listed) = (&ctx.server.settings, ctx.policy(), &ctx.server.listed);
     if !settings.legacy {
         return Err(Refusal::NoLegacyFlows.into());
     }
     let mut flows = Vec::new();
-    if !x.has(quirk::SSO_ONLY) {
+    if !policy.login.no_password_login {
         flows.push(json!({"type": "m.login.password"}));
     }
-    if x.house.listed.since(r0(3)) && !x.has(quirk::UNLISTED_TYPES) {
-        let mut token = json!({"type": "m.login.token"});
-        if settings.get_token && x.house.listed.since(v1(7)) {
-            token["get_login_token"] = json!(true);
-        }
-        flows.push(token);
+    if listed.since(r0(3)) && !policy.login.token_login_unlisted {
+        let gives = settings.get_token && listed.since(v1(7));
+        flows.push(match gives {
+            true => json!({"type": "m.login.token", "get_login_token": true}),
+            false => json!({"type": "m.login.token"}),
+        });
     }
     if settings.sso {
-        let mut sso = json!({"type": "m.login.sso"});
-        if x.house.listed.since(v1(1)) {
-            let mut house = json!({"id": "house", "name": "The house", "brand": "house"});
-            if x.has(quirk::PROVIDER_ICON) {
-                house["icon"] =
-                    json!(format!("mxc://{}/{}", settings.server_name, super::sso::ICON));
-            }
-            sso["identity_providers"] = json!([house]);
-        }
-        if x.house.listed.since(v1(18)) && x.has(quirk::OAUTH_AWARE) {
-            sso["oauth_aware_preferred"] = json!(true);
-        }
-        flows.push(sso);
+        flows.push(sso::flow(ctx.server));
     }
-    if x.has(quirk::CAS) {
+    if policy.sso.cas {
         flows.push(json!({"type": "m.login.cas"}));
     }
-    if x.house.listed.since(v1(2)) {
-        flows.push(json!({"type": "m.login.application_service"}));
+    if listed.since(v1(2)) {
+        flows.push(json!({"type": service::TYPE}));
     }
     Ok(Answer::ok(json!({"flows": flows})))
 }
 
 /// `POST /login`.
-pub(super) fn login(x: &mut Exchange) -> Outcome {
-    if !x.house.settings.legacy {
-        let service = x.house.listed.since(v1(17)) && x.is_service();
-        let told = service && !x.has(fault::SERVICE_LOGIN_UNTOLD);
+pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
+    let (policy, listed) = (ctx.policy(), &ctx.server.listed);
+    if !ctx.server.settings.legacy {
+        let service = listed.since(v1(17)) && ctx.is_service();
+        let told = service && !policy.service.login.unsupported_untold;
         let refusal = if told { Refusal::ServiceLoginUnsupported } else { Refusal::NoLegacyLogin };
         return Err(refusal.into());
     }
-    x.login_permit(&format!("address {}", x.call.peer.ip()))?;
-    let body = read(x)?;
-    let kind = kind(x, &body)?;
+    ctx.login_permit(&format!("address {}", ctx.call.peer.ip()))?;
+    let body = read(ctx)?;
+    let kind = kind(policy.login.type_member, &body)?;
     let user = match kind {
-        "m.login.password" if !x.has(quirk::SSO_ONLY) => by_password(x, &body)?,
-        "m.login.token"
-            if x.house.listed.since(r0(3)) && !x.has(fault::LOGIN_TOKEN_TYPE_REFUSED) =>
-        {
-            by_token(x, &body)?
+        "m.login.password" if !policy.login.no_password_login => by_password(ctx, &body)?,
+        "m.login.token" if listed.since(r0(3)) && !policy.login.token_login_unknown => {
+            by_token(ctx, &body)?
         }
-        "m.login.application_service" if x.house.listed.since(v1(2)) => service::login(x, &body)?,
-        _ if x.has(fault::TYPE_UNKNOWN_AS_PASSWORD) => by_password(x, &body)?,
+        service::TYPE if listed.since(v1(2)) => service::login(ctx, &body)?,
+        _ if policy.login.type_member == TypeMember::UnknownIsPassword => by_password(ctx, &body)?,
         _ => return Err(Refusal::TypeUnknown.into()),
     };
-    refuse_by_policy(x, &body)?;
-    let wish = Wish::read(x, &body)?;
-    let mut answer = Answer::ok(Value::Object(open_session(x, &user, &wish)?));
+    refuse_by_policy(ctx, &body)?;
+    let wish = Wish::read(ctx, &body)?;
+    let mut answer = Answer::ok(Value::Object(open_session(ctx, &user, &wish)?));
     if kind == "m.login.token" {
-        spend(x, &body);
+        spend(ctx, &body);
     }
-    if kind == service::TYPE && x.has(fault::SERVICE_LOGIN_SAME_TOKEN) {
-        answer.put("access_token", json!(x.presented_token()));
+    if kind == service::TYPE && policy.service.login.gives_service_token {
+        answer.put("access_token", json!(ctx.presented_token()));
     }
-    if x.house.settings.well_known {
-        answer.put("well_known", super::discovery::document(x.house));
+    if ctx.server.settings.well_known {
+        answer.put("well_known", super::discovery::document(ctx.server));
     }
     Ok(answer)
 }
 
-/// The body of a login. The media type is looked at by faults alone.
-fn read(x: &Exchange) -> Result<Members, Refusal> {
-    let media_type = x.call.header("content-type");
-    let unread = x.has(fault::LOGIN_NEEDS_CONTENT_TYPE) && media_type.is_none()
-        || x.has(fault::LOGIN_CONTENT_TYPE_EXACT)
-            && media_type.is_some_and(|kind| kind.contains(';'));
+/// The body of a login. Its media type is not looked at.
+fn read(ctx: &RequestContext) -> Result<Members, Refusal> {
+    let policy = &ctx.policy().login;
+    let media_type = ctx.call.header("content-type");
+    let unread = match policy.content_type {
+        LoginContentType::Any => false,
+        LoginContentType::Required => media_type.is_none(),
+        LoginContentType::WithoutParameters => media_type.is_some_and(|kind| kind.contains(';')),
+    };
     if unread {
         return Err(Refusal::NotJson);
     }
-    let body = &x.call.body;
-    let members = if x.has(fault::LOGIN_READ_AS_LATIN1) {
-        parse_object(body.iter().map(|byte| char::from(*byte)).collect::<String>().as_bytes())
-    } else if x.has(fault::LOGIN_ESCAPES_KEPT) {
-        parse_object(String::from_utf8_lossy(body).replace("\\u", "\\\\u").as_bytes())
-    } else if x.has(fault::LOGIN_SURROGATES_APART) {
-        parse_object(surrogates_apart(&String::from_utf8_lossy(body)).as_bytes())
-    } else {
-        parse_object(body)
+    let body = &ctx.call.body;
+    let text = || String::from_utf8_lossy(body);
+    let members = match policy.reading {
+        BodyReading::Utf8 => parse_object(body),
+        BodyReading::Latin1 => {
+            let text: String = body.iter().map(|byte| char::from(*byte)).collect();
+            parse_object(text.as_bytes())
+        }
+        BodyReading::EscapesKept => parse_object(text().replace("\\u", "\\\\u").as_bytes()),
+        BodyReading::SurrogatesApart => parse_object(surrogates_apart(&text()).as_bytes()),
     }?;
-    let names = || members.keys().map(String::as_str);
-    if x.has(fault::LOGIN_REFUSES_UNKNOWN_KEYS) && names().any(|name| !KNOWN.contains(&name)) {
-        return Err(Refusal::MemberInvalid);
+    let mut names = members.keys().map(String::as_str);
+    match policy.unknown_members {
+        UnknownMembers::Refused if names.any(|name| !KNOWN.contains(&name)) => {
+            Err(Refusal::MemberInvalid)
+        }
+        UnknownMembers::NamespacedFail if names.any(|name| name.contains('.')) => {
+            Err(Refusal::WrongPassword)
+        }
+        _ => Ok(members),
     }
-    if x.has(fault::LOGIN_REFUSES_NAMESPACED_KEYS) && names().any(|name| name.contains('.')) {
-        return Err(Refusal::WrongPassword);
-    }
-    Ok(members)
 }
 
 /// Reads escapes one by one: each half of a surrogate pair becomes a replacement character.
@@ -146,152 +143,153 @@ fn surrogates_apart(text: &str) -> String {
 }
 
 /// The login type.
-fn kind<'a>(x: &Exchange, body: &'a Members) -> Result<&'a str, Refusal> {
-    match body.get("type") {
-        None if x.has(fault::TYPE_DEFAULTS) => Ok("m.login.password"),
-        Some(kind) if !kind.is_string() && x.has(fault::TYPE_NUMBER_AS_PASSWORD) => {
-            Ok("m.login.password")
+fn kind(policy: TypeMember, body: &Members) -> Result<&str, Refusal> {
+    let is_password = match body.get("type") {
+        None => policy == TypeMember::MissingIsPassword,
+        Some(kind) => !kind.is_string() && policy == TypeMember::NonStringIsPassword,
+    };
+    if is_password {
+        return Ok("m.login.password");
+    }
+    required(body, "type", Refusal::TypeMissing, Refusal::TypeNotString)
+}
+
+/// Refuses logins with right credentials, which the specification allows for limits alone.
+fn refuse_by_policy(ctx: &mut RequestContext, body: &Members) -> Result<(), Stop> {
+    let policy = &ctx.policy().login;
+    ctx.store.logins += 1;
+    let by_token = body.get("type") == Some(&json!("m.login.token"));
+    if policy.needs_access_token.include(by_token) && ctx.presented_token().is_none() {
+        return Err(Refusal::MissingToken.into());
+    }
+    let asks_refresh = body.get("refresh_token") == Some(&json!(true));
+    if policy.refresh_flag_refused.include(by_token) && asks_refresh {
+        return Err(Refusal::MemberInvalid.into());
+    }
+    match policy.limit {
+        Some(limit) if ctx.store.logins.is_multiple_of(limit.every) => {
+            Err(limit_refusal(limit).into())
         }
-        _ => required(body, "type", Refusal::TypeMissing, Refusal::TypeNotString),
+        _ => Ok(()),
     }
 }
 
-/// Refuses logins with right credentials, as some faults and quirks do.
-fn refuse_by_policy(x: &mut Exchange, body: &Members) -> Result<(), Stop> {
-    x.store.logins += 1;
-    let by_token = body.get("type") == Some(&json!("m.login.token"));
-    let asks = x.has(fault::LOGIN_NEEDS_TOKEN) || by_token && x.has(fault::TOKEN_LOGIN_NEEDS_TOKEN);
-    if asks && x.presented_token().is_none() {
-        return Err(Refusal::MissingToken.into());
+/// The refusal for a limit.
+fn limit_refusal(limit: LimitRefusal) -> Answer {
+    let mut answer = Answer::from(limit.refusal);
+    match limit.body {
+        LimitBody::Right => {}
+        LimitBody::Without(member) => answer.remove(member),
+        LimitBody::Number(member) => answer.put(member, json!(7)),
+        LimitBody::Text(member) => answer.put(member, json!("yes")),
     }
-    let refused = x.has(fault::REFRESH_FLAG_REFUSED)
-        || by_token && x.has(fault::TOKEN_LOGIN_REFRESH_FLAG_REFUSED);
-    if refused && body.get("refresh_token") == Some(&json!(true)) {
-        return Err(Refusal::MemberInvalid.into());
-    }
-    if x.has(quirk::RESOURCE_LIMIT) && x.store.logins.is_multiple_of(8) {
-        return Err(Refusal::ResourceLimit.into());
-    }
-    if !x.store.logins.is_multiple_of(5) {
-        return Ok(());
-    }
-    let limited = |refusal: Refusal, member: &str, value: Value| {
-        let mut answer = Answer::from(refusal);
-        answer.put(member, value);
-        Err(answer.into())
-    };
-    match () {
-        () if x.has(fault::RESOURCE_LIMIT_BARE) => {
-            Err(Refusal::ResourceLimit.without("admin_contact").into())
-        }
-        () if x.has(fault::RESOURCE_LIMIT_CONTACT_NUMBER) => {
-            limited(Refusal::ResourceLimit, "admin_contact", json!(7))
-        }
-        () if x.has(fault::USER_LIMIT_BARE) => Err(Refusal::UserLimit.without("info_uri").into()),
-        () if x.has(fault::USER_LIMIT_INFO_NUMBER) => {
-            limited(Refusal::UserLimit, "info_uri", json!(7))
-        }
-        () if x.has(fault::USER_LIMIT_UPGRADE_TEXT) => {
-            limited(Refusal::UserLimit, "can_upgrade", json!("yes"))
-        }
-        () => Ok(()),
-    }
+    answer
 }
 
 /// The account that a password login is for.
-fn by_password(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
-    let unasked = match body.get("password") {
-        None => x.has(fault::PASSWORD_MISSING_LOGS_IN),
-        Some(password) => password.is_null() && x.has(fault::PASSWORD_NULL_LOGS_IN),
+fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop> {
+    let policy = &ctx.policy().login;
+    let needed = match body.get("password") {
+        None => policy.password_member != PasswordMember::MissingLogsIn,
+        Some(Value::Null) => policy.password_member != PasswordMember::NullLogsIn,
+        Some(_) => true,
     };
-    let password = match unasked {
-        true => None,
-        false => {
-            Some(required(body, "password", Refusal::PasswordMissing, Refusal::PasswordNotString)?)
-        }
-    };
-    let user = match identify(x, body)? {
+    let (missing, wrong) = (Refusal::PasswordMissing, Refusal::PasswordNotString);
+    let password = needed.then(|| required(body, "password", missing, wrong)).transpose()?;
+    let user = match identify(ctx, &policy.identification, body)? {
         Identified::Local(user) => user,
-        Identified::Stranger(Refusal::UnknownUser) if x.has(fault::UNKNOWN_USER_MADE) => {
-            make_account(x, body)?
+        Identified::Stranger(Refusal::UnknownUser) if policy.unknown_users_made => {
+            make_account(ctx, body)?
         }
-        Identified::Stranger(Refusal::ForeignUser) if x.has(quirk::FOREIGN_400) => {
+        Identified::Stranger(Refusal::ForeignUser) if policy.foreign_ids_invalid => {
             return Err(Refusal::InvalidUsername.into());
         }
         Identified::Stranger(refusal) => return Err(refusal.into()),
     };
-    x.login_permit(&format!("account {user}"))?;
-    let account = x.store.accounts.get(&user).ok_or(Refusal::UnknownUser)?;
-    if !password.is_none_or(|password| matches(x, account, password)) || account.locked {
-        fail(x, &user, body);
+    ctx.login_permit(&format!("account {user}"))?;
+    let account = ctx.store.accounts.get(&user).ok_or(Refusal::UnknownUser)?;
+    let right = password.is_none_or(|given| matches(policy.password_match, account, given));
+    if !right || account.locked {
+        fail(ctx, &user, body);
         return Err(Refusal::WrongPassword.into());
     }
-    if account.deactivated && !x.has(fault::DEACTIVATED_LOGS_IN) {
+    if account.deactivated && !policy.deactivated_log_in {
         return Err(Refusal::UserDeactivated.into());
     }
-    if account.closed && !x.has(fault::LOCKED_LOGS_IN) {
+    if account.closed && !ctx.policy().locked.log_in {
         return Err(Refusal::UserLocked.into());
     }
-    if account.suspended && x.has(fault::SUSPENDED_REFUSED) {
+    if account.suspended && policy.suspended_refused {
         return Err(Refusal::UserSuspended.into());
     }
-    Ok(if opens_another(x, body) { another(x, &user) } else { user })
+    let address = address_kind(body);
+    let by_another = address.is_some() && address == policy.opens_another_by;
+    Ok(if by_another { ctx.store.another_user(&user) } else { user })
 }
 
-/// Whether a login that names an address opens a session of somebody else, as faults have it.
-fn opens_another(x: &Exchange, body: &Members) -> bool {
+/// The kind of address by which a login names its user; nothing for a user name.
+fn address_kind(body: &Members) -> Option<AddressKind> {
     let identifier = body.get("identifier");
     let member = |name| identifier.and_then(|identifier| identifier.get(name)?.as_str());
     match (member("type"), member("medium")) {
-        (Some("m.id.thirdparty"), Some("email")) => x.has(fault::EMAIL_OF_ANOTHER),
-        (Some("m.id.thirdparty"), Some("msisdn")) => x.has(fault::MSISDN_OF_ANOTHER),
-        (Some("m.id.phone"), _) => x.has(fault::PHONE_OF_ANOTHER),
-        (None, _) if body.contains_key("medium") => x.has(fault::LEGACY_EMAIL_OF_ANOTHER),
-        _ => false,
+        (Some("m.id.thirdparty"), Some("email")) => Some(AddressKind::Email),
+        (Some("m.id.thirdparty"), Some("msisdn")) => Some(AddressKind::Msisdn),
+        (Some("m.id.phone"), _) => Some(AddressKind::Phone),
+        (None, _) if body.contains_key("medium") => Some(AddressKind::Deprecated),
+        _ => None,
     }
 }
 
 /// Whether a password is the account's.
-fn matches(x: &Exchange, account: &Account, given: &str) -> bool {
+fn matches(policy: PasswordMatch, account: &Account, given: &str) -> bool {
     let Some(kept) = account.password.as_deref() else { return false };
     let beginning = |text: &str| text.chars().take(8).collect::<String>();
-    given == kept
-        || x.has(fault::ANY_PASSWORD)
-        || x.has(fault::PASSWORD_TRIMMED) && given.trim() == kept
-        || x.has(fault::PASSWORD_FOLDED) && given.to_lowercase() == kept.to_lowercase()
-        || x.has(fault::PASSWORD_TRUNCATED) && beginning(given) == beginning(kept)
-        || x.has(fault::PASSWORD_PREFIX) && kept.starts_with(given)
-        || x.has(fault::PASSWORD_EMPTY) && given.is_empty()
-        || x.has(fault::PASSWORD_OLD_TOO) && account.former_password.as_deref() == Some(given)
+    let taken = match policy {
+        PasswordMatch::Exact => false,
+        PasswordMatch::Any => true,
+        PasswordMatch::Trimmed => given.trim() == kept,
+        PasswordMatch::CaseFolded => given.to_lowercase() == kept.to_lowercase(),
+        PasswordMatch::FirstEightCharacters => beginning(given) == beginning(kept),
+        PasswordMatch::Beginning => kept.starts_with(given),
+        PasswordMatch::EmptyToo => given.is_empty(),
+        PasswordMatch::FormerToo => account.former_password.as_deref() == Some(given),
+    };
+    given == kept || taken
 }
 
-/// What faults do when a password is wrong.
-fn fail(x: &mut Exchange, user: &str, body: &Members) {
+/// What a wrong password does to the account: nothing.
+fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
     let device = body.get("device_id").and_then(Value::as_str);
-    let made = device.filter(|_| x.has(fault::FAILURE_MAKES_DEVICE));
-    if let (Some(device), Some(account)) = (made, x.store.accounts.get_mut(user)) {
-        account.devices.entry(device.to_owned()).or_default();
-    }
-    if let Some(device) = device.filter(|_| x.has(fault::FAILURE_ENDS_DEVICE)) {
-        x.store.end_access(user, device, Refusal::LoggedOutToken, None);
-    }
-    if x.has(fault::FAILURE_ENDS_SESSIONS) {
-        for device in x.store.device_ids(user) {
-            x.store.end_access(user, &device, Refusal::LoggedOutToken, None);
+    match (ctx.policy().login.failure, device) {
+        (FailedLogin::MakesDevice, Some(device)) => {
+            if let Some(account) = ctx.store.accounts.get_mut(user) {
+                account.devices.entry(device.to_owned()).or_default();
+            }
         }
+        (FailedLogin::EndsDevice, Some(device)) => {
+            ctx.store.end_access(user, device, Refusal::LoggedOutToken, None);
+        }
+        (FailedLogin::EndsSessions, _) => {
+            for device in ctx.store.device_ids(user) {
+                ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
+            }
+        }
+        (FailedLogin::Nothing | FailedLogin::MakesDevice | FailedLogin::EndsDevice, _) => {}
     }
 }
 
-/// Makes the account that a login names, for the fault that does so.
-fn make_account(x: &mut Exchange, body: &Members) -> Result<String, Stop> {
+/// Makes the account that a login names.
+fn make_account(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop> {
     let name = body
         .get("identifier")
         .and_then(|identifier| identifier.get("user"))
         .or_else(|| body.get("user"));
-    let localpart =
-        name.and_then(Value::as_str).and_then(|name| x.house.localpart(name)).unwrap_or_default();
-    super::account::check_free(x, localpart)?;
+    let localpart = name
+        .and_then(Value::as_str)
+        .and_then(|name| ctx.server.localpart(name))
+        .unwrap_or_default();
+    user_name::check_free(ctx, localpart)?;
     let password = body.get("password").and_then(Value::as_str).map(str::to_owned);
-    x.store.accounts.insert(localpart.to_owned(), Account { password, ..Account::default() });
+    ctx.store.accounts.insert(localpart.to_owned(), Account { password, ..Account::default() });
     Ok(localpart.to_owned())
 }

@@ -1,12 +1,15 @@
 //! The opening of a session: its device, its tokens, and what becomes of earlier ones.
 
 use super::answer::Stop;
-use super::house::{Exchange, Members, flag, text};
+use super::context::{Members, RequestContext, flag, text};
+use super::policy::{
+    CreatesDevice, DeviceIdMember, DisplayNameMember, GeneratedIds, KnownDevice, KnownDeviceToken,
+    OpeningPolicy, OtherDevices, RefreshFlag, SharedId, TokenDevice, TokenOwner,
+};
 use super::refusal::Refusal;
 use super::release::{r0, v1};
 use super::route::Operation;
 use super::store::{Access, Device, Reach, Refresh};
-use super::{fault, quirk};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -19,225 +22,240 @@ pub(super) struct Wish {
     device_id: Option<String>,
     display_name: Option<String>,
     refresh: bool,
-    /// The access token is to be another account's, which only faults ask.
-    of_another: bool,
+    by_token: bool,
 }
 
 impl Wish {
     /// Reads `device_id`, `initial_device_display_name` and `refresh_token`.
-    pub(super) fn read(x: &Exchange, body: &Members) -> Result<Self, Refusal> {
-        let device_id = match body.get("device_id") {
-            Some(value) if !value.is_string() && x.at_login(fault::DEVICE_ID_NUMBER_TAKEN) => {
-                Some(value.to_string())
-            }
-            _ => text(body, "device_id", Refusal::DeviceIdNotString)?.map(str::to_owned),
-        };
-        if device_id.as_ref().is_some_and(|id| id.is_empty() || id.len() > DEVICE_ID_LIMIT) {
-            return Err(Refusal::DeviceIdInvalid);
-        }
-        let name = text(body, "initial_device_display_name", Refusal::DisplayNameNotString)?;
-        let refresh = if x.at_login(fault::REFRESH_FLAG_TEXT)
-            && body.get("refresh_token") == Some(&json!("true"))
-        {
-            Some(true)
-        } else {
-            flag(body, "refresh_token", Refusal::RefreshFlagNotBoolean)?
-        };
-        let mut wish = Self {
-            device_id,
-            display_name: name.map(str::to_owned),
-            refresh: refresh == Some(true),
-            of_another: false,
-        };
-        if x.call.operation == Operation::Login {
-            wish.bend(x, body);
-        }
-        Ok(wish)
-    }
-
-    /// What faults and quirks make of the wish of a login.
-    fn bend(&mut self, x: &Exchange, body: &Members) {
-        let token = body.get("type") == Some(&json!("m.login.token"));
-        let too_old = x.has(quirk::STRICT_RELEASES) && !x.house.listed.since(r0(3));
-        if too_old
-            || x.has(fault::DEVICE_ID_IGNORED)
-            || token && x.has(fault::LOGIN_TOKEN_NO_DEVICE)
-        {
-            self.device_id = None;
-        }
-        if x.has(fault::DEVICE_ID_CAPITALS) {
-            self.device_id = self.device_id.take().map(|id| id.to_uppercase());
-        }
-        if x.has(fault::DEVICE_ID_STRIPPED) {
-            let kept = |id: String| id.chars().filter(|c| c.is_alphanumeric()).collect();
-            self.device_id = self.device_id.take().map(kept);
-        }
-        if x.has(fault::NAME_DROPPED) || token && x.has(fault::LOGIN_TOKEN_NO_NAME) {
-            self.display_name = None;
-        }
-        let name = |change: fn(&str) -> String| self.display_name.as_deref().map(change);
-        if x.has(fault::NAME_TRUNCATED) {
-            self.display_name = name(|name| name.chars().take(4).collect());
-        } else if x.has(fault::NAME_SMALL) {
-            self.display_name = name(str::to_lowercase);
-        } else if x.has(fault::DISPLAY_NAME_ASCII) {
-            self.display_name =
-                name(|name| name.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect());
-        }
-        self.refresh |= x.has(fault::REFRESH_UNASKED);
-        self.of_another =
-            x.has(fault::TOKEN_OF_ANOTHER) || token && x.has(fault::LOGIN_TOKEN_SESSION_OF_ANOTHER);
+    pub(super) fn read(ctx: &RequestContext, body: &Members) -> Result<Self, Refusal> {
+        let policy = opening_policy(ctx);
+        let by_token = body.get("type") == Some(&json!("m.login.token"));
+        Ok(Self {
+            device_id: read_device_id(ctx, policy, body, by_token)?,
+            display_name: read_display_name(policy, body, by_token)?,
+            refresh: read_refresh_flag(policy, body)?,
+            by_token,
+        })
     }
 }
 
-/// Opens a session on a new device, or on a known one, whose earlier tokens die. Gives the members of the answer.
-pub(super) fn open_session(x: &mut Exchange, user: &str, wish: &Wish) -> Result<Members, Stop> {
-    let told = choose_device(x, user, wish)?;
-    // The device that is told, the one that the token belongs to, and the owner of the token differ by faults alone.
-    let generated = wish.device_id.is_none();
-    let untrue =
-        x.at_login(fault::DEVICE_ECHO_ONLY) || generated && x.at_login(fault::GENERATED_UNTRUE);
-    let device = if untrue { x.store.device_id() } else { told.clone() };
-    let owner = match () {
-        () if wish.of_another => another(x, user),
-        () if x.at_login(fault::TOKEN_OF_FIRST) => first(x, user),
-        () => user.to_owned(),
+/// How sessions of this call are opened: logins have a policy of their own.
+fn opening_policy<'a>(ctx: &RequestContext<'a>) -> &'a OpeningPolicy {
+    match ctx.call.operation {
+        Operation::Login => &ctx.policy().login.opening,
+        _ => &ctx.policy().opening,
+    }
+}
+
+fn read_device_id(
+    ctx: &RequestContext,
+    policy: &OpeningPolicy,
+    body: &Members,
+    by_token: bool,
+) -> Result<Option<String>, Refusal> {
+    let id = match body.get("device_id") {
+        Some(value)
+            if !value.is_string() && policy.device_id == DeviceIdMember::NonStringIsText =>
+        {
+            Some(value.to_string())
+        }
+        _ => text(body, "device_id", Refusal::DeviceIdNotString)?.map(str::to_owned),
     };
-    let known = x.store.device(&owner, &device).is_some();
-    end_sessions(x, &owner, &device);
-    settle_device(x, &owner, &device, wish);
+    if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > DEVICE_ID_LIMIT) {
+        return Err(Refusal::DeviceIdInvalid);
+    }
+    Ok(match policy.device_id {
+        DeviceIdMember::Kept | DeviceIdMember::NonStringIsText => id,
+        DeviceIdMember::Unread => None,
+        DeviceIdMember::UnreadByTokenLogin => id.filter(|_| !by_token),
+        DeviceIdMember::ReadSinceItsRelease => id.filter(|_| ctx.server.listed.since(r0(3))),
+        DeviceIdMember::Capitals => id.map(|id| id.to_uppercase()),
+        DeviceIdMember::PunctuationRemoved => {
+            id.map(|id| id.chars().filter(|c| c.is_alphanumeric()).collect())
+        }
+    })
+}
+
+fn read_display_name(
+    policy: &OpeningPolicy,
+    body: &Members,
+    by_token: bool,
+) -> Result<Option<String>, Refusal> {
+    let name = text(body, "initial_device_display_name", Refusal::DisplayNameNotString)?;
+    Ok(match policy.display_name {
+        DisplayNameMember::Kept => name.map(str::to_owned),
+        DisplayNameMember::Unread => None,
+        DisplayNameMember::UnreadByTokenLogin => name.filter(|_| !by_token).map(str::to_owned),
+        DisplayNameMember::FirstFourCharacters => name.map(|name| name.chars().take(4).collect()),
+        DisplayNameMember::SmallLetters => name.map(str::to_lowercase),
+        DisplayNameMember::AsciiOnly => {
+            let ascii = |c: char| if c.is_ascii() { c } else { '?' };
+            name.map(|name| name.chars().map(ascii).collect())
+        }
+    })
+}
+
+fn read_refresh_flag(policy: &OpeningPolicy, body: &Members) -> Result<bool, Refusal> {
+    let is_text = body.get("refresh_token") == Some(&json!("true"));
+    if is_text && policy.refresh_flag == RefreshFlag::TextIsBoolean {
+        return Ok(true);
+    }
+    let asked = flag(body, "refresh_token", Refusal::RefreshFlagNotBoolean)? == Some(true);
+    Ok(asked || policy.refresh_flag == RefreshFlag::AlwaysTrue)
+}
+
+/// Opens a session on a new device, or on a known one, whose earlier tokens die. Gives the members of the answer.
+pub(super) fn open_session(
+    ctx: &mut RequestContext,
+    user: &str,
+    wish: &Wish,
+) -> Result<Members, Stop> {
+    let policy = opening_policy(ctx);
+    let told = choose_device(ctx, policy, user, wish)?;
+    let owner = match policy.token_owner {
+        TokenOwner::Another => ctx.store.another_user(user),
+        TokenOwner::AnotherByTokenLogin if wish.by_token => ctx.store.another_user(user),
+        TokenOwner::FirstUser => ctx.store.first_user(user),
+        TokenOwner::User | TokenOwner::AnotherByTokenLogin => user.to_owned(),
+    };
+    let device = match policy.token_device {
+        TokenDevice::Other => ctx.store.device_id(),
+        TokenDevice::OtherThanGenerated if wish.device_id.is_none() => ctx.store.device_id(),
+        _ => told.clone(),
+    };
+    let known = ctx.store.device(&owner, &device).is_some();
+    end_sessions(ctx, policy, &owner, &device);
+    settle_device(ctx, policy, &owner, &device, wish);
     let mut members = Members::new();
-    members.insert("user_id".into(), json!(x.house.user_id(user)));
-    if wish.device_id.is_some() || !x.at_login(fault::GENERATED_ABSENT) {
+    members.insert("user_id".into(), json!(ctx.server.user_id(user)));
+    if wish.device_id.is_some() || policy.generated_ids != GeneratedIds::Untold {
         members.insert("device_id".into(), json!(told));
     }
-    let expires = wish.refresh || x.has(quirk::EXPIRES_WITHOUT_REFRESH);
+    let bound = match policy.token_device {
+        TokenDevice::FirstOfUser => ctx.store.device_ids(&owner).into_iter().next(),
+        _ => None,
+    };
+    let expires = wish.refresh || policy.always_expires;
     let terms = Terms { expires, refresh: wish.refresh, ..Terms::default() };
-    let oldest = x.store.device_ids(&owner).into_iter().next();
-    let bound = oldest.filter(|_| x.at_login(fault::BOUND_TO_FIRST)).unwrap_or(device);
-    issue_tokens(x, &owner, &bound, terms, &mut members);
-    let dead = x.at_login(fault::TOKEN_DEAD)
-        || x.at_login(fault::TOKEN_DEAD_SOMETIMES) && x.store.logins.is_multiple_of(3)
-        || x.at_login(fault::REUSE_TOKEN_DEAD) && known
-        || x.store.accounts.get(&owner).is_some_and(|account| account.mute);
+    issue_tokens(ctx, &owner, &bound.unwrap_or(device), terms, &mut members);
+    let dead = policy.dead_tokens.include(ctx.store.logins)
+        || known && policy.token_on_known_device == KnownDeviceToken::Dead
+        || ctx.store.accounts.get(&owner).is_some_and(|account| account.mute);
     if dead {
-        forget_access(x, &members);
+        forget_access(ctx, &members);
     }
-    if known && x.at_login(fault::REUSE_TOKEN_ONCE) {
-        limit_access(x, &members, Reach::Once);
+    if known && policy.token_on_known_device == KnownDeviceToken::GoodForOneRequest {
+        limit_access(ctx, &members, Reach::Once);
     }
-    if !x.house.listed.v3_paths() || x.has(quirk::HOME_SERVER) {
-        members.insert("home_server".into(), json!(x.house.settings.server_name));
+    if !ctx.server.listed.v3_paths() || policy.home_server {
+        members.insert("home_server".into(), json!(ctx.server.settings.server_name));
     }
     Ok(members)
 }
 
 /// Forgets the access token of an answer, as if it had never been.
-pub(super) fn forget_access(x: &mut Exchange, members: &Members) {
+pub(super) fn forget_access(ctx: &mut RequestContext, members: &Members) {
     let token = members.get("access_token").and_then(Value::as_str).unwrap_or_default();
-    x.store.access.remove(token);
+    ctx.store.access.remove(token);
 }
 
 /// Limits what the access token of an answer is good for.
-pub(super) fn limit_access(x: &mut Exchange, members: &Members, reach: Reach) {
+pub(super) fn limit_access(ctx: &mut RequestContext, members: &Members, reach: Reach) {
     let token = members.get("access_token").and_then(Value::as_str).unwrap_or_default();
-    if let Some(session) = x.store.access.get_mut(token) {
+    if let Some(session) = ctx.store.access.get_mut(token) {
         session.reach = reach;
     }
 }
 
 /// The device of a new session: the one asked for, unless it is named like a cross-signing key, or one that is made.
-fn choose_device(x: &mut Exchange, user: &str, wish: &Wish) -> Result<String, Stop> {
+fn choose_device(
+    ctx: &mut RequestContext,
+    policy: &OpeningPolicy,
+    user: &str,
+    wish: &Wish,
+) -> Result<String, Stop> {
     let Some(id) = &wish.device_id else {
-        return Ok(match () {
-            () if x.at_login(fault::GENERATED_EMPTY) => String::new(),
-            () if x.at_login(fault::GENERATED_CONSTANT) => "DEVICE".to_owned(),
-            () if x.at_login(fault::GENERATED_BY_NAME) => {
-                named_alike(x, user, wish).unwrap_or_else(|| x.store.device_id())
+        return Ok(match policy.generated_ids {
+            GeneratedIds::Fresh | GeneratedIds::Untold => ctx.store.device_id(),
+            GeneratedIds::Odd => format!("{}/ é+%41", ctx.store.device_id()),
+            GeneratedIds::Empty => String::new(),
+            GeneratedIds::Constant => "DEVICE".to_owned(),
+            GeneratedIds::ByName => {
+                named_alike(ctx, user, wish).unwrap_or_else(|| ctx.store.device_id())
             }
-            () if x.has(quirk::ODD_DEVICE_IDS) => format!("{}/ é+%41", x.store.device_id()),
-            () => x.store.device_id(),
         });
     };
-    if x.store.signing_public_keys(user).contains(id) && !x.at_login(fault::CROSS_SIGNING_ALLOWED) {
+    let is_key = ctx.store.signing_public_keys(user).contains(id);
+    if is_key && !policy.cross_signing_keys_taken {
         return Err(Refusal::CrossSigningDevice.into());
     }
-    let elsewhere = x
-        .store
-        .accounts
-        .iter()
-        .find(|(name, account)| *name != user && account.devices.contains_key(id));
-    if let Some((other, _)) = elsewhere {
-        if x.at_login(fault::DEVICE_ID_TAKEN) {
-            return Err(Refusal::CrossSigningDevice.into());
-        }
-        if x.at_login(fault::DEVICE_ID_GLOBAL) {
-            let other = other.clone();
-            x.store.drop_device(&other, id, None);
+    let mut others = ctx.store.accounts.iter().filter(|(name, _)| *name != user);
+    let elsewhere = others.find(|(_, account)| account.devices.contains_key(id));
+    if let Some(other) = elsewhere.map(|(name, _)| name.clone()) {
+        match policy.id_of_another_user {
+            SharedId::Unrelated => {}
+            SharedId::Refused => return Err(Refusal::CrossSigningDevice.into()),
+            SharedId::TakenAway => ctx.store.drop_device(&other, id, None),
         }
     }
     Ok(id.clone())
 }
 
 /// The user's device with the name that a login gives, if it gives one.
-fn named_alike(x: &Exchange, user: &str, wish: &Wish) -> Option<String> {
-    let (name, account) = (wish.display_name.as_ref()?, x.store.accounts.get(user)?);
+fn named_alike(ctx: &RequestContext, user: &str, wish: &Wish) -> Option<String> {
+    let (name, account) = (wish.display_name.as_ref()?, ctx.store.accounts.get(user)?);
     let mut alike = account.devices.iter().filter(|(_, d)| d.display_name.as_ref() == Some(name));
     alike.next().map(|(id, _)| id.clone())
 }
 
-/// Ends the earlier tokens of a device that logs in; by faults, those of other devices too.
-fn end_sessions(x: &mut Exchange, user: &str, device: &str) {
-    if !x.has(quirk::KEEPS_OLD_TOKEN) {
-        x.store.end_access(user, device, Refusal::ReplacedToken, None);
+/// Ends the earlier tokens of a device that logs in; those of other devices stay.
+fn end_sessions(ctx: &mut RequestContext, policy: &OpeningPolicy, user: &str, device: &str) {
+    if !policy.known_keeps_access_token {
+        ctx.store.end_access(user, device, Refusal::ReplacedToken, None);
     }
-    if !x.has(quirk::KEEPS_OLD_REFRESH) {
-        x.store.end_refresh(user, device);
+    if !policy.known_keeps_refresh_token {
+        ctx.store.end_refresh(user, device);
     }
-    for other in x.store.device_ids(user).iter().filter(|other| *other != device) {
-        if x.at_login(fault::ENDS_OTHER_DEVICES) {
-            x.store.drop_device(user, other, None);
-        } else if x.at_login(fault::ENDS_OTHER_SESSIONS) {
-            x.store.end_access(user, other, Refusal::LoggedOutToken, None);
+    for other in ctx.store.device_ids(user).iter().filter(|other| *other != device) {
+        match policy.other_devices {
+            OtherDevices::Untouched => {}
+            OtherDevices::LoggedOut => {
+                ctx.store.end_access(user, other, Refusal::LoggedOutToken, None);
+            }
+            OtherDevices::Deleted => ctx.store.drop_device(user, other, None),
         }
     }
 }
 
 /// Makes the device, or leaves a known one as it is.
-fn settle_device(x: &mut Exchange, user: &str, device: &str, wish: &Wish) {
-    let chosen = wish.device_id.is_some();
-    let absent = x.at_login(fault::DEVICE_NOT_CREATED)
-        || chosen && x.at_login(fault::DEVICE_CHOSEN_NOT_CREATED);
-    let doubled = x.at_login(fault::DEVICE_DOUBLED);
-    let (overwritten, cleared) =
-        (x.at_login(fault::NAME_OVERWRITTEN), x.at_login(fault::NAME_CLEARED));
-    let default = x.has(quirk::DEFAULT_NAME).then(|| "A device".to_owned());
-    let name = wish.display_name.clone().or(default);
-    let Some(account) = x.store.accounts.get_mut(user).filter(|_| !absent) else { return };
-    match account.devices.get_mut(device) {
-        Some(known) if cleared => known.display_name = None,
-        Some(known) if overwritten && name.is_some() => known.display_name = name,
-        Some(_) if doubled => {
-            let copy = Device { display_name: name, ..Device::default() };
+fn settle_device(
+    ctx: &mut RequestContext,
+    policy: &OpeningPolicy,
+    user: &str,
+    device: &str,
+    wish: &Wish,
+) {
+    let creates = match policy.creates_device {
+        CreatesDevice::Always => true,
+        CreatesDevice::IfGenerated => wish.device_id.is_none(),
+        CreatesDevice::Never => false,
+    };
+    let display_name = wish.display_name.clone().or_else(|| policy.default_name.map(str::to_owned));
+    let Some(account) = ctx.store.accounts.get_mut(user).filter(|_| creates) else { return };
+    let Some(known) = account.devices.get_mut(device) else {
+        let made = Device { display_name, ..Device::default() };
+        account.devices.insert(device.to_owned(), made);
+        return;
+    };
+    match policy.known_device {
+        KnownDevice::NameRemoved => known.display_name = None,
+        KnownDevice::NameReplaced if display_name.is_some() => known.display_name = display_name,
+        KnownDevice::Doubled => {
+            let copy = Device { display_name, ..Device::default() };
             account.devices.insert(format!("{device}_2"), copy);
         }
-        Some(known) => known.again = true,
-        None => {
-            account
-                .devices
-                .insert(device.to_owned(), Device { display_name: name, ..Device::default() });
-        }
+        KnownDevice::Kept | KnownDevice::NameReplaced => known.again = true,
     }
-}
-
-/// Another account than the user's: the first there is. The user's own if there is no other.
-pub(super) fn another(x: &Exchange, user: &str) -> String {
-    x.store.accounts.keys().find(|name| *name != user).map_or(user, String::as_str).to_owned()
-}
-
-/// The first account by name, or `user` where there is none.
-fn first(x: &Exchange, user: &str) -> String {
-    x.store.accounts.keys().next().map_or(user, String::as_str).to_owned()
 }
 
 /// What comes with a new access token.
@@ -255,7 +273,7 @@ pub(super) struct Terms {
 
 /// Puts a new access token into an answer, with what the terms say.
 pub(super) fn issue_tokens(
-    x: &mut Exchange,
+    ctx: &mut RequestContext,
     user: &str,
     device: &str,
     terms: Terms,
@@ -263,30 +281,36 @@ pub(super) fn issue_tokens(
 ) {
     let Terms { expires, refresh, made_from, generation } = terms;
     let (user, device) = (user.to_owned(), device.to_owned());
-    let access = x.store.token("access");
+    let access = ctx.store.token("access");
     let lifetime =
-        x.house.settings.access_lifetime.filter(|_| expires && x.house.listed.since(v1(3)));
-    let bare = x.has(fault::TOKEN_WITHOUT_DEVICE)
-        || x.at_login(fault::SERVICE_LOGIN_NO_DEVICE) && x.is_service();
-    let recorded = if bare { String::new() } else { device.clone() };
+        ctx.server.settings.access_lifetime.filter(|_| expires && ctx.server.listed.since(v1(3)));
+    let recorded = if is_recorded(ctx) { device.clone() } else { String::new() };
     let session = Access {
         user: user.clone(),
         device: recorded,
-        expires: lifetime.and_then(|lifetime| x.now.checked_add(lifetime)),
+        expires: lifetime.and_then(|lifetime| ctx.now.checked_add(lifetime)),
         made_from: made_from.clone(),
         dies: None,
         reach: Reach::All,
     };
-    x.store.access.insert(access.clone(), session);
+    ctx.store.access.insert(access.clone(), session);
     members.insert("access_token".into(), json!(access));
     let Some(lifetime) = lifetime else { return };
     members.insert("expires_in_ms".into(), milliseconds(lifetime));
     if refresh {
-        let token = x.store.token("refresh");
+        let token = ctx.store.token("refresh");
         let session = Refresh { user, device, made_from, generation, uses: 0 };
-        x.store.refresh.insert(token.clone(), session);
+        ctx.store.refresh.insert(token.clone(), session);
         members.insert("refresh_token".into(), json!(token));
     }
+}
+
+/// Whether the device of an access token is put on record.
+fn is_recorded(ctx: &RequestContext) -> bool {
+    let policy = ctx.policy();
+    let of_service = ctx.call.operation == Operation::Login && ctx.is_service();
+    let unrecorded = policy.devices.unrecorded || of_service && policy.service.login.without_device;
+    !unrecorded
 }
 
 /// A duration as the member of an answer.

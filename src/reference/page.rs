@@ -46,14 +46,22 @@ document.getElementById("login").addEventListener("submit", async (event) => {
 </body></html>
 "#;
 
+/// What a person fills in for an interactive-auth stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StageField {
+    Password,
+    Token,
+    Nothing,
+}
+
 /// The page on which a person takes an interactive-auth stage.
-pub(super) fn stage(status: u16, stage: &str, session: &str) -> Answer {
-    let field = match stage {
-        super::uia::PASSWORD => {
+pub(super) fn stage(status: u16, field: StageField, session: &str) -> Answer {
+    let field = match field {
+        StageField::Password => {
             r#"<p><label>Password <input name="password" type="password"></label></p>"#
         }
-        super::uia::REGISTRATION_TOKEN => r#"<p><label>Token <input name="token"></label></p>"#,
-        _ => "",
+        StageField::Token => r#"<p><label>Token <input name="token"></label></p>"#,
+        StageField::Nothing => "",
     };
     let trouble = if status == 200 { "" } else { r#"<p role="alert">That was not right.</p>"# };
     let page = format!(

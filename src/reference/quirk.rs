@@ -1,67 +1,53 @@
 //! Quirks: ways to differ that the specification allows, or that it frowns on without forbidding them.
 
+use super::catalogue::{Catalogue, Need, Quirk};
+use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
-use super::fault::{Kind, Need, Place, Switch};
+use super::policy::{
+    DeviceIdMember, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
+    NewRefreshToken, PasswordFlows, Phones, Policy,
+};
 use super::refusal::Refusal as R;
+use super::release::{PUBLISHED, Release, v1};
 use super::route::Operation as O;
-use super::{Settings, changes, release};
+use super::settings::Settings;
 use std::sync::LazyLock;
-
-/// A way to differ legally.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quirk {
-    /// Its name, unique among faults and quirks, for [`Settings::quirks`].
-    pub name: &'static str,
-    /// What the homeserver does.
-    pub about: &'static str,
-    /// The clause that leaves the room.
-    pub clause: &'static str,
-    /// Ids of requirements whose verdict may be another than without the quirk: warned for advice that is not followed,
-    /// skipped for what is not offered, passed for what is offered only with it; never failed.
-    pub changes: &'static [&'static str],
-    /// What must be set up for it to show.
-    pub needs: Need,
-    /// Which answers it changes, if it was made from their schema.
-    pub place: Option<Place>,
-    pub(super) edits: &'static [Edit],
-}
-
-impl Quirk {
-    /// How it is made.
-    pub fn kind(&self) -> Kind {
-        match () {
-            () if self.place.is_some() => Kind::Shape,
-            () if !self.edits.is_empty() || BENDS.iter().any(|bend| bend.0 == self.name) => {
-                Kind::Data
-            }
-            () => Kind::Behaviour,
-        }
-    }
-
-    /// Whether it shows each time that there is occasion for it, and not only in some of the answers.
-    pub fn is_steady(&self) -> bool {
-        !NOW_AND_THEN.iter().any(|switch| switch.0 == self.name)
-    }
-
-    /// Settings with which the quirk is switched on and can show.
-    #[must_use]
-    pub fn settings(&self, base: Settings) -> Settings {
-        let mut settings = self.needs.met(base);
-        settings.quirks.push(self.name.to_owned());
-        settings
-    }
-}
-
-/// Quirks that change a finished answer in a way that needs the request for it; see [`bend`](super::layer::Layer).
-const BENDS: [Switch; 3] = [OPTIONS_204, RETRY_DATE, ORIGIN_ECHOED];
-
-/// Quirks that count requests, so that what meets them depends on their order.
-const NOW_AND_THEN: [Switch; 3] = [THROTTLED, THROTTLED_FIRST, RESOURCE_LIMIT];
+use std::time::Duration;
 
 /// All quirks.
 pub fn quirks() -> &'static [Quirk] {
     static ALL: LazyLock<Vec<Quirk>> = LazyLock::new(|| [BEHAVIOURS, DATA].concat());
     &ALL
+}
+
+impl Catalogue {
+    /// The quirks of the tables and these.
+    pub fn all_quirks(self) -> impl Iterator<Item = &'static Quirk> {
+        quirks().iter().chain(self.quirks)
+    }
+}
+
+/// The policy with what a quirk changes in it.
+pub(super) fn apply(quirk: &str, policy: &mut Policy) {
+    for (_, change) in POLICIES.iter().filter(|(name, _)| *name == quirk) {
+        change(policy);
+    }
+}
+
+/// The settings with what the quirks switched on change in them.
+pub(super) fn adjust(mut settings: Settings) -> Settings {
+    for quirk in settings.quirks.clone() {
+        for (_, change) in SETTINGS.iter().filter(|(name, _)| *name == quirk) {
+            change(&mut settings);
+        }
+    }
+    settings
+}
+
+/// Published releases of which something holds, as `GET /versions` names them.
+fn published(holds: fn(Release) -> bool) -> Vec<String> {
+    let all = PUBLISHED.iter().filter(|name| Release::parse(name).is_some_and(holds));
+    all.map(|name| (*name).to_owned()).collect()
 }
 
 macro_rules! needs {
@@ -73,15 +59,40 @@ macro_rules! needs {
     };
 }
 
-/// Declares the quirks that a handler asks for: a constant for each, and their table.
+macro_rules! sometimes {
+    () => {
+        false
+    };
+    ($counted:literal) => {
+        true
+    };
+}
+
+macro_rules! edits {
+    () => {
+        &[]
+    };
+    ($edits:expr) => {
+        $edits
+    };
+}
+
+/// Declares quirks: their table, and what they change in the policy and in the settings.
 macro_rules! behaviours {
-    ($($constant:ident $name:literal, $clause:literal, $about:literal, changes $changes:expr $(, needs $need:ident)?;)*) => {
-        $(
-            #[doc = $about]
-            pub(super) const $constant: Switch = Switch($name);
-        )*
+    ($($name:literal, $clause:literal, $about:literal, changes $changes:expr
+       $(, needs $need:ident)? $(, counts $counted:literal)? $(, edits $edits:expr)? $(, policy |$p:ident| $policy:expr)?
+       $(, settings |$s:ident| $settings:expr)?;)*) => {
         static BEHAVIOURS: &[Quirk] = &[
-            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), place: None, edits: &[] },)*
+            $(Quirk {
+                name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), place: None,
+                sometimes: sometimes!($($counted)?), edits: edits!($($edits)?),
+            },)*
+        ];
+        static POLICIES: &[(&str, fn(&mut Policy))] = &[$($(($name, |$p| $policy),)?)*];
+        static SETTINGS: &[(&str, fn(&mut Settings))] = &[
+            $($(($name, |$s| $settings),)?)*
+            // Of a guest it has to be said.
+            ("is-guest-absent", |s| s.guests = false),
         ];
     };
 }
@@ -90,7 +101,7 @@ macro_rules! behaviours {
 macro_rules! data {
     ($($name:literal, $clause:literal, $about:literal, changes $changes:expr, $(needs $need:ident,)? edits $edits:expr;)*) => {
         static DATA: &[Quirk] = &[
-            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), place: None, edits: $edits },)*
+            $(Quirk { name: $name, about: $about, clause: $clause, changes: $changes, needs: needs!($($need)?), place: None, sometimes: false, edits: $edits },)*
         ];
     };
 }
@@ -122,81 +133,131 @@ const MALFORMED: When = When::Because(&[
     R::MemberMissing,
     R::MemberWrongType,
 ]);
+/// Every eighth login is refused for a limit.
+const EVERY_EIGHTH: LimitRefusal =
+    LimitRefusal { every: 8, refusal: R::ResourceLimit, body: LimitBody::Right };
 const LIMITED: When = When::Status(429);
 
 behaviours! {
-    OPTIONS_204 "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[];
-    RETRY_DATE "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &["rate_limit.consistent"], needs LoginLimit;
-    KEEPS_OLD_TOKEN "device-keeps-old-token", "POST /login: a known device's earlier token may end",
-        "the earlier access token of a device that logs in again goes on working", changes &["device.login.reuse.old_token"];
-    KEEPS_OLD_REFRESH "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
-        "the earlier refresh token of a device that logs in again goes on working", changes &["device.login.reuse.old_refresh_token"];
-    REFRESH_ENDS_ACCESS "refresh-ends-old-access-token", "POST /refresh: the old access token may end at once",
-        "a refresh ends the old access token", changes &["refresh.old_access_token"];
-    REFRESH_NO_ROTATION "refresh-not-rotated", "POST /refresh, 200: refresh_token is optional",
+    "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[],
+        edits &[edit(&[], When::GoodOptions, &[C::NoContent])];
+    "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &["rate_limit.consistent"], needs LoginLimit,
+        edits &[edit(&[], LIMITED, &[C::RetryAfterDate])];
+    "device-keeps-old-token", "POST /login: a known device's earlier token may end",
+        "the earlier access token of a device that logs in again goes on working", changes &["device.login.reuse.old_token"],
+        policy |p| p.every_opening(|opening| opening.known_keeps_access_token = true);
+    "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
+        "the earlier refresh token of a device that logs in again goes on working", changes &["device.login.reuse.old_refresh_token"],
+        policy |p| p.every_opening(|opening| opening.known_keeps_refresh_token = true);
+    "refresh-ends-old-access-token", "POST /refresh: the old access token may end at once",
+        "a refresh ends the old access token", changes &["refresh.old_access_token"],
+        policy |p| p.refresh.ends_old_access_token = true;
+    "refresh-not-rotated", "POST /refresh, 200: refresh_token is optional",
         "a refresh gives no new refresh token, and the old one stays",
         changes &["refresh.grace", "refresh.revoked_by_access", "refresh.revoked_by_refresh", "refresh.reused.status",
-            "refresh.reused.errcode", "refresh.no_rotation"];
-    EXPIRES_WITHOUT_REFRESH "expires-without-refresh", "POST /login, 200: expires_in_ms without refresh_token",
-        "every login gives an access token that expires", changes &["refresh.login.expires_without"];
-    ODD_DEVICE_IDS "odd-device-ids", "Device ids are opaque", "device ids that are made hold a slash, a blank and letters outside ASCII", changes &[];
-    HOME_SERVER "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is given", changes &["login.post.ok.home_server"];
-    LOGOUT_LAGS "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for a second after logout", changes &[];
-    DEFAULT_NAME "device-default-name", "GET /devices: display_name without an initial one is not pinned",
-        "a device without a name is given one", changes &["device.login.no_name"];
-    CASE_FOLDED "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[];
-    FOREIGN_400 "foreign-id-400", "POST /login, 400", "an id of another server is refused with 400", changes &[];
-    PHONES_UNKNOWN "phones-not-supported", "POST /login, 400", "m.id.phone is refused with 400", changes &["login.identifier.phone.unknown"];
-    THIRD_PARTY_401 "uia-unknown-third-party-401", "User-interactive authentication: a stage that fails may be tried again",
-        "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"];
-    THROTTLED "throttled", "Rate limiting: any request may be refused",
-        "every eleventh request is refused with 429 and may come again at once", changes changes::WITH_LIMITS;
-    THROTTLED_FIRST "throttled-first", "Rate limiting: any request may be refused",
-        "the first request to each operation is refused with 429 and may come again at once", changes changes::WITH_LIMITS;
-    ORIGIN_ECHOED "cors-origin-echoed", "Web browser clients: the header's value is advice",
-        "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"];
-    RESOURCE_LIMIT "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",
-        "every eighth login is refused for a resource limit", changes &["login.post.ok.status", "error.resource_limit.admin_contact"];
-    STRICT_RELEASES "only-what-is-listed", "Unknown members of a request are ignored",
-        "identifier and device_id are not known to a server that lists only releases before they came", changes &[];
-    UNLISTED_TYPES "login-types-not-listed", "GET /login: a server may take types that it does not list",
-        "token login is taken and not listed", changes changes::WITHOUT_TOKEN_LOGIN;
-    SSO_ONLY "sso-only", "GET /login: which types are offered is the server's choice",
-        "single sign-on and token login are offered, password login is not known", changes changes::WITHOUT_PASSWORD;
-    NO_LEGACY "no-legacy-api", "Authentication API discovery: the legacy API may be absent",
-        "the legacy API is not offered, the OAuth API is", changes changes::WITHOUT_LEGACY;
-    BOTH_APIS "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served beside the legacy API", changes changes::WITH_OAUTH;
-    NO_GET_TOKEN "no-get-token", "POST /v1/login/get_token is optional", "get_token is not offered",
-        changes changes::WITHOUT_GET_TOKEN;
-    NO_REFRESH "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH;
-    NO_WELL_KNOWN "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login gives none",
-        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"];
-    NO_GUESTS "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"];
-    SESSION_FOR_ANY "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
-        "a session of interactive auth is taken for another request than the one that began it", changes &[];
-    ANY_USERNAME "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[];
-    TWO_FLOWS "uia-two-flows", "User-interactive authentication: several flows may be offered",
-        "interactive auth offers a flow with an unknown stage before the password flow", changes &[];
-    HTTP_1_0 "http-1-0", "RFC 9112: HTTP/1.0 answers", "answers are HTTP/1.0, each on a connection of its own", changes &[];
-    SLOW "slow-answers", "Nothing says how long an answer may take", "every seventh answer takes half a second", changes &[];
-    BASE_PATH "base-path", "Well-known URI: base_url may have a path", "the homeserver lies below /homeserver; the rest of the host is a web server's",
-        changes &[];
-    ONLY_R0 "only-r0-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases before v1.1 are listed", changes changes::WITHOUT_V1;
-    ONLY_NEW "only-v1-15-and-later-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases from v1.15 on are listed",
-        changes &["route.r0_prefix"];
-    CAS "cas-offered", "Client-Server API, Client login via SSO: m.login.cas", "m.login.cas is offered too", changes &["sso.cas.redirect"];
-    PROVIDER_ICON "provider-icon", "Client-Server API, SSO client login: icon of an identity provider", "the identity provider has an icon",
-        changes &["login.get.sso.idp.icon", "login.get.sso.idp.icon_fetchable"], needs Sso;
-    OAUTH_AWARE "oauth-aware", "Client-Server API, OAuth 2.0-aware clients", "single sign-on is preferred for OAuth-aware clients",
-        changes &["login.get.sso.oauth_aware.type", "oauth_aware.needs_oauth", "oauth_aware.action", "oauth_aware.account_uri"], needs SsoAndOauth;
-    SSO_STAGE "uia-sso-stage", "Client-Server API, SSO during user-interactive authentication", "interactive auth offers single sign-on beside the password",
-        changes &["sso.uia_fallback"], needs Sso;
-    LOGIN_PAGE_OLD_NAME "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
+            "refresh.reused.errcode", "refresh.no_rotation"],
+        policy |p| p.refresh.new_token = NewRefreshToken::None;
+    "expires-without-refresh", "POST /login, 200: expires_in_ms without refresh_token",
+        "every login gives an access token that expires", changes &["refresh.login.expires_without"],
+        policy |p| p.every_opening(|opening| opening.always_expires = true);
+    "odd-device-ids", "Device ids are opaque", "device ids that are made hold a slash, a blank and letters outside ASCII", changes &[],
+        policy |p| p.every_opening(|opening| opening.generated_ids = GeneratedIds::Odd);
+    "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is given", changes &["login.post.ok.home_server"],
+        policy |p| p.every_opening(|opening| opening.home_server = true);
+    "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for a second after logout", changes &[],
+        policy |p| p.logout.tokens_linger = Some(Duration::from_secs(1));
+    "device-default-name", "GET /devices: display_name without an initial one is not pinned",
+        "a device without a name is given one", changes &["device.login.no_name"],
+        policy |p| p.every_opening(|opening| opening.default_name = Some("A device"));
+    "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[],
+        policy |p| p.every_identification(|found| found.folds_case = true);
+    "foreign-id-400", "POST /login, 400", "an id of another server is refused with 400", changes &[],
+        policy |p| p.login.foreign_ids_invalid = true;
+    "phones-not-supported", "POST /login, 400", "m.id.phone is refused with 400", changes &["login.identifier.phone.unknown"],
+        policy |p| p.every_identification(|found| found.phones = Phones::NotSupported);
+    "uia-unknown-third-party-401", "User-interactive authentication: a stage that fails may be tried again",
+        "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"],
+        policy |p| p.uia.unknown_address_is_challenged = true;
+    "throttled", "Rate limiting: any request may be refused",
+        "every eleventh request is refused with 429 and may come again at once", changes changes::WITH_LIMITS, counts "requests",
+        policy |p| p.connection.throttled = true;
+    "throttled-first", "Rate limiting: any request may be refused",
+        "the first request to each operation is refused with 429 and may come again at once", changes changes::WITH_LIMITS, counts "requests",
+        policy |p| p.connection.first_throttled = true;
+    "cors-origin-echoed", "Web browser clients: the header's value is advice",
+        "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"],
+        edits &[edit(&[], When::FromOrigin, &[C::EchoOrigin])];
+    "resource-limit", "M_RESOURCE_LIMIT_EXCEEDED: a homeserver may refuse for its own limits",
+        "every eighth login is refused for a resource limit", changes &["login.post.ok.status", "error.resource_limit.admin_contact"], counts "logins",
+        policy |p| p.login.limit = Some(EVERY_EIGHTH);
+    "only-what-is-listed", "Unknown members of a request are ignored",
+        "identifier and device_id are not known to a server that lists only releases before they came", changes &[],
+        policy |p| {
+            p.login.identification.identifier = IdentifierMember::ReadSinceItsRelease;
+            p.login.opening.device_id = DeviceIdMember::ReadSinceItsRelease;
+        };
+    "login-types-not-listed", "GET /login: a server may take types that it does not list",
+        "token login is taken and not listed", changes changes::WITHOUT_TOKEN_LOGIN,
+        policy |p| p.login.token_login_unlisted = true;
+    "sso-only", "GET /login: which types are offered is the server's choice",
+        "single sign-on and token login are offered, password login is not known", changes changes::WITHOUT_PASSWORD,
+        policy |p| p.login.no_password_login = true,
+        settings |s| s.sso = true;
+    "no-legacy-api", "Authentication API discovery: the legacy API may be absent",
+        "the legacy API is not offered, the OAuth API is", changes changes::WITHOUT_LEGACY,
+        settings |s| (s.legacy, s.oauth) = (false, true);
+    "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served beside the legacy API", changes changes::WITH_OAUTH,
+        settings |s| s.oauth = true;
+    "no-get-token", "POST /v1/login/get_token is optional", "get_token is not offered",
+        changes changes::WITHOUT_GET_TOKEN,
+        settings |s| s.get_token = false;
+    "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH,
+        settings |s| s.access_lifetime = None;
+    "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login gives none",
+        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"],
+        settings |s| s.well_known = false;
+    "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"],
+        settings |s| s.guests = false;
+    "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
+        "a session of interactive auth is taken for another request than the one that began it", changes &[],
+        policy |p| p.uia.session_for_any_request = true;
+    "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[],
+        policy |p| p.registration.any_user_name = true;
+    "uia-two-flows", "User-interactive authentication: several flows may be offered",
+        "interactive auth offers a flow with an unknown stage before the password flow", changes &[],
+        policy |p| p.uia.password_flows = PasswordFlows::UnknownOrPassword;
+    "http-1-0", "RFC 9112: HTTP/1.0 answers", "answers are HTTP/1.0, each on a connection of its own", changes &[],
+        policy |p| p.connection.http_1_0 = true;
+    "slow-answers", "Nothing says how long an answer may take", "every seventh answer takes half a second", changes &[],
+        policy |p| p.connection.slow = true;
+    "base-path", "Well-known URI: base_url may have a path", "the homeserver lies below /homeserver; the rest of the host is a web server's",
+        changes &[],
+        policy |p| p.connection.base_path = "/homeserver";
+    "only-r0-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases before v1.1 are listed", changes changes::WITHOUT_V1,
+        settings |s| s.versions = published(|release| release < v1(0));
+    "only-v1-15-and-later-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases from v1.15 on are listed",
+        changes &["route.r0_prefix"],
+        settings |s| s.versions = published(|release| release >= v1(15));
+    "cas-offered", "Client-Server API, Client login via SSO: m.login.cas", "m.login.cas is offered too", changes &["sso.cas.redirect"],
+        policy |p| p.sso.cas = true;
+    "provider-icon", "Client-Server API, SSO client login: icon of an identity provider", "the identity provider has an icon",
+        changes &["login.get.sso.idp.icon", "login.get.sso.idp.icon_fetchable"], needs Sso,
+        policy |p| p.sso.provider_icon = true;
+    "oauth-aware", "Client-Server API, OAuth 2.0-aware clients", "single sign-on is preferred for OAuth-aware clients",
+        changes &["login.get.sso.oauth_aware.type", "oauth_aware.needs_oauth", "oauth_aware.action", "oauth_aware.account_uri"], needs SsoAndOauth,
+        policy |p| p.sso.oauth_aware_preferred = true;
+    "uia-sso-stage", "Client-Server API, SSO during user-interactive authentication", "interactive auth offers single sign-on beside the password",
+        changes &["sso.uia_fallback"], needs Sso,
+        policy |p| p.uia.password_flows = PasswordFlows::PasswordOrSso;
+    "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
         "only releases up to v1.11 are listed, and the login page calls window.onLogin",
-        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent"];
-    WELL_KNOWN_REDIRECT "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
+        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent"],
+        policy |p| p.routes.login_page = LoginPage::FormerCallback,
+        settings |s| s.versions = published(|release| release < v1(12));
+    "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
         "the well-known file is reached by a redirect",
-        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys"];
+        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys"],
+        policy |p| p.routes.well_known_redirects = true;
 }
 
 data! {
@@ -256,40 +317,4 @@ data! {
         edits &[edit(&[O::Versions], When::Success, &[C::Drop("/unstable_features")])];
     "unrecognized-everywhere", "The codes of 404 for devices are not pinned", "an unknown device is refused with 404 M_UNRECOGNIZED", changes &[],
         edits &[edit(&[O::Device, O::RenameDevice], When::Because(&[R::DeviceUnknown, R::DeviceOfAnother]), &[C::Code("M_UNRECOGNIZED")])];
-}
-
-/// The settings with what the quirks switched on change in them.
-pub(super) fn adjust(mut settings: Settings) -> Settings {
-    let on = |switch: Switch| settings.quirks.iter().any(|name| name == switch.0);
-    let (sso, no_legacy, both, no_get_token) =
-        (on(SSO_ONLY), on(NO_LEGACY), on(BOTH_APIS), on(NO_GET_TOKEN));
-    let (no_refresh, no_well_known, no_guests) = (on(NO_REFRESH), on(NO_WELL_KNOWN), on(NO_GUESTS));
-    settings.sso |= sso;
-    settings.legacy &= !no_legacy;
-    settings.oauth |= no_legacy || both;
-    settings.get_token &= !no_get_token;
-    settings.well_known &= !no_well_known;
-    let family = |letter: char| {
-        let of_family = release::PUBLISHED.iter().filter(move |name| name.starts_with(letter));
-        of_family.map(|name| (*name).to_owned())
-    };
-    if on(ONLY_R0) {
-        settings.versions = family('r').collect();
-    }
-    if on(ONLY_NEW) {
-        // The first of them is v1.1.
-        settings.versions = family('v').skip(14).collect();
-    }
-    if on(LOGIN_PAGE_OLD_NAME) {
-        let published = release::PUBLISHED.iter();
-        settings.versions =
-            published.take_while(|name| **name != "v1.12").map(|name| (*name).to_owned()).collect();
-    }
-    // Of a guest it has to be said.
-    let is_guest_absent = settings.quirks.iter().any(|name| name == "is-guest-absent");
-    settings.guests &= !no_guests && !is_guest_absent;
-    if no_refresh {
-        settings.access_lifetime = None;
-    }
-    settings
 }

@@ -1,11 +1,11 @@
 //! Why a request is refused: one name for each reason, with the status and the code that the specification gives it.
 
-use super::answer::{Answer, Body};
-use serde_json::{Value, json};
+use serde::Deserialize;
 
 /// A reason for refusing a request. The reason is finer than the `errcode`, so that a fault can change the answer for
 /// exactly one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Refusal {
     // The body, whatever the call.
     EmptyBody,
@@ -203,35 +203,5 @@ impl Refusal {
             }
             R::FilterUnknown => (404, "M_NOT_FOUND", "The user has no such filter"),
         }
-    }
-}
-
-impl Refusal {
-    /// The refusal without one of the members that it owes.
-    pub(super) fn without(self, member: &str) -> Answer {
-        let mut answer = Answer::from(self);
-        if let Body::Json(Value::Object(members)) = &mut answer.body {
-            members.shift_remove(member);
-        }
-        answer
-    }
-}
-
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        let (status, errcode, error) = refusal.parts();
-        let mut answer = Answer::json(status, json!({"errcode": errcode, "error": error}));
-        let extra = match refusal {
-            // The session can be taken up again with its device: "soft logout".
-            Refusal::ExpiredToken | Refusal::UserLocked => Some(("soft_logout", json!(true))),
-            Refusal::ResourceLimit => Some(("admin_contact", json!("mailto:admin@example.org"))),
-            Refusal::UserLimit => Some(("info_uri", json!("https://example.org/limits"))),
-            _ => None,
-        };
-        if let Some((name, value)) = extra {
-            answer.put(name, value);
-        }
-        answer.cause = Some(refusal);
-        answer
     }
 }

@@ -5,9 +5,11 @@
 
 use super::release::{Listed, Release, r0, v1};
 use axum::http::Method;
+use serde::Deserialize;
 
 /// An operation of the homeserver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Operation {
     Versions,
     WellKnown,

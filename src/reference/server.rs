@@ -1,17 +1,20 @@
 //! From the socket to a handler and back.
 
 use super::answer::{Answer, Outcome};
-use super::edit::Situation;
-use super::fault::{self, Kind};
-use super::house::{Call, Exchange, House};
-use super::layer::{Catalogue, Layer};
+use super::catalogue::{Catalogue, Kind};
+use super::context::{Call, RequestContext, ServerContext};
+use super::edit::{Edit, Situation};
+use super::fault::FaultFileError;
+use super::layer::Layer;
+use super::policy::{LoginPage, LoginTokenUses, OptionsLogic, OtherMethods, Policy};
 use super::quirk;
 use super::refusal::Refusal;
 use super::release::Listed;
 use super::route::{Found, Operation, find};
+use super::settings::Settings;
 use super::store::{Account, Store};
 use super::{
-    Settings, account, admin, client_data, device, discovery, login, login_token, page, session,
+    account, admin, behaviour, client_data, device, discovery, login, login_token, page, session,
     sso, uia,
 };
 use axum::Router;
@@ -32,8 +35,6 @@ use tokio::task::JoinHandle;
 const BODY_LIMIT: usize = 1 << 20;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Where the homeserver lies on its host with the quirk of that name.
-const BASE_PATH: &str = "/homeserver";
 /// How long open connections may delay [`Running::stop`].
 const STOP_TIME: Duration = Duration::from_secs(1);
 
@@ -80,6 +81,9 @@ pub enum StartError {
         /// What the HTTP or TLS library said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file of faults cannot be read.
+    #[error(transparent)]
+    Faults(#[from] &'static FaultFileError),
     /// The system gives no random bytes for tokens.
     #[error("no random bytes: {0}")]
     Random(getrandom::Error),
@@ -99,8 +103,10 @@ pub(super) fn check(
     quirks: &[String],
     catalogue: Catalogue,
 ) -> Result<(), StartError> {
-    let known: Vec<_> = catalogue.all_faults().map(|fault| fault.name).collect();
-    check_names("fault", faults, &known)?;
+    if !faults.is_empty() {
+        let known: Vec<_> = catalogue.all_faults()?.map(|fault| fault.name).collect();
+        check_names("fault", faults, &known)?;
+    }
     let known: Vec<_> = catalogue.all_quirks().map(|quirk| quirk.name).collect();
     check_names("quirk", quirks, &known)
 }
@@ -112,15 +118,44 @@ pub(super) fn check_edits(
     catalogue: Catalogue,
 ) -> Result<(), StartError> {
     let refused = |kind, name: &str| StartError::Behaviour { kind, name: name.to_owned() };
-    let mut of_faults = catalogue.all_faults().filter(|fault| fault.kind == Kind::Behaviour);
-    if let Some(fault) = of_faults.find(|fault| faults.iter().any(|name| name == fault.name)) {
-        return Err(refused("fault", fault.name));
+    if !faults.is_empty() {
+        let mut of_faults = catalogue.all_faults()?.filter(|fault| fault.kind == Kind::Behaviour);
+        if let Some(fault) = of_faults.find(|fault| faults.iter().any(|name| name == fault.name)) {
+            return Err(refused("fault", fault.name));
+        }
     }
     let mut of_quirks = catalogue.all_quirks().filter(|quirk| quirk.kind() == Kind::Behaviour);
     match of_quirks.find(|quirk| quirks.iter().any(|name| name == quirk.name)) {
         Some(quirk) => Err(refused("quirk", quirk.name)),
         None => Ok(()),
     }
+}
+
+/// The edits of the faults and the quirks of these names, in the order in which they are made.
+pub(super) fn edits(
+    faults: &[String],
+    quirks: &[String],
+    catalogue: Catalogue,
+) -> Result<Vec<&'static Edit>, StartError> {
+    let on = |names: &[String], name: &str| names.iter().any(|wanted| wanted == name);
+    let mut edits = Vec::new();
+    if !faults.is_empty() {
+        let of_faults = catalogue.all_faults()?.filter(|fault| on(faults, fault.name));
+        edits.extend(of_faults.flat_map(|fault| fault.edits));
+    }
+    let of_quirks = catalogue.all_quirks().filter(|quirk| on(quirks, quirk.name));
+    edits.extend(of_quirks.flat_map(|quirk| quirk.edits));
+    Ok(edits)
+}
+
+/// The policy with what the faults and the quirks of these names change in it.
+fn policy(faults: &[String], quirks: &[String]) -> Policy {
+    let mut policy = Policy::default();
+    quirks.iter().for_each(|quirk| quirk::apply(quirk, &mut policy));
+    for change in faults.iter().filter_map(|fault| behaviour::behaviour(fault)) {
+        change(&mut policy);
+    }
+    policy
 }
 
 /// Refuses a name that is not among those there are, with up to three that are like it.
@@ -187,7 +222,8 @@ impl Running {
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     check(&settings.faults, &settings.quirks, settings.catalogue)?;
     let settings = quirk::adjust(settings);
-    let layer = Layer::of(&settings.faults, &settings.quirks, settings.catalogue);
+    let layer = Layer::of(edits(&settings.faults, &settings.quirks, settings.catalogue)?);
+    let policy = policy(&settings.faults, &settings.quirks);
     let listed = Listed::parse(&settings.versions).map_err(StartError::Version)?;
     let mut store = Store::new().map_err(StartError::Random)?;
     for (localpart, password) in &settings.users {
@@ -200,12 +236,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         store.accounts.insert(service.sender.clone(), Account::default());
     }
     let (listener, addr) = listen(settings.listen).await?;
-    let mut house = House { settings, listed, base_url: format!("http://{addr}") };
-    let base_path = if house.has(quirk::BASE_PATH) { BASE_PATH } else { "" };
-    house.base_url += base_path;
+    let base_path = policy.connection.base_path;
+    let base_url = format!("http://{addr}{base_path}");
+    let server = ServerContext { settings, policy, listed, base_url };
     let changed = layer.counter();
     let shared =
-        Arc::new(Shared { house, store: Mutex::new(store), layer, answered: AtomicU64::new(0) });
+        Arc::new(Shared { server, store: Mutex::new(store), layer, answered: AtomicU64::new(0) });
     let app = Router::new().fallback(serve).with_state(shared);
     Ok(Running { base_path, ..run(listener, addr, app, changed) })
 }
@@ -236,7 +272,7 @@ pub(super) fn run(
 }
 
 struct Shared {
-    house: House,
+    server: ServerContext,
     store: Mutex<Store>,
     layer: Layer,
     answered: AtomicU64,
@@ -248,20 +284,18 @@ async fn serve(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let house = &shared.house;
+    let server = &shared.server;
     let number = shared.answered.fetch_add(1, Ordering::Relaxed) + 1;
-    if house.has(quirk::SLOW) && number.is_multiple_of(7) {
+    if server.policy.connection.slow && number.is_multiple_of(7) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let (mut parts, body) = request.into_parts();
-    if house.has(quirk::BASE_PATH) {
-        match below_base(&parts.uri) {
-            Some(uri) => parts.uri = uri,
-            None => return Answer::html(404, "<h1>Not found</h1>").into(),
-        }
+    match below_base(&parts.uri, server.policy.connection.base_path) {
+        Some(uri) => parts.uri = uri,
+        None => return Answer::html(404, "<h1>Not found</h1>").into(),
     }
     let mut response: Response<Body> = answer(&shared, peer, parts, body).await.into();
-    if house.has(quirk::HTTP_1_0) {
+    if server.policy.connection.http_1_0 {
         *response.version_mut() = Version::HTTP_10;
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -269,8 +303,11 @@ async fn serve(
 }
 
 /// The URI without the base path, if it has that.
-fn below_base(uri: &Uri) -> Option<Uri> {
-    let below = uri.path_and_query()?.as_str().strip_prefix(BASE_PATH)?;
+fn below_base(uri: &Uri, base_path: &str) -> Option<Uri> {
+    if base_path.is_empty() {
+        return Some(uri.clone());
+    }
+    let below = uri.path_and_query()?.as_str().strip_prefix(base_path)?;
     below.starts_with('/').then(|| below.parse().ok())?
 }
 
@@ -278,7 +315,7 @@ fn below_base(uri: &Uri) -> Option<Uri> {
 async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> Answer {
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await;
     let method = parts.method;
-    let (found, handled) = look_up(&shared.house, &method, parts.uri.path());
+    let (found, handled) = look_up(&shared.server, &method, parts.uri.path());
     let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let mut call = Call {
         operation: found.operation(),
@@ -300,36 +337,33 @@ async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> 
     answer.finish();
     let situation = Situation::of(&found, &method, &call.headers);
     shared.layer.apply(situation, &call.headers, &mut answer);
-    if call.operation == Operation::Login && shared.house.has(fault::LOGIN_TOKEN_RACES) {
+    let races = shared.server.policy.login_tokens.uses == LoginTokenUses::OnceButForRaces;
+    if call.operation == Operation::Login && races {
         // Longer than a used token goes on working, so that only logins at the same time get through.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     answer
 }
 
-/// The operation, and the method to answer by; they are those of the request, but for faults of the routes.
-fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
+/// The operation, and the method to answer by: those of the request, unless another one is run in its stead.
+fn look_up(server: &ServerContext, method: &Method, path: &str) -> (Found, Method) {
     let find = |method: &Method, path: &str| {
-        find(method, path, &house.listed, |operation| exists(house, operation))
+        find(method, path, &server.listed, |operation| exists(server, operation))
     };
-    let beside_login = path.strip_prefix("/_matrix/client/r0/").is_some_and(|rest| rest != "login");
-    let gone = house.has(fault::R0_PATHS_GONE) && path.starts_with("/_matrix/client/r0/")
-        || house.has(fault::R0_LOGIN_ALONE) && beside_login
-        || house.has(fault::V3_LOGOUT_ALL_MISSING) && path == "/_matrix/client/v3/logout/all"
-        || house.has(fault::V3_WHOAMI_MISSING) && path == "/_matrix/client/v3/account/whoami";
-    let found = if gone { Found::Nothing } else { find(method, path) };
+    let policy = &server.policy.routes;
+    let found = if policy.missing.include(path) { Found::Nothing } else { find(method, path) };
     let stand_in = match found {
         Found::OtherMethod(Operation::Flows | Operation::Login, ..)
-            if method == Method::PUT && house.has(fault::WRONG_METHOD_RUNS_LOGIN) =>
+            if method == Method::PUT && policy.other_methods == OtherMethods::RunLogin =>
         {
             Some((Method::POST, path))
         }
         Found::OtherMethod(Operation::Logout | Operation::LogoutAll, ..)
-            if method == Method::GET && house.has(fault::WRONG_METHOD_RUNS_LOGOUT) =>
+            if method == Method::GET && policy.other_methods == OtherMethods::RunLogout =>
         {
             Some((Method::POST, path))
         }
-        Found::Nothing if house.has(fault::UNKNOWN_PATH_IS_PREFIX) => path
+        Found::Nothing if policy.below_login_is_login => path
             .find("/login/")
             .and_then(|at| path.get(..at + "/login".len()))
             .map(|shorter| (method.clone(), shorter)),
@@ -342,8 +376,8 @@ fn look_up(house: &House, method: &Method, path: &str) -> (Found, Method) {
 }
 
 /// Whether the settings have an operation at all; one that is switched off is like one that never was.
-fn exists(house: &House, operation: Operation) -> bool {
-    let settings = &house.settings;
+fn exists(server: &ServerContext, operation: Operation) -> bool {
+    let (settings, policy) = (&server.settings, &server.policy);
     match operation {
         Operation::GetToken => settings.get_token && settings.legacy,
         Operation::WellKnown => settings.well_known,
@@ -357,138 +391,133 @@ fn exists(house: &House, operation: Operation) -> bool {
         | Operation::SsoRedirectTo
         | Operation::SsoPage
         | Operation::SsoSubmit => settings.sso,
-        Operation::CasRedirect => house.has(quirk::CAS),
-        Operation::Media => house.has(quirk::PROVIDER_ICON),
-        Operation::WellKnownTarget => house.has(quirk::WELL_KNOWN_REDIRECT),
-        Operation::Refresh => settings.access_lifetime.is_some() && !house.has(fault::REFRESH_GONE),
+        Operation::CasRedirect => policy.sso.cas,
+        Operation::Media => policy.sso.provider_icon,
+        Operation::WellKnownTarget => policy.routes.well_known_redirects,
+        Operation::Refresh => settings.access_lifetime.is_some() && !policy.routes.no_refresh,
         _ => true,
     }
 }
 
 /// Answers a request that has been read.
 fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answer {
-    let house = &shared.house;
+    let server = &shared.server;
     let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut x = Exchange { house, call, store: &mut store, now: Instant::now() };
+    let mut ctx = RequestContext { server, call, store: &mut store, now: Instant::now() };
     if method == Method::OPTIONS {
-        return preflight(&mut x);
+        return preflight(&mut ctx);
     }
-    x.store.requests += 1;
-    let first = house.has(quirk::THROTTLED_FIRST)
+    ctx.store.requests += 1;
+    let policy = &server.policy.connection;
+    let first = policy.first_throttled
         && matches!(found, Found::Operation(..))
-        && x.store.asked.insert(call.operation);
-    if first || house.has(quirk::THROTTLED) && x.store.requests.is_multiple_of(11) {
+        && ctx.store.asked.insert(call.operation);
+    if first || policy.throttled && ctx.store.requests.is_multiple_of(11) {
         let mut answer = Answer::limited(20);
         answer.set("retry-after", "0");
         return answer;
     }
     match found {
-        Found::Operation(..) => dispatch(&mut x).unwrap_or_else(Answer::from),
+        Found::Operation(..) => dispatch(&mut ctx).unwrap_or_else(Answer::from),
         Found::OtherMethod(_, _, allowed) => {
             let mut answer = Answer::from(Refusal::UnknownMethod);
             answer.set("allow", allowed);
             answer
         }
-        Found::Nothing => nothing(house, call).into(),
+        Found::Nothing => nothing(server, call).into(),
     }
 }
 
-/// Answers OPTIONS, on every path alike; only faults let it reach a handler.
-fn preflight(x: &mut Exchange) -> Answer {
-    match x.call.operation {
-        Operation::Whoami
-        | Operation::Devices
-        | Operation::Device
-        | Operation::Logout
-        | Operation::LogoutAll
-        | Operation::Capabilities
-        | Operation::GetToken
-            if x.has(fault::OPTIONS_ASKS_FOR_TOKEN) =>
-        {
-            x.owner().map_or_else(Answer::from, |_| Answer::empty())
-        }
-        Operation::Logout if x.has(fault::OPTIONS_LOGS_OUT) => {
-            session::logout(x).unwrap_or_else(|_| Answer::empty())
-        }
-        Operation::LogoutAll if x.has(fault::OPTIONS_LOGS_OUT_ALL) => {
-            session::logout_all(x).unwrap_or_else(|_| Answer::empty())
-        }
-        Operation::Refresh if x.has(fault::OPTIONS_REFRESHES) => {
-            session::refresh(x).unwrap_or_else(|_| Answer::empty())
-        }
-        Operation::Flows | Operation::Login if x.has(fault::OPTIONS_LOGS_IN) => {
-            login::login(x).unwrap_or_else(|_| Answer::empty())
-        }
+/// Answers OPTIONS, on every path alike, and runs nothing.
+fn preflight(ctx: &mut RequestContext) -> Answer {
+    use Operation as O;
+    let run = |outcome: Outcome| outcome.unwrap_or_else(|_| Answer::empty());
+    match (ctx.policy().routes.options, ctx.call.operation) {
+        (
+            OptionsLogic::AsksForToken,
+            O::Whoami
+            | O::Devices
+            | O::Device
+            | O::Logout
+            | O::LogoutAll
+            | O::Capabilities
+            | O::GetToken,
+        ) => ctx.owner().map_or_else(Answer::from, |_| Answer::empty()),
+        (OptionsLogic::LogsOut, O::Logout) => run(session::logout(ctx)),
+        (OptionsLogic::LogsOutAll, O::LogoutAll) => run(session::logout_all(ctx)),
+        (OptionsLogic::Refreshes, O::Refresh) => run(session::refresh(ctx)),
+        (OptionsLogic::LogsIn, O::Flows | O::Login) => run(login::login(ctx)),
         _ => Answer::empty(),
     }
 }
 
 /// The refusal of a path that is not there.
-fn nothing(house: &House, call: &Call) -> Refusal {
+fn nothing(server: &ServerContext, call: &Call) -> Refusal {
     let get_token = call.path == "/_matrix/client/v1/login/get_token";
-    match () {
-        () if get_token && house.has(fault::GET_TOKEN_OFF_403) => Refusal::NotThisUser,
-        () if get_token && house.has(fault::GET_TOKEN_OFF_400) => Refusal::TypeUnknown,
-        () => Refusal::UnknownEndpoint,
-    }
+    let refusal = server.policy.routes.get_token_off.filter(|_| get_token);
+    refusal.unwrap_or(Refusal::UnknownEndpoint)
 }
 
 /// Hands a request to its handler.
-fn dispatch(x: &mut Exchange) -> Outcome {
+fn dispatch(ctx: &mut RequestContext) -> Outcome {
     use Operation as O;
-    match x.call.operation {
-        O::Versions => discovery::versions(x),
-        O::WellKnown if x.has(quirk::WELL_KNOWN_REDIRECT) => {
-            Ok(Answer::redirect(format!("{}/_reference/well-known", x.house.base_url)))
+    match ctx.call.operation {
+        O::Versions => discovery::versions(ctx),
+        O::WellKnown if ctx.policy().routes.well_known_redirects => {
+            Ok(Answer::redirect(format!("{}/_reference/well-known", ctx.server.base_url)))
         }
-        O::WellKnown | O::WellKnownTarget => discovery::well_known(x),
-        O::AuthMetadata => discovery::auth_metadata(x),
-        O::Capabilities => discovery::capabilities(x),
-        O::Flows => login::flows(x),
-        O::Login => login::login(x),
-        O::GetToken => login_token::get_token(x),
-        O::Logout => session::logout(x),
-        O::LogoutAll => session::logout_all(x),
-        O::Refresh => session::refresh(x),
-        O::Whoami => session::whoami(x),
-        O::Addresses => account::addresses(x),
-        O::Devices => device::list(x),
-        O::Device => device::get(x),
-        O::RenameDevice => device::rename(x),
-        O::DeleteDevice => device::delete(x),
-        O::DeleteDevices => device::delete_many(x),
-        O::Register => account::register(x),
-        O::RegisterAvailable => account::available(x),
-        O::ChangePassword => account::change_password(x),
-        O::Deactivate => account::deactivate(x),
-        O::Sync => client_data::sync(x),
-        O::KeysUpload => client_data::keys_upload(x),
-        O::KeysQuery => client_data::keys_query(x),
-        O::SigningKeysUpload => client_data::signing_keys_upload(x),
-        O::MakeFilter => client_data::make_filter(x),
-        O::Filter => client_data::filter(x),
-        O::AdminNonce => account::admin_nonce(x),
-        O::AdminRegister => account::admin_register(x),
-        O::AdminLock => admin::put_lock(x),
-        O::AdminSuspension => admin::put_suspension(x),
-        O::AdminUser => admin::put_user(x),
-        O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(x),
-        O::AdminDeactivate => admin::deactivate(x),
-        O::LoginPage if !x.call.query.is_empty() && x.has(fault::LOGIN_PAGE_NO_PARAMS) => {
-            Err(Refusal::MemberInvalid.into())
-        }
-        O::LoginPage => {
-            let api = if x.house.listed.v3_paths() { "v3" } else { "r0" };
-            Ok(page::login(api, x.has(quirk::LOGIN_PAGE_OLD_NAME)))
-        }
-        O::StagePage => uia::stage_page(x),
-        O::StageSubmit => uia::stage_submit(x),
-        O::SsoRedirect => sso::redirect(x),
-        O::SsoRedirectTo => sso::redirect_to(x),
-        O::CasRedirect => sso::redirect(x),
-        O::Media => sso::icon(x),
-        O::SsoPage => sso::provider(x),
-        O::SsoSubmit => sso::submit(x),
+        O::WellKnown | O::WellKnownTarget => discovery::well_known(ctx),
+        O::AuthMetadata => discovery::auth_metadata(ctx),
+        O::Capabilities => discovery::capabilities(ctx),
+        O::Flows => login::flows(ctx),
+        O::Login => login::login(ctx),
+        O::GetToken => login_token::get_token(ctx),
+        O::Logout => session::logout(ctx),
+        O::LogoutAll => session::logout_all(ctx),
+        O::Refresh => session::refresh(ctx),
+        O::Whoami => session::whoami(ctx),
+        O::Addresses => account::addresses(ctx),
+        O::Devices => device::list(ctx),
+        O::Device => device::get(ctx),
+        O::RenameDevice => device::rename(ctx),
+        O::DeleteDevice => device::delete(ctx),
+        O::DeleteDevices => device::delete_many(ctx),
+        O::Register => account::register(ctx),
+        O::RegisterAvailable => account::available(ctx),
+        O::ChangePassword => account::change_password(ctx),
+        O::Deactivate => account::deactivate(ctx),
+        O::Sync => client_data::sync(ctx),
+        O::KeysUpload => client_data::keys_upload(ctx),
+        O::KeysQuery => client_data::keys_query(ctx),
+        O::SigningKeysUpload => client_data::signing_keys_upload(ctx),
+        O::MakeFilter => client_data::make_filter(ctx),
+        O::Filter => client_data::filter(ctx),
+        O::AdminNonce => account::admin_nonce(ctx),
+        O::AdminRegister => account::admin_register(ctx),
+        O::AdminLock => admin::put_lock(ctx),
+        O::AdminSuspension => admin::put_suspension(ctx),
+        O::AdminUser => admin::put_user(ctx),
+        O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(ctx),
+        O::AdminDeactivate => admin::deactivate(ctx),
+        O::LoginPage => login_page(ctx),
+        O::StagePage => uia::stage_page(ctx),
+        O::StageSubmit => uia::stage_submit(ctx),
+        O::SsoRedirect => sso::redirect(ctx),
+        O::SsoRedirectTo => sso::redirect_to(ctx),
+        O::CasRedirect => sso::redirect(ctx),
+        O::Media => sso::icon(ctx),
+        O::SsoPage => sso::provider(ctx),
+        O::SsoSubmit => sso::submit(ctx),
         O::Nothing => Err(Refusal::UnknownEndpoint.into()),
     }
+}
+
+/// `GET /_matrix/static/client/login/`: the page for clients without a login of their own.
+fn login_page(ctx: &RequestContext) -> Outcome {
+    let policy = ctx.policy().routes.login_page;
+    if policy == LoginPage::RefusesParameters && !ctx.call.query.is_empty() {
+        return Err(Refusal::MemberInvalid.into());
+    }
+    let api = if ctx.server.listed.v3_paths() { "v3" } else { "r0" };
+    Ok(page::login(api, policy == LoginPage::FormerCallback))
 }

@@ -9,10 +9,10 @@ use sha1::Sha1;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::ThirdParty;
 use super::limit::Buckets;
 use super::refusal::Refusal;
 use super::route::Operation;
+use super::settings::ThirdParty;
 
 /// A device of an account, and with it its end-to-end keys.
 #[derive(Debug, Clone, Default)]
@@ -275,6 +275,16 @@ impl Store {
             .get(user)
             .map(|account| account.devices.keys().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// Another account than the user's: the first there is. The user's own if there is no other.
+    pub(super) fn another_user(&self, user: &str) -> String {
+        self.accounts.keys().find(|name| *name != user).map_or(user, String::as_str).to_owned()
+    }
+
+    /// The first account by name, or `user` where there is none.
+    pub(super) fn first_user(&self, user: &str) -> String {
+        self.accounts.keys().next().map_or(user, String::as_str).to_owned()
     }
 
     /// The public keys of a user's cross-signing keys.

@@ -12,6 +12,8 @@ pub struct FaultOutcome {
     pub kind: Kind,
     /// The requirement that it breaks.
     pub requirement: &'static str,
+    /// Other requirements that it is known to break.
+    pub also: &'static [&'static str],
     /// The clause that is broken.
     pub clause: &'static str,
     /// What the homeserver does instead.
@@ -28,6 +30,8 @@ pub struct FaultOutcome {
     pub caught_by: Vec<String>,
     /// Requirements that turned red and are not in its `also` list.
     pub unexpected: Vec<Red>,
+    /// Requirements of its `also` list that the run decided and found kept.
+    pub unseen: Vec<&'static str>,
 }
 
 impl FaultOutcome {
@@ -37,6 +41,7 @@ impl FaultOutcome {
             name: fault.name,
             kind: fault.kind,
             requirement: fault.requirement,
+            also: fault.also,
             clause: fault.clause,
             about: fault.about,
             operation: fault.place.map(|place| place.operation),
@@ -45,6 +50,7 @@ impl FaultOutcome {
             verdict: RequirementVerdict::Untested,
             caught_by: Vec::new(),
             unexpected: Vec::new(),
+            unseen: Vec::new(),
         }
     }
 
@@ -338,7 +344,7 @@ mod tests {
     use crate::reference::{faults, quirks};
 
     fn caught() -> FaultOutcome {
-        let fault = faults().iter().find(|fault| fault.name == "login-201").unwrap();
+        let fault = faults().unwrap().iter().find(|fault| fault.name == "login-201").unwrap();
         FaultOutcome {
             caught_by: vec!["good-login".to_owned()],
             ..FaultOutcome::of(fault, FaultEnd::Caught)

@@ -32,6 +32,36 @@ impl Matrix {
     }
 }
 
+impl Matrix {
+    /// Where the `also` lists of faults that are written by hand differ from what was seen: `+` for a requirement that
+    /// turned red and is not listed, `-` for one that is listed and was found kept, then the list that would be right.
+    pub fn proposals(&self) -> String {
+        let by_hand = self.faults.iter().filter(|fault| fault.kind != Kind::Shape);
+        let differ = by_hand.filter(|f| !(f.unexpected.is_empty() && f.unseen.is_empty()));
+        let text: String = differ.map(proposal).collect();
+        if text.is_empty() {
+            "no `also` list differs from what was seen\n".to_owned()
+        } else {
+            text
+        }
+    }
+}
+
+fn proposal(fault: &FaultOutcome) -> String {
+    let mut text = format!("{} breaks {}\n", fault.name, fault.requirement);
+    for Red { requirement, verdict, why } in &fault.unexpected {
+        let _ = writeln!(text, "  + {requirement}  {}: {why}", verdict.as_str());
+    }
+    for requirement in &fault.unseen {
+        let _ = writeln!(text, "  - {requirement}");
+    }
+    let listed = fault.also.iter().copied().filter(|id| !fault.unseen.contains(id));
+    let seen = fault.unexpected.iter().map(|red| red.requirement.as_str());
+    let also: BTreeSet<&str> = listed.chain(seen).filter(|id| *id != fault.requirement).collect();
+    let _ = writeln!(text, "  also: [{}]", also.into_iter().collect::<Vec<_>>().join(", "));
+    text
+}
+
 fn table(matrix: &Matrix) -> String {
     let mut text = String::new();
     for fault in &matrix.faults {
@@ -297,7 +327,7 @@ mod tests {
 
     fn matrix() -> Matrix {
         let of = |name: &str, end: FaultEnd| {
-            let fault = faults().iter().find(|fault| fault.name == name).unwrap();
+            let fault = faults().unwrap().iter().find(|fault| fault.name == name).unwrap();
             FaultOutcome {
                 caught_by: vec!["good-login[b]".to_owned(), "standing::x".to_owned()],
                 verdict: RequirementVerdict::Failed,

@@ -4,7 +4,7 @@
 //! inferred: from the body that was sent, and from what became of the tokens, devices and users that were seen.
 
 use super::answer::{Answer, Body};
-use super::house::{Call, Members, parse_object, text};
+use super::context::{Call, Members, parse_object, text};
 use super::refusal::Refusal as R;
 use super::route::{Found, Operation as O};
 use serde_json::Value;
@@ -15,7 +15,7 @@ type Owner = (String, String);
 
 /// What was seen of a homeserver.
 #[derive(Debug, Default)]
-pub(super) struct Witness {
+pub(super) struct RefusalInference {
     /// The part of user ids after the colon.
     server: Option<String>,
     /// Localparts of accounts that are known to exist.
@@ -32,7 +32,7 @@ pub(super) struct Witness {
     keys: HashSet<String>,
 }
 
-impl Witness {
+impl RefusalInference {
     /// Why the request was refused; nothing if it was not, or was not refused for a reason that shows.
     pub(super) fn reason(&self, call: &Call, found: &Found, answer: &Answer) -> Option<R> {
         if answer.status < 400 || answer.status == 429 || answer.is_challenge() {

@@ -4,9 +4,8 @@
 //!
 //! The schemas come from outside, as plain data, and so does the requirement that each of the faults breaks.
 
+use super::catalogue::{Fault, Kind, Need, Place, Quirk};
 use super::edit::{Change, Edit, Turn, When};
-use super::fault::{Fault, Kind, Need, Place};
-use super::quirk::Quirk;
 use super::release::{self, Listed};
 use super::route::{Found, find};
 use axum::http::Method;
@@ -15,7 +14,7 @@ use std::collections::HashSet;
 
 /// The published form of the answers of one operation with one status.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape<'a> {
+pub struct ResponseSchema<'a> {
     /// The `operationId`.
     pub operation: &'a str,
     /// Its method, in upper case.
@@ -30,7 +29,7 @@ pub struct Shape<'a> {
 
 /// What an answer breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Breach {
+pub enum Violation {
     /// Nothing: an optional member is absent.
     Nothing,
     /// A keyword of the schema at the place; `null` for a null that `type` does not allow.
@@ -45,15 +44,15 @@ pub enum Breach {
     Cors,
 }
 
-/// One way in which the answers of a shape can differ.
+/// One way in which the answers of a schema can differ.
 #[derive(Debug, Clone, Copy)]
-pub struct ShapedAnswer {
+pub struct SchemaMutation {
     /// A name that stays the same while the schema does: `shape.login.200.user_id.absent`.
     pub name: &'static str,
     /// Which answers, and where in them.
     pub place: Place,
     /// What is broken.
-    pub breach: Breach,
+    pub violation: Violation,
     /// Whether the schema requires the member, or it is the answer itself that is broken.
     pub required: bool,
     about: &'static str,
@@ -61,7 +60,7 @@ pub struct ShapedAnswer {
     edits: &'static [Edit],
 }
 
-impl ShapedAnswer {
+impl SchemaMutation {
     /// The fault that breaks a requirement in this way, and `also` others.
     pub fn fault(&self, requirement: &'static str, also: &'static [&'static str]) -> Fault {
         Fault {
@@ -72,8 +71,9 @@ impl ShapedAnswer {
             about: self.about,
             kind: Kind::Shape,
             needs: needs(self.place),
-            mild: self.breach == Breach::Schema("null") && !self.required,
+            mild: self.violation == Violation::Schema("null") && !self.required,
             place: Some(self.place),
+            sometimes: false,
             edits: self.edits,
         }
     }
@@ -87,6 +87,7 @@ impl ShapedAnswer {
             changes,
             needs: needs(self.place),
             place: Some(self.place),
+            sometimes: false,
             edits: self.edits,
         }
     }
@@ -102,11 +103,11 @@ fn needs(place: Place) -> Need {
     }
 }
 
-/// Every way in which answers of this shape can differ; none for operations that are not of this surface.
-pub fn shapes_of(shape: Shape<'_>) -> Vec<ShapedAnswer> {
-    let Some(maker) = Maker::of(shape) else { return Vec::new() };
+/// Every way in which answers of this schema can differ; none for operations that are not of this surface.
+pub fn schema_mutations(response: ResponseSchema<'_>) -> Vec<SchemaMutation> {
+    let Some(maker) = Maker::of(response) else { return Vec::new() };
     let mut all = maker.whole();
-    maker.members(shape.schema, "", &mut all);
+    maker.members(response.schema, "", &mut all);
     // Parts of one schema may speak of the same member.
     let mut seen = HashSet::new();
     all.retain(|one| seen.insert(one.name));
@@ -114,27 +115,28 @@ pub fn shapes_of(shape: Shape<'_>) -> Vec<ShapedAnswer> {
 }
 
 struct Maker<'a> {
-    shape: Shape<'a>,
+    response: ResponseSchema<'a>,
     operation: &'static str,
     on: &'static [super::route::Operation],
     when: When,
 }
 
 impl<'a> Maker<'a> {
-    fn of(shape: Shape<'a>) -> Option<Self> {
+    fn of(response: ResponseSchema<'a>) -> Option<Self> {
         let listed = Listed::parse(&release::PUBLISHED.map(str::to_owned)).ok()?;
-        let method = Method::from_bytes(shape.method.as_bytes()).ok()?;
-        let Found::Operation(operation, _) = find(&method, shape.path, &listed, |_| true) else {
+        let method = Method::from_bytes(response.method.as_bytes()).ok()?;
+        let Found::Operation(operation, _) = find(&method, response.path, &listed, |_| true) else {
             return None;
         };
-        let challenge = shape.schema.pointer("/properties/flows").is_some() && shape.status == 401;
-        let when = match shape.status {
+        let challenge =
+            response.schema.pointer("/properties/flows").is_some() && response.status == 401;
+        let when = match response.status {
             _ if challenge => When::Challenge,
             status if status >= 400 => When::Plain(status),
             status => When::Status(status),
         };
-        let operation_id = keep(shape.operation.to_owned());
-        Some(Self { shape, operation: operation_id, on: keep_list(vec![operation]), when })
+        let operation_id = keep(response.operation.to_owned());
+        Some(Self { response, operation: operation_id, on: keep_list(vec![operation]), when })
     }
 
     fn make(
@@ -143,10 +145,10 @@ impl<'a> Maker<'a> {
         way: &str,
         about: String,
         change: Change,
-        breach: Breach,
+        violation: Violation,
         required: bool,
-    ) -> ShapedAnswer {
-        let Shape { operation, method, path, status, .. } = self.shape;
+    ) -> SchemaMutation {
+        let ResponseSchema { operation, method, path, status, .. } = self.response;
         let part = dotted(pointer);
         let edit = Edit {
             on: self.on,
@@ -154,7 +156,7 @@ impl<'a> Maker<'a> {
             turn: Turn::Each,
             changes: keep_list(vec![change]),
         };
-        ShapedAnswer {
+        SchemaMutation {
             name: keep(format!("shape.{operation}.{status}{part}.{way}")),
             place: Place {
                 operation: self.operation,
@@ -162,7 +164,7 @@ impl<'a> Maker<'a> {
                 challenge: self.when == When::Challenge,
                 pointer: keep(pointer.to_owned()),
             },
-            breach,
+            violation,
             required,
             about: keep(about),
             clause: keep(format!("{method} {path}, {status}")),
@@ -171,29 +173,29 @@ impl<'a> Maker<'a> {
     }
 
     /// What can be wrong with the answer itself.
-    fn whole(&self) -> Vec<ShapedAnswer> {
+    fn whole(&self) -> Vec<SchemaMutation> {
         let ways = [
             (
                 "media-type-text",
                 "is sent as text/plain",
                 Change::MediaType("text/plain"),
-                Breach::MediaType,
+                Violation::MediaType,
             ),
-            ("media-type-absent", "has no media type", Change::MediaType(""), Breach::MediaType),
-            ("latin-1", "has a text in Latin-1", Change::Latin1, Breach::Encoding),
-            ("list", "stands in a list", Change::Wrap, Breach::Object),
-            ("cut", "is followed by a bracket too many", Change::Suffix("]"), Breach::Object),
-            ("cors-absent", "has no CORS headers", Change::NoCors, Breach::Cors),
+            ("media-type-absent", "has no media type", Change::MediaType(""), Violation::MediaType),
+            ("latin-1", "has a text in Latin-1", Change::Latin1, Violation::Encoding),
+            ("list", "stands in a list", Change::Wrap, Violation::Object),
+            ("cut", "is followed by a bracket too many", Change::Suffix("]"), Violation::Object),
+            ("cors-absent", "has no CORS headers", Change::NoCors, Violation::Cors),
         ];
         ways.into_iter()
-            .map(|(way, about, change, breach)| {
-                self.make("", way, format!("the answer {about}"), change, breach, true)
+            .map(|(way, about, change, violation)| {
+                self.make("", way, format!("the answer {about}"), change, violation, true)
             })
             .collect()
     }
 
     /// What can be wrong with the members of an object, and what is below them.
-    fn members(&self, schema: &Value, at: &str, all: &mut Vec<ShapedAnswer>) {
+    fn members(&self, schema: &Value, at: &str, all: &mut Vec<SchemaMutation>) {
         let parts = same_value(schema);
         let lists = parts.iter().filter_map(|part| part.get("required")?.as_array());
         let required: Vec<&str> = lists.flatten().filter_map(Value::as_str).collect();
@@ -216,21 +218,21 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn absent(&self, pointer: &str, required: bool, all: &mut Vec<ShapedAnswer>) {
-        let breach = if required { Breach::Schema("required") } else { Breach::Nothing };
+    fn absent(&self, pointer: &str, required: bool, all: &mut Vec<SchemaMutation>) {
+        let violation = if required { Violation::Schema("required") } else { Violation::Nothing };
         let about = format!("{} is absent", spoken(pointer));
         all.push(self.make(
             pointer,
             "absent",
             about,
             Change::Drop(keep(pointer.to_owned())),
-            breach,
+            violation,
             required,
         ));
     }
 
     /// What can be wrong with a value that is there, and below it.
-    fn value(&self, schema: &Value, pointer: &str, required: bool, all: &mut Vec<ShapedAnswer>) {
+    fn value(&self, schema: &Value, pointer: &str, required: bool, all: &mut Vec<SchemaMutation>) {
         for part in same_value(schema) {
             for (way, text, keyword) in wrong_values(part) {
                 let (at, text) = (keep(pointer.to_owned()), keep(text));
@@ -240,7 +242,14 @@ impl<'a> Maker<'a> {
                     false => Change::Put(at, text),
                 };
                 let about = format!("{} is {text}", spoken(pointer));
-                all.push(self.make(pointer, way, about, change, Breach::Schema(keyword), required));
+                all.push(self.make(
+                    pointer,
+                    way,
+                    about,
+                    change,
+                    Violation::Schema(keyword),
+                    required,
+                ));
             }
         }
         self.members(schema, pointer, all);
@@ -333,12 +342,15 @@ mod tests {
             },
         });
         let path = "/_matrix/client/v3/login";
-        let shape = Shape { operation: "x", method: "GET", path, status: 200, schema: &schema };
-        let all = shapes_of(shape);
+        let response =
+            ResponseSchema { operation: "x", method: "GET", path, status: 200, schema: &schema };
+        let all = schema_mutations(response);
         let of_members: Vec<String> = all
             .iter()
             .filter(|one| !one.place.pointer.is_empty())
-            .map(|one| format!("{} {:?}", one.name.trim_start_matches("shape.x.200."), one.breach))
+            .map(|one| {
+                format!("{} {:?}", one.name.trim_start_matches("shape.x.200."), one.violation)
+            })
             .collect();
         let expected = [
             "flows.absent Schema(\"required\")",
@@ -367,7 +379,8 @@ mod tests {
     fn what_is_not_of_this_surface_has_no_shapes() {
         let schema = json!({"type": "object"});
         let path = "/_matrix/client/v3/rooms/{roomId}/send";
-        let shape = Shape { operation: "x", method: "PUT", path, status: 200, schema: &schema };
-        assert!(shapes_of(shape).is_empty());
+        let response =
+            ResponseSchema { operation: "x", method: "PUT", path, status: 200, schema: &schema };
+        assert!(schema_mutations(response).is_empty());
     }
 }

@@ -1,0 +1,199 @@
+//! Accounts: interactive auth, registration, passwords, deactivation, locks, application services.
+
+use super::{IdentificationPolicy, Which};
+
+/// User-interactive authentication.
+#[derive(Debug, Clone, Default)]
+pub struct UiaPolicy {
+    pub password_flows: PasswordFlows,
+    /// A session is good for another request than the one that began it.
+    pub session_for_any_request: bool,
+    /// A finished session authorises further calls.
+    pub session_reusable: bool,
+    pub order: StageOrder,
+    pub one_stage_is_enough: bool,
+    pub never_done: bool,
+    pub identification: IdentificationPolicy,
+    /// An unknown address in a stage is answered with a challenge and not refused.
+    pub unknown_address_is_challenged: bool,
+    pub any_password: bool,
+    pub users: StageUsers,
+}
+
+/// The flows where a password is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PasswordFlows {
+    #[default]
+    Password,
+    PasswordOrSso,
+    /// A flow with an unknown stage comes first.
+    UnknownOrPassword,
+}
+
+/// The order in which the stages of a flow are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StageOrder {
+    #[default]
+    AsListed,
+    Any,
+    /// A stage out of order is refused and counts all the same.
+    RefusedAndNoted,
+}
+
+/// Whose password a stage takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StageUsers {
+    #[default]
+    WhoAsks,
+    Anybody,
+    AnybodyAtGetToken,
+    /// Of whomever the older member `user` names.
+    AnybodyByUserMember,
+}
+
+/// `POST /register`.
+#[derive(Debug, Clone, Default)]
+pub struct RegistrationPolicy {
+    pub without_uia: bool,
+    pub any_user_name: bool,
+}
+
+/// `POST /account/password`.
+#[derive(Debug, Clone, Default)]
+pub struct PasswordPolicy {
+    pub without_uia: bool,
+    pub changes_nothing: bool,
+    pub ends_own_session: bool,
+    pub other_sessions: OtherSessions,
+}
+
+/// The other sessions after a change of password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OtherSessions {
+    /// They end if `logout_devices` says so.
+    #[default]
+    AsAsked,
+    Kept,
+    Ended,
+}
+
+/// `POST /account/deactivate`.
+#[derive(Debug, Clone, Default)]
+pub struct DeactivationPolicy {
+    pub without_uia: bool,
+    pub keeps_sessions: Which,
+    pub keeps_refresh_tokens: bool,
+}
+
+/// Accounts that an administrator locked.
+#[derive(Debug, Clone, Default)]
+pub struct LockedPolicy {
+    pub log_in: bool,
+    pub requests_go_on: bool,
+    pub logout: LockedLogout,
+    /// To lock an account ends its sessions.
+    pub sessions_end: bool,
+}
+
+/// The logouts of a locked account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LockedLogout {
+    #[default]
+    Allowed,
+    DoesNothing,
+    Refused,
+    /// `POST /logout/all` alone is refused.
+    AllRefused,
+}
+
+/// Application services.
+#[derive(Debug, Clone, Default)]
+pub struct ServicePolicy {
+    pub user_id: AssertedUser,
+    pub outside_namespace: OutsideNamespace,
+    pub device_id: AssertedDevice,
+    pub login: ServiceLoginPolicy,
+    pub registration: ServiceRegistrationPolicy,
+}
+
+/// The parameter `user_id`, which names the user whom a service speaks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AssertedUser {
+    #[default]
+    Read,
+    Unread,
+    Required,
+    /// Without it the service speaks for another user than its own.
+    DefaultsToAnother,
+}
+
+/// A service that speaks for a user outside its namespace, or for one that there is not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OutsideNamespace {
+    #[default]
+    Forbidden,
+    /// Refused with `M_EXCLUSIVE`.
+    Exclusive,
+    SpeaksForItself,
+    /// The users that there are.
+    Allowed,
+}
+
+/// The parameter `device_id`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AssertedDevice {
+    #[default]
+    Read,
+    Unread,
+    Unchecked,
+    TakenForAnother,
+}
+
+/// The login type of application services.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceLoginPolicy {
+    pub refused: ServiceLogins,
+    pub needs_password: bool,
+    /// A user who has a device cannot be logged in.
+    pub one_device: bool,
+    pub as_own_user: bool,
+    pub without_device: bool,
+    pub gives_service_token: bool,
+    pub registers_users: bool,
+    pub unregistered_are_exclusive: bool,
+    /// An access token of a user passes for that of a service.
+    pub user_tokens_log_in: bool,
+    /// Without the legacy API it is answered as an unknown path.
+    pub unsupported_untold: bool,
+}
+
+/// Logins of services that are refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServiceLogins {
+    #[default]
+    None,
+    All,
+    ByFullId,
+    ByLocalpart,
+}
+
+impl ServiceLogins {
+    pub fn include(self, name: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::ByFullId => name.starts_with('@'),
+            Self::ByLocalpart => !name.starts_with('@'),
+        }
+    }
+}
+
+/// Registration by an application service where the legacy API is not offered.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceRegistrationPolicy {
+    pub closed: bool,
+    pub asks_uia: bool,
+    pub opens_sessions: bool,
+    /// It answers 200 and makes no account, wherever it is.
+    pub makes_nothing: bool,
+}
