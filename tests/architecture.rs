@@ -210,7 +210,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
     (
         "files",
         &["std::fs", "tokio::fs", "fs::", "File::", "OpenOptions"],
-        &["source.rs", "case/suite.rs", "spec/load.rs", "run/http.rs", "report/write.rs", "cli/"],
+        &["source/", "case/suite.rs", "spec/load.rs", "run/http.rs", "report/write.rs", "cli/"],
     ),
     ("the environment", &["std::env", "env::var"], &["cli/"]),
     ("standard input", &["stdin()"], &["cli/"]),
