@@ -18,7 +18,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
     ("strict", &["diagnostic", "source"], "walks over text with positions"),
     ("wire", &["outcome"], "requests and answers as values; why something is undecided"),
     ("secret", &["encoding"], "knows the forms of a text, not where it comes from"),
-    ("register", &["diagnostic", "outcome", "source", "version"], "read from a file"),
+    ("register", &["diagnostic", "outcome", "source", "strict", "version"], "read from a file"),
     ("spec", &["bundled", "diagnostic", "source"], "read from files, of any release"),
     (
         "case",

@@ -8,15 +8,14 @@ mod pattern;
 mod rule;
 
 pub use pattern::PointerPattern;
-pub use rule::{Rule, UnknownRule};
+pub use rule::Rule;
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::outcome::{Level, Mark, Verdict};
 use crate::source::Document;
+use crate::source::de::{elsewhere, text};
 use crate::version::{Listed, SpecVersion, VersionRange};
-use load::Reader;
-use serde_json::Value;
-use std::cmp::Reverse;
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -66,57 +65,79 @@ pub const NEEDS: &[(&str, &str)] = &[
 pub const KEYWORDS: &[&str] = &["required", "type", "null", "pattern", "format", "enum"];
 
 /// One rule of the specification.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// Stable dotted id, never reused or renamed: `device.login.echo`.
+    #[serde(deserialize_with = "text")]
     pub id: String,
     /// The part of the register where it stands: `devices`.
+    #[serde(deserialize_with = "text")]
     pub group: String,
     /// How binding it is.
     pub level: Level,
     /// In which words the specification says it.
     pub mark: Mark,
-    /// The releases that have it.
-    pub range: VersionRange,
-    /// Whether it binds only servers that list no release outside of `range`.
+    /// The first release that has it.
+    pub since: SpecVersion,
+    /// The last one; none where it goes on.
+    pub until: Option<SpecVersion>,
+    /// Whether it binds only servers that list no release outside of its range.
+    #[serde(default)]
     pub exclusive: bool,
     /// Whether it binds whatever is listed, because the specification says that it only explains.
+    #[serde(default)]
     pub clarification: bool,
     /// The release from which on a MUST is formally binding; before, breaking it only warns.
     pub tightened: Option<SpecVersion>,
     /// The release from which on it is a MAY; before it was a SHOULD, and breaking it warns.
     pub relaxed: Option<SpecVersion>,
     /// Whether breaking a MUST only warns, whatever is listed.
+    #[serde(default)]
     pub warns: bool,
     /// Why one of the five above is as it is, or where the specification contradicts itself.
+    #[serde(default, deserialize_with = "text")]
     pub note: Option<String>,
     /// How much it takes to see it.
     pub tier: Tier,
     /// What it takes to see it, in words of [`NEEDS`].
+    #[serde(deserialize_with = "load::needs")]
     pub needs: Vec<String>,
     /// The rule in one sentence.
+    #[serde(deserialize_with = "text")]
     pub title: String,
     /// File and lines in the source of the specification: `login.yaml:226-230`.
+    #[serde(deserialize_with = "text")]
     pub source: String,
     /// The published clause.
+    #[serde(deserialize_with = "load::clause")]
     pub url: String,
     /// How to see it by hand, one sentence.
+    #[serde(deserialize_with = "text")]
     pub check: String,
     /// What decides it on every answer, besides its cases.
+    #[serde(default, deserialize_with = "elsewhere")]
     pub standing: Vec<Watch>,
     /// Why nothing decides it; to be told only where no case and no standing check does.
+    #[serde(default, deserialize_with = "text")]
     pub untestable: Option<String>,
     /// Where it stands in the file, from 1.
+    #[serde(skip)]
     pub line: u32,
 }
 
 impl Requirement {
+    /// The releases that have it.
+    pub fn range(&self) -> VersionRange {
+        VersionRange { since: self.since, until: self.until }
+    }
+
     /// Whether a server that lists these releases has to keep to it.
     pub fn applies(&self, listed: &Listed) -> bool {
         match (self.clarification, self.exclusive) {
             (true, _) => true,
-            (false, true) => listed.only_in_range(&self.range),
-            (false, false) => listed.in_range(&self.range),
+            (false, true) => listed.only_in_range(&self.range()),
+            (false, false) => listed.in_range(&self.range()),
         }
     }
 
@@ -162,7 +183,7 @@ impl Severity {
 }
 
 /// How much it takes to see a requirement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub enum Tier {
     /// The URL alone.
     T0,
@@ -175,8 +196,6 @@ pub enum Tier {
 }
 
 impl Tier {
-    const ALL: [Tier; 4] = [Tier::T0, Tier::T1, Tier::T2, Tier::T3];
-
     /// The word used in files and reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -211,15 +230,19 @@ pub enum Watch {
 /// that names the status, then one that names the operation. Two watches that are alike in all of
 /// this and match the same violation are the same watch twice, which a register refuses; so there
 /// is never a choice.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SchemaWatch {
     /// The `operationId`; none for any.
+    #[serde(deserialize_with = "load::operation")]
     pub operation: Option<String>,
     /// The status of the answer; none for any.
+    #[serde(deserialize_with = "load::status")]
     pub status: Option<u16>,
     /// The places in its body.
     pub pointer: PointerPattern,
     /// One of [`KEYWORDS`]; none for any keyword at all.
+    #[serde(deserialize_with = "load::keyword")]
     pub keyword: Option<String>,
 }
 
@@ -270,25 +293,7 @@ impl Register {
         name: impl Into<String>,
         text: impl Into<String>,
     ) -> Result<Register, Vec<Diagnostic>> {
-        let document = Document::parse(name, text)?;
-        let Value::Array(entries) = document.value() else {
-            return Err(vec![Diagnostic::at(
-                &document,
-                "",
-                "a register is a list of requirements",
-            )]);
-        };
-        let mut reader = Reader { document: &document, faults: Vec::new() };
-        let numbered = entries.iter().enumerate();
-        let read = |(index, entry)| Some((index, reader.requirement(&format!("/{index}"), entry)?));
-        let requirements = numbered.filter_map(read).collect();
-        let register = reader.index(requirements);
-        let mut faults = reader.faults;
-        faults.sort_by_key(|fault| (fault.line(), fault.column()));
-        match faults.is_empty() {
-            true => Ok(register),
-            false => Err(faults),
-        }
+        load::register(&Document::parse(name, text)?)
     }
 
     /// All requirements, in the order of the file.

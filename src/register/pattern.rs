@@ -1,9 +1,11 @@
 //! Places in answers.
 use crate::source::pointer_tokens;
+use serde::Deserialize;
 
 /// A JSON Pointer in which `*` stands for any one key or index, and a trailing `**` for that place
 /// and everything below it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PointerPattern {
     /// None for any.
     keys: Vec<Option<String>>,
@@ -44,5 +46,14 @@ impl PointerPattern {
         // Where one pattern ends and matches, the other one matches too only if it has `**` there.
         let end = if self.below { 0 } else { 1 };
         self.keys.iter().map(|key| if key.is_some() { 2 } else { 1 }).chain([end]).collect()
+    }
+}
+
+impl TryFrom<String> for PointerPattern {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<PointerPattern, &'static str> {
+        PointerPattern::parse(&text)
+            .ok_or("this must be a JSON Pointer, with `*` for any key and `**` at its end")
     }
 }

@@ -1,6 +1,6 @@
 //! Standing checks that are written in code.
+use serde::Deserialize;
 use std::fmt;
-use std::str::FromStr;
 
 /// Declares [`Rule`] together with its words, so that the two cannot come apart.
 macro_rules! rules {
@@ -12,9 +12,9 @@ macro_rules! rules {
         /// whose status has no schema. Only `errcode` is judged by both: a client that meets a
         /// standard error needs it, whichever call it made. A body that is no
         /// JSON object is a finding of [`Rule::JsonObject`] and of nothing else that looks into it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         pub enum Rule {
-            $($(#[$doc])+ $rule,)+
+            $($(#[$doc])+ #[serde(rename = $word)] $rule,)+
         }
 
         impl Rule {
@@ -86,19 +86,5 @@ rules! {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-/// There is no rule of that name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no rule")]
-pub struct UnknownRule(pub String);
-
-impl FromStr for Rule {
-    type Err = UnknownRule;
-
-    fn from_str(word: &str) -> Result<Rule, UnknownRule> {
-        let found = Rule::ALL.iter().find(|rule| rule.as_str() == word);
-        found.copied().ok_or_else(|| UnknownRule(word.to_owned()))
     }
 }

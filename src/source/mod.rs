@@ -6,6 +6,7 @@
 //! text (a test compares them), but here nothing is lost in silence: duplicate keys, numbers that
 //! do not fit, `.nan` and the like are faults.
 mod builder;
+pub mod de;
 mod scalar;
 
 use crate::diagnostic::{Diagnostic, Label, SourceText};
@@ -136,6 +137,11 @@ impl Document {
         self.nearest(pointer).0.line()
     }
 
+    /// The part at a JSON Pointer, or the deepest one on the way to it.
+    pub fn near(&self, pointer: &str) -> Part<'_> {
+        self.nearest(pointer).0
+    }
+
     /// The part at `pointer`, or the deepest one on the way to it; whether it is the one asked for.
     fn nearest(&self, pointer: &str) -> (Part<'_>, bool) {
         let mut part = self.root();
@@ -196,6 +202,11 @@ impl<'d> Part<'d> {
         self.members().find(|(key, _)| *key == name).map(|(_, part)| part)
     }
 
+    /// The member of that name, or the whole where there is none.
+    pub fn nearest(self, name: &str) -> Part<'d> {
+        self.member(name).unwrap_or(self)
+    }
+
     /// The member or item that an unescaped reference token of a JSON Pointer names.
     pub fn child(self, token: &str) -> Option<Part<'d>> {
         match self.value {
@@ -220,9 +231,12 @@ impl<'d> Part<'d> {
 
     /// The child with that node, and the escaped reference token that leads to it.
     fn child_at(self, node: u32) -> Option<(Cow<'d, str>, Part<'d>)> {
-        let members = self.members().map(|(name, part)| (pointer_token(name), part));
-        let items = self.items().enumerate().map(|(i, part)| (Cow::from(i.to_string()), part));
-        members.chain(items).find(|(_, part)| part.node == node)
+        let member = self.members().find(|(_, part)| part.node == node);
+        if let Some((name, part)) = member {
+            return Some((pointer_token(name), part));
+        }
+        let item = self.items().enumerate().find(|(_, part)| part.node == node);
+        item.map(|(index, part)| (index.to_string().into(), part))
     }
 
     /// The line of its key or, of a list item, its own; from 1.

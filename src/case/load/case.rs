@@ -1,98 +1,175 @@
 //! A case with its rows.
-use super::expect::check_pointer_key;
 use super::references::{check_asserted, check_references};
 use super::step::read_steps;
-use super::*;
+use super::{Values, is_plain_name, named_value, named_values};
+use crate::case::ast::*;
+use crate::source::Part;
+use crate::source::de::{Text, kind, some, text, unknown, with_help, word};
+use crate::strict::Reader;
+use crate::version::SpecVersion;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::num::NonZeroU32;
 
-const CASE_KEYS: [&str; 13] = [
-    "id",
-    "title",
-    "checks",
-    "needs",
-    "impact",
-    "wrong_passwords",
-    "limits",
-    "last",
-    "each",
-    "setup",
-    "steps",
-    "note",
-    "values",
-];
+/// What a case says by itself; what depends on rows or other members is read part by part.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    #[serde(deserialize_with = "id")]
+    id: Option<String>,
+    #[serde(deserialize_with = "title")]
+    title: Option<String>,
+    #[serde(deserialize_with = "some")]
+    checks: Vec<Text>,
+    needs: Vec<Need>,
+    #[serde(deserialize_with = "impact")]
+    impact: Option<Impact>,
+    wrong_passwords: Option<NonZeroU32>,
+    limits: Option<Limits>,
+    last: bool,
+    #[serde(rename = "note")]
+    _note: Option<Text>,
+    #[serde(rename = "each")]
+    _each: IgnoredAny,
+    #[serde(rename = "setup")]
+    _setup: IgnoredAny,
+    #[serde(rename = "steps")]
+    _steps: IgnoredAny,
+    #[serde(rename = "values")]
+    _values: IgnoredAny,
+}
+
+fn id<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
+    const HELP: &str = "ids are lower-case words joined by hyphens: `device-id-is-kept`";
+    let id: String = text(source)?;
+    let is_word = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    match id.split('-').all(is_word) {
+        true => Ok(Some(id)),
+        false => Err(D::Error::custom(with_help(format!("`{id}` is not a case id"), HELP))),
+    }
+}
+
+fn title<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
+    const LONGEST: usize = 90;
+    let title: String = text(source)?;
+    let mut words = title.split(|c: char| !c.is_alphabetic());
+    if words.any(|word| ["should", "shouldn"].contains(&word.to_lowercase().as_str())) {
+        let message = "a title says what is true of a server that passes, without \"should\"";
+        let help = "the level stands in the keyword of the block";
+        return Err(D::Error::custom(with_help(message, help)));
+    }
+    match title.chars().count() {
+        0..=LONGEST => Ok(Some(title)),
+        _ => Err(D::Error::custom(format!("a title has at most {LONGEST} characters"))),
+    }
+}
+
+fn impact<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Impact>, D::Error> {
+    word(source, "an impact", &Impact::ALL).map(Some)
+}
+
+impl<'d> Deserialize<'d> for Need {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Need, D::Error> {
+        need(&String::deserialize(source)?).map_err(D::Error::custom)
+    }
+}
+
+fn need(text: &str) -> Result<Need, String> {
+    const HELP: &str = "one of: flow TYPE, version RELEASE, before RELEASE, capability NAME, feature NAME, \
+                        account NAME, account NAME disposable, session NAME, operator NAME";
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let owned = |name: &&str| (*name).to_owned();
+    let need = match words.as_slice() {
+        ["flow", flow] => Some(Need::Flow(owned(flow))),
+        ["version", version] => SpecVersion::parse(version).map(Need::Version),
+        ["before", version] => SpecVersion::parse(version).map(Need::Before),
+        ["capability", name] => Some(Need::Capability(owned(name))),
+        ["feature", name] => return feature(name).map(Need::Feature),
+        ["account", name] if is_plain_name(name) => {
+            Some(Need::Account { name: owned(name), disposable: false })
+        }
+        ["account", name, "disposable"] if is_plain_name(name) => {
+            Some(Need::Account { name: owned(name), disposable: true })
+        }
+        ["session", name] if is_plain_name(name) => Some(Need::Session(owned(name))),
+        ["operator", name] => return operator_help(name).map(Need::Operator),
+        _ => None,
+    };
+    need.ok_or_else(|| with_help(format!("`{text}` is not a need"), HELP))
+}
+
+fn feature(name: &str) -> Result<Feature, String> {
+    let found = Feature::ALL.iter().find(|(known, _)| *known == name);
+    let known = Feature::ALL.iter().map(|(known, _)| *known);
+    found.map(|(_, feature)| *feature).ok_or_else(|| unknown(name, "a feature", known))
+}
+
+fn operator_help(name: &str) -> Result<String, String> {
+    let given = OPERATOR_VALUES.iter().map(|(known, _)| *known);
+    let mut known = given.chain(Act::ALL.iter().map(|(word, _)| *word));
+    match known.clone().any(|known| known == name) {
+        true => Ok(name.to_owned()),
+        false => Err(unknown(name, "something that an operator gives", known.by_ref())),
+    }
+}
 
 /// A row of `each`: its name and what it changes.
 pub(super) struct Row<'d> {
     name: Option<String>,
-    pub(super) at: String,
-    line: u32,
+    pub(super) part: Part<'d>,
     values: Values,
-    pub(super) with: Option<Node<'d>>,
-    pub(super) without: Vec<String>,
+    pub(super) with: Option<Part<'d>>,
+    pub(super) without: Vec<Pointer>,
     needs: Vec<Need>,
 }
 
 pub(super) fn read_case<'d>(
     reader: &mut Reader<'d>,
-    node: &Node<'d>,
+    part: Part<'d>,
     area: &str,
     file: &str,
     lets: &Values,
 ) -> Vec<Case> {
-    if reader.object(node, "a case", &CASE_KEYS).is_none() {
+    const REQUIRED: [&str; 5] = ["id", "title", "checks", "impact", "steps"];
+    let Some(written) = reader.read::<Written>(part, "a case", &REQUIRED) else {
         return Vec::new();
-    }
-    read_note(reader, node);
-    let id = read_id(reader, node);
-    let title = read_title(reader, node);
-    let checks = read_checks(reader, node);
-    let needs = read_needs(reader, node);
-    let impact = match reader.required(node, "a case", "impact") {
-        Some(node) => reader.word(&node, "impact", &Impact::ALL).unwrap_or(Impact::Reads),
-        None => Impact::Reads,
     };
-    let limits = match node.member("limits") {
-        Some(node) => reader.word(
-            &node,
-            "way to deal with limits",
-            &[("observe", Limits::Observe), ("wait", Limits::Wait)],
-        ),
-        None => None,
-    };
-    let wrong_passwords = match node.member("wrong_passwords") {
-        Some(node) => reader.count(&node, "`wrong_passwords`").unwrap_or(1),
+    let id = written.id.unwrap_or_else(|| "?".to_owned());
+    let checks: Vec<String> = written.checks.into_iter().map(|Text(id)| id).collect();
+    refuse_double_checks(reader, part);
+    let impact = written.impact.unwrap_or(Impact::Reads);
+    let wrong_passwords = match written.wrong_passwords {
+        Some(count) => count.get(),
         None => u32::from(impact == Impact::LocksOut),
     };
-    let last = node.member("last").and_then(|node| reader.boolean(&node, "`last`"));
-    let values = named_values(reader, node.member("values"), "`values`", "");
-    let (rows, each) = read_each(reader, node);
+    let values = named_values(reader, part.member("values"), "`values`");
+    let (rows, each) = read_each(reader, part);
     let mut cases = Vec::new();
     for row in rows {
-        let mut known = lets.clone();
-        known.extend(values.clone());
-        known.extend(row.values.clone());
-        let setup = read_steps(reader, node.member("setup"), &checks, true, None);
-        let Some(steps) = reader.required(node, "a case", "steps") else { break };
+        let setup = read_steps(reader, part.member("setup"), &checks, true, None);
+        let Some(steps) = part.member("steps") else { break };
         let steps = read_steps(reader, Some(steps), &checks, false, Some(&row));
-        let mut all_needs = needs.clone();
-        all_needs.extend(row.needs);
         let case = Case {
             id: match &row.name {
                 Some(name) => format!("{id}[{name}]"),
                 None => id.clone(),
             },
-            title: title.clone(),
+            title: written.title.clone().unwrap_or_default(),
             area: area.to_owned(),
             file: file.to_owned(),
-            line: row.line,
-            pointer: row.at,
+            line: row.part.line(),
+            pointer: row.part.pointer(),
             checks: checks.clone(),
-            needs: all_needs,
+            needs: [written.needs.clone(), row.needs].concat(),
             impact,
             wrong_passwords,
-            limits: limits.unwrap_or(Limits::Wait),
-            last: last.unwrap_or(false),
+            limits: written.limits.unwrap_or(Limits::Wait),
+            last: written.last,
             each,
-            values: known,
+            values: [lets.clone(), values.clone(), row.values].concat(),
             setup,
             steps,
         };
@@ -103,201 +180,110 @@ pub(super) fn read_case<'d>(
     cases
 }
 
-fn read_id(reader: &mut Reader, node: &Node) -> String {
-    let Some(id_node) = reader.required(node, "a case", "id") else { return "?".to_owned() };
-    let Some(id) = reader.string(&id_node, "`id`") else { return "?".to_owned() };
-    let kebab = id.split('-').all(|part| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    });
-    if !kebab {
-        reader.fault_with_help(
-            &id_node.at,
-            format!("`{id}` is not a case id"),
-            "ids are lower-case words joined by hyphens: `device-id-is-kept`",
-        );
+fn refuse_double_checks<'d>(reader: &mut Reader<'d>, case: Part<'d>) {
+    let items: Vec<Part<'_>> = case.nearest("checks").items().collect();
+    for (index, item) in items.iter().enumerate() {
+        if let Value::String(id) = item.value()
+            && items.iter().take(index).any(|other| other.value() == id)
+        {
+            reader.fault(*item, format!("`{id}` stands twice in `checks`"));
+        }
     }
-    id.to_owned()
 }
 
-fn read_title(reader: &mut Reader, node: &Node) -> String {
-    const LONGEST: usize = 90;
-    let Some(title_node) = reader.required(node, "a case", "title") else { return String::new() };
-    let Some(title) = reader.string(&title_node, "`title`") else { return String::new() };
-    let mut words = title.split(|c: char| !c.is_alphabetic());
-    if words.any(|word| ["should", "shouldn"].contains(&word.to_lowercase().as_str())) {
-        reader.fault_with_help(
-            &title_node.at,
-            "a title says what is true of a server that passes, without \"should\"",
-            "the level stands in the keyword of the block",
-        );
-    }
-    if title.chars().count() > LONGEST {
-        reader.fault(&title_node.at, format!("a title has at most {LONGEST} characters"));
-    }
-    title.to_owned()
-}
-
-fn read_checks(reader: &mut Reader, node: &Node) -> Vec<String> {
-    let Some(list) = reader.required(node, "a case", "checks") else { return Vec::new() };
-    let mut checks: Vec<String> = Vec::new();
-    for item in reader.list(&list, "`checks`") {
-        let Some(id) = reader.string(&item, "a requirement id") else { continue };
-        if checks.iter().any(|other| other == id) {
-            reader.fault(&item.at, format!("`{id}` stands twice in `checks`"));
-        }
-        checks.push(id.to_owned());
-    }
-    checks
-}
-
-fn read_needs(reader: &mut Reader, node: &Node) -> Vec<Need> {
-    let Some(list) = node.member("needs") else { return Vec::new() };
-    if list.value.as_array().is_some_and(Vec::is_empty) {
-        return Vec::new();
-    }
-    reader.list(&list, "`needs`").iter().filter_map(|item| read_need(reader, item)).collect()
-}
-
-fn read_need(reader: &mut Reader, node: &Node) -> Option<Need> {
-    const HELP: &str = "one of: flow TYPE, version RELEASE, before RELEASE, capability NAME, feature NAME, \
-                        account NAME, account NAME disposable, session NAME, operator NAME";
-    let text = reader.string(node, "a need")?;
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let account_name = |name: &str| template::is_name(name) && !name.contains('.');
-    let need = match words.as_slice() {
-        ["flow", flow] => Some(Need::Flow((*flow).to_owned())),
-        ["version", version] => SpecVersion::parse(version).map(Need::Version),
-        ["before", version] => SpecVersion::parse(version).map(Need::Before),
-        ["capability", name] => Some(Need::Capability((*name).to_owned())),
-        ["feature", name] => {
-            let word = Node { value: &Value::String((*name).to_owned()), at: node.at.clone() };
-            let found = Feature::ALL.iter().find(|(known, _)| known == name);
-            if found.is_none() {
-                let all: Vec<_> = Feature::ALL.iter().map(|(known, _)| *known).collect();
-                let near = crate::diagnostic::did_you_mean(name, all.iter().copied());
-                let help = near.map_or(format!("one of: {}", all.join(", ")), |near| {
-                    format!("did you mean `{near}`?")
-                });
-                reader.fault_with_help(&word.at, format!("`{name}` is no feature"), help);
-                return None;
-            }
-            found.map(|(_, feature)| Need::Feature(*feature))
-        }
-        ["account", name] if account_name(name) => {
-            Some(Need::Account { name: (*name).to_owned(), disposable: false })
-        }
-        ["account", name, "disposable"] if account_name(name) => {
-            Some(Need::Account { name: (*name).to_owned(), disposable: true })
-        }
-        ["session", name] if account_name(name) => Some(Need::Session((*name).to_owned())),
-        ["operator", name] => {
-            let given = OPERATOR_VALUES.iter().map(|(name, _)| *name);
-            let all: Vec<&str> = given.chain(Act::ALL.iter().map(|(word, _)| *word)).collect();
-            if !all.contains(name) {
-                let help = match crate::diagnostic::did_you_mean(name, all.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("one of: {}", all.join(", ")),
-                };
-                let fault = format!("`{name}` is nothing that an operator gives");
-                reader.fault_with_help(&node.at, fault, help);
-                return None;
-            }
-            Some(Need::Operator((*name).to_owned()))
-        }
-        _ => None,
-    };
-    if need.is_none() {
-        reader.fault_with_help(&node.at, format!("`{text}` is no need"), HELP);
-    }
-    need
-}
-
-fn read_each<'d>(reader: &mut Reader<'d>, case: &Node<'d>) -> (Vec<Row<'d>>, Option<Each>) {
-    let plain = |reader: &Reader<'d>, values| Row {
+fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Option<Each>) {
+    let plain = |values| Row {
         name: None,
-        at: case.at.clone(),
-        line: reader.line(&case.at),
+        part: case,
         values,
         with: None,
         without: Vec::new(),
         needs: Vec::new(),
     };
-    let Some(each) = case.member("each") else { return (vec![plain(reader, Vec::new())], None) };
-    let word = each.value.as_str();
+    let Some(each) = case.member("each") else { return (vec![plain(Vec::new())], None) };
+    let word = each.value().as_str();
     if let Some((_, found, names)) = Each::ALL.iter().find(|(known, ..)| word == Some(*known)) {
         let value = |name: &&str| (format!("row.{name}"), Value::String(format!("{name}?")));
-        return (vec![plain(reader, names.iter().map(value).collect())], Some(*found));
+        return (vec![plain(names.iter().map(value).collect())], Some(*found));
     }
     let mut rows: Vec<Row> = Vec::new();
-    for node in reader.list(&each, "`each`") {
-        let Some(row) = read_row(reader, &node) else { continue };
+    for part in reader.list(each, "`each`") {
+        let Some(row) = read_row(reader, part) else { continue };
         if rows.iter().any(|other| other.name == row.name) {
-            reader.fault(&node.at, "two rows of one name");
+            reader.fault(part, "two rows of one name");
         }
         rows.push(row);
     }
     (rows, None)
 }
 
-fn read_row<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Row<'d>> {
-    if !node.value.is_object() {
-        reader.fault(&node.at, format!("a row is a mapping, not {}", kind(node.value)));
+/// Every key that means nothing else is a value of the row.
+fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
+    if !part.value().is_object() {
+        reader.fault(part, format!("a row must be a mapping, not {}", kind(part.value())));
         return None;
     }
-    read_note(reader, node);
-    let name = reader.required(node, "a row", "row")?;
-    let name = reader.string(&name, "`row`")?.to_owned();
+    reader.member::<Text>(part, "note");
+    let name = reader.required(part, "a row", "row")?;
+    let name = reader.string(name, "`row`")?.to_owned();
     let mut values = vec![("row.row".to_owned(), Value::String(name.clone()))];
-    for (key, value) in node.members() {
-        if ["row", "with", "without", "needs", "note"].contains(&key) {
-            continue;
+    for (key, value) in part.members() {
+        if !["row", "with", "without", "needs", "note"].contains(&key) {
+            let (name, value) = named_value(reader, key, value);
+            values.push((format!("row.{name}"), value));
         }
-        if !template::is_name(key) || key.contains('.') {
-            reader.fault_at_key(&value.at, format!("`{key}` is no name"), None);
-        }
-        check_syntax(reader, &value);
-        values.push((format!("row.{key}"), value.value.clone()));
     }
     Some(Row {
         name: Some(name),
-        at: node.at.clone(),
-        line: reader.line(&node.at),
+        part,
         values,
-        with: read_with(reader, node),
-        without: pointers(reader, node.member("without")),
-        needs: read_needs(reader, node),
+        with: read_with(reader, part),
+        without: read_without(reader, part),
+        needs: reader.member(part, "needs").unwrap_or_default(),
     })
 }
 
 /// What `with` sets: members of a body by JSON Pointer.
-pub(super) fn read_with<'d>(reader: &mut Reader, node: &Node<'d>) -> Option<Node<'d>> {
-    let with = node.member("with")?;
-    if !with.value.is_object() {
-        let found = kind(with.value);
-        reader.fault(&with.at, format!("`with` maps JSON Pointers to values; this is {found}"));
+pub(super) fn read_with<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Part<'d>> {
+    let with = part.member("with")?;
+    if !with.value().is_object() {
+        let found = kind(with.value());
+        reader.fault(with, format!("`with` must map JSON Pointers to values, not {found}"));
     }
-    for (pointer, value) in with.members() {
-        check_pointer_key(reader, pointer, &value.at);
-    }
+    with.members().for_each(|(pointer, value)| check_pointer_key(reader, pointer, value));
     Some(with)
 }
 
-pub(super) fn pointers(reader: &mut Reader, node: Option<Node>) -> Vec<String> {
-    let Some(node) = node else { return Vec::new() };
-    reader.list(&node, "`without`").iter().filter_map(|item| read_pointer(reader, item)).collect()
+/// What `without` drops from a body.
+pub(super) fn read_without<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Vec<Pointer> {
+    let Some(without) = part.member("without") else { return Vec::new() };
+    let items = reader.list(without, "`without`");
+    items.filter_map(|item| reader.read(item, "an item of `without`", &[])).collect()
 }
 
-pub(super) fn read_pointer(reader: &mut Reader, node: &Node) -> Option<String> {
-    let text = node.value.as_str();
-    match text {
-        Some(text) if text.is_empty() || text.starts_with('/') => Some(text.to_owned()),
-        _ => {
-            reader.fault_with_help(
-                &node.at,
+/// Records a key that is no JSON Pointer.
+pub(super) fn check_pointer_key(reader: &mut Reader<'_>, pointer: &str, part: Part<'_>) {
+    if Pointer::try_from(pointer.to_owned()).is_err() {
+        let fault = part.key_fault(format!("`{pointer}` is not a JSON Pointer"));
+        reader.add(fault.with_help(format!("did you mean `/{pointer}`?")));
+    }
+}
+
+/// A JSON Pointer (RFC 6901).
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Pointer(pub(super) String);
+
+impl TryFrom<String> for Pointer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Pointer, String> {
+        match text.is_empty() || text.starts_with('/') {
+            true => Ok(Pointer(text)),
+            false => Err(with_help(
                 "a JSON Pointer is expected here",
                 "it starts with a slash: `/identifier/user`",
-            );
-            None
+            )),
         }
     }
 }

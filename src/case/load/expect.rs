@@ -1,28 +1,40 @@
 //! What a step expects of its answer.
-use super::case::read_pointer;
-use super::*;
+use super::case::{Pointer, check_pointer_key};
+use super::check_syntax;
+use crate::case::ast::*;
+use crate::case::matcher::{Kind, Matcher, Pattern, Range, UrlRule};
+use crate::case::template;
+use crate::diagnostic::did_you_mean;
+use crate::outcome::Level;
+use crate::source::Part;
+use crate::source::de::{Text, some, text, word};
+use crate::strict::Reader;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::num::NonZeroU32;
 
 const EXPECT_KEYS: [&str; 4] = ["status", "headers", "body", "text"];
 
 pub(super) fn read_blocks<'d>(
     reader: &mut Reader<'d>,
-    step: &Node<'d>,
+    step: Part<'d>,
     checks: &[String],
     is_setup: bool,
 ) -> Vec<Block> {
     let levels = [("must", Level::Must), ("should", Level::Should), ("may", Level::May)];
     let mut blocks = Vec::new();
     for (key, level) in levels {
-        let Some(node) = step.member(key) else { continue };
+        let Some(part) = step.member(key) else { continue };
         if is_setup && level != Level::Must {
-            reader.fault_at_key(&node.at, format!("`setup` has only `must`, not `{key}`"), None);
+            reader.add(part.key_fault(format!("`setup` has only `must`, not `{key}`")));
         }
-        let nodes = match node.value {
-            Value::Array(_) => reader.list(&node, &format!("`{key}`")),
-            _ => vec![node],
+        let parts = match part.value() {
+            Value::Array(_) => reader.list(part, &format!("`{key}`")).collect(),
+            _ => vec![part],
         };
-        for node in nodes {
-            blocks.extend(read_block(reader, &node, level, checks, is_setup));
+        for part in parts {
+            blocks.extend(read_block(reader, part, level, checks, is_setup));
         }
     }
     blocks
@@ -30,85 +42,74 @@ pub(super) fn read_blocks<'d>(
 
 fn read_block<'d>(
     reader: &mut Reader<'d>,
-    node: &Node<'d>,
+    part: Part<'d>,
     level: Level,
     checks: &[String],
     is_setup: bool,
 ) -> Option<Block> {
     const KEYS: [&str; 8] = ["req", "if", "exactly", "one_of", "status", "headers", "body", "text"];
-    reader.object(node, "a block", &KEYS)?;
-    let req = read_req(reader, node, checks, is_setup);
-    let when = match node.member("if") {
-        Some(node) => {
-            reader.object(&node, "`if`", &EXPECT_KEYS)?;
-            let when = read_expect(reader, &node);
+    reader.object(part, "a block", &KEYS)?;
+    let req = read_req(reader, part, checks, is_setup);
+    let when = match part.member("if") {
+        Some(part) => {
+            reader.object(part, "`if`", &EXPECT_KEYS)?;
+            let when = read_expect(reader, part);
             if when.is_none() {
-                reader
-                    .fault(&node.at, "this `if` asks for nothing: it would hold for every answer");
+                let message = "this `if` asks for nothing: it would hold for every answer";
+                reader.fault(part, message);
             }
             when
         }
         None => None,
     };
-    let exactly = match node.member("exactly") {
-        Some(node) => reader.count(&node, "`exactly`"),
-        None => None,
-    };
-    let plain = read_expect(reader, node);
-    let branches = match (node.member("one_of"), plain) {
-        (Some(list), None) => read_branches(reader, &list),
+    let exactly = reader.member::<NonZeroU32>(part, "exactly").map(NonZeroU32::get);
+    let branches = match (part.member("one_of"), read_expect(reader, part)) {
+        (Some(list), None) => read_branches(reader, list),
         (None, Some(expect)) => vec![Branch { name: None, warn: None, expect }],
         (Some(list), Some(_)) => {
-            reader.fault(&list.at, "`one_of` stands alone: its branches say what is expected");
+            reader.fault(list, "`one_of` stands alone: its branches say what is expected");
             Vec::new()
         }
         (None, None) => {
             reader.fault_with_help(
-                &node.at,
+                part,
                 "this block expects nothing",
                 "give it `status`, `headers`, `body`, `text` or `one_of`",
             );
             Vec::new()
         }
     };
-    Some(Block {
-        level,
-        req,
-        when,
-        exactly,
-        branches,
-        pointer: node.at.clone(),
-        line: reader.line(&node.at),
-    })
+    let (pointer, line) = (part.pointer(), part.line());
+    Some(Block { level, req, when, exactly, branches, pointer, line })
 }
 
 fn read_req<'d>(
     reader: &mut Reader<'d>,
-    block: &Node<'d>,
+    block: Part<'d>,
     checks: &[String],
     is_setup: bool,
 ) -> String {
     match (block.member("req"), checks) {
-        (Some(node), _) if is_setup => {
-            reader.fault(&node.at, "`setup` decides nothing: a block there has no `req`");
+        (Some(part), _) if is_setup => {
+            reader.fault(part, "`setup` decides nothing: a block there has no `req`");
             String::new()
         }
         _ if is_setup => String::new(),
-        (Some(node), _) => {
-            let req = reader.string(&node, "`req`").unwrap_or_default();
+        (Some(part), _) => {
+            let req = reader.string(part, "`req`").unwrap_or_default();
             if !req.is_empty() && !checks.iter().any(|check| check == req) {
-                let near = crate::diagnostic::did_you_mean(req, checks.iter().map(String::as_str));
+                let near = did_you_mean(req, checks.iter().map(String::as_str));
                 let help = near.map_or("add it to `checks`".to_owned(), |near| {
                     format!("did you mean `{near}`? Otherwise add it to `checks`")
                 });
-                reader.fault_with_help(&node.at, format!("`{req}` is not in `checks`"), help);
+                reader.fault_with_help(part, format!("`{req}` is not in `checks`"), help);
             }
             req.to_owned()
         }
         (None, [one]) => one.clone(),
         (None, _) => {
             reader.fault_with_help(
-                &block.at,
+                block,
                 "this block does not say which requirement it decides",
                 "with several in `checks`, each block names its own in `req`",
             );
@@ -117,77 +118,64 @@ fn read_req<'d>(
     }
 }
 
-fn read_branches<'d>(reader: &mut Reader<'d>, list: &Node<'d>) -> Vec<Branch> {
+fn read_branches<'d>(reader: &mut Reader<'d>, list: Part<'d>) -> Vec<Branch> {
     const KEYS: [&str; 6] = ["name", "warn", "status", "headers", "body", "text"];
     let mut branches = Vec::new();
-    for node in reader.list(list, "`one_of`") {
-        if reader.object(&node, "a branch", &KEYS).is_none() {
+    for part in reader.list(list, "`one_of`") {
+        if reader.object(part, "a branch", &KEYS).is_none() {
             continue;
         }
-        let name = reader
-            .required(&node, "a branch", "name")
-            .and_then(|node| reader.string(&node, "`name`").map(str::to_owned));
-        let warn =
-            node.member("warn").and_then(|node| reader.string(&node, "`warn`").map(str::to_owned));
-        let expect = read_expect(reader, &node);
+        reader.required(part, "a branch", "name");
+        let [name, warn] =
+            ["name", "warn"].map(|key| reader.member::<Text>(part, key).map(|text| text.0));
+        let expect = read_expect(reader, part);
         if expect.is_none() {
-            reader.fault(&node.at, "this branch expects nothing: it would take every answer");
+            reader.fault(part, "this branch expects nothing: it would take every answer");
         }
         branches.push(Branch { name, warn, expect: expect.unwrap_or_default() });
     }
     branches
 }
 
-fn read_expect<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Expect> {
-    let keys = EXPECT_KEYS.iter().filter_map(|key| node.member(key));
-    if keys.count() == 0 {
+fn read_expect<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Expect> {
+    if !EXPECT_KEYS.iter().any(|key| part.member(key).is_some()) {
         return None;
     }
+    let headers = part.member("headers").map(|part| named_matchers(reader, part, "`headers`"));
+    let body = part.member("body").map(|part| pointed_matchers(reader, part, "`body`"));
     Some(Expect {
-        status: node.member("status").and_then(|node| read_status(reader, &node)),
-        headers: node
-            .member("headers")
-            .map(|node| named_matchers(reader, &node, "`headers`"))
-            .unwrap_or_default(),
-        body: node
-            .member("body")
-            .map(|node| pointed_matchers(reader, &node, "`body`"))
-            .unwrap_or_default(),
-        text: node.member("text").and_then(|node| read_matcher(reader, &node)),
+        status: reader.member(part, "status"),
+        headers: headers.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        text: part.member("text").and_then(|part| read_matcher(reader, part)),
     })
 }
 
-fn read_status(reader: &mut Reader, node: &Node) -> Option<StatusRule> {
-    let rule = |any_of, negated| Some(StatusRule { any_of, negated });
-    if let Some(members) = node.value.as_object() {
-        let only = members.iter().next().filter(|_| members.len() == 1);
-        return match only {
-            Some((key, Value::Array(items))) if key == "in" => {
-                let any_of: Option<Vec<_>> = items.iter().map(status_pattern).collect();
-                let known = any_of.filter(|any_of| !any_of.is_empty());
-                if known.is_none() {
-                    reader.fault(&node.at, "`in` lists statuses such as 403 or 4xx");
-                }
-                rule(known?, false)
-            }
-            Some((key, value)) if key == "not" => {
-                let pattern = status_pattern(value);
-                if pattern.is_none() {
-                    reader.fault(&node.at, "`not` has a status such as 403 or 4xx");
-                }
-                rule(vec![pattern?], true)
-            }
-            _ => {
-                reader.fault(&node.at, "a status is 403, 4xx, `{ in: [...] }` or `{ not: 404 }`");
-                None
-            }
-        };
+impl<'d> Deserialize<'d> for StatusRule {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<StatusRule, D::Error> {
+        status_rule(&Value::deserialize(source)?).map_err(D::Error::custom)
     }
-    let pattern = status_pattern(node.value);
-    if pattern.is_none() {
-        reader.fault(&node.at, "a status is 403, 4xx, `{ in: [...] }` or `{ not: 404 }`");
-    }
-    rule(vec![pattern?], false)
+}
+
+fn status_rule(value: &Value) -> Result<StatusRule, &'static str> {
+    let only = value.as_object().filter(|members| members.len() == 1);
+    let only = only.and_then(|members| members.iter().next());
+    let (any_of, negated, help) = match only {
+        Some((key, Value::Array(items))) if key == "in" => {
+            let any_of: Option<Vec<_>> = items.iter().map(status_pattern).collect();
+            (any_of, false, "`in` lists statuses such as 403 or 4xx")
+        }
+        Some((key, value)) if key == "not" => {
+            let only = status_pattern(value).map(|pattern| vec![pattern]);
+            (only, true, "`not` has a status such as 403 or 4xx")
+        }
+        _ => {
+            let only = status_pattern(value).map(|pattern| vec![pattern]);
+            (only, false, "a status is 403, 4xx, `{ in: [...] }` or `{ not: 404 }`")
+        }
+    };
+    let any_of = any_of.filter(|any_of| !any_of.is_empty()).ok_or(help)?;
+    Ok(StatusRule { any_of, negated })
 }
 
 pub(super) fn status_pattern(value: &Value) -> Option<StatusPattern> {
@@ -195,40 +183,37 @@ pub(super) fn status_pattern(value: &Value) -> Option<StatusPattern> {
         let status = u16::try_from(status).ok()?;
         return (100..600).contains(&status).then_some(StatusPattern::Exact(status));
     }
-    let class = value.as_str()?.strip_suffix("xx")?;
-    let classes = ["1", "2", "3", "4", "5"];
-    let at = classes.iter().position(|known| *known == class)?;
-    Some(StatusPattern::Class(u16::try_from(at + 1).ok()?))
-}
-
-fn named_matchers(reader: &mut Reader, node: &Node, what: &str) -> Vec<(String, Matcher)> {
-    if node.value.as_object().is_none_or(|members| members.is_empty()) {
-        reader.fault(&node.at, format!("{what} is a mapping with at least one member"));
-    }
-    let mut matchers = Vec::new();
-    for (name, value) in node.members() {
-        if let Some(matcher) = read_matcher(reader, &value) {
-            matchers.push((name.to_owned(), matcher));
-        }
-    }
-    matchers
-}
-
-pub(super) fn check_pointer_key(reader: &mut Reader, pointer: &str, at: &str) {
-    if !(pointer.is_empty() || pointer.starts_with('/')) {
-        let fault = format!("`{pointer}` is not a JSON Pointer");
-        reader.fault_at_key(at, fault, Some(format!("did you mean `/{pointer}`?")));
+    match value.as_str()?.strip_suffix("xx")?.as_bytes() {
+        [digit @ b'1'..=b'5'] => Some(StatusPattern::Class(u16::from(digit - b'0'))),
+        _ => None,
     }
 }
 
-fn pointed_matchers(reader: &mut Reader, node: &Node, what: &str) -> Vec<(String, Matcher)> {
-    for (pointer, value) in node.members() {
-        check_pointer_key(reader, pointer, &value.at);
+fn named_matchers<'d>(
+    reader: &mut Reader<'d>,
+    part: Part<'d>,
+    what: &str,
+) -> Vec<(String, Matcher)> {
+    if part.value().as_object().is_none_or(|members| members.is_empty()) {
+        reader.fault(part, format!("{what} must be a mapping with at least one member"));
+    }
+    let read =
+        |(name, value): (&str, Part<'d>)| Some((name.to_owned(), read_matcher(reader, value)?));
+    part.members().filter_map(read).collect()
+}
+
+fn pointed_matchers<'d>(
+    reader: &mut Reader<'d>,
+    part: Part<'d>,
+    what: &str,
+) -> Vec<(String, Matcher)> {
+    for (pointer, value) in part.members() {
+        check_pointer_key(reader, pointer, value);
         if let Err(error) = template::pieces(pointer) {
-            reader.fault_at_key(&value.at, error.to_string(), None);
+            reader.add(value.key_fault(error.to_string()));
         }
     }
-    named_matchers(reader, node, what)
+    named_matchers(reader, part, what)
 }
 
 const MATCHERS: [&str; 19] = [
@@ -254,136 +239,151 @@ const MATCHERS: [&str; 19] = [
 ];
 
 /// Reads one matcher: a scalar is equality, a mapping exactly one matcher, a bare list nothing.
-fn read_matcher(reader: &mut Reader, node: &Node) -> Option<Matcher> {
-    let members = match node.value {
+fn read_matcher<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Matcher> {
+    let members = match part.value() {
         Value::Object(members) => members,
         Value::Array(_) => {
             reader.fault_with_help(
-                &node.at,
-                "a bare list is no matcher",
+                part,
+                "a bare list is not a matcher",
                 "write `{ equals: [...] }`, `{ in: [...] }` or `{ contains: ... }`",
             );
             return None;
         }
-        _ => {
-            check_syntax(reader, node);
-            return Some(Matcher::Equals(node.value.clone()));
+        scalar => {
+            check_syntax(reader, part);
+            return Some(Matcher::Equals(scalar.clone()));
         }
     };
-    reader.object(node, "a matcher", &MATCHERS)?;
+    reader.object(part, "a matcher", &MATCHERS)?;
     let bounds = members.keys().all(|key| key == "min" || key == "max");
     if bounds && !members.is_empty() {
-        return read_range(reader, node).map(Matcher::Range);
+        return reader
+            .read::<Bounds>(part, "a matcher", &[])
+            .map(|bounds| Matcher::Range(bounds.0));
     }
-    let Some((key, _)) = members.iter().next().filter(|_| members.len() == 1) else {
+    let Some((key, inner)) = part.members().next().filter(|_| members.len() == 1) else {
         reader.fault_with_help(
-            &node.at,
+            part,
             "a mapping is exactly one matcher",
             "join several with `{ all: [...] }`; a mapping to compare with is `{ equals: {...} }`",
         );
         return None;
     };
-    let inner = node.member(key)?;
-    read_operator(reader, key, &inner)
+    read_operator(reader, key, inner)
 }
 
-fn read_operator(reader: &mut Reader, key: &str, node: &Node) -> Option<Matcher> {
-    let boxed = |reader: &mut Reader| read_matcher(reader, node).map(Box::new);
+fn read_operator<'d>(reader: &mut Reader<'d>, key: &str, part: Part<'d>) -> Option<Matcher> {
+    let what = format!("`{key}`");
+    let boxed = |reader: &mut Reader<'d>| read_matcher(reader, part).map(Box::new);
     match key {
         "equals" => {
-            check_syntax(reader, node);
-            Some(Matcher::Equals(node.value.clone()))
+            check_syntax(reader, part);
+            Some(Matcher::Equals(part.value().clone()))
         }
         "not" => boxed(reader).map(Matcher::Not),
         "contains" => boxed(reader).map(Matcher::Contains),
         "every" => boxed(reader).map(Matcher::Every),
         "some" => boxed(reader).map(Matcher::Some),
         "when_present" => boxed(reader).map(Matcher::WhenPresent),
-        "type" => reader.word(node, "kind of value", &Kind::ALL).map(Matcher::Type),
-        "present" => reader.boolean(node, "`present`").map(Matcher::Present),
-        "media_type" => reader
-            .string(node, "`media_type`")
-            .map(|text| Matcher::MediaType(text.to_ascii_lowercase())),
-        "pattern" => {
-            let text = reader.string(node, "`pattern`")?;
-            match Pattern::new(text) {
-                Ok(pattern) => Some(Matcher::Pattern(pattern)),
-                Err(error) => {
-                    reader.fault(&node.at, format!("not a regular expression: {error}"));
-                    None
-                }
-            }
-        }
         "in" => {
-            check_syntax(reader, node);
-            let items = reader.list(node, "`in`");
-            Some(Matcher::In(items.iter().map(|item| item.value.clone()).collect()))
+            check_syntax(reader, part);
+            let items = reader.list(part, &what);
+            Some(Matcher::In(items.map(|item| item.value().clone()).collect()))
         }
         "all" => {
-            let items = reader.list(node, "`all`");
-            let all: Vec<_> = items.iter().filter_map(|item| read_matcher(reader, item)).collect();
+            let items: Vec<Part<'_>> = reader.list(part, &what).collect();
+            let all: Vec<_> = items.iter().filter_map(|item| read_matcher(reader, *item)).collect();
             (all.len() == items.len()).then_some(Matcher::All(all))
         }
-        "length" => match node.value.as_u64() {
+        "members" => Some(Matcher::Members(pointed_matchers(reader, part, &what))),
+        "type" => reader.read(part, &what, &[]).map(|Named(kind)| Matcher::Type(kind)),
+        "present" => reader.read(part, &what, &[]).map(Matcher::Present),
+        "media_type" => {
+            let read = reader.read(part, &what, &[]);
+            read.map(|Text(text)| Matcher::MediaType(text.to_ascii_lowercase()))
+        }
+        "pattern" => reader.read(part, &what, &[]).map(Matcher::Pattern),
+        "length" => match part.value().as_u64() {
             Some(size) => {
                 let size = Some(size as f64);
                 Some(Matcher::Length(Range { min: size, max: size }))
             }
-            None => {
-                reader.object(node, "`length`", &["min", "max"])?;
-                read_range(reader, node).map(Matcher::Length)
+            None => reader.read(part, &what, &[]).map(|Bounds(range)| Matcher::Length(range)),
+        },
+        "unique" => match part.value() {
+            Value::Bool(true) => Some(Matcher::Unique(None)),
+            _ => {
+                let pointer = reader.read(part, &what, &[]);
+                pointer.map(|Pointer(pointer)| Matcher::Unique(Some(pointer)))
             }
         },
-        "members" => Some(Matcher::Members(pointed_matchers(reader, node, "`members`"))),
-        "unique" => match node.value {
-            Value::Bool(true) => Some(Matcher::Unique(None)),
-            _ => read_pointer(reader, node).map(|pointer| Matcher::Unique(Some(pointer))),
+        "url" => match part.value().as_str() {
+            Some("absolute") => Some(Matcher::Url(UrlRule::default())),
+            _ => reader.read::<WrittenUrl>(part, &what, &[]).map(|url| Matcher::Url(url.rule())),
         },
-        "url" => read_url(reader, node).map(Matcher::Url),
-        "tokens_include" => {
-            let items = reader.list(node, "`tokens_include`");
-            let tokens: Option<Vec<String>> = items
-                .iter()
-                .map(|item| reader.string(item, "a token").map(str::to_owned))
-                .collect();
-            tokens.map(Matcher::TokensInclude)
-        }
+        "tokens_include" => reader.read(part, &what, &[]).map(|Tokens(all)| {
+            Matcher::TokensInclude(all.into_iter().map(|Text(token)| token).collect())
+        }),
         _ => None,
     }
 }
 
-fn read_range(reader: &mut Reader, node: &Node) -> Option<Range> {
-    let mut bound = |key: &str| match node.member(key) {
-        None => Some(None),
-        Some(node) if node.value.is_number() => Some(node.value.as_f64()),
-        Some(node) => {
-            reader.fault(&node.at, format!("`{key}` is a number"));
-            None
-        }
-    };
-    let (min, max) = (bound("min")?, bound("max")?);
-    if min.is_none() && max.is_none() {
-        reader.fault(&node.at, "`min` or `max` is missing");
-        return None;
-    }
-    Some(Range { min, max })
+#[derive(Deserialize)]
+struct Named(#[serde(deserialize_with = "kind")] Kind);
+
+fn kind<'d, D: Deserializer<'d>>(source: D) -> Result<Kind, D::Error> {
+    word(source, "a kind of value", &Kind::ALL)
 }
 
-fn read_url(reader: &mut Reader, node: &Node) -> Option<UrlRule> {
-    if node.value.as_str() == Some("absolute") {
-        return Some(UrlRule::default());
+impl<'d> Deserialize<'d> for Pattern {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Pattern, D::Error> {
+        let fault = |error| D::Error::custom(format!("not a regular expression: {error}"));
+        let source: String = text(source)?;
+        Pattern::new(&source).map_err(fault)
     }
-    reader.object(node, "`url`", &["schemes", "query", "fragment"])?;
-    let mut rule = UrlRule::default();
-    if let Some(list) = node.member("schemes") {
-        for item in reader.list(&list, "`schemes`") {
-            rule.schemes.extend(reader.string(&item, "a scheme").map(str::to_owned));
+}
+
+#[derive(Deserialize)]
+struct Tokens(#[serde(deserialize_with = "some")] Vec<Text>);
+
+#[derive(Deserialize)]
+#[serde(try_from = "WrittenBounds")]
+struct Bounds(Range);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenBounds {
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+impl TryFrom<WrittenBounds> for Bounds {
+    type Error = &'static str;
+
+    fn try_from(WrittenBounds { min, max }: WrittenBounds) -> Result<Bounds, &'static str> {
+        match (min, max) {
+            (None, None) => Err("`min` or `max` is missing"),
+            _ => Ok(Bounds(Range { min, max })),
         }
     }
-    for (key, forbidden) in [("query", &mut rule.no_query), ("fragment", &mut rule.no_fragment)] {
-        if let Some(node) = node.member(key) {
-            *forbidden = reader.boolean(&node, &format!("`{key}`")) == Some(false);
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenUrl {
+    #[serde(default, deserialize_with = "some")]
+    schemes: Vec<Text>,
+    query: Option<bool>,
+    fragment: Option<bool>,
+}
+
+impl WrittenUrl {
+    fn rule(self) -> UrlRule {
+        UrlRule {
+            schemes: self.schemes.into_iter().map(|Text(scheme)| scheme).collect(),
+            no_query: self.query == Some(false),
+            no_fragment: self.fragment == Some(false),
         }
     }
-    Some(rule)
 }

@@ -8,18 +8,15 @@ mod expect;
 mod references;
 mod step;
 
-use super::ast::*;
-use super::matcher::{Kind, Matcher, Pattern, Range, UrlRule};
+use super::ast::CaseFile;
 use super::template;
 use crate::diagnostic::Diagnostic;
-use crate::outcome::Level;
-use crate::source::Document;
-use crate::strict::{Node, Reader, kind};
-use crate::version::SpecVersion;
-use case::read_case;
+use crate::source::de::Text;
+use crate::source::{Document, Part};
+use crate::strict::Reader;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// What `$alice.…` may name, for any account name.
 pub const ACCOUNT_MEMBERS: [&str; 11] = [
@@ -50,21 +47,28 @@ pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     let area = stem(document.name());
     let (mut reader, root) = Reader::new(&document);
-    let mut about = String::new();
+    let written: Option<Written> = reader.read(root, "a case file", &["about", "cases"]);
+    let lets = named_values(&mut reader, root.member("let"), "`let`");
     let mut cases = Vec::new();
-    if reader.object(&root, "a case file", &["about", "let", "cases"]).is_some() {
-        if let Some(node) = reader.required(&root, "a case file", "about") {
-            about = reader.string(&node, "`about`").unwrap_or_default().to_owned();
-        }
-        let lets = named_values(&mut reader, root.member("let"), "`let`", "");
-        if let Some(list) = reader.required(&root, "a case file", "cases") {
-            for node in reader.list(&list, "`cases`") {
-                cases.extend(read_case(&mut reader, &node, &area, document.name(), &lets));
-            }
+    if let Some(list) = root.member("cases") {
+        for part in reader.list(list, "`cases`") {
+            cases.extend(case::read_case(&mut reader, part, &area, document.name(), &lets));
         }
     }
-    let faults = reader.faults;
-    if faults.is_empty() { Ok(CaseFile { area, about, cases, document }) } else { Err(faults) }
+    let about = written.and_then(|written| written.about).map_or_else(String::new, |text| text.0);
+    let (about, cases) = reader.finish((about, cases))?;
+    Ok(CaseFile { area, about, cases, document })
+}
+
+/// What a case file says by itself; lists and values are read part by part.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    about: Option<Text>,
+    #[serde(rename = "let")]
+    _let: IgnoredAny,
+    #[serde(rename = "cases")]
+    _cases: IgnoredAny,
 }
 
 fn stem(name: &str) -> String {
@@ -74,36 +78,38 @@ fn stem(name: &str) -> String {
 
 type Values = Vec<(String, Value)>;
 
-fn named_values(reader: &mut Reader, node: Option<Node>, what: &str, prefix: &str) -> Values {
-    let Some(node) = node else { return Vec::new() };
-    if !node.value.is_object() {
-        reader.fault(&node.at, format!("{what} is a mapping of names to values"));
+fn named_values<'d>(reader: &mut Reader<'d>, part: Option<Part<'d>>, what: &str) -> Values {
+    let Some(part) = part else { return Vec::new() };
+    if !part.value().is_object() {
+        reader.fault(part, format!("{what} must be a mapping of names to values"));
     }
-    let mut values = Vec::new();
-    for (name, value) in node.members() {
-        if !template::is_name(name) || name.contains('.') {
-            reader.fault_at_key(
-                &value.at,
-                format!("`{name}` is no name"),
-                Some("names are lower-case letters, digits and `_`".to_owned()),
-            );
-        }
-        check_syntax(reader, &value);
-        values.push((format!("{prefix}{name}"), value.value.clone()));
-    }
-    values
+    part.members().map(|(name, value)| named_value(reader, name, value)).collect()
 }
 
-fn check_syntax(reader: &mut Reader, node: &Node) {
-    for (below, error) in template::syntax_errors(node.value) {
-        reader.fault(&format!("{}{below}", node.at), error.to_string());
+fn named_value<'d>(reader: &mut Reader<'d>, name: &str, value: Part<'d>) -> (String, Value) {
+    if !is_plain_name(name) {
+        reader.add(value.key_fault(format!("`{name}` is not a name")).with_help(NAMES));
     }
+    check_syntax(reader, value);
+    (name.to_owned(), value.value().clone())
 }
 
-/// A note is for whoever reads the file, and nothing follows from it.
-fn read_note(reader: &mut Reader, node: &Node) {
-    if let Some(note) = node.member("note") {
-        reader.string(&note, "`note`");
+/// What names of values are made of.
+const NAMES: &str = "names are lower-case letters, digits and `_`";
+
+fn is_plain_name(name: &str) -> bool {
+    template::is_name(name) && !name.contains('.')
+}
+
+/// Records strings in a value that have a dollar and are no references.
+fn check_syntax(reader: &mut Reader<'_>, part: Part<'_>) {
+    let errors = template::syntax_errors(part.value());
+    if errors.is_empty() {
+        return;
+    }
+    let at = part.pointer();
+    for (below, error) in errors {
+        reader.fault(reader.near(&format!("{at}{below}")), error.to_string());
     }
 }
 

@@ -1,5 +1,10 @@
 //! References that name something, and requirements that a block decides.
-use super::*;
+use super::{ACCOUNT_MEMBERS, NEW_MEMBERS, SERVER_MEMBERS, SESSION_MEMBERS, is_new};
+use crate::case::ast::*;
+use crate::case::template;
+use crate::diagnostic::did_you_mean;
+use crate::strict::Reader;
+use std::collections::BTreeSet;
 
 /// Every reference names something that is known at its step.
 pub(super) fn check_references(reader: &mut Reader, case: &Case) {
@@ -45,7 +50,7 @@ pub(super) fn check_references(reader: &mut Reader, case: &Case) {
             && !known.contains(&format!("{account}.password"))
         {
             reader.fault_with_help(
-                &step.pointer,
+                reader.near(&step.pointer),
                 format!("`uia: {account}` names no account of this case"),
                 format!("add `account {account}` to `needs`"),
             );
@@ -67,7 +72,7 @@ fn check_circles(reader: &mut Reader, case: &Case) {
         }
         if met.contains(name) {
             let fault = format!("the value of `${name}` leads back to itself");
-            reader.fault(&case.pointer, fault);
+            reader.fault(reader.near(&case.pointer), fault);
         }
     }
 }
@@ -78,7 +83,7 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, be
     }
     let fresh: Vec<String> = NEW_MEMBERS.iter().map(|member| format!("new.{member}")).collect();
     let all = known.iter().chain(&fresh).map(String::as_str);
-    let help = match crate::diagnostic::did_you_mean(name, all) {
+    let help = match did_you_mean(name, all) {
         Some(near) => format!("did you mean `${near}`?"),
         None => match name.split_once('.') {
             Some(("new", _)) => format!("`$new` has: {}", NEW_MEMBERS.join(", ")),
@@ -94,20 +99,19 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, be
         },
     };
     let fault = format!("`${name}` has no value here");
-    let written = reader.node(below).and_then(|node| {
-        let found = template::references(node.value);
-        found.into_iter().find(|(known, _)| known == name).map(|(_, pointer)| pointer)
-    });
-    // A row may have brought it in: then it does not stand in the step.
-    let at = format!("{below}{}", written.unwrap_or_default());
-    reader.fault_with_help(&at, fault, help);
+    let part = reader.near(below);
+    let written = template::references(part.value()).into_iter().find(|(known, _)| known == name);
+    // A row may have brought it in: then it is not in the step.
+    let at = written.map_or(part, |(_, inner)| reader.near(&format!("{below}{inner}")));
+    reader.fault_with_help(at, fault, help);
 }
+
 /// Every requirement of `checks` has a block that can decide it.
 pub(super) fn check_asserted(reader: &mut Reader, case: &Case) {
     for check in &case.checks {
         let decided = case.steps.iter().flat_map(|s| &s.blocks).any(|block| block.req == *check);
         if !decided {
-            reader.fault(&case.pointer, format!("no block decides `{check}`"));
+            reader.fault(reader.near(&case.pointer), format!("no block decides `{check}`"));
         }
     }
 }

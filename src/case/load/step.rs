@@ -1,281 +1,141 @@
 //! A step: its request, how it is sent, what is saved of the answer.
-use super::case::{Row, pointers, read_with};
+use super::case::{Pointer, Row, read_with, read_without};
 use super::expect::{read_blocks, status_pattern};
-use super::*;
+use super::{NAMES, Values, check_syntax, is_plain_name};
+use crate::case::ast::*;
+use crate::source::Part;
+use crate::source::de::{Text, pairs, text, with_help, word};
+use crate::strict::Reader;
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-const STEP_KEYS: [&str; 29] = [
-    "call",
-    "method",
-    "path",
-    "params",
-    "query",
-    "headers",
-    "api",
-    "token",
-    "authorization",
-    "body",
-    "raw",
-    "type",
-    "with",
-    "without",
-    "vary",
-    "uia",
-    "parallel",
-    "repeat",
-    "until",
-    "within",
-    "wait",
-    "schema",
-    "because",
-    "must",
-    "should",
-    "may",
-    "save",
-    "note",
-    "optional",
-];
-
-pub(super) fn read_steps<'d>(
-    reader: &mut Reader<'d>,
-    node: Option<Node<'d>>,
-    checks: &[String],
-    is_setup: bool,
-    row: Option<&Row<'d>>,
-) -> Vec<Step> {
-    let Some(node) = node else { return Vec::new() };
-    let nodes = reader.list(&node, if is_setup { "`setup`" } else { "`steps`" });
-    let varied = row.and_then(|row| varied_step(reader, row, &nodes));
-    let mut steps = Vec::new();
-    for (index, node) in nodes.iter().enumerate() {
-        let change = row.filter(|_| varied == Some(index));
-        steps.extend(read_step(reader, node, checks, is_setup, change));
-    }
-    steps
+/// What a step says by itself; what depends on rows or other members is read part by part.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    call: Option<Text>,
+    method: Option<Text>,
+    #[serde(deserialize_with = "path")]
+    path: Option<String>,
+    #[serde(deserialize_with = "scalars")]
+    params: Values,
+    #[serde(deserialize_with = "scalars")]
+    query: Values,
+    #[serde(deserialize_with = "scalars")]
+    headers: Values,
+    api: Option<Api>,
+    token: Option<Token>,
+    authorization: Option<Text>,
+    raw: Option<Raw>,
+    r#type: Option<Text>,
+    uia: Option<Text>,
+    parallel: Option<NonZeroU32>,
+    repeat: Option<NonZeroU32>,
+    until: Option<Until>,
+    #[serde(deserialize_with = "duration")]
+    within: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    wait: Option<Duration>,
+    because: Option<Text>,
+    #[serde(deserialize_with = "saved")]
+    save: Vec<(String, Source)>,
+    optional: Option<Text>,
+    #[serde(rename = "schema", deserialize_with = "off")]
+    _schema: (),
+    #[serde(rename = "vary", deserialize_with = "only_true")]
+    _vary: (),
+    #[serde(rename = "note")]
+    _note: Option<Text>,
+    #[serde(rename = "body")]
+    _body: IgnoredAny,
+    #[serde(rename = "with")]
+    _with: IgnoredAny,
+    #[serde(rename = "without")]
+    _without: IgnoredAny,
+    #[serde(rename = "must")]
+    _must: IgnoredAny,
+    #[serde(rename = "should")]
+    _should: IgnoredAny,
+    #[serde(rename = "may")]
+    _may: IgnoredAny,
 }
 
-/// Which step a row changes: the one marked `vary`, or the only one with a body.
-fn varied_step(reader: &mut Reader, row: &Row, steps: &[Node]) -> Option<usize> {
-    if row.with.is_none() && row.without.is_empty() {
-        return None;
-    }
-    let marked: Vec<_> = steps.iter().positions(|step| step.member("vary").is_some());
-    let bodies: Vec<_> = steps.iter().positions(|step| step.member("body").is_some());
-    match (marked.as_slice(), bodies.as_slice()) {
-        ([one], _) => Some(*one),
-        ([], [one]) => Some(*one),
-        _ => {
-            reader.fault_with_help(
-                &row.at,
-                "it is not clear which step this row changes",
-                "write `vary: true` at one step with a body",
-            );
-            None
-        }
-    }
-}
+/// A token in the Authorization header, or `{ query: TOKEN }`.
+#[derive(Deserialize)]
+#[serde(try_from = "Value")]
+struct Token(Auth);
 
-trait Positions: Iterator + Sized {
-    fn positions(self, keep: impl Fn(Self::Item) -> bool) -> Vec<usize> {
-        self.enumerate().filter_map(|(at, item)| keep(item).then_some(at)).collect()
-    }
-}
-impl<I: Iterator> Positions for I {}
+impl TryFrom<Value> for Token {
+    type Error = &'static str;
 
-fn read_step<'d>(
-    reader: &mut Reader<'d>,
-    node: &Node<'d>,
-    checks: &[String],
-    is_setup: bool,
-    row: Option<&Row<'d>>,
-) -> Option<Step> {
-    if node.member("operator").is_some() {
-        return read_operator_step(reader, node);
-    }
-    reader.object(node, "a step", &STEP_KEYS)?;
-    read_note(reader, node);
-    if let Some(vary) = node.member("vary")
-        && vary.value != &Value::Bool(true)
-    {
-        reader.fault(&vary.at, "`vary` can only be `true`");
-    }
-    let target = read_target(reader, node)?;
-    let step = Step {
-        pointer: node.at.clone(),
-        line: reader.line(&node.at),
-        target,
-        params: named_strings(reader, node, "params"),
-        query: named_strings(reader, node, "query"),
-        headers: named_strings(reader, node, "headers"),
-        api: node.member("api").and_then(|node| {
-            reader.word(&node, "path prefix", &[("r0", Api::R0), ("v3", Api::V3)])
-        }),
-        auth: read_auth(reader, node),
-        body: read_body(reader, node, row),
-        media_type: read_media_type(reader, node),
-        uia: node.member("uia").and_then(|node| reader.string(&node, "`uia`")).map(str::to_owned),
-        send: read_send(reader, node),
-        wait: node.member("wait").and_then(|node| duration(reader, &node)),
-        within: node.member("within").and_then(|node| duration(reader, &node)),
-        optional: read_optional(reader, node, is_setup),
-        schema_off: read_schema_off(reader, node),
-        blocks: read_blocks(reader, node, checks, is_setup),
-        save: read_save(reader, node),
-    };
-    if step.within.is_some() && step.send != Send::Once {
-        reader.fault(&node.at, "`within` stands only at a step that is sent once");
-    }
-    if step.blocks.is_empty() && !is_setup && step.save.is_empty() {
-        reader.fault_with_help(
-            &node.at,
-            "this step expects nothing",
-            "give it a `must`, `should` or `may` block, or move it to `setup`",
-        );
-    }
-    Some(step)
-}
-
-/// A step that is no request: something that the operator does.
-fn read_operator_step<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Step> {
-    reader.object(node, "an operator step", &["operator", "params", "note"])?;
-    read_note(reader, node);
-    let act = node.member("operator")?;
-    let act = reader.word(&act, "act of an operator", &Act::ALL)?;
-    Some(Step {
-        pointer: node.at.clone(),
-        line: reader.line(&node.at),
-        target: Target::Operator(act),
-        params: named_strings(reader, node, "params"),
-        query: Vec::new(),
-        headers: Vec::new(),
-        api: None,
-        auth: Auth::None,
-        body: Body::None,
-        media_type: MediaType::Json,
-        uia: None,
-        send: Send::Once,
-        wait: None,
-        within: None,
-        optional: None,
-        schema_off: None,
-        blocks: Vec::new(),
-        save: Vec::new(),
-    })
-}
-
-fn read_target<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Target> {
-    match (node.member("call"), node.member("method"), node.member("path")) {
-        (Some(call), None, None) => Some(Target::Call(reader.string(&call, "`call`")?.to_owned())),
-        (None, Some(method), Some(path)) => {
-            check_syntax(reader, &method);
-            check_syntax(reader, &path);
-            let method = reader.string(&method, "`method`")?.to_owned();
-            let path_text = reader.string(&path, "`path`")?.to_owned();
-            if !path_text.starts_with(['/', '$']) {
-                reader.fault(&path.at, "a path starts with a slash");
-            }
-            Some(Target::Raw { method, path: path_text })
-        }
-        _ => {
-            reader.fault_with_help(
-                &node.at,
-                "a step says what it calls",
-                "`call` with an operation, `method` with `path` for what no file describes, or `operator`",
-            );
-            None
-        }
-    }
-}
-
-fn named_strings<'d>(reader: &mut Reader<'d>, step: &Node<'d>, key: &str) -> Values {
-    let Some(node) = step.member(key) else { return Vec::new() };
-    if !node.value.is_object() {
-        reader.fault(&node.at, format!("`{key}` is a mapping, not {}", kind(node.value)));
-    }
-    let mut values = Vec::new();
-    for (name, value) in node.members() {
-        if value.value.is_object() || value.value.is_array() || value.value.is_null() {
-            reader.fault(&value.at, format!("a value in `{key}` is a scalar"));
-        }
-        check_syntax(reader, &value);
-        values.push((name.to_owned(), value.value.clone()));
-    }
-    values
-}
-
-fn read_auth<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Auth {
-    let (token, raw) = (step.member("token"), step.member("authorization"));
-    if let (Some(token), Some(_)) = (&token, &raw) {
-        reader.fault(&token.at, "`token` and `authorization` exclude each other");
-    }
-    if let Some(node) = raw {
-        check_syntax(reader, &node);
-        reader.string(&node, "`authorization`");
-        return Auth::Raw(node.value.clone());
-    }
-    let Some(node) = token else { return Auth::None };
-    check_syntax(reader, &node);
-    if node.value.is_object() {
-        reader.object(&node, "`token`", &["query"]);
-        let Some(query) = reader.required(&node, "`token`", "query") else { return Auth::None };
-        reader.string(&query, "`query`");
-        return Auth::Query(query.value.clone());
-    }
-    reader.string(&node, "`token`");
-    Auth::Bearer(node.value.clone())
-}
-
-fn read_body<'d>(reader: &mut Reader<'d>, step: &Node<'d>, row: Option<&Row<'d>>) -> Body {
-    let (body, raw) = (step.member("body"), step.member("raw"));
-    if let (Some(_), Some(raw)) = (&body, &raw) {
-        reader.fault(&raw.at, "`body` and `raw` exclude each other");
-    }
-    let with = read_with(reader, step);
-    let without = pointers(reader, step.member("without"));
-    let Some(node) = body else {
-        for key in ["with", "without"] {
-            if let Some(node) = step.member(key) {
-                let fault = format!("`{key}` changes a `body`, and there is none");
-                reader.fault_at_key(&node.at, fault, None);
-            }
-        }
-        return raw.map_or(Body::None, |node| read_raw(reader, &node));
-    };
-    check_syntax(reader, &node);
-    let mut value = node.value.clone();
-    change(reader, &mut value, with, &without, &node.at);
-    if let Some(row) = row {
-        change(reader, &mut value, row.with.clone(), &row.without, &row.at);
-    }
-    Body::Json(value)
-}
-
-fn read_raw<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Body {
-    if reader.object(node, "`raw`", &["text", "hex", "type"]).is_none() {
-        return Body::None;
-    }
-    match (node.member("text"), node.member("hex")) {
-        (Some(text), None) => {
-            check_syntax(reader, &text);
-            match text.value.as_str() {
-                Some(value) => Body::Text(value.to_owned()),
-                None => {
-                    reader.fault(&text.at, "`text` is a string");
-                    Body::None
+    fn try_from(value: Value) -> Result<Token, &'static str> {
+        let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        match &value {
+            Value::Object(members) => match members.get("query") {
+                Some(token) if members.len() == 1 && is_text(token) => {
+                    Ok(Token(Auth::Query(token.clone())))
                 }
-            }
-        }
-        (None, Some(hex)) => {
-            let bytes = reader.string(&hex, "`hex`").and_then(from_hex);
-            if bytes.is_none() {
-                reader.fault(&hex.at, "`hex` is an even number of hexadecimal digits");
-            }
-            Body::Bytes(bytes.unwrap_or_default())
-        }
-        _ => {
-            reader.fault(&node.at, "`raw` has either `text` or `hex`");
-            Body::None
+                _ => Err("`token` as a mapping is `{ query: TOKEN }`"),
+            },
+            text if is_text(text) => Ok(Token(Auth::Bearer(value))),
+            _ => Err("`token` must be a string that is not empty, or `{ query: TOKEN }`"),
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    text: Option<String>,
+    #[serde(default, deserialize_with = "hex")]
+    hex: Option<Vec<u8>>,
+    r#type: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Until {
+    #[serde(deserialize_with = "one_status")]
+    status: u16,
+    at_most: NonZeroU32,
+}
+
+fn path<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
+    let path: String = text(source)?;
+    match path.starts_with(['/', '$']) {
+        true => Ok(Some(path)),
+        false => Err(D::Error::custom("a path starts with a slash")),
+    }
+}
+
+fn scalars<'d, D: Deserializer<'d>>(source: D) -> Result<Values, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(try_from = "Value")]
+    struct Scalar(Value);
+
+    impl TryFrom<Value> for Scalar {
+        type Error = &'static str;
+
+        fn try_from(value: Value) -> Result<Scalar, &'static str> {
+            match value {
+                Value::Object(_) | Value::Array(_) | Value::Null => {
+                    Err("a scalar is expected here")
+                }
+                scalar => Ok(Scalar(scalar)),
+            }
+        }
+    }
+    let values: Vec<(String, Scalar)> = pairs(source)?;
+    Ok(values.into_iter().map(|(name, Scalar(value))| (name, value)).collect())
+}
+
+fn hex<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Vec<u8>>, D::Error> {
+    let digits: String = text(source)?;
+    let fault = || D::Error::custom("`hex` is an even number of hexadecimal digits");
+    from_hex(&digits).map(Some).ok_or_else(fault)
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -290,18 +150,345 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
 }
 
-/// Sets and drops members of a body by JSON Pointer.
-fn change(reader: &mut Reader, body: &mut Value, with: Option<Node>, without: &[String], at: &str) {
-    for (pointer, value) in with.iter().flat_map(Node::members) {
-        check_syntax(reader, &value);
-        let is_pointer = pointer.is_empty() || pointer.starts_with('/');
-        if is_pointer && !set(body, pointer, value.value.clone()) {
-            reader.fault_at_key(&value.at, format!("`{pointer}` has no parent in the body"), None);
+fn one_status<'d, D: Deserializer<'d>>(source: D) -> Result<u16, D::Error> {
+    match status_pattern(&Value::deserialize(source)?) {
+        Some(StatusPattern::Exact(status)) => Ok(status),
+        _ => Err(D::Error::custom("`until` waits for one status, such as 429")),
+    }
+}
+
+/// `2s`, `300ms`.
+fn duration<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Duration>, D::Error> {
+    let value = Value::deserialize(source)?;
+    let parsed = value.as_str().and_then(|text| {
+        let (number, unit) = match text.strip_suffix("ms") {
+            Some(number) => (number, 1),
+            None => (text.strip_suffix('s')?, 1000),
+        };
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = number.parse::<u32>().ok().filter(|_| digits)?;
+        Some(Duration::from_millis(u64::from(number) * unit))
+    });
+    match parsed {
+        Some(time) => Ok(Some(time)),
+        None => Err(D::Error::custom("a time is written as `2s` or `300ms`")),
+    }
+}
+
+fn off<'d, D: Deserializer<'d>>(source: D) -> Result<(), D::Error> {
+    match Value::deserialize(source)? == "off" {
+        true => Ok(()),
+        false => Err(D::Error::custom("`schema` can only be `off`")),
+    }
+}
+
+fn only_true<'d, D: Deserializer<'d>>(source: D) -> Result<(), D::Error> {
+    match Value::deserialize(source)? == true {
+        true => Ok(()),
+        false => Err(D::Error::custom("`vary` can only be `true`")),
+    }
+}
+
+fn saved<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<(String, Source)>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Name(String);
+
+    impl TryFrom<String> for Name {
+        type Error = String;
+
+        fn try_from(name: String) -> Result<Name, String> {
+            match is_plain_name(&name) {
+                true => Ok(Name(name)),
+                false => Err(with_help(format!("`{name}` is not a name"), NAMES)),
+            }
         }
     }
-    for pointer in without {
+    let saved: Vec<(Name, Source)> = pairs(source)?;
+    if saved.is_empty() {
+        return Err(D::Error::custom("`save` maps names to places in the answer"));
+    }
+    Ok(saved.into_iter().map(|(Name(name), source)| (name, source)).collect())
+}
+
+impl TryFrom<Value> for Source {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Source, String> {
+        const HELP: &str = "`/pointer`, `status`, `{ header: NAME }` or `{ location: PARAMETER }`";
+        let source = match &value {
+            Value::String(text) if text == "status" => Some(Source::Status),
+            Value::String(text) if text.is_empty() || text.starts_with('/') => {
+                Some(Source::Body(text.clone()))
+            }
+            Value::Object(members) => {
+                let only = members.iter().next().filter(|_| members.len() == 1);
+                match only.map(|(key, value)| (key.as_str(), value.as_str())) {
+                    Some(("header", Some(name))) => Some(Source::Header(name.to_ascii_lowercase())),
+                    Some(("location", Some(name))) => Some(Source::Location(name.to_owned())),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        source.ok_or_else(|| with_help("this is not a place in an answer", HELP))
+    }
+}
+
+pub(super) fn read_steps<'d>(
+    reader: &mut Reader<'d>,
+    list: Option<Part<'d>>,
+    checks: &[String],
+    is_setup: bool,
+    row: Option<&Row<'d>>,
+) -> Vec<Step> {
+    let Some(list) = list else { return Vec::new() };
+    let parts: Vec<Part<'_>> =
+        reader.list(list, if is_setup { "`setup`" } else { "`steps`" }).collect();
+    let varied = row.and_then(|row| varied_step(reader, row, &parts));
+    let mut steps = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let change = row.filter(|_| varied == Some(index));
+        steps.extend(read_step(reader, *part, checks, is_setup, change));
+    }
+    steps
+}
+
+/// Which step a row changes: the one marked `vary`, or the only one with a body.
+fn varied_step<'d>(reader: &mut Reader<'d>, row: &Row<'d>, steps: &[Part<'d>]) -> Option<usize> {
+    if row.with.is_none() && row.without.is_empty() {
+        return None;
+    }
+    let with = |key: &str| -> Vec<usize> {
+        let steps = steps.iter().enumerate();
+        steps.filter(|(_, step)| step.member(key).is_some()).map(|(index, _)| index).collect()
+    };
+    match (with("vary").as_slice(), with("body").as_slice()) {
+        ([one], _) => Some(*one),
+        ([], [one]) => Some(*one),
+        _ => {
+            reader.fault_with_help(
+                row.part,
+                "it is not clear which step this row changes",
+                "write `vary: true` at one step with a body",
+            );
+            None
+        }
+    }
+}
+
+fn read_step<'d>(
+    reader: &mut Reader<'d>,
+    part: Part<'d>,
+    checks: &[String],
+    is_setup: bool,
+    row: Option<&Row<'d>>,
+) -> Option<Step> {
+    if part.member("operator").is_some() {
+        return read_operator_step(reader, part);
+    }
+    let written = reader.read::<Written>(part, "a step", &[])?;
+    check_request_syntax(reader, part);
+    let body = read_body(reader, part, row, written.raw.as_ref());
+    let (media_type, send) = (media_type(reader, part, &written), send(reader, part, &written));
+    let Written { params, query, headers, api, wait, within, save, .. } = written;
+    let blocks = read_blocks(reader, part, checks, is_setup);
+    let schema_off = schema_off(reader, part, written.because);
+    let auth = auth(reader, part, written.token, written.authorization);
+    let uia = written.uia.map(|text| text.0);
+    let optional = written.optional.map(|text| text.0);
+    let target = target(reader, part, written.call, written.method, written.path)?;
+    let step = Step {
+        query,
+        headers,
+        api,
+        auth,
+        body,
+        media_type,
+        uia,
+        send,
+        wait,
+        within,
+        optional,
+        schema_off,
+        blocks,
+        save,
+        ..step_of(part, target, params)
+    };
+    check_step(reader, part, &step, is_setup);
+    Some(step)
+}
+
+/// A step that calls something and expects nothing.
+fn step_of(part: Part<'_>, target: Target, params: Values) -> Step {
+    Step {
+        pointer: part.pointer(),
+        line: part.line(),
+        target,
+        params,
+        query: Vec::new(),
+        headers: Vec::new(),
+        api: None,
+        auth: Auth::None,
+        body: Body::None,
+        media_type: MediaType::Json,
+        uia: None,
+        send: Send::Once,
+        wait: None,
+        within: None,
+        optional: None,
+        schema_off: None,
+        blocks: Vec::new(),
+        save: Vec::new(),
+    }
+}
+
+/// Records what does not go together in a step.
+fn check_step<'d>(reader: &mut Reader<'d>, part: Part<'d>, step: &Step, is_setup: bool) {
+    if step.within.is_some() && step.send != Send::Once {
+        reader.fault(part, "`within` is only for a step that is sent once");
+    }
+    if let Some(optional) = part.member("optional").filter(|_| !is_setup) {
+        reader.add(optional.key_fault("`optional` is only for steps in `setup`"));
+    }
+    // A `save` that is wrong is told as such.
+    if step.blocks.is_empty() && !is_setup && part.member("save").is_none() {
+        reader.fault_with_help(
+            part,
+            "this step expects nothing",
+            "give it a `must`, `should` or `may` block, or move it to `setup`",
+        );
+    }
+}
+
+/// A step that is no request: something that the operator does.
+fn read_operator_step<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Step> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        #[serde(deserialize_with = "act")]
+        operator: Act,
+        #[serde(default, deserialize_with = "scalars")]
+        params: Values,
+        #[serde(rename = "note")]
+        _note: Option<Text>,
+    }
+
+    fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Act, D::Error> {
+        word(source, "something that an operator does", &Act::ALL)
+    }
+    let written = reader.read::<Written>(part, "an operator step", &[])?;
+    check_request_syntax(reader, part);
+    Some(step_of(part, Target::Operator(written.operator), written.params))
+}
+
+fn check_request_syntax<'d>(reader: &mut Reader<'d>, part: Part<'d>) {
+    const KEYS: [&str; 9] =
+        ["method", "path", "params", "query", "headers", "token", "authorization", "body", "with"];
+    let raw = part.member("raw").and_then(|raw| raw.member("text"));
+    let members = KEYS.iter().filter_map(|key| part.member(key)).chain(raw);
+    members.for_each(|member| check_syntax(reader, member));
+}
+
+fn target<'d>(
+    reader: &mut Reader<'d>,
+    part: Part<'d>,
+    call: Option<Text>,
+    method: Option<Text>,
+    path: Option<String>,
+) -> Option<Target> {
+    let is_there = ["call", "method", "path"].map(|key| part.member(key).is_some());
+    match is_there {
+        [true, false, false] => Some(Target::Call(call?.0)),
+        [false, true, true] => Some(Target::Raw { method: method?.0, path: path? }),
+        _ => {
+            reader.fault_with_help(
+                part,
+                "a step says what it calls",
+                "`call` with an operation, `method` with `path` for what no file describes, or `operator`",
+            );
+            None
+        }
+    }
+}
+
+fn auth<'d>(
+    reader: &mut Reader<'d>,
+    part: Part<'d>,
+    token: Option<Token>,
+    authorization: Option<Text>,
+) -> Auth {
+    if let (Some(token), Some(_)) = (part.member("token"), part.member("authorization")) {
+        reader.fault(token, "`token` and `authorization` exclude each other");
+    }
+    match (token, authorization) {
+        (_, Some(Text(header))) => Auth::Raw(Value::String(header)),
+        (Some(Token(auth)), None) => auth,
+        (None, None) => Auth::None,
+    }
+}
+
+fn read_body<'d>(
+    reader: &mut Reader<'d>,
+    step: Part<'d>,
+    row: Option<&Row<'d>>,
+    raw: Option<&Raw>,
+) -> Body {
+    let (body, raw_part) = (step.member("body"), step.member("raw"));
+    if let (Some(_), Some(raw)) = (body, raw_part) {
+        reader.fault(raw, "`body` and `raw` exclude each other");
+    }
+    let with = read_with(reader, step);
+    let without = read_without(reader, step);
+    let Some(part) = body else {
+        for key in ["with", "without"] {
+            if let Some(member) = step.member(key) {
+                let message = format!("`{key}` changes a `body`, and there is none");
+                reader.add(member.key_fault(message));
+            }
+        }
+        return match (raw_part, raw) {
+            (Some(part), Some(raw)) => raw_body(reader, part, raw),
+            _ => Body::None,
+        };
+    };
+    let mut value = part.value().clone();
+    change(reader, &mut value, with, &without, part);
+    if let Some(row) = row {
+        change(reader, &mut value, row.with, &row.without, row.part);
+    }
+    Body::Json(value)
+}
+
+fn raw_body<'d>(reader: &mut Reader<'d>, part: Part<'d>, raw: &Raw) -> Body {
+    if part.member("text").is_some() == part.member("hex").is_some() {
+        reader.fault(part, "`raw` has either `text` or `hex`");
+    }
+    match (&raw.text, &raw.hex) {
+        (Some(text), _) => Body::Text(text.clone()),
+        (None, Some(bytes)) => Body::Bytes(bytes.clone()),
+        (None, None) => Body::None,
+    }
+}
+
+/// Sets and drops members of a body by JSON Pointer.
+fn change<'d>(
+    reader: &mut Reader<'d>,
+    body: &mut Value,
+    with: Option<Part<'d>>,
+    without: &[Pointer],
+    part: Part<'d>,
+) {
+    for (pointer, value) in with.into_iter().flat_map(Part::members) {
+        check_syntax(reader, value);
+        let is_pointer = pointer.is_empty() || pointer.starts_with('/');
+        if is_pointer && !set(body, pointer, value.value().clone()) {
+            reader.add(value.key_fault(format!("`{pointer}` has no parent in the body")));
+        }
+    }
+    for Pointer(pointer) in without {
         if !drop_member(body, pointer) {
-            reader.fault(at, format!("`{pointer}` is not in the body"));
+            reader.fault(part, format!("`{pointer}` is not in the body"));
         }
     }
 }
@@ -334,125 +521,48 @@ fn drop_member(body: &mut Value, pointer: &str) -> bool {
     }
 }
 
-fn read_media_type<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> MediaType {
-    let inside = step.member("raw").and_then(|raw| raw.member("type"));
-    if let (Some(_), Some(inside)) = (step.member("type"), &inside) {
-        reader.fault(&inside.at, "`type` stands at the step already");
+fn media_type<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &Written) -> MediaType {
+    let inside = part.member("raw").and_then(|raw| raw.member("type"));
+    if let (Some(_), Some(inside)) = (part.member("type"), inside) {
+        reader.fault(inside, "`type` is given at the step already");
     }
-    let Some(node) = step.member("type").or(inside) else { return MediaType::Json };
-    match reader.string(&node, "`type`") {
+    let of_raw = || written.raw.as_ref().and_then(|raw| raw.r#type.as_ref());
+    match written.r#type.as_ref().or_else(of_raw).map(|Text(text)| text.as_str()) {
         Some("none") => MediaType::None,
         Some(text) => MediaType::Given(text.to_owned()),
         None => MediaType::Json,
     }
 }
 
-fn read_send<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Send {
-    let (parallel, repeat, until) =
-        (step.member("parallel"), step.member("repeat"), step.member("until"));
-    match (parallel, repeat, until) {
-        (None, None, None) => Send::Once,
-        (Some(node), None, None) => Send::Parallel(reader.count(&node, "`parallel`").unwrap_or(1)),
-        (None, Some(node), None) => Send::Repeat(reader.count(&node, "`repeat`").unwrap_or(1)),
-        (None, None, Some(node)) => read_until(reader, &node).unwrap_or(Send::Once),
-        _ => {
-            reader.fault(&step.at, "`parallel`, `repeat` and `until` exclude each other");
-            Send::Once
+fn send<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &Written) -> Send {
+    let ways = ["parallel", "repeat", "until"];
+    if ways.iter().filter(|key| part.member(key).is_some()).count() > 1 {
+        reader.fault(part, "`parallel`, `repeat` and `until` exclude each other");
+    }
+    match written {
+        Written { parallel: Some(times), .. } => Send::Parallel(times.get()),
+        Written { repeat: Some(times), .. } => Send::Repeat(times.get()),
+        Written { until: Some(Until { status, at_most }), .. } => {
+            Send::Until { status: *status, at_most: at_most.get() }
         }
+        _ => Send::Once,
     }
 }
 
-fn read_until<'d>(reader: &mut Reader<'d>, node: &Node<'d>) -> Option<Send> {
-    reader.object(node, "`until`", &["status", "at_most"])?;
-    let status_node = reader.required(node, "`until`", "status");
-    let at_most = reader.required(node, "`until`", "at_most");
-    let at_most = at_most.and_then(|node| reader.count(&node, "`at_most`"));
-    let status_node = status_node?;
-    let Some(StatusPattern::Exact(status)) = status_pattern(status_node.value) else {
-        reader.fault(&status_node.at, "`until` waits for one status, such as 429");
-        return None;
-    };
-    Some(Send::Until { status, at_most: at_most? })
-}
-
-/// `2s`, `300ms`.
-fn duration(reader: &mut Reader, node: &Node) -> Option<Duration> {
-    let parsed = node.value.as_str().and_then(|text| {
-        let (number, unit) = match text.strip_suffix("ms") {
-            Some(number) => (number, 1),
-            None => (text.strip_suffix('s')?, 1000),
-        };
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let number = number.parse::<u32>().ok().filter(|_| digits)?;
-        Some(Duration::from_millis(u64::from(number) * unit))
-    });
-    if parsed.is_none() {
-        reader.fault(&node.at, "a time is written as `2s` or `300ms`");
-    }
-    parsed
-}
-
-fn read_optional(reader: &mut Reader, step: &Node, is_setup: bool) -> Option<String> {
-    let node = step.member("optional")?;
-    if !is_setup {
-        reader.fault_at_key(&node.at, "`optional` stands only in `setup`", None);
-    }
-    reader.string(&node, "`optional`").map(str::to_owned)
-}
-
-fn read_schema_off<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Option<String> {
-    let Some(schema) = step.member("schema") else {
-        if let Some(because) = step.member("because") {
-            reader.fault_at_key(&because.at, "`because` is the reason of `schema: off`", None);
+fn schema_off<'d>(
+    reader: &mut Reader<'d>,
+    part: Part<'d>,
+    because: Option<Text>,
+) -> Option<String> {
+    match (part.member("schema"), part.member("because")) {
+        (None, Some(because)) => {
+            reader.add(because.key_fault("`because` is the reason of `schema: off`"));
         }
-        return None;
-    };
-    if schema.value.as_str() != Some("off") {
-        reader.fault(&schema.at, "`schema` can only be `off`");
-    }
-    let Some(because) = step.member("because") else {
-        reader.fault_with_help(&schema.at, "`schema: off` needs a reason", "say why in `because`");
-        return None;
-    };
-    reader.string(&because, "`because`").map(str::to_owned)
-}
-
-fn read_save<'d>(reader: &mut Reader<'d>, step: &Node<'d>) -> Vec<(String, Source)> {
-    let Some(node) = step.member("save") else { return Vec::new() };
-    if node.value.as_object().is_none_or(|members| members.is_empty()) {
-        reader.fault(&node.at, "`save` maps names to places in the answer");
-    }
-    let mut saved = Vec::new();
-    for (name, value) in node.members() {
-        if !template::is_name(name) || name.contains('.') {
-            reader.fault_at_key(&value.at, format!("`{name}` is no name"), None);
+        (Some(schema), None) => {
+            let help = "say why in `because`";
+            reader.fault_with_help(schema, "`schema: off` needs a reason", help);
         }
-        if let Some(source) = read_source(reader, &value) {
-            saved.push((name.to_owned(), source));
-        }
+        _ => {}
     }
-    saved
-}
-
-fn read_source(reader: &mut Reader, node: &Node) -> Option<Source> {
-    const HELP: &str = "`/pointer`, `status`, `{ header: NAME }` or `{ location: PARAMETER }`";
-    let source = match node.value {
-        Value::String(text) if text == "status" => Some(Source::Status),
-        Value::String(text) if text.is_empty() || text.starts_with('/') => {
-            Some(Source::Body(text.clone()))
-        }
-        Value::Object(members) => {
-            let only = members.iter().next().filter(|_| members.len() == 1);
-            match only.map(|(key, value)| (key.as_str(), value.as_str())) {
-                Some(("header", Some(name))) => Some(Source::Header(name.to_ascii_lowercase())),
-                Some(("location", Some(name))) => Some(Source::Location(name.to_owned())),
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    if source.is_none() {
-        reader.fault_with_help(&node.at, "no place in an answer", HELP);
-    }
-    source
+    because.map(|text| text.0)
 }
