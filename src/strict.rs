@@ -57,26 +57,32 @@ impl<'d> Reader<'d> {
 
     /// The part as a type that derives `Deserialize`; `what` names it in messages.
     ///
-    /// Keys that must be there are `required`: all that are missing are told, where serde would tell
-    /// the first. A type whose members all may be missing is there, less what is wrong, for every
-    /// mapping, so that reading can go on.
+    /// All keys of `required` that are missing are told, where serde would tell the first. A type
+    /// whose members all may be missing is there, less what is wrong, for every mapping, so that
+    /// reading can go on. Members that are read by hand are `elsewhere`.
     pub fn read<T: Deserialize<'d>>(
         &mut self,
         part: Part<'d>,
         what: &str,
         required: &[&str],
+        elsewhere: &[&str],
     ) -> Option<T> {
         for key in required {
             self.required(part, what, key);
         }
-        let (value, faults) = part.read(what);
+        let (value, faults) = part.read(what, elsewhere);
         faults.into_iter().for_each(|fault| self.add(fault));
         value
     }
 
+    /// The part as a type that derives `Deserialize`, where nothing needs to be there.
+    pub fn value<T: Deserialize<'d>>(&mut self, part: Part<'d>, what: &str) -> Option<T> {
+        self.read(part, what, &[], &[])
+    }
+
     /// The member of a mapping as a type that derives `Deserialize`; none where it is not there.
     pub fn member<T: Deserialize<'d>>(&mut self, part: Part<'d>, key: &str) -> Option<T> {
-        self.read(part.member(key)?, &format!("`{key}`"), &[])
+        self.value(part.member(key)?, &format!("`{key}`"))
     }
 
     /// An object with no other keys than `known`; `what` names it in messages.

@@ -262,9 +262,10 @@ fn what_did_not_pass_is_run_again() {
     assert_ends(&demo(&["--rerun", "nowhere.json"]), 2, &["nowhere.json"]);
 }
 
+static FILES: LazyLock<(Register, Suite)> =
+    LazyLock::new(|| (Register::bundled().unwrap(), Suite::bundled().unwrap()));
+
 fn loads(file: &Value) -> Result<(), Vec<String>> {
-    static FILES: LazyLock<(Register, Suite)> =
-        LazyLock::new(|| (Register::bundled().unwrap(), Suite::bundled().unwrap()));
     let (register, suite) = &*FILES;
     let document =
         Document::parse("known.yaml", file.to_string()).map_err(|_| vec!["no YAML".to_owned()])?;

@@ -4,11 +4,10 @@ use crate::case::suite::Suite;
 use crate::check::whole_run::CHECKS;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::register::Register;
-use crate::source::de::{text, with_help};
+use crate::source::de::{Text, checked, text, with_help};
 use crate::source::{Document, Part};
 use crate::strict::Reader;
 use jiff::civil::Date;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
@@ -126,38 +125,33 @@ struct Written {
 }
 
 fn status<'d, D: Deserializer<'d>>(source: D) -> Result<Option<u16>, D::Error> {
-    match u16::deserialize(source)? {
-        status @ 100..600 => Ok(Some(status)),
-        _ => Err(D::Error::custom("`status` is a status code, 100 to 599")),
-    }
+    checked(source, |status: u16| match status {
+        100..600 => Ok(Some(status)),
+        _ => Err("`status` is a status code, 100 to 599"),
+    })
 }
 
 fn link<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
-    let link: String = text(source)?;
-    match link.starts_with("https://") || link.starts_with("http://") {
-        true => Ok(Some(link)),
-        false => Err(D::Error::custom("`issue` is a link, with https:// or http://")),
-    }
+    checked(source, |Text(link)| {
+        match link.starts_with("https://") || link.starts_with("http://") {
+            true => Ok(Some(link)),
+            false => Err("`issue` is a link, with https:// or http://"),
+        }
+    })
 }
 
 fn server<'d, D: Deserializer<'d>>(source: D) -> Result<Option<ServerRange>, D::Error> {
-    let help = "written as `Synapse`, `Synapse >=1.150, <1.170` or `>=1.150`";
-    let fault = |why| D::Error::custom(with_help(format!("`server`: {why}"), help));
-    let range: String = text(source)?;
-    ServerRange::parse(&range).map(Some).map_err(fault)
+    const HELP: &str = "written as `Synapse`, `Synapse >=1.150, <1.170` or `>=1.150`";
+    let fault = |why| with_help(format!("`server`: {why}"), HELP);
+    checked(source, |Text(range)| ServerRange::parse(&range).map(Some).map_err(fault))
 }
 
 /// A day. The parser would take much more, times and week dates among it.
 fn date<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Date>, D::Error> {
-    let date: String = text(source)?;
-    let is_plain = date.len() == "2027-01-31".len();
-    match date.parse() {
-        Ok(date) if is_plain => Ok(Some(date)),
-        _ => {
-            let message = format!("`{date}` is not a date");
-            Err(D::Error::custom(with_help(message, "written as 2027-01-31")))
-        }
-    }
+    checked(source, |Text(date)| match date.parse() {
+        Ok(day) if date.len() == "2027-01-31".len() => Ok(Some(day)),
+        _ => Err(with_help(format!("`{date}` is not a date"), "written as 2027-01-31")),
+    })
 }
 
 struct File<'d> {
@@ -168,7 +162,7 @@ struct File<'d> {
 impl<'d> File<'d> {
     fn entry(&mut self, part: Part<'d>) -> Option<Entry> {
         const REQUIRED: [&str; 3] = ["requirement", "case", "reason"];
-        let written: Written = self.reader.read(part, "an entry of a baseline", &REQUIRED)?;
+        let written: Written = self.reader.read(part, "an entry of a baseline", &REQUIRED, &[])?;
         if let Some(requirement) = &written.requirement {
             self.refuse_unknown_requirement(part, requirement);
             if let Some(case) = &written.case {

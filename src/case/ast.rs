@@ -608,8 +608,7 @@ impl fmt::Display for StatusRule {
 }
 
 /// Where a saved value comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A JSON Pointer into the body.
     Body(String),

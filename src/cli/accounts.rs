@@ -51,7 +51,7 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
     let user = reader.required(node, "an account", "user")?;
     let user = reader.string(user, "`user`")?.to_owned();
     let disposable = match node.member("disposable") {
-        Some(node) => reader.read(node, "`disposable`", &[])?,
+        Some(node) => reader.value(node, "`disposable`")?,
         None => false,
     };
     let ways = ["password", "password_file", "access_token"];

@@ -166,12 +166,12 @@ impl<'d> File<'d> {
 
     fn truth(&mut self, key: &str) -> bool {
         let Some(node) = self.root.member(key) else { return false };
-        self.reader.read(node, &format!("`{key}`"), &[]).unwrap_or(false)
+        self.reader.value(node, &format!("`{key}`")).unwrap_or(false)
     }
 
     fn count(&mut self, key: &str) -> Option<u16> {
         let node = self.root.member(key)?;
-        let count = self.reader.read::<NonZeroU16>(node, &format!("`{key}`"), &[])?;
+        let count = self.reader.value::<NonZeroU16>(node, &format!("`{key}`"))?;
         Some(count.get())
     }
 

@@ -2,11 +2,10 @@
 use super::{KEYWORDS, NEEDS, Register, Requirement, Rule, SchemaWatch, Watch};
 use crate::diagnostic::Diagnostic;
 use crate::outcome::{Level, Mark};
-use crate::source::de::{text, unknown};
+use crate::source::de::{Text, checked, text, unknown};
 use crate::source::{Document, Part};
 use crate::strict::Reader;
 use crate::version::SpecVersion;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -32,7 +31,7 @@ pub(super) fn register(document: &Document) -> Result<Register, Vec<Diagnostic>>
 }
 
 fn requirement<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Option<Requirement> {
-    let requirement = reader.read::<Requirement>(entry, "a requirement", &REQUIRED);
+    let requirement = reader.read::<Requirement>(entry, "a requirement", &REQUIRED, &["standing"]);
     let standing = standing(reader, entry);
     let requirement = Requirement { standing, line: entry.line(), ..requirement? };
     for (key, message) in contradictions(&requirement) {
@@ -54,8 +53,8 @@ fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<Watch> {
     }
     const REQUIRED: [&str; 4] = ["operation", "status", "pointer", "keyword"];
     match item.member("rule") {
-        Some(_) => reader.read::<Coded>(item, "a watch", &[]).map(|coded| Watch::Rule(coded.rule)),
-        None => reader.read::<SchemaWatch>(item, "a watch", &REQUIRED).map(Watch::Schema),
+        Some(_) => reader.value::<Coded>(item, "a watch").map(|coded| Watch::Rule(coded.rule)),
+        None => reader.read::<SchemaWatch>(item, "a watch", &REQUIRED, &[]).map(Watch::Schema),
     }
 }
 
@@ -91,28 +90,26 @@ fn is_id(id: &str) -> bool {
 
 /// An https URL with the anchor of the clause.
 pub(super) fn clause<'d, D: Deserializer<'d>>(source: D) -> Result<String, D::Error> {
-    let text: String = text(source)?;
-    match url::Url::parse(&text).is_ok_and(|u| u.scheme() == "https" && u.fragment().is_some()) {
-        true => Ok(text),
-        false => Err(D::Error::custom("`url` is an https URL with the anchor of the clause")),
-    }
+    checked(source, |Text(text)| {
+        let url = url::Url::parse(&text);
+        match url.is_ok_and(|url| url.scheme() == "https" && url.fragment().is_some()) {
+            true => Ok(text),
+            false => Err("`url` is an https URL with the anchor of the clause"),
+        }
+    })
 }
 
 /// Words of [`NEEDS`].
 pub(super) fn needs<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(try_from = "String")]
     struct Need(String);
 
-    impl TryFrom<String> for Need {
-        type Error = String;
-
-        fn try_from(word: String) -> Result<Need, String> {
+    impl<'d> Deserialize<'d> for Need {
+        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Need, D::Error> {
             let known = NEEDS.iter().map(|(known, _)| *known);
-            match known.clone().any(|known| known == word) {
+            checked(source, |word: String| match known.clone().any(|known| known == word) {
                 true => Ok(Need(word)),
                 false => Err(unknown(&word, "a word of `needs`", known)),
-            }
+            })
         }
     }
     let needs = Vec::<Need>::deserialize(source)?;
@@ -126,25 +123,22 @@ pub(super) fn operation<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Str
 
 /// A status, or `*` for any.
 pub(super) fn status<'d, D: Deserializer<'d>>(source: D) -> Result<Option<u16>, D::Error> {
-    let value = Value::deserialize(source)?;
-    let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
-    match number.filter(|number| (100..600).contains(number)) {
-        None if value != "*" => Err(D::Error::custom("`status` is an HTTP status or \"*\"")),
-        status => Ok(status),
-    }
+    checked(source, |value: Value| {
+        let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+        match number.filter(|number| (100..600).contains(number)) {
+            None if value != "*" => Err("`status` is an HTTP status or \"*\""),
+            status => Ok(status),
+        }
+    })
 }
 
 /// One of [`KEYWORDS`], or `*` for any.
 pub(super) fn keyword<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
-    let word = String::deserialize(source)?;
-    match word.as_str() {
+    checked(source, |word: String| match word.as_str() {
         "*" => Ok(None),
         known if KEYWORDS.contains(&known) => Ok(Some(word)),
-        _ => {
-            let message = format!("`keyword` is one of {}, \"*\"", KEYWORDS.join(", "));
-            Err(D::Error::custom(message))
-        }
-    }
+        _ => Err(format!("`keyword` is one of {}, \"*\"", KEYWORDS.join(", "))),
+    })
 }
 
 /// Makes a register of the requirements, each with its place; what comes twice is a fault.

@@ -13,7 +13,7 @@ pub use rule::Rule;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::outcome::{Level, Mark, Verdict};
 use crate::source::Document;
-use crate::source::de::{elsewhere, text};
+use crate::source::de::text;
 use crate::version::{Listed, SpecVersion, VersionRange};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -116,7 +116,7 @@ pub struct Requirement {
     #[serde(deserialize_with = "text")]
     pub check: String,
     /// What decides it on every answer, besides its cases.
-    #[serde(default, deserialize_with = "elsewhere")]
+    #[serde(skip)]
     pub standing: Vec<Watch>,
     /// Why nothing decides it; to be told only where no case and no standing check does.
     #[serde(default, deserialize_with = "text")]

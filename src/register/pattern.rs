@@ -1,11 +1,11 @@
 //! Places in answers.
+use crate::source::de::checked;
 use crate::source::pointer_tokens;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// A JSON Pointer in which `*` stands for any one key or index, and a trailing `**` for that place
 /// and everything below it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PointerPattern {
     /// None for any.
     keys: Vec<Option<String>>,
@@ -49,11 +49,9 @@ impl PointerPattern {
     }
 }
 
-impl TryFrom<String> for PointerPattern {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<PointerPattern, &'static str> {
-        PointerPattern::parse(&text)
-            .ok_or("this must be a JSON Pointer, with `*` for any key and `**` at its end")
+impl<'d> Deserialize<'d> for PointerPattern {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<PointerPattern, D::Error> {
+        const FORM: &str = "this must be a JSON Pointer, with `*` for any key and `**` at its end";
+        checked(source, |text: String| PointerPattern::parse(&text).ok_or(FORM))
     }
 }

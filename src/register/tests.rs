@@ -61,15 +61,15 @@ fn all_faults_are_told_with_their_places() {
     assert_eq!(
         faults(&text),
         [
-            "1:3: `source` is missing",
-            "3:10: `level` is one of MUST, SHOULD, MAY",
-            "7:16: this is no word of `needs` (did you mean `acct`?)",
-            "11:3: there is no key `titel` here (did you mean `title`?)",
-            "12:10: `until` is a release, such as v1.19 or r0.6.1",
-            "13:22: `utf9` is no rule (did you mean `utf8`?)",
-            "13:30: `status` is missing",
-            "13:30: `pointer` is missing",
-            "13:30: `keyword` is missing",
+            "1:3: a requirement has no `source`",
+            "3:10: `must` is not a value of `level` (did you mean `MUST`?)",
+            "7:16: `acc` is not a word of `needs` (did you mean `acct`?)",
+            "11:3: unknown key `titel` in a requirement (did you mean `title`?)",
+            "12:10: `soon` is no release, such as v1.19 or r0.6.1",
+            "13:22: `utf9` is not a value of `rule` (did you mean `utf8`?)",
+            "13:30: a watch has no `status`",
+            "13:30: a watch has no `pointer`",
+            "13:30: a watch has no `keyword`",
         ]
     );
 }

@@ -6,10 +6,10 @@
 //! where one of a few is expected.
 use super::Part;
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer};
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, Error as _, Expected, IgnoredAny, MapAccess,
-    SeqAccess, Unexpected, Visitor,
+    self, Deserialize, DeserializeSeed, Deserializer, Error as _, Expected, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
@@ -22,7 +22,7 @@ const MAX_FAULTS: usize = 100;
 /// Stands between the text of an error and the way out; a text is all that serde carries.
 const HELP: &str = "\nhelp: ";
 
-/// The text of an error with a way out, for [`de::Error::custom`] and `TryFrom`.
+/// The text of an error with a way out, for [`checked`].
 pub fn with_help(message: impl fmt::Display, help: impl fmt::Display) -> String {
     format!("{message}{HELP}{help}")
 }
@@ -41,15 +41,24 @@ fn offer(word: &str, known: &[&str]) -> String {
 }
 
 /// A text that is not empty.
+#[derive(Debug, Clone)]
 pub struct Text(pub String);
 
 impl<'d> Deserialize<'d> for Text {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Text, D::Error> {
         match String::deserialize(source)? {
-            text if text.is_empty() => Err(D::Error::custom("this text is empty")),
+            text if text.is_empty() => Err(D::Error::invalid_length(0, &"a text")),
             text => Ok(Text(text)),
         }
     }
+}
+
+/// What `check` makes of a value of another type; its error is told at the place of that.
+pub fn checked<'d, D: Deserializer<'d>, F: Deserialize<'d>, T, E: fmt::Display>(
+    source: D,
+    check: impl FnOnce(F) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    check(F::deserialize(source)?).map_err(D::Error::custom)
 }
 
 /// A [`Text`], for `deserialize_with`: as `String` or `Option<String>`.
@@ -63,17 +72,17 @@ pub fn word<'d, D: Deserializer<'d>, T: Copy>(
     what: &str,
     known: &[(&str, T)],
 ) -> Result<T, D::Error> {
-    let word = String::deserialize(source)?;
-    let found = known.iter().find(|(known, _)| *known == word);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        D::Error::custom(unknown(&word, what, known.iter().map(|(known, _)| *known)))
+    checked(source, |word: String| {
+        let found = known.iter().find(|(known, _)| *known == word);
+        let fault = || unknown(&word, what, known.iter().map(|(known, _)| *known));
+        found.map(|(_, value)| *value).ok_or_else(fault)
     })
 }
 
 /// A list with something in it, for `deserialize_with`.
 pub fn some<'d, D: Deserializer<'d>, T: Deserialize<'d>>(source: D) -> Result<Vec<T>, D::Error> {
     match Vec::deserialize(source)? {
-        items if items.is_empty() => Err(D::Error::custom("this list is empty")),
+        items if items.is_empty() => Err(D::Error::invalid_length(0, &"a list")),
         items => Ok(items),
     }
 }
@@ -101,11 +110,6 @@ where
     source.deserialize_map(Pairs(PhantomData))
 }
 
-/// A member that is read by other means, for `deserialize_with`: only its key is known here.
-pub fn elsewhere<'d, D: Deserializer<'d>, T: Default>(source: D) -> Result<T, D::Error> {
-    IgnoredAny::deserialize(source).map(|_| T::default())
-}
-
 /// A JSON kind with its article, for messages.
 pub fn kind(value: &Value) -> &'static str {
     match value {
@@ -120,24 +124,34 @@ pub fn kind(value: &Value) -> &'static str {
 
 impl<'d> Part<'d> {
     /// The part as a typed value, and all that is wrong with it; `what` names it in messages.
+    /// Members that are read in another way are `elsewhere`.
     ///
     /// Of a type whose members all may be missing there is a value as long as the part is a mapping:
     /// it lacks what was wrong. Otherwise there is none if anything is wrong.
-    pub fn read<T: Deserialize<'d>>(self, what: &str) -> (Option<T>, Vec<Diagnostic>) {
+    pub fn read<T: Deserialize<'d>>(
+        self,
+        what: &str,
+        elsewhere: &[&str],
+    ) -> (Option<T>, Vec<Diagnostic>) {
         let (mut wrong, mut faults) = (BTreeSet::new(), Vec::new());
+        let mut left_out: BTreeSet<u32> =
+            elsewhere.iter().filter_map(|key| self.member(key)).map(Part::id).collect();
         while faults.len() < MAX_FAULTS {
-            let error = match T::deserialize(Source { part: self, wrong: &wrong }) {
+            let error = match T::deserialize(Source { part: self, left_out: &left_out }) {
                 Ok(value) => return (Some(value), faults),
                 Err(error) => error,
             };
             let part = error.part.unwrap_or(self);
             // What lacks a part that was left out as wrong may be wrong for that alone.
-            if !wrong.iter().any(|inner| part.holds(*inner)) {
-                faults.push(error.told(self, what));
+            let is_missing =
+                matches!(error.problem, Problem::Missing(key) if part.member(key).is_none());
+            if is_missing || !wrong.iter().any(|inner| part.holds(*inner)) {
+                faults.push(error.told(self, what, elsewhere));
             }
-            if part.node == self.node || !wrong.insert(part.node) {
+            if part.node == self.node || !left_out.insert(part.node) {
                 break;
             }
+            wrong.insert(part.node);
         }
         (None, faults)
     }
@@ -171,11 +185,12 @@ struct ReadError<'d> {
 
 #[derive(Debug)]
 enum Problem {
-    /// What it must be, and what it is if that says more.
-    Must(String, Option<&'static str>),
+    /// What it must be; whether it is of another kind.
+    Must(String, bool),
     UnknownWord(String, &'static [&'static str]),
     UnknownKey(String, &'static [&'static str]),
     Missing(&'static str),
+    Empty,
     Other(String),
 }
 
@@ -190,7 +205,7 @@ impl<'d> ReadError<'d> {
     }
 
     /// The fault to show, of a value that was read from `whole`, which messages call `what`.
-    fn told(self, whole: Part<'d>, what: &str) -> Diagnostic {
+    fn told(self, whole: Part<'d>, what: &str, elsewhere: &[&str]) -> Diagnostic {
         let part = self.part.unwrap_or(whole);
         let (name, is_item) = part.name();
         let subject = match (part.node == whole.node, is_item) {
@@ -203,15 +218,22 @@ impl<'d> ReadError<'d> {
             false => part.fault(message),
         };
         match self.problem {
-            Problem::Must(be, None) => fault(format!("{subject} must be {be}")),
-            Problem::Must(be, Some(is)) => fault(format!("{subject} must be {be}, not {is}")),
+            Problem::Must(be, false) => fault(format!("{subject} must be {be}")),
+            Problem::Must(be, true) => {
+                fault(format!("{subject} must be {be}, not {}", kind(part.value())))
+            }
             Problem::Missing(key) => fault(format!("{subject} has no `{key}`")),
             Problem::UnknownWord(word, known) => {
                 fault(format!("`{word}` is not a value of `{name}`")).with_help(offer(&word, known))
             }
+            Problem::UnknownKey(key, known) if part.node().parent == whole.node => {
+                let known = [known, elsewhere].concat();
+                fault(format!("unknown key `{key}` in {what}")).with_help(offer(&key, &known))
+            }
             Problem::UnknownKey(key, known) => {
                 fault(format!("unknown key `{key}`")).with_help(offer(&key, known))
             }
+            Problem::Empty => fault(format!("{subject} is empty")),
             Problem::Other(text) => match text.split_once(HELP) {
                 Some((message, help)) => fault(message.to_owned()).with_help(help),
                 None => fault(text),
@@ -233,20 +255,16 @@ impl de::Error for ReadError<'_> {
         ReadError::new(Problem::Other(text.to_string()))
     }
 
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let is = match found {
-            Unexpected::Unit => "nothing",
-            Unexpected::Bool(_) => "a boolean",
-            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
-            Unexpected::Str(_) => "a string",
-            Unexpected::Seq => "a list",
-            _ => "a mapping",
-        };
-        ReadError::new(Problem::Must(described(expected), Some(is)))
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        ReadError::new(Problem::Must(described(expected), true))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        ReadError::new(Problem::Must(described(expected), None))
+        ReadError::new(Problem::Must(described(expected), false))
+    }
+
+    fn invalid_length(_: usize, _: &dyn Expected) -> Self {
+        ReadError::new(Problem::Empty)
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
@@ -272,18 +290,16 @@ fn described(expected: &dyn Expected) -> String {
         "f64" => "a number",
         "u16" | "u32" | "u64" => "a whole number",
         "a nonzero u16" | "a nonzero u32" => "a whole number from 1",
-        other if other.starts_with("struct ") => "a mapping",
-        other if other.starts_with("enum ") => "a word",
         other => other,
     }
     .to_owned()
 }
 
-/// A part to read from, without those parts in it that are known to be wrong.
+/// A part to read from, without those parts in it that are left out.
 #[derive(Clone, Copy)]
 struct Source<'d, 'w> {
     part: Part<'d>,
-    wrong: &'w BTreeSet<u32>,
+    left_out: &'w BTreeSet<u32>,
 }
 
 impl<'d> Deserializer<'d> for Source<'d, '_> {
@@ -291,23 +307,18 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
 
     fn deserialize_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, ReadError<'d>> {
         let part = self.part;
-        let number = |visitor: V, number: &serde_json::Number| match (
-            number.as_u64(),
-            number.as_i64(),
-            number.as_f64(),
-        ) {
-            (Some(number), ..) => visitor.visit_u64(number),
-            (None, Some(number), _) => visitor.visit_i64(number),
-            (None, None, Some(number)) => visitor.visit_f64(number),
-            (None, None, None) => Err(ReadError::custom("this number does not fit into 64 bits")),
-        };
         let read = match part.value() {
             Value::Null => visitor.visit_unit(),
             Value::Bool(truth) => visitor.visit_bool(*truth),
-            Value::Number(found) => number(visitor, found),
+            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(number), ..) => visitor.visit_u64(number),
+                (_, Some(number), _) => visitor.visit_i64(number),
+                (.., Some(number)) => visitor.visit_f64(number),
+                (None, None, None) => Err(ReadError::custom("this is not a number of 64 bits")),
+            },
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Array(_) => {
-                visitor.visit_seq(Children { items: part.items(), wrong: self.wrong })
+                visitor.visit_seq(Children { items: part.items(), left_out: self.left_out })
             }
             Value::Object(_) => visitor.visit_map(Members::new(self)),
         };
@@ -327,37 +338,45 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// A word, or a mapping with one member: the word and what belongs to it.
+    /// serde would read the members of a struct from a list too.
+    fn deserialize_struct<V: Visitor<'d>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError<'d>> {
+        match self.part.value().is_object() {
+            true => self.deserialize_any(visitor),
+            false => Err(ReadError::new(Problem::Must("a mapping".into(), true)).at(self.part)),
+        }
+    }
+
+    /// Only words: what belongs to one is read by other means.
     fn deserialize_enum<V: Visitor<'d>>(
         self,
         _: &'static str,
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError<'d>> {
-        let part = self.part;
-        let read = match part.value() {
-            Value::String(word) => visitor.visit_enum(BorrowedStrDeserializer::new(word)),
-            Value::Object(members) if members.len() == 1 => {
-                visitor.visit_enum(MapAccessDeserializer::new(Members::new(self)))
-            }
-            other => {
-                let words = format!("one of {}", words.join(", "));
-                Err(ReadError::new(Problem::Must(words, Some(kind(other)))))
+        let read = match self.part.value().as_str() {
+            Some(word) => visitor.visit_enum(BorrowedStrDeserializer::new(word)),
+            None => {
+                Err(ReadError::new(Problem::Must(format!("one of {}", words.join(", ")), true)))
             }
         };
-        read.map_err(|error| error.at(part))
+        read.map_err(|error| error.at(self.part))
     }
 
     forward_to_deserialize_any! {
         <V: Visitor<'d>>
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 
 struct Children<'w, I> {
     items: I,
-    wrong: &'w BTreeSet<u32>,
+    left_out: &'w BTreeSet<u32>,
 }
 
 impl<'d, I: Iterator<Item = Part<'d>>> SeqAccess<'d> for Children<'_, I> {
@@ -367,9 +386,9 @@ impl<'d, I: Iterator<Item = Part<'d>>> SeqAccess<'d> for Children<'_, I> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, ReadError<'d>> {
-        let wrong = self.wrong;
-        let item = self.items.find(|part| !wrong.contains(&part.node));
-        let read = |part| seed.deserialize(Source { part, wrong }).map_err(|e| e.at(part));
+        let left_out = self.left_out;
+        let item = self.items.find(|part| !left_out.contains(&part.node));
+        let read = |part| seed.deserialize(Source { part, left_out }).map_err(|e| e.at(part));
         item.map(read).transpose()
     }
 }
@@ -377,12 +396,12 @@ impl<'d, I: Iterator<Item = Part<'d>>> SeqAccess<'d> for Children<'_, I> {
 struct Members<'d, 'w, I> {
     members: I,
     value: Option<Part<'d>>,
-    wrong: &'w BTreeSet<u32>,
+    left_out: &'w BTreeSet<u32>,
 }
 
 impl<'d, 'w> Members<'d, 'w, ()> {
     fn new(of: Source<'d, 'w>) -> Members<'d, 'w, impl Iterator<Item = (&'d str, Part<'d>)>> {
-        Members { members: of.part.members(), value: None, wrong: of.wrong }
+        Members { members: of.part.members(), value: None, left_out: of.left_out }
     }
 }
 
@@ -393,8 +412,9 @@ impl<'d, I: Iterator<Item = (&'d str, Part<'d>)>> MapAccess<'d> for Members<'d, 
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, ReadError<'d>> {
-        let wrong = self.wrong;
-        let Some((key, part)) = self.members.find(|(_, part)| !wrong.contains(&part.node)) else {
+        let left_out = self.left_out;
+        let Some((key, part)) = self.members.find(|(_, part)| !left_out.contains(&part.node))
+        else {
             return Ok(None);
         };
         self.value = Some(part);
@@ -409,6 +429,6 @@ impl<'d, I: Iterator<Item = (&'d str, Part<'d>)>> MapAccess<'d> for Members<'d, 
         let Some(part) = self.value.take() else {
             return Err(ReadError::custom("a value was asked for before its key"));
         };
-        seed.deserialize(Source { part, wrong: self.wrong }).map_err(|error| error.at(part))
+        seed.deserialize(Source { part, left_out: self.left_out }).map_err(|error| error.at(part))
     }
 }

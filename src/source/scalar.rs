@@ -1,5 +1,6 @@
 //! Unquoted scalars by YAML's core schema.
 use serde_json::{Number, Value};
+use std::str::FromStr as _;
 
 /// What an unquoted scalar means by YAML's core schema.
 ///
@@ -21,53 +22,40 @@ pub(super) fn plain_scalar(text: &str) -> Result<Value, String> {
 
 /// The number that an unquoted scalar is, if it is one.
 fn number(text: &str) -> Result<Option<Number>, String> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if matches!(digits, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Err(format!("`{text}` is no number that JSON has; quote it if it is text"));
+    let number = serde_yaml::Number::from_str(text).ok();
+    let integer = number.as_ref().and_then(|number| {
+        number.as_u64().map(Number::from).or_else(|| number.as_i64().map(Number::from))
+    });
+    if integer.is_some() {
+        return Ok(integer);
     }
-    if digits.starts_with(['+', '-']) {
-        return Ok(None);
+    // What has no other sign than that of an integer, and is none, is too large for one.
+    if is_integer(text) {
+        return Err(format!("`{text}` does not fit into 64 bits; quote it if it is text"));
     }
-    if let Some((radix, digits)) = radix(digits) {
-        if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-            return Ok(None);
-        }
-        return integer(text, negative, digits, radix).map(Some);
-    }
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        // `017` is neither seventeen nor fifteen by the core schema's examples: it stays text.
-        let is_text = digits.is_empty() || (digits.len() > 1 && digits.starts_with('0'));
-        return if is_text { Ok(None) } else { integer(text, negative, digits, 10).map(Some) };
-    }
-    float(text, digits, negative)
-}
-
-fn radix(digits: &str) -> Option<(u32, &str)> {
-    let radix = |prefix, radix| digits.strip_prefix(prefix).map(|rest| (radix, rest));
-    radix("0x", 16).or_else(|| radix("0o", 8)).or_else(|| radix("0b", 2))
-}
-
-fn integer(text: &str, negative: bool, digits: &str, radix: u32) -> Result<Number, String> {
-    let too_large = || format!("`{text}` does not fit into 64 bits; quote it if it is text");
-    let magnitude = u64::from_str_radix(digits, radix).map_err(|_| too_large())?;
-    match negative {
-        false => Ok(Number::from(magnitude)),
-        true => 0i64.checked_sub_unsigned(magnitude).map(Number::from).ok_or_else(too_large),
+    match number.as_ref().and_then(serde_yaml::Number::as_f64).or_else(|| infinite(text)) {
+        None => Ok(None),
+        Some(float) => match Number::from_f64(float) {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("`{text}` is not a number that JSON has; quote it if it is text")),
+        },
     }
 }
 
-/// Rust reads also words such as `inf`; these are text in YAML.
-fn float(text: &str, digits: &str, negative: bool) -> Result<Option<Number>, String> {
-    let numeric = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-    if !digits.chars().all(numeric) {
-        return Ok(None);
-    }
-    let Ok(magnitude) = digits.parse::<f64>() else { return Ok(None) };
-    match Number::from_f64(if negative { -magnitude } else { magnitude }) {
-        Some(number) => Ok(Some(number)),
-        None => Err(format!("`{text}` is too large a number; quote it if it is text")),
-    }
+/// Whether it is written as an integer. `017` is neither seventeen nor fifteen by the core schema's
+/// examples: it stays text.
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let prefixes = [("0x", 16), ("0o", 8), ("0b", 2)];
+    let prefix = prefixes.iter().find_map(|(p, radix)| Some((digits.strip_prefix(p)?, *radix)));
+    let (digits, radix) = prefix.unwrap_or((digits, 10));
+    let is_text = radix == 10 && digits.len() > 1 && digits.starts_with('0');
+    !is_text && !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix))
+}
+
+/// A number such as `1e999`, which is no finite one. Rust reads also words such as `inf`; these are
+/// text in YAML.
+fn infinite(text: &str) -> Option<f64> {
+    let is_numeric = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+    text.parse().ok().filter(|float: &f64| float.is_infinite() && text.chars().all(is_numeric))
 }

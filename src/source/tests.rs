@@ -1,6 +1,7 @@
 //! Values, places and faults of files.
 use super::*;
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::json;
 
 fn parse(text: &str) -> Document {
@@ -22,12 +23,12 @@ const CASE: &str = "\
 about: Device ids  # a comment
 cases:
   - id: kept
-200: {a/b: [1, \"é\", ~m], \"c~d\": ''}
-steps:
-  - call: login
-    text: |
-      two
-      lines
+    200: {a/b: [1, \"é\", ~m], \"c~d\": ''}
+    steps:
+      - call: login
+        text: |
+          two
+          lines
 
   - id: other
 last: 1
@@ -285,4 +286,78 @@ proptest! {
             }
         }
     }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    One,
+    Two,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Entry {
+    name: Option<de::Text>,
+    count: u16,
+    words: Vec<Word>,
+    inner: Option<Inner>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inner {
+    least: bool,
+    most: f64,
+}
+
+fn read(text: &str) -> (Option<Entry>, Vec<String>) {
+    let document = parse(text);
+    let (entry, faults) = document.root().read("an entry", &[]);
+    let line = |fault: &Diagnostic| match &fault.help {
+        Some(help) => format!("{fault} ({help})"),
+        None => fault.to_string(),
+    };
+    (entry, faults.iter().map(line).collect())
+}
+
+#[test]
+fn types_are_read_with_every_fault_at_its_place() {
+    let (entry, faults) = read(
+        "name: [hunter2]\ncuont: 1\ncount: -1\nwords: [one, thre, two, 5]\n\
+         inner: {least: hunter2, most: 1}\n",
+    );
+    assert_eq!(
+        faults,
+        [
+            "a.yaml:1:1: `name` must be a string, not a list",
+            "a.yaml:2:1: unknown key `cuont` in an entry (did you mean `count`?)",
+            "a.yaml:3:8: `count` must be a whole number",
+            "a.yaml:4:14: `thre` is not a value of `words` (one of: one, two)",
+            "a.yaml:4:25: an item of `words` must be one of one, two, not a number",
+            "a.yaml:5:16: `least` must be true or false, not a string",
+        ]
+    );
+    let entry = entry.unwrap();
+    assert_eq!(entry.words, [Word::One, Word::Two], "the rest of a list is kept");
+    assert!(entry.name.is_none() && entry.inner.is_none());
+}
+
+#[test]
+fn what_is_right_is_read_and_what_is_missing_is_told() {
+    let (entry, faults) = read("name: x\ncount: 7\nwords: [two]\ninner: {least: true, most: 2}\n");
+    assert!(faults.is_empty(), "{faults:?}");
+    let (entry, inner) = (entry.as_ref().unwrap(), entry.as_ref().unwrap().inner.as_ref().unwrap());
+    assert_eq!((entry.count, &entry.words[..]), (7, &[Word::Two][..]));
+    assert!(inner.least && inner.most == 2.0 && entry.name.as_ref().unwrap().0 == "x");
+    assert_eq!(read("inner: {least: true}").1, ["a.yaml:1:1: `inner` has no `most`"]);
+    assert_eq!(read("name: ''").1, ["a.yaml:1:7: `name` is empty"]);
+    assert_eq!(read("name: null").1, ["a.yaml:1:7: `name` must be a string, not nothing"]);
+    assert_eq!(read("[1]").1, ["a.yaml:1:1: an entry must be a mapping, not a list"]);
+}
+
+#[test]
+fn a_part_that_is_all_wrong_does_not_take_forever() {
+    let (_, faults) = read(&format!("words: [{}]", "x, ".repeat(50_000)));
+    assert_eq!(faults.len(), 100);
 }

@@ -4,10 +4,9 @@ use super::step::read_steps;
 use super::{Values, is_plain_name, named_value, named_values};
 use crate::case::ast::*;
 use crate::source::Part;
-use crate::source::de::{Text, kind, some, text, unknown, with_help, word};
+use crate::source::de::{Text, checked, kind, some, unknown, with_help, word};
 use crate::strict::Reader;
 use crate::version::SpecVersion;
-use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -30,41 +29,32 @@ struct Written {
     last: bool,
     #[serde(rename = "note")]
     _note: Option<Text>,
-    #[serde(rename = "each")]
-    _each: IgnoredAny,
-    #[serde(rename = "setup")]
-    _setup: IgnoredAny,
-    #[serde(rename = "steps")]
-    _steps: IgnoredAny,
-    #[serde(rename = "values")]
-    _values: IgnoredAny,
 }
 
 fn id<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
     const HELP: &str = "ids are lower-case words joined by hyphens: `device-id-is-kept`";
-    let id: String = text(source)?;
     let is_word = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
-    match id.split('-').all(is_word) {
+    checked(source, |Text(id)| match id.split('-').all(is_word) {
         true => Ok(Some(id)),
-        false => Err(D::Error::custom(with_help(format!("`{id}` is not a case id"), HELP))),
-    }
+        false => Err(with_help(format!("`{id}` is not a case id"), HELP)),
+    })
 }
 
 fn title<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
     const LONGEST: usize = 90;
-    let title: String = text(source)?;
-    let mut words = title.split(|c: char| !c.is_alphabetic());
-    if words.any(|word| ["should", "shouldn"].contains(&word.to_lowercase().as_str())) {
-        let message = "a title says what is true of a server that passes, without \"should\"";
-        let help = "the level stands in the keyword of the block";
-        return Err(D::Error::custom(with_help(message, help)));
-    }
-    match title.chars().count() {
-        0..=LONGEST => Ok(Some(title)),
-        _ => Err(D::Error::custom(format!("a title has at most {LONGEST} characters"))),
-    }
+    const SHOULD: &str = "a title says what is true of a server that passes, without \"should\"";
+    checked(source, |Text(title)| {
+        let mut words = title.split(|c: char| !c.is_alphabetic());
+        if words.any(|word| ["should", "shouldn"].contains(&word.to_lowercase().as_str())) {
+            return Err(with_help(SHOULD, "the keyword of the block gives the level"));
+        }
+        match title.chars().count() {
+            0..=LONGEST => Ok(Some(title)),
+            _ => Err(format!("a title has at most {LONGEST} characters")),
+        }
+    })
 }
 
 fn impact<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Impact>, D::Error> {
@@ -73,7 +63,7 @@ fn impact<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Impact>, D::Error
 
 impl<'d> Deserialize<'d> for Need {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Need, D::Error> {
-        need(&String::deserialize(source)?).map_err(D::Error::custom)
+        checked(source, |Text(text)| need(&text))
     }
 }
 
@@ -134,7 +124,8 @@ pub(super) fn read_case<'d>(
     lets: &Values,
 ) -> Vec<Case> {
     const REQUIRED: [&str; 5] = ["id", "title", "checks", "impact", "steps"];
-    let Some(written) = reader.read::<Written>(part, "a case", &REQUIRED) else {
+    const ELSEWHERE: [&str; 4] = ["each", "setup", "steps", "values"];
+    let Some(written) = reader.read::<Written>(part, "a case", &REQUIRED, &ELSEWHERE) else {
         return Vec::new();
     };
     let id = written.id.unwrap_or_else(|| "?".to_owned());
@@ -258,32 +249,30 @@ pub(super) fn read_with<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<P
 pub(super) fn read_without<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Vec<Pointer> {
     let Some(without) = part.member("without") else { return Vec::new() };
     let items = reader.list(without, "`without`");
-    items.filter_map(|item| reader.read(item, "an item of `without`", &[])).collect()
+    items.filter_map(|item| reader.value(item, "an item of `without`")).collect()
 }
 
 /// Records a key that is no JSON Pointer.
 pub(super) fn check_pointer_key(reader: &mut Reader<'_>, pointer: &str, part: Part<'_>) {
-    if Pointer::try_from(pointer.to_owned()).is_err() {
+    if !is_pointer(pointer) {
         let fault = part.key_fault(format!("`{pointer}` is not a JSON Pointer"));
         reader.add(fault.with_help(format!("did you mean `/{pointer}`?")));
     }
 }
 
 /// A JSON Pointer (RFC 6901).
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
 pub(super) struct Pointer(pub(super) String);
 
-impl TryFrom<String> for Pointer {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Pointer, String> {
-        match text.is_empty() || text.starts_with('/') {
+impl<'d> Deserialize<'d> for Pointer {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Pointer, D::Error> {
+        const HELP: &str = "it starts with a slash: `/identifier/user`";
+        checked(source, |text: String| match is_pointer(&text) {
             true => Ok(Pointer(text)),
-            false => Err(with_help(
-                "a JSON Pointer is expected here",
-                "it starts with a slash: `/identifier/user`",
-            )),
-        }
+            false => Err(with_help("a JSON Pointer is expected here", HELP)),
+        })
     }
+}
+
+pub(super) fn is_pointer(text: &str) -> bool {
+    text.is_empty() || text.starts_with('/')
 }

@@ -7,9 +7,8 @@ use crate::case::template;
 use crate::diagnostic::did_you_mean;
 use crate::outcome::Level;
 use crate::source::Part;
-use crate::source::de::{Text, some, text, word};
+use crate::source::de::{Text, checked, some, word};
 use crate::strict::Reader;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -153,11 +152,11 @@ fn read_expect<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Expect> {
 
 impl<'d> Deserialize<'d> for StatusRule {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<StatusRule, D::Error> {
-        status_rule(&Value::deserialize(source)?).map_err(D::Error::custom)
+        checked(source, status_rule)
     }
 }
 
-fn status_rule(value: &Value) -> Result<StatusRule, &'static str> {
+fn status_rule(value: Value) -> Result<StatusRule, &'static str> {
     let only = value.as_object().filter(|members| members.len() == 1);
     let only = only.and_then(|members| members.iter().next());
     let (any_of, negated, help) = match only {
@@ -170,7 +169,7 @@ fn status_rule(value: &Value) -> Result<StatusRule, &'static str> {
             (only, true, "`not` has a status such as 403 or 4xx")
         }
         _ => {
-            let only = status_pattern(value).map(|pattern| vec![pattern]);
+            let only = status_pattern(&value).map(|pattern| vec![pattern]);
             (only, false, "a status is 403, 4xx, `{ in: [...] }` or `{ not: 404 }`")
         }
     };
@@ -216,26 +215,10 @@ fn pointed_matchers<'d>(
     named_matchers(reader, part, what)
 }
 
+#[rustfmt::skip]
 const MATCHERS: [&str; 19] = [
-    "equals",
-    "not",
-    "type",
-    "pattern",
-    "in",
-    "min",
-    "max",
-    "length",
-    "present",
-    "contains",
-    "every",
-    "some",
-    "members",
-    "unique",
-    "url",
-    "when_present",
-    "all",
-    "media_type",
-    "tokens_include",
+    "equals", "not", "type", "pattern", "in", "min", "max", "length", "present", "contains", "every", "some",
+    "members", "unique", "url", "when_present", "all", "media_type", "tokens_include",
 ];
 
 /// Reads one matcher: a scalar is equality, a mapping exactly one matcher, a bare list nothing.
@@ -258,9 +241,7 @@ fn read_matcher<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Matcher> 
     reader.object(part, "a matcher", &MATCHERS)?;
     let bounds = members.keys().all(|key| key == "min" || key == "max");
     if bounds && !members.is_empty() {
-        return reader
-            .read::<Bounds>(part, "a matcher", &[])
-            .map(|bounds| Matcher::Range(bounds.0));
+        return reader.value::<Bounds>(part, "a matcher").map(|bounds| Matcher::Range(bounds.0));
     }
     let Some((key, inner)) = part.members().next().filter(|_| members.len() == 1) else {
         reader.fault_with_help(
@@ -297,32 +278,32 @@ fn read_operator<'d>(reader: &mut Reader<'d>, key: &str, part: Part<'d>) -> Opti
             (all.len() == items.len()).then_some(Matcher::All(all))
         }
         "members" => Some(Matcher::Members(pointed_matchers(reader, part, &what))),
-        "type" => reader.read(part, &what, &[]).map(|Named(kind)| Matcher::Type(kind)),
-        "present" => reader.read(part, &what, &[]).map(Matcher::Present),
+        "type" => reader.value(part, &what).map(|Named(kind)| Matcher::Type(kind)),
+        "present" => reader.value(part, &what).map(Matcher::Present),
         "media_type" => {
-            let read = reader.read(part, &what, &[]);
+            let read = reader.value(part, &what);
             read.map(|Text(text)| Matcher::MediaType(text.to_ascii_lowercase()))
         }
-        "pattern" => reader.read(part, &what, &[]).map(Matcher::Pattern),
+        "pattern" => reader.value(part, &what).map(Matcher::Pattern),
         "length" => match part.value().as_u64() {
             Some(size) => {
                 let size = Some(size as f64);
                 Some(Matcher::Length(Range { min: size, max: size }))
             }
-            None => reader.read(part, &what, &[]).map(|Bounds(range)| Matcher::Length(range)),
+            None => reader.value(part, &what).map(|Bounds(range)| Matcher::Length(range)),
         },
         "unique" => match part.value() {
             Value::Bool(true) => Some(Matcher::Unique(None)),
             _ => {
-                let pointer = reader.read(part, &what, &[]);
+                let pointer = reader.value(part, &what);
                 pointer.map(|Pointer(pointer)| Matcher::Unique(Some(pointer)))
             }
         },
         "url" => match part.value().as_str() {
             Some("absolute") => Some(Matcher::Url(UrlRule::default())),
-            _ => reader.read::<WrittenUrl>(part, &what, &[]).map(|url| Matcher::Url(url.rule())),
+            _ => reader.value::<WrittenUrl>(part, &what).map(|url| Matcher::Url(url.rule())),
         },
-        "tokens_include" => reader.read(part, &what, &[]).map(|Tokens(all)| {
+        "tokens_include" => reader.value(part, &what).map(|Tokens(all)| {
             Matcher::TokensInclude(all.into_iter().map(|Text(token)| token).collect())
         }),
         _ => None,
@@ -338,34 +319,28 @@ fn kind<'d, D: Deserializer<'d>>(source: D) -> Result<Kind, D::Error> {
 
 impl<'d> Deserialize<'d> for Pattern {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Pattern, D::Error> {
-        let fault = |error| D::Error::custom(format!("not a regular expression: {error}"));
-        let source: String = text(source)?;
-        Pattern::new(&source).map_err(fault)
+        let fault = |error| format!("not a regular expression: {error}");
+        checked(source, |Text(source)| Pattern::new(&source).map_err(fault))
     }
 }
 
 #[derive(Deserialize)]
 struct Tokens(#[serde(deserialize_with = "some")] Vec<Text>);
 
-#[derive(Deserialize)]
-#[serde(try_from = "WrittenBounds")]
 struct Bounds(Range);
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenBounds {
-    min: Option<f64>,
-    max: Option<f64>,
-}
-
-impl TryFrom<WrittenBounds> for Bounds {
-    type Error = &'static str;
-
-    fn try_from(WrittenBounds { min, max }: WrittenBounds) -> Result<Bounds, &'static str> {
-        match (min, max) {
+impl<'d> Deserialize<'d> for Bounds {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Bounds, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            min: Option<f64>,
+            max: Option<f64>,
+        }
+        checked(source, |Written { min, max }| match (min, max) {
             (None, None) => Err("`min` or `max` is missing"),
             _ => Ok(Bounds(Range { min, max })),
-        }
+        })
     }
 }
 

@@ -15,7 +15,6 @@ use crate::source::de::Text;
 use crate::source::{Document, Part};
 use crate::strict::Reader;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// What `$alice.…` may name, for any account name.
@@ -47,7 +46,8 @@ pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     let area = stem(document.name());
     let (mut reader, root) = Reader::new(&document);
-    let written: Option<Written> = reader.read(root, "a case file", &["about", "cases"]);
+    let written: Option<Written> =
+        reader.read(root, "a case file", &["about", "cases"], &["let", "cases"]);
     let lets = named_values(&mut reader, root.member("let"), "`let`");
     let mut cases = Vec::new();
     if let Some(list) = root.member("cases") {
@@ -65,10 +65,6 @@ pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
 #[serde(default, deny_unknown_fields)]
 struct Written {
     about: Option<Text>,
-    #[serde(rename = "let")]
-    _let: IgnoredAny,
-    #[serde(rename = "cases")]
-    _cases: IgnoredAny,
 }
 
 fn stem(name: &str) -> String {

@@ -1,12 +1,12 @@
 //! A step: its request, how it is sent, what is saved of the answer.
-use super::case::{Pointer, Row, read_with, read_without};
+use super::case::{Pointer, Row, is_pointer, read_with, read_without};
 use super::expect::{read_blocks, status_pattern};
 use super::{NAMES, Values, check_syntax, is_plain_name};
 use crate::case::ast::*;
 use crate::source::Part;
-use crate::source::de::{Text, pairs, text, with_help, word};
+use crate::source::de::{Text, checked, pairs, with_help, word};
 use crate::strict::Reader;
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -16,6 +16,9 @@ use std::time::Duration;
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
+    /// Of a step that is no request: something that the operator does.
+    #[serde(deserialize_with = "act")]
+    operator: Option<Act>,
     call: Option<Text>,
     method: Option<Text>,
     #[serde(deserialize_with = "path")]
@@ -49,40 +52,23 @@ struct Written {
     _vary: (),
     #[serde(rename = "note")]
     _note: Option<Text>,
-    #[serde(rename = "body")]
-    _body: IgnoredAny,
-    #[serde(rename = "with")]
-    _with: IgnoredAny,
-    #[serde(rename = "without")]
-    _without: IgnoredAny,
-    #[serde(rename = "must")]
-    _must: IgnoredAny,
-    #[serde(rename = "should")]
-    _should: IgnoredAny,
-    #[serde(rename = "may")]
-    _may: IgnoredAny,
 }
 
 /// A token in the Authorization header, or `{ query: TOKEN }`.
-#[derive(Deserialize)]
-#[serde(try_from = "Value")]
 struct Token(Auth);
 
-impl TryFrom<Value> for Token {
-    type Error = &'static str;
-
-    fn try_from(value: Value) -> Result<Token, &'static str> {
+impl<'d> Deserialize<'d> for Token {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Token, D::Error> {
         let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-        match &value {
-            Value::Object(members) => match members.get("query") {
-                Some(token) if members.len() == 1 && is_text(token) => {
-                    Ok(Token(Auth::Query(token.clone())))
-                }
-                _ => Err("`token` as a mapping is `{ query: TOKEN }`"),
-            },
-            text if is_text(text) => Ok(Token(Auth::Bearer(value))),
+        checked(source, |value: Value| match value.get("query") {
+            None if is_text(&value) => Ok(Token(Auth::Bearer(value))),
+            Some(token)
+                if is_text(token) && value.as_object().is_some_and(|all| all.len() == 1) =>
+            {
+                Ok(Token(Auth::Query(token.clone())))
+            }
             _ => Err("`token` must be a string that is not empty, or `{ query: TOKEN }`"),
-        }
+        })
     }
 }
 
@@ -98,31 +84,30 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Until {
+    at_most: NonZeroU32,
     #[serde(deserialize_with = "one_status")]
     status: u16,
-    at_most: NonZeroU32,
+}
+
+fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Act>, D::Error> {
+    word(source, "something that an operator does", &Act::ALL).map(Some)
 }
 
 fn path<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
-    let path: String = text(source)?;
-    match path.starts_with(['/', '$']) {
+    checked(source, |Text(path)| match path.starts_with(['/', '$']) {
         true => Ok(Some(path)),
-        false => Err(D::Error::custom("a path starts with a slash")),
-    }
+        false => Err("a path starts with a slash"),
+    })
 }
 
 fn scalars<'d, D: Deserializer<'d>>(source: D) -> Result<Values, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
     struct Scalar(Value);
 
-    impl TryFrom<Value> for Scalar {
-        type Error = &'static str;
-
-        fn try_from(value: Value) -> Result<Scalar, &'static str> {
-            match value {
+    impl<'d> Deserialize<'d> for Scalar {
+        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Scalar, D::Error> {
+            match Value::deserialize(source)? {
                 Value::Object(_) | Value::Array(_) | Value::Null => {
-                    Err("a scalar is expected here")
+                    Err(D::Error::invalid_type(Unexpected::Other("value"), &"a scalar"))
                 }
                 scalar => Ok(Scalar(scalar)),
             }
@@ -133,34 +118,30 @@ fn scalars<'d, D: Deserializer<'d>>(source: D) -> Result<Values, D::Error> {
 }
 
 fn hex<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Vec<u8>>, D::Error> {
-    let digits: String = text(source)?;
-    let fault = || D::Error::custom("`hex` is an even number of hexadecimal digits");
-    from_hex(&digits).map(Some).ok_or_else(fault)
+    const FORM: &str = "`hex` is an even number of hexadecimal digits";
+    checked(source, |Text(digits)| from_hex(&digits).map(Some).ok_or(FORM))
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = text
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_digit(16))
-        .collect::<Option<_>>()?;
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
+    let digits = text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16));
+    let digits: Vec<u32> = digits.collect::<Option<_>>()?;
+    let byte = |pair: &[u32]| match pair {
+        [high, low] => u8::try_from(high * 16 + low).ok(),
+        _ => None,
+    };
+    digits.chunks(2).map(byte).collect()
 }
 
 fn one_status<'d, D: Deserializer<'d>>(source: D) -> Result<u16, D::Error> {
-    match status_pattern(&Value::deserialize(source)?) {
+    checked(source, |value: Value| match status_pattern(&value) {
         Some(StatusPattern::Exact(status)) => Ok(status),
-        _ => Err(D::Error::custom("`until` waits for one status, such as 429")),
-    }
+        _ => Err("`until` waits for one status, such as 429"),
+    })
 }
 
 /// `2s`, `300ms`.
 fn duration<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Duration>, D::Error> {
-    let value = Value::deserialize(source)?;
-    let parsed = value.as_str().and_then(|text| {
+    let parse = |text: &str| {
         let (number, unit) = match text.strip_suffix("ms") {
             Some(number) => (number, 1),
             None => (text.strip_suffix('s')?, 1000),
@@ -168,70 +149,62 @@ fn duration<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Duration>, D::E
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
         let number = number.parse::<u32>().ok().filter(|_| digits)?;
         Some(Duration::from_millis(u64::from(number) * unit))
-    });
-    match parsed {
+    };
+    checked(source, |value: Value| match value.as_str().and_then(parse) {
         Some(time) => Ok(Some(time)),
-        None => Err(D::Error::custom("a time is written as `2s` or `300ms`")),
-    }
+        None => Err("a time is written as `2s` or `300ms`"),
+    })
 }
 
 fn off<'d, D: Deserializer<'d>>(source: D) -> Result<(), D::Error> {
-    match Value::deserialize(source)? == "off" {
-        true => Ok(()),
-        false => Err(D::Error::custom("`schema` can only be `off`")),
-    }
+    let is_off = |value: Value| (value == "off").then_some(());
+    checked(source, |value| is_off(value).ok_or("`schema` can only be `off`"))
 }
 
 fn only_true<'d, D: Deserializer<'d>>(source: D) -> Result<(), D::Error> {
-    match Value::deserialize(source)? == true {
-        true => Ok(()),
-        false => Err(D::Error::custom("`vary` can only be `true`")),
-    }
+    let is_true = |value: Value| (value == true).then_some(());
+    checked(source, |value| is_true(value).ok_or("`vary` can only be `true`"))
 }
 
 fn saved<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<(String, Source)>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(try_from = "String")]
     struct Name(String);
 
-    impl TryFrom<String> for Name {
-        type Error = String;
-
-        fn try_from(name: String) -> Result<Name, String> {
-            match is_plain_name(&name) {
+    impl<'d> Deserialize<'d> for Name {
+        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Name, D::Error> {
+            checked(source, |name: String| match is_plain_name(&name) {
                 true => Ok(Name(name)),
                 false => Err(with_help(format!("`{name}` is not a name"), NAMES)),
-            }
+            })
         }
     }
     let saved: Vec<(Name, Source)> = pairs(source)?;
-    if saved.is_empty() {
-        return Err(D::Error::custom("`save` maps names to places in the answer"));
+    match saved.is_empty() {
+        true => Err(D::Error::custom("`save` maps names to places in the answer")),
+        false => Ok(saved.into_iter().map(|(Name(name), source)| (name, source)).collect()),
     }
-    Ok(saved.into_iter().map(|(Name(name), source)| (name, source)).collect())
 }
 
-impl TryFrom<Value> for Source {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Source, String> {
+impl<'d> Deserialize<'d> for Source {
+    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Source, D::Error> {
         const HELP: &str = "`/pointer`, `status`, `{ header: NAME }` or `{ location: PARAMETER }`";
-        let source = match &value {
-            Value::String(text) if text == "status" => Some(Source::Status),
-            Value::String(text) if text.is_empty() || text.starts_with('/') => {
-                Some(Source::Body(text.clone()))
+        let fault = || with_help("this is not a place in an answer", HELP);
+        checked(source, |value: Value| place_in_answer(&value).ok_or_else(fault))
+    }
+}
+
+fn place_in_answer(value: &Value) -> Option<Source> {
+    match value {
+        Value::String(text) if text == "status" => Some(Source::Status),
+        Value::String(text) if is_pointer(text) => Some(Source::Body(text.clone())),
+        Value::Object(members) => {
+            let only = members.iter().next().filter(|_| members.len() == 1);
+            match only.map(|(key, value)| (key.as_str(), value.as_str())) {
+                Some(("header", Some(name))) => Some(Source::Header(name.to_ascii_lowercase())),
+                Some(("location", Some(name))) => Some(Source::Location(name.to_owned())),
+                _ => None,
             }
-            Value::Object(members) => {
-                let only = members.iter().next().filter(|_| members.len() == 1);
-                match only.map(|(key, value)| (key.as_str(), value.as_str())) {
-                    Some(("header", Some(name))) => Some(Source::Header(name.to_ascii_lowercase())),
-                    Some(("location", Some(name))) => Some(Source::Location(name.to_owned())),
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        source.ok_or_else(|| with_help("this is not a place in an answer", HELP))
+        }
+        _ => None,
     }
 }
 
@@ -284,63 +257,37 @@ fn read_step<'d>(
     is_setup: bool,
     row: Option<&Row<'d>>,
 ) -> Option<Step> {
-    if part.member("operator").is_some() {
-        return read_operator_step(reader, part);
+    const ELSEWHERE: [&str; 6] = ["body", "with", "without", "must", "should", "may"];
+    let is_operator = part.member("operator").is_some();
+    if is_operator {
+        reader.object(part, "an operator step", &["operator", "params", "note"])?;
     }
-    let written = reader.read::<Written>(part, "a step", &[])?;
+    let written = reader.read::<Written>(part, "a step", &[], &ELSEWHERE)?;
     check_request_syntax(reader, part);
-    let body = read_body(reader, part, row, written.raw.as_ref());
-    let (media_type, send) = (media_type(reader, part, &written), send(reader, part, &written));
-    let Written { params, query, headers, api, wait, within, save, .. } = written;
-    let blocks = read_blocks(reader, part, checks, is_setup);
-    let schema_off = schema_off(reader, part, written.because);
-    let auth = auth(reader, part, written.token, written.authorization);
-    let uia = written.uia.map(|text| text.0);
-    let optional = written.optional.map(|text| text.0);
-    let target = target(reader, part, written.call, written.method, written.path)?;
     let step = Step {
-        query,
-        headers,
-        api,
-        auth,
-        body,
-        media_type,
-        uia,
-        send,
-        wait,
-        within,
-        optional,
-        schema_off,
-        blocks,
-        save,
-        ..step_of(part, target, params)
-    };
-    check_step(reader, part, &step, is_setup);
-    Some(step)
-}
-
-/// A step that calls something and expects nothing.
-fn step_of(part: Part<'_>, target: Target, params: Values) -> Step {
-    Step {
         pointer: part.pointer(),
         line: part.line(),
-        target,
-        params,
-        query: Vec::new(),
-        headers: Vec::new(),
-        api: None,
-        auth: Auth::None,
-        body: Body::None,
-        media_type: MediaType::Json,
-        uia: None,
-        send: Send::Once,
-        wait: None,
-        within: None,
-        optional: None,
-        schema_off: None,
-        blocks: Vec::new(),
-        save: Vec::new(),
+        body: read_body(reader, part, row, written.raw.as_ref()),
+        media_type: media_type(reader, part, &written),
+        send: send(reader, part, &written),
+        blocks: read_blocks(reader, part, checks, is_setup),
+        target: target(reader, part, written.operator, written.call, written.method, written.path)?,
+        auth: auth(reader, part, written.token, written.authorization),
+        params: written.params,
+        query: written.query,
+        headers: written.headers,
+        api: written.api,
+        uia: written.uia.map(|Text(account)| account),
+        wait: written.wait,
+        within: written.within,
+        optional: written.optional.map(|Text(name)| name),
+        schema_off: schema_off(reader, part, written.because),
+        save: written.save,
+    };
+    if !is_operator {
+        check_step(reader, part, &step, is_setup);
     }
+    Some(step)
 }
 
 /// Records what does not go together in a step.
@@ -361,30 +308,11 @@ fn check_step<'d>(reader: &mut Reader<'d>, part: Part<'d>, step: &Step, is_setup
     }
 }
 
-/// A step that is no request: something that the operator does.
-fn read_operator_step<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Step> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Written {
-        #[serde(deserialize_with = "act")]
-        operator: Act,
-        #[serde(default, deserialize_with = "scalars")]
-        params: Values,
-        #[serde(rename = "note")]
-        _note: Option<Text>,
-    }
-
-    fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Act, D::Error> {
-        word(source, "something that an operator does", &Act::ALL)
-    }
-    let written = reader.read::<Written>(part, "an operator step", &[])?;
-    check_request_syntax(reader, part);
-    Some(step_of(part, Target::Operator(written.operator), written.params))
-}
-
 fn check_request_syntax<'d>(reader: &mut Reader<'d>, part: Part<'d>) {
-    const KEYS: [&str; 9] =
-        ["method", "path", "params", "query", "headers", "token", "authorization", "body", "with"];
+    #[rustfmt::skip]
+    const KEYS: [&str; 9] = [
+        "method", "path", "params", "query", "headers", "token", "authorization", "body", "with",
+    ];
     let raw = part.member("raw").and_then(|raw| raw.member("text"));
     let members = KEYS.iter().filter_map(|key| part.member(key)).chain(raw);
     members.for_each(|member| check_syntax(reader, member));
@@ -393,14 +321,16 @@ fn check_request_syntax<'d>(reader: &mut Reader<'d>, part: Part<'d>) {
 fn target<'d>(
     reader: &mut Reader<'d>,
     part: Part<'d>,
+    operator: Option<Act>,
     call: Option<Text>,
     method: Option<Text>,
     path: Option<String>,
 ) -> Option<Target> {
-    let is_there = ["call", "method", "path"].map(|key| part.member(key).is_some());
+    let is_there = ["operator", "call", "method", "path"].map(|key| part.member(key).is_some());
     match is_there {
-        [true, false, false] => Some(Target::Call(call?.0)),
-        [false, true, true] => Some(Target::Raw { method: method?.0, path: path? }),
+        [true, ..] => Some(Target::Operator(operator?)),
+        [_, true, false, false] => Some(Target::Call(call?.0)),
+        [_, false, true, true] => Some(Target::Raw { method: method?.0, path: path? }),
         _ => {
             reader.fault_with_help(
                 part,
@@ -481,8 +411,7 @@ fn change<'d>(
 ) {
     for (pointer, value) in with.into_iter().flat_map(Part::members) {
         check_syntax(reader, value);
-        let is_pointer = pointer.is_empty() || pointer.starts_with('/');
-        if is_pointer && !set(body, pointer, value.value().clone()) {
+        if is_pointer(pointer) && !set(body, pointer, value.value().clone()) {
             reader.add(value.key_fault(format!("`{pointer}` has no parent in the body")));
         }
     }
