@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 /// Collects faults while a file is read.
 pub struct Reader<'d> {
     document: &'d Document,
-    /// What was wrong so far.
-    pub faults: Vec<Diagnostic>,
+    faults: Vec<Diagnostic>,
 }
 
 impl<'d> Reader<'d> {

@@ -125,12 +125,6 @@ impl Document {
         self.part(pointer).map(|part| range(part.node().value))
     }
 
-    /// The bytes of the key whose value is at a JSON Pointer; none for list items, the whole
-    /// document, and where there is no such value.
-    pub fn key_span(&self, pointer: &str) -> Option<Range<usize>> {
-        self.part(pointer)?.node().key.map(range)
-    }
-
     /// The line, from 1, of the key or list item at a JSON Pointer, or of the nearest thing around
     /// it that exists.
     pub fn line(&self, pointer: &str) -> u32 {
@@ -290,12 +284,6 @@ impl Diagnostic {
             (part, true) => part.fault(message),
             (around, false) => around.key_fault(message),
         }
-    }
-
-    /// A fault of the key whose value is at a JSON Pointer; of the list item or the nearest thing
-    /// around it if there is no such key.
-    pub fn at_key(document: &Document, pointer: &str, message: impl Into<String>) -> Diagnostic {
-        document.nearest(pointer).0.key_fault(message)
     }
 }
 
