@@ -30,7 +30,6 @@ struct Written {
     #[serde(deserialize_with = "scalars")]
     headers: Values,
     api: Option<Api>,
-    token: Option<Token>,
     authorization: Option<Text>,
     raw: Option<Raw>,
     r#type: Option<Text>,
@@ -54,22 +53,11 @@ struct Written {
     _note: Option<Text>,
 }
 
-/// A token in the Authorization header, or `{ query: TOKEN }`.
-struct Token(Auth);
-
-impl<'d> Deserialize<'d> for Token {
-    fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Token, D::Error> {
-        let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
-        checked(source, |value: Value| match value.get("query") {
-            None if is_text(&value) => Ok(Token(Auth::Bearer(value))),
-            Some(token)
-                if is_text(token) && value.as_object().is_some_and(|all| all.len() == 1) =>
-            {
-                Ok(Token(Auth::Query(token.clone())))
-            }
-            _ => Err("`token` must be a string that is not empty, or `{ query: TOKEN }`"),
-        })
-    }
+/// A token that is sent as a query parameter.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InQuery {
+    query: Text,
 }
 
 #[derive(Deserialize)]
@@ -257,7 +245,7 @@ fn read_step<'d>(
     is_setup: bool,
     row: Option<&Row<'d>>,
 ) -> Option<Step> {
-    const ELSEWHERE: [&str; 6] = ["body", "with", "without", "must", "should", "may"];
+    const ELSEWHERE: [&str; 7] = ["token", "body", "with", "without", "must", "should", "may"];
     let is_operator = part.member("operator").is_some();
     if is_operator {
         reader.object(part, "an operator step", &["operator", "params", "note"])?;
@@ -272,7 +260,7 @@ fn read_step<'d>(
         send: send(reader, part, &written),
         blocks: read_blocks(reader, part, checks, is_setup),
         target: target(reader, part, written.operator, written.call, written.method, written.path)?,
-        auth: auth(reader, part, written.token, written.authorization),
+        auth: auth(reader, part, written.authorization),
         params: written.params,
         query: written.query,
         headers: written.headers,
@@ -342,20 +330,23 @@ fn target<'d>(
     }
 }
 
-fn auth<'d>(
-    reader: &mut Reader<'d>,
-    part: Part<'d>,
-    token: Option<Token>,
-    authorization: Option<Text>,
-) -> Auth {
-    if let (Some(token), Some(_)) = (part.member("token"), part.member("authorization")) {
+fn auth<'d>(reader: &mut Reader<'d>, part: Part<'d>, authorization: Option<Text>) -> Auth {
+    let token = part.member("token");
+    if let (Some(token), Some(_)) = (token, part.member("authorization")) {
         reader.fault(token, "`token` and `authorization` exclude each other");
     }
-    match (token, authorization) {
-        (_, Some(Text(header))) => Auth::Raw(Value::String(header)),
-        (Some(Token(auth)), None) => auth,
-        (None, None) => Auth::None,
-    }
+    let token = token.and_then(|token| match token.value().is_object() {
+        true => {
+            let in_query = reader.read::<InQuery>(token, "`token`", &["query"], &[])?;
+            Some(Auth::Query(Value::String(in_query.query.0)))
+        }
+        false => {
+            let Text(token) = reader.value(token, "`token`")?;
+            Some(Auth::Bearer(Value::String(token)))
+        }
+    });
+    let header = authorization.map(|Text(header)| Auth::Raw(Value::String(header)));
+    header.or(token).unwrap_or(Auth::None)
 }
 
 fn read_body<'d>(
