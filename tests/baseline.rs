@@ -179,7 +179,7 @@ fn a_baseline_that_is_wrong_is_told_with_its_places_before_anything_is_sent() {
         "unknown key `raeson`",
         "did you mean `reason`?",
         "has no `reason`",
-        "`2026-02-30` is no date",
+        "`2026-02-30` is not a date",
         "`Synapse 1.2` is no server's name",
         "stands here twice",
         "100 to 599",
