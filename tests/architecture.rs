@@ -23,7 +23,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         &["outcome"],
         "replaces them in a run; knows the forms of a text, not where it comes from",
     ),
-    ("register", &["diagnostic", "outcome", "source", "version"], "read from a file"),
+    ("register", &["diagnostic", "outcome", "source", "strict", "version"], "read from a file"),
     ("spec", &["bundled", "diagnostic", "source"], "read from files, of any release"),
     (
         "case",
@@ -284,7 +284,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
         &["std::fs", "tokio::fs", "fs::", "File::", "OpenOptions"],
         &[
             "files.rs",
-            "source.rs",
+            "source/",
             "case/suite.rs",
             "spec/load.rs",
             "run/http.rs",

@@ -4,27 +4,15 @@ use crate::case::suite::Suite;
 use crate::check::whole_run::CHECKS;
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::register::Register;
-use crate::source::Document;
-use crate::strict::{Node, Reader};
+use crate::source::de::{Text, checked, text, with_help};
+use crate::source::{Document, Part};
+use crate::strict::Reader;
 use jiff::civil::Date;
+use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
 /// The one key of the file.
 pub const ROOT: &str = "findings";
-/// The keys of an entry.
-pub const KEYS: [&str; 11] = [
-    "requirement",
-    "case",
-    "pointer",
-    "branch",
-    "status",
-    "operation",
-    "seen_in",
-    "reason",
-    "issue",
-    "server",
-    "expires",
-];
 /// Where a standing finding can be seen outside cases.
 const OUTSIDE: [&str; 4] = ["probe", "accounts", "sessions", "clean-up"];
 
@@ -39,34 +27,29 @@ pub fn load(
     suite: &Suite,
 ) -> Result<Baseline, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
-    let mut file = File { reader, document, known: Known::new(register, suite) };
+    let mut file = File { reader, known: Known::new(register, suite) };
     // An empty file, or one of comments alone, is a baseline that nothing was found for yet.
-    let list = match root.value.is_null() {
+    let list = match root.value().is_null() {
         true => None,
         false => {
-            file.reader.object(&root, "a baseline", &[ROOT]);
-            file.reader.required(&root, "a baseline", ROOT)
+            file.reader.object(root, "a baseline", &[ROOT]);
+            file.reader.required(root, "a baseline", ROOT)
         }
     };
-    let mut entries: Vec<(Entry, String)> = Vec::new();
-    if let Some(list) = list.filter(|list| !list.value.is_null()) {
-        if !list.value.is_array() {
-            file.reader.fault(&list.at, format!("`{ROOT}` is a list"));
+    let mut entries: Vec<(Entry, Part<'_>)> = Vec::new();
+    if let Some(list) = list.filter(|list| !list.value().is_null()) {
+        if !list.value().is_array() {
+            file.reader.fault(list, format!("`{ROOT}` must be a list"));
         }
-        for node in list.items() {
-            if let Some(entry) = file.entry(&node) {
-                file.refuse_double(&entry, &node.at, &entries);
-                entries.push((entry, node.at.clone()));
+        for part in list.items() {
+            if let Some(entry) = file.entry(part) {
+                file.refuse_double(&entry, part, &entries);
+                entries.push((entry, part));
             }
         }
     }
-    match file.reader.faults.is_empty() {
-        true => Ok(Baseline {
-            file: document.name().to_owned(),
-            entries: entries.into_iter().map(|(entry, _)| entry).collect(),
-        }),
-        false => Err(file.reader.faults),
-    }
+    let entries = entries.into_iter().map(|(entry, _)| entry).collect();
+    file.reader.finish(Baseline { file: document.name().to_owned(), entries })
 }
 
 /// What deserves a word and stops nothing: entries that nobody has explained yet.
@@ -114,66 +97,107 @@ impl<'a> Known<'a> {
     }
 }
 
+/// An entry as written: each member by itself is right.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    #[serde(deserialize_with = "text")]
+    requirement: Option<String>,
+    #[serde(deserialize_with = "text")]
+    case: Option<String>,
+    pointer: Option<String>,
+    #[serde(deserialize_with = "text")]
+    branch: Option<String>,
+    #[serde(deserialize_with = "status")]
+    status: Option<u16>,
+    #[serde(deserialize_with = "text")]
+    operation: Option<String>,
+    #[serde(deserialize_with = "text")]
+    seen_in: Option<String>,
+    #[serde(deserialize_with = "text")]
+    reason: Option<String>,
+    #[serde(deserialize_with = "link")]
+    issue: Option<String>,
+    #[serde(deserialize_with = "server")]
+    server: Option<ServerRange>,
+    #[serde(deserialize_with = "date")]
+    expires: Option<Date>,
+}
+
+fn status<'d, D: Deserializer<'d>>(source: D) -> Result<Option<u16>, D::Error> {
+    checked(source, |status: u16| match status {
+        100..600 => Ok(Some(status)),
+        _ => Err("`status` is a status code, 100 to 599"),
+    })
+}
+
+fn link<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
+    checked(source, |Text(link)| {
+        match link.starts_with("https://") || link.starts_with("http://") {
+            true => Ok(Some(link)),
+            false => Err("`issue` is a link, with https:// or http://"),
+        }
+    })
+}
+
+fn server<'d, D: Deserializer<'d>>(source: D) -> Result<Option<ServerRange>, D::Error> {
+    const HELP: &str = "written as `Synapse`, `Synapse >=1.150, <1.170` or `>=1.150`";
+    let fault = |why| with_help(format!("`server`: {why}"), HELP);
+    checked(source, |Text(range)| ServerRange::parse(&range).map(Some).map_err(fault))
+}
+
+/// A day. The parser would take much more, times and week dates among it.
+fn date<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Date>, D::Error> {
+    checked(source, |Text(date)| match date.parse() {
+        Ok(day) if date.len() == "2027-01-31".len() => Ok(Some(day)),
+        _ => Err(with_help(format!("`{date}` is not a date"), "written as 2027-01-31")),
+    })
+}
+
 struct File<'d> {
     reader: Reader<'d>,
-    document: &'d Document,
     known: Known<'d>,
 }
 
 impl<'d> File<'d> {
-    fn entry(&mut self, node: &Node<'d>) -> Option<Entry> {
-        const WHAT: &str = "an entry of a baseline";
-        self.reader.object(node, WHAT, &KEYS)?;
-        let requirement = self.id(node, "requirement");
-        let case = self.id(node, "case");
-        if let Some(requirement) = &requirement {
-            self.refuse_unknown_requirement(node, requirement);
+    fn entry(&mut self, part: Part<'d>) -> Option<Entry> {
+        const REQUIRED: [&str; 3] = ["requirement", "case", "reason"];
+        let written: Written = self.reader.read(part, "an entry of a baseline", &REQUIRED, &[])?;
+        if let Some(requirement) = &written.requirement {
+            self.refuse_unknown_requirement(part, requirement);
+            if let Some(case) = &written.case {
+                self.refuse_unknown_case(part, requirement, case);
+            }
         }
-        if let (Some(requirement), Some(case)) = (&requirement, &case) {
-            self.refuse_unknown_case(node, requirement, case);
+        if let Some(seen_in) = &written.seen_in {
+            self.refuse_unknown_part(part, seen_in, written.case.as_deref() == Some(STANDING));
         }
-        let place = self.place(node);
-        let status = self.status(node);
-        let operation = self.text(node, "operation");
-        let is_standing = case.as_deref() == Some(STANDING);
-        let seen_in = self.seen_in(node, is_standing);
-        let reason = self.reader.required(node, WHAT, "reason");
-        let reason = reason.and_then(|node| self.reader.string(&node, "`reason`"));
-        let issue = self.issue(node);
-        let (server, expires) = (self.server(node), self.expires(node));
-        let key = Key { requirement: requirement?, case: case?, place: place?, status, operation };
-        let (reason, line) = (reason?.to_owned(), self.reader.line(&node.at));
+        let place = self.place(part, written.pointer, written.branch);
+        let Written { status, operation, seen_in, issue, server, expires, .. } = written;
+        let (requirement, case) = (written.requirement?, written.case?);
+        let key = Key { requirement, case, place: place?, status, operation };
+        let (reason, line) = (written.reason?, part.line());
         Some(Entry { key, seen_in, reason, issue, server, expires, line })
     }
 
-    fn text(&mut self, node: &Node<'d>, key: &str) -> Option<String> {
-        let member = node.member(key)?;
-        self.reader.string(&member, &format!("`{key}`")).map(str::to_owned)
-    }
-
-    fn id(&mut self, node: &Node<'d>, key: &str) -> Option<String> {
-        let member = self.reader.required(node, "an entry of a baseline", key)?;
-        self.reader.string(&member, &format!("`{key}`")).map(str::to_owned)
-    }
-
-    fn refuse_unknown_requirement(&mut self, node: &Node<'d>, id: &str) {
+    fn refuse_unknown_requirement(&mut self, entry: Part<'d>, id: &str) {
         if self.known.register.get(id).is_some() {
             return;
         }
         let near = self.known.register.closest(id).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| "`homespec list --requirements` has them all".to_owned());
-        let at = format!("{}/requirement", node.at);
-        self.reader.fault_with_help(&at, format!("there is no requirement `{id}`"), help);
+        let message = format!("there is no requirement `{id}`");
+        self.reader.fault_with_help(entry.nearest("requirement"), message, help);
     }
 
     /// A case that does not exist, or does not decide this: the entry could never cover anything.
-    fn refuse_unknown_case(&mut self, node: &Node<'d>, requirement: &str, case: &str) {
-        let at = format!("{}/case", node.at);
+    fn refuse_unknown_case(&mut self, entry: Part<'d>, requirement: &str, case: &str) {
+        let part = entry.nearest("case");
         let Some(found) = self.known.register.get(requirement) else { return };
         if case == STANDING {
             if found.standing.is_empty() {
                 let text = format!("no standing check decides `{requirement}`");
-                self.reader.fault_with_help(&at, text, "name the case that shows it");
+                self.reader.fault_with_help(part, text, "name the case that shows it");
             }
             return;
         }
@@ -182,111 +206,58 @@ impl<'d> File<'d> {
             Some(checks) => {
                 let help = format!("it decides: {}", checks.join(", "));
                 let text = format!("`{case}` does not decide `{requirement}`");
-                self.reader.fault_with_help(&at, text, help);
+                self.reader.fault_with_help(part, text, help);
             }
-            None => self.refuse_no_case(&at, case),
+            None => self.refuse_no_case(part, case),
         }
     }
 
-    fn refuse_no_case(&mut self, at: &str, case: &str) {
+    fn refuse_no_case(&mut self, part: Part<'d>, case: &str) {
         let near = self.known.near(case).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| {
             "`homespec list` has them all; own cases are known if they are given beside the baseline".to_owned()
         });
-        self.reader.fault_with_help(at, format!("there is no case `{case}`"), help);
+        self.reader.fault_with_help(part, format!("there is no case `{case}`"), help);
     }
 
-    fn place(&mut self, node: &Node<'d>) -> Option<Place> {
-        match (node.member("pointer"), node.member("branch")) {
-            (Some(pointer), None) => match pointer.value.as_str() {
-                Some(text) => Some(Place::Pointer(text.to_owned())),
-                None => {
-                    self.reader.fault(&pointer.at, "`pointer` is a string");
-                    None
-                }
-            },
-            (None, Some(branch)) => {
-                let name = self.reader.string(&branch, "`branch`")?;
-                Some(Place::Branch(name.to_owned()))
-            }
+    fn refuse_unknown_part(&mut self, entry: Part<'d>, name: &str, is_standing: bool) {
+        let part = entry.nearest("seen_in");
+        if !is_standing {
+            let text = format!("`seen_in` belongs to entries with `case: {STANDING}`");
+            self.reader.fault(part, text);
+        } else if !OUTSIDE.contains(&name) && self.known.checks(name).is_none() {
+            self.refuse_no_case(part, name);
+        }
+    }
+
+    fn place(
+        &mut self,
+        entry: Part<'d>,
+        pointer: Option<String>,
+        branch: Option<String>,
+    ) -> Option<Place> {
+        match (entry.member("pointer"), entry.member("branch")) {
+            (Some(_), None) => pointer.map(Place::Pointer),
+            (None, Some(_)) => branch.map(Place::Branch),
             (Some(_), Some(branch)) => {
-                self.reader.fault(&branch.at, "an entry has a `pointer` or a `branch`, not both");
+                self.reader.fault(branch, "an entry has a `pointer` or a `branch`, not both");
                 None
             }
             (None, None) => {
                 let help = "`at` of the finding in a report; `--update-baseline` writes it";
                 let text = "an entry has a `pointer` or a `branch`";
-                self.reader.fault_with_help(&node.at, text, help);
+                self.reader.fault_with_help(entry, text, help);
                 None
             }
         }
     }
 
-    fn status(&mut self, node: &Node<'d>) -> Option<u16> {
-        let member = node.member("status")?;
-        let status = member.value.as_u64().and_then(|status| u16::try_from(status).ok());
-        let status = status.filter(|status| (100..600).contains(status));
-        if status.is_none() {
-            self.reader.fault(&member.at, "`status` is a status code, 100 to 599");
-        }
-        status
-    }
-
-    fn seen_in(&mut self, node: &Node<'d>, is_standing: bool) -> Option<String> {
-        let member = node.member("seen_in")?;
-        let name = self.reader.string(&member, "`seen_in`")?;
-        if !is_standing {
-            let text = format!("`seen_in` belongs to entries with `case: {STANDING}`");
-            self.reader.fault(&member.at, text);
-        } else if !OUTSIDE.contains(&name) && self.known.checks(name).is_none() {
-            self.refuse_no_case(&member.at, name);
-        }
-        Some(name.to_owned())
-    }
-
-    fn issue(&mut self, node: &Node<'d>) -> Option<String> {
-        let member = node.member("issue")?;
-        let text = self.reader.string(&member, "`issue`")?;
-        if !(text.starts_with("https://") || text.starts_with("http://")) {
-            self.reader.fault(&member.at, "`issue` is a link, with https:// or http://");
-        }
-        Some(text.to_owned())
-    }
-
-    fn server(&mut self, node: &Node<'d>) -> Option<ServerRange> {
-        let member = node.member("server")?;
-        let text = self.reader.string(&member, "`server`")?;
-        match ServerRange::parse(text) {
-            Ok(range) => Some(range),
-            Err(why) => {
-                let help = "written as `Synapse`, `Synapse >=1.150, <1.170` or `>=1.150`";
-                self.reader.fault_with_help(&member.at, format!("`server`: {why}"), help);
-                None
-            }
-        }
-    }
-
-    fn expires(&mut self, node: &Node<'d>) -> Option<Date> {
-        let member = node.member("expires")?;
-        let text = self.reader.string(&member, "`expires`")?;
-        // The parser would take much more, times and week dates among it.
-        let is_plain = text.len() == "2027-01-31".len();
-        let date = Some(text).filter(|_| is_plain).and_then(|text| text.parse().ok());
-        if date.is_none() {
-            let text = format!("`{text}` is no date");
-            self.reader.fault_with_help(&member.at, text, "written as 2027-01-31");
-        }
-        date
-    }
-
-    fn refuse_double(&mut self, entry: &Entry, at: &str, earlier: &[(Entry, String)]) {
-        let same =
-            |(other, _): &&(Entry, String)| other.key == entry.key && other.server == entry.server;
+    fn refuse_double(&mut self, entry: &Entry, part: Part<'d>, earlier: &[(Entry, Part<'d>)]) {
+        let same = |(other, _): &&(Entry, Part<'_>)| {
+            other.key == entry.key && other.server == entry.server
+        };
         let Some((_, first)) = earlier.iter().find(same) else { return };
-        let mut fault = Diagnostic::at(self.document, at, "this entry stands here twice");
-        if let Some(span) = self.document.span(first) {
-            fault = fault.with_other(span, "first written here");
-        }
-        self.reader.faults.push(fault.with_help("remove one of them"));
+        let fault = part.fault("this entry stands here twice").with_help("remove one of them");
+        self.reader.add(fault.with_other_label(first.label("first written here")));
     }
 }

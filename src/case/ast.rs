@@ -3,6 +3,7 @@ use super::matcher::Matcher;
 use crate::outcome::Level;
 use crate::source::Document;
 use crate::version::SpecVersion;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -322,7 +323,8 @@ impl fmt::Display for Impact {
 }
 
 /// Who deals with 429.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Limits {
     /// The driver waits, within the budget.
     Wait,
@@ -437,7 +439,8 @@ pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
 ];
 
 /// The path prefix of the client API: `/_matrix/client/r0` or `/_matrix/client/v3`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Api {
     /// Releases r0.0 to r0.6.
     R0,

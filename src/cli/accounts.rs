@@ -4,8 +4,8 @@ use crate::diagnostic::Diagnostic;
 use crate::run::desk::admission::look_alike;
 use crate::run::desk::{Credential, Supplied};
 use crate::secret::SecretString;
-use crate::source::Document;
-use crate::strict::{Node, Reader};
+use crate::source::{Document, Part};
+use crate::strict::Reader;
 use std::io::Read as _;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -59,35 +59,35 @@ fn told(faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
 fn from_document(document: &Document, folder: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
     let (mut reader, root) = Reader::new(document);
     let mut accounts = Vec::new();
-    for node in reader.list(&root, "the list of accounts") {
-        accounts.extend(account(&mut reader, &node, folder));
+    for node in reader.list(root, "the list of accounts") {
+        accounts.extend(account(&mut reader, node, folder));
     }
-    let faults = reader.faults;
-    if faults.is_empty() { Ok(accounts) } else { Err(faults) }
+    reader.finish(accounts)
 }
 
-fn account(reader: &mut Reader, node: &Node, folder: &Path) -> Option<Supplied> {
+fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option<Supplied> {
     reader.object(node, "an account", &KEYS)?;
     let user = reader.required(node, "an account", "user")?;
-    let place = user.at.clone();
-    let user = reader.string(&user, "`user`")?.to_owned();
+    let given_user = user;
+    let user = reader.string(user, "`user`")?.to_owned();
     if user.starts_with('@') != user.contains(':') {
         let help = "a localpart, such as alice, or a full Matrix ID, such as @alice:example.org";
-        reader.fault_with_help(&place, "`user` is neither a localpart nor a full Matrix ID", help);
+        let what = "`user` is neither a localpart nor a full Matrix ID";
+        reader.fault_with_help(given_user, what, help);
         return None;
     }
     let disposable = match node.member("disposable") {
-        Some(node) => reader.boolean(&node, "`disposable`")?,
+        Some(node) => reader.value(node, "`disposable`")?,
         None => false,
     };
     let ways = ["password", "password_file", "access_token"];
     let given: Vec<_> = ways.iter().filter_map(|key| Some((*key, node.member(key)?))).collect();
     let [(key, value)] = given.as_slice() else {
         let help = "give one of `password`, `password_file`, `access_token`";
-        reader.fault_with_help(&node.at, "an account proves itself in exactly one way", help);
+        reader.fault_with_help(node, "an account proves itself in exactly one way", help);
         return None;
     };
-    let text = reader.string(value, &format!("`{key}`"))?;
+    let text = reader.string(*value, &format!("`{key}`"))?;
     let secret = match *key {
         // The path is not shown: it may be a password that stands in the wrong place.
         "password_file" => secret_in(&folder.join(text), "the file of `password_file`"),
@@ -98,7 +98,7 @@ fn account(reader: &mut Reader, node: &Node, folder: &Path) -> Option<Supplied> 
     let secret = match secret {
         Ok(secret) => secret,
         Err(why) => {
-            reader.fault(&value.at, why);
+            reader.fault(*value, why);
             return None;
         }
     };

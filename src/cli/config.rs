@@ -6,9 +6,10 @@ use super::duration;
 use super::operator::{self, ReadSecret};
 use crate::diagnostic::Diagnostic;
 use crate::run::operator::Operator;
-use crate::source::Document;
-use crate::strict::{Node, Reader};
+use crate::source::{Document, Part};
+use crate::strict::Reader;
 use clap::ValueEnum;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,8 +102,7 @@ fn apply(
 ) -> Result<Operator, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
     let mut file = File { reader, root, folder };
-    let root = file.root.clone();
-    file.reader.object(&root, "a config file", &KEYS);
+    file.reader.object(root, "a config file", &KEYS);
     let test = &mut args.test;
     // Both say where the homeserver is: one that was given puts both of the file aside.
     let (url, discover) = (file.text("url"), file.text("discover"));
@@ -146,25 +146,20 @@ fn apply(
     test.output.out = test.output.out.take().or_else(|| file.path("out"));
     file.list_into("report", &mut test.output.report);
     let operator = root.member("operator");
-    let operator =
-        operator.map(|node| operator::read(&mut file.reader, &node, folder, read_secret));
-    if file.reader.faults.is_empty() {
-        Ok(operator.unwrap_or_default())
-    } else {
-        Err(file.reader.faults)
-    }
+    let operator = operator.map(|node| operator::read(&mut file.reader, node, folder, read_secret));
+    file.reader.finish(operator.unwrap_or_default())
 }
 
 struct File<'d> {
     reader: Reader<'d>,
-    root: Node<'d>,
+    root: Part<'d>,
     folder: &'d Path,
 }
 
-impl File<'_> {
+impl<'d> File<'d> {
     fn text(&mut self, key: &str) -> Option<String> {
         let node = self.root.member(key)?;
-        self.reader.string(&node, &format!("`{key}`")).map(str::to_owned)
+        self.reader.string(node, &format!("`{key}`")).map(str::to_owned)
     }
 
     fn path(&mut self, key: &str) -> Option<PathBuf> {
@@ -173,41 +168,41 @@ impl File<'_> {
 
     fn truth(&mut self, key: &str) -> bool {
         let Some(node) = self.root.member(key) else { return false };
-        self.reader.boolean(&node, &format!("`{key}`")).unwrap_or(false)
+        self.reader.value(node, &format!("`{key}`")).unwrap_or(false)
     }
 
     fn count(&mut self, key: &str) -> Option<u16> {
         let node = self.root.member(key)?;
-        let count = self.reader.count(&node, &format!("`{key}`"))?;
-        u16::try_from(count).ok()
+        let count = self.reader.value::<NonZeroU16>(node, &format!("`{key}`"))?;
+        Some(count.get())
     }
 
     fn duration(&mut self, key: &str) -> Option<Duration> {
         let node = self.root.member(key)?;
-        let time = match (node.value.as_f64(), node.value.as_str()) {
+        let time = match (node.value().as_f64(), node.value().as_str()) {
             (Some(seconds), _) => duration::seconds_of(seconds),
             (None, Some(text)) => duration::parse(text).ok(),
             (None, None) => None,
         };
         if time.is_none() {
-            self.reader.fault(&node.at, format!("`{key}` is {}", duration::FORM));
+            self.reader.fault(node, format!("`{key}` is {}", duration::FORM));
         }
         time
     }
 
     /// A text, or a list of texts.
-    fn list(&mut self, key: &str) -> Vec<(String, String)> {
+    fn list(&mut self, key: &str) -> Vec<(String, Part<'d>)> {
         let Some(node) = self.root.member(key) else { return Vec::new() };
-        let nodes = if node.value.is_array() {
-            self.reader.list(&node, &format!("`{key}`"))
+        let nodes = if node.value().is_array() {
+            self.reader.list(node, &format!("`{key}`")).collect()
         } else {
             vec![node]
         };
         nodes
-            .iter()
+            .into_iter()
             .filter_map(|node| {
                 let text = self.reader.string(node, &format!("`{key}`"))?;
-                Some((text.to_owned(), node.at.clone()))
+                Some((text.to_owned(), node))
             })
             .collect()
     }
@@ -219,7 +214,7 @@ impl File<'_> {
         }
     }
 
-    fn read_word<T: ValueEnum>(&mut self, key: &str, text: &str, at: &str) -> Option<T> {
+    fn read_word<T: ValueEnum>(&mut self, key: &str, text: &str, part: Part<'_>) -> Option<T> {
         let found = T::from_str(text, true).ok();
         if found.is_none() {
             let all: Vec<_> = T::value_variants()
@@ -228,22 +223,22 @@ impl File<'_> {
                 .map(|word| word.get_name().to_owned())
                 .collect();
             let help = format!("one of: {}", all.join(", "));
-            self.reader.fault_with_help(at, format!("`{text}` is no `{key}`"), help);
+            self.reader.fault_with_help(part, format!("`{text}` is no `{key}`"), help);
         }
         found
     }
 
     fn word<T: ValueEnum>(&mut self, key: &str) -> Option<T> {
         let node = self.root.member(key)?;
-        let text = self.reader.string(&node, &format!("`{key}`"))?.to_owned();
-        self.read_word(key, &text, &node.at)
+        let text = self.reader.string(node, &format!("`{key}`"))?.to_owned();
+        self.read_word(key, &text, node)
     }
 
     fn words_into<T: ValueEnum>(&mut self, key: &str, given: &mut Vec<T>) {
         let found: Vec<T> = self
             .list(key)
             .into_iter()
-            .filter_map(|(text, at)| self.read_word(key, &text, &at))
+            .filter_map(|(text, part)| self.read_word(key, &text, part))
             .collect();
         if given.is_empty() {
             given.extend(found);

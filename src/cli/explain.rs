@@ -80,7 +80,7 @@ fn mark_in_words(mark: Mark) -> &'static str {
 }
 
 fn versions(requirement: &Requirement) -> String {
-    let mut text = requirement.range.to_string();
+    let mut text = requirement.range().to_string();
     if requirement.clarification {
         text += ", and before: the specification calls it a clarification";
     }

@@ -77,7 +77,7 @@ fn requirements() -> Result<Vec<Row>, Failure> {
         }
         row(json!({
             "id": requirement.id, "level": requirement.level.as_str(),
-            "mark": requirement.mark.as_str(), "since": requirement.range.since.to_string(),
+            "mark": requirement.mark.as_str(), "since": requirement.since.to_string(),
             "decided_by": by, "title": requirement.title,
         }))
     };

@@ -3,7 +3,8 @@ use crate::case::ast::Act;
 use crate::run::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::run::program::Program;
 use crate::secret::SecretString;
-use crate::strict::{Node, Reader};
+use crate::source;
+use crate::strict::Reader;
 use std::path::Path;
 
 /// How a file with a secret is read: its path, and the secret or why there is none.
@@ -11,9 +12,9 @@ pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, Strin
 
 /// Reads the mapping; faults go to the reader. Paths are relative to `folder`, programs are started
 /// in the working directory.
-pub(super) fn read(
-    reader: &mut Reader,
-    node: &Node,
+pub(super) fn read<'d>(
+    reader: &mut Reader<'d>,
+    node: source::Part<'d>,
     folder: &Path,
     read_secret: ReadSecret<'_>,
 ) -> Operator {
@@ -23,13 +24,13 @@ pub(super) fn read(
     if part.reader.object(node, "`operator`", &KEYS).is_none() {
         return Operator::default();
     }
-    let hooks = node.member("hooks").map(|node| part.hooks(&node)).unwrap_or_default();
+    let hooks = node.member("hooks").map(|node| part.hooks(node)).unwrap_or_default();
     let asks_for_admin =
         ["admin_token", "admin_token_file"].iter().any(|k| node.member(k).is_some());
     Operator {
-        appservice: node.member("appservice").and_then(|node| part.appservice(&node)),
-        email: node.member("email").and_then(|node| part.email(&node)),
-        phone: node.member("phone").and_then(|node| part.phone(&node)),
+        appservice: node.member("appservice").and_then(|node| part.appservice(node)),
+        email: node.member("email").and_then(|node| part.email(node)),
+        phone: node.member("phone").and_then(|node| part.phone(node)),
         registration_token: None,
         admin_token: asks_for_admin.then(|| part.secret(node, "admin_token")).flatten(),
         hooks,
@@ -42,8 +43,8 @@ struct Part<'a, 'd> {
     read_secret: ReadSecret<'a>,
 }
 
-impl Part<'_, '_> {
-    fn appservice(&mut self, node: &Node) -> Option<Appservice> {
+impl<'d> Part<'_, 'd> {
+    fn appservice(&mut self, node: source::Part<'d>) -> Option<Appservice> {
         let keys = ["token", "token_file", "prefix", "sender"];
         self.reader.object(node, "`appservice`", &keys)?;
         let token = self.secret(node, "token");
@@ -51,14 +52,14 @@ impl Part<'_, '_> {
         Some(Appservice { token: token?, prefix: prefix?, sender: sender? })
     }
 
-    fn email(&mut self, node: &Node) -> Option<Email> {
+    fn email(&mut self, node: source::Part<'d>) -> Option<Email> {
         let keys = ["address", "user", "password", "password_file"];
         self.reader.object(node, "`email`", &keys)?;
         let (address, owner) = (self.text(node, "address"), self.owner(node));
         Some(Email { address: address?, owner: owner? })
     }
 
-    fn phone(&mut self, node: &Node) -> Option<Phone> {
+    fn phone(&mut self, node: source::Part<'d>) -> Option<Phone> {
         let keys = ["address", "country", "number", "user", "password", "password_file"];
         self.reader.object(node, "`phone`", &keys)?;
         let owner = self.owner(node);
@@ -69,9 +70,9 @@ impl Part<'_, '_> {
     }
 
     /// Whether the three spellings of a phone number can be one number.
-    fn is_one_number(&mut self, node: &Node, phone: &Phone) -> bool {
+    fn is_one_number(&mut self, node: source::Part<'d>, phone: &Phone) -> bool {
         let mut faulty = |key: &str, what: &str| {
-            self.reader.fault(&format!("{}/{key}", node.at), what);
+            self.reader.fault(node.nearest(key), what);
             false
         };
         let digits: String = phone.number.chars().filter(char::is_ascii_digit).collect();
@@ -90,64 +91,63 @@ impl Part<'_, '_> {
     }
 
     /// The beginning of localparts (Matrix specification, "User Identifiers").
-    fn prefix(&mut self, node: &Node) -> Option<String> {
+    fn prefix(&mut self, node: source::Part<'d>) -> Option<String> {
         let prefix = self.text(node, "prefix")?;
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
         if !prefix.is_empty() && prefix.chars().all(fits) {
             return Some(prefix);
         }
         let what = "`prefix` is the beginning of localparts, such as bridge_, and no pattern";
-        self.reader.fault(&format!("{}/prefix", node.at), what);
+        self.reader.fault(node.nearest("prefix"), what);
         None
     }
 
-    fn owner(&mut self, node: &Node) -> Option<Owner> {
+    fn owner(&mut self, node: source::Part<'d>) -> Option<Owner> {
         let (user_id, password) = (self.user_id(node, "user"), self.secret(node, "password"));
         Some(Owner { user_id: user_id?, password: password? })
     }
 
-    fn hooks(&mut self, node: &Node) -> std::collections::BTreeMap<Act, Program> {
+    fn hooks(&mut self, node: source::Part<'d>) -> std::collections::BTreeMap<Act, Program> {
         let words = Act::ALL.map(|(word, _)| word);
         let known = self.reader.object(node, "`hooks`", &words).is_some();
         let hooks = Act::ALL.iter().filter(|_| known).filter_map(|(word, act)| {
             let node = node.member(word)?;
-            let line = self.reader.string(&node, &format!("`{word}`"))?;
+            let line = self.reader.string(node, &format!("`{word}`"))?;
             let program = Program::parse(line);
-            program.map_err(|why| self.reader.fault(&node.at, why)).ok().map(|p| (*act, p))
+            program.map_err(|why| self.reader.fault(node, why)).ok().map(|p| (*act, p))
         });
         hooks.collect()
     }
 
-    fn user_id(&mut self, node: &Node, key: &str) -> Option<String> {
+    fn user_id(&mut self, node: source::Part<'d>, key: &str) -> Option<String> {
         let id = self.text(node, key)?;
         if id.starts_with('@') && id.contains(':') {
             return Some(id);
         }
-        self.reader
-            .fault(&format!("{}/{key}", node.at), format!("`{key}` is a full Matrix ID here"));
+        self.reader.fault(node.nearest(key), format!("`{key}` is a full Matrix ID here"));
         None
     }
 
-    fn text(&mut self, node: &Node, key: &str) -> Option<String> {
+    fn text(&mut self, node: source::Part<'d>, key: &str) -> Option<String> {
         let member = self.reader.required(node, "this", key)?;
-        self.reader.string(&member, &format!("`{key}`")).map(str::to_owned)
+        self.reader.string(member, &format!("`{key}`")).map(str::to_owned)
     }
 
     /// A secret by value (`key`) or by file (`key_file`): exactly one of them.
-    fn secret(&mut self, node: &Node, key: &str) -> Option<SecretString> {
+    fn secret(&mut self, node: source::Part<'d>, key: &str) -> Option<SecretString> {
         let in_file = format!("{key}_file");
         match (node.member(key), node.member(&in_file)) {
             (Some(value), None) => {
-                self.reader.string(&value, &format!("`{key}`")).map(|text| text.to_owned().into())
+                self.reader.string(value, &format!("`{key}`")).map(|text| text.to_owned().into())
             }
             (None, Some(file)) => {
-                let path = self.reader.string(&file, &format!("`{in_file}`"))?;
+                let path = self.reader.string(file, &format!("`{in_file}`"))?;
                 let read = (self.read_secret)(&self.folder.join(path));
-                read.map_err(|why| self.reader.fault(&file.at, why)).ok()
+                read.map_err(|why| self.reader.fault(file, why)).ok()
             }
             _ => {
                 let help = format!("`{key}`, or `{in_file}` with the file that holds it");
-                self.reader.fault_with_help(&node.at, format!("one `{key}` is needed"), help);
+                self.reader.fault_with_help(node, format!("one `{key}` is needed"), help);
                 None
             }
         }
