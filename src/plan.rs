@@ -83,6 +83,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The case in this place with its accounts, if it is to run.
+    pub fn to_run(&self, index: usize) -> Option<(&Planned, &Assignment)> {
+        let planned = self.cases.get(index)?;
+        match &planned.fate {
+            Fate::Run(assignment) => Some((planned, assignment)),
+            Fate::Not(..) => None,
+        }
+    }
+
     /// How many requests of cases count as logins at most; those of rate limiting apart.
     pub fn logins(&self) -> usize {
         self.running().filter(|case| case.limits == Limits::Wait).map(Case::logins).sum()
@@ -696,8 +705,9 @@ fn disposable_slot(
     }
     let ruins = wanted.case.impact == Impact::Destroys;
     let given = permits.disposable.iter().rposition(|index| wanted.fits(*index, accounts));
-    if let Some(at) = given {
-        let index = permits.disposable[at];
+    if let Some(at) = given
+        && let Some(index) = permits.disposable.get(at).copied()
+    {
         if ruins {
             permits.disposable.remove(at);
         }
@@ -752,54 +762,55 @@ fn uses_password(case: &Case, account: &str) -> bool {
 /// Ordinary cases go first, then what may harm accounts, then bursts, then what may wedge the
 /// server; within a phase those that cost no login, then the others by [`by_worth`].
 fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
-    let mut by_phase: BTreeMap<Phase, Vec<usize>> = BTreeMap::new();
+    let mut by_phase: BTreeMap<Phase, Vec<Numbered>> = BTreeMap::new();
     for (index, planned) in cases.iter().enumerate() {
         if matches!(planned.fate, Fate::Run(_)) {
-            by_phase.entry(planned.case.phase()).or_default().push(index);
+            let case = &planned.case;
+            by_phase.entry(case.phase()).or_default().push((index, case));
         }
     }
     let mut known: BTreeSet<&str> = BTreeSet::new();
-    by_phase.into_values().map(|phase| ordered(phase, cases, register, &mut known)).collect()
+    by_phase.into_values().map(|phase| ordered(phase, register, &mut known)).collect()
 }
+
+/// A case with its place in the plan.
+type Numbered<'c> = (usize, &'c Case);
 
 /// One phase in its order; `known` are the requirements that earlier cases look at.
 fn ordered<'c>(
-    phase: Vec<usize>,
-    cases: &'c [Planned],
+    phase: Vec<Numbered<'c>>,
     register: &Register,
     known: &mut BTreeSet<&'c str>,
 ) -> Vec<usize> {
-    let (mut free, dear): (Vec<usize>, Vec<usize>) =
-        phase.into_iter().partition(|index| cases[*index].case.logins() == 0);
-    free.sort_by_key(|index| {
-        let case = &cases[*index].case;
+    let (mut free, with_login): (Vec<Numbered>, Vec<Numbered>) =
+        phase.into_iter().partition(|(_, case)| case.logins() == 0);
+    free.sort_by_key(|(index, case)| {
         (!case.checks.iter().any(|id| is_must(register, id)), *index)
     });
-    for index in &free {
-        known.extend(cases[*index].case.checks.iter().map(String::as_str));
+    for (_, case) in &free {
+        known.extend(case.checks.iter().map(String::as_str));
     }
+    let mut order: Vec<usize> = free.into_iter().map(|(index, _)| index).collect();
     // What only wants a session can be served by one that an earlier case leaves.
-    let (late, early): (Vec<usize>, Vec<usize>) =
-        dear.into_iter().partition(|index| cases[*index].case.takes_any_session());
+    let (late, early): (Vec<Numbered>, Vec<Numbered>) =
+        with_login.into_iter().partition(|(_, case)| case.takes_any_session());
     for group in [early, late] {
-        free.extend(by_worth(group, cases, register, known));
+        order.extend(by_worth(group, register, known));
     }
-    free
+    order
 }
 
 /// Greedy, since servers as deployed allow few logins: next is always the case that decides the
 /// most MUSTs for each login which no case before it looks at, then the most of the rest; a login
 /// that names no account of the run, and so says less, comes last among equals.
 fn by_worth<'c>(
-    mut group: Vec<usize>,
-    cases: &'c [Planned],
+    mut group: Vec<Numbered<'c>>,
     register: &Register,
     known: &mut BTreeSet<&'c str>,
 ) -> Vec<usize> {
     let mut order = Vec::with_capacity(group.len());
-    while !group.is_empty() {
-        let worth = |index: usize| {
-            let case = &cases[index].case;
+    loop {
+        let worth = |case: &Case| {
             let new = || case.checks.iter().filter(|id| !known.contains(id.as_str()));
             let musts = new().filter(|id| is_must(register, id)).count();
             // In sixtieths, so that a comparison needs no fraction.
@@ -807,12 +818,12 @@ fn by_worth<'c>(
             let of_account = case.needs.iter().any(|need| matches!(need, Need::Account { .. }));
             (each(musts), each(new().count()), of_account)
         };
-        let best = (0..group.len()).rev().max_by_key(|at| worth(group[*at])).unwrap_or(0);
-        let index = group.remove(best);
-        known.extend(cases[index].case.checks.iter().map(String::as_str));
+        let best = group.iter().enumerate().rev().max_by_key(|(_, (_, case))| worth(case));
+        let Some(at) = best.map(|(at, _)| at) else { return order };
+        let (index, case) = group.remove(at);
+        known.extend(case.checks.iter().map(String::as_str));
         order.push(index);
     }
-    order
 }
 
 fn is_must(register: &Register, id: &str) -> bool {

@@ -133,9 +133,11 @@ fn table(rows: &[Row]) -> String {
         .iter()
         .map(|row| keys.iter().map(|key| row.get(*key).map_or(String::new(), cell)).collect())
         .collect();
-    let widths: Vec<usize> = (0..keys.len())
-        .map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
+    let width = |column: usize| {
+        let of_column = cells.iter().filter_map(|row| row.get(column));
+        of_column.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..keys.len()).map(width).collect();
     let mut text = String::new();
     for row in &cells {
         let line: Vec<String> =

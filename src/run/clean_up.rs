@@ -7,7 +7,7 @@ use super::uia::{self, Prover};
 use crate::case::ast::Limits;
 use crate::routes::Routes;
 use crate::wire::{Answer, Ask, Exchanged, Reply};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -230,10 +230,8 @@ impl Cleaner {
             };
             match uia::answer(challenge, prover, &stages) {
                 Ok(auth) => {
-                    stages.extend(auth.get("type").and_then(Value::as_str).map(str::to_owned));
-                    if let Some(members) = body.as_object_mut() {
-                        members.insert("auth".to_owned(), auth);
-                    }
+                    stages.extend(uia::stage_of(&auth));
+                    body = uia::with_auth(body, auth);
                 }
                 Err(why) => return Deactivated::Refused(why),
             }
@@ -366,10 +364,8 @@ impl Cleaner {
                 _ => return Err(refused("deleting the device", &answer)),
             };
             let auth = uia::answer(challenge, prover, &stages)?;
-            stages.extend(auth.get("type").and_then(Value::as_str).map(str::to_owned));
-            if let Some(members) = body.as_object_mut() {
-                members.insert("auth".to_owned(), auth);
-            }
+            stages.extend(uia::stage_of(&auth));
+            body = uia::with_auth(body, auth);
         }
     }
 

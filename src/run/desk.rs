@@ -594,8 +594,8 @@ impl Desk {
             let prover = Prover { user: Some(localpart), password: None, registration_token };
             let auth = uia::answer(challenge, prover, &stages)
                 .map_err(|why| stage_refused(&why, registration_token.is_some(), &answer))?;
-            stages.extend(auth["type"].as_str().map(str::to_owned));
-            body["auth"] = auth;
+            stages.extend(uia::stage_of(&auth));
+            body = uia::with_auth(body, auth);
         }
     }
 

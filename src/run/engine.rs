@@ -165,7 +165,7 @@ impl Engine {
         results: &mut [Option<CaseResult>],
     ) {
         let mut waiting: Vec<usize> = phase.to_vec();
-        let turns = Turns::new(phase.iter().copied().filter(|at| may_log_in(&plan.cases[*at])));
+        let turns = Turns::new(phase.iter().copied().filter(|at| plan.cases.get(*at).is_some_and(may_log_in)));
         let mut busy: BTreeSet<Claim> = BTreeSet::new();
         let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
@@ -175,8 +175,7 @@ impl Engine {
             while running.len() < jobs && !self.courier.stop.is_set() {
                 let Some(at) = next_free(plan, &waiting, &busy) else { break };
                 let index = waiting.remove(at);
-                let planned = &plan.cases[index];
-                let Fate::Run(assignment) = &planned.fate else { continue };
+                let Some((planned, assignment)) = plan.to_run(index) else { continue };
                 busy.extend(planned.claims());
                 progress.begins(&planned.case);
                 let (engine, case, assignment) =
@@ -192,10 +191,11 @@ impl Engine {
                 Ok((_, done)) => done,
                 Err(error) => {
                     let Some(index) = tasks.get(&error.id()).copied() else { continue };
-                    (index, CaseResult::missing(&plan.cases[index].case))
+                    let Some(planned) = plan.cases.get(index) else { continue };
+                    (index, CaseResult::missing(&planned.case))
                 }
             };
-            let planned = &plan.cases[index];
+            let Some(planned) = plan.cases.get(index) else { continue };
             for claim in planned.claims() {
                 busy.remove(&claim);
             }
@@ -203,7 +203,10 @@ impl Engine {
             if self.ends_with.as_ref().is_some_and(|ends| ends(&planned.case, &result)) {
                 self.courier.stop.set(Cause::FailFast);
             }
-            results[index] = Some(result);
+            // A case whose result finds no place has none, and is errored.
+            if let Some(place) = results.get_mut(index) {
+                *place = Some(result);
+            }
         }
     }
 
@@ -241,11 +244,13 @@ impl Engine {
         loans.extend(shared.iter().filter_map(|it| Loan::of(it, true)));
         for terms in [Terms::ToLookAt, Terms::ToEnd, Terms::LastUse] {
             for index in plan.phases.iter().flatten() {
-                let Planned { case, fate: Fate::Run(assignment) } = &plan.cases[*index] else {
+                let (Some((Planned { case, .. }, assignment)), Some(result)) =
+                    (plan.to_run(*index), results.get_mut(*index))
+                else {
                     continue;
                 };
                 let waits = case.takes_any_session()
-                    && results[*index].as_ref().is_some_and(CaseResult::is_rate_limited)
+                    && result.as_ref().is_some_and(CaseResult::is_rate_limited)
                     && (terms != Terms::ToLookAt || !case.ends_its_session())
                     && (terms != Terms::LastUse || assignment.sessions.is_empty());
                 if !waits || self.courier.stop.is_set() {
@@ -260,11 +265,11 @@ impl Engine {
                     continue;
                 }
                 let logins = Logins::OnLoan(offered);
-                let result = self.run_apart(case, assignment.clone(), logins).await;
+                let again = self.run_apart(case, assignment.clone(), logins).await;
                 // Either it is no longer blocked, or it was counted a second time.
                 self.courier.limits.served("login");
-                if !result.is_rate_limited() {
-                    results[*index] = Some(result);
+                if !again.is_rate_limited() {
+                    *result = Some(again);
                 }
             }
         }
@@ -713,7 +718,7 @@ fn outcome(delivered: &Delivered) -> u16 {
 fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Claim>) -> Option<usize> {
     let mut taken = busy.clone();
     for (at, index) in waiting.iter().enumerate() {
-        let claims = plan.cases[*index].claims();
+        let claims = plan.cases.get(*index)?.claims();
         if taken.is_disjoint(&claims) {
             return Some(at);
         }

@@ -143,13 +143,13 @@ impl Limits {
             let from = state.waiting_until.unwrap_or(now).max(now);
             let cost = until.saturating_duration_since(from);
             if state.spent + cost > self.budget {
-                count(&mut state.hits, operation).blocked += 1;
+                count(&mut state.hits, operation, |hit| hit.blocked += 1);
                 return Err(self.reason(operation, until - now, state.spent));
             }
             state.spent += cost;
             state.waiting_until = Some(from.max(until));
             let waited = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
-            count(&mut state.hits, operation).waited_ms += waited;
+            count(&mut state.hits, operation, |hit| hit.waited_ms += waited);
             until
         };
         tokio::time::sleep_until(until).await;
@@ -161,10 +161,11 @@ impl Limits {
         let wait = retry_after(answer, SystemTime::now());
         let until = Instant::now() + wait;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = count(&mut state.hits, &bucket.operation);
-        hit.count += 1;
-        hit.retry_after_ms =
-            hit.retry_after_ms.max(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let asked = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        count(&mut state.hits, &bucket.operation, |hit| {
+            hit.count += 1;
+            hit.retry_after_ms = hit.retry_after_ms.max(asked);
+        });
         let known = state.until.entry(bucket.clone()).or_insert(until);
         *known = (*known).max(until);
     }
@@ -172,8 +173,7 @@ impl Limits {
     /// Takes back that a case is blocked: what it wanted was there already.
     pub fn served(&self, operation: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = count(&mut state.hits, operation);
-        hit.blocked = hit.blocked.saturating_sub(1);
+        count(&mut state.hits, operation, |hit| hit.blocked = hit.blocked.saturating_sub(1));
     }
 
     /// What was met, in the order of first meeting.
@@ -192,22 +192,16 @@ impl Limits {
     }
 }
 
-fn count<'a>(hits: &'a mut Vec<LimitHit>, operation: &str) -> &'a mut LimitHit {
-    let at = match hits.iter().position(|hit| hit.operation == operation) {
-        Some(at) => at,
-        None => {
-            let operation = operation.into();
-            hits.push(LimitHit {
-                operation,
-                count: 0,
-                retry_after_ms: 0,
-                waited_ms: 0,
-                blocked: 0,
-            });
-            hits.len() - 1
-        }
-    };
-    &mut hits[at]
+/// Changes what is counted of an operation, which begins with nothing.
+fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut LimitHit)) {
+    if let Some(hit) = hits.iter_mut().find(|hit| hit.operation == operation) {
+        return change(hit);
+    }
+    let operation = operation.into();
+    let mut hit =
+        LimitHit { operation, count: 0, retry_after_ms: 0, waited_ms: 0, blocked: 0 };
+    change(&mut hit);
+    hits.push(hit);
 }
 
 #[cfg(test)]

@@ -278,7 +278,7 @@ impl<'c> Machine<'c> {
             return Ok(());
         }
         let auth = uia::answer(challenge, prover, &self.stages).map_err(blocked)?;
-        self.stages.extend(auth["type"].as_str().map(str::to_owned));
+        self.stages.extend(uia::stage_of(&auth));
         self.auth = Some(auth);
         self.replies.clear();
         Ok(())

@@ -45,11 +45,25 @@ pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result
             offered.join("; ")
         ));
     };
-    let mut auth = reply(stage, prover).unwrap_or_else(|| json!({}));
-    if let Some(session) = challenge["session"].as_str() {
-        auth["session"] = json!(session);
+    let mut auth = reply(stage, prover).ok_or_else(|| format!("the stage {stage} has no answer"))?;
+    let session = challenge.get("session").and_then(Value::as_str);
+    if let (Some(session), Some(members)) = (session, auth.as_object_mut()) {
+        members.insert("session".to_owned(), json!(session));
     }
     Ok(auth)
+}
+
+/// The stage that an `auth` of [`answer`] completes.
+pub fn stage_of(auth: &Value) -> Option<String> {
+    auth.get("type")?.as_str().map(str::to_owned)
+}
+
+/// The body of the request that was challenged, with an `auth` of [`answer`].
+pub fn with_auth(mut body: Value, auth: Value) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.insert("auth".to_owned(), auth);
+    }
+    body
 }
 
 /// Whether a challenge names a flow as completed: the server then owes the answer to the call itself (Client-Server API,
