@@ -434,8 +434,11 @@ fn standing_outcome(
                 Some(_) => tallied.verdict.max(Verdict::Blocked),
                 None => tallied.verdict,
             };
-            let reason = cut.cloned().or(tallied.undecided.clone());
-            let reason = reason.filter(|_| verdict == Verdict::Blocked);
+            let reason = match verdict {
+                Verdict::Errored => tallied.undecided.clone(),
+                Verdict::Blocked => cut.cloned().or(tallied.undecided.clone()),
+                _ => None,
+            };
             let findings = tallied.findings();
             StandingOutcome { requirement: id, verdict, count, observed, findings, reason }
         }

@@ -108,8 +108,8 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(run: &'a Run, baseline: &'a Baseline) -> Look<'a> {
-        // Of a run without a day nothing has expired.
-        let today = day(run).unwrap_or(Date::MIN);
+        // Of a run without a day nobody knows that an entry still holds.
+        let today = day(run).unwrap_or(Date::MAX);
         let active = Active::new(baseline, run.target.server.as_deref(), today);
         let mut found = findings(run);
         for found in &mut found {

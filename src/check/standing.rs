@@ -2,9 +2,9 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
-use crate::outcome::Reason;
+use crate::outcome::{Reason, Verdict};
 use crate::register::{Register, Requirement, Rule};
-use crate::spec::{Schema, SchemaViolation, Spec};
+use crate::spec::{Schema, SchemaViolation, Spec, UnusableSchema};
 use crate::version::Listed;
 use crate::wire::{Answer, Exchanged, ORIGIN};
 use serde_json::Value;
@@ -20,8 +20,8 @@ pub struct Observation<'r> {
     pub miss: Option<Miss>,
     /// How many times more the answer breaks it in the same way at places like this one.
     pub more: usize,
-    /// Why the answer, which would have decided it, was not looked at.
-    pub undecided: Option<Reason>,
+    /// Why the answer, which would have decided it, was not looked at: blocked, or errored.
+    pub undecided: Option<(Verdict, Reason)>,
     /// Whether a breach is only worth a warning here, whatever its level.
     pub mild: bool,
     /// Where the specification file asks for it, if one does.
@@ -85,17 +85,42 @@ fn too_large(
     let register = sheet.register;
     let mut all: Vec<&Requirement> =
         general.iter().filter_map(|rule| register.rule(*rule)).collect();
-    let places = described.into_iter().flat_map(Schema::locations);
-    all.extend(places.filter_map(|(pointer, keyword)| {
+    all.extend(described.into_iter().flat_map(|one| of_schema(register, operation, answer, one)));
+    undecided(sheet, all, Verdict::Blocked, reason);
+}
+
+/// The requirements that a documented schema decides for such an answer.
+fn of_schema<'r>(
+    register: &'r Register,
+    operation: &str,
+    answer: &Answer,
+    described: &Schema,
+) -> impl Iterator<Item = &'r Requirement> {
+    described.locations().iter().filter_map(move |(pointer, keyword)| {
         register.watching(operation, answer.status, pointer, keyword)
-    }));
+    })
+}
+
+/// Says of requirements that the answer decided nothing, each once.
+fn undecided<'r>(
+    sheet: &mut Sheet<'r>,
+    mut all: Vec<&'r Requirement>,
+    verdict: Verdict,
+    reason: &Reason,
+) {
     all.sort_by_key(|requirement| &requirement.id);
     all.dedup_by_key(|requirement| &requirement.id);
     let undecided = |requirement| Observation {
-        undecided: Some(reason.clone()),
+        undecided: Some((verdict, reason.clone())),
         ..Observation::of(requirement, None)
     };
     sheet.observations.extend(all.into_iter().map(undecided));
+}
+
+/// Why nothing is said by a schema that cannot be used; files with one are refused beforehand.
+fn unusable(error: &UnusableSchema) -> Reason {
+    let text = format!("internal error: {error}; please report it").into();
+    Reason { code: "unusable_schema".to_owned(), text }
 }
 
 enum Resource {
@@ -366,15 +391,30 @@ fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
 
 /// A request that cannot be right, by its body and the published request schema, is the client's
 /// fault and not the server's.
-fn malformed(sheet: &mut Sheet, context: Context<'_>, exchanged: &Exchanged, answer: &Answer) {
+fn malformed<'r>(
+    sheet: &mut Sheet<'r>,
+    context: Context<'r>,
+    exchanged: &Exchanged,
+    answer: &Answer,
+) {
     let operation = exchanged.ask.operation.as_deref().and_then(|id| context.spec.operation(id));
     let request = operation.and_then(|operation| operation.request.as_ref());
     let (Some(request), Some(body)) = (request, exchanged.ask.body.as_deref()) else { return };
-    let is_right = serde_json::from_slice::<Value>(body).is_ok_and(|body| {
-        let schema = request.schema.as_ref();
-        body.is_object()
-            && schema.and_then(|s| s.violations(&body)).is_none_or(|found| found.is_empty())
-    });
+    let fits_schema = |body: &Value| match &request.schema {
+        Some(schema) => schema.violations(body).map(|found| found.is_empty()),
+        None => Ok(true),
+    };
+    let is_right = match serde_json::from_slice::<Value>(body) {
+        Ok(body) if body.is_object() => fits_schema(&body),
+        _ => Ok(false),
+    };
+    let is_right = match is_right {
+        Ok(is_right) => is_right,
+        Err(error) => {
+            let rule = context.register.rule(Rule::MalformedNo5xx).into_iter().collect();
+            return undecided(sheet, rule, Verdict::Errored, &unusable(&error));
+        }
+    };
     if !is_right {
         let fits = answer.status < 500;
         sheet.check(Rule::MalformedNo5xx, fits, "status", "status 4xx", &|| status_words(answer));
@@ -564,7 +604,13 @@ fn schema<'r>(
         no_error_at_all(sheet, operation, answer);
     }
     let Ok(json) = answer.json() else { return };
-    let Some(violations) = described.violations(json) else { return };
+    let violations = match described.violations(json) {
+        Ok(violations) => violations,
+        Err(error) => {
+            let all = of_schema(context.register, operation, answer, described).collect();
+            return undecided(sheet, all, Verdict::Errored, &unusable(&error));
+        }
+    };
     let mut watching: HashMap<(String, String), Option<&'r Requirement>> = HashMap::new();
     let mut broken: Vec<Observation<'r>> = Vec::new();
     for violation in violations {

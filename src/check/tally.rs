@@ -100,14 +100,17 @@ impl Tally {
         let severity = if mild { severity.at_most_warns() } else { severity };
         let verdict = match (&miss, &undecided) {
             (None, None) => Verdict::Passed,
-            (None, Some(_)) => Verdict::Blocked,
+            (None, Some((verdict, _))) => *verdict,
             (Some(_), _) => severity.verdict(),
         };
         let tallied = self.0.entry(requirement.id.clone()).or_insert_with(|| Tallied::new(verdict));
         tallied.observed += 1 + more;
         tallied.verdict = tallied.verdict.max(verdict);
-        if tallied.undecided.is_none() {
-            tallied.undecided = undecided;
+        // The reason of an internal error outweighs the others.
+        if let Some((verdict, reason)) = undecided
+            && (tallied.undecided.is_none() || verdict == Verdict::Errored)
+        {
+            tallied.undecided = Some(reason);
         }
         let Some(miss) = miss else { return };
         if severity == Severity::Observes {
@@ -125,8 +128,8 @@ impl Tally {
             tallied.observed += later.observed;
             tallied.count += later.count;
             tallied.verdict = tallied.verdict.max(later.verdict);
-            if tallied.undecided.is_none() {
-                tallied.undecided = later.undecided;
+            if tallied.undecided.is_none() || later.verdict == Verdict::Errored {
+                tallied.undecided = later.undecided.or(tallied.undecided.take());
             }
             later.examples.into_iter().for_each(|example| tallied.keep(example));
         }

@@ -14,7 +14,7 @@ mod resolve;
 mod schema;
 
 pub use diff::{Difference, SpecDiff, describe, diff};
-pub use schema::{Schema, SchemaViolation};
+pub use schema::{Schema, SchemaViolation, UnusableSchema};
 
 use crate::diagnostic::Diagnostic;
 use serde_json::Value;
@@ -163,6 +163,8 @@ pub enum SchemaCheck {
     Valid,
     /// The body differs in these ways; at least one.
     Violations(Vec<SchemaViolation>),
+    /// The schema cannot be used, so nothing can be said of the body.
+    Unusable(UnusableSchema),
 }
 
 /// A way in which an answer can differ from its documented schema.
@@ -285,10 +287,11 @@ impl Spec {
     pub fn check(&self, operation: &str, status: u16, body: &Value) -> SchemaCheck {
         let response = self.operation(operation).and_then(|o| o.response(status));
         let schema = response.and_then(|r| r.schema.as_ref());
-        match schema.and_then(|schema| schema.violations(body)) {
+        match schema.map(|schema| schema.violations(body)) {
             None => SchemaCheck::NoSchema,
-            Some(none) if none.is_empty() => SchemaCheck::Valid,
-            Some(some) => SchemaCheck::Violations(some),
+            Some(Ok(none)) if none.is_empty() => SchemaCheck::Valid,
+            Some(Ok(some)) => SchemaCheck::Violations(some),
+            Some(Err(unusable)) => SchemaCheck::Unusable(unusable),
         }
     }
 

@@ -26,10 +26,19 @@ struct Inner {
     path: String,
     /// JSON Pointer to it there.
     pointer: String,
-    /// Compiled when a body is first judged; none if that is impossible, which
-    /// [`Schema::compile`] tells beforehand.
-    validator: OnceLock<Option<Validator>>,
+    /// Compiled when a body is first judged, or why that is impossible, which [`Schema::compile`]
+    /// tells beforehand.
+    validator: OnceLock<Result<Validator, UnusableSchema>>,
     locations: OnceLock<BTreeSet<(String, String)>>,
+}
+
+/// A schema that no body can be judged by, e.g. for a pattern that is no regular expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the schema {pointer} in {path} cannot be used: {why}")]
+pub struct UnusableSchema {
+    path: String,
+    pointer: String,
+    why: String,
 }
 
 /// One way in which a body differs from a documented schema.
@@ -84,11 +93,13 @@ impl Schema {
         &self.0.value
     }
 
-    /// Every way in which `body` differs, in a fixed order, each one once; none if the schema
-    /// cannot be used, which [`Schema::compile`] tells.
+    /// Every way in which `body` differs, in a fixed order, each one once.
     ///
     /// Formats are asserted: those of JSON Schema, `mx-user-id` and `mx-server-name`.
-    pub fn violations(&self, body: &Value) -> Option<Vec<SchemaViolation>> {
+    ///
+    /// # Errors
+    /// The schema cannot be used, which [`Schema::compile`] tells beforehand.
+    pub fn violations(&self, body: &Value) -> Result<Vec<SchemaViolation>, UnusableSchema> {
         let validator = self.validator()?;
         let (mut all, mut origins) = (Vec::new(), HashMap::new());
         for error in validator.iter_errors(body) {
@@ -107,7 +118,7 @@ impl Schema {
             let key = (violation.location.clone(), violation.keyword.clone());
             violation.more = beyond.remove(&key).unwrap_or_default();
         }
-        Some(all)
+        Ok(all)
     }
 
     /// All (pointer, keyword) that a body can violate; pointers with `*` for list items and for
@@ -137,7 +148,7 @@ impl Schema {
     pub fn compile(&self) -> Result<(), Diagnostic> {
         match build(&self.0.value) {
             Ok(validator) => {
-                self.0.validator.get_or_init(|| Some(validator));
+                self.0.validator.get_or_init(|| Ok(validator));
                 Ok(())
             }
             Err(error) => {
@@ -155,8 +166,15 @@ impl Schema {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn validator(&self) -> Option<&Validator> {
-        self.0.validator.get_or_init(|| build(&self.0.value).ok()).as_ref()
+    fn validator(&self) -> Result<&Validator, UnusableSchema> {
+        let built = self.0.validator.get_or_init(|| {
+            build(&self.0.value).map_err(|error| UnusableSchema {
+                path: self.0.path.clone(),
+                pointer: self.0.pointer.clone(),
+                why: error.masked().to_string(),
+            })
+        });
+        built.as_ref().map_err(Clone::clone)
     }
 
     /// Adds the violations of one error, if there are not enough that are alike. `origins` remembers what was found out
