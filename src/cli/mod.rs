@@ -276,7 +276,10 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     // Which secrets the run had is not in its file.
     let written = write(&folder, &run, &formats, &Redactor::none())?;
     print(&report::terminal(&run, &written.paths, width(), colors_results()))?;
-    Ok(run.exit_status)
+    for why in &written.withheld {
+        say(&format!("error: {why}"))?;
+    }
+    Ok(if written.withheld.is_empty() { run.exit_status } else { exit::REPORT })
 }
 
 fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {

@@ -1,5 +1,5 @@
 //! Reports into a folder, whole or not at all.
-use super::{Format, Leak, sealed};
+use super::{Format, Withheld, sealed};
 use crate::outcome::Run;
 use crate::secret::Redactor;
 use std::fs::{self, File};
@@ -12,12 +12,13 @@ pub struct Written {
     /// Those that are there, in the order asked for.
     pub paths: Vec<PathBuf>,
     /// Those of which nothing was written.
-    pub withheld: Vec<Leak>,
+    pub withheld: Vec<Withheld>,
 }
 
 /// Writes the run in these formats to `dir`, which is made if it is not there, and gives the paths in
 /// the order of `formats`, each once. Earlier reports of the same names are replaced. A report that
-/// still holds a secret that `redactor` knows is not written; the others are.
+/// still holds a secret that `redactor` knows, or that cannot be rendered, is not written; the others
+/// are.
 ///
 /// Everything is rendered and written under temporary names first, and renamed when all of it is on
 /// disk, so that a reader never sees half a report.
@@ -35,7 +36,7 @@ pub fn write_all(
     for format in once_each(formats) {
         match sealed(format.file_name(), run, redactor, |run| format.render(run)) {
             Ok(text) => drafts.push(Draft::new(dir, format, text)),
-            Err(leak) => withheld.push(leak),
+            Err(why) => withheld.push(why),
         }
     }
     fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;
