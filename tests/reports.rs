@@ -406,6 +406,39 @@ fn what_does_not_look_like_a_web_address_is_no_link() {
     assert!(!report::markdown(&run).unwrap().contains("<javascript"));
 }
 
+/// The same finding in so many cases that a page does not show them all.
+fn seen_in(cases: usize, is_known: impl Fn(usize) -> bool) -> Run {
+    let mut run = runs::every_verdict();
+    let case = run.cases.remove(1);
+    for n in 0..cases {
+        let mut case = case.clone();
+        case.id = format!("seen-{n}");
+        case.findings.iter_mut().for_each(|finding| finding.known = is_known(n));
+        run.cases.push(case);
+    }
+    run
+}
+
+#[test]
+fn what_is_new_is_shown_before_what_a_baseline_knows() {
+    let run = seen_in(12, |n| n < 11);
+    for page in [report::html(&run).unwrap(), report::markdown(&run).unwrap()] {
+        let (_, issue) = page.split_once("device_id of the answer is not").unwrap();
+        let first = |id: &str| issue.find(id);
+        assert!(first("seen-11").unwrap() < first("seen-0").unwrap());
+    }
+    let count = |page: &str, text: &str| page.matches(text).count();
+    assert_eq!(count(&report::markdown(&run).unwrap(), "2 more findings, see `run.json`."), 2);
+    assert_eq!(count(&report::html(&run).unwrap(), "2 more, see <code>run.json</code>."), 2);
+}
+
+#[test]
+fn no_text_makes_a_page_of_markdown_long() {
+    let size = |letters: usize| report::markdown(&poisoned(&"x".repeat(letters))).unwrap().len();
+    let growth = size(40_000).abs_diff(size(20_000));
+    assert!(growth < 1_000, "{growth}");
+}
+
 // --- curl ---
 
 /// The words that a shell makes of the curl line of this request.

@@ -2,9 +2,8 @@
 //! escape and name it.
 use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, Issue, Place, ReasonGroup, SHOWN_LIMIT, Showing};
-use super::html::anchor;
-use super::template::VERDICTS;
-use super::text::cut;
+use super::template::ready;
+use super::text::{anchor, cut};
 use crate::outcome::{
     CaseOutcome, Exchange, Level, Mark, RequirementOutcome, RequirementTally, RequirementVerdict,
     Run, Verdict,
@@ -12,6 +11,17 @@ use crate::outcome::{
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 use std::collections::{BTreeSet, HashMap};
+
+/// The columns of the tables, what wants attention first.
+const VERDICTS: [RequirementVerdict; 7] = [
+    RequirementVerdict::Failed,
+    RequirementVerdict::Errored,
+    RequirementVerdict::Blocked,
+    RequirementVerdict::Warned,
+    RequirementVerdict::Passed,
+    RequirementVerdict::Skipped,
+    RequirementVerdict::Untested,
+];
 
 /// The word for what is not seen by a case but by a standing check.
 const STANDING: &str = "standing";
@@ -23,6 +33,7 @@ pub(super) fn of(run: &Run) -> Value {
     let exchanges = digest::exchanges(run);
     let applicable = digest::applicable(run);
     context! {
+        verdicts => VERDICTS.map(RequirementVerdict::as_str).to_vec(),
         outcome => digest::outcome(run),
         sentence => digest::sentence(run),
         server => digest::server(run),
@@ -117,7 +128,7 @@ fn found_under<'s>(
     let groups = requirements.into_iter().map(group);
     let areas = areas.into_iter().map(|area| anchor("area", area));
     let choices: BTreeSet<String> = groups.chain(areas).collect();
-    Value::from_safe_string(choices.into_iter().collect::<Vec<_>>().join(" "))
+    ready(choices.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 fn issue_lists(issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {

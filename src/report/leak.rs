@@ -44,3 +44,24 @@ pub fn sealed(
     }
     Err(Withheld::Leak { report: report.to_owned(), secrets })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::template::{Template, environment};
+
+    static BROKEN: Template = Template::new("report.html", || environment(str::to_owned));
+
+    #[test]
+    fn what_cannot_be_rendered_is_withheld_with_one_sentence() {
+        let run = serde_json::from_str(include_str!("../../tests/golden/clean.run.json")).unwrap();
+        let failing = |_: &Run| BROKEN.render(minijinja::context! {});
+        let why = sealed("report.html", &run, &Redactor::none(), failing).unwrap_err();
+        assert!(matches!(why, Withheld::NotRendered(_)));
+        let why = why.to_string();
+        assert!(
+            why.starts_with("report.html cannot be rendered: ") && !why.contains('\n'),
+            "{why}"
+        );
+    }
+}

@@ -2,8 +2,8 @@
 //! only what is not passed.
 use super::context;
 use super::digest::VALUE_LIMIT;
-use super::template::{self, RenderError};
-use super::text::{cut, one_line, visible};
+use super::template::{self, RenderError, Template, ready};
+use super::text::{cut, one_line, safe_link, visible};
 use crate::outcome::Run;
 use minijinja::context;
 use minijinja::value::Value;
@@ -24,14 +24,23 @@ const RESERVE: usize = 16 * 1024;
 /// # Errors
 /// An internal error: the template does not fit the values it is given.
 pub fn markdown(run: &Run) -> Result<String, RenderError> {
-    let page = context! {
+    PAGE.render(context! {
         fits => fits(),
         limit => LIMIT,
         issues_limit => ISSUES_LIMIT,
         ..context::of(run)
-    };
-    template::render(template::MARKDOWN, page)
+    })
 }
+
+static PAGE: Template = Template::new("report.md", || {
+    let mut environment = template::environment(|text| prose(&cut(text, VALUE_LIMIT)))?;
+    environment.add_filter("code", |text: &str| ready(code(text)));
+    environment.add_filter("code_in_table", |text: &str| ready(code_in_table(text)));
+    environment.add_filter("fence", |text: &str, language: &str| ready(fence(language, text)));
+    environment.add_filter("link", |url: &str| safe_link(url).map(|url| ready(format!("<{url}>"))));
+    environment.add_template("report.md", include_str!("report.md.j2"))?;
+    Ok(environment)
+});
 
 /// A function for the template, which asks it before it prints a block: whether the block fits below a
 /// limit, after all that did before.
@@ -96,7 +105,7 @@ fn is_list_number(before: &str, next: Option<&char>) -> bool {
 }
 
 /// Text as a code span, on one line and cut; what Markdown or a forge would act on stays text in it.
-pub(super) fn code(text: &str) -> String {
+fn code(text: &str) -> String {
     let text = one_line(&cut(text, VALUE_LIMIT));
     if text.is_empty() {
         return "(empty)".into();
@@ -112,7 +121,7 @@ pub(super) fn code_in_table(text: &str) -> String {
 }
 
 /// Text as a fenced block; the fence is longer than any run of backticks in the text.
-pub(super) fn fence(language: &str, text: &str) -> String {
+fn fence(language: &str, text: &str) -> String {
     let text = visible(text);
     let ticks = "`".repeat(longest_run(&text).max(2) + 1);
     format!("{ticks}{language}\n{text}\n{ticks}")
@@ -126,6 +135,20 @@ fn longest_run(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_fits_below_a_limit_after_all_that_fitted_before() {
+        let (fits, environment) = (fits(), minijinja::Environment::new());
+        let mut state = environment.empty_state();
+        let mut ask = |bytes: usize, limit: usize| {
+            let args = ["x".repeat(bytes).into(), (limit + RESERVE).into()];
+            fits.call(&mut state, &args).unwrap().is_true()
+        };
+        assert!(ask(49, 50), "with its blank line");
+        assert!(!ask(50, 100));
+        assert!(ask(49, 100), "what did not fit does not count");
+        assert!(!ask(0, 100));
+    }
 
     #[test]
     fn prose_is_inert() {

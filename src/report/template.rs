@@ -1,21 +1,15 @@
-//! The templates of the reports for people: compiled once, with the filters that they call.
+//! Compiling and rendering the templates of the reports for people.
 //!
 //! Every text that a template prints is cut, made visible and escaped for its format, unless a filter
-//! has made it ready before: forgetting a filter can make a page ugly, but never unsafe.
-use super::digest::{self, VALUE_LIMIT};
-use super::text::{self, cut};
-use super::{html, markdown};
-use crate::outcome::{Level, Mark, RequirementVerdict};
+//! of that format has made it ready before: a filter that is forgotten can make a page ugly, but never
+//! unsafe.
+use super::digest;
+use super::text;
+use crate::outcome::{Level, Mark};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior};
 use std::sync::LazyLock;
-
-/// The page for a browser.
-pub(super) const HTML: &str = "report.html";
-
-/// The page for a forge.
-pub(super) const MARKDOWN: &str = "report.md";
 
 /// A report that could not be made, so that nothing of it is written. No run can cause it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,29 +21,36 @@ pub struct RenderError {
     cause: String,
 }
 
-/// The template with this name, rendered with these values.
-///
-/// # Errors
-/// The templates do not compile, or this one asks for something that it was not given.
-pub(super) fn render(report: &'static str, values: Value) -> Result<String, RenderError> {
-    static TEMPLATES: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(environment);
-    let failed = |error: &Error| RenderError { report, cause: error.to_string() };
-    let template = TEMPLATES.as_ref().map_err(failed)?.get_template(report);
-    template.and_then(|template| template.render(values)).map_err(|error| failed(&error))
+/// A template, compiled when it is first rendered.
+pub(super) struct Template {
+    /// The name of the report's file.
+    report: &'static str,
+    environment: LazyLock<Result<Environment<'static>, Error>>,
 }
 
-/// The columns of the tables, what wants attention first.
-pub(super) const VERDICTS: [RequirementVerdict; 7] = [
-    RequirementVerdict::Failed,
-    RequirementVerdict::Errored,
-    RequirementVerdict::Blocked,
-    RequirementVerdict::Warned,
-    RequirementVerdict::Passed,
-    RequirementVerdict::Skipped,
-    RequirementVerdict::Untested,
-];
+impl Template {
+    /// The template of this report, which is in the environment that `compile` makes.
+    pub(super) const fn new(
+        report: &'static str,
+        compile: fn() -> Result<Environment<'static>, Error>,
+    ) -> Template {
+        Template { report, environment: LazyLock::new(compile) }
+    }
 
-fn environment() -> Result<Environment<'static>, Error> {
+    /// The report with these values.
+    ///
+    /// # Errors
+    /// The template does not compile, or asks for something that it was not given.
+    pub(super) fn render(&self, values: Value) -> Result<String, RenderError> {
+        let failed = |error: &Error| RenderError { report: self.report, cause: error.to_string() };
+        let template = self.environment.as_ref().map_err(failed)?.get_template(self.report);
+        template.and_then(|template| template.render(values)).map_err(|error| failed(&error))
+    }
+}
+
+/// An environment for the templates of one format, with the filters that all formats have; `escape` makes
+/// a text ready to be printed.
+pub(super) fn environment(escape: fn(&str) -> String) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(
@@ -59,43 +60,27 @@ fn environment() -> Result<Environment<'static>, Error> {
             .keep_trailing_newline(true)
             .build()?,
     );
-    environment.set_auto_escape_callback(|name| match name {
-        HTML => AutoEscape::Html,
-        _ => AutoEscape::Custom(MARKDOWN.into()),
-    });
-    environment.set_formatter(print);
-    environment.add_global("verdicts", VERDICTS.map(RequirementVerdict::as_str).to_vec());
+    // What a macro has printed is ready.
+    environment.set_auto_escape_callback(|report| AutoEscape::Custom(report.to_owned().into()));
+    environment.set_formatter(move |out, _, value| print(out, value, escape));
     environment.add_filter("duration", text::duration);
     environment.add_filter("plural", text::count);
-    environment.add_filter("link", |url: &str| text::safe_link(url).map(String::from));
     environment.add_filter("level_words", |level: Serde<Level>, mark: Serde<Mark>| {
         digest::level_words(level.0, mark.0)
     });
-    environment.add_filter("anchor", |id: &str, kind: &str| ready(html::anchor(kind, id)));
-    environment.add_filter("lines", |text: &str| ready(html::lines(text)));
-    environment.add_function("difference", html::difference);
-    environment.add_filter("code", |text: &str| ready(markdown::code(text)));
-    environment.add_filter("cell", |text: &str| ready(markdown::code_in_table(text)));
-    environment
-        .add_filter("fence", |text: &str, language: &str| ready(markdown::fence(language, text)));
-    environment.add_template(HTML, include_str!("report.html.j2"))?;
-    environment.add_template(MARKDOWN, include_str!("report.md.j2"))?;
     Ok(environment)
 }
 
 /// Text that is printed as it is.
-fn ready(text: String) -> Value {
+pub(super) fn ready(text: String) -> Value {
     Value::from_safe_string(text)
 }
 
-/// Prints a value of a template: a number, or a text, on one line if it is not ready.
-fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+/// Prints a value of a template, which is a text or a number.
+fn print(out: &mut Output<'_>, value: &Value, escape: fn(&str) -> String) -> Result<(), Error> {
     match (value.as_str(), value.kind()) {
         (Some(text), _) if value.is_safe() => out.write_str(text)?,
-        (Some(text), _) if *state.auto_escape() == AutoEscape::Html => {
-            out.write_str(&html::line(text))?;
-        }
-        (Some(text), _) => out.write_str(&markdown::prose(&cut(text, VALUE_LIMIT)))?,
+        (Some(text), _) => out.write_str(&escape(text))?,
         (None, ValueKind::Number) => write!(out, "{value}")?,
         (None, kind) => {
             return Err(Error::new(ErrorKind::InvalidOperation, format!("{kind} is no text")));
@@ -109,30 +94,36 @@ mod tests {
     use super::*;
     use minijinja::context;
 
-    #[test]
-    fn what_a_template_lacks_is_an_error_that_names_the_report() {
-        for report in [HTML, MARKDOWN] {
-            let error = render(report, context! {}).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{report} cannot be rendered: ")), "{error}");
-        }
+    static GREETING: Template = Template::new("a.txt", || {
+        let mut environment = environment(str::to_uppercase)?;
+        environment.add_template("a.txt", "{% macro m() %}a {{ it }}{% endmacro %}{{ m() }} b")?;
+        Ok(environment)
+    });
+    static BROKEN: Template = Template::new("b.txt", || {
+        let mut environment = environment(str::to_uppercase)?;
+        environment.add_template("b.txt", "{% if %}")?;
+        Ok(environment)
+    });
+
+    fn greeting(it: impl Into<Value>) -> Result<String, RenderError> {
+        GREETING.render(context! { it => it.into() })
     }
 
     #[test]
-    fn only_texts_and_numbers_are_printed_and_all_texts_are_inert() {
-        let environment = environment().unwrap();
-        let printed = |name: &str, value: Value| {
-            environment.render_named_str(name, "{{ it }}", context! { it => value })
-        };
-        assert_eq!(printed(HTML, "<a>\n\u{1b}[1mb".into()).unwrap(), "&lt;a&gt; b");
-        assert_eq!(printed(MARKDOWN, "<a>\n@b".into()).unwrap(), "&lt;a&gt; @<!-- -->b");
-        for name in [HTML, MARKDOWN] {
-            assert_eq!(printed(name, 7.into()).unwrap(), "7");
-            assert!(
-                printed(name, "x".repeat(1_001).into()).unwrap().ends_with("(1 more characters)")
-            );
-            for not_text in [Value::from(()), Value::UNDEFINED, vec!["a"].into(), true.into()] {
-                assert!(printed(name, not_text.clone()).is_err(), "{not_text:?}");
-            }
+    fn texts_are_escaped_once_and_numbers_as_they_are() {
+        assert_eq!(greeting("it").unwrap(), "a IT b");
+        assert_eq!(greeting(ready("it".into())).unwrap(), "a it b");
+        assert_eq!(greeting(7).unwrap(), "a 7 b");
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_an_error_that_names_the_report() {
+        for it in [Value::UNDEFINED, ().into(), true.into(), vec!["it"].into(), context! {}] {
+            let error = greeting(it).unwrap_err().to_string();
+            assert!(error.starts_with("a.txt cannot be rendered: "), "{error}");
         }
+        assert!(GREETING.render(context! {}).is_err());
+        let error = BROKEN.render(context! {}).unwrap_err().to_string();
+        assert!(error.starts_with("b.txt cannot be rendered: syntax error"), "{error}");
     }
 }
