@@ -279,7 +279,9 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     for why in &written.withheld {
         say(&format!("error: {why}"))?;
     }
-    Ok(if written.withheld.is_empty() { run.exit_status } else { exit::REPORT })
+    // The graver of two statuses: 130 and 70 come before 6.
+    let graver = matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT);
+    Ok(if written.withheld.is_empty() || graver { run.exit_status } else { exit::REPORT })
 }
 
 fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {
