@@ -291,7 +291,8 @@ fn shown(owner: &str, exchanges: Vec<Exchanged>, view: View<'_>) -> Vec<Exchange
 
 fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange {
     let headers = |pairs: Vec<(String, String)>| {
-        let header = |(name, value): (String, String)| Header { name: name.into(), value: value.into() };
+        let header =
+            |(name, value): (String, String)| Header { name: name.into(), value: value.into() };
         pairs.into_iter().map(header).collect()
     };
     let (response, trouble) = match exchanged.result {

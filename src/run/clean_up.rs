@@ -418,8 +418,8 @@ fn is_token_refused(answer: &Answer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use crate::run::stop::Cause;
+    use std::time::Duration;
 
     fn task(
         name: &str,

@@ -41,7 +41,8 @@ pub async fn end_supplied(
     let once = |account: &&SuppliedAccount| {
         account.user_id.as_ref().is_none_or(|id| seen.insert(id.clone()))
     };
-    let touched = supplied.iter().filter(|account| cleaner.is_touched(account)).filter(once).cloned();
+    let touched =
+        supplied.iter().filter(|account| cleaner.is_touched(account)).filter(once).cloned();
     let ending = touched.map(|account| {
         let (cleaner, name) = (cleaner.clone(), cleaner.open_name(&account));
         (name, async move { cleaner.account(&account).await })
