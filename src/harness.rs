@@ -723,7 +723,8 @@ fn checked(
         Ok(Outcome::Passed) => String::new(),
         Ok(Outcome::Warned(text) | Outcome::Ignored(text)) | Err(text) => text,
     };
-    let checked = report::Publisher::new(run).render("the result of this test", text);
+    let checked =
+        report::Publisher::new(run).render("the result of this test", |run| Ok(text(run)));
     checked.map_err(|why| format!("Error: {why}")).and_then(|_| look(run))
 }
 

@@ -338,16 +338,17 @@ fn everything(reports: &Publisher<'_>) -> Vec<(String, Result<String, report::Wi
     let formats = Format::ALL
         .map(|format| (format.to_string(), reports.render(format.as_str(), |r| format.render(r))));
     let terminal = [40, 80, 200].map(|width| {
-        let text = reports.render("terminal", |run| report::terminal(run, &[], width, width == 80));
+        let text =
+            reports.render("terminal", |run| Ok(report::terminal(run, &[], width, width == 80)));
         (format!("terminal {width}"), text)
     });
     let annotations =
-        reports.render("annotations", |run| report::github_annotations(run).join("\n"));
+        reports.render("annotations", |run| Ok(report::github_annotations(run).join("\n")));
     let verbose = reports.render("verbose", |run| {
         let outside = run.support.iter().flat_map(|support| &support.exchanges);
         let inside = run.cases.iter().flat_map(|case| &case.exchanges);
         let lines = |exchange| report::exchange_text(exchange) + &report::curl(exchange);
-        outside.chain(inside).map(lines).collect()
+        Ok(outside.chain(inside).map(lines).collect())
     });
     let more = [("annotations".to_owned(), annotations), ("verbose".to_owned(), verbose)];
     formats.into_iter().chain(terminal).chain(more).collect()

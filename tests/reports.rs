@@ -48,7 +48,7 @@ fn reports_are_as_they_were_looked_at() {
     for (name, run) in RUNS {
         let run = run();
         for format in Format::DEFAULT {
-            compare(&format!("{name}.{}", format.file_name()), &format.render(&run));
+            compare(&format!("{name}.{}", format.file_name()), &format.render(&run).unwrap());
         }
         compare(&format!("{name}.strict.xml"), &report::junit(&run, Dialect::Strict));
         compare(&format!("{name}.terminal.txt"), &report::terminal(&run, &paths, 80, false));
@@ -217,11 +217,11 @@ fn every_report_says_what_gates() {
     ] {
         assert!(terminal.contains(part), "`{part}` is missing in\n{terminal}");
     }
-    let markdown = report::markdown(&run);
+    let markdown = report::markdown(&run).unwrap();
     for part in ["- Baseline: 0 new, 2 known", "## Required", "## Baseline out of date", "line 9"] {
         assert!(markdown.contains(part), "`{part}` is missing in\n{markdown}");
     }
-    assert!(report::html(&run).contains("0 new, 2 known"));
+    assert!(report::html(&run).unwrap().contains("0 new, 2 known"));
     let annotations = report::github_annotations(&run);
     assert!(
         annotations
@@ -388,7 +388,7 @@ fn colours_come_only_when_asked_for() {
 
 #[test]
 fn the_page_loads_nothing_and_runs_only_its_own_script() {
-    let page = report::html(&runs::every_verdict());
+    let page = report::html(&runs::every_verdict()).unwrap();
     assert!(page.contains("content=\"default-src 'none'; style-src 'sha256-"));
     assert!(page.contains("; script-src 'sha256-") && !page.contains("unsafe"));
     assert_eq!((page.matches("<script").count(), page.matches("<style").count()), (1, 1));
@@ -401,9 +401,42 @@ fn the_page_loads_nothing_and_runs_only_its_own_script() {
 fn what_does_not_look_like_a_web_address_is_no_link() {
     let mut run = runs::every_verdict();
     run.requirements.iter_mut().for_each(|r| r.source_url = "javascript:alert(1)".into());
-    let page = report::html(&run);
+    let page = report::html(&run).unwrap();
     assert!(page.matches("href=\"").count() == page.matches("href=\"#").count());
-    assert!(!report::markdown(&run).contains("<javascript"));
+    assert!(!report::markdown(&run).unwrap().contains("<javascript"));
+}
+
+/// The same finding in so many cases that a page does not show them all.
+fn seen_in(cases: usize, is_known: impl Fn(usize) -> bool) -> Run {
+    let mut run = runs::every_verdict();
+    let case = run.cases.remove(1);
+    for n in 0..cases {
+        let mut case = case.clone();
+        case.id = format!("seen-{n}");
+        case.findings.iter_mut().for_each(|finding| finding.known = is_known(n));
+        run.cases.push(case);
+    }
+    run
+}
+
+#[test]
+fn what_is_new_is_shown_before_what_a_baseline_knows() {
+    let run = seen_in(12, |n| n < 11);
+    for page in [report::html(&run).unwrap(), report::markdown(&run).unwrap()] {
+        let (_, issue) = page.split_once("of the answer is not the one").unwrap();
+        let first = |id: &str| issue.find(id);
+        assert!(first("seen-11").unwrap() < first("seen-0").unwrap());
+    }
+    let count = |page: &str, text: &str| page.matches(text).count();
+    assert_eq!(count(&report::markdown(&run).unwrap(), "2 more findings, see `run.json`."), 2);
+    assert_eq!(count(&report::html(&run).unwrap(), "2 more, see <code>run.json</code>."), 2);
+}
+
+#[test]
+fn no_text_makes_a_page_of_markdown_long() {
+    let size = |letters: usize| report::markdown(&poisoned(&"x".repeat(letters))).unwrap().len();
+    let growth = size(40_000).abs_diff(size(20_000));
+    assert!(growth < 1_000, "{growth}");
 }
 
 // --- curl ---
@@ -520,7 +553,7 @@ fn markdown_stays_below_what_github_takes() {
         case.findings.iter_mut().for_each(|f| f.requirement = format!("made.up.{n}"));
         run.cases.push(case);
     }
-    let text = report::markdown(&run);
+    let text = report::markdown(&run).unwrap();
     assert!(text.len() < 900 * 1024, "{}", text.len());
     assert!(text.contains("more requirements, see `run.json`"));
     assert!(text.contains("## Blocked"), "what was not decided fell off the end");
@@ -589,14 +622,14 @@ proptest! {
         let run = poisoned(&text);
         let again = report::read(&report::json(&run)).unwrap();
         for format in Format::ALL {
-            prop_assert_eq!(format.render(&again), format.render(&run));
+            prop_assert_eq!(format.render(&again).unwrap(), format.render(&run).unwrap());
         }
         prop_assert_eq!(report::github_annotations(&again), report::github_annotations(&run));
     }
 
     #[test]
     fn rows_of_markdown_tables_are_as_wide_as_their_heads(text in hostile()) {
-        let page = report::markdown(&poisoned(&text));
+        let page = report::markdown(&poisoned(&text)).unwrap();
         let widths = table_widths(&page);
         prop_assert!(!widths.is_empty());
         for (head, row) in widths {
@@ -636,16 +669,16 @@ proptest! {
         // Text that is empty or a link leaves elements out or adds them; a word stands for the rest.
         let text = format!("x{text}");
         let tags = |html: &str| html.matches('<').count();
-        prop_assert_eq!(tags(&report::html(&poisoned(&text))), tags(&report::html(&poisoned("x"))));
+        prop_assert_eq!(tags(&report::html(&poisoned(&text)).unwrap()), tags(&report::html(&poisoned("x")).unwrap()));
     }
 
     #[test]
     fn markdown_fences_hold(text in hostile()) {
         let run = poisoned(&text);
-        let page = report::markdown(&run);
+        let page = report::markdown(&run).unwrap();
         let fences = fences(&page);
         prop_assert!(fences.is_some(), "a fence is not closed");
-        prop_assert_eq!(fences, self::fences(&report::markdown(&poisoned("x"))));
+        prop_assert_eq!(fences, self::fences(&report::markdown(&poisoned("x")).unwrap()));
     }
 
     #[test]
@@ -731,9 +764,23 @@ fn a_report_that_would_hold_a_secret_is_withheld_and_the_others_are_written() {
     let run = RedactedRun::new(run, &vault).unwrap();
     let reports = report::Publisher::new(&run);
     let written = report::write_all(dir.path(), &reports, &Format::DEFAULT).unwrap();
-    let withheld: Vec<String> = written.withheld.iter().map(ToString::to_string).collect();
+    let leaks: Vec<(&str, &[String])> = written
+        .withheld
+        .iter()
+        .map(|why| match why {
+            report::Withheld::Leak { report, secrets } => (report.as_str(), secrets.as_slice()),
+            other => panic!("{other}"),
+        })
+        .collect();
+    let withheld: Vec<&str> = leaks.iter().map(|(report, _)| *report).collect();
+    assert!(withheld.contains(&"report.md"), "{withheld:?}");
+    assert_eq!(leaks[0].1, ["‹access_token 1›"]);
     let said = "report.md is withheld: it would hold ‹access_token 1›; please report";
-    assert!(withheld.iter().any(|why| why.starts_with(said)), "{withheld:?}");
+    assert!(
+        written.withheld.iter().any(|why| why.to_string().starts_with(said)),
+        "{:?}",
+        written.withheld
+    );
     assert!(!dir.path().join("report.md").exists());
     assert!(dir.path().join("run.json").exists());
     assert_eq!(written.paths.len() + withheld.len(), Format::DEFAULT.len());

@@ -286,7 +286,12 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     let run = RedactedRun::from_file(run);
     let written = write(&folder, &report::Publisher::new(&run), &formats)?;
     print(&report::terminal(&run, &written.paths, width(), colors_results()))?;
-    Ok(run.exit_status)
+    for why in &written.withheld {
+        say(&format!("error: {why}"))?;
+    }
+    // The graver of two statuses: 130 and 70 come before 6.
+    let graver = matches!(run.exit_status, exit::INTERRUPTED | exit::OWN_FAULT);
+    Ok(if written.withheld.is_empty() || graver { run.exit_status } else { exit::REPORT })
 }
 
 fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {

@@ -371,10 +371,10 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
         Err(failure) => (Vec::new(), Vec::new(), Some(failure)),
     };
     let mut show = |name: &str, render: &dyn Fn(&Run) -> String| -> Result<(), Failure> {
-        match reports.render(name, render) {
+        match reports.render(name, |run| Ok(render(run))) {
             Ok(text) => print(&text).map(drop),
-            Err(leak) => {
-                withheld.push(leak);
+            Err(why) => {
+                withheld.push(why);
                 Ok(())
             }
         }
@@ -388,8 +388,8 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
         show("the annotations", &annotations)?;
         withheld.extend(job_summary(&reports));
     }
-    for leak in &withheld {
-        say(&format!("error: {leak}"))?;
+    for why in &withheld {
+        say(&format!("error: {why}"))?;
     }
     let failure = match failure {
         None => gate::update(&demands, &run, gating).err(),
@@ -477,13 +477,13 @@ fn annotations(run: &Run) -> String {
     report::github_annotations(run).iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// The report as job summary of GitHub Actions, unless a secret is in it.
+/// The report as job summary of GitHub Actions, unless it has to be withheld.
 fn job_summary(reports: &Publisher<'_>) -> Option<Withheld> {
     use std::io::Write as _;
     let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
     let text = match reports.render("the job summary", report::markdown) {
         Ok(text) => text,
-        Err(leak) => return Some(leak),
+        Err(why) => return Some(why),
     };
     let file = std::fs::OpenOptions::new().append(true).create(true).open(&path);
     if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {

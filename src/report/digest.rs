@@ -4,7 +4,7 @@ use super::text::{count, cut, one_line, visible};
 use crate::outcome::{
     CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
     Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run, StandingOutcome,
-    Tally, UntrustedText, Verdict,
+    UntrustedText, Verdict,
 };
 use std::collections::HashMap;
 
@@ -197,17 +197,7 @@ pub(super) struct Issue<'a> {
 }
 
 impl<'a> Issue<'a> {
-    /// How it binds, in words.
-    pub(super) fn level(&self) -> String {
-        match (self.requirement, self.gravity) {
-            (Some(r), _) => level_words(r.level, r.mark),
-            (None, Verdict::Failed) => Level::Must.to_string(),
-            (None, Verdict::Warned) => Level::Should.to_string(),
-            (None, _) => Level::May.to_string(),
-        }
-    }
-
-    /// The level alone.
+    /// How it binds: as the register says, else as its gravity shows.
     pub(super) fn level_word(&self) -> &'static str {
         let by_gravity = match self.gravity {
             Verdict::Failed => Level::Must,
@@ -503,13 +493,6 @@ pub(super) struct Area<'a> {
     pub cases: Vec<&'a CaseOutcome>,
 }
 
-impl Area<'_> {
-    /// How its cases ended.
-    pub(super) fn tally(&self) -> Tally {
-        self.cases.iter().map(|c| c.verdict).collect()
-    }
-}
-
 /// The cases by area, in the order in which the areas are first met.
 pub(super) fn areas(run: &Run) -> Vec<Area<'_>> {
     by_name(&run.cases, |c| c.area.as_str())
@@ -525,13 +508,6 @@ pub(super) struct Group<'a> {
     pub name: &'a str,
     /// In register order.
     pub requirements: Vec<&'a RequirementOutcome>,
-}
-
-impl Group<'_> {
-    /// How its requirements ended.
-    pub(super) fn tally(&self) -> RequirementTally {
-        self.requirements.iter().map(|r| r.verdict).collect()
-    }
 }
 
 /// The requirements by group, in register order.

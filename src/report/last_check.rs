@@ -1,6 +1,7 @@
 //! The last check of what is about to be written or printed: whether it still holds a secret.
 //!
 //! It shares no code with the search that replaced the secrets, and reads the finished text.
+use super::RenderError;
 use crate::outcome::Run;
 use crate::secret::{RedactedRun, Secrets, names_in};
 use aho_corasick::AhoCorasick;
@@ -29,6 +30,9 @@ pub enum Withheld {
         /// What went wrong.
         why: String,
     },
+    /// It could not be rendered.
+    #[error(transparent)]
+    NotRendered(#[from] RenderError),
 }
 
 /// Makes the reports of one run, and looks through each before it is handed out.
@@ -53,18 +57,19 @@ impl<'r> Publisher<'r> {
     /// What `render` makes of the run; `report` is what to call it.
     ///
     /// # Errors
-    /// It holds a secret, or could not be looked through.
+    /// It holds a secret, or could not be rendered or looked through.
     pub fn render(
         &self,
         report: &str,
-        render: impl Fn(&Run) -> String,
+        render: impl Fn(&Run) -> Result<String, RenderError>,
     ) -> Result<String, Withheld> {
         let check = self
             .check
             .as_ref()
             .map_err(|why| Withheld::NotChecked { report: report.to_owned(), why: why.clone() })?;
-        check
-            .passed(report, render(self.run), || render(self.blank.get_or_init(|| blank(self.run))))
+        check.passed(report, render(self.run)?, || {
+            render(self.blank.get_or_init(|| blank(self.run)))
+        })
     }
 }
 
@@ -80,7 +85,7 @@ pub fn checked(
 ) -> Result<String, Withheld> {
     let check = LastCheck::new(secrets)
         .map_err(|why| Withheld::NotChecked { report: report.to_owned(), why })?;
-    check.passed(report, render(&str::to_owned), || render(&meaningless))
+    check.passed(report, render(&str::to_owned), || Ok(render(&meaningless)))
 }
 
 /// Looks for secrets in finished texts.
@@ -128,11 +133,11 @@ impl<'s> LastCheck<'s> {
         &self,
         report: &str,
         text: String,
-        blank: impl FnOnce() -> String,
+        blank: impl FnOnce() -> Result<String, RenderError>,
     ) -> Result<String, Withheld> {
         let mut found = self.found(&text);
         if !found.is_empty() {
-            let ours = self.found(&blank());
+            let ours = self.found(&blank()?);
             found.retain(|place, count| ours.get(place).is_none_or(|ours| *count > *ours));
         }
         if found.is_empty() {
@@ -295,7 +300,9 @@ fn other(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::template::{Template, environment};
     use crate::secret::{SecretKind, Vault};
+    use minijinja::context;
 
     fn secrets(values: &[&str]) -> Secrets {
         let vault = Vault::default();
@@ -306,7 +313,10 @@ mod tests {
     fn names(secrets: &Secrets, text: &str) -> Vec<String> {
         match checked("x", secrets, |_| text.to_owned()) {
             // What is there in the blank text, too, is ours: here the blank text is empty.
-            Ok(_) => match LastCheck::new(secrets).unwrap().passed("x", text.into(), String::new) {
+            Ok(_) => match LastCheck::new(secrets)
+                .unwrap()
+                .passed("x", text.into(), || Ok(String::new()))
+            {
                 Ok(_) => Vec::new(),
                 Err(Withheld::Leak { secrets, .. }) => secrets,
                 Err(other) => panic!("{other}"),
@@ -350,6 +360,35 @@ mod tests {
         assert!(checked("‹password 1› and alice").is_ok());
         let leak = checked("a password").unwrap_err();
         assert!(leak.to_string().contains("x is withheld: it would hold ‹token"), "{leak}");
+    }
+
+    static BROKEN: Template = Template::new("report.html", || environment(str::to_owned));
+
+    #[test]
+    fn what_cannot_be_rendered_is_withheld_with_one_sentence() {
+        let run: Run =
+            serde_json::from_str(include_str!("../../tests/golden/clean.run.json")).unwrap();
+        // A secret that is a word of ours, so that the blank run is rendered, too.
+        let vault = Vault::default();
+        vault.learn(SecretKind::Password, "clean page");
+        let spec = run.target.spec.clone();
+        let run = RedactedRun::new(run, &vault).unwrap();
+        let reports = Publisher::new(&run);
+        let broken = || BROKEN.render(context! {});
+        let blank_is_broken = |run: &Run| match run.target.spec == spec {
+            true => Ok("a clean page".to_owned()),
+            false => broken(),
+        };
+        let withheld = [
+            reports.render("report.html", |_| broken()).unwrap_err(),
+            reports.render("report.html", blank_is_broken).unwrap_err(),
+        ];
+        for why in withheld {
+            assert!(matches!(why, Withheld::NotRendered(_)), "{why}");
+            let why = why.to_string();
+            let said = "report.html cannot be rendered: ";
+            assert!(why.starts_with(said) && !why.contains('\n'), "{why}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! Text from a server is inert in all of them: no markup, no terminal sequence, no workflow command.
 //! Only [`write_all`] and [`try_writing`] touch the file system.
 mod compare;
+mod context;
 mod curl;
 mod difference;
 mod digest;
@@ -27,6 +28,7 @@ mod junit;
 mod last_check;
 mod markdown;
 mod plain;
+mod template;
 mod terminal;
 mod text;
 mod write;
@@ -40,6 +42,7 @@ pub use junit::{Dialect, junit};
 pub use last_check::{Publisher, Withheld, checked};
 pub use markdown::markdown;
 pub use plain::exchange_text;
+pub use template::RenderError;
 pub use terminal::terminal;
 pub use text::one_line;
 pub use write::{WriteError, Written, try_writing, write_all};
@@ -94,11 +97,14 @@ impl Format {
     }
 
     /// The run in this format, ending with a newline.
-    pub fn render(self, run: &Run) -> String {
+    ///
+    /// # Errors
+    /// An internal error, see [`RenderError`].
+    pub fn render(self, run: &Run) -> Result<String, RenderError> {
         match self {
-            Format::Json => json(run),
-            Format::Junit => junit(run, Dialect::Common),
-            Format::JunitStrict => junit(run, Dialect::Strict),
+            Format::Json => Ok(json(run)),
+            Format::Junit => Ok(junit(run, Dialect::Common)),
+            Format::JunitStrict => Ok(junit(run, Dialect::Strict)),
             Format::Markdown => markdown(run),
             Format::Html => html(run),
         }

@@ -90,6 +90,12 @@ pub(super) fn safe_link(url: &str) -> Option<&str> {
     (known && url.chars().all(inert)).then_some(url)
 }
 
+/// The fragment of a page under which something of this kind is found.
+pub(super) fn anchor(kind: &str, id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    format!("{kind}-{}", id.chars().map(plain).collect::<String>())
+}
+
 /// A number with its noun, which is in the plural unless there is one.
 pub(super) fn count(number: usize, noun: &str) -> String {
     match number {
@@ -145,6 +151,11 @@ mod tests {
         for bad in ["javascript:alert(1)", "https://a b", "https://a)b", "https://a\"b", ""] {
             assert_eq!(safe_link(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn anchors_are_words() {
+        assert_eq!(anchor("case", "a-case[r0]#1 \"é\""), "case-a-case-r0--1----");
     }
 
     #[test]

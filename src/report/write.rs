@@ -14,9 +14,9 @@ pub struct Written {
     pub withheld: Vec<Withheld>,
 }
 
-/// Writes the run of `reports` in these formats to `dir`, which is made if it is not there, and gives the paths in
-/// the order of `formats`, each once. Earlier reports of the same names are replaced. A report that
-/// still holds a secret is not written; the others are.
+/// Writes the run of `reports` in these formats to `dir`, which is made if it is not there, and gives
+/// the paths in the order of `formats`, each once. Earlier reports of the same names are replaced. A
+/// report that still holds a secret, or that cannot be rendered, is not written; the others are.
 ///
 /// Everything is rendered and written under temporary names first, and renamed when all of it is on
 /// disk, so that a reader never sees half a report.
@@ -33,7 +33,7 @@ pub fn write_all(
     for format in once_each(formats) {
         match reports.render(format.file_name(), |run| format.render(run)) {
             Ok(text) => texts.push((dir.join(format.file_name()), text)),
-            Err(leak) => withheld.push(leak),
+            Err(why) => withheld.push(why),
         }
     }
     fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;

@@ -276,7 +276,7 @@ pub fn runs(data: &[u8]) {
     };
     assert_eq!(report::read(&report::json(&run)).ok().as_ref(), Some(&run));
     for format in Format::ALL {
-        assert!(!format.render(&run).is_empty());
+        assert!(!format.render(&run).unwrap().is_empty());
     }
     for dialect in [Dialect::Common, Dialect::Strict] {
         let xml = report::junit(&run, dialect);

@@ -1,0 +1,260 @@
+//! What the templates are given of a run: only what the pages show, as plain values. Their filters cut,
+//! escape and name it.
+use super::curl::{SECRETS_NOTE, curl};
+use super::digest::{self, BODY_LIMIT, Exchanges, Issue, Place, ReasonGroup, SHOWN_LIMIT, Showing};
+use super::template::ready;
+use super::text::{anchor, cut};
+use crate::outcome::{
+    CaseOutcome, Exchange, Level, Mark, RequirementOutcome, RequirementTally, RequirementVerdict,
+    Run, Verdict,
+};
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+use std::collections::{BTreeSet, HashMap};
+
+/// The columns of the tables, what wants attention first.
+const VERDICTS: [RequirementVerdict; 7] = [
+    RequirementVerdict::Failed,
+    RequirementVerdict::Errored,
+    RequirementVerdict::Blocked,
+    RequirementVerdict::Warned,
+    RequirementVerdict::Passed,
+    RequirementVerdict::Skipped,
+    RequirementVerdict::Untested,
+];
+
+/// The word for what is not seen by a case but by a standing check.
+const STANDING: &str = "standing";
+
+/// The run as the templates see it.
+pub(super) fn of(run: &Run) -> Value {
+    let issues = digest::issues(run);
+    let index = Index::of(run, &issues);
+    let exchanges = digest::exchanges(run);
+    let applicable = digest::applicable(run);
+    context! {
+        verdicts => VERDICTS.map(RequirementVerdict::as_str).to_vec(),
+        outcome => digest::outcome(run),
+        sentence => digest::sentence(run),
+        server => digest::server(run),
+        selection => digest::selection(run),
+        baseline => digest::baseline(run),
+        secrets_note => SECRETS_NOTE,
+        tool => Serde(&run.tool),
+        target => Serde(&run.target),
+        complete => run.complete,
+        exit_status => run.exit_status,
+        started_at => &*run.started_at,
+        duration_ms => run.duration_ms,
+        decided => applicable.decided(),
+        applicable => run.applicable(),
+        tally_applicable => Serde(applicable),
+        tally_requirements => Serde(run.tally_requirements),
+        tally => Serde(run.tally),
+        required => Serde(&run.required),
+        lacking => Serde(digest::lacking(run)),
+        outdated => Serde(digest::outdated_entries(run)),
+        limits_hit => Serde(&run.limits_hit),
+        not_cleaned_up => Serde(&run.not_cleaned_up),
+        notes => Serde(&run.notes),
+        has_standing => !run.standing.is_empty(),
+        has_known => issues.iter().any(|issue| issue.showings.iter().any(Showing::is_known)),
+        issues => issue_lists(&issues, &exchanges),
+        undecided => undecided(run, &index),
+        areas => areas(run),
+        groups => groups(run),
+        requirements => run.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
+        cases => run.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),
+        area_of_case => Serde(&index.areas),
+        level_of_requirement => Serde(&index.levels),
+    }
+}
+
+/// What the row of a requirement or a case says of other parts of the run.
+struct Index<'r> {
+    /// The area of each case.
+    areas: HashMap<&'r str, &'r str>,
+    /// The level of each requirement.
+    levels: HashMap<&'r str, Level>,
+    /// The requirements that are not met, and whether a baseline knows all that shows it.
+    known: HashMap<(RequirementVerdict, &'r str), bool>,
+}
+
+impl<'r> Index<'r> {
+    fn of(run: &'r Run, issues: &[Issue<'r>]) -> Index<'r> {
+        Index {
+            areas: run.cases.iter().map(|case| (&*case.id, &*case.area)).collect(),
+            levels: run.requirements.iter().map(|r| (&*r.id, r.level)).collect(),
+            known: issues.iter().map(|i| ((i.gravity.into(), i.id), i.is_known())).collect(),
+        }
+    }
+
+    fn requirement<'v>(&'v self, requirement: &'v RequirementOutcome) -> Value {
+        let id = &*requirement.id;
+        // What is no case is an area of its own: the standing checks.
+        let area = |case: &'v String| self.areas.get(&**case).copied().unwrap_or(case);
+        context! {
+            found_under => found_under([id], requirement.cases.iter().map(area)),
+            known => self.known.get(&(requirement.verdict, id)).copied(),
+            ..Serde(requirement)
+        }
+    }
+
+    fn case(&self, case: &CaseOutcome) -> Value {
+        let ids = case.requirements.iter().map(|id| &**id);
+        let levels: BTreeSet<_> = ids.clone().filter_map(|id| self.levels.get(id)).collect();
+        context! {
+            id => &*case.id,
+            title => &*case.title,
+            area => &*case.area,
+            place => format!("{}:{}", case.file, case.line),
+            verdict => case.verdict.as_str(),
+            level => levels.into_iter().map(|level| level.as_str()).collect::<Vec<_>>().join(" "),
+            reason => Serde(&case.reason),
+            branch => Serde(&case.branch),
+            requirements => Serde(&case.requirements),
+            found_under => found_under(ids, [&*case.area]),
+        }
+    }
+}
+
+/// The choices of the page's filter by area under which something is found: the first words of these
+/// requirements, and these areas of cases.
+fn found_under<'s>(
+    requirements: impl IntoIterator<Item = &'s str>,
+    areas: impl IntoIterator<Item = &'s str>,
+) -> Value {
+    let group = |id: &str| anchor("group", id.split('.').next().unwrap_or(id));
+    let groups = requirements.into_iter().map(group);
+    let areas = areas.into_iter().map(|area| anchor("area", area));
+    let choices: BTreeSet<String> = groups.chain(areas).collect();
+    ready(choices.into_iter().collect::<Vec<_>>().join(" "))
+}
+
+fn issue_lists(issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {
+    let lists =
+        [("Broken", Verdict::Failed), ("Warned", Verdict::Warned), ("Observed", Verdict::Passed)];
+    let list = |(title, gravity): (&str, Verdict)| {
+        let all = issues.iter().filter(|issue| issue.gravity == gravity);
+        let all: Vec<Value> = all.map(|i| issue(i, exchanges)).collect();
+        (!all.is_empty()).then(|| context! { title, verdict => gravity.as_str(), all })
+    };
+    lists.into_iter().filter_map(list).collect()
+}
+
+fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
+    let area = |showing: &Showing<'_>| match showing.place {
+        Place::Case(case) => case.area.to_string(),
+        Place::Standing(_) => STANDING.to_owned(),
+    };
+    let areas: Vec<String> = issue.showings.iter().map(area).collect();
+    let mut showings: Vec<&Showing<'_>> = issue.showings.iter().collect();
+    showings.sort_by_key(|showing| showing.is_known());
+    let shown = showings.iter().take(SHOWN_LIMIT);
+    context! {
+        id => issue.id,
+        title => issue.title(),
+        clause => issue.requirement.map_or("", |r| &*r.source_url),
+        verdict => issue.gravity.as_str(),
+        level => issue.level_word(),
+        mark => issue.requirement.map_or(Mark::Plain, |r| r.mark).as_str(),
+        known => issue.is_known(),
+        found_under => found_under([issue.id], areas.iter().map(|area| &**area)),
+        has_exchange => shown.clone().any(|showing| showing.exchange(exchanges).is_some()),
+        showings => shown.map(|s| showing(s, exchanges)).collect::<Vec<_>>(),
+        more => issue.showings.len().saturating_sub(SHOWN_LIMIT),
+    }
+}
+
+fn showing(showing: &Showing<'_>, exchanges: &Exchanges<'_>) -> Value {
+    let (case, standing) = match showing.place {
+        Place::Case(case) => (Some(&*case.id), None),
+        Place::Standing(s) => (None, Some(context! { count => s.count, observed => s.observed })),
+    };
+    context! {
+        message => showing.message(),
+        case,
+        standing,
+        place => showing.file().map(|(file, line)| format!("{file}:{line}")),
+        finding => Serde(showing.finding),
+        branch => showing.branch(),
+        exchange => showing.exchange(exchanges).map(exchange),
+    }
+}
+
+/// Request, answer and the line that sends it again, in the length that a page shows.
+fn exchange(exchange: &Exchange) -> Value {
+    context! {
+        id => &*exchange.id,
+        method => &*exchange.request.method,
+        url => &*exchange.request.url,
+        status => exchange.response.as_ref().map(|response| response.status),
+        duration_ms => exchange.duration_ms,
+        sent => digest::sent(exchange),
+        came => digest::came(exchange),
+        curl => &*cut(&curl(exchange), BODY_LIMIT),
+    }
+}
+
+fn undecided(run: &Run, index: &Index<'_>) -> Vec<Value> {
+    let lists = [
+        ("Errored (a fault of homespec)", RequirementVerdict::Errored),
+        ("Blocked", RequirementVerdict::Blocked),
+        ("Skipped", RequirementVerdict::Skipped),
+        ("Untested", RequirementVerdict::Untested),
+    ];
+    let list = |(title, verdict): (&str, RequirementVerdict)| {
+        let groups = digest::undecided(run, verdict);
+        let requirements: usize = groups.iter().map(|group| group.requirements.len()).sum();
+        let cases: usize = groups.iter().map(|group| group.cases.len()).sum();
+        (!groups.is_empty()).then(|| {
+            context! {
+                title,
+                verdict => verdict.as_str(),
+                requirements,
+                number => digest::requirements_and_cases(requirements, cases),
+                reasons => groups.iter().map(|group| reason(group, index)).collect::<Vec<_>>(),
+            }
+        })
+    };
+    lists.into_iter().filter_map(list).collect()
+}
+
+fn reason(group: &ReasonGroup<'_>, index: &Index<'_>) -> Value {
+    context! {
+        code => group.code,
+        number => group.number(),
+        texts => Serde(group.texts.iter().take(SHOWN_LIMIT).collect::<Vec<_>>()),
+        text_count => group.texts.len(),
+        remedy => group.remedy(),
+        requirements =>
+            group.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
+        cases => group.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),
+    }
+}
+
+/// The cases by area.
+fn areas(run: &Run) -> Value {
+    let verdicts = |cases: &[&CaseOutcome]| cases.iter().map(|c| c.verdict.into()).collect();
+    counts(digest::areas(run).iter().map(|area| (area.name, verdicts(&area.cases))))
+}
+
+/// The requirements by group.
+fn groups(run: &Run) -> Value {
+    let verdicts = |all: &[&RequirementOutcome]| all.iter().map(|r| r.verdict).collect();
+    counts(digest::groups(run).iter().map(|group| (group.name, verdicts(&group.requirements))))
+}
+
+/// Rows of a table with how many of each name ended how, and the words for those verdicts that something
+/// has.
+fn counts<'r>(rows: impl Iterator<Item = (&'r str, Vec<RequirementVerdict>)>) -> Value {
+    let mut met = BTreeSet::new();
+    let rows: Vec<Value> = rows
+        .map(|(name, verdicts)| {
+            met.extend(verdicts.iter().copied());
+            context! { name, tally => Serde(verdicts.into_iter().collect::<RequirementTally>()) }
+        })
+        .collect();
+    let words = VERDICTS.iter().filter(|verdict| met.contains(verdict)).map(|v| v.as_str());
+    context! { rows, words => words.collect::<Vec<_>>() }
+}
