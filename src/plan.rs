@@ -784,9 +784,7 @@ fn ordered<'c>(
 ) -> Vec<usize> {
     let (mut free, with_login): (Vec<Numbered>, Vec<Numbered>) =
         phase.into_iter().partition(|(_, case)| case.logins() == 0);
-    free.sort_by_key(|(index, case)| {
-        (!case.checks.iter().any(|id| is_must(register, id)), *index)
-    });
+    free.sort_by_key(|(index, case)| (!case.checks.iter().any(|id| is_must(register, id)), *index));
     for (_, case) in &free {
         known.extend(case.checks.iter().map(String::as_str));
     }

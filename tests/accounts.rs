@@ -1,5 +1,12 @@
 //! Accounts, from the command line against the reference homeserver: supplied ones stay as they were, made ones are
 //! gone afterwards, a program or an operator can give what the server does not.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::outcome::{RequirementVerdict, Run, Verdict};

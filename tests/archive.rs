@@ -1,4 +1,11 @@
 //! The archive of a release, as `.ci/archive` makes it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 #![cfg(unix)]
 
 use clap::CommandFactory as _;

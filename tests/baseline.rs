@@ -1,4 +1,11 @@
 //! Baselines, required capabilities and running again: the program as a process, against the reference homeserver.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::baseline::append::appended;

@@ -1,4 +1,11 @@
 //! The program as a process: every command, and every exit status with its precedence.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::reference::{self, Settings};

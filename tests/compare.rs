@@ -1,4 +1,11 @@
 //! `compare` as a process, and the laws of comparing.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::compare::{Change, compare};

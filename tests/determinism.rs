@@ -1,5 +1,12 @@
 //! Without limits in play, two runs write the same `run.json` but for times and generated values, however many cases
 //! run at once: on the reference homeserver. tests/synapse.rs shows it on Synapse.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use std::path::PathBuf;

@@ -1,4 +1,11 @@
 //! The pages against the program: commands parse, links lead somewhere, and what is listed is what there is.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use clap::{CommandFactory as _, Parser as _};
 use homespec::app::Material;
 use homespec::case::ast::{Feature, Impact};

@@ -1,4 +1,11 @@
 //! The harness as somebody else's `cargo test` uses it: what is started when, and what a trial says.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use homespec::harness::{Harness, HarnessError, Outcome, Server, Trial};
 use homespec::outcome::Verdict;
 use homespec::reference::{self, Settings};

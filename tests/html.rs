@@ -2,6 +2,13 @@
 //!
 //! Without Chromium these tests are left out, which is said. axe comes from PyPI and is installed once under `target/`;
 //! `HOMESPEC_BROWSER=skip` leaves these tests out.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 #[path = "html/browser.rs"]
 mod browser;
 mod support;

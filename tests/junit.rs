@@ -1,5 +1,12 @@
 //! JUnit as others read it: valid against the schema that Jenkins' xUnit plugin follows, and counted right by libraries
 //! that know nothing of homespec.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::outcome::{Run, Tally};

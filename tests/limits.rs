@@ -1,4 +1,11 @@
 //! What a run says where the server's rate limits leave it nothing to look with.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::outcome::{CaseOutcome, Run, Verdict};

@@ -1,4 +1,11 @@
 //! matrix-nio, a client library that knows nothing of homespec, against the reference homeserver.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::reference::{Settings, start};

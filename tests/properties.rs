@@ -1,4 +1,11 @@
 //! Laws that hold for all values, not only for those somebody thought of.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use homespec::app::Material;
 use homespec::case::ast::{Api, Case, Feature};
 use homespec::case::matcher::{Kind, Matcher, Range, equal};

@@ -1,4 +1,11 @@
 //! Whatever the secrets are and whatever a run holds: no report shows one, and every report is there.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use homespec::outcome::*;
 use homespec::report::{self, Format, Publisher};
 use homespec::secret::{RedactedRun, RedactionError, SecretKind, Vault};
@@ -233,7 +240,7 @@ fn redaction_comes_to_every_untrusted_text_and_to_no_other() {
         met.push(text.to_owned());
         Ok::<_, RedactionError>("gone".to_owned())
     });
-    let text = report::json(&changed.unwrap());
+    let text = report::json(&changed.unwrap()).unwrap();
     assert_eq!(met.len(), marks.untrusted);
     assert_eq!(met.iter().collect::<BTreeSet<_>>().len(), marks.untrusted, "each once");
     assert!(!text.contains("theirs-"));

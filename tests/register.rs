@@ -1,6 +1,13 @@
 //! The bundled register, held against facts of the specification that are written down here a
 //! second time: how many requirements there are, which operations answer with which statuses, and
 //! which requirement has to be named for which broken answer.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use homespec::outcome::{Level, Mark};
 use homespec::register::{NEEDS, Register, Requirement, Rule, Severity, Tier, Watch};
 use homespec::spec::Spec;

@@ -1,5 +1,12 @@
 //! The reports, against files that were looked at once (`tests/golden/`), and against any text that a
 //! server might send. `UPDATE_GOLDEN=1` writes the files again; read the difference before you keep it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 #[path = "reports/runs.rs"]
 mod runs;
 
@@ -64,7 +71,7 @@ fn schema() -> Value {
 }
 
 fn value(run: &Run) -> Value {
-    serde_json::from_str(&report::json(run)).unwrap()
+    serde_json::from_str(&report::json(run).unwrap()).unwrap()
 }
 
 #[test]
@@ -197,7 +204,7 @@ fn the_schema_describes_every_key_that_is_written() {
 fn run_json_reads_back_as_it_was() {
     for (name, run) in all_runs() {
         let run = run();
-        assert_eq!(report::read(&report::json(&run)).unwrap(), run, "{name}");
+        assert_eq!(report::read(&report::json(&run).unwrap()).unwrap(), run, "{name}");
     }
 }
 
@@ -504,7 +511,7 @@ fn reports_are_written_under_their_names() {
         let paths = write_all(&out, run.clone(), &Format::DEFAULT).unwrap().paths;
         assert_eq!(paths, Format::DEFAULT.map(|f| out.join(f.file_name())));
     }
-    assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), report::json(&run));
+    assert_eq!(fs::read_to_string(out.join("run.json")).unwrap(), report::json(&run).unwrap());
     assert_eq!(fs::read_dir(&out).unwrap().count(), 4, "something temporary is left");
 }
 
@@ -613,14 +620,14 @@ proptest! {
     #[test]
     fn run_json_keeps_any_text(text in hostile()) {
         let run = poisoned(&text);
-        prop_assert_eq!(report::read(&report::json(&run)).unwrap(), run);
+        prop_assert_eq!(report::read(&report::json(&run).unwrap()).unwrap(), run);
     }
 
     /// What `homespec report RUN.json` renders is what the run itself did.
     #[test]
     fn a_run_that_was_read_back_gives_the_same_reports(text in hostile()) {
         let run = poisoned(&text);
-        let again = report::read(&report::json(&run)).unwrap();
+        let again = report::read(&report::json(&run).unwrap()).unwrap();
         for format in Format::ALL {
             prop_assert_eq!(format.render(&again).unwrap(), format.render(&run).unwrap());
         }

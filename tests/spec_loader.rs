@@ -1,5 +1,12 @@
 //! The loader on small folders written for it (`tests/spec/`), on the bundled files, and, where
 //! they are at hand, on the published ones.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use homespec::diagnostic::Diagnostic;
 use homespec::spec::{
     Location, Operation, SchemaCheck, SchemaLocation, SchemaViolation, Security, Spec, describe,

@@ -1,6 +1,13 @@
 //! The suite against a real Synapse: what it says of it, requirement by requirement, and what it leaves behind.
 //!
 //! Synapse is installed once under `target/`; `HOMESPEC_SYNAPSE=skip` leaves these tests out.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 mod support;
 
 use homespec::outcome::{CaseOutcome, Run, Verdict};

@@ -1,6 +1,13 @@
 //! How a homeserver is reached: by URL, unix socket and server name, through TLS, HTTP/2 and proxies.
 //!
 //! The program is run as a user would; everything is on loopback and ephemeral ports.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 #[path = "transport/fronts.rs"]
 mod fronts;
 

@@ -1,5 +1,12 @@
 //! `docs/traps.md` against the program: every trap and contradiction has its row, and what a row
 //! names exists.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 use homespec::case::suite::Suite;
 use homespec::reference;
 use homespec::register::{Register, Rule};

@@ -13,7 +13,7 @@ pub(super) fn compare(paths: &[PathBuf], format: CompareFormat) -> Result<u8, Fa
     print(&match format {
         CompareFormat::Table => report::compare_table(&comparison),
         CompareFormat::Markdown => report::compare_markdown(&comparison),
-        CompareFormat::Json => report::compare_json(&comparison),
+        CompareFormat::Json => report::compare_json(&comparison)?,
     })?;
     let regressions = comparison.tally.of(compare::Change::Regression);
     Ok(if regressions > 0 { exit::BROKEN } else { exit::CONFORMS })

@@ -23,7 +23,8 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
         ListFormat::Table => print(&table(&rows)),
         ListFormat::Json => {
             let list: Vec<Value> = rows.iter().map(|row| Value::Object(row.clone())).collect();
-            print(&format!("{}\n", serde_json::to_string_pretty(&list).unwrap_or_default()))
+            let text = serde_json::to_string_pretty(&list).map_err(std::io::Error::from)?;
+            print(&format!("{text}\n"))
         }
     }
 }

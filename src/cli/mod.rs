@@ -64,6 +64,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<report::RenderError> for Failure {
+    fn from(error: report::RenderError) -> Failure {
+        Failure::new(exit::OWN_FAULT, format!("error: {error}"))
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         // A reader that has seen enough closes the pipe; that is no fault.

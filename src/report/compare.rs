@@ -1,13 +1,17 @@
 //! A comparison of runs: for a terminal, as Markdown, as JSON. Pure.
+use super::RenderError;
+use super::json::written;
 use super::markdown::{code_in_table, prose};
 use super::text::{count, one_line};
 use crate::compare::{Change, Comparison, Row};
 use crate::outcome::RequirementVerdict;
 
 /// The comparison as JSON, indented, with a newline at its end.
-pub fn compare_json(comparison: &Comparison) -> String {
-    // Strings, numbers and lists alone: serialising has no way to fail.
-    serde_json::to_string_pretty(comparison).unwrap_or_default() + "\n"
+///
+/// # Errors
+/// An internal error: strings, numbers and lists alone are in it.
+pub fn compare_json(comparison: &Comparison) -> Result<String, RenderError> {
+    written("the comparison", comparison)
 }
 
 /// The comparison for a terminal: what changed, a requirement a line; of more than two runs, what they differ in.

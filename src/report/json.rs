@@ -1,15 +1,22 @@
 //! `run.json`: the [`Run`] itself, written and read back.
+use super::RenderError;
 use crate::outcome::{Run, SCHEMA_VERSION};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The run as `run.json`: indented, keys in the order of the fields of [`Run`], one newline at the end.
 ///
 /// `spec/run.schema.json` describes it.
-pub fn json(run: &Run) -> String {
-    // Only strings, numbers, lists and structs are in a `Run`, so serialising it has no way to fail.
-    let mut text = serde_json::to_string_pretty(run).unwrap_or_default();
-    text.push('\n');
-    text
+///
+/// # Errors
+/// An internal error: only strings, numbers, lists and structs are in a `Run`.
+pub fn json(run: &Run) -> Result<String, RenderError> {
+    written("run.json", run)
+}
+
+/// A value as indented JSON with a newline at the end; `report` names it in an error.
+pub(super) fn written(report: &'static str, value: &impl Serialize) -> Result<String, RenderError> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| RenderError::new(report, &error))
 }
 
 /// Reads `run.json` back.

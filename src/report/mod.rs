@@ -102,7 +102,7 @@ impl Format {
     /// An internal error, see [`RenderError`].
     pub fn render(self, run: &Run) -> Result<String, RenderError> {
         match self {
-            Format::Json => Ok(json(run)),
+            Format::Json => json(run),
             Format::Junit => Ok(junit(run, Dialect::Common)),
             Format::JunitStrict => Ok(junit(run, Dialect::Strict)),
             Format::Markdown => markdown(run),

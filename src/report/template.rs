@@ -21,6 +21,12 @@ pub struct RenderError {
     cause: String,
 }
 
+impl RenderError {
+    pub(super) fn new(report: &'static str, cause: &dyn std::error::Error) -> RenderError {
+        RenderError { report, cause: cause.to_string() }
+    }
+}
+
 /// A template, compiled when it is first rendered.
 pub(super) struct Template {
     /// The name of the report's file.
@@ -42,7 +48,7 @@ impl Template {
     /// # Errors
     /// The template does not compile, or asks for something that it was not given.
     pub(super) fn render(&self, values: Value) -> Result<String, RenderError> {
-        let failed = |error: &Error| RenderError { report: self.report, cause: error.to_string() };
+        let failed = |error: &Error| RenderError::new(self.report, error);
         let template = self.environment.as_ref().map_err(failed)?.get_template(self.report);
         template.and_then(|template| template.render(values)).map_err(|error| failed(&error))
     }

@@ -165,7 +165,9 @@ impl Engine {
         results: &mut [Option<CaseResult>],
     ) {
         let mut waiting: Vec<usize> = phase.to_vec();
-        let turns = Turns::new(phase.iter().copied().filter(|at| plan.cases.get(*at).is_some_and(may_log_in)));
+        let turns = Turns::new(
+            phase.iter().copied().filter(|at| plan.cases.get(*at).is_some_and(may_log_in)),
+        );
         let mut busy: BTreeSet<Claim> = BTreeSet::new();
         let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();

@@ -198,8 +198,7 @@ fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut Lim
         return change(hit);
     }
     let operation = operation.into();
-    let mut hit =
-        LimitHit { operation, count: 0, retry_after_ms: 0, waited_ms: 0, blocked: 0 };
+    let mut hit = LimitHit { operation, count: 0, retry_after_ms: 0, waited_ms: 0, blocked: 0 };
     change(&mut hit);
     hits.push(hit);
 }

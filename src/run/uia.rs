@@ -45,7 +45,8 @@ pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result
             offered.join("; ")
         ));
     };
-    let mut auth = reply(stage, prover).ok_or_else(|| format!("the stage {stage} has no answer"))?;
+    let mut auth =
+        reply(stage, prover).ok_or_else(|| format!("the stage {stage} has no answer"))?;
     let session = challenge.get("session").and_then(Value::as_str);
     if let (Some(session), Some(members)) = (session, auth.as_object_mut()) {
         members.insert("session".to_owned(), json!(session));

@@ -274,7 +274,7 @@ pub fn runs(data: &[u8]) {
         Ok(run) => run,
         Err(refused) => return assert!(!refused.to_string().is_empty()),
     };
-    assert_eq!(report::read(&report::json(&run)).ok().as_ref(), Some(&run));
+    assert_eq!(report::read(&report::json(&run).unwrap()).ok().as_ref(), Some(&run));
     for format in Format::ALL {
         assert!(!format.render(&run).unwrap().is_empty());
     }
