@@ -53,16 +53,20 @@ impl Page {
         if self.color { format!("{style}{line}{style:#}") } else { line }
     }
 
-    /// A text on as many lines as it needs, the words kept whole.
+    /// A text on as many lines as it needs, the words kept whole. No line begins with `::`: to GitHub
+    /// Actions that is a command, and the words may be a server's.
     fn wrapped(&self, text: &str) -> Vec<String> {
         let text = one_line(text);
         let mut lines: Vec<String> = Vec::new();
         for word in text.split(' ') {
+            let is_command = word.starts_with("::");
+            let fits = |line: &str| line.chars().count() + 1 + word.chars().count() <= self.width;
             match lines.last_mut() {
-                Some(line) if line.chars().count() + 1 + word.chars().count() <= self.width => {
+                Some(line) if fits(line) || is_command => {
                     line.push(' ');
-                    line.push_str(word);
+                    line.push_str(&fit(word, self.width));
                 }
+                _ if is_command => lines.push(format!("· {}", fit(word, self.width))),
                 _ => lines.push(fit(word, self.width)),
             }
         }
@@ -275,4 +279,18 @@ fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
     let first = format!("  {} {}: {text}{more}", group.requirements.len(), group.code);
     let remedy = group.remedy().map(|r| page.line(&format!("    {r}")));
     [page.line(&first)].into_iter().chain(remedy).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_begins_with_a_workflow_command() {
+        let page = Page { width: 12, color: false };
+        for text in ["answered ::error::b and ::warning::c", "::error::b", "a ::stop::", ""] {
+            let lines = page.wrapped(text);
+            assert!(lines.iter().all(|line| !line.trim_start().starts_with("::")), "{lines:?}");
+        }
+    }
 }
