@@ -300,7 +300,7 @@ fn tls_and_its_absence_are_told_apart() {
 fn a_certificate_that_cannot_be_trusted_is_described() {
     let good = || json("200 OK", r#"{"versions":["v1.11"]}"#);
     let (own, _) = over_tls(server::certificate("127.0.0.1"), good());
-    is_refused(&own.https(), &[], "an authority that is not trusted here: give that with --ca");
+    is_refused(&own.https(), &[], "self-signed, and not trusted here; give it with --ca FILE");
     let folder = tempfile::tempdir().unwrap();
     let refused_as = |name: &str, certificate, sentence: &str| {
         let (server, pem) = over_tls(certificate, good());
