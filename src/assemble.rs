@@ -82,7 +82,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
     let view = View { redactor, longest };
     let of_run = whole_run_outcomes(&parts);
-    let limits = notes_on_limits(&parts);
+    let (limits, resent) = (notes_on_limits(&parts), note_on_resent(&parts));
     let results = std::mem::take(&mut parts.results);
     // Each result is let go when it is put together: both forms of all exchanges at once would be large.
     let mut cases: Vec<CaseOutcome> = parts
@@ -124,7 +124,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         notes: untrusted(
             &[
                 parts.headlines.clone(),
-                note_on_resent(&parts).into_iter().collect(),
+                resent.into_iter().collect(),
                 notes_on_bounds(&cases, &standing),
                 limits,
                 notes(&parts, &requirements),

@@ -17,9 +17,15 @@ pub struct Prover<'a> {
 ///
 /// `tried` are the stages answered so far; a stage that comes back uncompleted was refused.
 pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result<Value, String> {
-    let completed = strings(&challenge["completed"]);
+    // A challenge that tells neither what is completed nor an error leaves the rest to be tried.
+    let tells = ["completed", "errcode"].iter().any(|member| challenge.get(*member).is_some());
+    let completed = match tells {
+        true => strings(&challenge["completed"]),
+        false => tried.iter().map(String::as_str).collect(),
+    };
+    let not_accepted = |stage: &String| format!("the server did not accept the stage {stage}");
     if let Some(refused) = tried.iter().find(|stage| !completed.contains(&stage.as_str())) {
-        return Err(format!("the server did not accept the stage {refused}"));
+        return Err(not_accepted(refused));
     }
     let flows: Vec<Vec<&str>> = challenge["flows"]
         .as_array()
@@ -39,6 +45,9 @@ pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result
         flows.iter().filter_map(open).filter(|stages| !stages.is_empty()).collect();
     ways.sort_by_key(Vec::len);
     let Some(stage) = ways.first().and_then(|stages| stages.first()) else {
+        if let Some(last) = tried.last().filter(|_| !tells) {
+            return Err(not_accepted(last));
+        }
         let offered: Vec<_> = flows.iter().map(|stages| stages.join(" + ")).collect();
         return Err(format!(
             "interactive authentication offers only what homespec cannot pass: {}",
@@ -122,6 +131,17 @@ mod tests {
             "flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
         let auth = answer(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
         assert_eq!(auth["type"], "m.login.password");
+    }
+
+    #[test]
+    fn a_challenge_that_lists_nothing_as_completed_is_gone_on_with() {
+        let challenge = json!({"flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
+        let tried = ["m.login.dummy".to_owned()];
+        assert_eq!(answer(&challenge, ALICE, &tried).unwrap()["type"], "m.login.password");
+        let refused = json!({"errcode": "M_FORBIDDEN", "flows": challenge["flows"]});
+        assert!(answer(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        let both = ["m.login.dummy".to_owned(), "m.login.password".to_owned()];
+        assert!(answer(&challenge, ALICE, &both).unwrap_err().contains("did not accept"));
     }
 
     #[test]
