@@ -9,7 +9,7 @@
 )]
 mod support;
 
-use homespec::outcome::{RequirementVerdict, Run, Verdict};
+use homespec::model::run::{RequirementVerdict, Run, Verdict};
 use homespec::reference::{self, Running, Settings};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,11 +80,11 @@ fn accounts(names: &[&str]) -> (TempDir, String) {
 
 /// Each case with its verdict and the code of its reason, in the order of the report.
 fn verdicts(run: &Run) -> Vec<(String, Verdict, Option<String>)> {
-    let code = |reason: &Option<homespec::outcome::Reason>| reason.as_ref().map(|r| r.code.clone());
+    let code = |reason: &Option<homespec::model::run::Reason>| reason.as_ref().map(|r| r.code.clone());
     run.cases.iter().map(|case| (case.id.clone(), case.verdict, code(&case.reason))).collect()
 }
 
-fn case<'r>(run: &'r Run, id: &str) -> &'r homespec::outcome::CaseOutcome {
+fn case<'r>(run: &'r Run, id: &str) -> &'r homespec::model::run::CaseOutcome {
     run.cases.iter().find(|case| case.id == id).unwrap()
 }
 
@@ -414,7 +414,7 @@ fn assert_one_error(finished: &Finished, parts: &[&str]) {
     }
 }
 
-fn requirement<'r>(run: &'r Run, id: &str) -> &'r homespec::outcome::RequirementOutcome {
+fn requirement<'r>(run: &'r Run, id: &str) -> &'r homespec::model::run::RequirementOutcome {
     run.requirements.iter().find(|requirement| requirement.id == id).unwrap()
 }
 

@@ -12,10 +12,10 @@
     clippy::unwrap_used
 )]
 use homespec::case::suite::Suite;
-use homespec::diagnostic::Diagnostic;
+use homespec::yaml::diagnostic::Diagnostic;
 use homespec::plan;
-use homespec::register::Register;
-use homespec::source::Document;
+use homespec::requirements::Register;
+use homespec::yaml::document::Document;
 use homespec::spec::Spec;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -8,9 +8,9 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::app::Material;
+use homespec::pipeline::Material;
 use homespec::case::ast::{Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, Target};
-use homespec::register::Watch;
+use homespec::requirements::Watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 

@@ -11,7 +11,7 @@
     clippy::unwrap_used
 )]
 use homespec::case::load::case_file;
-use homespec::source::Document;
+use homespec::yaml::document::Document;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

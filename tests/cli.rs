@@ -521,7 +521,7 @@ fn list_shows_everything_in_both_forms() {
             assert!(line.starts_with(key), "{line}");
         }
     }
-    let register = homespec::register::Register::bundled().unwrap();
+    let register = homespec::requirements::Register::bundled().unwrap();
     let requirements = run(&["list", "--requirements"]).out;
     assert_eq!(requirements.lines().count(), register.iter().len());
 }
@@ -901,9 +901,9 @@ fn tokens_in(texts: &[(&str, String)]) -> Vec<String> {
     found
 }
 
-fn http(runtime: &Runtime, ask: homespec::wire::Ask, url: &str) -> homespec::wire::Answer {
-    use homespec::run::http::{Http, Transport};
-    use homespec::run::target::Target;
+fn http(runtime: &Runtime, ask: homespec::http::message::Ask, url: &str) -> homespec::http::message::Answer {
+    use homespec::http::client::{Http, Transport};
+    use homespec::http::target::Target;
     let target = Target::Web(url.parse().unwrap());
     let transport = Transport::to(target, std::time::Duration::from_secs(10));
     let http = Http::new(&transport, Default::default()).unwrap();
@@ -916,11 +916,11 @@ fn log_in(runtime: &Runtime, url: &str, password: &str) -> String {
         "identifier": {"type": "m.id.user", "user": "alice"},
         "password": password,
     });
-    let ask = homespec::wire::Ask::new(None, "POST", "/_matrix/client/v3/login").json(&body);
+    let ask = homespec::http::message::Ask::new(None, "POST", "/_matrix/client/v3/login").json(&body);
     http(runtime, ask, url).text_at("/access_token").unwrap().to_owned()
 }
 
 fn whoami(runtime: &Runtime, url: &str, token: &str) -> u16 {
     let path = "/_matrix/client/v3/account/whoami";
-    http(runtime, homespec::wire::Ask::new(None, "GET", path).bearer(token), url).status
+    http(runtime, homespec::http::message::Ask::new(None, "GET", path).bearer(token), url).status
 }

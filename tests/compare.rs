@@ -8,8 +8,8 @@
 )]
 mod support;
 
-use homespec::compare::{Change, compare};
-use homespec::outcome::Run;
+use homespec::baseline::compare::{Change, compare};
+use homespec::model::run::Run;
 use homespec::report;
 use serde_json::Value;
 use std::sync::LazyLock;

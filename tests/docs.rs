@@ -7,13 +7,13 @@
     clippy::unwrap_used
 )]
 use clap::{CommandFactory as _, Parser as _};
-use homespec::app::Material;
+use homespec::pipeline::Material;
 use homespec::case::ast::{Feature, Impact};
 use homespec::case::suite::Suite;
 use homespec::check::whole_run;
 use homespec::cli::args::Cli;
-use homespec::exit;
-use homespec::register::Register;
+use homespec::model::exit;
+use homespec::requirements::Register;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -173,7 +173,7 @@ fn names_something(word: &str, names: &[&str]) -> bool {
     names.iter().any(|name| {
         *name == word
             || whole(name) == word
-            || (is_glob && homespec::select::glob_matches(word, &whole(name)))
+            || (is_glob && homespec::plan::selection::glob_matches(word, &whole(name)))
     })
 }
 
@@ -188,7 +188,7 @@ fn commands_name_what_exists() {
         .collect();
     let requirements: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
     let areas: Vec<&str> = suite.files.iter().map(|f| f.area.as_str()).collect();
-    let catalogue = homespec::shapes::bundled().unwrap();
+    let catalogue = homespec::selftest::schema_faults::bundled().unwrap();
     let faults: Vec<&str> = catalogue.all_faults().unwrap().map(|fault| fault.name).collect();
     let quirks: Vec<&str> = catalogue.all_quirks().map(|quirk| quirk.name).collect();
     let known: BTreeMap<&str, &[&str]> = BTreeMap::from([

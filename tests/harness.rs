@@ -7,7 +7,7 @@
     clippy::unwrap_used
 )]
 use homespec::harness::{Harness, HarnessError, Outcome, Server, Trial};
-use homespec::outcome::Verdict;
+use homespec::model::run::Verdict;
 use homespec::reference::{self, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -10,7 +10,7 @@
 #[path = "hostile/server.rs"]
 mod server;
 
-use homespec::outcome::{Run, Verdict};
+use homespec::model::run::{Run, Verdict};
 use homespec::reference::{Running, Settings, start};
 use server::{
     Act, Log, Server, always, answer, bytes, changed, html, in_front, json, over_tls, turning,
@@ -544,7 +544,7 @@ fn limits_without_end_block_the_rest() {
         is_sound(&ended, wait);
         assert_eq!(ended.status, Some(5), "{wait}: {}", ended.stdout);
         let blocked = ended.run.cases.iter().filter(|case| case.verdict == Verdict::Blocked);
-        let limited = |case: &&homespec::outcome::CaseOutcome| {
+        let limited = |case: &&homespec::model::run::CaseOutcome| {
             case.reason.as_ref().is_some_and(|reason| reason.code == "rate_limited")
         };
         assert!(
@@ -606,10 +606,10 @@ fn a_list_with_too_much_in_it_blocks_what_it_would_decide() {
     is_sound(&ended, "too much");
     assert_eq!(ended.status, Some(5), "{}", ended.stdout);
     assert_eq!(findings(&ended.run), Vec::<&str>::new());
-    let code = |reason: &Option<homespec::outcome::Reason>| {
+    let code = |reason: &Option<homespec::model::run::Reason>| {
         reason.as_ref().map(|reason| reason.code.clone()).unwrap_or_default()
     };
-    let is_large = |case: &&homespec::outcome::CaseOutcome| code(&case.reason) == "too_large";
+    let is_large = |case: &&homespec::model::run::CaseOutcome| code(&case.reason) == "too_large";
     assert!(ended.run.cases.iter().filter(is_large).all(|case| case.verdict == Verdict::Blocked));
     assert!(ended.run.cases.iter().filter(is_large).count() > 3);
     let standing = ended.run.standing.iter().find(|one| code(&one.reason) == "too_large").unwrap();

@@ -9,7 +9,7 @@
 )]
 mod support;
 
-use homespec::outcome::{Run, Tally};
+use homespec::model::run::{Run, Tally};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;

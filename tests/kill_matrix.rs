@@ -7,10 +7,10 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::app::Material;
+use homespec::pipeline::Material;
 use homespec::reference::Kind;
 use homespec::selftest::{Asked, FaultEnd, Format, Matrix, Reach, matrix};
-use homespec::shapes;
+use homespec::selftest::schema_faults;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn every_fault_is_caught_and_no_quirk_is_flagged() {
     let material = Arc::new(Material::load(None, None).expect("the bundled files are right"));
     let full = std::env::var("HOMESPEC_TESTS").as_deref() == Ok("full");
     let reach = if full { Reach::Full } else { Reach::Named };
-    let catalogue = shapes::bundled().expect("the bundled files are right");
+    let catalogue = schema_faults::bundled().expect("the bundled files are right");
     let asked = Asked::of(&material, catalogue, &[]).expect("everything is asked for");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let jobs = std::thread::available_parallelism().map_or(2, |n| n.get()) * 4;

@@ -8,7 +8,7 @@
 )]
 mod support;
 
-use homespec::outcome::{CaseOutcome, Run, Verdict};
+use homespec::model::run::{CaseOutcome, Run, Verdict};
 use homespec::reference::{Limit, Settings, start};
 use serde_json::json;
 use support::client::Client;

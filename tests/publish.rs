@@ -10,7 +10,7 @@
 )]
 mod support;
 
-use homespec::outcome::{Exchange, Finding, RequirementVerdict, Run, Verdict};
+use homespec::model::run::{Exchange, Finding, RequirementVerdict, Run, Verdict};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;

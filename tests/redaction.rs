@@ -6,9 +6,9 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::outcome::*;
+use homespec::model::run::*;
 use homespec::report::{self, Format, Publisher};
-use homespec::secret::{RedactedRun, RedactionError, SecretKind, Vault};
+use homespec::redact::{RedactedRun, RedactionError, SecretKind, Vault};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -309,7 +309,7 @@ impl Random<'_> {
             0 | 1 => secret.clone(),
             2 => in_json(secret),
             3 => in_json(&in_json(secret)),
-            4 => homespec::encoding::encode_segment(secret),
+            4 => homespec::model::encoding::encode_segment(secret),
             _ => in_page(secret),
         }
     }
@@ -404,7 +404,7 @@ fn withheld(seed: u64, secrets: &[String], are_words: bool) -> Vec<String> {
 /// The text without the names that stand for secrets.
 fn without_names(text: &str) -> String {
     let (mut shown, mut at) = (String::new(), 0);
-    for (start, end) in homespec::secret::names_in(text) {
+    for (start, end) in homespec::redact::names_in(text) {
         shown += &text[at..start];
         shown.push('\u{1}');
         at = end;

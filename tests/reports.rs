@@ -10,9 +10,9 @@
 #[path = "reports/runs.rs"]
 mod runs;
 
-use homespec::outcome::Run;
+use homespec::model::run::Run;
 use homespec::report::{self, Dialect, Format};
-use homespec::secret::RedactedRun;
+use homespec::redact::RedactedRun;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
@@ -344,7 +344,7 @@ fn crowded() -> Run {
         finding.requirement = format!("made.up.{n}");
         run.cases[1].findings.push(finding);
         let mut blocked = blocked.clone();
-        blocked.verdict = homespec::outcome::RequirementVerdict::Blocked;
+        blocked.verdict = homespec::model::run::RequirementVerdict::Blocked;
         blocked.reason.as_mut().unwrap().code = format!("reason_{n}");
         run.requirements.push(blocked);
         run.notes.push(format!("note {n}").into());
@@ -758,7 +758,7 @@ fn fences(page: &str) -> Option<usize> {
 
 #[test]
 fn a_report_that_would_hold_a_secret_is_withheld_and_the_others_are_written() {
-    use homespec::secret::{SecretKind, Vault};
+    use homespec::redact::{SecretKind, Vault};
     let dir = tempfile::tempdir().unwrap();
     let mut run = runs::clean();
     let vault = Vault::default();

@@ -7,7 +7,7 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::diagnostic::Diagnostic;
+use homespec::yaml::diagnostic::Diagnostic;
 use homespec::spec::{
     Location, Operation, SchemaCheck, SchemaLocation, SchemaViolation, Security, Spec, describe,
     diff,
@@ -1079,7 +1079,7 @@ fn compare_below(folder: &Path) -> usize {
             count += compare_below(&path);
         } else if path.extension().is_some_and(|e| e == "yaml") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let ours = homespec::source::Document::parse_lenient("f", text.as_str());
+            let ours = homespec::yaml::document::Document::parse_lenient("f", text.as_str());
             let ours = ours.unwrap_or_else(|f| panic!("{}: {}", path.display(), shown(&f)));
             assert_eq!(
                 *ours.value(),

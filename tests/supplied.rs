@@ -12,7 +12,7 @@ mod front;
 mod support;
 
 use front::{Front, Manners, Seen};
-use homespec::outcome::{RequirementVerdict, Run, Verdict};
+use homespec::model::run::{RequirementVerdict, Run, Verdict};
 use homespec::reference::{self, Running, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -83,7 +83,7 @@ fn refused(log: &[Seen], names: &[&str], proven: &str) -> Vec<(String, String)> 
         .collect()
 }
 
-fn case<'r>(run: &'r Run, id: &str) -> &'r homespec::outcome::CaseOutcome {
+fn case<'r>(run: &'r Run, id: &str) -> &'r homespec::model::run::CaseOutcome {
     run.cases.iter().find(|case| case.id == id).unwrap()
 }
 

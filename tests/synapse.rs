@@ -10,7 +10,7 @@
 )]
 mod support;
 
-use homespec::outcome::{CaseOutcome, Run, Verdict};
+use homespec::model::run::{CaseOutcome, Run, Verdict};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::OnceLock;

@@ -9,7 +9,7 @@
 )]
 use homespec::case::suite::Suite;
 use homespec::reference;
-use homespec::register::{Register, Rule};
+use homespec::requirements::{Register, Rule};
 use regex::Regex;
 use std::collections::BTreeSet;
 

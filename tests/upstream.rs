@@ -11,10 +11,10 @@
 )]
 mod support;
 
-use homespec::app::Material;
+use homespec::pipeline::Material;
 use homespec::reference::{Fault, FaultNeed, Kind};
 use homespec::selftest::{FaultEnd, FaultOutcome, in_front};
-use homespec::shapes;
+use homespec::selftest::schema_faults;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ const SAMPLE: [&str; 12] = [
 
 /// Faults that need a homeserver of another make-up than this Synapse are not tried on it.
 fn candidates() -> Vec<&'static Fault> {
-    let catalogue = shapes::bundled().unwrap();
+    let catalogue = schema_faults::bundled().unwrap();
     catalogue
         .all_faults()
         .unwrap()
@@ -54,7 +54,7 @@ fn run(python: &Path, faults: &[&'static Fault]) -> Vec<FaultOutcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let jobs = std::thread::available_parallelism().map_or(2, |n| n.get()) * 2;
     let url = synapse.url().parse().unwrap();
-    let catalogue = shapes::bundled().unwrap();
+    let catalogue = schema_faults::bundled().unwrap();
     let outcomes = in_front(material, &url, catalogue, faults, jobs, &|_| {});
     runtime.block_on(outcomes).unwrap()
 }
@@ -126,7 +126,7 @@ fn all_faults_in_front_of_synapse_are_caught() {
 
 #[test]
 fn what_is_listed_is_an_edit() {
-    let catalogue = shapes::bundled().unwrap();
+    let catalogue = schema_faults::bundled().unwrap();
     for name in known().keys() {
         let fault = catalogue.all_faults().unwrap().find(|fault| fault.name == name);
         assert!(fault.is_some_and(|fault| fault.kind != Kind::Behaviour), "{name}");

@@ -11,16 +11,16 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::app::{Demands, Job, Material, prepare};
-use homespec::exit::Gate;
-use homespec::facts::Allow;
-use homespec::outcome::{RequirementOutcome, RequirementVerdict, Run, Verdict};
+use homespec::pipeline::{Demands, Job, Material, prepare};
+use homespec::model::exit::Gate;
+use homespec::plan::facts::Allow;
+use homespec::model::run::{RequirementOutcome, RequirementVerdict, Run, Verdict};
 use homespec::reference::{self, FaultNeed, Limit, Settings};
-use homespec::run::desk::{Maker, Sources};
-use homespec::run::engine::Silent;
-use homespec::run::http::Transport;
-use homespec::run::target::Target;
-use homespec::select::Wish;
+use homespec::accounts::pool::{Maker, Sources};
+use homespec::run::executor::Silent;
+use homespec::http::client::Transport;
+use homespec::http::target::Target;
+use homespec::plan::selection::Wish;
 use homespec::selftest::operator_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //! and order included.
 use super::load::ROOT;
 use super::{Entry, Place};
-use crate::source::Document;
+use crate::yaml::document::Document;
 use std::fmt::Write as _;
 
 /// What a new file begins with.

@@ -2,11 +2,11 @@
 use super::{Baseline, Entry, Key, Place, STANDING, ServerRange, TODO};
 use crate::case::suite::Suite;
 use crate::check::whole_run::CHECKS;
-use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::register::Register;
-use crate::source::de::{Text, checked, text, with_help};
-use crate::source::{Document, Part};
-use crate::strict::Reader;
+use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
+use crate::requirements::Register;
+use crate::yaml::document::de::{Text, checked, text, with_help};
+use crate::yaml::document::{Document, Part};
+use crate::yaml::reader::Reader;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;

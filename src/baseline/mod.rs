@@ -7,6 +7,7 @@
 //! | [`append`] | adds entries to the text of a file without touching the rest |
 //!
 //! All of it is pure; the command line reads and writes the file.
+pub mod compare;
 pub mod append;
 pub mod apply;
 pub mod load;

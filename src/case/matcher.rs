@@ -1,7 +1,7 @@
 //! What an expectation means: a [`Matcher`] against one JSON value, one header or the text of an
 //! answer. Pure; a mismatch says in words what was expected and what came.
 use super::template::{self, FillError, Scope};
-use crate::source::pointer_token;
+use crate::yaml::document::pointer_token;
 use regex::Regex;
 use serde_json::{Number, Value};
 use std::borrow::Cow;

@@ -1,8 +1,8 @@
 //! All case files together: those carried inside the program and those of the user.
 use super::ast::{Case, CaseFile};
 use super::load::case_file;
-use crate::diagnostic::Diagnostic;
-use crate::source::{Document, parse_all};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::document::{Document, parse_all};
 use std::fs;
 use std::path::Path;
 

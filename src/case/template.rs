@@ -2,7 +2,7 @@
 //!
 //! A string that is one reference keeps the JSON type of what it names; `${…}` stands inside a
 //! longer string and needs a scalar; `$$` is a dollar. Any other dollar is an error.
-use crate::source::{pointer_below, pointer_token};
+use crate::yaml::document::{pointer_below, pointer_token};
 use serde_json::Value;
 use std::fmt;
 

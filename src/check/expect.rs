@@ -2,7 +2,7 @@
 use crate::case::ast::{Block, Branch, Expect};
 use crate::case::matcher::{Mismatch, shown};
 use crate::case::template::{FillError, Scope, fill_pointer};
-use crate::wire::Answer;
+use crate::http::message::Answer;
 use serde_json::Value;
 
 /// One way in which an answer is not as expected.
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
     use crate::case::ast::{StatusPattern, StatusRule};
     use crate::case::matcher::Matcher;
-    use crate::outcome::Level;
+    use crate::model::run::Level;
     use serde_json::json;
 
     fn none(_: &str) -> Option<Value> {

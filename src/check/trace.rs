@@ -1,7 +1,7 @@
 //! What a case has said when it is over: between the machine that ran it and the verdict. Plain data.
 use super::expect::Judgement;
 use crate::case::ast::Block;
-use crate::outcome::Reason;
+use crate::model::run::Reason;
 
 /// What one block said, and of which exchange.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 use super::expect::{Judgement, Miss};
 use super::trace::{End, Judged, Trace};
 use crate::case::ast::Case;
-use crate::outcome::{Decision, Finding, Level, Reason, Verdict};
-use crate::register::Severity;
+use crate::model::run::{Decision, Finding, Level, Reason, Verdict};
+use crate::requirements::Severity;
 
 /// What the register says of a requirement, for the server at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! The file with supplied accounts, and files that hold one secret.
 use super::confidential;
-use crate::diagnostic::Diagnostic;
-use crate::run::desk::admission::look_alike;
-use crate::run::desk::{Credential, Supplied};
-use crate::secret::SecretString;
-use crate::source::{Document, Part};
-use crate::strict::Reader;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::accounts::pool::admission::look_alike;
+use crate::accounts::pool::{Credential, Supplied};
+use crate::redact::SecretString;
+use crate::yaml::document::{Document, Part};
+use crate::yaml::reader::Reader;
 use std::io::Read as _;
 use std::path::Path;
 use zeroize::Zeroizing;

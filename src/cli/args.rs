@@ -1,6 +1,6 @@
 //! What can be typed: clap types only.
 use super::duration;
-use crate::outcome::Level;
+use crate::model::run::Level;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

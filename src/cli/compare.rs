@@ -1,8 +1,8 @@
 //! `compare`: runs side by side.
 use super::args::CompareFormat;
 use super::{Failure, print, read_run};
-use crate::compare;
-use crate::exit;
+use crate::baseline::compare;
+use crate::model::exit;
 use crate::report;
 use std::path::PathBuf;
 

@@ -2,10 +2,10 @@
 use super::{Failure, print};
 use crate::case::ast::{Case, Need, Step, Target};
 use crate::case::suite::Suite;
-use crate::exit;
-use crate::outcome::Mark;
+use crate::model::exit;
+use crate::model::run::Mark;
 use crate::reference::{self, Fault};
-use crate::register::{NEEDS, Register, Requirement};
+use crate::requirements::{NEEDS, Register, Requirement};
 
 pub(super) fn explain(id: &str) -> Result<u8, Failure> {
     let register = Register::bundled().map_err(|faults| Failure::files(&faults))?;
@@ -23,7 +23,7 @@ pub(super) fn explain(id: &str) -> Result<u8, Failure> {
     }
     let requirement_ids = register.iter().map(|requirement| requirement.id.as_str());
     let known = suite.cases().map(|case| case.id.as_str()).chain(requirement_ids);
-    let near = crate::diagnostic::did_you_mean(id, known);
+    let near = crate::yaml::diagnostic::did_you_mean(id, known);
     let help = near
         .map_or("`homespec list` and `homespec list --requirements` show all".to_owned(), |near| {
             format!("did you mean `{near}`?")

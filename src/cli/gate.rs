@@ -1,16 +1,16 @@
 //! Baseline and requirements of a run: their files and words read, the baseline written.
 use super::args::TestArgs;
 use super::{Failure, say};
-use crate::app::{Demands, Material};
+use crate::pipeline::{Demands, Material};
 use crate::baseline::{Baseline, TODO, append, apply, load};
 use crate::case::suite::Suite;
-use crate::diagnostic::Diagnostic;
-use crate::exit;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::model::exit;
 use crate::files;
-use crate::outcome::{Run, Verdict};
-use crate::register::Register;
-use crate::require::Capability;
-use crate::source::Document;
+use crate::model::run::{Run, Verdict};
+use crate::requirements::Register;
+use crate::plan::capabilities::Capability;
+use crate::yaml::document::Document;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@ use super::{Failure, print};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::reference::{self, Catalogue};
-use crate::register::{Register, Requirement};
-use crate::shapes;
+use crate::requirements::{Register, Requirement};
+use crate::selftest::schema_faults;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn requirements() -> Result<Vec<Row>, Failure> {
 
 /// What is made from schemas, beside the tables.
 fn catalogue() -> Result<Catalogue, Failure> {
-    shapes::bundled().map_err(|faults| Failure::files(&faults))
+    schema_faults::bundled().map_err(|faults| Failure::files(&faults))
 }
 
 fn faults() -> Result<Vec<Row>, Failure> {

@@ -15,15 +15,15 @@ mod selftest;
 mod target;
 mod test;
 
-use crate::app::Material;
+use crate::pipeline::Material;
 use crate::baseline;
 use crate::case::suite::Suite;
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::exit;
+use crate::yaml::diagnostic::{Diagnostic, Severity};
+use crate::model::exit;
 use crate::reference::FaultFileError;
 use crate::report;
-use crate::secret::RedactedRun;
-use crate::source::Document;
+use crate::redact::RedactedRun;
+use crate::yaml::document::Document;
 use crate::spec::Spec;
 use args::{Cli, Command, OutputArgs};
 use clap::{CommandFactory as _, Parser as _};
@@ -271,7 +271,7 @@ fn check_path(path: &Path, suites: &[Suite]) -> Vec<Diagnostic> {
 }
 
 /// The run.json of an earlier run.
-fn read_run(path: &Path) -> Result<crate::outcome::Run, Failure> {
+fn read_run(path: &Path) -> Result<crate::model::run::Run, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
     report::read(&text)

@@ -1,10 +1,10 @@
 //! `operator:` in a config file: what only an operator knows or can do.
 use crate::case::ast::Act;
-use crate::run::operator::{Appservice, Email, Operator, Owner, Phone};
-use crate::run::program::Program;
-use crate::secret::SecretString;
-use crate::source;
-use crate::strict::Reader;
+use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
+use crate::accounts::command::Program;
+use crate::redact::SecretString;
+use crate::yaml::document;
+use crate::yaml::reader::Reader;
 use std::path::Path;
 
 /// How a file with a secret is read: its path, and the secret or why there is none.
@@ -14,7 +14,7 @@ pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, Strin
 /// in the working directory.
 pub(super) fn read<'d>(
     reader: &mut Reader<'d>,
-    node: source::Part<'d>,
+    node: document::Part<'d>,
     folder: &Path,
     read_secret: ReadSecret<'_>,
 ) -> Operator {
@@ -44,7 +44,7 @@ struct Part<'a, 'd> {
 }
 
 impl<'d> Part<'_, 'd> {
-    fn appservice(&mut self, node: source::Part<'d>) -> Option<Appservice> {
+    fn appservice(&mut self, node: document::Part<'d>) -> Option<Appservice> {
         let keys = ["token", "token_file", "prefix", "sender"];
         self.reader.object(node, "`appservice`", &keys)?;
         let token = self.secret(node, "token");
@@ -52,14 +52,14 @@ impl<'d> Part<'_, 'd> {
         Some(Appservice { token: token?, prefix: prefix?, sender: sender? })
     }
 
-    fn email(&mut self, node: source::Part<'d>) -> Option<Email> {
+    fn email(&mut self, node: document::Part<'d>) -> Option<Email> {
         let keys = ["address", "user", "password", "password_file"];
         self.reader.object(node, "`email`", &keys)?;
         let (address, owner) = (self.text(node, "address"), self.owner(node));
         Some(Email { address: address?, owner: owner? })
     }
 
-    fn phone(&mut self, node: source::Part<'d>) -> Option<Phone> {
+    fn phone(&mut self, node: document::Part<'d>) -> Option<Phone> {
         let keys = ["address", "country", "number", "user", "password", "password_file"];
         self.reader.object(node, "`phone`", &keys)?;
         let owner = self.owner(node);
@@ -70,7 +70,7 @@ impl<'d> Part<'_, 'd> {
     }
 
     /// Whether the three spellings of a phone number can be one number.
-    fn is_one_number(&mut self, node: source::Part<'d>, phone: &Phone) -> bool {
+    fn is_one_number(&mut self, node: document::Part<'d>, phone: &Phone) -> bool {
         let mut faulty = |key: &str, what: &str| {
             self.reader.fault(node.nearest(key), what);
             false
@@ -91,7 +91,7 @@ impl<'d> Part<'_, 'd> {
     }
 
     /// The beginning of localparts (Matrix specification, "User Identifiers").
-    fn prefix(&mut self, node: source::Part<'d>) -> Option<String> {
+    fn prefix(&mut self, node: document::Part<'d>) -> Option<String> {
         let prefix = self.text(node, "prefix")?;
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
         if !prefix.is_empty() && prefix.chars().all(fits) {
@@ -102,12 +102,12 @@ impl<'d> Part<'_, 'd> {
         None
     }
 
-    fn owner(&mut self, node: source::Part<'d>) -> Option<Owner> {
+    fn owner(&mut self, node: document::Part<'d>) -> Option<Owner> {
         let (user_id, password) = (self.user_id(node, "user"), self.secret(node, "password"));
         Some(Owner { user_id: user_id?, password: password? })
     }
 
-    fn hooks(&mut self, node: source::Part<'d>) -> std::collections::BTreeMap<Act, Program> {
+    fn hooks(&mut self, node: document::Part<'d>) -> std::collections::BTreeMap<Act, Program> {
         let words = Act::ALL.map(|(word, _)| word);
         let known = self.reader.object(node, "`hooks`", &words).is_some();
         let hooks = Act::ALL.iter().filter(|_| known).filter_map(|(word, act)| {
@@ -119,7 +119,7 @@ impl<'d> Part<'_, 'd> {
         hooks.collect()
     }
 
-    fn user_id(&mut self, node: source::Part<'d>, key: &str) -> Option<String> {
+    fn user_id(&mut self, node: document::Part<'d>, key: &str) -> Option<String> {
         let id = self.text(node, key)?;
         if id.starts_with('@') && id.contains(':') {
             return Some(id);
@@ -128,13 +128,13 @@ impl<'d> Part<'_, 'd> {
         None
     }
 
-    fn text(&mut self, node: source::Part<'d>, key: &str) -> Option<String> {
+    fn text(&mut self, node: document::Part<'d>, key: &str) -> Option<String> {
         let member = self.reader.required(node, "this", key)?;
         self.reader.string(member, &format!("`{key}`")).map(str::to_owned)
     }
 
     /// A secret by value (`key`) or by file (`key_file`): exactly one of them.
-    fn secret(&mut self, node: source::Part<'d>, key: &str) -> Option<SecretString> {
+    fn secret(&mut self, node: document::Part<'d>, key: &str) -> Option<SecretString> {
         let in_file = format!("{key}_file");
         match (node.member(key), node.member(&in_file)) {
             (Some(value), None) => {

@@ -1,13 +1,13 @@
 //! Progress on standard error, and only on a terminal.
 use super::checked::sentence;
-use crate::app::Watcher;
+use crate::pipeline::Watcher;
 use crate::case::ast::Case;
-use crate::facts::Facts;
-use crate::outcome::Verdict;
+use crate::plan::facts::Facts;
+use crate::model::run::Verdict;
 use crate::plan::{Fate, Plan};
-use crate::run::engine::Progress;
+use crate::run::executor::Progress;
 use crate::run::probe::NoTarget;
-use crate::secret::Vault;
+use crate::redact::Vault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,15 +2,15 @@
 use super::args::{MatrixFormat, SelftestArgs};
 use super::progress::Count;
 use super::{Failure, print, say};
-use crate::app::Material;
-use crate::exit;
+use crate::pipeline::Material;
+use crate::model::exit;
 use crate::selftest::{Asked, Format, Matrix, Reach, SelftestError, matrix};
-use crate::shapes;
+use crate::selftest::schema_faults;
 use std::sync::Arc;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let material = Material::load(None, None).map_err(|faults| Failure::files(&faults))?;
-    let catalogue = shapes::bundled().map_err(|faults| Failure::files(&faults))?;
+    let catalogue = schema_faults::bundled().map_err(|faults| Failure::files(&faults))?;
     let asked = Asked::of(&material, catalogue, &args.name).map_err(failed)?;
     let reach = if args.full { Reach::Full } else { Reach::Named };
     let count = Count::of(asked.faults.len() + asked.quirks.len());

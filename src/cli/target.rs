@@ -1,8 +1,8 @@
 //! Words that say by which way the homeserver is reached, read into values. Pure; the errors are sentences for
 //! whoever typed the words, and hold nothing that may be a secret.
-use crate::diagnostic::Diagnostic;
-use crate::run::target::Target;
-use crate::secret::SecretString;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::http::target::Target;
+use crate::redact::SecretString;
 use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn headers_have_their_lines() {
-        use crate::secret::ExposeSecret as _;
+        use crate::redact::ExposeSecret as _;
         let read = headers("h", "# for the gate\n\nX-Gate: a: b \r\nCookie: c=d\n").unwrap();
         let read: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), v.expose_secret())).collect();
         assert_eq!(read, [("X-Gate", "a: b"), ("Cookie", "c=d")]);

@@ -6,23 +6,23 @@ use super::{
     Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
     width, write,
 };
-use crate::app::{Job, JobError, Material, prepare};
+use crate::pipeline::{Job, JobError, Material, prepare};
 use crate::case::ast::Api;
-use crate::exit::{self, Gate};
-use crate::facts::Allow;
-use crate::outcome::{Run, Verdict};
+use crate::model::exit::{self, Gate};
+use crate::plan::facts::Allow;
+use crate::model::run::{Run, Verdict};
 use crate::plan::{Fate, Plan};
 use crate::reference::{self, Catalogue, Front, Limit, Settings};
 use crate::report::{self, Publisher, Withheld};
-use crate::run::desk::{Maker, Sources};
-use crate::run::http::{Proxy, Transport};
-use crate::run::operator::Operator;
-use crate::run::program::Program;
-use crate::run::stop::Stop;
-use crate::run::target::{NoTargetUrl, Target};
-use crate::secret::SecretString;
-use crate::select::{Rerun, Wish};
-use crate::shapes;
+use crate::accounts::pool::{Maker, Sources};
+use crate::http::client::{Proxy, Transport};
+use crate::accounts::operator::Operator;
+use crate::accounts::command::Program;
+use crate::http::cancel::Stop;
+use crate::http::target::{NoTargetUrl, Target};
+use crate::redact::SecretString;
+use crate::plan::selection::{Rerun, Wish};
+use crate::selftest::schema_faults;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,7 +130,7 @@ fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
 }
 
 fn catalogue() -> Result<Catalogue, Failure> {
-    shapes::bundled().map_err(|faults| Failure::files(&faults))
+    schema_faults::bundled().map_err(|faults| Failure::files(&faults))
 }
 
 fn settings(args: &ReferenceArgs) -> Result<Settings, Failure> {

@@ -3,8 +3,8 @@ use super::RenderError;
 use super::json::written;
 use super::markdown::{code_in_table, prose};
 use super::text::{count, one_line};
-use crate::compare::{Change, Comparison, Row};
-use crate::outcome::RequirementVerdict;
+use crate::baseline::compare::{Change, Comparison, Row};
+use crate::model::run::RequirementVerdict;
 
 /// The comparison as JSON, indented, with a newline at its end.
 ///

@@ -4,7 +4,7 @@ use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, Issue, Place, ReasonGroup, SHOWN_LIMIT, Showing};
 use super::template::ready;
 use super::text::{anchor, cut};
-use crate::outcome::{
+use crate::model::run::{
     CaseOutcome, Exchange, Level, Mark, RequirementOutcome, RequirementTally, RequirementVerdict,
     Run, Verdict,
 };

@@ -1,6 +1,6 @@
 //! An exchange as a command line that sends the same request again.
 use super::text;
-use crate::outcome::{Exchange, Header, Request};
+use crate::model::run::{Exchange, Header, Request};
 use std::borrow::Cow;
 
 /// How to fill in the names that stand for secrets; every report that has `curl` lines shows it.

@@ -1,7 +1,7 @@
 //! What more than one report says about a run: counts, the sentence at the top, the issues in order,
 //! what is undecided and why. Pure, and without any mark-up.
 use super::text::{count, cut, one_line, visible};
-use crate::outcome::{
+use crate::model::run::{
     CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
     Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run, StandingOutcome,
     UntrustedText, Verdict,

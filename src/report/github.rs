@@ -1,7 +1,7 @@
 //! Annotations for GitHub Actions: workflow commands on standard output.
 use super::digest::{self, Showing};
 use super::text::{cut, visible};
-use crate::outcome::{CaseOutcome, OutdatedEntry, Run, Verdict};
+use crate::model::run::{CaseOutcome, OutdatedEntry, Run, Verdict};
 
 /// GitHub keeps ten annotations of a kind for each step and drops the rest without a word.
 const LIMIT: usize = 9;

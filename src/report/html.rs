@@ -7,7 +7,7 @@ use super::difference::{Marked, difference};
 use super::digest::VALUE_LIMIT;
 use super::template::{self, RenderError, Template, ready};
 use super::text::{anchor, cut, one_line, safe_link, visible};
-use crate::outcome::Run;
+use crate::model::run::Run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::value::Value;

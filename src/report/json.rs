@@ -1,6 +1,6 @@
 //! `run.json`: the [`Run`] itself, written and read back.
 use super::RenderError;
-use crate::outcome::{Run, SCHEMA_VERSION};
+use crate::model::run::{Run, SCHEMA_VERSION};
 use serde::{Deserialize, Serialize};
 
 /// The run as `run.json`: indented, keys in the order of the fields of [`Run`], one newline at the end.

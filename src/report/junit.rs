@@ -4,7 +4,7 @@
 use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, VALUE_LIMIT};
 use super::text::{cut, one_line, visible};
-use crate::outcome::{
+use crate::model::run::{
     BaselineOutcome, CaseOutcome, Decision, Exchange, Finding, Level, OutdatedEntry, Reason,
     Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
 };

@@ -2,8 +2,8 @@
 //!
 //! It shares no code with the search that replaced the secrets, and reads the finished text.
 use super::RenderError;
-use crate::outcome::Run;
-use crate::secret::{RedactedRun, Secrets, names_in};
+use crate::model::run::Run;
+use crate::redact::{RedactedRun, Secrets, names_in};
 use aho_corasick::AhoCorasick;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
@@ -301,7 +301,7 @@ fn other(c: char) -> char {
 mod tests {
     use super::*;
     use crate::report::template::{Template, environment};
-    use crate::secret::{SecretKind, Vault};
+    use crate::redact::{SecretKind, Vault};
     use minijinja::context;
 
     fn secrets(values: &[&str]) -> Secrets {

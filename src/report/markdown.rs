@@ -4,7 +4,7 @@ use super::context;
 use super::digest::VALUE_LIMIT;
 use super::template::{self, RenderError, Template, ready};
 use super::text::{cut, one_line, safe_link, visible};
-use crate::outcome::Run;
+use crate::model::run::Run;
 use minijinja::context;
 use minijinja::value::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -47,7 +47,7 @@ pub use terminal::terminal;
 pub use text::one_line;
 pub use write::{WriteError, Written, try_writing, write_all};
 
-use crate::outcome::Run;
+use crate::model::run::Run;
 use std::fmt;
 use std::str::FromStr;
 

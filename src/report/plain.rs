@@ -1,6 +1,6 @@
 //! An exchange as plain text, for a terminal.
 use super::text;
-use crate::outcome::{Exchange, Header};
+use crate::model::run::{Exchange, Header};
 
 /// Request and answer, line by line; control characters of the server's text are made visible.
 pub fn exchange_text(exchange: &Exchange) -> String {

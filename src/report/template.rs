@@ -5,7 +5,7 @@
 //! unsafe.
 use super::digest;
 use super::text;
-use crate::outcome::{Level, Mark};
+use crate::model::run::{Level, Mark};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior};

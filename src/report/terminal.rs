@@ -1,7 +1,7 @@
 //! The summary at the end of a run on a terminal: a screenful, the answer first.
 use super::digest::{self, Issue, ReasonGroup};
 use super::text::{count, duration, fit, one_line};
-use crate::outcome::{OutdatedEntry, Required, RequirementVerdict, Run, Verdict};
+use crate::model::run::{OutdatedEntry, Required, RequirementVerdict, Run, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::path::PathBuf;
 

@@ -1,31 +1,6 @@
-//! Running a plan: the only part, with the probe, that touches the network.
-pub mod beside;
-pub mod clean_up;
-pub mod courier;
-pub mod desk;
-pub mod dialect;
-pub mod discover;
-pub mod engine;
-pub mod env;
-pub mod http;
-pub mod ledger;
-pub mod limits;
-pub mod loan;
-pub mod machine;
-pub mod notices;
-pub mod operator;
-pub mod operator_proof;
-pub mod perishable;
+//! Running a plan: the probe, the cases in flight and their logins.
+pub mod case_machine;
+pub mod executor;
+pub mod login_budget;
 pub mod probe;
-pub mod program;
-pub mod refusal;
-pub mod stop;
-pub mod supplied;
-pub mod supplied_sessions;
-pub mod target;
-mod tls;
-mod tls_words;
-mod trouble;
-pub mod turns;
-pub mod uia;
-pub mod vitals;
+pub mod variables;

@@ -1,17 +1,17 @@
 //! What the target offers, asked before anything is planned.
-use super::courier::{Courier, Delivered};
-use super::desk::Desk;
-use super::discover::{self, Delegation, NotDiscovered};
-use super::env::fresh_localpart;
-use super::vitals::{Control, has_list};
+use crate::http::sender::{Courier, Delivered};
+use crate::accounts::pool::Desk;
+use crate::http::discovery::{self, Delegation, NotDiscovered};
+use crate::run::variables::fresh_localpart;
+use crate::http::liveness::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
-use crate::facts::{self, AccountFacts, Allow, Facts, Provider};
-use crate::outcome::Reason;
+use crate::plan::facts::{self, AccountFacts, Allow, Facts, Provider};
+use crate::model::run::Reason;
 use crate::plan::Slot;
-use crate::routes::Routes;
-use crate::secret::Redactor;
-use crate::version::Listed;
-use crate::wire::{Answer, Ask, Exchanged, Reply, TroubleKind};
+use crate::plan::routes::Routes;
+use crate::redact::Redactor;
+use crate::model::release::Listed;
+use crate::http::message::{Answer, Ask, Exchanged, Reply, TroubleKind};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -317,7 +317,7 @@ async fn not_matrix(
             return NoTarget::Unreachable { url, why };
         }
     }
-    let delegation = discover::delegation(&courier.http, exchanges).await;
+    let delegation = discovery::delegation(&courier.http, exchanges).await;
     let asked: Vec<String> = asked.iter().map(|path| format!("GET {path}")).collect();
     let advice = match answer.header("location").filter(|_| (300..400).contains(&answer.status)) {
         Some(location) => format!(

@@ -1,5 +1,5 @@
 //! What came of faults and quirks, as values, and what follows from it. Pure.
-use crate::outcome::{Level, Reason, RequirementOutcome, RequirementVerdict, Verdict};
+use crate::model::run::{Level, Reason, RequirementOutcome, RequirementVerdict, Verdict};
 use crate::reference::{Fault, Kind, Quirk};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -340,7 +340,7 @@ impl Matrix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Mark;
+    use crate::model::run::Mark;
     use crate::reference::{faults, quirks};
 
     fn caught() -> FaultOutcome {

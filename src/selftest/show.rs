@@ -322,7 +322,7 @@ fn by_operation(matrix: &Matrix) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Level, RequirementVerdict};
+    use crate::model::run::{Level, RequirementVerdict};
     use crate::reference::faults;
 
     fn matrix() -> Matrix {

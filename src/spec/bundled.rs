@@ -1,7 +1,7 @@
 //! The specification files that are carried inside the program.
 use super::{Spec, load};
 use crate::bundled::{SPEC_R0, SPEC_V1};
-use crate::diagnostic::Diagnostic;
+use crate::yaml::diagnostic::Diagnostic;
 use std::sync::OnceLock;
 
 type Loaded = Result<Spec, Vec<Diagnostic>>;

@@ -3,7 +3,7 @@
 //! Compared are parameters, bodies, statuses, headers, and whether a token is asked for. What only
 //! explains (descriptions, examples, titles, version marks) is not.
 use super::{Header, Operation, Parameter, RequestBody, Response, Schema, Spec};
-use crate::source::pointer_below;
+use crate::yaml::document::pointer_below;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! The files of a specification folder and the references between them.
-use crate::diagnostic::{Diagnostic, Severity, did_you_mean};
-use crate::source::{Document, Part};
+use crate::yaml::diagnostic::{Diagnostic, Severity, did_you_mean};
+use crate::yaml::document::{Document, Part};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

@@ -4,8 +4,8 @@
 use super::Spec;
 use super::folder::Folder;
 use super::openapi::OperationReader;
-use crate::diagnostic::Diagnostic;
-use crate::source::read_text;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::document::read_text;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

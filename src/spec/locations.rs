@@ -1,6 +1,6 @@
 //! Where a body can differ from a schema, and where in a body a part of a schema speaks of.
 use super::formats;
-use crate::source::{pointer_below, pointer_tokens};
+use crate::yaml::document::{pointer_below, pointer_tokens};
 use jsonschema::Draft;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ mod schema;
 pub use diff::{Difference, SpecDiff, describe, diff};
 pub use schema::{Schema, SchemaViolation, UnusableSchema};
 
-use crate::diagnostic::Diagnostic;
+use crate::yaml::diagnostic::Diagnostic;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

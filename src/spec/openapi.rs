@@ -5,7 +5,7 @@ use super::folder::{Faults, Folder, Members, Place};
 use super::resolve::Reader;
 use super::schema::Schema;
 use super::{Header, Location, Operation, Parameter, RequestBody, Response, Security};
-use crate::diagnostic::did_you_mean;
+use crate::yaml::diagnostic::did_you_mean;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 use super::folder::{Faults, Folder, Members, Place};
 use super::locations::{Holds, holds};
 use super::schema::Schema;
-use crate::source::pointer_below;
+use crate::yaml::document::pointer_below;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::sync::Arc;

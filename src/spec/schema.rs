@@ -6,8 +6,8 @@
 //! in which file a part of it was written is found again by walking the files the same way.
 use super::folder::{Faults, Folder, Place};
 use super::{formats, locations};
-use crate::diagnostic::Diagnostic;
-use crate::source::{pointer_below, pointer_tokens};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::document::{pointer_below, pointer_tokens};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;

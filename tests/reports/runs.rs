@@ -1,5 +1,5 @@
 //! Hand-written runs for the golden files.
-use homespec::outcome::*;
+use homespec::model::run::*;
 
 /// Text of all the kinds that break reports.
 pub const HOSTILE: &str = "]]> </script></pre><b>bold</b> \u{1b}[31mred\u{1b}[0m \u{1b}]0;title \u{fffe} \u{202e}\n\

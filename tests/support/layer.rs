@@ -1,6 +1,6 @@
 //! The ways to write a text one inside another, and how many of them redaction promises to see
 //! through: for the property tests and the fuzz target.
-use homespec::encoding::{encode_segment, escaped};
+use homespec::model::encoding::{encode_segment, escaped};
 use serde_json::Value;
 
 /// One way to write a text.

@@ -1,5 +1,5 @@
 //! Runs the program as a user would.
-use homespec::outcome::Run;
+use homespec::model::run::Run;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

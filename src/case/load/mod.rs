@@ -10,10 +10,10 @@ mod step;
 
 use super::ast::CaseFile;
 use super::template;
-use crate::diagnostic::Diagnostic;
-use crate::source::de::Text;
-use crate::source::{Document, Part};
-use crate::strict::Reader;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::document::de::Text;
+use crate::yaml::document::{Document, Part};
+use crate::yaml::reader::Reader;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 use super::{ACCOUNT_MEMBERS, NEW_MEMBERS, SERVER_MEMBERS, SESSION_MEMBERS, is_new};
 use crate::case::ast::*;
 use crate::case::template;
-use crate::diagnostic::did_you_mean;
-use crate::strict::Reader;
+use crate::yaml::diagnostic::did_you_mean;
+use crate::yaml::reader::Reader;
 use std::collections::BTreeSet;
 
 /// Every reference names something that is known at its step.

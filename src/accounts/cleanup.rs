@@ -1,0 +1,462 @@
+//! Taking back what a run made: its accounts are deactivated, its sessions logged out.
+use crate::http::sender::Courier;
+use crate::http::created_resources::{Made, Session};
+use crate::http::cancel::Stop;
+use crate::http::supplied_accounts::SuppliedAccount;
+use crate::accounts::uia::{self, Prover};
+use crate::case::ast::Limits;
+use crate::plan::routes::Routes;
+use crate::http::message::{Answer, Ask, Exchanged, Reply};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How many accounts or sessions are dealt with at once.
+const AT_ONCE: usize = 8;
+
+/// What a clean-up came to.
+#[derive(Debug, Default)]
+pub struct CleanUp {
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchanged>,
+    /// What could not be removed, in the reader's words.
+    pub left: Vec<String>,
+    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    pub problems: BTreeMap<String, String>,
+}
+
+/// Deactivates every account that the run made, as far as the server lets it, and logs out every
+/// session that is still open then, but for the last one of each supplied account: with that its devices are looked at
+/// ([`end_supplied`](crate::accounts::supplied_cleanup::end_supplied)). It is over at `until`, or when the courier is told to stop;
+/// what is not done then is named.
+pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> CleanUp {
+    let cleaner = Arc::new(Cleaner::new(courier, routes, until));
+    tokio::select! {
+        () = courier.look_again() => {}
+        _ = end(&courier.stop, until) => {}
+    }
+    let mut done = CleanUp::default();
+    let made = courier.ledger.made().into_iter().filter(|account| !account.guest);
+    let deactivating = made.map(|account| {
+        let (cleaner, name) = (cleaner.clone(), account_name(&account));
+        (name, async move { cleaner.account(&account).await })
+    });
+    all(deactivating, &courier.stop, until, &mut done).await;
+    let uncertain = courier.ledger.uncertain_accounts().into_iter().map(|account| {
+        let (cleaner, name) = (cleaner.clone(), uncertain_name(&account));
+        (name, async move { cleaner.uncertain_account(&account).await })
+    });
+    all(uncertain, &courier.stop, until, &mut done).await;
+    let last = courier.supplied.last_sessions(&courier.ledger);
+    let ending = courier.ledger.open().into_iter().filter(|session| !last.contains(session));
+    let ending = ending.map(|session| {
+        let (cleaner, name) = (cleaner.clone(), session_name(&session));
+        (name, async move { cleaner.session(&session).await })
+    });
+    all(ending, &courier.stop, until, &mut done).await;
+    let problems = cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner);
+    done.problems = problems.clone();
+    drop(problems);
+    done
+}
+
+/// What came of one account or session.
+pub(super) type Ended = (Vec<Exchanged>, Result<(), String>);
+
+/// Waits for all of them, a few at once, each with its name; what they gave stands in their order. What was not done by the
+/// end of the clean-up, or was lost, is named.
+pub(super) async fn all<F>(
+    tasks: impl Iterator<Item = (String, F)>,
+    stop: &Stop,
+    until: Instant,
+    done: &mut CleanUp,
+) where
+    F: Future<Output = Ended> + Send + 'static,
+{
+    let (mut names, mut futures) = (Vec::new(), Vec::new());
+    for (name, task) in tasks {
+        names.push(name);
+        futures.push(task);
+    }
+    let mut waiting = futures.into_iter().enumerate();
+    let mut running = JoinSet::new();
+    let mut ended: BTreeMap<usize, Ended> = BTreeMap::new();
+    let end = end(stop, until);
+    tokio::pin!(end);
+    let why = loop {
+        while !stop.is_set()
+            && running.len() < AT_ONCE
+            && let Some((index, task)) = waiting.next()
+        {
+            running.spawn(async move { (index, task.await) });
+        }
+        tokio::select! {
+            biased;
+            why = &mut end => break why,
+            joined = running.join_next() => match joined {
+                Some(Ok((index, one))) => drop(ended.insert(index, one)),
+                // It has no result, and is named below.
+                Some(Err(_)) => {}
+                None => break LOST,
+            },
+        }
+    };
+    for (index, name) in names.into_iter().enumerate() {
+        match ended.remove(&index) {
+            Some((exchanges, end)) => {
+                done.exchanges.extend(exchanges);
+                done.left.extend(end.err());
+            }
+            None => done.left.push(format!("{name}: {why}")),
+        }
+    }
+}
+
+/// Ends with the clean-up's time, or when it is stopped; gives why.
+async fn end(stop: &Stop, until: Instant) -> &'static str {
+    tokio::select! {
+        biased;
+        () = stop.stopped() => STOPPED,
+        () = tokio::time::sleep_until(until) => NO_TIME,
+    }
+}
+
+const LOST: &str = "homespec itself failed while ending it; please report it";
+const NO_TIME: &str = "there was no time left for it";
+const STOPPED: &str = "the clean-up was stopped";
+
+fn account_name(account: &Made) -> String {
+    format!("account {}, which the run made and which stays", account.user_id)
+}
+
+fn uncertain_name(account: &Made) -> String {
+    format!("account {}, which the run may have made", account.login_name)
+}
+
+pub(super) fn session_name(session: &Session) -> String {
+    format!("session {} of {}", session.device_id, session.user_id)
+}
+
+pub(super) struct Cleaner {
+    pub(super) courier: Courier,
+    routes: Arc<dyn Routes>,
+    until: Instant,
+    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    pub(super) problems: Mutex<BTreeMap<String, String>>,
+}
+
+/// What an answer said of an account that is to be deactivated with one of its tokens.
+enum Deactivated {
+    Done,
+    /// The token is no longer good: another one may be.
+    TokenOver,
+    Refused(String),
+}
+
+impl Cleaner {
+    pub(super) fn new(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
+        let (courier, routes, problems) = (courier.clone(), routes.clone(), Mutex::default());
+        Cleaner { courier, routes, until, problems }
+    }
+
+    async fn account(&self, account: &Made) -> Ended {
+        let mut exchanges = Vec::new();
+        let end = self.deactivate(account, &mut exchanges).await;
+        let end = end.map_err(|why| format!("{}: {why}", account_name(account)));
+        (exchanges, end)
+    }
+
+    /// With the tokens of its sessions, the newest first; where none is good, with that of a login.
+    async fn deactivate(
+        &self,
+        account: &Made,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), String> {
+        let sessions = self.courier.ledger.open();
+        let own = sessions.iter().filter(|session| session.user_id == account.user_id);
+        for token in own.flat_map(|session| &session.tokens).rev() {
+            match self.deactivate_with(token, account, exchanges).await {
+                Deactivated::Done => return Ok(()),
+                Deactivated::TokenOver => {}
+                Deactivated::Refused(why) => return Err(why),
+            }
+        }
+        let Some(password) = &account.password else {
+            return Err("no session of it is open, and its password is not known".to_owned());
+        };
+        let Some(token) = self.log_in(&account.login_name, password, exchanges).await? else {
+            self.courier.ledger.gone(&account.user_id);
+            return Ok(());
+        };
+        match self.deactivate_with(&token, account, exchanges).await {
+            Deactivated::Done => Ok(()),
+            Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
+            Deactivated::Refused(why) => Err(why),
+        }
+    }
+
+    async fn deactivate_with(
+        &self,
+        token: &str,
+        account: &Made,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Deactivated {
+        let Some(ask) = self.ask("deactivateAccount") else {
+            return Deactivated::Refused("there is no operation to deactivate it".to_owned());
+        };
+        let ask = ask.bearer(token);
+        let (mut body, mut stages) = (json!({}), Vec::new());
+        loop {
+            let answer = match self.send(&ask.clone().json(&body), exchanges).await {
+                Ok(answer) => answer,
+                Err(why) => return Deactivated::Refused(why),
+            };
+            if answer.is_success() {
+                // The exchange says so only if its token is known to be the account's.
+                self.courier.ledger.gone(&account.user_id);
+                return Deactivated::Done;
+            }
+            let challenge = match answer.json() {
+                Ok(challenge) if answer.is_challenge() => challenge,
+                _ if answer.status == 401 => return Deactivated::TokenOver,
+                _ => return Deactivated::Refused(refused("deactivating", &answer)),
+            };
+            let prover = Prover {
+                user: Some(&account.login_name),
+                password: account.password.as_deref(),
+                registration_token: None,
+            };
+            match uia::answer(challenge, prover, &stages) {
+                Ok(auth) => {
+                    stages.extend(uia::stage_of(&auth));
+                    body = uia::with_auth(body, auth);
+                }
+                Err(why) => return Deactivated::Refused(why),
+            }
+        }
+    }
+
+    /// An access token of a new session; none if the account is no more.
+    pub(super) async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Option<String>, String> {
+        let answer = self.send_login(name, password, exchanges).await?;
+        match (answer.text_at("/access_token"), answer.text_at("/errcode")) {
+            (Some(token), _) if answer.is_success() => Ok(Some(token.to_owned())),
+            (_, Some("M_USER_DEACTIVATED")) => Ok(None),
+            _ => Err(refused("logging in", &answer)),
+        }
+    }
+
+    async fn send_login(
+        &self,
+        name: &str,
+        password: &str,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Answer, String> {
+        let ask = self.ask("login").ok_or("there is no operation to log in")?.json(&json!({
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": name},
+            "password": password,
+        }));
+        self.send(&ask, exchanges).await
+    }
+
+    /// An account whose registration was not answered whole: if it is there, its password logs in.
+    async fn uncertain_account(&self, account: &Made) -> Ended {
+        let mut exchanges = Vec::new();
+        let end = self.deactivate_if_there(account, &mut exchanges).await;
+        let end = end.map_err(|why| format!("{}: {why}", uncertain_name(account)));
+        (exchanges, end)
+    }
+
+    async fn deactivate_if_there(
+        &self,
+        account: &Made,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), String> {
+        let Some(password) = &account.password else { return Ok(()) };
+        let answer = self.send_login(&account.login_name, password, exchanges).await?;
+        if matches!(answer.status, 400 | 401 | 403 | 404) {
+            return Ok(());
+        }
+        let token = answer.text_at("/access_token").filter(|_| answer.is_success());
+        let token = token.ok_or_else(|| refused("logging in", &answer))?;
+        let user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+        match self.deactivate_with(token, &Made { user_id, ..account.clone() }, exchanges).await {
+            Deactivated::Done => Ok(()),
+            Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
+            Deactivated::Refused(why) => Err(why),
+        }
+    }
+
+    /// Logs a session out. One of a supplied account that this does not end is looked for among the devices later.
+    async fn session(&self, session: &Session) -> Ended {
+        let mut exchanges = Vec::new();
+        let end = self.log_out(session, &mut exchanges).await;
+        let user_id = &session.user_id;
+        let is_supplied =
+            |account: &SuppliedAccount| account.user_id.as_ref() == Some(&session.user_id);
+        let end = match end {
+            Ok(()) => Ok(()),
+            Err(problem) if self.courier.supplied.all().iter().any(is_supplied) => {
+                self.note_problem(session, problem.text);
+                Ok(())
+            }
+            // With an account that is gone, or that stays and is named, its sessions need no name.
+            Err(problem) if problem.is_refused && self.courier.ledger.is_own_name(user_id) => {
+                Ok(())
+            }
+            Err(Problem { text, .. }) => Err(format!("{}: {text}", session_name(session))),
+        };
+        (exchanges, end)
+    }
+
+    /// Tries its tokens, the newest first.
+    pub(super) async fn log_out(
+        &self,
+        session: &Session,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), Problem> {
+        let failed = |text: String| Problem { text, is_refused: false };
+        let logout = self.ask("logout");
+        let logout = logout.ok_or_else(|| failed("there is no operation to log out".to_owned()))?;
+        let mut problem = failed("it has no access token".to_owned());
+        for token in session.tokens.iter().rev() {
+            problem = match self.send(&logout.clone().bearer(token), exchanges).await {
+                Ok(answer) if answer.is_success() => return Ok(()),
+                Ok(answer) => Problem {
+                    is_refused: is_token_refused(&answer),
+                    text: refused("logging out", &answer),
+                },
+                Err(why) => failed(why),
+            };
+        }
+        Err(problem)
+    }
+
+    pub(super) fn note_problem(&self, session: &Session, problem: String) {
+        let key = session.tokens.last().cloned().unwrap_or_default();
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).insert(key, problem);
+    }
+
+    /// Deletes devices of an account, with interactive auth by its password.
+    pub(super) async fn delete_devices(
+        &self,
+        token: &str,
+        devices: &[String],
+        prover: Prover<'_>,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), String> {
+        let ask = self.ask("deleteDevices").ok_or("there is no operation to delete devices")?;
+        let ask = ask.bearer(token);
+        let (mut body, mut stages) = (json!({"devices": devices}), Vec::new());
+        loop {
+            let answer = self.send(&ask.clone().json(&body), exchanges).await?;
+            let challenge = match answer.json() {
+                Ok(challenge) if answer.is_challenge() => challenge,
+                _ if answer.is_success() => return Ok(()),
+                _ => return Err(refused("deleting the device", &answer)),
+            };
+            let auth = uia::answer(challenge, prover, &stages)?;
+            stages.extend(uia::stage_of(&auth));
+            body = uia::with_auth(body, auth);
+        }
+    }
+
+    pub(super) fn ask(&self, operation: &str) -> Option<Ask> {
+        let route = self.routes.route(operation, None)?;
+        Some(Ask::new(Some(operation), &route.method, &route.path))
+    }
+
+    /// One request, unless there is no time left.
+    pub(super) async fn send(
+        &self,
+        ask: &Ask,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<Answer, String> {
+        if Instant::now() >= self.until {
+            return Err(NO_TIME.to_owned());
+        }
+        let delivered = self.courier.deliver(ask, Limits::Wait).await;
+        exchanges.extend(delivered.exchanges);
+        match delivered.reply {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::Dropped(why) => Err(why),
+            Reply::Undecided(reason) => Err(reason.text.into()),
+        }
+    }
+}
+
+pub(super) fn refused(what: &str, answer: &Answer) -> String {
+    let code = answer.text_at("/errcode").map(|code| format!(" {code}")).unwrap_or_default();
+    format!("{what} was answered with {}{code}", answer.status)
+}
+
+/// Why something could not be done with the token of a session.
+pub(super) struct Problem {
+    pub(super) text: String,
+    /// Whether its token was refused. That does not show that the session is over.
+    pub(super) is_refused: bool,
+}
+
+/// Whether an answer refuses the token. That a guest may not log out says nothing of the kind.
+fn is_token_refused(answer: &Answer) -> bool {
+    let for_guests = answer.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
+    matches!(answer.status, 401 | 403) && !for_guests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::cancel::Cause;
+    use std::time::Duration;
+
+    fn task(
+        name: &str,
+        ends: Option<Result<(), String>>,
+    ) -> (String, impl Future<Output = Ended> + use<>) {
+        let is_lost = name == "lost";
+        let task = async move {
+            assert!(!is_lost, "of a test");
+            match ends {
+                Some(end) => (Vec::new(), end),
+                None => std::future::pending().await,
+            }
+        };
+        (name.to_owned(), task)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_or_not_done_in_time_is_named() {
+        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let until = Instant::now() + Duration::from_secs(5);
+        let refused = || Some(Err("refused".to_owned()));
+        let tasks = [task("good", Some(Ok(()))), task("lost", None), task("refused", refused())];
+        all(tasks.into_iter(), &stop, until, &mut done).await;
+        assert_eq!(done.left, [format!("lost: {LOST}"), "refused".to_owned()]);
+        done.left.clear();
+        let tasks = [task("good", Some(Ok(()))), task("slow", None)];
+        all(tasks.into_iter(), &stop, until, &mut done).await;
+        assert_eq!(done.left, [format!("slow: {NO_TIME}")]);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_when_it_is_stopped_is_named_at_once() {
+        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let until = Instant::now() + Duration::from_secs(3600);
+        let stopping = async {
+            tokio::task::yield_now().await;
+            stop.set(Cause::Interrupted);
+        };
+        let tasks = (0..20).map(|n| task(&format!("session {n}"), None));
+        tokio::join!(all(tasks, &stop, until, &mut done), stopping);
+        assert_eq!(done.left.len(), 20);
+        assert_eq!(done.left[19], format!("session 19: {STOPPED}"));
+    }
+}

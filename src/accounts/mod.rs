@@ -1,0 +1,10 @@
+//! Accounts of the homeserver under test: supplied or registered, proven, cleaned up.
+pub mod cleanup;
+pub mod command;
+pub mod notices;
+pub mod operator;
+pub mod operator_proof;
+pub mod pool;
+pub mod refusal;
+pub mod supplied_cleanup;
+pub mod uia;

@@ -1,0 +1,317 @@
+//! Finding the homeserver of a server name by its well-known file (Client-Server API, "Server
+//! Discovery"). No credentials and no headers of the operator are sent there.
+use crate::http::client::{ClientError, Http, Transport};
+use crate::http::target::Target;
+use crate::redact::Vault;
+use crate::http::message::{Answer, Ask, Exchanged};
+use serde_json::Value;
+use std::sync::Arc;
+use url::Url;
+
+/// Where the file lies.
+pub const WELL_KNOWN: &str = "/.well-known/matrix/client";
+
+/// How many redirects are followed. Anywhere else none is, but this request carries nothing secret, and
+/// web servers that forward `example.org` to `www.example.org` are common.
+const MOST_REDIRECTS: usize = 5;
+
+/// How much of a text from there stands in a message, in characters.
+const LONGEST_QUOTE: usize = 200;
+
+/// Why a well-known file says of no homeserver where it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotDiscovered {
+    /// No connection, or no answer on it.
+    #[error("GET {url} has no answer: {why}")]
+    NoAnswer {
+        /// What was asked for.
+        url: String,
+        /// The cause.
+        why: String,
+    },
+    /// There is no file. Clients go on without it (`IGNORE`); here nothing is guessed.
+    #[error(
+        "GET {url} answered 404, so there is no well-known file; give the homeserver's own URL"
+    )]
+    NoFile {
+        /// What was asked for.
+        url: String,
+    },
+    /// Neither a file nor its absence (`FAIL_PROMPT`).
+    #[error("GET {url} answered {status}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// The file is not what it should be (`FAIL_PROMPT`).
+    #[error("the well-known file {url} is not usable: {why}")]
+    Unusable {
+        /// What was asked for.
+        url: String,
+        /// The cause.
+        why: String,
+    },
+    /// The file says where, but nothing can be there (`FAIL_ERROR`).
+    #[error("the well-known file {url} has {base_url} as base_url of m.homeserver: {why}")]
+    BaseUrl {
+        /// What was asked for.
+        url: String,
+        /// What stands there, quoted and cut.
+        base_url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A redirect that is not followed.
+    #[error("GET {url} is a redirect to {to}, which is not followed: {why}")]
+    Redirect {
+        /// What was asked for.
+        url: String,
+        /// Where it leads, quoted and cut.
+        to: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A redirect led where no request can be prepared.
+    #[error("{0}")]
+    Client(String),
+}
+
+impl From<ClientError> for NotDiscovered {
+    fn from(error: ClientError) -> NotDiscovered {
+        NotDiscovered::Client(error.to_string())
+    }
+}
+
+/// What a look for the homeserver came to.
+#[derive(Debug)]
+pub struct Search {
+    /// The homeserver's base URL, or why there is none.
+    pub found: Result<Url, NotDiscovered>,
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchanged>,
+}
+
+/// Asks the web server that `transport` leads to for its well-known file, without the transport's
+/// headers.
+pub async fn search(transport: &Transport, vault: &Arc<Vault>) -> Search {
+    let mut exchanges = Vec::new();
+    let found = follow(transport, vault, &mut exchanges).await;
+    Search { found, exchanges }
+}
+
+/// A homeserver somewhere else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// The server name whose well-known file names it, for `--discover`.
+    pub name: String,
+    /// Its URL.
+    pub url: Url,
+}
+
+/// Looks whether the host of the target is a server name whose well-known file names another URL: for a hint where the
+/// target is no homeserver. Sends one request, without the operator's headers; no redirect is followed.
+pub async fn delegation(http: &Http, exchanges: &mut Vec<Exchanged>) -> Option<Delegation> {
+    let (name, root) = server_name(http.target())?;
+    let target = Target::Web(root);
+    let (headers, timeout) = (Vec::new(), http.time_aside());
+    let transport = Transport { target, headers, timeout, ..http.transport().clone() };
+    // Without a client there is no hint; the run ends with what is known already.
+    let http_of_name = Http::new(&transport, http.vault().clone()).ok()?;
+    let exchanged = http_of_name.send(&Ask::new(None, "GET", WELL_KNOWN)).await;
+    let found = exchanged.result.as_ref().ok().map(|answer| base_url(&exchanged.url, answer));
+    exchanges.push(exchanged);
+    let url = found?.ok()?;
+    (Target::Web(url.clone()) != *http.target()).then_some(Delegation { name, url })
+}
+
+/// The server name that a target may stand for, and the root of its web server: `--discover` asks by `https` alone.
+fn server_name(target: &Target) -> Option<(String, Url)> {
+    let Target::Web(url) = target else { return None };
+    let mut root = url.clone();
+    // A port of plain HTTP is none of HTTPS.
+    if url.scheme() == "http" && (url.port().is_some() || root.set_scheme("https").is_err()) {
+        return None;
+    }
+    root.set_path("");
+    let host = root.host_str()?;
+    let name = root.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Some((name, root))
+}
+
+async fn follow(
+    transport: &Transport,
+    vault: &Arc<Vault>,
+    exchanges: &mut Vec<Exchanged>,
+) -> Result<Url, NotDiscovered> {
+    let mut transport = Transport { headers: Vec::new(), ..transport.clone() };
+    let mut path = WELL_KNOWN.to_owned();
+    for left in (0..=MOST_REDIRECTS).rev() {
+        let http = Http::new(&transport, vault.clone())?;
+        // It is another server's answer: nothing of the specification's is asked of it.
+        let exchanged = http.send(&Ask::new(None, "GET", &path)).await;
+        let (url, result) = (exchanged.url.clone(), exchanged.result.clone());
+        exchanges.push(exchanged);
+        let answer =
+            result.map_err(|why| NotDiscovered::NoAnswer { url: url.clone(), why: why.text })?;
+        let Some(location) = redirect(&answer) else { return base_url(&url, &answer) };
+        let next = next(&url, &location, left)?;
+        path = match next.query() {
+            Some(query) => format!("{}?{query}", next.path()),
+            None => next.path().to_owned(),
+        };
+        let mut root = next;
+        root.set_path("");
+        root.set_query(None);
+        transport.target = Target::Web(root);
+    }
+    // The last round follows nothing.
+    Err(NotDiscovered::Client("too many redirects".to_owned()))
+}
+
+/// Where an answer sends the client on.
+fn redirect(answer: &Answer) -> Option<String> {
+    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    answer.header("location")
+}
+
+/// What to ask for next, if `left` further redirects may be followed.
+fn next(url: &str, location: &str, left: usize) -> Result<Url, NotDiscovered> {
+    let refused =
+        |why| Err(NotDiscovered::Redirect { url: url.to_owned(), to: quoted(location), why });
+    let Ok(from) = Url::parse(url) else { return refused("it leads from nowhere") };
+    let Ok(mut to) = from.join(location) else { return refused("it is not a URL") };
+    if left == 0 {
+        return refused("there were too many before it");
+    }
+    if !matches!(to.scheme(), "http" | "https") || !to.has_host() {
+        return refused("only http:// and https:// are");
+    }
+    if from.scheme() == "https" && to.scheme() == "http" {
+        return refused("what comes over plain HTTP may be anybody's");
+    }
+    if has_user(&to) {
+        return refused("it holds a user name");
+    }
+    to.set_fragment(None);
+    Ok(to)
+}
+
+/// What the file says: Client-Server API, "Well-known URIs", step 3.
+fn base_url(url: &str, answer: &Answer) -> Result<Url, NotDiscovered> {
+    let url = url.to_owned();
+    match answer.status {
+        200 => {}
+        404 => return Err(NotDiscovered::NoFile { url }),
+        status => return Err(NotDiscovered::Status { url, status }),
+    }
+    let body = match answer.json() {
+        Ok(body) => body,
+        Err(why) => {
+            let why = format!("it is not JSON: {why}");
+            return Err(NotDiscovered::Unusable { url, why });
+        }
+    };
+    let Some(text) = body.pointer("/m.homeserver/base_url").and_then(Value::as_str) else {
+        let why = "it has no text as base_url of m.homeserver".to_owned();
+        return Err(NotDiscovered::Unusable { url, why });
+    };
+    homeserver(text).map_err(|why| NotDiscovered::BaseUrl { url, base_url: quoted(text), why })
+}
+
+/// The URL of a homeserver, or what is wrong with it.
+fn homeserver(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it is not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("it is neither http:// nor https://");
+    }
+    if has_user(&url) {
+        return Err("it holds a user name");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment");
+    }
+    Ok(url)
+}
+
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// A text from the network, short, and with everything escaped that a terminal might obey.
+fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(LONGEST_QUOTE).collect();
+    format!("{cut:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "https://example.org/.well-known/matrix/client";
+
+    fn said(status: u16, body: &str) -> Result<String, String> {
+        let answer = Answer::new(status, Vec::new(), body.as_bytes().to_vec(), false);
+        base_url(FILE, &answer).map(String::from).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn the_file_names_the_homeserver() {
+        let file = |url: &str| format!(r#"{{"m.homeserver": {{"base_url": "{url}"}}}}"#);
+        assert_eq!(said(200, &file("https://hs.example")).unwrap(), "https://hs.example/");
+        assert_eq!(said(200, &file("https://hs.example/a/")).unwrap(), "https://hs.example/a/");
+        for wrong in
+            ["hs.example", "file:///etc", "https://u:p@hs.example", "https://hs.example/?q", ""]
+        {
+            let why = said(200, &file(wrong)).unwrap_err();
+            assert!(why.contains("as base_url of m.homeserver"), "{wrong}: {why}");
+        }
+    }
+
+    #[test]
+    fn each_way_of_failing_has_its_words() {
+        for (status, body, words) in [
+            (404, "", "no well-known file"),
+            (500, "{}", "answered 500"),
+            (204, "", "answered 204"),
+            (200, "", "it is empty"),
+            (200, "<html>", "not JSON"),
+            (200, "[]", "no text as base_url"),
+            (200, r#"{"m.homeserver": {"base_url": 1}}"#, "no text as base_url"),
+        ] {
+            let why = said(status, body).unwrap_err();
+            assert!(why.contains(words), "{status} {body}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_target_may_stand_for_a_server_name() {
+        let of = |url: &str| server_name(&url.parse().unwrap()).map(|(name, _)| name);
+        assert_eq!(of("https://example.org/matrix").unwrap(), "example.org");
+        assert_eq!(of("https://example.org:8448").unwrap(), "example.org:8448");
+        assert_eq!(of("http://example.org").unwrap(), "example.org");
+        assert_eq!(of("http://example.org:8008"), None);
+        assert_eq!(of("unix:/run/hs.sock"), None);
+    }
+
+    #[test]
+    fn redirects_stay_on_the_web_and_never_give_up_tls() {
+        let to = |location: &str| next(FILE, location, 1).map(String::from);
+        assert_eq!(to("/other").unwrap(), "https://example.org/other");
+        assert_eq!(to("https://www.example.org/a?b#c").unwrap(), "https://www.example.org/a?b");
+        for location in ["http://example.org/a", "file:///etc/passwd", "https://u@a.example/", "//"]
+        {
+            assert!(to(location).is_err(), "{location}");
+        }
+        assert!(next(FILE, "/other", 0).is_err());
+    }
+
+    #[test]
+    fn what_is_quoted_is_short_and_inert() {
+        let text = quoted(&format!("\u{1b}[31m{}", "x".repeat(1000)));
+        assert!(text.chars().count() < 250 && !text.contains('\u{1b}'), "{text}");
+    }
+}

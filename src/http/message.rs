@@ -1,0 +1,365 @@
+//! A request and its answer as values, before anything is replaced or judged.
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What every request says of where it comes from, so that CORS can be looked at.
+pub const ORIGIN: &str = "https://homespec.invalid";
+
+/// One request, ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// The operation, if a specification file describes it.
+    pub operation: Option<String>,
+    /// The method as sent.
+    pub method: String,
+    /// Path and query below the base URL, already encoded.
+    pub path: String,
+    /// Headers that the case asks for, beside those of every request.
+    pub headers: Vec<(String, String)>,
+    /// The body and nothing else: its media type stands in `headers`.
+    pub body: Option<Vec<u8>>,
+    /// Whether the published schema is left aside for its answer.
+    pub schema_off: bool,
+}
+
+impl Ask {
+    /// A request without headers and body.
+    pub fn new(operation: Option<&str>, method: &str, path: &str) -> Self {
+        Ask {
+            operation: operation.map(str::to_owned),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            schema_off: false,
+        }
+    }
+
+    /// With a JSON body and its media type.
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string().into_bytes());
+        self.headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        self
+    }
+
+    /// With an access token.
+    pub fn bearer(mut self, token: &str) -> Self {
+        self.headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+        self
+    }
+
+    /// Whether it is a login.
+    pub fn is_login(&self) -> bool {
+        self.operation.as_deref() == Some("login")
+    }
+
+    /// Its body as JSON, if it is some.
+    pub fn json_body(&self) -> Option<Value> {
+        serde_json::from_slice(self.body.as_deref()?).ok()
+    }
+
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+}
+
+/// From this many bytes on a body is parsed and judged beside other work, one at a time: parsed it may be
+/// eighty times as large as its text.
+pub const LARGE: usize = 64 << 10;
+/// The most JSON values of one answer that are looked at. The largest lists of a homeserver have some thousand; parsed,
+/// this many take 80 MB at worst, and every check is done with them within a second.
+pub const MOST_VALUES: usize = 250_000;
+
+/// An answer as it came over the wire. Cheap to clone: clones share what was received and what is parsed of it.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    received: Arc<Received>,
+    json: Arc<OnceLock<Result<Value, String>>>,
+}
+
+/// The parts of an answer.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, in the order received; bytes that are not UTF-8 became U+FFFD.
+    pub headers: Vec<(String, String)>,
+    /// The body, up to the limit.
+    pub body: Vec<u8>,
+    /// Whether there was more.
+    pub truncated: bool,
+}
+
+impl std::ops::Deref for Answer {
+    type Target = Received;
+
+    fn deref(&self) -> &Received {
+        &self.received
+    }
+}
+
+impl Answer {
+    /// An answer from its parts.
+    pub fn new(
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        truncated: bool,
+    ) -> Self {
+        let received = Arc::new(Received { status, headers, body, truncated });
+        Answer { received, json: Arc::default() }
+    }
+
+    /// The same answer, of which nothing is parsed yet: what is parsed of it lives no longer than it does.
+    pub fn unparsed(&self) -> Answer {
+        Answer { received: self.received.clone(), json: Arc::default() }
+    }
+
+    /// Whether what is parsed of it is kept for its clones.
+    pub fn is_parsed(&self) -> bool {
+        self.json.get().is_some()
+    }
+
+    /// Its headers and its body as they came, copied only where clones of the answer are left.
+    pub fn into_received(self) -> Received {
+        let Answer { received, .. } = self;
+        Arc::try_unwrap(received).unwrap_or_else(|shared| Received {
+            status: shared.status,
+            headers: shared.headers.clone(),
+            body: shared.body.clone(),
+            truncated: shared.truncated,
+        })
+    }
+
+    /// Whether its body is one of those that are parsed and judged one at a time, see [`LARGE`].
+    pub fn is_large(&self) -> bool {
+        self.body.len() >= LARGE
+    }
+
+    /// Why the body is not looked at, if it is beyond what is read or parsed of one answer.
+    pub fn beyond_bounds(&self) -> Option<crate::model::run::Reason> {
+        let text = if self.truncated {
+            format!("the answer is longer than the {} bytes that are read", self.body.len())
+        } else if has_too_many_values(&self.body) {
+            format!("the answer has more than {MOST_VALUES} JSON values, and is not looked at")
+        } else {
+            return None;
+        };
+        Some(too_large(text))
+    }
+
+    /// Whether its status says that it was done, in whatever of the 2xx. Which of them is right is for one
+    /// requirement to say: all else goes by what was done.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as JSON, or why it is none, in words that hold nothing of the body.
+    pub fn json(&self) -> Result<&Value, &str> {
+        let parsed = self.json.get_or_init(|| {
+            if let Some(coding) = self.coding() {
+                return Err(format!("it is compressed ({coding:?}), which was not asked for"));
+            }
+            if self.truncated {
+                return Err("it is longer than what is read of an answer".to_owned());
+            }
+            if self.body.is_empty() {
+                return Err("it is empty".to_owned());
+            }
+            if has_too_many_values(&self.body) {
+                return Err(format!("it has more than {MOST_VALUES} values"));
+            }
+            // A reader may ignore a byte order mark (RFC 8259, section 8.1); that it is there is for the
+            // standing check to say.
+            let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
+            serde_json::from_slice(text).map_err(|error| match self.is_html() {
+                true => "it is a page for browsers".to_owned(),
+                false => error.to_string(),
+            })
+        });
+        parsed.as_ref().map_err(String::as_str)
+    }
+
+    /// All values of a header, joined by commas (RFC 9110, section 5.3).
+    pub fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> =
+            self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// How the body is compressed: no request asks for that, and nothing is unpacked.
+    pub fn coding(&self) -> Option<String> {
+        self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+    }
+
+    /// Whether it is a page for browsers, and not JSON that is called one.
+    pub fn is_page(&self) -> bool {
+        self.is_html() && self.json().is_err()
+    }
+
+    fn is_html(&self) -> bool {
+        let media_type = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let start = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        media_type.contains("html") || start == Some(&b'<')
+    }
+
+    /// The string at a JSON Pointer of the body.
+    pub fn text_at(&self, pointer: &str) -> Option<&str> {
+        self.json().ok()?.pointer(pointer)?.as_str()
+    }
+
+    /// Whether it is an interactive-auth challenge: 401 with a list of flows (Client-Server API,
+    /// "User-Interactive Authentication API").
+    pub fn is_challenge(&self) -> bool {
+        self.status == 401
+            && self.json().is_ok_and(|body| body.get("flows").is_some_and(Value::is_array))
+    }
+
+    /// The body as text; bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// Why something is undecided whose answers are too large to be judged.
+pub fn too_large(text: String) -> crate::model::run::Reason {
+    crate::model::run::Reason { code: "too_large".to_owned(), text: text.into() }
+}
+
+/// Whether a body may hold more JSON values than [`MOST_VALUES`]: a value begins behind every comma, and at every bracket
+/// and brace, outside of strings. Reads the text once.
+fn has_too_many_values(body: &[u8]) -> bool {
+    // Each takes two bytes at least.
+    if body.len() / 2 < MOST_VALUES {
+        return false;
+    }
+    let (mut values, mut in_string, mut escaped) = (1_usize, false, false);
+    for byte in body {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b',' | b'[' | b'{') => values += 1,
+            _ => {}
+        }
+    }
+    values > MOST_VALUES
+}
+
+/// What became of one request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// It was answered.
+    Answer(Answer),
+    /// The server dropped it twice running on fresh connections while it answered a control
+    /// request in between.
+    Dropped(String),
+    /// It cannot be decided.
+    Undecided(crate::model::run::Reason),
+}
+
+/// A request with what came of it on the wire.
+#[derive(Debug, Clone)]
+pub struct Exchanged {
+    /// What was sent.
+    pub ask: Ask,
+    /// The full URL.
+    pub url: String,
+    /// Every header as sent.
+    pub sent_headers: Vec<(String, String)>,
+    /// The answer, or why there is none.
+    pub result: Result<Answer, Trouble>,
+    /// From sending to the last byte.
+    pub duration: Duration,
+    /// Whether it stands here a second time: it was sent once, for something earlier in the run.
+    pub shared: bool,
+}
+
+impl Exchanged {
+    /// The same, looked at again.
+    pub fn again(&self) -> Exchanged {
+        Exchanged { shared: true, ..self.unparsed() }
+    }
+}
+
+impl Exchanged {
+    /// The same, of whose answer nothing is parsed yet.
+    pub fn unparsed(&self) -> Exchanged {
+        let mut unparsed = self.clone();
+        unparsed.forget_parsed();
+        unparsed
+    }
+
+    /// Lets go of what was parsed of the answer, which may be many times as large as its text.
+    pub fn forget_parsed(&mut self) {
+        if let Ok(answer) = &mut self.result {
+            *answer = answer.unparsed();
+        }
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where it failed.
+    pub kind: TroubleKind,
+    /// The innermost cause, in words.
+    pub text: String,
+}
+
+/// Where a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// No connection: refused, no such host.
+    Connect,
+    /// A connection, but no TLS session that can be trusted.
+    Tls,
+    /// Nothing, or not all, within the time for one request.
+    Timeout,
+    /// The connection was closed before the answer was whole.
+    Closed,
+    /// What came is not HTTP, or not TLS.
+    Protocol,
+    /// The request could not be built from what the case asks for.
+    Request,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer::new(200, Vec::new(), body.as_bytes().to_vec(), false)
+    }
+
+    #[test]
+    fn too_many_values_are_not_parsed_and_texts_count_as_one() {
+        let many = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES)));
+        assert!(many.json().is_err());
+        assert_eq!(many.beyond_bounds().unwrap().code, "too_large");
+        let fits = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES - 2)));
+        assert!(fits.json().is_ok() && fits.beyond_bounds().is_none());
+        let text = answer(&format!(r#"["{}\",{}"]"#, ",[{".repeat(MOST_VALUES), ","));
+        assert!(text.beyond_bounds().is_none());
+        let cut = Answer::new(200, Vec::new(), b"[".to_vec(), true);
+        assert_eq!(cut.beyond_bounds().unwrap().code, "too_large");
+    }
+
+    #[test]
+    fn clones_share_what_is_parsed_until_it_is_let_go() {
+        let one = answer(r#"{"a":1}"#);
+        let same = one.clone();
+        assert!(std::ptr::eq(one.json().unwrap(), same.json().unwrap()));
+        let other = one.unparsed();
+        assert!(std::ptr::eq(one.body.as_ptr(), other.body.as_ptr()));
+        assert!(!std::ptr::eq(one.json().unwrap(), other.json().unwrap()));
+    }
+}

@@ -1,0 +1,271 @@
+//! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
+use crate::run::variables::{FRESH, localpart};
+use crate::model::run::{LimitHit, Reason};
+use crate::http::message::{Answer, Ask};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// The shortest wait: servers round down.
+const FLOOR: Duration = Duration::from_millis(100);
+/// Waited when a 429 does not say how long.
+const UNSAID: Duration = Duration::from_secs(1);
+/// Nothing waits longer than this in one go, whatever a server says.
+const CAP: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an answer asks to wait: `Retry-After` in seconds or as a date, else `retry_after_ms`
+/// (Client-Server API, "Rate limiting"), within a floor and a cap.
+pub fn retry_after(answer: &Answer, now: SystemTime) -> Duration {
+    let header = answer.header("retry-after").and_then(|value| from_header(value.trim(), now));
+    let in_body = || {
+        let value = answer.json().ok()?.get("retry_after_ms")?;
+        let ms = value.as_u64().or_else(|| value.as_f64().map(|ms| ms.max(0.0) as u64))?;
+        Some(Duration::from_millis(ms))
+    };
+    // Where both are there and differ, the longer one: the header is often rounded down.
+    let said = match (header, in_body()) {
+        (Some(header), Some(body)) => {
+            Some(header.max(body.min(header.saturating_add(Duration::from_secs(1)))))
+        }
+        (header, body) => header.or(body),
+    };
+    said.unwrap_or(UNSAID).clamp(FLOOR, CAP)
+}
+
+fn from_header(value: &str, now: SystemTime) -> Option<Duration> {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.parse().map_or(CAP, Duration::from_secs));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+/// What a server limits together, as far as can be told from a request.
+///
+/// Servers count what they look at: a login that is refused for its form alone may cost nothing
+/// while good ones have to wait. So a limit that one kind of request met says nothing of the others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket {
+    /// The operation, or method and path.
+    pub operation: String,
+    /// For a login what is asked for and of whom; else empty.
+    pub kind: String,
+}
+
+impl Bucket {
+    /// The bucket of a request.
+    pub fn of(ask: &Ask) -> Bucket {
+        let operation = ask.operation.clone().unwrap_or_else(|| {
+            let path = ask.path.split('?').next().unwrap_or_default();
+            format!("{} {path}", ask.method)
+        });
+        let kind = if ask.is_login() { kind_of_login(ask) } else { String::new() };
+        Bucket { operation, kind }
+    }
+}
+
+/// A member and whether a value is of its type.
+type Member = (&'static str, fn(&Value) -> bool);
+
+/// The members of a login with the type that their schema gives them.
+const MEMBERS: [Member; 7] = [
+    ("identifier", Value::is_object),
+    ("user", Value::is_string),
+    ("password", Value::is_string),
+    ("token", Value::is_string),
+    ("device_id", Value::is_string),
+    ("initial_device_display_name", Value::is_string),
+    ("refresh_token", Value::is_boolean),
+];
+
+/// The login type, which members are malformed, whether a token authorises it, and the account that
+/// it names; accounts that do not exist or were made for the run count as one.
+fn kind_of_login(ask: &Ask) -> String {
+    let Some(body) = ask.json_body() else { return "no JSON".to_owned() };
+    let Some(members) = body.as_object() else { return "no object".to_owned() };
+    let mut parts = vec![match members.get("type") {
+        Some(Value::String(name)) => name.clone(),
+        Some(_) => "malformed type".to_owned(),
+        None => "no type".to_owned(),
+    }];
+    let malformed =
+        |(name, is_right): &&Member| members.get(*name).is_some_and(|value| !is_right(value));
+    parts.extend(MEMBERS.iter().filter(malformed).map(|(name, _)| format!("malformed {name}")));
+    if ask.header("authorization").is_some() {
+        parts.push("with a token".to_owned());
+    }
+    let user = body.pointer("/identifier/user").or_else(|| body.get("user"));
+    let of = user
+        .and_then(Value::as_str)
+        .map(localpart)
+        .filter(|localpart| !localpart.starts_with(FRESH));
+    parts.extend(of.map(|localpart| format!("of {localpart}")));
+    parts.join(", ")
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When requests of a kind may be sent again.
+    until: BTreeMap<Bucket, Instant>,
+    /// All waiting so far ends here; waiting that overlaps is paid for once.
+    waiting_until: Option<Instant>,
+    spent: Duration,
+    hits: Vec<LimitHit>,
+}
+
+/// The limits of one target and what is left of the budget.
+#[derive(Debug)]
+pub struct Limits {
+    budget: Duration,
+    state: Mutex<State>,
+}
+
+impl Limits {
+    /// A budget for all waiting together.
+    pub fn new(budget: Duration) -> Self {
+        Limits { budget, state: Mutex::default() }
+    }
+
+    /// Waits until an operation may be called, if the budget allows.
+    ///
+    /// # Errors
+    /// The reason to block with, when it does not; nothing was waited then.
+    pub async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
+        let operation = bucket.operation.as_str();
+        let until = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let Some(until) = state.until.get(bucket).copied().filter(|until| *until > now) else {
+                return Ok(());
+            };
+            let from = state.waiting_until.unwrap_or(now).max(now);
+            let cost = until.saturating_duration_since(from);
+            if state.spent + cost > self.budget {
+                count(&mut state.hits, operation, |hit| hit.blocked += 1);
+                return Err(self.reason(operation, until - now, state.spent));
+            }
+            state.spent += cost;
+            state.waiting_until = Some(from.max(until));
+            let waited = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+            count(&mut state.hits, operation, |hit| hit.waited_ms += waited);
+            until
+        };
+        tokio::time::sleep_until(until).await;
+        Ok(())
+    }
+
+    /// Takes note of a 429.
+    pub fn hit(&self, bucket: &Bucket, answer: &Answer) {
+        let wait = retry_after(answer, SystemTime::now());
+        let until = Instant::now() + wait;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        count(&mut state.hits, &bucket.operation, |hit| {
+            hit.count += 1;
+            hit.retry_after_ms = hit.retry_after_ms.max(asked);
+        });
+        let known = state.until.entry(bucket.clone()).or_insert(until);
+        *known = (*known).max(until);
+    }
+
+    /// Takes back that a case is blocked: what it wanted was there already.
+    pub fn served(&self, operation: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&mut state.hits, operation, |hit| hit.blocked = hit.blocked.saturating_sub(1));
+    }
+
+    /// What was met, in the order of first meeting.
+    pub fn hits(&self) -> Vec<LimitHit> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).hits.clone()
+    }
+
+    fn reason(&self, operation: &str, left: Duration, spent: Duration) -> Reason {
+        let text = format!(
+            "the server limits {operation}: it asks to wait {} s more, and {} of the {} s of --max-wait are spent",
+            left.as_secs_f64().ceil(),
+            spent.as_secs_f64().ceil(),
+            self.budget.as_secs(),
+        );
+        Reason { code: "rate_limited".to_owned(), text: text.into() }
+    }
+}
+
+/// Changes what is counted of an operation, which begins with nothing.
+fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut LimitHit)) {
+    if let Some(hit) = hits.iter_mut().find(|hit| hit.operation == operation) {
+        return change(hit);
+    }
+    let operation = operation.into();
+    let mut hit = LimitHit { operation, count: 0, retry_after_ms: 0, waited_ms: 0, blocked: 0 };
+    change(&mut hit);
+    hits.push(hit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn limited(header: Option<&str>, body: serde_json::Value) -> Answer {
+        let headers =
+            header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
+        Answer::new(429, headers, body.to_string().into_bytes(), false)
+    }
+
+    #[test]
+    fn the_wait_follows_the_server_within_floor_and_cap() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
+        let wait = |header, body| retry_after(&limited(header, body), now);
+        assert_eq!(wait(Some("3"), json!({})), Duration::from_secs(3));
+        assert_eq!(wait(None, json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
+        assert_eq!(wait(Some("1"), json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
+        assert_eq!(wait(Some("Sun, 06 Nov 1994 08:49:37 GMT"), json!({})), Duration::from_secs(10));
+        assert_eq!(wait(Some("Sat, 06 Nov 1993 08:49:37 GMT"), json!({})), FLOOR);
+        assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
+        assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
+        assert_eq!(wait(Some("soon"), json!({})), UNSAID);
+        let most = u64::MAX.to_string();
+        assert_eq!(wait(Some(&most), json!({"retry_after_ms": u64::MAX})), CAP);
+        assert_eq!(wait(None, json!({"retry_after_ms": 1e300})), CAP);
+    }
+
+    fn login(body: serde_json::Value) -> Bucket {
+        Bucket::of(&Ask::new(Some("login"), "POST", "/_matrix/client/v3/login").json(&body))
+    }
+
+    #[test]
+    fn logins_are_limited_by_what_is_asked_for_and_of_whom() {
+        let of = |user: &str| {
+            json!({"type": "m.login.password", "password": "p",
+            "identifier": {"type": "m.id.user", "user": user}})
+        };
+        assert_eq!(login(of("amy")), login(of("@amy:example.org")));
+        assert_ne!(login(of("amy")), login(of("bob")));
+        assert_eq!(login(of("homespec-a")), login(of("homespec-b")));
+        let mut malformed = of("amy");
+        malformed["refresh_token"] = json!("true");
+        assert_ne!(login(of("amy")), login(malformed));
+        let mut named = of("amy");
+        named["device_id"] = json!("A");
+        assert_eq!(login(of("amy")), login(named));
+        assert_ne!(login(json!({})), login(json!([])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_ends_when_the_budget_does() {
+        let limits = Limits::new(Duration::from_secs(5));
+        let (good, whoami) =
+            (login(json!({"type": "m.login.password"})), Bucket::of(&Ask::new(None, "GET", "/w")));
+        limits.hit(&good, &limited(Some("3"), json!({})));
+        assert!(limits.admit(&whoami).await.is_ok());
+        assert!(limits.admit(&login(json!({}))).await.is_ok());
+        assert!(limits.admit(&good).await.is_ok());
+        limits.hit(&good, &limited(Some("3"), json!({})));
+        let refused = limits.admit(&good).await;
+        assert_eq!(refused.map_err(|reason| reason.code), Err("rate_limited".to_owned()));
+        let hits = limits.hits();
+        assert_eq!((hits[0].count, hits[0].waited_ms, hits[0].blocked), (2, 3000, 1));
+    }
+}

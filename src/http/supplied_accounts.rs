@@ -1,0 +1,408 @@
+//! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
+//! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
+//! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
+use crate::run::variables::localpart;
+use crate::http::created_resources::{Ledger, Session, UncertainLogin};
+use crate::model::run::Reason;
+use crate::plan::WRONG_PASSWORDS;
+use crate::redact::{ExposeSecret, SecretString};
+use crate::http::message::{Answer, Ask, Exchanged};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// An account that the operator gave.
+#[derive(Debug, Clone)]
+pub struct Supplied {
+    /// A localpart or a full Matrix ID.
+    pub user: String,
+    /// How it proves itself.
+    pub credential: Credential,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+}
+
+/// How a supplied account proves itself.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Its password.
+    Password(SecretString),
+    /// An access token of a session that is left alone.
+    AccessToken(SecretString),
+}
+
+/// What a run knows of an account that the operator gave.
+#[derive(Debug, Clone)]
+pub struct SuppliedAccount {
+    /// The user as given: a localpart or a full Matrix ID.
+    pub given: String,
+    /// How it proves itself.
+    pub credential: Credential,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+    /// The name that logged in.
+    pub login_name: Option<String>,
+    /// The full Matrix ID, once the server has told it.
+    pub user_id: Option<String>,
+    /// The ids of its devices when it was proven; nothing if the list could not be had.
+    pub devices: Option<BTreeSet<String>>,
+    /// How many logins before that list may have opened a session of which no answer told.
+    pub uncertain_before: usize,
+    /// How many passwords were refused, those in flight included.
+    refused: u32,
+    /// The names that were refused with the right password, and where.
+    refused_names: BTreeSet<(Place, String)>,
+    /// The names that the right password logged in with, the one that proved it apart.
+    taken_names: BTreeSet<String>,
+    /// Whether interactive auth refused a name and a password that log in.
+    is_refused_in_stage: bool,
+}
+
+/// Where a password is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Login,
+    Stage,
+}
+
+impl SuppliedAccount {
+    /// Its password, if it was given.
+    pub fn password(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Password(password) => Some(password.expose_secret()),
+            Credential::AccessToken(_) => None,
+        }
+    }
+
+    /// Whether a name in a login can be meant for it. Servers may take capitals for small letters.
+    pub fn is_named(&self, name: &str) -> bool {
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        is(&self.given)
+            || self.login_name.as_deref().is_some_and(is)
+            || self.user_id.as_deref().is_some_and(|id| is(id) || is(localpart(id)))
+            || (self.given.starts_with('@') && is(localpart(&self.given)))
+    }
+
+    /// Whether a login was one of this account.
+    pub fn is_of(&self, login: &UncertainLogin) -> bool {
+        login.name.as_deref().is_some_and(|name| self.is_named(name))
+    }
+
+    /// Whether a form of its full id has logged in.
+    fn has_logged_in(&self, form: impl Fn(&str) -> &str) -> bool {
+        let Some(name) = self.user_id.as_deref().map(form) else { return false };
+        self.login_name.as_deref() == Some(name) || self.taken_names.contains(name)
+    }
+
+    /// Whether the server refused the name before with the right password; one that does not log in passes no stage.
+    fn refused_name(&self, place: Place, name: &str) -> bool {
+        [Place::Login, place]
+            .iter()
+            .any(|one| self.refused_names.contains(&(*one, name.to_owned())))
+    }
+
+    fn is_proven_by(&self, name: &str, password: &str) -> bool {
+        let logs_in = self.login_name.as_deref() == Some(name) || self.taken_names.contains(name);
+        logs_in && self.password() == Some(password)
+    }
+}
+
+/// All accounts that the operator gave.
+#[derive(Debug, Default)]
+pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccount>>);
+
+/// A password on its way that the server may refuse.
+#[derive(Debug)]
+pub struct Attempt {
+    account: usize,
+    place: Place,
+    name: String,
+    is_right: bool,
+    /// Whether the name and the password have logged in before.
+    is_proven: bool,
+}
+
+impl SuppliedAccounts {
+    /// None of them is proven yet.
+    pub fn new(supplied: &[Supplied]) -> SuppliedAccounts {
+        let account = |supplied: &Supplied| SuppliedAccount {
+            given: supplied.user.clone(),
+            credential: supplied.credential.clone(),
+            disposable: supplied.disposable,
+            login_name: None,
+            user_id: None,
+            devices: None,
+            uncertain_before: 0,
+            refused: 0,
+            refused_names: BTreeSet::new(),
+            taken_names: BTreeSet::new(),
+            is_refused_in_stage: false,
+        };
+        SuppliedAccounts(Mutex::new(supplied.iter().map(account).collect()))
+    }
+
+    /// The newest open session of each: its devices are listed with it, so it is ended last.
+    pub fn last_sessions(&self, ledger: &Ledger) -> Vec<Session> {
+        let open = ledger.open();
+        let newest = |account: &SuppliedAccount| {
+            let own = |session: &&Session| account.user_id.as_ref() == Some(&session.user_id);
+            open.iter().rfind(own).cloned()
+        };
+        self.accounts().iter().filter_map(newest).collect()
+    }
+
+    /// All of them as they are known now.
+    pub fn all(&self) -> Vec<SuppliedAccount> {
+        self.accounts().clone()
+    }
+
+    /// The other spelling of a name as given: the localpart of a full Matrix ID, or the full Matrix ID of a localpart
+    /// where another account tells the server's name.
+    pub fn other_spelling(&self, given: &str) -> Option<String> {
+        if given.starts_with('@') {
+            return Some(localpart(given).to_owned());
+        }
+        let accounts = self.accounts();
+        let mut ids =
+            accounts.iter().flat_map(|account| account.user_id.iter().chain([&account.given]));
+        let (_, server) = ids.find_map(|id| id.strip_prefix('@')?.split_once(':'))?;
+        Some(format!("@{given}:{server}"))
+    }
+
+    /// The account given as `given` logged in by this name, and the server calls it `user_id`.
+    pub fn prove(&self, given: &str, login_name: Option<&str>, user_id: &str) {
+        for account in self.accounts().iter_mut().filter(|account| account.given == given) {
+            account.login_name = login_name.map(str::to_owned);
+            account.user_id = Some(user_id.to_owned());
+        }
+    }
+
+    /// The devices of the account given as `given`, as they were when it was proven, and the logins so far that may have
+    /// opened sessions of which no answer told.
+    pub fn list_devices(
+        &self,
+        given: &str,
+        devices: Option<BTreeSet<String>>,
+        uncertain: &[UncertainLogin],
+    ) {
+        for account in self.accounts().iter_mut().filter(|account| account.given == given) {
+            account.devices = devices.clone();
+            account.uncertain_before = uncertain.iter().filter(|it| account.is_of(it)).count();
+        }
+    }
+
+    /// Counts a password before it is sent; nothing is to be counted at a login where it has logged in by this name
+    /// before, or where nobody needs the account. `asker` is the user whose access token the request has. What is
+    /// permitted must be settled.
+    ///
+    /// # Errors
+    /// The reason to block with, where sending it could lock the account.
+    pub fn permit(&self, ask: &Ask, asker: Option<&str>) -> Result<Option<Attempt>, Reason> {
+        let Some((place, name, password)) = password_of(ask) else { return Ok(None) };
+        let mut accounts = self.accounts();
+        let by_full_id = accounts.iter().any(|one| one.has_logged_in(|id| id));
+        let by_localpart = accounts.iter().any(|one| one.has_logged_in(localpart));
+        let mut known = accounts.iter_mut().enumerate();
+        let Some((index, account)) = known.find(|(_, account)| account.is_named(&name)) else {
+            return Ok(None);
+        };
+        let is_free = account.disposable || account.password().is_none();
+        let is_proven = account.is_proven_by(&name, &password);
+        // That the right password does not pass the stage of somebody else's request is how it must be.
+        let is_own_stage = place == Place::Stage && account.user_id.as_deref() == asker;
+        if is_free || (is_proven && !is_own_stage) {
+            return Ok(None);
+        }
+        let is_right = account.password() == Some(&password);
+        if is_right && !is_proven && account.refused_name(place, &name) {
+            return Err(refused_before());
+        }
+        let is_of_a_kind_that_logs_in = account.user_id.as_deref().is_some_and(|id| {
+            is_right && ((by_full_id && name == id) || (by_localpart && name == localpart(id)))
+        });
+        let may_be_taken = (is_proven || is_of_a_kind_that_logs_in) && !account.is_refused_in_stage;
+        if account.refused >= WRONG_PASSWORDS && !may_be_taken {
+            return Err(too_many());
+        }
+        account.refused += u32::from(!is_proven);
+        Ok(Some(Attempt { account: index, place, name, is_right, is_proven }))
+    }
+
+    /// Takes note of what came of a password that was permitted. What was not answered counts as refused.
+    pub fn settle(&self, attempt: &Attempt, ask: &Ask, exchanges: &[Exchanged]) {
+        let sent = || exchanges.iter().filter(|exchanged| exchanged.ask == *ask);
+        let is_refused = |exchanged: &&Exchanged| match &exchanged.result {
+            Ok(answer) => !is_taken(answer) && answer.status != 429,
+            Err(_) => true,
+        };
+        let refused = sent().filter(is_refused).count();
+        let by_server = sent().any(|exchanged| {
+            exchanged.result.as_ref().is_ok_and(|answer| {
+                (400..500).contains(&answer.status) && answer.status != 429 && !is_taken(answer)
+            })
+        });
+        let mut accounts = self.accounts();
+        let Some(account) = accounts.get_mut(attempt.account) else { return };
+        let refused = u32::try_from(refused).unwrap_or(u32::MAX);
+        let counted = u32::from(!attempt.is_proven);
+        account.refused = account.refused.saturating_sub(counted).saturating_add(refused);
+        account.is_refused_in_stage |= attempt.is_proven && refused > 0;
+        if attempt.is_right && !attempt.is_proven && by_server {
+            account.refused_names.insert((attempt.place, attempt.name.clone()));
+        }
+        let is_login = attempt.is_right && attempt.place == Place::Login;
+        if is_login && sent().any(|one| one.result.as_ref().is_ok_and(is_taken)) {
+            account.taken_names.insert(attempt.name.clone());
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Vec<SuppliedAccount>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The ids in a list of devices, if an answer is one.
+pub fn device_ids(answer: &Answer) -> Option<BTreeSet<String>> {
+    let body = answer.json().ok().filter(|_| answer.is_success())?;
+    let devices = body.get("devices")?.as_array()?.iter();
+    Some(
+        devices.filter_map(|device| device.get("device_id")?.as_str().map(str::to_owned)).collect(),
+    )
+}
+
+/// Whether a password was right: the request was done, or the stage counts as completed.
+fn is_taken(answer: &Answer) -> bool {
+    let completed = answer.json().ok().and_then(|body| body.get("completed")?.as_array());
+    answer.is_success()
+        || completed.is_some_and(|stages| stages.contains(&json!("m.login.password")))
+}
+
+/// The user and the password that a request sends, at login or in interactive auth.
+fn password_of(ask: &Ask) -> Option<(Place, String, String)> {
+    let body = ask.json_body()?;
+    let (place, auth) = match body.get("auth") {
+        Some(auth) => (Place::Stage, auth),
+        None if ask.is_login() => (Place::Login, &body),
+        None => return None,
+    };
+    let user = auth.pointer("/identifier/user").or_else(|| auth.get("user"))?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some((place, text(user)?, text(auth.get("password")?)?))
+}
+
+fn refused_before() -> Reason {
+    let text = "the server refused this name of the account before, and a password that may be refused again is not \
+                sent: servers lock accounts";
+    Reason { code: "wrong_passwords".to_owned(), text: text.into() }
+}
+
+fn too_many() -> Reason {
+    let text = format!(
+        "{WRONG_PASSWORDS} passwords were refused on an account that is in use, and no more are tried: servers lock \
+         accounts"
+    );
+    Reason { code: "wrong_passwords".to_owned(), text: text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn accounts() -> SuppliedAccounts {
+        let supplied = Supplied {
+            user: "@alice:hs".to_owned(),
+            credential: Credential::Password("right".to_owned().into()),
+            disposable: false,
+        };
+        SuppliedAccounts::new(&[supplied])
+    }
+
+    fn login(user: &str, password: &str) -> Ask {
+        Ask::new(Some("login"), "POST", "/login").json(&json!({"type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": user}, "password": password}))
+    }
+
+    fn exchanged(ask: &Ask, status: u16) -> Exchanged {
+        Exchanged {
+            ask: ask.clone(),
+            url: String::new(),
+            sent_headers: Vec::new(),
+            result: Ok(Answer::new(status, Vec::new(), b"{}".to_vec(), false)),
+            duration: Duration::ZERO,
+            shared: false,
+        }
+    }
+
+    /// Sends it, if that is permitted, and is answered with this status.
+    fn send(accounts: &SuppliedAccounts, ask: &Ask, status: u16) -> Result<(), Reason> {
+        if let Some(attempt) = accounts.permit(ask, Some("@alice:hs"))? {
+            accounts.settle(&attempt, ask, &[exchanged(ask, status)]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_was_refused_is_not_sent_again_and_two_refusals_are_enough() {
+        let accounts = accounts();
+        assert_eq!(send(&accounts, &login("@alice:hs", "right"), 403), Ok(()));
+        assert_eq!(accounts.other_spelling("@alice:hs").as_deref(), Some("alice"));
+        assert_eq!(send(&accounts, &login("alice", "right"), 200), Ok(()));
+        accounts.prove("@alice:hs", Some("alice"), "@alice:hs");
+        assert!(send(&accounts, &login("@alice:hs", "right"), 200).is_err());
+        for _ in 0..10 {
+            assert_eq!(send(&accounts, &login("alice", "right"), 400), Ok(()));
+        }
+        assert_eq!(send(&accounts, &login("ALICE", "wrong"), 403), Ok(()));
+        assert!(send(&accounts, &login("alice", "wrong"), 403).is_err());
+        assert_eq!(send(&accounts, &login("bob", "wrong"), 403), Ok(()));
+    }
+
+    #[test]
+    fn a_password_that_is_taken_costs_nothing_and_a_limit_is_no_refusal() {
+        let accounts = accounts();
+        for status in [200, 429, 200, 429] {
+            assert_eq!(send(&accounts, &login("alice", "right"), status), Ok(()));
+        }
+        let stage = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+            "type": "m.login.password", "user": "alice", "password": "wrong"}}));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert!(send(&accounts, &stage, 401).is_err());
+    }
+
+    #[test]
+    fn a_kind_of_name_that_logs_in_others_is_tried_though_passwords_were_refused() {
+        let given = ["alice", "bob"].map(|user| Supplied {
+            user: user.to_owned(),
+            credential: Credential::Password("right".to_owned().into()),
+            disposable: false,
+        });
+        let accounts = SuppliedAccounts::new(&given);
+        for user in ["alice", "bob"] {
+            accounts.prove(user, Some(user), &format!("@{user}:hs"));
+        }
+        for _ in 0..2 {
+            assert_eq!(send(&accounts, &login("bob", "wrong"), 403), Ok(()));
+        }
+        assert!(send(&accounts, &login("@bob:hs", "right"), 200).is_err());
+        assert_eq!(send(&accounts, &login("@alice:hs", "right"), 200), Ok(()));
+        assert_eq!(send(&accounts, &login("@bob:hs", "right"), 403), Ok(()));
+        assert!(send(&accounts, &login("@bob:hs", "right"), 403).is_err());
+    }
+
+    #[test]
+    fn a_stage_that_refuses_what_logs_in_is_not_tried_for_ever() {
+        let accounts = accounts();
+        accounts.prove("@alice:hs", Some("alice"), "@alice:hs");
+        let stage = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+            "type": "m.login.password", "user": "alice", "password": "right"}}));
+        let of_another = || accounts.permit(&stage, Some("@bob:hs"));
+        assert!(of_another().unwrap().is_none());
+        assert_eq!(send(&accounts, &stage, 200), Ok(()));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert_eq!(send(&accounts, &stage, 401), Ok(()));
+        assert!(send(&accounts, &stage, 401).is_err());
+        assert_eq!(send(&accounts, &login("alice", "right"), 200), Ok(()));
+    }
+}

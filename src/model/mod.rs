@@ -1,0 +1,5 @@
+//! Values that the whole crate shares: a run and its verdicts, releases of the specification, exit statuses.
+pub mod encoding;
+pub mod exit;
+pub mod release;
+pub mod run;

@@ -1,0 +1,654 @@
+//! What a run found out, as one serialisable value: [`Run`].
+//!
+//! `run.json` *is* this value; every other report is a pure function of it. Text of others is
+//! [`UntrustedText`], which redaction goes over before anything is shown.
+mod untrusted;
+
+pub use untrusted::UntrustedText;
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The version of `run.json` that this program writes and reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How a case, a requirement or a single decision ended; ordered, so that a roll-up is `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It does not apply, or something optional was not given.
+    Skipped,
+    /// Tested, and the server does what is asked.
+    Passed,
+    /// A SHOULD is broken.
+    Warned,
+    /// It applies but could not be decided.
+    Blocked,
+    /// A MUST is broken.
+    Failed,
+    /// Our own fault.
+    Errored,
+}
+
+impl Verdict {
+    /// All verdicts, from the mildest to the gravest.
+    pub const ALL: [Verdict; 6] = [
+        Verdict::Skipped,
+        Verdict::Passed,
+        Verdict::Warned,
+        Verdict::Blocked,
+        Verdict::Failed,
+        Verdict::Errored,
+    ];
+
+    /// The word used in every report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Skipped => "skipped",
+            Verdict::Passed => "passed",
+            Verdict::Warned => "warned",
+            Verdict::Blocked => "blocked",
+            Verdict::Failed => "failed",
+            Verdict::Errored => "errored",
+        }
+    }
+
+    /// Whether the question was answered, one way or the other.
+    pub fn is_decided(self) -> bool {
+        matches!(self, Verdict::Passed | Verdict::Warned | Verdict::Failed)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How binding a requirement is (RFC 2119).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Level {
+    /// Only observed; never gates.
+    #[serde(rename = "MAY")]
+    May,
+    /// Broken: warned.
+    #[serde(rename = "SHOULD")]
+    Should,
+    /// Broken: failed.
+    #[serde(rename = "MUST")]
+    Must,
+}
+
+impl Level {
+    /// The word as RFC 2119 writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::May => "MAY",
+            Level::Should => "SHOULD",
+            Level::Must => "MUST",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// In which words the specification says it. All marks gate alike; only the report's wording differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// RFC 2119 capitals.
+    Plain,
+    /// Lower case or a flat statement.
+    Soft,
+    /// Follows from several sentences, none of which says it outright.
+    Derived,
+    /// Shape only, from the published schema; counts as MUST.
+    Schema,
+}
+
+impl Mark {
+    /// The word used in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mark::Plain => "plain",
+            Mark::Soft => "soft",
+            Mark::Derived => "derived",
+            Mark::Schema => "schema",
+        }
+    }
+}
+
+/// One whole run against one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`SCHEMA_VERSION`] of the program that wrote it.
+    pub schema_version: u32,
+    /// False if the run was interrupted or stopped early.
+    pub complete: bool,
+    /// The exit status of the program, see [`crate::model::exit`].
+    pub exit_status: u8,
+    /// The program that ran.
+    pub tool: Tool,
+    /// The homeserver as the probe saw it.
+    pub target: Target,
+    /// What was selected to run.
+    pub selection: Selection,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Wall time of the whole run, in milliseconds.
+    pub duration_ms: u64,
+    /// Verdicts of the cases.
+    pub tally: Tally,
+    /// Verdicts of all requirements of the register.
+    pub tally_requirements: RequirementTally,
+    /// Which rate limits were met, in the order in which they were first met.
+    pub limits_hit: Vec<LimitHit>,
+    /// Sessions and accounts that the run made and could not remove again, in the reader's words.
+    pub not_cleaned_up: Vec<UntrustedText>,
+    /// What the operator is to know beside the verdicts, e.g. what would reach more requirements.
+    pub notes: Vec<UntrustedText>,
+    /// Whether cases needed an account, accounts or a way to make them were given, and none could be used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_usable_account: bool,
+    /// What the baseline says of the findings, if one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineOutcome>,
+    /// What was to be there by `--require`, in the order asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<Required>,
+    /// One for each planned case, in plan order; a row of a table case is a case of its own.
+    pub cases: Vec<CaseOutcome>,
+    /// One for each requirement that a standing check decides, in register order.
+    pub standing: Vec<StandingOutcome>,
+    /// Every requirement of the register, in register order.
+    pub requirements: Vec<RequirementOutcome>,
+    /// Exchanges that belong to no case: probe, account-making, clean-up.
+    pub support: Vec<Support>,
+}
+
+/// The program that made a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Always `homespec`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The homeserver under test, as the probe saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// The URL that was given, or that was found for the server name, without a slash at its end;
+    /// `unix:SOCKET` for a unix socket.
+    pub base_url: UntrustedText,
+    /// Name and version if the server tells (`Server` header), else null.
+    pub server: Option<UntrustedText>,
+    /// What `/versions` lists.
+    pub versions: Vec<UntrustedText>,
+    /// The login types of `GET /login`.
+    pub flows: Vec<UntrustedText>,
+    /// Which path prefix was used: `r0` or `v3`.
+    pub api: String,
+    /// Which specification files were used: `bundled v1`, `bundled r0`, or the folder given.
+    pub spec: UntrustedText,
+}
+
+/// What was selected to run, as typed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Globs over case ids.
+    pub cases: Vec<UntrustedText>,
+    /// Globs over requirement ids.
+    pub requirements: Vec<UntrustedText>,
+    /// Areas.
+    pub areas: Vec<UntrustedText>,
+    /// Levels.
+    pub levels: Vec<Level>,
+    /// Globs over case ids that were left out.
+    pub skip: Vec<UntrustedText>,
+    /// The run of which only what did not pass was run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<UntrustedText>,
+    /// How many cases exist.
+    pub available: usize,
+    /// How many of them were selected.
+    pub selected: usize,
+}
+
+/// What a baseline says of the findings of a run. It counts entries, those that it has and those that
+/// it lacks: findings that differ in nothing an entry can say are one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineOutcome {
+    /// The baseline's file, as given.
+    pub file: UntrustedText,
+    /// What gates and stands in no entry.
+    pub new: usize,
+    /// How many entries know a finding of this run.
+    pub known: usize,
+    /// How many entries were added by this run, known from now on.
+    pub added: usize,
+    /// Entries that no longer hold, in the order of the file.
+    pub outdated: Vec<OutdatedEntry>,
+}
+
+impl BaselineOutcome {
+    /// How many entries no longer hold for this reason.
+    pub fn outdated_by(&self, why: Outdated) -> usize {
+        self.outdated.iter().filter(|entry| entry.why == why).count()
+    }
+}
+
+/// An entry of a baseline that no longer holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutdatedEntry {
+    /// The requirement.
+    pub requirement: String,
+    /// The case, or `standing`.
+    pub case: String,
+    /// What it says beside these two, e.g. `pointer /device_id, status 200`.
+    pub place: UntrustedText,
+    /// Why it no longer holds.
+    pub why: Outdated,
+    /// What is to be done about it, in a sentence.
+    pub text: UntrustedText,
+    /// The reason that it was accepted for.
+    pub reason: UntrustedText,
+    /// Its line in the file, from 1.
+    pub line: u32,
+}
+
+/// Why an entry of a baseline no longer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outdated {
+    /// Its case was decided and does not show the finding.
+    Fixed,
+    /// Its day is over.
+    Expired,
+}
+
+impl Outdated {
+    /// The word used in every report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outdated::Fixed => "fixed",
+            Outdated::Expired => "expired",
+        }
+    }
+}
+
+/// Something that was to be there by `--require`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Required {
+    /// Its name, as on the command line.
+    pub name: String,
+    /// Passed if it is there, failed if not, blocked if that could not be seen.
+    pub verdict: Verdict,
+    /// A sentence for a reader.
+    pub text: UntrustedText,
+}
+
+/// How many cases ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Tally {
+    pub passed: usize,
+    pub warned: usize,
+    pub failed: usize,
+    pub blocked: usize,
+    pub skipped: usize,
+    pub errored: usize,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Skipped => &mut self.skipped,
+            Verdict::Passed => &mut self.passed,
+            Verdict::Warned => &mut self.warned,
+            Verdict::Blocked => &mut self.blocked,
+            Verdict::Failed => &mut self.failed,
+            Verdict::Errored => &mut self.errored,
+        } += 1;
+    }
+
+    /// How many there are of one verdict.
+    pub fn of(&self, verdict: Verdict) -> usize {
+        match verdict {
+            Verdict::Skipped => self.skipped,
+            Verdict::Passed => self.passed,
+            Verdict::Warned => self.warned,
+            Verdict::Blocked => self.blocked,
+            Verdict::Failed => self.failed,
+            Verdict::Errored => self.errored,
+        }
+    }
+
+    /// All together.
+    pub fn total(&self) -> usize {
+        Verdict::ALL.iter().map(|v| self.of(*v)).sum()
+    }
+}
+
+impl FromIterator<Verdict> for Tally {
+    fn from_iter<I: IntoIterator<Item = Verdict>>(verdicts: I) -> Self {
+        let mut tally = Tally::default();
+        verdicts.into_iter().for_each(|v| tally.add(v));
+        tally
+    }
+}
+
+/// How many requirements ended how; those without a case are untested.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct RequirementTally {
+    pub passed: usize,
+    pub warned: usize,
+    pub failed: usize,
+    pub blocked: usize,
+    pub skipped: usize,
+    pub errored: usize,
+    pub untested: usize,
+}
+
+/// A rate limit of the server that the run met.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitHit {
+    /// What was limited: an operation such as `login`.
+    pub operation: UntrustedText,
+    /// How many 429 answers there were.
+    pub count: usize,
+    /// The longest that one of them asked to wait, in milliseconds.
+    #[serde(default)]
+    pub retry_after_ms: u64,
+    /// How long the run waited for it, in milliseconds.
+    pub waited_ms: u64,
+    /// How many cases are blocked by it.
+    pub blocked: usize,
+}
+
+/// How one case ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseOutcome {
+    /// Stable id; `id[row]` for a row of a table.
+    pub id: String,
+    /// What is true of a server that passes.
+    pub title: String,
+    /// The file's stem: `password`, `device`, …
+    pub area: String,
+    /// The case file, as shown to a reader: `cases/device.yaml`.
+    pub file: String,
+    /// Line in that file, from 1.
+    pub line: u32,
+    /// What the case does to the account: `reads`, `session`, …
+    pub impact: String,
+    /// The maximum over the decisions.
+    pub verdict: Verdict,
+    /// Why, for skipped, blocked and errored.
+    pub reason: Option<Reason>,
+    /// The legal roads that the server took, by name.
+    pub branch: Option<String>,
+    /// The requirements that it decides.
+    pub requirements: Vec<String>,
+    /// Wall time in milliseconds.
+    pub duration_ms: u64,
+    /// One for each of `requirements`.
+    pub decisions: Vec<Decision>,
+    /// Every way in which an answer broke a requirement of this case.
+    pub findings: Vec<Finding>,
+    /// What was sent and what came back.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// Why something was skipped, blocked or errored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Enumerated, e.g. `not_offered`, `version`, `not_provided:account bob`, `rate_limited`.
+    pub code: String,
+    /// A sentence for a reader.
+    pub text: UntrustedText,
+}
+
+/// What one case says of one requirement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its id in the register.
+    pub requirement: String,
+    /// How it was decided.
+    pub verdict: Verdict,
+    /// Why, for skipped, blocked and errored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Which named branch the server took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+}
+
+/// One way in which an answer broke a requirement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The requirement that is broken.
+    pub requirement: String,
+    /// Its level.
+    pub level: Level,
+    /// What the finding comes to for this server: a MUST fails, but only warns where it is not yet
+    /// formal in what the server lists, or where a branch merely deserves a warning.
+    pub verdict: Verdict,
+    /// One sentence.
+    pub message: UntrustedText,
+    /// What the specification asks for here.
+    pub expected: UntrustedText,
+    /// What came.
+    pub actual: UntrustedText,
+    /// Where in the answer: `status`, `header Content-Type`, or a JSON Pointer such as `/flows/0/type`.
+    pub pointer: UntrustedText,
+    /// The branch that was taken and deserves a warning, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Id of the exchange that shows it.
+    pub exchange: Option<String>,
+    /// The file with the expectation: a case file, or the specification's for a standing check.
+    pub file: String,
+    /// Line in that file, from 1.
+    pub line: u32,
+    /// Whether a baseline knows it.
+    pub known: bool,
+}
+
+/// One request and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// `CASE#N`, N from 1; for those outside cases `probe#N` and so on.
+    pub id: String,
+    /// The operation that was called, if a file describes it.
+    pub operation: Option<String>,
+    /// What was sent.
+    pub request: Request,
+    /// What came back, if something did.
+    pub response: Option<Response>,
+    /// What went wrong on the way, if nothing came back.
+    pub trouble: Option<UntrustedText>,
+    /// From sending to the last byte of the answer, in milliseconds.
+    pub duration_ms: u64,
+    /// Whether it was sent once, for something earlier in the run, and is looked at again here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+}
+
+/// A request as it was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// `GET`, `POST`, …
+    pub method: UntrustedText,
+    /// The full URL.
+    pub url: UntrustedText,
+    /// In the order sent.
+    pub headers: Vec<Header>,
+    /// As text; bytes that are not UTF-8 appear as U+FFFD.
+    pub body: Option<UntrustedText>,
+}
+
+/// An answer as it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// In the order received.
+    pub headers: Vec<Header>,
+    /// As text; bytes that are not UTF-8 appear as U+FFFD; cut at the limit for reports.
+    pub body: UntrustedText,
+    /// Whether `body` is not the whole body.
+    pub truncated: bool,
+}
+
+/// A header line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Its name in lower case.
+    pub name: UntrustedText,
+    /// Its value; bytes that are not UTF-8 appear as U+FFFD.
+    pub value: UntrustedText,
+}
+
+/// What the standing checks say of one requirement, over all answers of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StandingOutcome {
+    /// Its id in the register.
+    pub requirement: String,
+    /// The maximum over all answers.
+    pub verdict: Verdict,
+    /// How many answers broke it.
+    pub count: usize,
+    /// How many answers it was evaluated on.
+    pub observed: usize,
+    /// One example for each different way of breaking it.
+    pub findings: Vec<Finding>,
+    /// Why, if it was not observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// How a requirement ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequirementOutcome {
+    /// Its id in the register.
+    pub id: String,
+    /// How binding it is.
+    pub level: Level,
+    /// In which words the specification says it.
+    pub mark: Mark,
+    /// The paraphrase of the register.
+    pub title: String,
+    /// The clause on the published specification.
+    pub source_url: String,
+    /// Whether it applies to this server, by the versions that it lists.
+    pub applies: bool,
+    /// The maximum over its decisions, or untested.
+    pub verdict: RequirementVerdict,
+    /// Why, for skipped, blocked, errored and untested.
+    pub reason: Option<Reason>,
+    /// The cases that decide it; `standing` for a standing check.
+    pub cases: Vec<String>,
+}
+
+/// A verdict, or that there is no case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequirementVerdict {
+    /// No case and no standing check was selected or exists.
+    Untested,
+    /// See [`Verdict::Skipped`].
+    Skipped,
+    /// See [`Verdict::Passed`].
+    Passed,
+    /// See [`Verdict::Warned`].
+    Warned,
+    /// See [`Verdict::Blocked`].
+    Blocked,
+    /// See [`Verdict::Failed`].
+    Failed,
+    /// See [`Verdict::Errored`].
+    Errored,
+}
+
+impl From<Verdict> for RequirementVerdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Skipped => RequirementVerdict::Skipped,
+            Verdict::Passed => RequirementVerdict::Passed,
+            Verdict::Warned => RequirementVerdict::Warned,
+            Verdict::Blocked => RequirementVerdict::Blocked,
+            Verdict::Failed => RequirementVerdict::Failed,
+            Verdict::Errored => RequirementVerdict::Errored,
+        }
+    }
+}
+
+impl RequirementVerdict {
+    /// The verdict behind it, unless it is untested.
+    pub fn verdict(self) -> Option<Verdict> {
+        Some(match self {
+            RequirementVerdict::Untested => return None,
+            RequirementVerdict::Skipped => Verdict::Skipped,
+            RequirementVerdict::Passed => Verdict::Passed,
+            RequirementVerdict::Warned => Verdict::Warned,
+            RequirementVerdict::Blocked => Verdict::Blocked,
+            RequirementVerdict::Failed => Verdict::Failed,
+            RequirementVerdict::Errored => Verdict::Errored,
+        })
+    }
+
+    /// The word used in every report.
+    pub fn as_str(self) -> &'static str {
+        self.verdict().map_or("untested", Verdict::as_str)
+    }
+}
+
+impl FromIterator<RequirementVerdict> for RequirementTally {
+    fn from_iter<I: IntoIterator<Item = RequirementVerdict>>(verdicts: I) -> Self {
+        let (mut tally, mut untested) = (Tally::default(), 0);
+        for verdict in verdicts {
+            match verdict.verdict() {
+                Some(verdict) => tally.add(verdict),
+                None => untested += 1,
+            }
+        }
+        let Tally { passed, warned, failed, blocked, skipped, errored } = tally;
+        RequirementTally { passed, warned, failed, blocked, skipped, errored, untested }
+    }
+}
+
+impl RequirementTally {
+    /// How many were answered, one way or the other.
+    pub fn decided(&self) -> usize {
+        self.passed + self.warned + self.failed
+    }
+}
+
+/// Exchanges that belong to no case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Support {
+    /// `discovery`, `probe`, `accounts`, `sessions`, `clean-up`.
+    pub name: String,
+    /// In the order sent.
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Run {
+    /// The exchange with this id, wherever it stands.
+    pub fn exchange(&self, id: &str) -> Option<&Exchange> {
+        let in_cases = self.cases.iter().flat_map(|c| &c.exchanges);
+        let outside = self.support.iter().flat_map(|s| &s.exchanges);
+        in_cases.chain(outside).find(|e| e.id == id)
+    }
+
+    /// How many requirements apply to this server, by the versions that it lists.
+    pub fn applicable(&self) -> usize {
+        self.requirements.iter().filter(|r| r.applies).count()
+    }
+}

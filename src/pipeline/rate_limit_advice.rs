@@ -1,0 +1,102 @@
+//! What would have been needed to decide what a rate limit left open. Pure.
+use crate::model::run::LimitHit;
+use std::time::Duration;
+
+/// The setting that lifts a limit, of a server whose `Server` header begins with this.
+struct Setting {
+    server: &'static str,
+    operation: &'static str,
+    advice: &'static str,
+}
+
+const SETTINGS: [Setting; 4] = [
+    Setting {
+        server: "Synapse",
+        operation: "login",
+        advice: "raise rc_login.address, rc_login.account and rc_login.failed_attempts in homeserver.yaml",
+    },
+    Setting {
+        server: "Synapse",
+        operation: "register",
+        advice: "raise rc_registration in homeserver.yaml",
+    },
+    Setting {
+        server: "Synapse",
+        operation: "generateLoginToken",
+        advice: "no setting of Synapse lifts this one",
+    },
+    Setting {
+        server: "tuwunel",
+        operation: "login",
+        advice: "set per_second = 0 under [global.rate_limiting.login.account] and its neighbours",
+    },
+];
+
+/// For servers that do not say what they are.
+const ANY: &str = "raise the server's own limit (Synapse: rc_login; Dendrite: client_api.rate_limiting; \
+                   others: docs/limits.md)";
+
+/// One sentence for each limit that blocked something.
+///
+/// `logins`: how many logins the blocked cases would have sent. `server`: its `Server` header.
+pub fn of_limits(hits: &[LimitHit], logins: usize, server: Option<&str>) -> Vec<String> {
+    let blocking = hits.iter().filter(|hit| hit.blocked > 0);
+    blocking.map(|hit| of_limit(hit, logins, server)).collect()
+}
+
+fn of_limit(hit: &LimitHit, logins: usize, server: Option<&str>) -> String {
+    let requests = if hit.operation == "login" { logins } else { hit.blocked };
+    let each = Duration::from_millis(hit.retry_after_ms);
+    let all = each.saturating_mul(u32::try_from(requests).unwrap_or(u32::MAX));
+    let advice = server
+        .and_then(|server| {
+            let is = |setting: &&Setting| {
+                let head = server.get(..setting.server.len());
+                head.is_some_and(|head| head.eq_ignore_ascii_case(setting.server))
+                    && hit.operation == setting.operation
+            };
+            SETTINGS.iter().find(is)
+        })
+        .map_or(ANY, |setting| setting.advice);
+    format!(
+        "what the limit on {} blocked would take {requests} more requests: at one in {} that is {} (--max-wait {}); or {advice}",
+        hit.operation,
+        in_words(each),
+        in_words(all),
+        all.as_secs().saturating_add(1),
+    )
+}
+
+/// To the second below two minutes, to the minute below two hours, else to the hour.
+fn in_words(time: Duration) -> String {
+    match time.as_secs_f64().ceil() {
+        seconds if seconds < 120.0 => format!("{seconds} s"),
+        seconds if seconds < 7200.0 => format!("{} min", (seconds / 60.0).ceil()),
+        seconds => format!("{} h", (seconds / 3600.0).ceil()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(operation: &str, blocked: usize) -> LimitHit {
+        let operation = operation.into();
+        LimitHit { operation, count: 3, retry_after_ms: 328_000, waited_ms: 0, blocked }
+    }
+
+    #[test]
+    fn a_limit_that_blocked_says_what_would_be_needed() {
+        let hits = [hit("login", 20), hit("register", 0)];
+        let notes = of_limits(&hits, 44, Some("Synapse/1.163.2"));
+        assert_eq!(
+            notes,
+            [
+                "what the limit on login blocked would take 44 more requests: at one in 6 min that is \
+              5 h (--max-wait 14433); or raise rc_login.address, rc_login.account and \
+              rc_login.failed_attempts in homeserver.yaml"
+            ]
+        );
+        assert!(of_limits(&hits, 1, None)[0].contains("docs/limits.md"));
+    }
+}

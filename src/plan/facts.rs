@@ -1,0 +1,251 @@
+//! What the target offers, as far as the probe could see. Pure.
+use crate::case::ast::{Api, Feature};
+use crate::model::run::Reason;
+use crate::model::release::Listed;
+use crate::http::message::Answer;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of the homeserver before the first case.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What `/versions` lists.
+    pub listed: Listed,
+    /// The types of `GET /login`; empty without the legacy API.
+    pub flows: Vec<String>,
+    /// What the probe saw beside flows.
+    pub features: BTreeSet<Feature>,
+    /// The identity providers of single sign-on.
+    pub providers: Vec<Provider>,
+    /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
+    pub capabilities: BTreeMap<String, bool>,
+    /// Why there was no session to look with though there is an account; what only a session shows
+    /// is then unknown and not absent.
+    pub no_session: Option<Reason>,
+    /// Which path prefix to use.
+    pub api: Api,
+    /// Which accounts can be had.
+    pub accounts: AccountFacts,
+    /// Whether the server says that users can register with it.
+    pub registers: bool,
+    /// Names of what the operator gave.
+    pub operator: BTreeSet<String>,
+    /// Which classes of cases are allowed beyond the harmless.
+    pub allowed: BTreeSet<Allow>,
+}
+
+/// An identity provider, as `GET /login` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its id.
+    pub id: String,
+    /// Its icon, as `server/media`, if it is an `mxc:` URI with nothing unusual in it.
+    pub icon: Option<String>,
+}
+
+/// A class of cases that needs the operator's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Allow {
+    /// Cases that end sessions, lock or ruin, on supplied accounts.
+    Destructive,
+    /// Bursts that provoke rate limiting.
+    RateLimit,
+}
+
+impl Allow {
+    /// Every class with its word on the command line.
+    pub const ALL: [(&'static str, Allow); 2] =
+        [("destructive", Allow::Destructive), ("rate-limit", Allow::RateLimit)];
+}
+
+/// Which accounts a run can use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Those that were given, in the order in which they are used.
+    pub given: Vec<Given>,
+    /// Whether any number of disposable ones can be made.
+    pub can_make: bool,
+    /// Whether those that are made have a password.
+    pub made_password: bool,
+    /// Those that were given and that the server refused.
+    pub refused: Vec<RefusedAccount>,
+}
+
+/// An account that was given and that the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedAccount {
+    /// What it would have been used for.
+    pub given: Given,
+    /// The server's answer, and what to try.
+    pub reason: Reason,
+}
+
+/// What is known of an account that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// Whether its password is known.
+    pub password: bool,
+    /// Whether nobody needs it.
+    pub disposable: bool,
+}
+
+impl AccountFacts {
+    /// How many there are, or can be made, for ordinary use: two of those that can be made serve all
+    /// cases that only add sessions to an account.
+    pub fn main(&self) -> usize {
+        self.given.len().max(if self.can_make { 2 } else { 0 })
+    }
+
+    /// Why there is no account of that kind, if one was given and refused.
+    pub fn why_refused(&self, kind: impl Fn(&Given) -> bool) -> Option<&Reason> {
+        self.refused.iter().find(|refused| kind(&refused.given)).map(|refused| &refused.reason)
+    }
+
+    /// Whether the password of the n-th account for ordinary use is known.
+    pub fn has_password(&self, index: usize) -> bool {
+        self.given.get(index).map_or(self.can_make && self.made_password, |given| given.password)
+    }
+}
+
+/// The most entries of a list that are looked at, and the most characters of each: no homeserver has
+/// more, and what goes beyond would be carried through planning and every report.
+const MOST: usize = 1000;
+const LONGEST: usize = 255;
+
+/// What kind of answer this is, for a sentence: its status and what the body is, not what it says.
+pub fn words(answer: &Answer) -> String {
+    let status = answer.status;
+    let body = match (answer.json(), answer.text_at("/errcode"), answer.header("content-type")) {
+        (Ok(_), Some(errcode), _) => clipped(errcode),
+        (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
+        _ if answer.coding().is_some() => "a compressed body that was not asked for".to_owned(),
+        _ if answer.truncated => format!("a body of more than {} bytes", answer.body.len()),
+        _ if answer.body.is_empty() => "an empty body".to_owned(),
+        (Err(why), _, Some(media_type)) if media_type.contains("json") => {
+            format!("JSON that cannot be read: {why}")
+        }
+        (Err(_), _, Some(media_type)) => clipped(&media_type),
+        (Err(_), _, None) => "a body that is not JSON".to_owned(),
+    };
+    format!("{status} with {body}")
+}
+
+/// The beginning of a server's text, as long as a name may be.
+pub fn clipped(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+/// The list of that name in an answer of success.
+fn listed<'a>(answer: &'a Answer, name: &str) -> Option<&'a Vec<Value>> {
+    let body = answer.json().ok().filter(|_| answer.is_success())?;
+    body.get(name)?.as_array()
+}
+
+/// The login types that `GET /login` advertises, or nothing if this is no flow list.
+pub fn flows(answer: &Answer) -> Option<Vec<String>> {
+    let flows = listed(answer, "flows")?;
+    Some(
+        flows
+            .iter()
+            .take(MOST)
+            .filter_map(|flow| flow.get("type")?.as_str())
+            .map(clipped)
+            .collect(),
+    )
+}
+
+/// The most identity providers that are looked at: each costs requests.
+const MOST_PROVIDERS: usize = 20;
+
+/// The identity providers of the `m.login.sso` entry of `GET /login`; those without an id are left out.
+pub fn providers(answer: &Answer) -> Vec<Provider> {
+    let listed =
+        sso_entries(answer).filter_map(|entry| entry.get("identity_providers")?.as_array());
+    let provider = |provider: &Value| {
+        let id = provider.get("id")?.as_str().filter(|id| !id.is_empty())?;
+        let icon = provider.get("icon").and_then(Value::as_str).and_then(media);
+        Some(Provider { id: clipped(id), icon })
+    };
+    listed.flatten().filter_map(provider).take(MOST_PROVIDERS).collect()
+}
+
+/// Whether the server prefers its single sign-on for clients that know OAuth 2.0 too.
+pub fn prefers_sso(answer: &Answer) -> bool {
+    let preferred = |entry: &Value| entry.get("oauth_aware_preferred") == Some(&Value::Bool(true));
+    sso_entries(answer).any(preferred)
+}
+
+fn sso_entries(answer: &Answer) -> impl Iterator<Item = &Value> {
+    let flows = listed(answer, "flows");
+    let is_sso = |flow: &&Value| flow.get("type").is_some_and(|kind| kind == "m.login.sso");
+    flows.into_iter().flatten().filter(is_sso)
+}
+
+/// `server/media` of an `mxc:` URI (Client-Server API, "Matrix Content (mxc://) URIs"), if it can stand in a
+/// path as it is.
+fn media(uri: &str) -> Option<String> {
+    let (server, media) = uri.strip_prefix("mxc://")?.split_once('/')?;
+    let fits = |part: &str, also: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+    };
+    (fits(server, ".-:[]") && fits(media, "-_")).then(|| format!("{server}/{media}"))
+}
+
+/// What `/versions` lists; not-strings are left out.
+pub fn versions(answer: &Answer) -> Vec<String> {
+    let list = listed(answer, "versions");
+    list.into_iter().flatten().take(MOST).filter_map(Value::as_str).map(clipped).collect()
+}
+
+/// Which path prefix a server that lists this serves: `r0` where nothing newer is listed.
+pub fn api(listed: &Listed) -> Api {
+    if listed.only_r0() { Api::R0 } else { Api::V3 }
+}
+
+/// `/capabilities` by name: `enabled`, or true for those without it.
+pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
+    let body = answer.json().ok().filter(|_| answer.is_success());
+    let members = body.and_then(|body| body.get("capabilities")?.as_object());
+    members
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            let enabled = value.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+            (name.clone(), enabled)
+        })
+        .collect()
+}
+
+/// Whether a flow says that login tokens can be asked for.
+pub fn offers_login_tokens(answer: &Answer) -> bool {
+    let flows = listed(answer, "flows");
+    flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn identity_providers_are_those_of_the_sso_entry_with_icons_that_can_be_asked_for() {
+        let idps = json!([
+            {"id": "house", "icon": "mxc://hs.example:8448/a-B_9"},
+            {"id": "elsewhere", "icon": "https://hs.example/i.png"},
+            {"id": "odd", "icon": "mxc://hs.example/../x"},
+            {"id": ""}, {"name": "nameless"}, 5,
+        ]);
+        let body = json!({"flows": [
+            {"type": "m.login.password", "identity_providers": [{"id": "not here"}]},
+            {"type": "m.login.sso", "identity_providers": idps, "oauth_aware_preferred": true},
+        ]});
+        let answer = |status| Answer::new(status, Vec::new(), body.to_string().into_bytes(), false);
+        let found: Vec<_> =
+            providers(&answer(200)).into_iter().map(|one| (one.id, one.icon)).collect();
+        let plain = |id: &str| (id.to_owned(), None);
+        let house = ("house".to_owned(), Some("hs.example:8448/a-B_9".to_owned()));
+        assert_eq!(found, [house, plain("elsewhere"), plain("odd")]);
+        assert!(prefers_sso(&answer(200)));
+        assert!(providers(&answer(403)).is_empty() && !prefers_sso(&answer(403)));
+    }
+}

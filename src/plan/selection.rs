@@ -1,0 +1,215 @@
+//! Which cases to run, as asked for on the command line. Pure.
+use crate::case::ast::Case;
+use crate::case::suite::Suite;
+use crate::check::whole_run::{CHECKS, WholeRunCheck};
+use crate::model::run::{Level, Run, Selection, Verdict};
+use crate::requirements::Register;
+use regex::Regex;
+use std::collections::BTreeSet;
+
+/// What was asked for; empty lists select everything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wish {
+    /// Globs over case ids; a case id also stands for all its rows.
+    pub cases: Vec<String>,
+    /// Globs over requirement ids.
+    pub requirements: Vec<String>,
+    /// Areas.
+    pub areas: Vec<String>,
+    /// Levels.
+    pub levels: Vec<Level>,
+    /// Globs over case ids to leave out.
+    pub skip: Vec<String>,
+    /// Only what did not pass in an earlier run.
+    pub rerun: Option<Rerun>,
+    /// Judge every answer by all standing checks, whatever else is selected.
+    pub all_standing: bool,
+}
+
+/// What did not pass in an earlier run: failed, warned, blocked or errored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rerun {
+    /// The file of that run, as given.
+    pub file: String,
+    /// Ids of cases, rows among them, and of those that showed what a standing check found.
+    pub cases: BTreeSet<String>,
+    /// Requirements that a standing check decides.
+    pub standing: BTreeSet<String>,
+}
+
+impl Rerun {
+    /// What is to run again of a run that stands in `file`.
+    pub fn of(run: &Run, file: String) -> Rerun {
+        let is_open = |verdict: Verdict| !matches!(verdict, Verdict::Passed | Verdict::Skipped);
+        let open = run.cases.iter().filter(|case| is_open(case.verdict));
+        let mut cases: BTreeSet<String> = open.map(|case| case.id.clone()).collect();
+        let standing: Vec<_> = run.standing.iter().filter(|s| is_open(s.verdict)).collect();
+        // The check looks at answers: something has to ask for them again.
+        let shown = standing.iter().flat_map(|s| &s.findings).filter_map(|f| f.exchange.as_deref());
+        let owners = shown.filter_map(|id| id.rsplit_once('#')).map(|(owner, _)| owner);
+        let known = |owner: &&str| run.cases.iter().any(|case| case.id == *owner);
+        cases.extend(owners.filter(known).map(str::to_owned));
+        let standing = standing.into_iter().map(|s| s.requirement.clone()).collect();
+        Rerun { file, cases, standing }
+    }
+
+    /// The ids that are none of a case or a requirement any more.
+    pub fn gone(&self, suite: &Suite, register: &Register) -> Vec<&str> {
+        let of_run = |id: &str| CHECKS.iter().any(|check| check.id == id);
+        let is_there = |id: &str| suite.cases().any(|case| is_or_row(id, &case.id)) || of_run(id);
+        let cases = self.cases.iter().filter(|id| !is_there(id));
+        let standing = self.standing.iter().filter(|id| register.get(id).is_none());
+        cases.chain(standing).map(String::as_str).collect()
+    }
+
+    fn has(&self, case: &str) -> bool {
+        self.cases.contains(case) || self.cases.iter().any(|id| is_or_row(id, case))
+    }
+}
+
+/// Whether an id is that of a case, or of a row that is only known when the server's specification is.
+fn is_or_row(id: &str, case: &str) -> bool {
+    id.strip_prefix(case).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+}
+
+/// A word that selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{option} `{word}` names nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+pub struct NamesNothing {
+    /// The option it was given to.
+    pub option: &'static str,
+    /// The word.
+    pub word: String,
+    /// What it was probably meant to be.
+    pub near: Option<String>,
+}
+
+/// The cases that are wished for, in the suite's order, or every word that names nothing.
+pub fn select<'s>(
+    suite: &'s Suite,
+    register: &Register,
+    wish: &Wish,
+) -> Result<Vec<&'s Case>, Vec<NamesNothing>> {
+    let all: Vec<&Case> = suite.cases().collect();
+    let mut faults = Vec::new();
+    let of_run = CHECKS.iter().map(|check| check.id);
+    let ids: Vec<&str> = all.iter().map(|case| case.id.as_str()).chain(of_run).collect();
+    let requirement_ids: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
+    let areas: Vec<&str> = suite.files.iter().map(|file| file.area.as_str()).collect();
+    check("--case", &wish.cases, &ids, case_matches, &mut faults);
+    check("--skip", &wish.skip, &ids, case_matches, &mut faults);
+    check("--requirement", &wish.requirements, &requirement_ids, glob_matches, &mut faults);
+    check("--area", &wish.areas, &areas, |word, area| word == area, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(all.into_iter().filter(|case| is_wished(case, register, wish)).collect())
+}
+
+/// Whether the standing checks of a requirement belong to the selection: they do unless it names
+/// cases, areas, levels or requirements, and then only if a requirement glob or level names them.
+pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool {
+    if wish.all_standing {
+        return true;
+    }
+    if let Some(rerun) = &wish.rerun {
+        return rerun.standing.contains(requirement);
+    }
+    if wish.requirements.is_empty() && wish.levels.is_empty() {
+        return wish.cases.is_empty() && wish.areas.is_empty();
+    }
+    any_or_empty(&wish.requirements, |glob| glob_matches(glob, requirement))
+        && any_or_empty(&wish.levels, |wanted| *wanted == level)
+}
+
+/// Whether a check over the whole run belongs to the selection.
+pub fn check_is_wished(check: &WholeRunCheck, wish: &Wish) -> bool {
+    wish.areas.is_empty()
+        && wish.rerun.as_ref().is_none_or(|rerun| rerun.has(check.id))
+        && any_or_empty(&wish.cases, |glob| glob_matches(glob, check.id))
+        && any_or_empty(&wish.requirements, |glob| glob_matches(glob, check.requirement))
+        && any_or_empty(&wish.levels, |level| *level == check.level)
+        && !wish.skip.iter().any(|glob| glob_matches(glob, check.id))
+}
+
+/// The selection for the report.
+pub fn selection(wish: &Wish, available: usize, selected: usize) -> Selection {
+    let typed = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
+    Selection {
+        cases: typed(&wish.cases),
+        requirements: typed(&wish.requirements),
+        areas: typed(&wish.areas),
+        levels: wish.levels.clone(),
+        skip: typed(&wish.skip),
+        rerun: wish.rerun.as_ref().map(|rerun| rerun.file.as_str().into()),
+        available,
+        selected,
+    }
+}
+
+fn is_wished(case: &Case, register: &Register, wish: &Wish) -> bool {
+    let levels = || case.checks.iter().filter_map(|id| register.get(id)).map(|r| r.level);
+    any_or_empty(&wish.cases, |glob| case_matches(glob, &case.id))
+        && any_or_empty(&wish.requirements, |glob| {
+            case.checks.iter().any(|id| glob_matches(glob, id))
+        })
+        && any_or_empty(&wish.areas, |area| *area == case.area)
+        && any_or_empty(&wish.levels, |wanted| levels().any(|level| level == *wanted))
+        && !wish.skip.iter().any(|glob| case_matches(glob, &case.id))
+        && wish.rerun.as_ref().is_none_or(|rerun| rerun.has(&case.id))
+}
+
+fn any_or_empty<T>(words: &[T], holds: impl Fn(&T) -> bool) -> bool {
+    words.is_empty() || words.iter().any(holds)
+}
+
+fn check(
+    option: &'static str,
+    words: &[String],
+    known: &[&str],
+    matches: impl Fn(&str, &str) -> bool,
+    faults: &mut Vec<NamesNothing>,
+) {
+    for word in words {
+        if !known.iter().any(|name| matches(word, name)) {
+            let near = crate::yaml::diagnostic::did_you_mean(word, known.iter().copied());
+            faults.push(NamesNothing { option, word: word.clone(), near: near.map(str::to_owned) });
+        }
+    }
+}
+
+fn case_matches(glob: &str, id: &str) -> bool {
+    glob_matches(glob, id) || id.split_once('[').is_some_and(|(whole, _)| glob_matches(glob, whole))
+}
+
+/// `*` is any run of characters, `?` any one; everything else, brackets too, is itself.
+pub fn glob_matches(glob: &str, name: &str) -> bool {
+    // Most words are whole ids, and each is held against every id there is.
+    if !glob.contains(['*', '?']) {
+        return glob == name;
+    }
+    let pattern: String = glob
+        .chars()
+        .map(|c| match c {
+            '*' => ".*".to_owned(),
+            '?' => ".".to_owned(),
+            other => regex::escape(&other.to_string()),
+        })
+        .collect();
+    Regex::new(&format!("^{pattern}$")).is_ok_and(|regex| regex.is_match(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_name_cases_rows_and_requirements() {
+        assert!(glob_matches("device.*", "device.login.echo"));
+        assert!(!glob_matches("device", "device.login.echo"));
+        assert!(case_matches("body-refused", "body-refused[empty]"));
+        assert!(case_matches("body-refused[empty]", "body-refused[empty]"));
+        assert!(!case_matches("body-refused[null]", "body-refused[empty]"));
+        assert!(case_matches("body-*", "body-refused[empty]"));
+    }
+}

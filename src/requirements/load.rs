@@ -1,0 +1,176 @@
+//! From the text of a register to its requirements, or to every fault in it.
+use super::{KEYWORDS, NEEDS, Register, Requirement, Rule, SchemaWatch, Watch};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::model::run::{Level, Mark};
+use crate::yaml::document::de::{Text, checked, text, unknown};
+use crate::yaml::document::{Document, Part};
+use crate::yaml::reader::Reader;
+use crate::model::release::SpecVersion;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+/// The keys that every requirement has.
+const REQUIRED: [&str; 11] =
+    ["id", "group", "level", "mark", "since", "tier", "needs", "title", "source", "url", "check"];
+
+/// Reads a register.
+///
+/// # Errors
+/// As [`Register::parse`].
+pub(super) fn register(document: &Document) -> Result<Register, Vec<Diagnostic>> {
+    let (mut reader, root) = Reader::new(document);
+    if !root.value().is_array() {
+        reader.fault(root, "a register is a list of requirements");
+    }
+    let read = |entry| Some((requirement(&mut reader, entry)?, entry));
+    let entries: Vec<(Requirement, Part<'_>)> = root.items().filter_map(read).collect();
+    let register = index(&mut reader, entries);
+    reader.finish(register)
+}
+
+fn requirement<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Option<Requirement> {
+    let requirement = reader.read::<Requirement>(entry, "a requirement", &REQUIRED, &["standing"]);
+    let standing = standing(reader, entry);
+    let requirement = Requirement { standing, line: entry.line(), ..requirement? };
+    for (key, message) in contradictions(&requirement) {
+        reader.fault(entry.nearest(key), message);
+    }
+    Some(requirement)
+}
+
+fn standing<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Vec<Watch> {
+    let Some(list) = entry.member("standing") else { return Vec::new() };
+    reader.list(list, "`standing`").filter_map(|item| watch(reader, item)).collect()
+}
+
+fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<Watch> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Coded {
+        rule: Rule,
+    }
+    const REQUIRED: [&str; 4] = ["operation", "status", "pointer", "keyword"];
+    match item.member("rule") {
+        Some(_) => reader.value::<Coded>(item, "a watch").map(|coded| Watch::Rule(coded.rule)),
+        None => reader.read::<SchemaWatch>(item, "a watch", &REQUIRED, &[]).map(Watch::Schema),
+    }
+}
+
+/// What no word by itself can tell: the key and the fault of each.
+fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let Requirement { since, until, tightened, relaxed, .. } = *requirement;
+    let later = |release: Option<SpecVersion>| release.is_none_or(|r| r > since);
+    let is_must = requirement.level == Level::Must;
+    let is_may = requirement.level == Level::May;
+    let unbounded = until.is_none() && !requirement.exclusive;
+    let rules = [
+        ("id", is_id(&requirement.id), "an id is dotted and in lower case"),
+        ("mark", requirement.mark != Mark::Schema || is_must, "mark `schema` counts as MUST"),
+        ("until", until.is_none_or(|u| u >= since), "`until` comes before `since`"),
+        ("tightened", later(tightened), "`tightened` does not come after `since`"),
+        ("tightened", tightened.is_none() || is_must, "only a MUST is tightened"),
+        ("warns", !requirement.warns || is_must, "only a MUST has `warns`"),
+        ("relaxed", later(relaxed), "`relaxed` does not come after `since`"),
+        ("relaxed", relaxed.is_none() || is_may, "only a MAY is relaxed"),
+        (
+            "clarification",
+            !requirement.clarification || unbounded,
+            "what only explains binds every server, so it has neither `until` nor `exclusive`",
+        ),
+    ];
+    rules.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, message)| (key, message))
+}
+
+fn is_id(id: &str) -> bool {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    id.contains('.') && id.split('.').all(|part| !part.is_empty() && part.bytes().all(word))
+}
+
+/// An https URL with the anchor of the clause.
+pub(super) fn clause<'d, D: Deserializer<'d>>(source: D) -> Result<String, D::Error> {
+    checked(source, |Text(text)| {
+        let url = url::Url::parse(&text);
+        match url.is_ok_and(|url| url.scheme() == "https" && url.fragment().is_some()) {
+            true => Ok(text),
+            false => Err("`url` is an https URL with the anchor of the clause"),
+        }
+    })
+}
+
+/// Words of [`NEEDS`].
+pub(super) fn needs<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<String>, D::Error> {
+    struct Need(String);
+
+    impl<'d> Deserialize<'d> for Need {
+        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Need, D::Error> {
+            let known = NEEDS.iter().map(|(known, _)| *known);
+            checked(source, |word: String| match known.clone().any(|known| known == word) {
+                true => Ok(Need(word)),
+                false => Err(unknown(&word, "a word of `needs`", known)),
+            })
+        }
+    }
+    let needs = Vec::<Need>::deserialize(source)?;
+    Ok(needs.into_iter().map(|Need(word)| word).collect())
+}
+
+/// An operation, or `*` for any.
+pub(super) fn operation<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
+    text(source).map(|operation: String| Some(operation).filter(|operation| operation != "*"))
+}
+
+/// A status, or `*` for any.
+pub(super) fn status<'d, D: Deserializer<'d>>(source: D) -> Result<Option<u16>, D::Error> {
+    checked(source, |value: Value| {
+        let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+        match number.filter(|number| (100..600).contains(number)) {
+            None if value != "*" => Err("`status` is an HTTP status or \"*\""),
+            status => Ok(status),
+        }
+    })
+}
+
+/// One of [`KEYWORDS`], or `*` for any.
+pub(super) fn keyword<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
+    checked(source, |word: String| match word.as_str() {
+        "*" => Ok(None),
+        known if KEYWORDS.contains(&known) => Ok(Some(word)),
+        _ => Err(format!("`keyword` is one of {}, \"*\"", KEYWORDS.join(", "))),
+    })
+}
+
+/// Makes a register of the requirements, each with its place; what comes twice is a fault.
+fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> Register {
+    let mut positions = HashMap::with_capacity(entries.len());
+    let mut rules = HashMap::new();
+    let mut watched: HashMap<SchemaWatch, usize> = HashMap::new();
+    let id_of = |position: usize| entries.get(position).map(|(_, part)| part.nearest("id"));
+    for (position, (requirement, part)) in entries.iter().enumerate() {
+        let mut refuse = |first: Option<usize>, message: &str| {
+            if let Some(first) = first.and_then(id_of) {
+                let fault = part.nearest("id").fault(message);
+                reader.add(fault.with_other_label(first.label("first here")));
+            }
+        };
+        let first = positions.insert(requirement.id.clone(), position);
+        refuse(first, "this id comes a second time");
+        for watch in &requirement.standing {
+            let first = match watch {
+                Watch::Rule(rule) => rules.insert(*rule, position),
+                Watch::Schema(watch) => watched.insert(watch.clone(), position),
+            };
+            refuse(first, "it watches what is watched already");
+        }
+    }
+    let requirements = entries.into_iter().map(|(requirement, _)| requirement).collect();
+    Register { requirements, positions, rules, watches: by_specificity(watched) }
+}
+
+/// The most specific first; the order among those that are alike does not matter, but stays the same.
+fn by_specificity(watched: HashMap<SchemaWatch, usize>) -> Vec<(SchemaWatch, usize)> {
+    let mut watches: Vec<(SchemaWatch, usize)> = watched.into_iter().collect();
+    watches.sort_by_cached_key(|(watch, position)| (Reverse(watch.specificity()), *position));
+    watches
+}

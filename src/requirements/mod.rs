@@ -1,0 +1,340 @@
+//! The register of requirements: every rule of the specification that homespec knows, as written
+//! in `spec/requirements.yaml`, and which of them watches which place of an answer.
+//!
+//! The file is read into a [`Register`] as a whole or not at all: whatever is wrong with it comes
+//! back as diagnostics, all at once.
+mod load;
+mod pattern;
+mod rule;
+
+pub use pattern::PointerPattern;
+pub use rule::Rule;
+
+use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
+use crate::model::run::{Level, Mark, Verdict};
+use crate::yaml::document::Document;
+use crate::yaml::document::de::text;
+use crate::model::release::{Listed, SpecVersion, VersionRange};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::fmt;
+
+/// The name under which the bundled register is shown.
+const BUNDLED_NAME: &str = "spec/requirements.yaml";
+const BUNDLED_TEXT: &str = include_str!("../../spec/requirements.yaml");
+
+/// The words of `needs`, and what each of them means to a reader.
+pub const NEEDS: &[(&str, &str)] = &[
+    ("3pid", "an account with a bound email address"),
+    ("3pid-msisdn", "an account with a bound phone number"),
+    ("acct", "an account whose password is known"),
+    ("acct2", "a second account"),
+    ("admin", "an admin token"),
+    ("any", "nothing but the URL"),
+    ("as", "the token and namespace of an application service"),
+    ("cas", "m.login.cas on offer"),
+    ("e2ee", "device keys that can be uploaded"),
+    ("get_token", "POST /login/get_token"),
+    ("gettok-flag", "get_login_token true in GET /login"),
+    ("guest", "open registration of guests"),
+    ("idp", "m.login.sso on offer, with identity providers"),
+    ("legacy", "a server with the legacy API"),
+    ("no-legacy", "a server without the legacy API"),
+    ("oauth", "a server with the OAuth 2.0 API"),
+    ("passive", "nothing of its own: it is looked at on every answer"),
+    ("pw", "m.login.password on offer"),
+    ("pw-or-tok", "m.login.password or m.login.token on offer"),
+    ("refresh", "a server that gives refresh tokens"),
+    ("reg", "accounts that can be made for the run"),
+    ("rl", "leave to provoke rate limits"),
+    ("scripted", "an identity provider that the suite can drive"),
+    ("slow", "time to wait"),
+    ("sso", "m.login.sso on offer"),
+    ("tok", "m.login.token on offer"),
+    ("token", "a fresh login token"),
+    ("uia", "interactive auth"),
+    ("uia-pw", "interactive auth with a password stage"),
+    ("wk", "a known server name with a well-known file"),
+    ("xs", "cross-signing keys that can be uploaded"),
+];
+
+/// The keywords by which a watch can tell the ways in which a member breaks its schema.
+///
+/// `required`: it is missing, the place is where it would stand; `null`: it is there as null, which
+/// its type does not allow; `type`: it is of another wrong type; the others are those of JSON Schema.
+pub const KEYWORDS: &[&str] = &["required", "type", "null", "pattern", "format", "enum"];
+
+/// One rule of the specification.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// Stable dotted id, never reused or renamed: `device.login.echo`.
+    #[serde(deserialize_with = "text")]
+    pub id: String,
+    /// The part of the register where it stands: `devices`.
+    #[serde(deserialize_with = "text")]
+    pub group: String,
+    /// How binding it is.
+    pub level: Level,
+    /// In which words the specification says it.
+    pub mark: Mark,
+    /// The first release that has it.
+    pub since: SpecVersion,
+    /// The last one; none where it goes on.
+    pub until: Option<SpecVersion>,
+    /// Whether it binds only servers that list no release outside of its range.
+    #[serde(default)]
+    pub exclusive: bool,
+    /// Whether it binds whatever is listed, because the specification says that it only explains.
+    #[serde(default)]
+    pub clarification: bool,
+    /// The release from which on a MUST is formally binding; before, breaking it only warns.
+    pub tightened: Option<SpecVersion>,
+    /// The release from which on it is a MAY; before it was a SHOULD, and breaking it warns.
+    pub relaxed: Option<SpecVersion>,
+    /// Whether breaking a MUST only warns, whatever is listed.
+    #[serde(default)]
+    pub warns: bool,
+    /// Why one of the five above is as it is, or where the specification contradicts itself.
+    #[serde(default, deserialize_with = "text")]
+    pub note: Option<String>,
+    /// How much it takes to see it.
+    pub tier: Tier,
+    /// What it takes to see it, in words of [`NEEDS`].
+    #[serde(deserialize_with = "load::needs")]
+    pub needs: Vec<String>,
+    /// The rule in one sentence.
+    #[serde(deserialize_with = "text")]
+    pub title: String,
+    /// File and lines in the source of the specification: `login.yaml:226-230`.
+    #[serde(deserialize_with = "text")]
+    pub source: String,
+    /// The published clause.
+    #[serde(deserialize_with = "load::clause")]
+    pub url: String,
+    /// How to see it by hand, one sentence.
+    #[serde(deserialize_with = "text")]
+    pub check: String,
+    /// What decides it on every answer, besides its cases.
+    #[serde(skip)]
+    pub standing: Vec<Watch>,
+    /// Why nothing decides it; to be told only where no case and no standing check does.
+    #[serde(default, deserialize_with = "text")]
+    pub untestable: Option<String>,
+    /// Where it stands in the file, from 1.
+    #[serde(skip)]
+    pub line: u32,
+}
+
+impl Requirement {
+    /// The releases that have it.
+    pub fn range(&self) -> VersionRange {
+        VersionRange { since: self.since, until: self.until }
+    }
+
+    /// Whether a server that lists these releases has to keep to it.
+    pub fn applies(&self, listed: &Listed) -> bool {
+        match (self.clarification, self.exclusive) {
+            (true, _) => true,
+            (false, true) => listed.only_in_range(&self.range()),
+            (false, false) => listed.in_range(&self.range()),
+        }
+    }
+
+    /// What it means if a server that lists these releases breaks it.
+    pub fn severity(&self, listed: &Listed) -> Severity {
+        let not_yet =
+            |release: Option<SpecVersion>| release.is_some_and(|r| !listed.has_at_least(r));
+        match self.level {
+            Level::Must if self.warns || not_yet(self.tightened) => Severity::Warns,
+            Level::Must => Severity::Fails,
+            Level::Should => Severity::Warns,
+            Level::May if not_yet(self.relaxed) => Severity::Warns,
+            Level::May => Severity::Observes,
+        }
+    }
+}
+
+/// What a broken requirement means for the server under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing; it is told.
+    Observes,
+    /// It warns.
+    Warns,
+    /// It fails.
+    Fails,
+}
+
+impl Severity {
+    /// The verdict of a requirement that is broken.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Severity::Observes => Verdict::Passed,
+            Severity::Warns => Verdict::Warned,
+            Severity::Fails => Verdict::Failed,
+        }
+    }
+
+    /// The same, but no graver than a warning.
+    pub fn at_most_warns(self) -> Severity {
+        self.min(Severity::Warns)
+    }
+}
+
+/// How much it takes to see a requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub enum Tier {
+    /// The URL alone.
+    T0,
+    /// One account and the password flow.
+    T1,
+    /// More that an ordinary server gives of itself: a second account, interactive auth, tokens.
+    T2,
+    /// The operator's help, or patience.
+    T3,
+}
+
+impl Tier {
+    /// The word used in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tier::T0 => "T0",
+            Tier::T1 => "T1",
+            Tier::T2 => "T2",
+            Tier::T3 => "T3",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What decides a requirement on every answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watch {
+    /// A check that is written in code.
+    Rule(Rule),
+    /// Places in the published schemas.
+    Schema(SchemaWatch),
+}
+
+/// Which violations of the published schemas break a requirement.
+///
+/// Of all watches that match a violation the most specific one counts. Their pointers are compared
+/// first, key by key from the left: a name is more specific than `*`, that than a trailing `**`.
+/// Where they are alike, a watch that names the keyword is more specific than one for any, then one
+/// that names the status, then one that names the operation. Two watches that are alike in all of
+/// this and match the same violation are the same watch twice, which a register refuses; so there
+/// is never a choice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaWatch {
+    /// The `operationId`; none for any.
+    #[serde(deserialize_with = "load::operation")]
+    pub operation: Option<String>,
+    /// The status of the answer; none for any.
+    #[serde(deserialize_with = "load::status")]
+    pub status: Option<u16>,
+    /// The places in its body.
+    pub pointer: PointerPattern,
+    /// One of [`KEYWORDS`]; none for any keyword at all.
+    #[serde(deserialize_with = "load::keyword")]
+    pub keyword: Option<String>,
+}
+
+impl SchemaWatch {
+    /// Whether a violation is one of those watched: an answer of that operation and status breaks,
+    /// at that JSON Pointer into its body, that keyword of its schema.
+    pub fn matches(&self, operation: &str, status: u16, pointer: &str, keyword: &str) -> bool {
+        self.status.is_none_or(|s| s == status)
+            && self.operation.as_deref().is_none_or(|o| o == operation)
+            && self.keyword.as_deref().is_none_or(|k| k == keyword)
+            && self.pointer.matches(pointer)
+    }
+
+    /// The greater, the more specific; equal for two that match a common violation only if they
+    /// are the same.
+    fn specificity(&self) -> (Vec<u8>, bool, bool, bool) {
+        let keyword = self.keyword.is_some();
+        (self.pointer.specificity(), keyword, self.status.is_some(), self.operation.is_some())
+    }
+}
+
+/// All requirements, in the order of the file.
+#[derive(Debug, Clone)]
+pub struct Register {
+    requirements: Vec<Requirement>,
+    positions: HashMap<String, usize>,
+    rules: HashMap<Rule, usize>,
+    /// The most specific first; each with the position of its requirement.
+    watches: Vec<(SchemaWatch, usize)>,
+}
+
+impl Register {
+    /// The register that the program is built with.
+    ///
+    /// # Errors
+    /// None in a program that passes its tests; what [`Register::parse`] finds.
+    pub fn bundled() -> Result<Register, Vec<Diagnostic>> {
+        Register::parse(BUNDLED_NAME, BUNDLED_TEXT)
+    }
+
+    /// Reads a register: name to show, and text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, in its order: no YAML, an unknown or missing key, a
+    /// value that is none of the words allowed, an id, a rule or a schema watch that comes twice,
+    /// releases in the wrong order.
+    pub fn parse(
+        name: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Result<Register, Vec<Diagnostic>> {
+        load::register(&Document::parse(name, text)?)
+    }
+
+    /// All requirements, in the order of the file.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Requirement> {
+        self.requirements.iter()
+    }
+
+    /// The requirement of an id.
+    pub fn get(&self, id: &str) -> Option<&Requirement> {
+        self.requirements.get(self.position(id)?)
+    }
+
+    /// The place of an id in the order of the file, from 0.
+    pub fn position(&self, id: &str) -> Option<usize> {
+        self.positions.get(id).copied()
+    }
+
+    /// The id that a wrong one was probably meant to be.
+    pub fn closest(&self, id: &str) -> Option<&str> {
+        did_you_mean(id, self.requirements.iter().map(|r| r.id.as_str()))
+    }
+
+    /// The requirement that a standing check in code decides.
+    pub fn rule(&self, rule: Rule) -> Option<&Requirement> {
+        self.requirements.get(*self.rules.get(&rule)?)
+    }
+
+    /// The requirement that is broken where an answer of that operation and status breaks, at that
+    /// JSON Pointer into its body, that keyword of its schema (see [`KEYWORDS`]). The bundled
+    /// register has one for every violation.
+    pub fn watching(
+        &self,
+        operation: &str,
+        status: u16,
+        pointer: &str,
+        keyword: &str,
+    ) -> Option<&Requirement> {
+        let matching =
+            self.watches.iter().find(|(w, _)| w.matches(operation, status, pointer, keyword));
+        self.requirements.get(matching?.1)
+    }
+}
+#[cfg(test)]
+mod tests;

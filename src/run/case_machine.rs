@@ -1,0 +1,598 @@
+//! One case in flight, without any I/O: it asks for requests and is told what came of them.
+use crate::run::variables::Env;
+use crate::accounts::uia::{self, Prover};
+use crate::case::ast::{
+    Act, Auth, Body, Case, MediaType, Need, Send, Source, StatusRule, Step, Target,
+};
+use crate::case::template::{self, FillError};
+use crate::check::expect::{Judgement, judge};
+use crate::check::trace::{End, Judged, Trace};
+use crate::model::encoding::encode_segment;
+use crate::model::run::Reason;
+use crate::plan::routes::Routes;
+use crate::http::message::{Answer, Ask, LARGE, Reply};
+use serde_json::Value;
+use std::time::Duration;
+use url::form_urlencoded;
+
+/// What the machine wants next.
+#[derive(Debug)]
+pub enum Next {
+    /// These requests, at the same time; their replies come in the same order.
+    Send(Vec<Ask>),
+    /// Something that the operator does, told these values by name.
+    Operate(Act, Vec<(String, String)>),
+    /// Some time to pass.
+    Pause(Duration),
+    /// The answers of a step to be judged, which may take its time.
+    Judge(Judging),
+    /// Nothing: [`Machine::finish`].
+    Done,
+}
+
+enum State {
+    Ready,
+    Paused,
+    Waiting,
+    /// All answers of the step are there.
+    Answered,
+    Done,
+}
+
+/// The answers of one step, with everything that is needed to judge them elsewhere.
+pub struct Judging {
+    at: usize,
+    answers: Vec<Answer>,
+    env: Env,
+}
+
+/// What came of judging a step: for [`Machine::judged`].
+pub struct StepJudged {
+    env: Env,
+    judgements: Result<Vec<Judgement>, FillError>,
+}
+
+impl Judging {
+    /// Judges the answers. `case` is the one that the machine runs.
+    pub fn judge(self, case: &Case) -> StepJudged {
+        let Judging { at, answers, env } = self;
+        let answers: Vec<&Answer> = answers.iter().collect();
+        let blocks = case.all_steps().nth(at).into_iter().flat_map(|step| &step.blocks);
+        let judgements = blocks.map(|block| judge(block, &answers, &env)).collect();
+        StepJudged { env, judgements }
+    }
+
+    /// Whether parsing and judging it takes so much memory that it is done alone.
+    pub fn is_large(&self) -> bool {
+        self.answers.iter().map(|answer| answer.body.len()).sum::<usize>() >= LARGE
+    }
+}
+
+impl std::fmt::Debug for Judging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Judging({} answers)", self.answers.len())
+    }
+}
+
+/// One case in flight.
+pub struct Machine<'c> {
+    case: &'c Case,
+    routes: &'c dyn Routes,
+    env: Env,
+    state: State,
+    /// Index over set-up and steps.
+    at: usize,
+    /// Replies of the current step so far, with the index of their exchanges.
+    replies: Vec<(usize, Answer)>,
+    exchanges: usize,
+    /// Stages of interactive auth answered at this step.
+    stages: Vec<String>,
+    auth: Option<Value>,
+    /// How long this step has been asked again so far.
+    again: Duration,
+    judged: Vec<Judged<'c>>,
+    end: End,
+}
+
+/// How long lies between two tries of a step with `within`.
+const AGAIN: Duration = Duration::from_millis(250);
+
+impl<'c> Machine<'c> {
+    /// A machine at the start of a case.
+    pub fn new(case: &'c Case, routes: &'c dyn Routes, env: Env) -> Self {
+        Machine {
+            case,
+            routes,
+            env,
+            state: State::Ready,
+            at: 0,
+            replies: Vec::new(),
+            exchanges: 0,
+            stages: Vec::new(),
+            auth: None,
+            again: Duration::ZERO,
+            judged: Vec::new(),
+            end: End::Finished,
+        }
+    }
+
+    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`], after [`Next::Operate`] comes
+    /// [`Machine::operated`], after [`Next::Judge`] [`Machine::judged`], or [`Machine::block`] in the place of any.
+    pub fn advance(&mut self) -> Next {
+        let Some(step) = self.step() else {
+            self.state = State::Done;
+            return Next::Done;
+        };
+        match self.state {
+            State::Done | State::Waiting => return Next::Done,
+            State::Answered => {
+                self.state = State::Waiting;
+                return Next::Judge(self.judging(step));
+            }
+            State::Ready if self.at_first_try() => {
+                if let Some(wait) = step.wait {
+                    self.state = State::Paused;
+                    return Next::Pause(wait);
+                }
+            }
+            State::Ready if !self.again.is_zero() => {
+                self.state = State::Paused;
+                return Next::Pause(AGAIN);
+            }
+            _ => {}
+        }
+        match self.next(step) {
+            Ok(next) => {
+                self.state = State::Waiting;
+                next
+            }
+            Err(error) => {
+                self.stop_unreachable(step, &error);
+                self.state = State::Done;
+                Next::Done
+            }
+        }
+    }
+
+    /// Takes the replies to what was sent.
+    pub fn replied(&mut self, replies: Vec<Reply>) {
+        let Some(step) = self.step() else { return };
+        self.state = State::Ready;
+        for reply in replies {
+            let exchange = self.exchanges;
+            self.exchanges += 1;
+            match reply {
+                Reply::Answer(answer) if self.keeps_parsed() => {
+                    self.replies.push((exchange, answer));
+                }
+                Reply::Answer(answer) => self.replies.push((exchange, answer.unparsed())),
+                Reply::Dropped(text) => return self.dropped(step, exchange, &text),
+                Reply::Undecided(reason) => return self.block(reason),
+            }
+        }
+        if self.wants_more(step) {
+            return;
+        }
+        if let Err(reason) = self.pass_interactive_auth(step) {
+            return self.block(reason);
+        }
+        if self.auth.is_some() && self.replies.is_empty() {
+            return;
+        }
+        self.state = State::Answered;
+    }
+
+    /// Gives a value that was made up for this case another value; see [`Env::rename`].
+    pub fn rename(&mut self, made_up: &str, value: &str) -> bool {
+        self.env.rename(made_up, value)
+    }
+
+    /// Takes what came of something that the operator did.
+    pub fn operated(&mut self, end: Result<(), Reason>) {
+        let Some(step) = self.step() else { return };
+        self.state = State::Ready;
+        match end {
+            Ok(()) => self.conclude(step, Vec::new()),
+            Err(reason) => self.block(reason),
+        }
+    }
+
+    /// What there is to say when it is over.
+    pub fn finish(self) -> Trace<'c> {
+        Trace { judged: self.judged, end: self.end }
+    }
+
+    fn step(&self) -> Option<&'c Step> {
+        let case: &'c Case = self.case;
+        case.all_steps().nth(self.at)
+    }
+
+    /// Whether what is parsed of the answers to the current step is of use until the case ends: not of those to a step that
+    /// may send thousands of requests.
+    pub fn keeps_parsed(&self) -> bool {
+        self.step().is_some_and(|step| step.send == Send::Once)
+    }
+
+    /// Whether what is sent now is the one request of a step that decides: then earlier answers to the same
+    /// may be judged with its own.
+    pub fn judges_what_was_asked_before(&self) -> bool {
+        let once = self.step().is_some_and(|step| step.send == Send::Once);
+        once && !self.in_setup() && self.at_first_try()
+    }
+
+    /// Whether the current step has not been sent yet.
+    fn at_first_try(&self) -> bool {
+        self.again.is_zero() && self.replies.is_empty() && self.auth.is_none()
+    }
+
+    fn in_setup(&self) -> bool {
+        self.at < self.case.setup.len()
+    }
+
+    fn step_name(&self) -> String {
+        match self.in_setup() {
+            true => format!("set-up step {}", self.at + 1),
+            false => format!("step {}", self.at + 1 - self.case.setup.len()),
+        }
+    }
+
+    /// Ends the case: it cannot go on, for this reason.
+    pub fn block(&mut self, reason: Reason) {
+        self.end = End::Blocked(reason);
+        self.at = usize::MAX;
+    }
+
+    fn stop_unreachable(&mut self, step: &Step, error: &FillError) {
+        let text = format!("{} (line {}) was not reached: {error}", self.step_name(), step.line);
+        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
+        self.at = usize::MAX;
+    }
+
+    fn wants_more(&self, step: &Step) -> bool {
+        match step.send {
+            Send::Once | Send::Parallel(_) => false,
+            Send::Repeat(times) => self.replies.len() < times as usize,
+            Send::Until { status, at_most } => {
+                self.replies.len() < at_most as usize
+                    && self.replies.last().is_none_or(|(_, answer)| answer.status != status)
+            }
+        }
+    }
+
+    /// With `uia:` a challenge is answered, stage by stage, before the step is judged.
+    fn pass_interactive_auth(&mut self, step: &Step) -> Result<(), Reason> {
+        let Some(name) = &step.uia else { return Ok(()) };
+        let Some((_, answer)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
+            return Ok(());
+        };
+        let blocked =
+            |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
+        let account = self.env.account(name).cloned().unwrap_or_default();
+        let prover = Prover {
+            user: Some(&account.login_name),
+            password: account.password.as_deref(),
+            registration_token: None,
+        };
+        let challenge = answer.json().map_err(|why| blocked(why.to_owned()))?;
+        if !self.stages.is_empty() && uia::is_finished(challenge) {
+            return Ok(());
+        }
+        let auth = uia::answer(challenge, prover, &self.stages).map_err(blocked)?;
+        self.stages.extend(uia::stage_of(&auth));
+        self.auth = Some(auth);
+        self.replies.clear();
+        Ok(())
+    }
+
+    fn judging(&mut self, step: &Step) -> Judging {
+        let answers = match step.send {
+            Send::Until { .. } => self.replies.last().map(|(_, a)| a.clone()).into_iter().collect(),
+            _ => self.replies.iter().map(|(_, answer)| answer.clone()).collect(),
+        };
+        Judging { at: self.at, answers, env: std::mem::take(&mut self.env) }
+    }
+
+    /// Takes what came of judging the step.
+    pub fn judged(&mut self, done: StepJudged) {
+        self.env = done.env;
+        let Some(step) = self.step() else { return };
+        self.state = State::Ready;
+        let judgements = match done.judgements {
+            Ok(judgements) => judgements,
+            Err(error) => return self.stop_unreachable(step, &error),
+        };
+        let judged: Vec<Judged<'c>> = step
+            .blocks
+            .iter()
+            .zip(judgements)
+            .map(|(block, judgement)| {
+                let exchange = self.exchange_of(step, &judgement);
+                Judged { block, judgement, exchange }
+            })
+            .collect();
+        if self.try_again(step, &judged) {
+            self.replies.clear();
+            return;
+        }
+        self.conclude(step, judged);
+    }
+
+    fn exchange_of(&self, step: &Step, judgement: &Judgement) -> usize {
+        let index = match (judgement, step.send) {
+            (_, Send::Until { .. }) => self.replies.len().saturating_sub(1),
+            (Judgement::Broken { answer, .. } | Judgement::Doubtful { answer, .. }, _) => *answer,
+            _ => 0,
+        };
+        self.replies.get(index).map_or(0, |(exchange, _)| *exchange)
+    }
+
+    fn try_again(&mut self, step: &Step, judged: &[Judged]) -> bool {
+        let open = step.within.is_some_and(|within| self.again < within);
+        let again = open && judged.iter().any(|one| !one.judgement.is_met());
+        if again {
+            self.again += AGAIN;
+        }
+        again
+    }
+
+    fn conclude(&mut self, step: &'c Step, judged: Vec<Judged<'c>>) {
+        let broken = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
+        let must_status = judged.iter().any(|one| {
+            one.judgement.is_wrong_status()
+                && one.block.level == crate::model::run::Level::Must
+                && !self.is_done_all_the_same(one)
+        });
+        if let Some(reason) = self.refused_by_policy(&judged) {
+            return self.block(reason);
+        }
+        if let Some(optional) = step.optional.as_ref().filter(|_| broken) {
+            let text = format!("the server does not offer {optional}");
+            self.end =
+                End::NotOffered(Reason { code: "not_offered".to_owned(), text: text.into() });
+            self.at = usize::MAX;
+            return;
+        }
+        if self.in_setup() && broken {
+            let text = self.setup_failure(step, &judged);
+            return self.block(Reason { code: "setup".to_owned(), text: text.into() });
+        }
+        if !self.in_setup() {
+            self.judged.extend(judged);
+        }
+        let name = self.step_name();
+        if must_status {
+            let text =
+                format!("{name} (line {}) did not end as the later steps need it", step.line);
+            self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
+            self.at = usize::MAX;
+            return;
+        }
+        self.save(step);
+        self.at = self.at.saturating_add(1);
+        self.replies.clear();
+        self.stages.clear();
+        self.auth = None;
+        self.again = Duration::ZERO;
+    }
+
+    /// Whether a success was wanted and there was one with another status: later steps have what they need.
+    fn is_done_all_the_same(&self, one: &Judged) -> bool {
+        let Judgement::Broken { answer, .. } = one.judgement else { return false };
+        let mut wanted = one.block.branches.iter().map(|branch| &branch.expect.status);
+        wanted.all(|status| status.as_ref().is_some_and(StatusRule::is_success))
+            && self.replies.get(answer).is_some_and(|(_, answer)| answer.is_success())
+    }
+
+    fn save(&mut self, step: &Step) {
+        let answer = self
+            .replies
+            .iter()
+            .map(|(_, answer)| answer)
+            .find(|answer| answer.status < 300)
+            .or_else(|| self.replies.last().map(|(_, answer)| answer))
+            .cloned();
+        let Some(answer) = answer else { return };
+        for (name, source) in &step.save {
+            if let Some(value) = saved(source, &answer) {
+                self.env.save(name, value);
+            }
+        }
+    }
+
+    /// A login that is right but refused for reasons of policy decides nothing.
+    fn refused_by_policy(&self, judged: &[Judged]) -> Option<Reason> {
+        let wanted_success = judged.iter().any(|one| {
+            one.judgement.is_wrong_status()
+                && one
+                    .block
+                    .branches
+                    .iter()
+                    .all(|b| b.expect.status.as_ref().is_some_and(|status| status.is_success()))
+        });
+        let answer = self.replies.last().map(|(_, answer)| answer)?;
+        let errcode = answer.text_at("/errcode")?;
+        // Whatever the status: a case may want the very one that the policy uses.
+        let wrong = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
+        let vendors = answer.status == 403 && !errcode.starts_with("M_");
+        // Where the operator has suspended the account, that is no policy but what is asked about.
+        let asked = errcode == "M_USER_SUSPENDED"
+            && self.case.needs.contains(&Need::Operator(Act::Suspend.as_str().to_owned()));
+        let policy = (wrong && is_policy(errcode) && !asked) || (wanted_success && vendors);
+        policy.then(|| Reason {
+            code: "refused_by_policy".to_owned(),
+            text: format!(
+                "the server refused with {errcode}: a policy of its own, not an answer to the question"
+            )
+            .into(),
+        })
+    }
+
+    fn setup_failure(&self, step: &Step, judged: &[Judged]) -> String {
+        let miss = judged.iter().find_map(|one| match &one.judgement {
+            Judgement::Broken { misses, .. } => misses.first(),
+            _ => None,
+        });
+        let what = miss.map_or_else(String::new, |miss| {
+            format!(": {} is {}, expected {}", miss.place, miss.actual, miss.expected)
+        });
+        format!("{} (line {}) failed{what}", self.step_name(), step.line)
+    }
+
+    fn dropped(&mut self, step: &'c Step, exchange: usize, text: &str) {
+        if self.in_setup() {
+            return self.block(Reason { code: "setup".to_owned(), text: text.into() });
+        }
+        for block in &step.blocks {
+            let miss = crate::check::expect::Miss {
+                place: "answer".to_owned(),
+                expected: "an answer".to_owned(),
+                actual: text.to_owned(),
+            };
+            let judgement = Judgement::Broken { misses: vec![miss], answer: 0 };
+            self.judged.push(Judged { block, judgement, exchange });
+        }
+        let text = format!("{} got no answer: {text}", self.step_name());
+        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
+        self.at = usize::MAX;
+    }
+
+    fn next(&self, step: &Step) -> Result<Next, FillError> {
+        let Target::Operator(act) = step.target else { return self.asks(step).map(Next::Send) };
+        let told = step.params.iter().map(|(name, value)| {
+            template::fill(value, &self.env).map(|value| (name.clone(), text(&value)))
+        });
+        told.collect::<Result<_, _>>().map(|told| Next::Operate(act, told))
+    }
+
+    fn asks(&self, step: &Step) -> Result<Vec<Ask>, FillError> {
+        let count = match step.send {
+            Send::Parallel(count) => count,
+            _ => 1,
+        };
+        let ask = self.ask(step)?;
+        Ok(vec![ask; count as usize])
+    }
+
+    fn ask(&self, step: &Step) -> Result<Ask, FillError> {
+        let (operation, method, mut path) = self.target(step)?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &step.query {
+            query.append_pair(name, &text(&template::fill(value, &self.env)?));
+        }
+        let mut headers = Vec::new();
+        for (name, value) in &step.headers {
+            let value = text(&template::fill(value, &self.env)?);
+            headers.push((name.to_ascii_lowercase(), value));
+        }
+        match &step.auth {
+            Auth::None => {}
+            Auth::Bearer(token) => {
+                let token = text(&template::fill(token, &self.env)?);
+                headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+            }
+            Auth::Query(token) => {
+                query.append_pair("access_token", &text(&template::fill(token, &self.env)?));
+            }
+            Auth::Raw(value) => {
+                let value = text(&template::fill(value, &self.env)?);
+                headers.push(("authorization".to_owned(), value));
+            }
+        }
+        let query = query.finish();
+        if !query.is_empty() {
+            path = format!("{path}?{query}");
+        }
+        let body = self.body(step)?;
+        if body.is_some() {
+            match &step.media_type {
+                MediaType::Json => headers.push(json_type("application/json")),
+                MediaType::Given(given) => headers.push(json_type(given)),
+                MediaType::None => {}
+            }
+        }
+        let schema_off = step.schema_off.is_some();
+        Ok(Ask { operation, method, path, headers, body, schema_off })
+    }
+
+    fn target(&self, step: &Step) -> Result<(Option<String>, String, String), FillError> {
+        match &step.target {
+            Target::Raw { method, path } => Ok((
+                None,
+                template::fill_text(method, &self.env)?,
+                template::fill_text(path, &self.env)?,
+            )),
+            Target::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
+            Target::Call(operation) => {
+                let route = self
+                    .routes
+                    .route(operation, step.api)
+                    .ok_or_else(|| FillError::Unresolved(format!("operation {operation}")))?;
+                let mut path = route.path;
+                for (name, value) in &step.params {
+                    let value = text(&template::fill(value, &self.env)?);
+                    path = path.replace(&format!("{{{name}}}"), &encode_segment(&value));
+                }
+                Ok((Some(operation.clone()), route.method, path))
+            }
+        }
+    }
+
+    fn body(&self, step: &Step) -> Result<Option<Vec<u8>>, FillError> {
+        Ok(match &step.body {
+            Body::None => self
+                .auth
+                .as_ref()
+                .map(|auth| serde_json::json!({"auth": auth}).to_string().into_bytes()),
+            Body::Json(value) => {
+                let mut value = template::fill(value, &self.env)?;
+                if let (Some(auth), Value::Object(members)) = (&self.auth, &mut value) {
+                    members.insert("auth".to_owned(), auth.clone());
+                }
+                Some(value.to_string().into_bytes())
+            }
+            Body::Text(text) => Some(template::fill_text(text, &self.env)?.into_bytes()),
+            Body::Bytes(bytes) => Some(bytes.clone()),
+        })
+    }
+}
+
+fn json_type(value: &str) -> (String, String) {
+    ("content-type".to_owned(), value.to_owned())
+}
+
+/// Errors by which a server says that its rules, not what the request holds, stand against it.
+fn is_policy(errcode: &str) -> bool {
+    const POLICY: [&str; 5] = [
+        "M_RESOURCE_LIMIT_EXCEEDED",
+        "M_USER_LIMIT_EXCEEDED",
+        "M_CONSENT_NOT_GIVEN",
+        "M_TERMS_NOT_SIGNED",
+        "M_USER_SUSPENDED",
+    ];
+    POLICY.contains(&errcode)
+}
+
+fn saved(source: &Source, answer: &Answer) -> Option<Value> {
+    match source {
+        Source::Status => Some(Value::from(answer.status)),
+        Source::Header(name) => answer.header(name).map(Value::String),
+        Source::Body(pointer) => answer.json().ok()?.pointer(pointer).cloned(),
+        Source::Location(name) => {
+            let location = answer.header("location")?;
+            let (_, query) = location.split_once('?')?;
+            let query = query.split('#').next()?;
+            let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name)?;
+            Some(Value::String(found.1.into_owned()))
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

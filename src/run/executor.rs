@@ -1,0 +1,766 @@
+//! Running the cases of a plan: who goes next, on which accounts, and what came of it.
+use crate::http::background::beside;
+use crate::http::sender::{Courier, Delivered};
+use crate::accounts::pool::Desk;
+use crate::run::variables::{AccountView, Env};
+use crate::run::login_budget::reuse::{Loan, Terms};
+use crate::run::case_machine::{Machine, Next};
+use crate::accounts::operator::Operator;
+use crate::accounts::operator_proof::{Proofs, Prover};
+use crate::run::login_budget::expiry::Perishables;
+use crate::http::cancel::Cause;
+use crate::run::login_budget::queue::{Turn, Turns};
+use crate::case::ast::{Act, Case, Impact, Need};
+use crate::check::tally::Tally;
+use crate::check::verdict::{Decided, Weight, decide};
+use crate::plan::facts::Facts;
+use crate::model::run::{Reason, Verdict};
+use crate::plan::{Assignment, Claim, Fate, Plan, Planned, Slot};
+use crate::requirements::Register;
+use crate::plan::routes::Routes;
+use crate::http::message::{Answer, Ask, Exchanged, Reply};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How one case ended, before its secrets are replaced.
+#[derive(Debug, Clone)]
+pub struct CaseResult {
+    /// Its verdict, decisions and findings.
+    pub decided: Decided,
+    /// What was sent and what came back.
+    pub exchanges: Arc<Vec<Exchanged>>,
+    /// What the standing checks say of these; nothing if the run was stopped before they looked, or they took too long.
+    pub standing: Option<Tally>,
+    /// Wall time.
+    pub duration: Duration,
+}
+
+impl CaseResult {
+    /// The result of a case of which nothing was sent.
+    pub fn without_running(decided: Decided) -> Self {
+        CaseResult::of(decided, Vec::new(), Duration::ZERO)
+    }
+
+    fn of(decided: Decided, exchanges: Vec<Exchanged>, duration: Duration) -> Self {
+        // Without exchanges there is nothing to look at.
+        let standing = exchanges.is_empty().then(Tally::default);
+        CaseResult { decided, exchanges: Arc::new(exchanges), standing, duration }
+    }
+
+    /// The result of a planned case for which there is none: an internal error.
+    pub fn missing(case: &Case) -> Self {
+        let reason = Reason {
+            code: "panic".to_owned(),
+            text: "homespec itself failed in this case; please report it".into(),
+        };
+        CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
+    }
+
+    /// Whether nothing but a rate limit kept it from being decided.
+    pub fn is_rate_limited(&self) -> bool {
+        let reason = self.decided.reason.as_ref();
+        self.decided.verdict == Verdict::Blocked && reason.is_some_and(|r| r.code == "rate_limited")
+    }
+}
+
+/// What the engine tells while it runs.
+pub trait Progress: Send + Sync {
+    /// A case begins.
+    fn begins(&self, case: &Case);
+    /// A case has ended, of so many that run.
+    fn ended(&self, case: &Case, verdict: Verdict);
+}
+
+/// Says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begins(&self, _: &Case) {}
+    fn ended(&self, _: &Case, _: Verdict) {}
+}
+
+/// Everything that running a case needs.
+#[derive(Clone)]
+pub struct Engine {
+    /// Delivers requests.
+    pub courier: Courier,
+    /// Hands out accounts.
+    pub desk: Arc<Desk>,
+    /// Where operations lie.
+    pub routes: Arc<dyn Routes>,
+    /// Levels and versions of the requirements.
+    pub register: Arc<Register>,
+    /// What the probe saw.
+    pub facts: Arc<Facts>,
+    /// What only the operator can give or do.
+    pub operator: Arc<Operator>,
+    /// What of it was proven.
+    pub proofs: Arc<Proofs>,
+    /// Whether the run ends with the result of a case, if it is to end early.
+    pub ends_with: Option<EndsWith>,
+    /// What the probe asked without credentials and was answered: a case that asks the same judges these
+    /// answers with its own, or what is wrong only at first would be seen by nobody.
+    pub probed: Arc<[Exchanged]>,
+    /// The standing checks.
+    pub observe: Observe,
+}
+
+/// What the standing checks say of the exchanges of an owner, if they are still to judge.
+pub type Observe = Arc<dyn Fn(&str, &[Exchanged]) -> Option<Tally> + Send + Sync>;
+
+/// How long the answers of one step, or the standing checks of one case, may be judged. An answer of the largest size takes
+/// less than a second; only a pattern of somebody's own case may take longer.
+const MOST_TIME: Duration = Duration::from_secs(10);
+/// How long a case gets after a signal to take the answers that are on their way.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// Says of a case's result whether the run ends with it.
+pub type EndsWith = Arc<dyn Fn(&Case, &CaseResult) -> bool + Send + Sync>;
+
+impl Engine {
+    /// Runs a plan with so many cases at once; one result for each case, in the plan's order.
+    pub async fn run(&self, plan: &Plan, jobs: usize, progress: &dyn Progress) -> Vec<CaseResult> {
+        let mut results: Vec<Option<CaseResult>> = plan
+            .cases
+            .iter()
+            .map(|planned| match &planned.fate {
+                Fate::Not(verdict, reason) => {
+                    let decided = Decided::all(&planned.case, *verdict, reason.clone());
+                    Some(CaseResult::without_running(self.gated(&planned.case, decided)))
+                }
+                Fate::Run(_) => None,
+            })
+            .collect();
+        for phase in &plan.phases {
+            self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
+        }
+        self.run_on_loan(plan, &mut results).await;
+        let of_accounts = self.desk.exchanges();
+        let of_cases = results.iter().flatten().flat_map(|result| result.exchanges.iter());
+        self.courier.ledger.arrange(of_accounts.iter().chain(of_cases));
+        let result = |(result, planned): (Option<CaseResult>, &Planned)| {
+            result.unwrap_or_else(|| match self.courier.stop.cause() {
+                Some(cause) => self.blocked(&planned.case, cause.reason()),
+                None => CaseResult::missing(&planned.case),
+            })
+        };
+        results.into_iter().zip(&plan.cases).map(result).collect()
+    }
+
+    fn blocked(&self, case: &Case, reason: Reason) -> CaseResult {
+        let decided = Decided::all(case, Verdict::Blocked, reason);
+        CaseResult::without_running(self.gated(case, decided))
+    }
+
+    async fn run_phase(
+        &self,
+        plan: &Plan,
+        phase: &[usize],
+        jobs: usize,
+        progress: &dyn Progress,
+        results: &mut [Option<CaseResult>],
+    ) {
+        let mut waiting: Vec<usize> = phase.to_vec();
+        let turns = Turns::new(
+            phase.iter().copied().filter(|at| plan.cases.get(*at).is_some_and(may_log_in)),
+        );
+        let mut busy: BTreeSet<Claim> = BTreeSet::new();
+        let mut running: JoinSet<(usize, CaseResult)> = JoinSet::new();
+        let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
+        loop {
+            // Large answers take much memory while they are judged.
+            let jobs = if self.courier.http.has_seen_large() { 1 } else { jobs };
+            while running.len() < jobs && !self.courier.stop.is_set() {
+                let Some(at) = next_free(plan, &waiting, &busy) else { break };
+                let index = waiting.remove(at);
+                let Some((planned, assignment)) = plan.to_run(index) else { continue };
+                busy.extend(planned.claims());
+                progress.begins(&planned.case);
+                let (engine, case, assignment) =
+                    (self.clone(), planned.case.clone(), assignment.clone());
+                let logins = Logins::InTurn(turns.of(index));
+                let handle = running.spawn(async move {
+                    (index, engine.run_checked(&case, &assignment, logins).await)
+                });
+                tasks.insert(handle.id(), index);
+            }
+            let Some(joined) = running.join_next_with_id().await else { break };
+            let (index, result) = match joined {
+                Ok((_, done)) => done,
+                Err(error) => {
+                    let Some(index) = tasks.get(&error.id()).copied() else { continue };
+                    let Some(planned) = plan.cases.get(index) else { continue };
+                    (index, CaseResult::missing(&planned.case))
+                }
+            };
+            let Some(planned) = plan.cases.get(index) else { continue };
+            for claim in planned.claims() {
+                busy.remove(&claim);
+            }
+            progress.ended(&planned.case, result.decided.verdict);
+            if self.ends_with.as_ref().is_some_and(|ends| ends(&planned.case, &result)) {
+                self.courier.stop.set(Cause::FailFast);
+            }
+            // A case whose result finds no place has none, and is errored.
+            if let Some(place) = results.get_mut(index) {
+                *place = Some(result);
+            }
+        }
+    }
+
+    /// Runs one case of a plan, or says why it does not run. The caller sees to it that no other
+    /// case uses its accounts meanwhile.
+    pub async fn run_one(&self, planned: &Planned) -> CaseResult {
+        let assignment = match &planned.fate {
+            Fate::Run(assignment) => assignment.clone(),
+            Fate::Not(verdict, reason) => {
+                let decided = Decided::all(&planned.case, *verdict, reason.clone());
+                return CaseResult::without_running(self.gated(&planned.case, decided));
+            }
+        };
+        self.run_apart(&planned.case, assignment, Logins::InTurn(Turn::default())).await
+    }
+
+    /// Runs a case as a task of its own: a panic in it is its result.
+    async fn run_apart(&self, case: &Case, assignment: Assignment, logins: Logins) -> CaseResult {
+        let (engine, own) = (self.clone(), case.clone());
+        let task = tokio::spawn(async move { engine.run_checked(&own, &assignment, logins).await });
+        task.await.unwrap_or_else(|_| CaseResult::missing(case))
+    }
+
+    /// Runs again what got no login for a rate limit and wants no more than a session: on those
+    /// that earlier cases left. First those that end none, then the others, and at last one on the
+    /// session that cases share.
+    async fn run_on_loan(&self, plan: &Plan, results: &mut [Option<CaseResult>]) {
+        let mut loans: Vec<Loan> = results
+            .iter()
+            .flatten()
+            .flat_map(left_behind)
+            .filter_map(|it| Loan::of(it, false))
+            .collect();
+        let shared = self.desk.proofs().await;
+        loans.extend(shared.iter().filter_map(|it| Loan::of(it, true)));
+        for terms in [Terms::ToLookAt, Terms::ToEnd, Terms::LastUse] {
+            for index in plan.phases.iter().flatten() {
+                let (Some((Planned { case, .. }, assignment)), Some(result)) =
+                    (plan.to_run(*index), results.get_mut(*index))
+                else {
+                    continue;
+                };
+                let waits = case.takes_any_session()
+                    && result.as_ref().is_some_and(CaseResult::is_rate_limited)
+                    && (terms != Terms::ToLookAt || !case.ends_its_session())
+                    && (terms != Terms::LastUse || assignment.sessions.is_empty());
+                if !waits || self.courier.stop.is_set() {
+                    continue;
+                }
+                let offered: Vec<Loan> = loans
+                    .iter()
+                    .filter(|loan| loan.is_for(terms) && loan.lives(&self.courier.ledger))
+                    .cloned()
+                    .collect();
+                if offered.is_empty() {
+                    continue;
+                }
+                let logins = Logins::OnLoan(offered);
+                let again = self.run_apart(case, assignment.clone(), logins).await;
+                // Either it is no longer blocked, or it was counted a second time.
+                self.courier.limits.served("login");
+                if !again.is_rate_limited() {
+                    *result = Some(again);
+                }
+            }
+        }
+    }
+
+    /// Runs a case, and where it did not go well sees whether the target is to blame as a whole: then
+    /// what was found says nothing of the case's question. After a signal it ends soon, whatever it waits for.
+    async fn run_checked(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+        logins: Logins,
+    ) -> CaseResult {
+        let stop = &self.courier.stop;
+        let running = async {
+            let mut result = self.run_case(case, assignment, logins).await;
+            let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
+                || result.is_rate_limited();
+            let asks = !went_well && !stop.is_interrupted();
+            if asks && let Some(lost) = self.courier.check_up().await {
+                let decided = Decided::all(case, Verdict::Blocked, lost.reason);
+                result.decided = self.gated(case, decided);
+            }
+            self.observed(case, result).await
+        };
+        let broken_off = async {
+            stop.interrupted().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            result = running => result,
+            () = broken_off => {
+                let standing = None;
+                CaseResult { standing, ..self.blocked(case, Cause::Interrupted.reason()) }
+            }
+        }
+    }
+
+    /// With what the standing checks say of its exchanges. What was parsed of these is let go: a run keeps every answer,
+    /// and parsed they are large.
+    async fn observed(&self, case: &Case, mut result: CaseResult) -> CaseResult {
+        if result.standing.is_some() {
+            return result;
+        }
+        let (observe, id) = (self.observe.clone(), case.id.clone());
+        let exchanges = result.exchanges.clone();
+        let alone = exchanges.iter().any(is_large);
+        match self.beside(alone, move || observe(&id, &exchanges)).await {
+            Ok(tally) => result.standing = tally,
+            Err(Cut::Stopped | Cut::Overdue) => {}
+        }
+        Arc::make_mut(&mut result.exchanges).iter_mut().for_each(Exchanged::forget_parsed);
+        result
+    }
+
+    /// Does work beside that of the async workers, for so long as it may take and no signal comes; `alone`: when no other
+    /// work of this kind is under way.
+    async fn beside<T: Send + 'static>(
+        &self,
+        alone: bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Cut> {
+        let stop = &self.courier.stop;
+        if stop.is_interrupted() {
+            return Err(Cut::Stopped);
+        }
+        let working = async {
+            let _alone = if alone { self.courier.http.alone().await } else { None };
+            tokio::time::timeout(MOST_TIME, beside(work)).await
+        };
+        tokio::select! {
+            done = working => match done {
+                Ok(Some(done)) => Ok(done),
+                Ok(None) => Err(Cut::Stopped),
+                Err(_) => Err(Cut::Overdue),
+            },
+            () = stop.interrupted() => Err(Cut::Stopped),
+        }
+    }
+
+    async fn run_case(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+        mut logins: Logins,
+    ) -> CaseResult {
+        let started = Instant::now();
+        let mut left = case.logins();
+        if may_open_an_account(assignment) || logs_in_an_owner(case) {
+            self.turn(&logins).await;
+        }
+        if left == 0 {
+            logins.are_over();
+        }
+        let given = match self.what_is_given_is_proven(case).await {
+            Ok(()) => self.accounts(case, assignment).await,
+            Err(reason) => Err(reason),
+        };
+        let accounts = match given {
+            Ok(accounts) => accounts,
+            Err(reason) => {
+                let duration = started.elapsed();
+                return CaseResult { duration, ..self.blocked(case, reason) };
+            }
+        };
+        let shared_case = Arc::new(case.clone());
+        let env = Env::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
+        let mut machine = Machine::new(case, &*self.routes, env);
+        let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
+        let mut perishables = Perishables::default();
+        loop {
+            match machine.advance() {
+                Next::Done => break,
+                Next::Pause(time) => tokio::select! {
+                    () = tokio::time::sleep(time) => {}
+                    () = self.courier.stop.stopped() => {}
+                },
+                Next::Operate(act, told) => {
+                    machine.operated(self.operate(act, &told, &accounts, &mut exchanges).await);
+                }
+                Next::Judge(judging) => {
+                    let (alone, case) = (judging.is_large(), shared_case.clone());
+                    match self.beside(alone, move || judging.judge(&case)).await {
+                        Ok(done) => {
+                            machine.judged(done);
+                            exchanges
+                                .iter_mut()
+                                .filter(|e| is_large(e))
+                                .for_each(Exchanged::forget_parsed);
+                        }
+                        Err(Cut::Stopped) => machine.block(Cause::Interrupted.reason()),
+                        Err(Cut::Overdue) => machine.block(too_long()),
+                    }
+                }
+                Next::Send(_) if self.courier.stop.is_set() => {
+                    machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
+                }
+                Next::Send(asks) => {
+                    let mut replies = Vec::new();
+                    if let [ask] = asks.as_slice()
+                        && machine.judges_what_was_asked_before()
+                    {
+                        let earlier = self.probed.iter().filter(|probed| probed.ask == *ask);
+                        for probed in earlier {
+                            // What is parsed of a copy is gone with the case.
+                            let mut probed = probed.clone();
+                            probed.forget_parsed();
+                            let Ok(answer) = &probed.result else { continue };
+                            replies.push(Reply::Answer(answer.clone()));
+                            shown.push(exchanges.len());
+                            exchanges.push(probed);
+                        }
+                    }
+                    let keeps_parsed = machine.keeps_parsed();
+                    let sent = self.with_logins(&asks, case, &accounts, &mut logins, &mut machine);
+                    for mut delivered in sent.await {
+                        shown.push(exchanges.len() + delivered.shown);
+                        let spoiled = perishables.spoiled(&delivered);
+                        perishables.note(&delivered);
+                        if !keeps_parsed {
+                            delivered.exchanges.iter_mut().for_each(Exchanged::forget_parsed);
+                        }
+                        exchanges.extend(delivered.exchanges);
+                        replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
+                    }
+                    machine.replied(replies);
+                    left = left.saturating_sub(asks.iter().filter(|ask| ask.is_login()).count());
+                    if left == 0 {
+                        logins.are_over();
+                    }
+                }
+            }
+        }
+        let trace = machine.finish();
+        if matches!(case.impact, Impact::EndsSessions | Impact::Destroys) {
+            for slot in assignment.accounts.values() {
+                self.desk.forget_session(slot).await;
+            }
+        }
+        let last = exchanges.len().saturating_sub(1);
+        let exchange =
+            |n: usize| format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1);
+        let decided = decide(case, &trace, &|id| self.weight(id), &exchange);
+        let decided = self.gated(case, decided);
+        CaseResult::of(decided, exchanges, started.elapsed())
+    }
+
+    /// Proves what the case needs of the operator.
+    async fn what_is_given_is_proven(&self, case: &Case) -> Result<(), Reason> {
+        for need in &case.needs {
+            let Need::Operator(name) = need else { continue };
+            if let Some(reason) = self.desk.maker_refused().filter(|_| name == "registration") {
+                return Err(reason);
+            }
+            self.proofs.proven(name, &self.prover()).await?;
+        }
+        Ok(())
+    }
+
+    fn prover(&self) -> Prover<'_> {
+        let (operator, courier, api) = (&*self.operator, &self.courier, self.facts.api);
+        Prover { operator, courier, api, notices: &self.desk.notices }
+    }
+
+    /// Does something to an account. A hook may end well and have done nothing: its effect must show.
+    async fn operate(
+        &self,
+        act: Act,
+        told: &[(String, String)],
+        accounts: &BTreeMap<String, AccountView>,
+        exchanges: &mut Vec<Exchanged>,
+    ) -> Result<(), Reason> {
+        let by_hook = self.operator.has_hook(act);
+        if let Some(refused) = self.proofs.admin_refused().filter(|_| !by_hook) {
+            return Err(refused.clone());
+        }
+        let mut done = self.operator.act(act, told, &self.courier, exchanges).await;
+        let last = exchanges.last().and_then(|last| last.result.as_ref().ok());
+        if let Err(reason) = &done
+            && !by_hook
+            && last.is_some_and(|answer| [401, 403].contains(&answer.status))
+        {
+            done = Err(self.proofs.refuse_admin(reason).clone());
+        }
+        let user = told.iter().find(|(name, _)| name == "user_id");
+        let account = accounts.values().find(|a| user.is_some_and(|(_, id)| *id == a.user_id));
+        let login = account.and_then(AccountView::login);
+        if let Some(login) = login.filter(|_| done.is_ok() && by_hook) {
+            done = self.prover().effect(act, told, &login, exchanges).await;
+        }
+        if let Err(reason) = &done {
+            self.desk.notices.error(&reason.text);
+        }
+        done
+    }
+
+    async fn turn(&self, logins: &Logins) {
+        let Logins::InTurn(turn) = logins else { return };
+        tokio::select! {
+            () = turn.comes() => {}
+            () = self.courier.stop.stopped() => {}
+        }
+    }
+
+    /// Delivers requests; a login in its turn, or served by one that was sent before.
+    async fn with_logins(
+        &self,
+        asks: &[Ask],
+        case: &Case,
+        accounts: &BTreeMap<String, AccountView>,
+        logins: &mut Logins,
+        machine: &mut Machine<'_>,
+    ) -> Vec<Delivered> {
+        let [ask] = asks else {
+            if asks.iter().any(Ask::is_login) {
+                self.turn(logins).await;
+            }
+            return self.deliver(asks, case).await;
+        };
+        if !ask.is_login() {
+            return self.deliver(asks, case).await;
+        }
+        if let Logins::OnLoan(offered) = logins {
+            let served = offered
+                .iter()
+                .find_map(|loan| Some((loan.serve(ask, machine)?.clone(), loan.login.clone())));
+            // One session is lent once to a case.
+            *logins = Logins::OnLoan(Vec::new());
+            if let Some((answer, login)) = served {
+                return vec![earlier(answer, login)];
+            }
+        }
+        if let Logins::InTurn(_) = logins
+            && let Some(served) = shared_login(ask, case, accounts)
+        {
+            return vec![served];
+        }
+        self.turn(logins).await;
+        self.deliver(asks, case).await
+    }
+
+    async fn deliver(&self, asks: &[Ask], case: &Case) -> Vec<Delivered> {
+        if let [ask] = asks {
+            return vec![self.courier.deliver(ask, case.limits).await];
+        }
+        let mut sending = JoinSet::new();
+        for (index, ask) in asks.iter().enumerate() {
+            let (courier, ask, limits) = (self.courier.clone(), ask.clone(), case.limits);
+            sending.spawn(async move { (index, courier.deliver(&ask, limits).await) });
+        }
+        let mut all = all_of(sending).await;
+        let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
+        // Which of equal requests came first is chance: what came of them is put in order instead.
+        all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
+        all.into_iter().map(|(_, delivered)| delivered).collect()
+    }
+
+    async fn accounts(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+    ) -> Result<BTreeMap<String, AccountView>, Reason> {
+        let mut accounts = BTreeMap::new();
+        for (name, slot) in &assignment.accounts {
+            let session = assignment.sessions.contains(name);
+            // A refusal means nothing before the account is known to work.
+            let proven = case.impact == Impact::LocksOut
+                || *slot == Slot::Main(0)
+                || case.wants_proof_of(name);
+            accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
+        }
+        Ok(accounts)
+    }
+
+    fn given(&self, accounts: &BTreeMap<String, AccountView>) -> BTreeMap<String, Value> {
+        let api = self.facts.api.as_str();
+        let name = accounts.values().next().map(|account| account.server_name().to_owned());
+        let mut given = BTreeMap::from([
+            ("server.api".to_owned(), json!(api)),
+            ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
+            ("server.scheme".to_owned(), json!(self.courier.http.target().scheme())),
+        ]);
+        given.extend(self.operator.values());
+        given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
+        given
+    }
+
+    fn weight(&self, id: &str) -> Option<Weight> {
+        self.register.get(id).map(|requirement| Weight {
+            level: requirement.level,
+            severity: requirement.severity(&self.facts.listed),
+        })
+    }
+
+    /// Takes back what is said of requirements that no release the server lists has.
+    fn gated(&self, case: &Case, mut decided: Decided) -> Decided {
+        // What is not in the register is errored, and stays so.
+        let applies =
+            |id: &str| self.register.get(id).is_none_or(|r| r.applies(&self.facts.listed));
+        if case.checks.iter().all(|id| applies(id)) {
+            return decided;
+        }
+        decided.findings.retain(|finding| applies(&finding.requirement));
+        for decision in &mut decided.decisions {
+            if !applies(&decision.requirement) {
+                decision.verdict = Verdict::Skipped;
+                decision.branch = None;
+                decision.reason = Some(Reason {
+                    code: "version".to_owned(),
+                    text: "no release that the server lists has it".into(),
+                });
+            }
+        }
+        let worst = decided.decisions.iter().map(|decision| decision.verdict).max();
+        decided.verdict = worst.unwrap_or(Verdict::Skipped);
+        let of_worst = decided.decisions.iter().find(|d| d.verdict == decided.verdict);
+        decided.reason = of_worst.and_then(|decision| decision.reason.clone());
+        decided
+    }
+}
+
+/// How a case comes by its logins.
+enum Logins {
+    /// It sends them, when its turn has come.
+    InTurn(Turn),
+    /// It is served by one of these, if one fits.
+    OnLoan(Vec<Loan>),
+}
+
+impl Logins {
+    /// It sends no more of them.
+    fn are_over(&mut self) {
+        if let Logins::InTurn(turn) = self {
+            turn.over();
+        }
+    }
+}
+
+/// Whether a case may send logins, its own or those that prove its accounts.
+fn may_log_in(planned: &Planned) -> bool {
+    let Fate::Run(assignment) = &planned.fate else { return false };
+    planned.case.logins() > 0 || may_open_an_account(assignment)
+}
+
+/// Whether the proof of what a case needs of the operator is a login.
+fn logs_in_an_owner(case: &Case) -> bool {
+    let is_login = |need: &Need| matches!(need, Need::Operator(name) if ["email", "phone"].contains(&name.as_str()));
+    case.needs.iter().any(is_login)
+}
+
+/// The first account is open since the probe.
+fn may_open_an_account(assignment: &Assignment) -> bool {
+    assignment.accounts.values().any(|slot| *slot != Slot::Main(0))
+}
+
+/// The login that proved an account of the case, or one by another name that was refused then, where the case would
+/// send the same and only looks at what came of it.
+fn shared_login(
+    ask: &Ask,
+    case: &Case,
+    accounts: &BTreeMap<String, AccountView>,
+) -> Option<Delivered> {
+    if case.ends_its_session() {
+        return None;
+    }
+    let body = ask.json_body()?;
+    let mut proofs = accounts.values().flat_map(|a| a.proof.iter().chain(&a.refused));
+    let proof = proofs.find(|proof| proof.body == body)?;
+    let (login, answer) = (&proof.exchanged, proof.exchanged.result.as_ref().ok()?);
+    let same_way = login.ask.path == ask.path && login.ask.headers == ask.headers;
+    same_way.then(|| earlier(answer.clone(), (**login).clone()))
+}
+
+fn earlier(answer: Answer, login: Exchanged) -> Delivered {
+    Delivered { reply: Reply::Answer(answer), exchanges: vec![login], shown: 0 }
+}
+
+/// The logins of a case that ended well.
+fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
+    let ended_well = result.decided.verdict <= Verdict::Warned;
+    result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
+}
+
+/// What all tasks of a step gave. A panic in one of them goes on here: the case is then errored, and not judged on fewer
+/// answers.
+async fn all_of<T: 'static>(mut running: JoinSet<T>) -> Vec<T> {
+    let mut all = Vec::new();
+    while let Some(joined) = running.join_next().await {
+        match joined {
+            Ok(done) => all.push(done),
+            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+        }
+    }
+    all
+}
+
+/// The status that a request came to; those that came to none are last.
+fn outcome(delivered: &Delivered) -> u16 {
+    match &delivered.reply {
+        Reply::Answer(answer) => answer.status,
+        Reply::Dropped(_) | Reply::Undecided(_) => u16::MAX,
+    }
+}
+
+/// The first waiting case whose accounts are free, and for none of which an earlier case waits.
+fn next_free(plan: &Plan, waiting: &[usize], busy: &BTreeSet<Claim>) -> Option<usize> {
+    let mut taken = busy.clone();
+    for (at, index) in waiting.iter().enumerate() {
+        let claims = plan.cases.get(*index)?.claims();
+        if taken.is_disjoint(&claims) {
+            return Some(at);
+        }
+        taken.extend(claims);
+    }
+    None
+}
+
+/// Why work beside the async workers was given up.
+enum Cut {
+    /// A signal came.
+    Stopped,
+    /// It took too long.
+    Overdue,
+}
+
+fn is_large(exchanged: &Exchanged) -> bool {
+    exchanged.result.as_ref().is_ok_and(Answer::is_large)
+}
+
+/// Why something is undecided that took too long to judge.
+pub fn too_long() -> Reason {
+    Reason {
+        code: "too_long".to_owned(),
+        text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_one_of_several_sends_is_a_panic_of_the_case() {
+        let mut sending = JoinSet::new();
+        sending.spawn(async { 1 });
+        sending.spawn(async { panic!("of a test") });
+        assert!(tokio::spawn(all_of(sending)).await.is_err_and(|error| error.is_panic()));
+        let mut sending = JoinSet::new();
+        sending.spawn(async { 1 });
+        assert_eq!(all_of(sending).await, [1]);
+    }
+}
