@@ -109,7 +109,7 @@ impl Operator {
         }
         if let Some(Email { address, owner }) = &self.email {
             put("email.address", address);
-            put("email.address_other_case", &crate::run::variables::other_case(address));
+            put("email.address_other_case", &crate::accounts::account::other_case(address));
             put("email.user_id", &owner.user_id);
             put("email.password", owner.password.expose_secret());
         }

@@ -3,7 +3,7 @@
 //! A proof asks whether the value is the right one, and not what the cases ask: where a server may be
 //! at fault as well as the operator, any one request that succeeds proves the value.
 use crate::http::sender::Courier;
-use crate::run::variables::good_login;
+use crate::accounts::account::good_login;
 use crate::accounts::notices::Notices;
 use crate::accounts::operator::{Appservice, Operator, Owner, SERVICE_USER};
 use crate::accounts::refusal::{OPERATOR, in_words, login_advice, reason};

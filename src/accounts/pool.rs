@@ -1,9 +1,8 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use crate::http::sender::{Courier, Delivered};
-use crate::run::variables::{
-    AccountView, Proof, fresh_localpart, fresh_password, good_login, localpart, other_case,
-    shortened,
-};
+use crate::accounts::account::{AccountView, Proof, good_login, other_case, shortened};
+use crate::accounts::random::{fresh_localpart, fresh_password};
+use crate::model::user_id::localpart;
 use crate::http::created_resources::Made;
 use crate::accounts::notices::Notices;
 use crate::accounts::command::{Failed, Program};
@@ -12,7 +11,8 @@ use crate::http::supplied_accounts::device_ids;
 pub use crate::http::supplied_accounts::{Credential, Supplied};
 use crate::accounts::uia::{self, Prover};
 use crate::case::ast::Limits;
-use crate::plan::facts::{AccountFacts, Given, RefusedAccount, clipped};
+use crate::plan::facts::{AccountFacts, Given, RefusedAccount};
+use crate::http::message::clipped;
 use crate::model::run::Reason;
 use crate::plan::Slot;
 use crate::plan::routes::Routes;

@@ -1,5 +1,5 @@
 //! Sentences about what the server refused: what was given, the server's answer, what to try.
-use crate::plan::facts::clipped;
+use crate::http::message::clipped;
 use crate::model::run::Reason;
 use crate::http::message::Answer;
 use serde_json::Value;

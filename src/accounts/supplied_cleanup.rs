@@ -6,7 +6,7 @@ use crate::http::sender::Courier;
 use crate::http::created_resources::{Ledger, Session, UncertainLogin};
 use crate::http::supplied_accounts::{Credential, SuppliedAccount, device_ids};
 use crate::accounts::uia::Prover;
-use crate::plan::facts::clipped;
+use crate::http::message::clipped;
 use crate::plan::routes::Routes;
 use crate::redact::ExposeSecret;
 use crate::http::message::Exchanged;

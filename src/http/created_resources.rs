@@ -1,5 +1,5 @@
 //! Which sessions and accounts a run has made and not yet ended, so that they can be ended.
-use crate::run::variables::{FRESH, localpart};
+use crate::model::user_id::{FRESH, localpart};
 use crate::http::message::{Ask, Exchanged, TroubleKind};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};

@@ -122,7 +122,7 @@ impl Vitals {
     pub fn lose(&self, control: &Exchanged) -> Lost {
         let (text, sign) = match &control.result {
             Ok(answer) => {
-                let words = crate::plan::facts::words(answer);
+                let words = crate::http::message::words(answer);
                 let text = format!("GET {} is now answered {words}", control.ask.path);
                 (text, Some(answer.clone()))
             }

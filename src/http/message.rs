@@ -332,6 +332,32 @@ impl std::fmt::Display for Trouble {
     }
 }
 
+/// The most of a server's text that is shown as a name, in characters.
+const LONGEST: usize = 255;
+
+/// What kind of answer this is, for a sentence: its status and what the body is, not what it says.
+pub fn words(answer: &Answer) -> String {
+    let status = answer.status;
+    let body = match (answer.json(), answer.text_at("/errcode"), answer.header("content-type")) {
+        (Ok(_), Some(errcode), _) => clipped(errcode),
+        (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
+        _ if answer.coding().is_some() => "a compressed body that was not asked for".to_owned(),
+        _ if answer.truncated => format!("a body of more than {} bytes", answer.body.len()),
+        _ if answer.body.is_empty() => "an empty body".to_owned(),
+        (Err(why), _, Some(media_type)) if media_type.contains("json") => {
+            format!("JSON that cannot be read: {why}")
+        }
+        (Err(_), _, Some(media_type)) => clipped(&media_type),
+        (Err(_), _, None) => "a body that is not JSON".to_owned(),
+    };
+    format!("{status} with {body}")
+}
+
+/// The beginning of a server's text, as long as a name may be.
+pub fn clipped(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

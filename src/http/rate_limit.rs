@@ -1,5 +1,5 @@
 //! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
-use crate::run::variables::{FRESH, localpart};
+use crate::model::user_id::{FRESH, localpart};
 use crate::model::run::{LimitHit, Reason};
 use crate::http::message::{Answer, Ask};
 use serde_json::Value;

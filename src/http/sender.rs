@@ -8,8 +8,8 @@ use crate::http::cancel::Stop;
 use crate::http::supplied_accounts::SuppliedAccounts;
 use crate::http::liveness::{Lost, Vitals};
 use crate::case::ast;
-use crate::plan::facts;
 use crate::model::run::Reason;
+use crate::http::message;
 use crate::http::message::{Answer, Ask, Exchanged, Reply, Trouble, TroubleKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,13 +156,13 @@ impl Courier {
             if is_limited(answer) || control.is_met_by(answer) {
                 return None;
             }
-            let words = facts::words(answer);
+            let words = message::words(answer);
             wrong.get_or_insert((exchanged, words));
         }
         let (sign, words) = wrong?;
         for ask in strangers() {
             let other = self.http.send_fresh(&ask).await;
-            let differs = |answer: &Answer| !is_gateway(answer) && facts::words(answer) != words;
+            let differs = |answer: &Answer| !is_gateway(answer) && message::words(answer) != words;
             if other.result.as_ref().is_ok_and(differs) {
                 return None;
             }

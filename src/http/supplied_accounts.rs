@@ -1,15 +1,17 @@
 //! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
 //! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
 //! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
-use crate::run::variables::localpart;
+use crate::model::user_id::localpart;
 use crate::http::created_resources::{Ledger, Session, UncertainLogin};
 use crate::model::run::Reason;
-use crate::plan::WRONG_PASSWORDS;
 use crate::redact::{ExposeSecret, SecretString};
 use crate::http::message::{Answer, Ask, Exchanged};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Wrong passwords on one account that somebody needs, in a whole run: servers lock accounts.
+pub const WRONG_PASSWORDS: u32 = 2;
 
 /// An account that the operator gave.
 #[derive(Debug, Clone)]

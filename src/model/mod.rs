@@ -3,3 +3,4 @@ pub mod encoding;
 pub mod exit;
 pub mod release;
 pub mod run;
+pub mod user_id;

@@ -2,7 +2,7 @@
 use crate::case::ast::{Api, Feature};
 use crate::model::run::Reason;
 use crate::model::release::Listed;
-use crate::http::message::Answer;
+use crate::http::message::{Answer, clipped};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,30 +110,6 @@ impl AccountFacts {
 /// The most entries of a list that are looked at, and the most characters of each: no homeserver has
 /// more, and what goes beyond would be carried through planning and every report.
 const MOST: usize = 1000;
-const LONGEST: usize = 255;
-
-/// What kind of answer this is, for a sentence: its status and what the body is, not what it says.
-pub fn words(answer: &Answer) -> String {
-    let status = answer.status;
-    let body = match (answer.json(), answer.text_at("/errcode"), answer.header("content-type")) {
-        (Ok(_), Some(errcode), _) => clipped(errcode),
-        (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
-        _ if answer.coding().is_some() => "a compressed body that was not asked for".to_owned(),
-        _ if answer.truncated => format!("a body of more than {} bytes", answer.body.len()),
-        _ if answer.body.is_empty() => "an empty body".to_owned(),
-        (Err(why), _, Some(media_type)) if media_type.contains("json") => {
-            format!("JSON that cannot be read: {why}")
-        }
-        (Err(_), _, Some(media_type)) => clipped(&media_type),
-        (Err(_), _, None) => "a body that is not JSON".to_owned(),
-    };
-    format!("{status} with {body}")
-}
-
-/// The beginning of a server's text, as long as a name may be.
-pub fn clipped(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
-}
 
 /// The list of that name in an answer of success.
 fn listed<'a>(answer: &'a Answer, name: &str) -> Option<&'a Vec<Value>> {

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod routes;
 pub mod selection;
 
+use crate::http::supplied_accounts::WRONG_PASSWORDS;
 use crate::case::ast::{
     Act, Block, Body, Case, Each, Feature, Impact, Limits, Need, Phase, Step, Target,
 };
@@ -458,9 +459,6 @@ fn is_offered(operation: &Operation, facts: &Facts) -> bool {
     };
     optional && release.is_none_or(|release| facts.listed.has_at_least(release))
 }
-
-/// Wrong passwords on one account that somebody needs, in a whole run: servers lock accounts.
-pub const WRONG_PASSWORDS: u32 = 2;
 
 /// What there is only so much of, by the index of the account that was given.
 struct Permits {

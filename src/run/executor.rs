@@ -2,7 +2,8 @@
 use crate::http::background::beside;
 use crate::http::sender::{Courier, Delivered};
 use crate::accounts::pool::Desk;
-use crate::run::variables::{AccountView, Env};
+use crate::accounts::account::AccountView;
+use crate::run::variables::Env;
 use crate::run::login_budget::reuse::{Loan, Terms};
 use crate::run::case_machine::{Machine, Next};
 use crate::accounts::operator::Operator;

@@ -2,7 +2,7 @@
 use crate::http::sender::{Courier, Delivered};
 use crate::accounts::pool::Desk;
 use crate::http::discovery::{self, Delegation, NotDiscovered};
-use crate::run::variables::fresh_localpart;
+use crate::accounts::random::fresh_localpart;
 use crate::http::liveness::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
 use crate::plan::facts::{self, AccountFacts, Allow, Facts, Provider};
@@ -11,6 +11,7 @@ use crate::plan::Slot;
 use crate::plan::routes::Routes;
 use crate::redact::Redactor;
 use crate::model::release::Listed;
+use crate::http::message;
 use crate::http::message::{Answer, Ask, Exchanged, Reply, TroubleKind};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,7 +144,7 @@ async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Re
     let shows_flows = login.as_ref().is_some_and(|answer| has_list(answer, "flows"));
     if !has_list(&versions, "versions") && !shows_flows {
         let asked = match &login {
-            Some(login) if facts::words(login) == facts::words(&versions) => vec![VERSIONS, &path],
+            Some(login) if message::words(login) == message::words(&versions) => vec![VERSIONS, &path],
             _ => vec![VERSIONS],
         };
         return Err(not_matrix(courier, &asked, &versions, &mut sighting.exchanges).await);
@@ -322,16 +323,16 @@ async fn not_matrix(
     let advice = match answer.header("location").filter(|_| (300..400).contains(&answer.status)) {
         Some(location) => format!(
             "; it redirects to {}, and no redirect is followed: give the URL of the homeserver itself",
-            facts::clipped(&location)
+            message::clipped(&location)
         ),
         None if answer.status == 429 => "; it limits everything: try again later".to_owned(),
         None if asks_for_basic(answer) => BASIC.to_owned(),
         None if delegation.is_none() && answer.is_page() => FRONT_END.to_owned(),
         None => String::new(),
     };
-    let words = facts::words(answer);
+    let words = message::words(answer);
     let elsewhere = delegation.map_or_else(String::new, |Delegation { name, url }| {
-        let url = facts::clipped(url.as_str().trim_end_matches('/'));
+        let url = message::clipped(url.as_str().trim_end_matches('/'));
         format!("; its well-known file names {url} as the homeserver: use --discover {name}")
     });
     let why = format!("{} answered {words}{advice}{elsewhere}", asked.join(" and "));
@@ -362,7 +363,7 @@ async fn front_end(
     let whoami = format!("/_matrix/client/{}/account/whoami", api.as_str());
     let third = get(courier, sighting, "getTokenOwner", &whoami).await;
     let Some(page) = third.ok().filter(Answer::is_page) else { return Ok(()) };
-    let words = facts::words(&page);
+    let words = message::words(&page);
     let why = format!(
         "GET {VERSIONS} is a homeserver's, but GET {login}, {METADATA} and {whoami} are pages for browsers ({words}){FRONT_END}"
     );

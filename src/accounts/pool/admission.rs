@@ -3,7 +3,7 @@ use crate::plan::facts::{AccountFacts, RefusedAccount};
 use crate::model::run::Reason;
 use crate::plan::Slot;
 use crate::accounts::pool::{Desk, Supplied, WHOAMI};
-use crate::run::variables::localpart;
+use crate::model::user_id::localpart;
 use crate::accounts::refusal::{ACCOUNT, reason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;

@@ -4,7 +4,7 @@ use crate::case::load::case_file;
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::model::run::{Level, Verdict};
 use crate::requirements::Severity;
-use crate::run::variables::AccountView;
+use crate::accounts::account::AccountView;
 use crate::yaml::document::Document;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -1,0 +1,9 @@
+//! Matrix user ids, and the localparts that runs make up.
+
+/// The localpart of a full Matrix ID, or of what is one already.
+pub fn localpart(user: &str) -> &str {
+    user.trim_start_matches('@').split(':').next().unwrap_or_default()
+}
+
+/// How every localpart begins that a run makes up.
+pub const FRESH: &str = "homespec-";
