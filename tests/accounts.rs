@@ -80,7 +80,8 @@ fn accounts(names: &[&str]) -> (TempDir, String) {
 
 /// Each case with its verdict and the code of its reason, in the order of the report.
 fn verdicts(run: &Run) -> Vec<(String, Verdict, Option<String>)> {
-    let code = |reason: &Option<homespec::model::run::Reason>| reason.as_ref().map(|r| r.code.clone());
+    let code =
+        |reason: &Option<homespec::model::run::Reason>| reason.as_ref().map(|r| r.code.clone());
     run.cases.iter().map(|case| (case.id.clone(), case.verdict, code(&case.reason))).collect()
 }
 

@@ -12,11 +12,11 @@
     clippy::unwrap_used
 )]
 use homespec::case::suite::Suite;
-use homespec::yaml::diagnostic::Diagnostic;
 use homespec::plan;
 use homespec::requirements::Register;
-use homespec::yaml::document::Document;
 use homespec::spec::Spec;
+use homespec::yaml::diagnostic::Diagnostic;
+use homespec::yaml::document::Document;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

@@ -8,8 +8,8 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::pipeline::Material;
 use homespec::case::ast::{Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, Target};
+use homespec::pipeline::Material;
 use homespec::requirements::Watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

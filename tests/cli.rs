@@ -901,7 +901,11 @@ fn tokens_in(texts: &[(&str, String)]) -> Vec<String> {
     found
 }
 
-fn http(runtime: &Runtime, ask: homespec::http::message::Ask, url: &str) -> homespec::http::message::Answer {
+fn http(
+    runtime: &Runtime,
+    ask: homespec::http::message::Ask,
+    url: &str,
+) -> homespec::http::message::Answer {
     use homespec::http::client::{Http, Transport};
     use homespec::http::target::Target;
     let target = Target::Web(url.parse().unwrap());
@@ -916,7 +920,8 @@ fn log_in(runtime: &Runtime, url: &str, password: &str) -> String {
         "identifier": {"type": "m.id.user", "user": "alice"},
         "password": password,
     });
-    let ask = homespec::http::message::Ask::new(None, "POST", "/_matrix/client/v3/login").json(&body);
+    let ask =
+        homespec::http::message::Ask::new(None, "POST", "/_matrix/client/v3/login").json(&body);
     http(runtime, ask, url).text_at("/access_token").unwrap().to_owned()
 }
 

@@ -7,12 +7,12 @@
     clippy::unwrap_used
 )]
 use clap::{CommandFactory as _, Parser as _};
-use homespec::pipeline::Material;
 use homespec::case::ast::{Feature, Impact};
 use homespec::case::suite::Suite;
 use homespec::check::whole_run;
 use homespec::cli::args::Cli;
 use homespec::model::exit;
+use homespec::pipeline::Material;
 use homespec::requirements::Register;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -479,7 +479,7 @@ fn exit_statuses_are_those_of_the_source() {
     ]
     .map(|status| status.to_string())
     .to_vec();
-    let count = read("src/exit.rs").matches("pub const ").count();
+    let count = read("src/model/exit.rs").matches("pub const ").count();
     assert_eq!(count, all.len(), "a status is missing in this test");
 
     let page = read("docs/verdicts.md");
@@ -544,6 +544,14 @@ fn every_part_of_the_source_has_its_room() {
         let name = path.file_name().unwrap().to_str().unwrap();
         let room = if path.is_dir() { format!("src/{name}/") } else { format!("src/{name}") };
         assert!(rooms.contains(&room), "{room} has no row in CONTRIBUTING.md");
+        if path.is_dir() {
+            let first = read(&format!("src/{name}/mod.rs"));
+            let first =
+                first.lines().next().unwrap().trim_start_matches("//! ").trim_end_matches('.');
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{room}` |"))).unwrap();
+            let says = row.to_lowercase().contains(&first.to_lowercase().replace(['[', ']'], ""));
+            assert!(says, "CONTRIBUTING.md: the row of {room} is not `{first}`");
+        }
     }
 }
 

@@ -9,8 +9,8 @@
 )]
 use homespec::pipeline::Material;
 use homespec::reference::Kind;
-use homespec::selftest::{Asked, FaultEnd, Format, Matrix, Reach, matrix};
 use homespec::selftest::schema_faults;
+use homespec::selftest::{Asked, FaultEnd, Format, Matrix, Reach, matrix};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;

@@ -6,20 +6,20 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::pipeline::Material;
 use homespec::case::ast::{Api, Case, Feature};
 use homespec::case::matcher::{Kind, Matcher, Range, equal};
 use homespec::case::suite::Suite;
 use homespec::case::template::{self, FillError, pieces};
-use homespec::model::encoding::{encode_segment, escaped};
-use homespec::plan::facts::{AccountFacts, Facts, Given};
-use homespec::plan::{self, Fate, Plan};
-use homespec::http::rate_limit::{Bucket, Limits, retry_after};
-use homespec::redact::{SecretKind, Vault};
-use homespec::plan::selection::{Wish, select};
-use homespec::yaml::document::pointer_token;
-use homespec::model::release::Listed;
 use homespec::http::message::{Answer, Ask};
+use homespec::http::rate_limit::{Bucket, Limits, retry_after};
+use homespec::model::encoding::{encode_segment, escaped};
+use homespec::model::release::Listed;
+use homespec::pipeline::Material;
+use homespec::plan::facts::{AccountFacts, Facts, Given};
+use homespec::plan::selection::{Wish, select};
+use homespec::plan::{self, Fate, Plan};
+use homespec::redact::{SecretKind, Vault};
+use homespec::yaml::document::pointer_token;
 use layer::{Layer, promised_layers};
 use proptest::prelude::*;
 use serde_json::{Value, json};

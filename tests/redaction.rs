@@ -7,8 +7,8 @@
     clippy::unwrap_used
 )]
 use homespec::model::run::*;
-use homespec::report::{self, Format, Publisher};
 use homespec::redact::{RedactedRun, RedactionError, SecretKind, Vault};
+use homespec::report::{self, Format, Publisher};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

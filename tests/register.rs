@@ -8,10 +8,10 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
+use homespec::model::release::{Listed, SpecVersion};
 use homespec::model::run::{Level, Mark};
 use homespec::requirements::{NEEDS, Register, Requirement, Rule, Severity, Tier, Watch};
 use homespec::spec::Spec;
-use homespec::model::release::{Listed, SpecVersion};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 

@@ -11,8 +11,8 @@
 mod runs;
 
 use homespec::model::run::Run;
-use homespec::report::{self, Dialect, Format};
 use homespec::redact::RedactedRun;
+use homespec::report::{self, Dialect, Format};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};

@@ -7,11 +7,11 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::yaml::diagnostic::Diagnostic;
 use homespec::spec::{
     Location, Operation, SchemaCheck, SchemaLocation, SchemaViolation, Security, Spec, describe,
     diff,
 };
+use homespec::yaml::diagnostic::Diagnostic;
 use jsonschema::{Draft, Validator};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

@@ -14,10 +14,10 @@ mod fronts;
 use fronts::{
     Authority, SelfSigned, answer, canned, http_proxy, http2, socks5, taciturn, tls, unix,
 };
-use homespec::model::run::{Run, Verdict};
-use homespec::reference::{Running, Settings, start};
 use homespec::http::client::{Http, Transport};
 use homespec::http::message::Ask;
+use homespec::model::run::{Run, Verdict};
+use homespec::reference::{Running, Settings, start};
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};

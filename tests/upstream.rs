@@ -13,8 +13,8 @@ mod support;
 
 use homespec::pipeline::Material;
 use homespec::reference::{Fault, FaultNeed, Kind};
-use homespec::selftest::{FaultEnd, FaultOutcome, in_front};
 use homespec::selftest::schema_faults;
+use homespec::selftest::{FaultEnd, FaultOutcome, in_front};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -11,16 +11,16 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::pipeline::{Demands, Job, Material, prepare};
-use homespec::model::exit::Gate;
-use homespec::plan::facts::Allow;
-use homespec::model::run::{RequirementOutcome, RequirementVerdict, Run, Verdict};
-use homespec::reference::{self, FaultNeed, Limit, Settings};
 use homespec::accounts::pool::{Maker, Sources};
-use homespec::run::executor::Silent;
 use homespec::http::client::Transport;
 use homespec::http::target::Target;
+use homespec::model::exit::Gate;
+use homespec::model::run::{RequirementOutcome, RequirementVerdict, Run, Verdict};
+use homespec::pipeline::{Demands, Job, Material, prepare};
+use homespec::plan::facts::Allow;
 use homespec::plan::selection::Wish;
+use homespec::reference::{self, FaultNeed, Limit, Settings};
+use homespec::run::executor::Silent;
 use homespec::selftest::operator_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

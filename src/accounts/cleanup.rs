@@ -1,12 +1,12 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
-use crate::http::sender::Courier;
-use crate::http::created_resources::{Made, Session};
-use crate::http::cancel::Stop;
-use crate::http::supplied_accounts::SuppliedAccount;
 use crate::accounts::uia::{self, Prover};
 use crate::case::ast::Limits;
-use crate::plan::routes::Routes;
+use crate::http::cancel::Stop;
+use crate::http::created_resources::{Made, Session};
 use crate::http::message::{Answer, Ask, Exchanged, Reply};
+use crate::http::sender::Courier;
+use crate::http::supplied_accounts::SuppliedAccount;
+use crate::plan::routes::Routes;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,13 +1,13 @@
 //! What only an operator can give or do: values that cases name, and acts on accounts, by hooks or
 //! with an admin's token.
-use crate::http::sender::Courier;
 use crate::accounts::command::Program;
 use crate::accounts::refusal::{OPERATOR, in_words, reason};
 use crate::case::ast::{Act, Limits};
+use crate::http::message::{Ask, Exchanged, Reply};
+use crate::http::sender::Courier;
 use crate::model::encoding::encode_segment;
 use crate::model::run::Reason;
 use crate::redact::{ExposeSecret, SecretKind, SecretString, Vault};
-use crate::http::message::{Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

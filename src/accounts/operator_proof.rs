@@ -2,16 +2,16 @@
 //!
 //! A proof asks whether the value is the right one, and not what the cases ask: where a server may be
 //! at fault as well as the operator, any one request that succeeds proves the value.
-use crate::http::sender::Courier;
 use crate::accounts::account::good_login;
 use crate::accounts::notices::Notices;
 use crate::accounts::operator::{Appservice, Operator, Owner, SERVICE_USER};
 use crate::accounts::refusal::{OPERATOR, in_words, login_advice, reason};
 use crate::case::ast::{Act, Api, Limits};
+use crate::http::message::{Answer, Ask, Exchanged, Reply};
+use crate::http::sender::Courier;
 use crate::model::encoding::encode_segment;
 use crate::model::run::Reason;
 use crate::redact::ExposeSecret;
-use crate::http::message::{Answer, Ask, Exchanged, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

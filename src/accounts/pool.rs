@@ -1,23 +1,25 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
-use crate::http::sender::{Courier, Delivered};
 use crate::accounts::account::{AccountView, Proof, good_login, other_case, shortened};
-use crate::accounts::random::{fresh_localpart, fresh_password};
-use crate::model::user_id::localpart;
-use crate::http::created_resources::Made;
-use crate::accounts::notices::Notices;
 use crate::accounts::command::{Failed, Program};
-use crate::accounts::refusal::{ACCOUNT, REGISTRATION, in_words, login_advice, reason, said, token_advice};
-use crate::http::supplied_accounts::device_ids;
-pub use crate::http::supplied_accounts::{Credential, Supplied};
+use crate::accounts::notices::Notices;
+use crate::accounts::random::{fresh_localpart, fresh_password};
+use crate::accounts::refusal::{
+    ACCOUNT, REGISTRATION, in_words, login_advice, reason, said, token_advice,
+};
 use crate::accounts::uia::{self, Prover};
 use crate::case::ast::Limits;
-use crate::plan::facts::{AccountFacts, Given, RefusedAccount};
+use crate::http::created_resources::Made;
 use crate::http::message::clipped;
+use crate::http::message::{Answer, Ask, Exchanged, Reply};
+use crate::http::sender::{Courier, Delivered};
+use crate::http::supplied_accounts::device_ids;
+pub use crate::http::supplied_accounts::{Credential, Supplied};
 use crate::model::run::Reason;
+use crate::model::user_id::localpart;
 use crate::plan::Slot;
+use crate::plan::facts::{AccountFacts, Given, RefusedAccount};
 use crate::plan::routes::Routes;
 use crate::redact::{ExposeSecret, SecretKind, SecretString};
-use crate::http::message::{Answer, Ask, Exchanged, Reply};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha1::Sha1;

@@ -1,7 +1,7 @@
 //! Sentences about what the server refused: what was given, the server's answer, what to try.
+use crate::http::message::Answer;
 use crate::http::message::clipped;
 use crate::model::run::Reason;
-use crate::http::message::Answer;
 use serde_json::Value;
 
 /// The code of a reason: the server refused an account.

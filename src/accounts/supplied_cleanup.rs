@@ -2,14 +2,14 @@
 //! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
 //! touched.
 use crate::accounts::cleanup::{CleanUp, Cleaner, Ended, Problem, all, refused, session_name};
-use crate::http::sender::Courier;
-use crate::http::created_resources::{Ledger, Session, UncertainLogin};
-use crate::http::supplied_accounts::{Credential, SuppliedAccount, device_ids};
 use crate::accounts::uia::Prover;
+use crate::http::created_resources::{Ledger, Session, UncertainLogin};
+use crate::http::message::Exchanged;
 use crate::http::message::clipped;
+use crate::http::sender::Courier;
+use crate::http::supplied_accounts::{Credential, SuppliedAccount, device_ids};
 use crate::plan::routes::Routes;
 use crate::redact::ExposeSecret;
-use crate::http::message::Exchanged;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};

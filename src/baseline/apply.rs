@@ -1,6 +1,8 @@
 //! A baseline against a run: which findings are known, which entries no longer hold.
 use super::{Baseline, Entry, Key, OTHER, Place, STANDING, TODO, without_indices};
-use crate::model::run::{BaselineOutcome, Exchange, Finding, Outdated, OutdatedEntry, Run, Verdict};
+use crate::model::run::{
+    BaselineOutcome, Exchange, Finding, Outdated, OutdatedEntry, Run, Verdict,
+};
 use jiff::civil::Date;
 use std::collections::HashMap;
 

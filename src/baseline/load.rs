@@ -2,8 +2,8 @@
 use super::{Baseline, Entry, Key, Place, STANDING, ServerRange, TODO};
 use crate::case::suite::Suite;
 use crate::check::whole_run::CHECKS;
-use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use crate::requirements::Register;
+use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use crate::yaml::document::de::{Text, checked, text, with_help};
 use crate::yaml::document::{Document, Part};
 use crate::yaml::reader::Reader;

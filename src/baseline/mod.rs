@@ -1,4 +1,4 @@
-//! Baselines: the findings that a project knows and accepts for now, each with its reason.
+//! Baselines: findings that a project accepts for now; comparing runs.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | [`append`] | adds entries to the text of a file without touching the rest |
 //!
 //! All of it is pure; the command line reads and writes the file.
-pub mod compare;
 pub mod append;
 pub mod apply;
+pub mod compare;
 pub mod load;
 mod server;
 

@@ -1,8 +1,8 @@
 //! A case as plain data. Values still hold their references; see [`super::template`].
 use super::matcher::Matcher;
+use crate::model::release::SpecVersion;
 use crate::model::run::Level;
 use crate::yaml::document::Document;
-use crate::model::release::SpecVersion;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;

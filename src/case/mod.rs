@@ -1,6 +1,7 @@
-//! The case language: what a case file may say ([`ast`]), how it is read ([`load`]), what an
-//! expectation means ([`matcher`]) and how values are carried from one step to the next
-//! ([`template`]).
+//! Case files: the language of cases, reading them, matchers, references, all files as a suite.
+//!
+//! [`ast`] is what a case file may say, [`load`] reads it, [`matcher`] is what an expectation means, and
+//! [`template`] carries values from one step to the next.
 pub mod ast;
 pub mod load;
 pub mod matcher;

@@ -1,4 +1,4 @@
-//! Judging answers. Everything in here is pure: an answer and an expectation in, findings out.
+//! Judging answers: an answer and an expectation in, findings out. Pure.
 pub mod expect;
 pub mod standing;
 pub mod tally;

@@ -2,11 +2,11 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 use super::expect::Miss;
 use crate::case::matcher::{media_type_essence, shown};
+use crate::http::message::{Answer, Exchanged, ORIGIN};
+use crate::model::release::Listed;
 use crate::model::run::{Reason, Verdict};
 use crate::requirements::{Register, Requirement, Rule};
 use crate::spec::{Schema, SchemaViolation, Spec, UnusableSchema};
-use crate::model::release::Listed;
-use crate::http::message::{Answer, Exchanged, ORIGIN};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,10 +1,10 @@
 //! What the standing checks say over many exchanges: counted case by case, and put together in the order of the plan. Pure.
 use super::expect::Miss;
 use super::standing::{Context, Observation, observe};
+use crate::http::message::{Answer, Exchanged};
+use crate::model::release::Listed;
 use crate::model::run::{Finding, Reason, Verdict};
 use crate::requirements::{Requirement, Severity};
-use crate::model::release::Listed;
-use crate::http::message::{Answer, Exchanged};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
@@ -212,9 +212,9 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::message::Ask;
     use crate::requirements::Register;
     use crate::spec::Spec;
-    use crate::http::message::Ask;
     use serde_json::{Value, json};
     use std::time::Duration;
 

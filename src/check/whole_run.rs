@@ -1,6 +1,6 @@
 //! Checks over a whole run: what no single answer can show. Code with ids of the register.
-use crate::model::run::Level;
 use crate::http::message::Exchanged;
+use crate::model::run::Level;
 use std::collections::BTreeMap;
 
 /// A check over a whole run.

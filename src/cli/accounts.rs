@@ -1,9 +1,9 @@
 //! The file with supplied accounts, and files that hold one secret.
 use super::confidential;
-use crate::yaml::diagnostic::Diagnostic;
 use crate::accounts::pool::admission::look_alike;
 use crate::accounts::pool::{Credential, Supplied};
 use crate::redact::SecretString;
+use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::{Document, Part};
 use crate::yaml::reader::Reader;
 use std::io::Read as _;

@@ -1,8 +1,8 @@
 //! Text for the terminal that is no report of a run: secrets replaced, and looked through once more.
 use super::Failure;
 use crate::model::exit;
-use crate::report;
 use crate::redact::Vault;
+use crate::report;
 
 /// A sentence with text of others, on one line, if no secret is in it.
 pub(super) fn sentence(vault: &Vault, text: &str) -> Result<String, Failure> {

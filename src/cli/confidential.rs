@@ -1,7 +1,7 @@
 //! Files with secrets in them: their faults are told without their text, and a word is said if
 //! others can read them.
-use crate::yaml::diagnostic::Diagnostic;
 use crate::redact::SHORTEST;
+use crate::yaml::diagnostic::Diagnostic;
 use regex::Regex;
 use std::path::Path;
 use std::sync::LazyLock;

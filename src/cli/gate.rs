@@ -1,15 +1,15 @@
 //! Baseline and requirements of a run: their files and words read, the baseline written.
 use super::args::TestArgs;
 use super::{Failure, say};
-use crate::pipeline::{Demands, Material};
 use crate::baseline::{Baseline, TODO, append, apply, load};
 use crate::case::suite::Suite;
-use crate::yaml::diagnostic::Diagnostic;
-use crate::model::exit;
 use crate::files;
+use crate::model::exit;
 use crate::model::run::{Run, Verdict};
-use crate::requirements::Register;
+use crate::pipeline::{Demands, Material};
 use crate::plan::capabilities::Capability;
+use crate::requirements::Register;
+use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::Document;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The command line: what was typed, done, and turned into an exit status.
+//! The command line: options, config and accounts files, one file a command, progress.
 mod accounts;
 pub mod args;
 mod checked;
@@ -15,16 +15,16 @@ mod selftest;
 mod target;
 mod test;
 
-use crate::pipeline::Material;
 use crate::baseline;
 use crate::case::suite::Suite;
-use crate::yaml::diagnostic::{Diagnostic, Severity};
 use crate::model::exit;
+use crate::pipeline::Material;
+use crate::redact::RedactedRun;
 use crate::reference::FaultFileError;
 use crate::report;
-use crate::redact::RedactedRun;
-use crate::yaml::document::Document;
 use crate::spec::Spec;
+use crate::yaml::diagnostic::{Diagnostic, Severity};
+use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
 use clap::{CommandFactory as _, Parser as _};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! `operator:` in a config file: what only an operator knows or can do.
-use crate::case::ast::Act;
-use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::accounts::command::Program;
+use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
+use crate::case::ast::Act;
 use crate::redact::SecretString;
 use crate::yaml::document;
 use crate::yaml::reader::Reader;

@@ -1,13 +1,13 @@
 //! Progress on standard error, and only on a terminal.
 use super::checked::sentence;
-use crate::pipeline::Watcher;
 use crate::case::ast::Case;
-use crate::plan::facts::Facts;
 use crate::model::run::Verdict;
+use crate::pipeline::Watcher;
+use crate::plan::facts::Facts;
 use crate::plan::{Fate, Plan};
+use crate::redact::Vault;
 use crate::run::executor::Progress;
 use crate::run::probe::NoTarget;
-use crate::redact::Vault;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicUsize, Ordering};

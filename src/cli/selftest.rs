@@ -2,10 +2,10 @@
 use super::args::{MatrixFormat, SelftestArgs};
 use super::progress::Count;
 use super::{Failure, print, say};
-use crate::pipeline::Material;
 use crate::model::exit;
-use crate::selftest::{Asked, Format, Matrix, Reach, SelftestError, matrix};
+use crate::pipeline::Material;
 use crate::selftest::schema_faults;
+use crate::selftest::{Asked, Format, Matrix, Reach, SelftestError, matrix};
 use std::sync::Arc;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {

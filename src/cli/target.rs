@@ -1,8 +1,8 @@
 //! Words that say by which way the homeserver is reached, read into values. Pure; the errors are sentences for
 //! whoever typed the words, and hold nothing that may be a secret.
-use crate::yaml::diagnostic::Diagnostic;
 use crate::http::target::Target;
 use crate::redact::SecretString;
+use crate::yaml::diagnostic::Diagnostic;
 use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 

@@ -6,22 +6,22 @@ use super::{
     Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
     width, write,
 };
-use crate::pipeline::{Job, JobError, Material, prepare};
+use crate::accounts::command::Program;
+use crate::accounts::operator::Operator;
+use crate::accounts::pool::{Maker, Sources};
 use crate::case::ast::Api;
+use crate::http::cancel::Stop;
+use crate::http::client::{Proxy, Transport};
+use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::{self, Gate};
-use crate::plan::facts::Allow;
 use crate::model::run::{Run, Verdict};
+use crate::pipeline::{Job, JobError, Material, prepare};
+use crate::plan::facts::Allow;
+use crate::plan::selection::{Rerun, Wish};
 use crate::plan::{Fate, Plan};
+use crate::redact::SecretString;
 use crate::reference::{self, Catalogue, Front, Limit, Settings};
 use crate::report::{self, Publisher, Withheld};
-use crate::accounts::pool::{Maker, Sources};
-use crate::http::client::{Proxy, Transport};
-use crate::accounts::operator::Operator;
-use crate::accounts::command::Program;
-use crate::http::cancel::Stop;
-use crate::http::target::{NoTargetUrl, Target};
-use crate::redact::SecretString;
-use crate::plan::selection::{Rerun, Wish};
 use crate::selftest::schema_faults;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! For homeservers written in Rust: every case as a test of the project's own `cargo test`.
+//! The library interface: every case as a test of another project's `cargo test`.
 //!
 //! [`Harness`] says what is tested and with what; [`Harness::trials`] gives one [`Trial`] for each
 //! case, each check over the whole run and each standing check. Making the list reads files and
@@ -53,29 +53,31 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::pipeline::{Demands, Job, JobError, Material, Open, Prepared, RunWithheld, chosen, prepare};
+use crate::accounts::operator::Operator;
+use crate::accounts::pool::{Credential, Maker, Sources, Supplied};
 use crate::baseline::{self, Baseline, STANDING};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
 use crate::check::whole_run::{AREA, CHECKS};
-use crate::yaml::diagnostic::Diagnostic;
+use crate::http::client::Transport;
+use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::Gate;
-use crate::plan::facts::Allow;
 use crate::model::run::{
     CaseOutcome, Exchange, Finding, Level, OutdatedEntry, Reason, Run, StandingOutcome, Verdict,
 };
-use crate::plan::{Claim, Planned};
-use crate::requirements::Register;
-use crate::report;
-use crate::accounts::pool::{Credential, Maker, Sources, Supplied};
-use crate::run::executor::{CaseResult, Silent};
-use crate::http::client::Transport;
-use crate::accounts::operator::Operator;
-use crate::http::target::{NoTargetUrl, Target};
-use crate::redact::RedactedRun;
+use crate::pipeline::{
+    Demands, Job, JobError, Material, Open, Prepared, RunWithheld, chosen, prepare,
+};
+use crate::plan::facts::Allow;
 use crate::plan::selection::{Wish, check_is_wished, standing_is_wished};
-use crate::yaml::document::Document;
+use crate::plan::{Claim, Planned};
+use crate::redact::RedactedRun;
+use crate::report;
+use crate::requirements::Register;
+use crate::run::executor::{CaseResult, Silent};
 use crate::spec::Spec;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::document::Document;
 use libtest_mimic::{Arguments, Completion, Failed};
 use std::any::Any;
 use std::collections::BTreeSet;

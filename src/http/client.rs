@@ -1,11 +1,11 @@
 //! One request over the wire. No redirect is followed, no cookie kept, nothing sent again by the
 //! client itself, and no proxy taken from the environment.
 use crate::http::background::beside;
+use crate::http::error::{innermost, trouble};
+use crate::http::message::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use crate::http::target::Target;
 use crate::http::tls::{self, SetupError, Trust};
-use crate::http::error::{innermost, trouble};
 use crate::redact::{ExposeSecret as _, Heard, SecretKind, SecretString, Vault};
-use crate::http::message::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;

@@ -1,6 +1,6 @@
 //! Which sessions and accounts a run has made and not yet ended, so that they can be ended.
-use crate::model::user_id::{FRESH, localpart};
 use crate::http::message::{Ask, Exchanged, TroubleKind};
+use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -434,7 +434,8 @@ mod tests {
         let register =
             ask("/_matrix/client/v3/register", json!({"username": "x", "password": "p"}));
         lost.ask = register.clone();
-        lost.result = Err(crate::http::message::Trouble { kind: TroubleKind::Closed, text: String::new() });
+        lost.result =
+            Err(crate::http::message::Trouble { kind: TroubleKind::Closed, text: String::new() });
         ledger.note(&lost);
         assert_eq!(ledger.uncertain_accounts()[0].login_name, "x");
         ledger.note(&exchanged(register, 200, json!({"user_id": "@x:b"})));

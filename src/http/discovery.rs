@@ -1,9 +1,9 @@
 //! Finding the homeserver of a server name by its well-known file (Client-Server API, "Server
 //! Discovery"). No credentials and no headers of the operator are sent there.
 use crate::http::client::{ClientError, Http, Transport};
+use crate::http::message::{Answer, Ask, Exchanged};
 use crate::http::target::Target;
 use crate::redact::Vault;
-use crate::http::message::{Answer, Ask, Exchanged};
 use serde_json::Value;
 use std::sync::Arc;
 use url::Url;

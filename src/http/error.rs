@@ -1,6 +1,6 @@
 //! From an error of the HTTP library to a [`Trouble`]: where a request failed, in a reader's words.
-use crate::http::tls_errors::tls_words;
 use crate::http::message::{Trouble, TroubleKind};
+use crate::http::tls_errors::tls_words;
 use std::error::Error;
 use std::io;
 

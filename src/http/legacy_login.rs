@@ -1,7 +1,7 @@
 //! How releases before r0.4.0 name a user: the `identifier` object came with r0.4.0, and a server that
 //! lists nothing newer need not read it (Client-Server API r0.3.0, "Login").
-use crate::model::release::{Listed, SpecVersion};
 use crate::http::message::Ask;
+use crate::model::release::{Listed, SpecVersion};
 use serde_json::{Map, Value, json};
 
 /// In which words a server is spoken to.

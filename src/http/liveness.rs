@@ -1,7 +1,7 @@
 //! Whether the target still is what the probe found, so that a server that goes away or turns into
 //! something else ends the run with one reason instead of a finding for each case.
-use crate::model::run::Reason;
 use crate::http::message::{Answer, Ask, Exchanged, Trouble, TroubleKind};
+use crate::model::run::Reason;
 use serde_json::Value;
 use std::sync::{Mutex, OnceLock, PoisonError};
 

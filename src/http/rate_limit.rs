@@ -1,7 +1,7 @@
 //! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
-use crate::model::user_id::{FRESH, localpart};
-use crate::model::run::{LimitHit, Reason};
 use crate::http::message::{Answer, Ask};
+use crate::model::run::{LimitHit, Reason};
+use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

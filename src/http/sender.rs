@@ -1,16 +1,16 @@
 //! Delivering one request of a case: waiting for limits, trying again what says nothing of the
 //! homeserver, telling a dropped connection from a server that is not there.
-use crate::http::legacy_login::Dialect;
+use crate::case::ast;
+use crate::http::cancel::Stop;
 use crate::http::client::{Http, ROOM};
 use crate::http::created_resources::Ledger;
-use crate::http::rate_limit::{Bucket, Limits};
-use crate::http::cancel::Stop;
-use crate::http::supplied_accounts::SuppliedAccounts;
+use crate::http::legacy_login::Dialect;
 use crate::http::liveness::{Lost, Vitals};
-use crate::case::ast;
-use crate::model::run::Reason;
 use crate::http::message;
 use crate::http::message::{Answer, Ask, Exchanged, Reply, Trouble, TroubleKind};
+use crate::http::rate_limit::{Bucket, Limits};
+use crate::http::supplied_accounts::SuppliedAccounts;
+use crate::model::run::Reason;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;

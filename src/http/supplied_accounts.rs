@@ -1,11 +1,11 @@
 //! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
 //! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
 //! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
-use crate::model::user_id::localpart;
 use crate::http::created_resources::{Ledger, Session, UncertainLogin};
-use crate::model::run::Reason;
-use crate::redact::{ExposeSecret, SecretString};
 use crate::http::message::{Answer, Ask, Exchanged};
+use crate::model::run::Reason;
+use crate::model::user_id::localpart;
+use crate::redact::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

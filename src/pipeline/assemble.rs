@@ -1,20 +1,20 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure.
-use crate::pipeline::rate_limit_advice;
 use crate::check::standing::Context;
 use crate::check::tally::{Tallied, Tally, exchange_id};
 use crate::check::verdict::unknown_requirement;
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
+use crate::http::cancel::Cause;
+use crate::http::message::{Answer, Exchanged, Received, TroubleKind};
 use crate::model::exit;
-use crate::plan::facts::Facts;
 use crate::model::run::*;
+use crate::pipeline::rate_limit_advice;
 use crate::plan::Plan;
+use crate::plan::facts::Facts;
+use crate::plan::selection::{Wish, standing_is_wished};
+use crate::redact::{Redactor, names_in};
 use crate::requirements::{Register, Requirement, Watch};
 use crate::run::executor::{CaseResult, too_long};
-use crate::http::cancel::Cause;
-use crate::redact::{Redactor, names_in};
-use crate::plan::selection::{Wish, standing_is_wished};
 use crate::spec::Spec;
-use crate::http::message::{Answer, Exchanged, Received, TroubleKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,8 +1,11 @@
-//! The pipeline on one screen: load, probe, plan, run, report.
+//! The pipeline on one screen: load, probe, plan, run, assemble.
 pub mod assemble;
 pub mod rate_limit_advice;
 
-use crate::pipeline::assemble::{Parts, assemble};
+use crate::accounts::cleanup::{CleanUp, clean_up};
+use crate::accounts::operator::Operator;
+use crate::accounts::pool::{Desk, Maker, Sources};
+use crate::accounts::supplied_cleanup::end_supplied;
 use crate::baseline::Baseline;
 use crate::baseline::apply::{self, Active, Shown};
 use crate::case::ast::{Api, Case};
@@ -10,34 +13,31 @@ use crate::case::suite::Suite;
 use crate::check::standing::Context;
 use crate::check::tally::Tally;
 use crate::check::verdict::Decided;
-use crate::yaml::diagnostic::Diagnostic;
-use crate::model::exit::{self, Gate};
-use crate::plan::facts::{AccountFacts, Allow, Facts};
-use crate::model::run::{Finding, Reason, Run, Verdict};
-use crate::plan::{self, Fate, Plan, Planned, Slot};
-use crate::requirements::Register;
-use crate::plan::capabilities::{self, Capability};
-use crate::plan::routes::Paths;
-use crate::accounts::cleanup::{CleanUp, clean_up};
-use crate::http::sender::Courier;
-use crate::accounts::pool::{Desk, Maker, Sources};
-use crate::http::legacy_login::Dialect;
-use crate::http::discovery::{self, Search};
-use crate::run::executor::{CaseResult, EndsWith, Engine, Observe, Progress, Silent};
+use crate::http::cancel::Stop;
 use crate::http::client::{ClientError, Http, Transport};
 use crate::http::created_resources::Ledger;
-use crate::http::rate_limit::Limits;
-use crate::accounts::operator::Operator;
-use crate::run::probe::{self, Beyond, NoTarget, Sighting};
-use crate::http::cancel::Stop;
-use crate::http::supplied_accounts::SuppliedAccounts;
-use crate::accounts::supplied_cleanup::end_supplied;
-use crate::http::target::Target;
-use crate::redact::{RedactedRun, RedactionError, Vault};
-use crate::plan::selection::{NamesNothing, Wish, select};
-use crate::spec::Spec;
-use crate::model::release::{Listed, SpecVersion};
+use crate::http::discovery::{self, Search};
+use crate::http::legacy_login::Dialect;
 use crate::http::message::Exchanged;
+use crate::http::rate_limit::Limits;
+use crate::http::sender::Courier;
+use crate::http::supplied_accounts::SuppliedAccounts;
+use crate::http::target::Target;
+use crate::model::exit::{self, Gate};
+use crate::model::release::{Listed, SpecVersion};
+use crate::model::run::{Finding, Reason, Run, Verdict};
+use crate::pipeline::assemble::{Parts, assemble};
+use crate::plan::capabilities::{self, Capability};
+use crate::plan::facts::{AccountFacts, Allow, Facts};
+use crate::plan::routes::Paths;
+use crate::plan::selection::{NamesNothing, Wish, select};
+use crate::plan::{self, Fate, Plan, Planned, Slot};
+use crate::redact::{RedactedRun, RedactionError, Vault};
+use crate::requirements::Register;
+use crate::run::executor::{CaseResult, EndsWith, Engine, Observe, Progress, Silent};
+use crate::run::probe::{self, Beyond, NoTarget, Sighting};
+use crate::spec::Spec;
+use crate::yaml::diagnostic::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -834,9 +834,9 @@ fn rfc3339(time: jiff::Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{self, Settings};
-    use crate::plan::routes::{Route, Routes};
     use crate::accounts::pool::Maker;
+    use crate::plan::routes::{Route, Routes};
+    use crate::reference::{self, Settings};
 
     /// Routes in which one operation is a trap.
     struct Trap(Arc<dyn Routes>);

@@ -1,8 +1,8 @@
 //! What has to be there by `--require`: names of capabilities, and whether the target has them. Pure.
 use crate::case::ast::{Act, Feature, OPERATOR_VALUES};
-use crate::yaml::diagnostic::did_you_mean;
-use crate::plan::facts::{AccountFacts, Facts};
 use crate::model::run::{Required, Verdict};
+use crate::plan::facts::{AccountFacts, Facts};
+use crate::yaml::diagnostic::did_you_mean;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;

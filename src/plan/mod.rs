@@ -1,5 +1,4 @@
-//! From files and facts to a whole plan: which cases run, in which order, with which accounts,
-//! and why the others do not. Pure.
+//! Planning: which cases run, in which order, on which accounts, and why the others do not. Pure.
 //!
 //! [`lint`] needs no server and finds every fault that only shows when the case files, the
 //! register and the specification are looked at together; [`plan`] needs the probe's [`Facts`].
@@ -8,17 +7,17 @@ pub mod facts;
 pub mod routes;
 pub mod selection;
 
-use crate::http::supplied_accounts::WRONG_PASSWORDS;
 use crate::case::ast::{
     Act, Block, Body, Case, Each, Feature, Impact, Limits, Need, Phase, Step, Target,
 };
 use crate::case::suite::Suite;
-use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
-use crate::plan::facts::{AccountFacts, Allow, Facts, Given};
+use crate::http::supplied_accounts::WRONG_PASSWORDS;
+use crate::model::release::SpecVersion;
 use crate::model::run::{Level, Reason, Verdict};
+use crate::plan::facts::{AccountFacts, Allow, Facts, Given};
 use crate::requirements::Register;
 use crate::spec::{Operation, Spec};
-use crate::model::release::SpecVersion;
+use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,4 @@
-//! Secrets: wrapped where they enter, learnt where they cross the wire, and replaced by value in
-//! everything that is shown or written.
+//! Secrets: learnt where they enter or cross the wire, and replaced by value in all that is shown.
 //!
 //! A secret has a name, `‹access_token 2›`: its kind, and its number in the order in which secrets
 //! of that kind are first shown. So a name says nothing of when a secret was learnt, and two runs

@@ -1,5 +1,6 @@
-//! An embedded, in-memory homeserver that serves the login surface of the Matrix Client-Server API by the book, for
-//! whichever releases it is told to list.
+//! The reference homeserver: embedded, in memory, with faults and quirks to switch on.
+//!
+//! It serves the login surface of the Matrix Client-Server API by the book, for whichever releases it is told to list.
 //!
 //! Its *faults* break one requirement each; its *quirks* differ in ways that the specification allows. Both change values of
 //! its policy, which by default is the specification, or edit its finished answers. They are written from the clauses, and nothing here uses the rest of the crate, so that the homeserver is no mirror

@@ -300,8 +300,8 @@ fn other(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::template::{Template, environment};
     use crate::redact::{SecretKind, Vault};
+    use crate::report::template::{Template, environment};
     use minijinja::context;
 
     fn secrets(values: &[&str]) -> Secrets {

@@ -1,4 +1,4 @@
-//! Reports: pure functions of one [`Run`].
+//! Reports: one file a format, all pure functions of one run.
 //!
 //! | function | for |
 //! |---|---|

@@ -1,11 +1,11 @@
 //! From the text of a register to its requirements, or to every fault in it.
 use super::{KEYWORDS, NEEDS, Register, Requirement, Rule, SchemaWatch, Watch};
-use crate::yaml::diagnostic::Diagnostic;
+use crate::model::release::SpecVersion;
 use crate::model::run::{Level, Mark};
+use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::de::{Text, checked, text, unknown};
 use crate::yaml::document::{Document, Part};
 use crate::yaml::reader::Reader;
-use crate::model::release::SpecVersion;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::cmp::Reverse;

@@ -1,5 +1,4 @@
-//! The register of requirements: every rule of the specification that homespec knows, as written
-//! in `spec/requirements.yaml`, and which of them watches which place of an answer.
+//! The register: every requirement, what applies to a server, and which place of an answer decides it.
 //!
 //! The file is read into a [`Register`] as a whole or not at all: whatever is wrong with it comes
 //! back as diagnostics, all at once.
@@ -10,11 +9,11 @@ mod rule;
 pub use pattern::PointerPattern;
 pub use rule::Rule;
 
-use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
+use crate::model::release::{Listed, SpecVersion, VersionRange};
 use crate::model::run::{Level, Mark, Verdict};
+use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use crate::yaml::document::Document;
 use crate::yaml::document::de::text;
-use crate::model::release::{Listed, SpecVersion, VersionRange};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;

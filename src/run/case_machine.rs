@@ -1,5 +1,4 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
-use crate::run::variables::Env;
 use crate::accounts::uia::{self, Prover};
 use crate::case::ast::{
     Act, Auth, Body, Case, MediaType, Need, Send, Source, StatusRule, Step, Target,
@@ -7,10 +6,11 @@ use crate::case::ast::{
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
+use crate::http::message::{Answer, Ask, LARGE, Reply};
 use crate::model::encoding::encode_segment;
 use crate::model::run::Reason;
 use crate::plan::routes::Routes;
-use crate::http::message::{Answer, Ask, LARGE, Reply};
+use crate::run::variables::Env;
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;

@@ -1,18 +1,18 @@
 //! What the target offers, asked before anything is planned.
-use crate::http::sender::{Courier, Delivered};
 use crate::accounts::pool::Desk;
-use crate::http::discovery::{self, Delegation, NotDiscovered};
 use crate::accounts::random::fresh_localpart;
-use crate::http::liveness::{Control, has_list};
 use crate::case::ast::{Api, Feature, Limits};
-use crate::plan::facts::{self, AccountFacts, Allow, Facts, Provider};
-use crate::model::run::Reason;
-use crate::plan::Slot;
-use crate::plan::routes::Routes;
-use crate::redact::Redactor;
-use crate::model::release::Listed;
+use crate::http::discovery::{self, Delegation, NotDiscovered};
+use crate::http::liveness::{Control, has_list};
 use crate::http::message;
 use crate::http::message::{Answer, Ask, Exchanged, Reply, TroubleKind};
+use crate::http::sender::{Courier, Delivered};
+use crate::model::release::Listed;
+use crate::model::run::Reason;
+use crate::plan::Slot;
+use crate::plan::facts::{self, AccountFacts, Allow, Facts, Provider};
+use crate::plan::routes::Routes;
+use crate::redact::Redactor;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,7 +144,9 @@ async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Re
     let shows_flows = login.as_ref().is_some_and(|answer| has_list(answer, "flows"));
     if !has_list(&versions, "versions") && !shows_flows {
         let asked = match &login {
-            Some(login) if message::words(login) == message::words(&versions) => vec![VERSIONS, &path],
+            Some(login) if message::words(login) == message::words(&versions) => {
+                vec![VERSIONS, &path]
+            }
             _ => vec![VERSIONS],
         };
         return Err(not_matrix(courier, &asked, &versions, &mut sighting.exchanges).await);

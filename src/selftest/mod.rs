@@ -3,8 +3,8 @@
 //! A fault names the requirement that it breaks and the clause; what catches it is computed here. A
 //! fault that survives shows a check that cannot fail; a requirement that turns red without being
 //! named shows a false alarm, or a `also:` list that is not complete.
-pub mod schema_faults;
 mod matrix;
+pub mod schema_faults;
 mod show;
 mod upstream;
 
@@ -12,22 +12,22 @@ pub use matrix::{Change, FaultEnd, FaultOutcome, Matrix, QuirkOutcome, Red, Row}
 pub use show::{Format, SCHEMA_VERSION};
 pub use upstream::in_front;
 
-use crate::pipeline::{Demands, Job, JobError, Material, RunWithheld, prepare};
-use crate::yaml::diagnostic::Diagnostic;
+use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
+use crate::accounts::pool::{Credential, Maker, Sources, Supplied};
+use crate::http::client::Transport;
+use crate::http::target::Target;
 use crate::model::exit::Gate;
-use crate::plan::facts::Allow;
+use crate::model::release::Listed;
 use crate::model::run::{CaseOutcome, Exchange, Finding, RequirementVerdict, Run, Verdict};
+use crate::pipeline::{Demands, Job, JobError, Material, RunWithheld, prepare};
+use crate::plan::facts::Allow;
+use crate::plan::selection::{Wish, glob_matches};
 use crate::reference::{
     self, Catalogue, Fault, FaultFileError, FaultNeed, Place, Quirk, Settings, StartError,
 };
 use crate::requirements::{Requirement, Severity};
-use crate::accounts::pool::{Credential, Maker, Sources, Supplied};
 use crate::run::executor::Silent;
-use crate::http::client::Transport;
-use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
-use crate::http::target::Target;
-use crate::plan::selection::{Wish, glob_matches};
-use crate::model::release::Listed;
+use crate::yaml::diagnostic::Diagnostic;
 use matrix::Scope;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

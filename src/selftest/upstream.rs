@@ -1,10 +1,10 @@
 //! The faults that are edits of answers, in front of another homeserver.
 use super::{FaultEnd, FaultOutcome, SelftestError, job, judge, named_wish, out_of_reach, showing};
-use crate::pipeline::{Job, Material, prepare};
 use crate::model::run::Run;
+use crate::pipeline::{Job, Material, prepare};
+use crate::plan::selection::Wish;
 use crate::reference::{Catalogue, Fault, FaultNeed, Front, front};
 use crate::run::executor::Silent;
-use crate::plan::selection::Wish;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

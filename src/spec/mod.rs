@@ -1,4 +1,4 @@
-//! The specification as data: operations, what they take, and what their answers look like.
+//! OpenAPI files as operations and compiled schemas, and the differences of two sets.
 //!
 //! [`Spec`] is made of a folder of OpenAPI files, Swagger 2.0 and OpenAPI 3.1 alike, in the layout
 //! of any release of the Matrix specification, or of the files that are carried inside the program

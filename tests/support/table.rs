@@ -2,7 +2,9 @@
 //!
 //! A table has a row for each requirement or case. A row is a word or a few members; the member `why` is the sentence
 //! of a person who looked at the row against the clause, everything else is what a run showed.
-use homespec::model::run::{Exchange, Finding, RequirementOutcome, RequirementVerdict, Run, Verdict};
+use homespec::model::run::{
+    Exchange, Finding, RequirementOutcome, RequirementVerdict, Run, Verdict,
+};
 use homespec::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

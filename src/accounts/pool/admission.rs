@@ -1,10 +1,10 @@
 //! Which of the supplied accounts the run uses: those that the server takes, each once.
-use crate::plan::facts::{AccountFacts, RefusedAccount};
-use crate::model::run::Reason;
-use crate::plan::Slot;
 use crate::accounts::pool::{Desk, Supplied, WHOAMI};
-use crate::model::user_id::localpart;
 use crate::accounts::refusal::{ACCOUNT, reason};
+use crate::model::run::Reason;
+use crate::model::user_id::localpart;
+use crate::plan::Slot;
+use crate::plan::facts::{AccountFacts, RefusedAccount};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::PoisonError;

@@ -1,10 +1,10 @@
 //! Cases against hand-written answers, from the text of a case to its verdict; no server.
 use super::*;
+use crate::accounts::account::AccountView;
 use crate::case::load::case_file;
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::model::run::{Level, Verdict};
 use crate::requirements::Severity;
-use crate::accounts::account::AccountView;
 use crate::yaml::document::Document;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Sessions that earlier cases leave, for cases that only want one when the server lets nobody log
 //! in any more.
-use crate::model::user_id;
 use crate::http::created_resources::Ledger;
-use crate::run::case_machine::Machine;
 use crate::http::message::{Answer, Ask, Exchanged};
+use crate::model::user_id;
+use crate::run::case_machine::Machine;
 use serde_json::Value;
 
 /// A good login of this run whose session may still live.
@@ -58,7 +58,9 @@ impl Loan {
         let (wanted, had, answer) = (ask.json_body()?, self.login.ask.json_body()?, self.answer()?);
         let is_same = |member: &str| wanted.get(member) == had.get(member);
         let localpart = |body: &Value| {
-            body.pointer("/identifier/user")?.as_str().map(|user| user_id::localpart(user).to_owned())
+            body.pointer("/identifier/user")?
+                .as_str()
+                .map(|user| user_id::localpart(user).to_owned())
         };
         let same_account = is_same("type")
             && is_same("password")
