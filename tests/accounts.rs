@@ -299,7 +299,7 @@ fn an_interrupted_run_takes_back_what_it_made() {
         let house = House::start(Settings::default());
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         // Accounts have been made when the first case asks for the devices.
-        let proxy = Proxy::watching(&house.url(), Some(("/devices", tell)));
+        let proxy = Proxy::requirement_for_violation(&house.url(), Some(("/devices", tell)));
         let folder = TempDir::new().unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
             .args(["run", &proxy.url, "--register", "open", "--jobs", "1"])

@@ -10,7 +10,7 @@
 )]
 use homespec::case::ast::{Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, Target};
 use homespec::pipeline::Material;
-use homespec::requirements::Watch;
+use homespec::requirements::StandingCheck;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -93,7 +93,10 @@ fn what_a_standing_check_sees_on_every_answer_is_no_cases_business() {
         let standing = |id: &&String| {
             MATERIAL.register.get(id).is_some_and(|requirement| {
                 !requirement.standing.is_empty()
-                    && requirement.standing.iter().all(|watch| matches!(watch, Watch::Rule(_)))
+                    && requirement
+                        .standing
+                        .iter()
+                        .all(|watch| matches!(watch, StandingCheck::Rule(_)))
                     && requirement.id.starts_with("http.")
             })
         };

@@ -63,7 +63,7 @@ fn whole() -> Value {
 }
 
 /// What is put in the place of everything.
-fn strangers() -> Vec<Value> {
+fn unrelated_requests() -> Vec<Value> {
     vec![
         json!(null),
         json!(true),
@@ -185,7 +185,7 @@ fn changed((root, file): &(String, Value)) -> Vec<(String, Value)> {
             change(copy.pointer_mut(&pointer).unwrap());
             all.push((format!("{pointer}: {what}"), copy));
         };
-        for stranger in strangers() {
+        for stranger in unrelated_requests() {
             put(format!("becomes {stranger}"), &|place| *place = stranger.clone());
         }
         let here = file.pointer(&pointer).unwrap();

@@ -903,14 +903,14 @@ fn tokens_in(texts: &[(&str, String)]) -> Vec<String> {
 
 fn http(
     runtime: &Runtime,
-    ask: homespec::http::message::Ask,
+    ask: homespec::http::message::Request,
     url: &str,
-) -> homespec::http::message::Answer {
-    use homespec::http::client::{Http, Transport};
+) -> homespec::http::message::Response {
+    use homespec::http::client::{HttpClient, Transport};
     use homespec::http::target::Target;
     let target = Target::Web(url.parse().unwrap());
     let transport = Transport::to(target, std::time::Duration::from_secs(10));
-    let http = Http::new(&transport, Default::default()).unwrap();
+    let http = HttpClient::new(&transport, Default::default()).unwrap();
     runtime.block_on(http.send(&ask)).result.unwrap()
 }
 
@@ -921,11 +921,12 @@ fn log_in(runtime: &Runtime, url: &str, password: &str) -> String {
         "password": password,
     });
     let ask =
-        homespec::http::message::Ask::new(None, "POST", "/_matrix/client/v3/login").json(&body);
+        homespec::http::message::Request::new(None, "POST", "/_matrix/client/v3/login").json(&body);
     http(runtime, ask, url).text_at("/access_token").unwrap().to_owned()
 }
 
 fn whoami(runtime: &Runtime, url: &str, token: &str) -> u16 {
     let path = "/_matrix/client/v3/account/whoami";
-    http(runtime, homespec::http::message::Ask::new(None, "GET", path).bearer(token), url).status
+    http(runtime, homespec::http::message::Request::new(None, "GET", path).bearer(token), url)
+        .status
 }

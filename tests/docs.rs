@@ -434,7 +434,7 @@ fn reason_codes() -> BTreeSet<String> {
         r#"(?:\bcode:|\breason\(|\bskip\(|\bskipped\(|\b(?:ACCOUNT|REGISTRATION|OPERATOR): &str =)\s*(?:&?format!\()?\s*"([a-z_]+)(?::[^"]*)?""#,
     )
     .unwrap();
-    let by_kind = Regex::new(r#"(?:TroubleKind|NoTarget)::[^=]*=>\s*"([a-z_]+)""#).unwrap();
+    let by_kind = Regex::new(r#"(?:TransportErrorKind|NoTarget)::[^=]*=>\s*"([a-z_]+)""#).unwrap();
     let mut found = BTreeSet::new();
     let src = root().join("src");
     for path in sources(&src) {

@@ -10,14 +10,14 @@ use homespec::case::ast::{Api, Case, Feature};
 use homespec::case::matcher::{Kind, Matcher, Range, equal};
 use homespec::case::suite::Suite;
 use homespec::case::template::{self, FillError, pieces};
-use homespec::http::message::{Answer, Ask};
-use homespec::http::rate_limit::{Bucket, Limits, retry_after};
+use homespec::http::message::{Request, Response};
+use homespec::http::rate_limit::{Bucket, RateLimits, retry_after};
 use homespec::model::encoding::{encode_segment, escaped};
 use homespec::model::release::Listed;
 use homespec::pipeline::Material;
 use homespec::plan::facts::{AccountFacts, Facts, Given};
-use homespec::plan::selection::{Wish, select};
-use homespec::plan::{self, Fate, Plan};
+use homespec::plan::selection::{Selection, select};
+use homespec::plan::{self, Disposition, Plan};
 use homespec::redact::{SecretKind, Vault};
 use homespec::yaml::document::pointer_token;
 use layer::{Layer, promised_layers};
@@ -527,11 +527,11 @@ proptest! {
         let budget = Duration::from_secs(budget);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let limits = Limits::new(budget);
+            let limits = RateLimits::new(budget);
             let started = tokio::time::Instant::now();
             let mut blocked = 0;
             for (bucket, limit) in calls {
-                let bucket = Bucket::of(&Ask::new(None, "GET", &format!("/{bucket}")));
+                let bucket = Bucket::of(&Request::new(None, "GET", &format!("/{bucket}")));
                 blocked += usize::from(limits.admit(&bucket).await.is_err());
                 if let Some(ms) = limit {
                     limits.hit(&bucket, &limited(None, &json!(ms)));
@@ -553,11 +553,11 @@ fn wait_ms() -> impl Strategy<Value = u64> {
     prop_oneof![0..5_000u64, 0..200_000_000u64, any::<u64>(), Just(0), Just(u64::MAX)]
 }
 
-fn limited(header: Option<&str>, in_body: &Value) -> Answer {
+fn limited(header: Option<&str>, in_body: &Value) -> Response {
     let headers =
         header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
     let body = json!({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": in_body}).to_string();
-    Answer::new(429, headers, body.into_bytes(), false)
+    Response::new(429, headers, body.into_bytes(), false)
 }
 
 fn layer() -> impl Strategy<Value = Layer> {
@@ -632,11 +632,14 @@ fn fates(suite: &Suite, facts: &Facts) -> Vec<(String, String)> {
 }
 
 fn fates_of(plan: &Plan) -> Vec<(String, String)> {
-    let fate = |fate: &Fate| match fate {
-        Fate::Run(_) => "runs".to_owned(),
-        Fate::Not(verdict, reason) => format!("{verdict}: {}", reason.code),
+    let disposition = |disposition: &Disposition| match disposition {
+        Disposition::Run(_) => "runs".to_owned(),
+        Disposition::Not(verdict, reason) => format!("{verdict}: {}", reason.code),
     };
-    plan.cases.iter().map(|planned| (planned.case.id.clone(), fate(&planned.fate))).collect()
+    plan.cases
+        .iter()
+        .map(|planned| (planned.case.id.clone(), disposition(&planned.disposition)))
+        .collect()
 }
 
 proptest! {
@@ -672,8 +675,8 @@ proptest! {
         shuffled.extend(words.first());
         let planned = |words: &[&str]| {
             let cases = words.iter().map(|word| (*word).to_owned()).collect();
-            let wish = Wish { cases, ..Wish::default() };
-            let selected = select(&FEW, &MATERIAL.register, &wish).unwrap();
+            let selection = Selection { cases, ..Selection::default() };
+            let selected = select(&FEW, &MATERIAL.register, &selection).unwrap();
             let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts(main, false, 0));
             format!("{:?} {:?}", fates_of(&plan), plan.phases)
         };
@@ -692,13 +695,13 @@ proptest! {
         let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts);
         let needed = |slot: &Slot| match slot {
             Slot::Main(index) => facts.accounts.given.get(*index).is_some_and(|g| !g.disposable),
-            Slot::Wrongs | Slot::Fresh(..) => false,
+            Slot::WrongPassword | Slot::Fresh(..) => false,
         };
         let mut wrong: BTreeMap<&Slot, u32> = BTreeMap::new();
         let mut ruined: BTreeSet<&Slot> = BTreeSet::new();
         let mut running = BTreeSet::new();
         for (index, planned) in plan.cases.iter().enumerate() {
-            let Fate::Run(assignment) = &planned.fate else { continue };
+            let Disposition::Run(assignment) = &planned.disposition else { continue };
             running.insert(index);
             let slots: Vec<&Slot> = assignment.accounts.values().collect();
             prop_assert_eq!(slots.iter().collect::<BTreeSet<_>>().len(), slots.len());

@@ -10,7 +10,7 @@
 )]
 mod support;
 
-use homespec::model::run::{Exchange, Finding, RequirementVerdict, Run, Verdict};
+use homespec::model::run::{Finding, RecordedExchange, RequirementVerdict, Run, Verdict};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -156,7 +156,7 @@ fn without_plain_exchanges(mut run: Run) -> Run {
     let in_cases = run.cases.iter().flat_map(|case| &case.findings);
     let named = |finding: &Finding| finding.exchange.clone();
     let named: BTreeSet<String> = standing.chain(in_cases).filter_map(named).collect();
-    let is_named = |exchange: &Exchange| named.contains(&exchange.id);
+    let is_named = |exchange: &RecordedExchange| named.contains(&exchange.id);
     for case in run.cases.iter_mut().filter(|case| case.verdict <= Verdict::Passed) {
         case.exchanges.retain(is_named);
     }

@@ -53,7 +53,7 @@ fn run<F: Filling>(f: &mut F) -> Run {
             api: f.ours("v3"),
             spec: f.untrusted(),
         },
-        selection: Selection {
+        selection: RecordedSelection {
             cases: list(f, 1, F::untrusted),
             requirements: list(f, 1, F::untrusted),
             areas: list(f, 1, F::untrusted),
@@ -156,17 +156,17 @@ fn finding<F: Filling>(f: &mut F) -> Finding {
     }
 }
 
-fn exchange<F: Filling>(f: &mut F, id: &'static str) -> Exchange {
-    Exchange {
+fn exchange<F: Filling>(f: &mut F, id: &'static str) -> RecordedExchange {
+    RecordedExchange {
         id: f.ours(id),
         operation: maybe(f, |f| f.ours("login")),
-        request: Request {
+        request: RecordedRequest {
             method: f.untrusted(),
             url: f.untrusted(),
             headers: list(f, 2, header),
             body: maybe(f, F::untrusted),
         },
-        response: maybe(f, |f| Response {
+        response: maybe(f, |f| RecordedResponse {
             status: f.one_of(&[200, 401, 500]),
             headers: list(f, 2, header),
             body: f.untrusted(),

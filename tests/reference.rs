@@ -1342,8 +1342,8 @@ impl Tour {
         let full = format!("@{user}:{server}");
         let nobody = format!("{}two", service.prefix);
         for (name, inhibit) in [(&user, true), (&nobody, false)] {
-            let wish = json!({"type": kind, "username": name, "inhibit_login": inhibit});
-            self.post("/register", token, wish).await;
+            let selection = json!({"type": kind, "username": name, "inhibit_login": inhibit});
+            self.post("/register", token, selection).await;
         }
         for name in [&user, &full, &format!("{}three", service.prefix), owner] {
             let login = json!({"type": kind, "identifier": {"type": "m.id.user", "user": name}});

@@ -10,7 +10,7 @@
 )]
 use homespec::model::release::{Listed, SpecVersion};
 use homespec::model::run::{Level, Mark};
-use homespec::requirements::{NEEDS, Register, Requirement, Rule, Severity, Tier, Watch};
+use homespec::requirements::{NEEDS, Register, Requirement, Rule, Severity, StandingCheck, Tier};
 use homespec::spec::Spec;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -254,7 +254,7 @@ fn every_watch_is_of_something_that_the_bundled_schemas_say() {
     let locations = locations();
     for requirement in register().iter() {
         for watch in &requirement.standing {
-            let Watch::Schema(watch) = watch else { continue };
+            let StandingCheck::Schema(watch) = watch else { continue };
             let found = locations.iter().any(|(o, s, p, k)| watch.matches(o, *s, p, k));
             assert!(found, "{}: {watch:?}", requirement.id);
         }
@@ -264,8 +264,9 @@ fn every_watch_is_of_something_that_the_bundled_schemas_say() {
 #[test]
 fn everything_that_the_bundled_schemas_say_is_watched() {
     for (operation, status, pointer, keyword) in locations() {
-        let watching = register().watching(&operation, status, &pointer, &keyword);
-        assert!(watching.is_some(), "{operation} {status} {pointer} {keyword}");
+        let requirement_for_violation =
+            register().requirement_for_violation(&operation, status, &pointer, &keyword);
+        assert!(requirement_for_violation.is_some(), "{operation} {status} {pointer} {keyword}");
     }
 }
 
@@ -367,20 +368,26 @@ const VIOLATIONS: &[(&str, u16, &str, &str, &str)] = &[
 fn every_broken_schema_is_a_finding_of_exactly_one_requirement() {
     let register = register();
     for (operation, status, pointer, keyword, expected) in VIOLATIONS {
-        let watching =
-            register.watching(operation, *status, pointer, keyword).map(|r| r.id.as_str());
-        assert_eq!(watching, Some(*expected), "{operation} {status} {pointer} {keyword}");
+        let requirement_for_violation = register
+            .requirement_for_violation(operation, *status, pointer, keyword)
+            .map(|r| r.id.as_str());
+        assert_eq!(
+            requirement_for_violation,
+            Some(*expected),
+            "{operation} {status} {pointer} {keyword}"
+        );
     }
 }
 
 #[test]
 fn every_watching_requirement_is_reached_by_some_violation() {
     let reached: BTreeSet<&str> = VIOLATIONS.iter().map(|(.., id)| *id).collect();
-    let has_watch = |r: &&Requirement| r.standing.iter().any(|w| matches!(w, Watch::Schema(_)));
+    let has_watch =
+        |r: &&Requirement| r.standing.iter().any(|w| matches!(w, StandingCheck::Schema(_)));
     let register = register();
-    let watching: BTreeSet<&str> =
+    let requirement_for_violation: BTreeSet<&str> =
         register.iter().filter(has_watch).map(|r| r.id.as_str()).collect();
-    assert_eq!(reached, watching);
+    assert_eq!(reached, requirement_for_violation);
 }
 
 fn severity(id: &str, versions: &[&str]) -> Severity {

@@ -14,8 +14,8 @@ mod fronts;
 use fronts::{
     Authority, SelfSigned, answer, canned, http_proxy, http2, socks5, taciturn, tls, unix,
 };
-use homespec::http::client::{Http, Transport};
-use homespec::http::message::Ask;
+use homespec::http::client::{HttpClient, Transport};
+use homespec::http::message::Request;
 use homespec::model::run::{Run, Verdict};
 use homespec::reference::{Running, Settings, start};
 use std::collections::BTreeMap;
@@ -310,8 +310,8 @@ fn the_library_installs_no_tls_provider_for_the_process() {
     let target = format!("https://localhost:{}", address.port()).parse().unwrap();
     let mut transport = Transport::to(target, Duration::from_secs(10));
     transport.ca = Some(authority.file.clone());
-    let http = Http::new(&transport, Default::default()).unwrap();
-    let ask = Ask::new(None, "GET", "/_matrix/client/versions");
+    let http = HttpClient::new(&transport, Default::default()).unwrap();
+    let ask = Request::new(None, "GET", "/_matrix/client/versions");
     let exchanged = home.runtime.block_on(http.send(&ask));
     assert_eq!(exchanged.result.unwrap().status, 200);
     let run = homespec::harness::Harness::at(home.running.url()).case("versions").run().unwrap();

@@ -11,14 +11,14 @@
     clippy::unreachable,
     clippy::unwrap_used
 )]
-use homespec::accounts::pool::{Maker, Sources};
+use homespec::accounts::pool::{AccountProvider, AccountSources};
 use homespec::http::client::Transport;
 use homespec::http::target::Target;
 use homespec::model::exit::Gate;
 use homespec::model::run::{RequirementOutcome, RequirementVerdict, Run, Verdict};
-use homespec::pipeline::{Demands, Job, Material, prepare};
+use homespec::pipeline::{Job, Material, Policies, prepare};
 use homespec::plan::facts::Allow;
-use homespec::plan::selection::Wish;
+use homespec::plan::selection::Selection;
 use homespec::reference::{self, FaultNeed, Limit, Settings};
 use homespec::run::executor::Silent;
 use homespec::selftest::operator_of;
@@ -59,8 +59,12 @@ fn settings(release: &str) -> Settings {
 async fn run(material: Arc<Material>, settings: Settings) -> Run {
     let limited =
         Settings { login_limit: Some(Limit { burst: 8, per_second: 0.1 }), ..settings.clone() };
-    let mut run = run_one(material.clone(), settings, Wish::default()).await;
-    let area = Wish { areas: vec!["rate_limit".to_owned()], all_standing: true, ..Wish::default() };
+    let mut run = run_one(material.clone(), settings, Selection::default()).await;
+    let area = Selection {
+        areas: vec!["rate_limit".to_owned()],
+        all_standing: true,
+        ..Selection::default()
+    };
     let limits = run_one(material, limited, area).await;
     let of_limits = |id: &str| id.starts_with("rate_limit.") || id.ends_with(".rate_limited");
     for (whole, limited) in run.requirements.iter_mut().zip(limits.requirements) {
@@ -73,10 +77,10 @@ async fn run(material: Arc<Material>, settings: Settings) -> Run {
     run
 }
 
-async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run {
+async fn run_one(material: Arc<Material>, settings: Settings, selection: Selection) -> Run {
     let maker = match settings.registration_token {
-        Some(_) => Maker::Token(TOKEN.to_owned().into()),
-        None => Maker::Open,
+        Some(_) => AccountProvider::Token(TOKEN.to_owned().into()),
+        None => AccountProvider::Open,
     };
     let operator = operator_of(&settings);
     let running = reference::start(settings).await.expect("the reference homeserver starts");
@@ -86,17 +90,17 @@ async fn run_one(material: Arc<Material>, settings: Settings, wish: Wish) -> Run
             Duration::from_secs(20),
         ),
         discover: false,
-        sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        sources: AccountSources { supplied: Vec::new(), maker: Some(maker) },
         operator,
         api: None,
-        wish,
+        selection,
         allowed: BTreeSet::from([Allow::RateLimit]),
         jobs: 4,
         max_wait: Duration::from_secs(120),
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
         fail_fast: false,
-        demands: Demands::default(),
+        policies: Policies::default(),
     };
     let run = prepare(material, job).expect("the run can be prepared").run(&Silent).await;
     let run = run.expect("it can be shown").into_run();

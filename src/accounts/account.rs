@@ -1,5 +1,5 @@
 //! An account as cases see it, and the values that are made of its password and token.
-use crate::http::message::Exchanged;
+use crate::http::message::Exchange;
 use crate::model::encoding::escaped;
 use crate::model::user_id::localpart;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub struct Proof {
     /// What was sent.
     pub body: Value,
     /// The exchange.
-    pub exchanged: Arc<Exchanged>,
+    pub exchange: Arc<Exchange>,
 }
 
 /// The body of a good login by password, which also asks for a refresh token.

@@ -1,11 +1,11 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
-use crate::accounts::uia::{self, Prover};
+use crate::accounts::uia::{self, UiaCredentials};
 use crate::case::ast::Limits;
-use crate::http::cancel::Stop;
-use crate::http::created_resources::{Made, Session};
-use crate::http::message::{Answer, Ask, Exchanged, Reply};
-use crate::http::sender::Courier;
-use crate::http::supplied_accounts::SuppliedAccount;
+use crate::http::cancel::Cancellation;
+use crate::http::created_resources::{CreatedAccount, Session};
+use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::sender::RequestSender;
+use crate::http::supplied_accounts::SuppliedAccountState;
 use crate::plan::routes::Routes;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ const AT_ONCE: usize = 8;
 
 /// What a clean-up came to.
 #[derive(Debug, Default)]
-pub struct CleanUp {
+pub struct Cleanup {
     /// What was sent and what came back.
-    pub exchanges: Vec<Exchanged>,
+    pub exchanges: Vec<Exchange>,
     /// What could not be removed, in the reader's words.
     pub left: Vec<String>,
     /// Why sessions of supplied accounts could not be logged out, by their newest token.
@@ -31,31 +31,31 @@ pub struct CleanUp {
 /// session that is still open then, but for the last one of each supplied account: with that its devices are looked at
 /// ([`end_supplied`](crate::accounts::supplied_cleanup::end_supplied)). It is over at `until`, or when the courier is told to stop;
 /// what is not done then is named.
-pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> CleanUp {
-    let cleaner = Arc::new(Cleaner::new(courier, routes, until));
+pub async fn cleanup(sender: &RequestSender, routes: &Arc<dyn Routes>, until: Instant) -> Cleanup {
+    let cleaner = Arc::new(Cleaner::new(sender, routes, until));
     tokio::select! {
-        () = courier.look_again() => {}
-        _ = end(&courier.stop, until) => {}
+        () = sender.look_again() => {}
+        _ = end(&sender.stop, until) => {}
     }
-    let mut done = CleanUp::default();
-    let made = courier.ledger.made().into_iter().filter(|account| !account.guest);
+    let mut done = Cleanup::default();
+    let made = sender.created.made().into_iter().filter(|account| !account.guest);
     let deactivating = made.map(|account| {
         let (cleaner, name) = (cleaner.clone(), account_name(&account));
         (name, async move { cleaner.account(&account).await })
     });
-    all(deactivating, &courier.stop, until, &mut done).await;
-    let uncertain = courier.ledger.uncertain_accounts().into_iter().map(|account| {
+    all(deactivating, &sender.stop, until, &mut done).await;
+    let uncertain = sender.created.uncertain_accounts().into_iter().map(|account| {
         let (cleaner, name) = (cleaner.clone(), uncertain_name(&account));
         (name, async move { cleaner.uncertain_account(&account).await })
     });
-    all(uncertain, &courier.stop, until, &mut done).await;
-    let last = courier.supplied.last_sessions(&courier.ledger);
-    let ending = courier.ledger.open().into_iter().filter(|session| !last.contains(session));
+    all(uncertain, &sender.stop, until, &mut done).await;
+    let last = sender.supplied.last_sessions(&sender.created);
+    let ending = sender.created.open().into_iter().filter(|session| !last.contains(session));
     let ending = ending.map(|session| {
         let (cleaner, name) = (cleaner.clone(), session_name(&session));
         (name, async move { cleaner.session(&session).await })
     });
-    all(ending, &courier.stop, until, &mut done).await;
+    all(ending, &sender.stop, until, &mut done).await;
     let problems = cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner);
     done.problems = problems.clone();
     drop(problems);
@@ -63,15 +63,15 @@ pub async fn clean_up(courier: &Courier, routes: &Arc<dyn Routes>, until: Instan
 }
 
 /// What came of one account or session.
-pub(super) type Ended = (Vec<Exchanged>, Result<(), String>);
+pub(super) type Ended = (Vec<Exchange>, Result<(), String>);
 
 /// Waits for all of them, a few at once, each with its name; what they gave stands in their order. What was not done by the
 /// end of the clean-up, or was lost, is named.
 pub(super) async fn all<F>(
     tasks: impl Iterator<Item = (String, F)>,
-    stop: &Stop,
+    stop: &Cancellation,
     until: Instant,
-    done: &mut CleanUp,
+    done: &mut Cleanup,
 ) where
     F: Future<Output = Ended> + Send + 'static,
 {
@@ -115,7 +115,7 @@ pub(super) async fn all<F>(
 }
 
 /// Ends with the clean-up's time, or when it is stopped; gives why.
-async fn end(stop: &Stop, until: Instant) -> &'static str {
+async fn end(stop: &Cancellation, until: Instant) -> &'static str {
     tokio::select! {
         biased;
         () = stop.stopped() => STOPPED,
@@ -127,11 +127,11 @@ const LOST: &str = "homespec itself failed while ending it; please report it";
 const NO_TIME: &str = "there was no time left for it";
 const STOPPED: &str = "the clean-up was stopped";
 
-fn account_name(account: &Made) -> String {
+fn account_name(account: &CreatedAccount) -> String {
     format!("account {}, which the run made and which stays", account.user_id)
 }
 
-fn uncertain_name(account: &Made) -> String {
+fn uncertain_name(account: &CreatedAccount) -> String {
     format!("account {}, which the run may have made", account.login_name)
 }
 
@@ -140,7 +140,7 @@ pub(super) fn session_name(session: &Session) -> String {
 }
 
 pub(super) struct Cleaner {
-    pub(super) courier: Courier,
+    pub(super) sender: RequestSender,
     routes: Arc<dyn Routes>,
     until: Instant,
     /// Why sessions of supplied accounts could not be logged out, by their newest token.
@@ -156,12 +156,12 @@ enum Deactivated {
 }
 
 impl Cleaner {
-    pub(super) fn new(courier: &Courier, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
-        let (courier, routes, problems) = (courier.clone(), routes.clone(), Mutex::default());
-        Cleaner { courier, routes, until, problems }
+    pub(super) fn new(sender: &RequestSender, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
+        let (sender, routes, problems) = (sender.clone(), routes.clone(), Mutex::default());
+        Cleaner { sender, routes, until, problems }
     }
 
-    async fn account(&self, account: &Made) -> Ended {
+    async fn account(&self, account: &CreatedAccount) -> Ended {
         let mut exchanges = Vec::new();
         let end = self.deactivate(account, &mut exchanges).await;
         let end = end.map_err(|why| format!("{}: {why}", account_name(account)));
@@ -171,10 +171,10 @@ impl Cleaner {
     /// With the tokens of its sessions, the newest first; where none is good, with that of a login.
     async fn deactivate(
         &self,
-        account: &Made,
-        exchanges: &mut Vec<Exchanged>,
+        account: &CreatedAccount,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), String> {
-        let sessions = self.courier.ledger.open();
+        let sessions = self.sender.created.open();
         let own = sessions.iter().filter(|session| session.user_id == account.user_id);
         for token in own.flat_map(|session| &session.tokens).rev() {
             match self.deactivate_with(token, account, exchanges).await {
@@ -187,7 +187,7 @@ impl Cleaner {
             return Err("no session of it is open, and its password is not known".to_owned());
         };
         let Some(token) = self.log_in(&account.login_name, password, exchanges).await? else {
-            self.courier.ledger.gone(&account.user_id);
+            self.sender.created.remove(&account.user_id);
             return Ok(());
         };
         match self.deactivate_with(&token, account, exchanges).await {
@@ -200,35 +200,35 @@ impl Cleaner {
     async fn deactivate_with(
         &self,
         token: &str,
-        account: &Made,
-        exchanges: &mut Vec<Exchanged>,
+        account: &CreatedAccount,
+        exchanges: &mut Vec<Exchange>,
     ) -> Deactivated {
-        let Some(ask) = self.ask("deactivateAccount") else {
+        let Some(request) = self.request("deactivateAccount") else {
             return Deactivated::Refused("there is no operation to deactivate it".to_owned());
         };
-        let ask = ask.bearer(token);
+        let request = request.bearer(token);
         let (mut body, mut stages) = (json!({}), Vec::new());
         loop {
-            let answer = match self.send(&ask.clone().json(&body), exchanges).await {
-                Ok(answer) => answer,
+            let response = match self.send(&request.clone().json(&body), exchanges).await {
+                Ok(response) => response,
                 Err(why) => return Deactivated::Refused(why),
             };
-            if answer.is_success() {
+            if response.is_success() {
                 // The exchange says so only if its token is known to be the account's.
-                self.courier.ledger.gone(&account.user_id);
+                self.sender.created.remove(&account.user_id);
                 return Deactivated::Done;
             }
-            let challenge = match answer.json() {
-                Ok(challenge) if answer.is_challenge() => challenge,
-                _ if answer.status == 401 => return Deactivated::TokenOver,
-                _ => return Deactivated::Refused(refused("deactivating", &answer)),
+            let challenge = match response.json() {
+                Ok(challenge) if response.is_challenge() => challenge,
+                _ if response.status == 401 => return Deactivated::TokenOver,
+                _ => return Deactivated::Refused(refused("deactivating", &response)),
             };
-            let prover = Prover {
+            let prover = UiaCredentials {
                 user: Some(&account.login_name),
                 password: account.password.as_deref(),
                 registration_token: None,
             };
-            match uia::answer(challenge, prover, &stages) {
+            match uia::response(challenge, prover, &stages) {
                 Ok(auth) => {
                     stages.extend(uia::stage_of(&auth));
                     body = uia::with_auth(body, auth);
@@ -243,13 +243,13 @@ impl Cleaner {
         &self,
         name: &str,
         password: &str,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<Option<String>, String> {
-        let answer = self.send_login(name, password, exchanges).await?;
-        match (answer.text_at("/access_token"), answer.text_at("/errcode")) {
-            (Some(token), _) if answer.is_success() => Ok(Some(token.to_owned())),
+        let response = self.send_login(name, password, exchanges).await?;
+        match (response.text_at("/access_token"), response.text_at("/errcode")) {
+            (Some(token), _) if response.is_success() => Ok(Some(token.to_owned())),
             (_, Some("M_USER_DEACTIVATED")) => Ok(None),
-            _ => Err(refused("logging in", &answer)),
+            _ => Err(refused("logging in", &response)),
         }
     }
 
@@ -257,18 +257,19 @@ impl Cleaner {
         &self,
         name: &str,
         password: &str,
-        exchanges: &mut Vec<Exchanged>,
-    ) -> Result<Answer, String> {
-        let ask = self.ask("login").ok_or("there is no operation to log in")?.json(&json!({
-            "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": name},
-            "password": password,
-        }));
-        self.send(&ask, exchanges).await
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, String> {
+        let request =
+            self.request("login").ok_or("there is no operation to log in")?.json(&json!({
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": name},
+                "password": password,
+            }));
+        self.send(&request, exchanges).await
     }
 
     /// An account whose registration was not answered whole: if it is there, its password logs in.
-    async fn uncertain_account(&self, account: &Made) -> Ended {
+    async fn uncertain_account(&self, account: &CreatedAccount) -> Ended {
         let mut exchanges = Vec::new();
         let end = self.deactivate_if_there(account, &mut exchanges).await;
         let end = end.map_err(|why| format!("{}: {why}", uncertain_name(account)));
@@ -277,18 +278,21 @@ impl Cleaner {
 
     async fn deactivate_if_there(
         &self,
-        account: &Made,
-        exchanges: &mut Vec<Exchanged>,
+        account: &CreatedAccount,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), String> {
         let Some(password) = &account.password else { return Ok(()) };
-        let answer = self.send_login(&account.login_name, password, exchanges).await?;
-        if matches!(answer.status, 400 | 401 | 403 | 404) {
+        let response = self.send_login(&account.login_name, password, exchanges).await?;
+        if matches!(response.status, 400 | 401 | 403 | 404) {
             return Ok(());
         }
-        let token = answer.text_at("/access_token").filter(|_| answer.is_success());
-        let token = token.ok_or_else(|| refused("logging in", &answer))?;
-        let user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
-        match self.deactivate_with(token, &Made { user_id, ..account.clone() }, exchanges).await {
+        let token = response.text_at("/access_token").filter(|_| response.is_success());
+        let token = token.ok_or_else(|| refused("logging in", &response))?;
+        let user_id = response.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+        match self
+            .deactivate_with(token, &CreatedAccount { user_id, ..account.clone() }, exchanges)
+            .await
+        {
             Deactivated::Done => Ok(()),
             Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
             Deactivated::Refused(why) => Err(why),
@@ -301,15 +305,15 @@ impl Cleaner {
         let end = self.log_out(session, &mut exchanges).await;
         let user_id = &session.user_id;
         let is_supplied =
-            |account: &SuppliedAccount| account.user_id.as_ref() == Some(&session.user_id);
+            |account: &SuppliedAccountState| account.user_id.as_ref() == Some(&session.user_id);
         let end = match end {
             Ok(()) => Ok(()),
-            Err(problem) if self.courier.supplied.all().iter().any(is_supplied) => {
+            Err(problem) if self.sender.supplied.all().iter().any(is_supplied) => {
                 self.note_problem(session, problem.text);
                 Ok(())
             }
             // With an account that is gone, or that stays and is named, its sessions need no name.
-            Err(problem) if problem.is_refused && self.courier.ledger.is_own_name(user_id) => {
+            Err(problem) if problem.is_refused && self.sender.created.is_own_name(user_id) => {
                 Ok(())
             }
             Err(Problem { text, .. }) => Err(format!("{}: {text}", session_name(session))),
@@ -321,18 +325,18 @@ impl Cleaner {
     pub(super) async fn log_out(
         &self,
         session: &Session,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
-        let logout = self.ask("logout");
+        let logout = self.request("logout");
         let logout = logout.ok_or_else(|| failed("there is no operation to log out".to_owned()))?;
         let mut problem = failed("it has no access token".to_owned());
         for token in session.tokens.iter().rev() {
             problem = match self.send(&logout.clone().bearer(token), exchanges).await {
-                Ok(answer) if answer.is_success() => return Ok(()),
-                Ok(answer) => Problem {
-                    is_refused: is_token_refused(&answer),
-                    text: refused("logging out", &answer),
+                Ok(response) if response.is_success() => return Ok(()),
+                Ok(response) => Problem {
+                    is_refused: is_token_refused(&response),
+                    text: refused("logging out", &response),
                 },
                 Err(why) => failed(why),
             };
@@ -350,52 +354,53 @@ impl Cleaner {
         &self,
         token: &str,
         devices: &[String],
-        prover: Prover<'_>,
-        exchanges: &mut Vec<Exchanged>,
+        prover: UiaCredentials<'_>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), String> {
-        let ask = self.ask("deleteDevices").ok_or("there is no operation to delete devices")?;
-        let ask = ask.bearer(token);
+        let request =
+            self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
+        let request = request.bearer(token);
         let (mut body, mut stages) = (json!({"devices": devices}), Vec::new());
         loop {
-            let answer = self.send(&ask.clone().json(&body), exchanges).await?;
-            let challenge = match answer.json() {
-                Ok(challenge) if answer.is_challenge() => challenge,
-                _ if answer.is_success() => return Ok(()),
-                _ => return Err(refused("deleting the device", &answer)),
+            let response = self.send(&request.clone().json(&body), exchanges).await?;
+            let challenge = match response.json() {
+                Ok(challenge) if response.is_challenge() => challenge,
+                _ if response.is_success() => return Ok(()),
+                _ => return Err(refused("deleting the device", &response)),
             };
-            let auth = uia::answer(challenge, prover, &stages)?;
+            let auth = uia::response(challenge, prover, &stages)?;
             stages.extend(uia::stage_of(&auth));
             body = uia::with_auth(body, auth);
         }
     }
 
-    pub(super) fn ask(&self, operation: &str) -> Option<Ask> {
+    pub(super) fn request(&self, operation: &str) -> Option<Request> {
         let route = self.routes.route(operation, None)?;
-        Some(Ask::new(Some(operation), &route.method, &route.path))
+        Some(Request::new(Some(operation), &route.method, &route.path))
     }
 
     /// One request, unless there is no time left.
     pub(super) async fn send(
         &self,
-        ask: &Ask,
-        exchanges: &mut Vec<Exchanged>,
-    ) -> Result<Answer, String> {
+        request: &Request,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, String> {
         if Instant::now() >= self.until {
             return Err(NO_TIME.to_owned());
         }
-        let delivered = self.courier.deliver(ask, Limits::Wait).await;
-        exchanges.extend(delivered.exchanges);
-        match delivered.reply {
-            Reply::Answer(answer) => Ok(answer),
+        let sent = self.sender.send(request, Limits::Wait).await;
+        exchanges.extend(sent.exchanges);
+        match sent.reply {
+            Reply::Response(response) => Ok(response),
             Reply::Dropped(why) => Err(why),
-            Reply::Undecided(reason) => Err(reason.text.into()),
+            Reply::Inconclusive(reason) => Err(reason.text.into()),
         }
     }
 }
 
-pub(super) fn refused(what: &str, answer: &Answer) -> String {
-    let code = answer.text_at("/errcode").map(|code| format!(" {code}")).unwrap_or_default();
-    format!("{what} was answered with {}{code}", answer.status)
+pub(super) fn refused(what: &str, response: &Response) -> String {
+    let code = response.text_at("/errcode").map(|code| format!(" {code}")).unwrap_or_default();
+    format!("{what} was answered with {}{code}", response.status)
 }
 
 /// Why something could not be done with the token of a session.
@@ -406,15 +411,15 @@ pub(super) struct Problem {
 }
 
 /// Whether an answer refuses the token. That a guest may not log out says nothing of the kind.
-fn is_token_refused(answer: &Answer) -> bool {
-    let for_guests = answer.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
-    matches!(answer.status, 401 | 403) && !for_guests
+fn is_token_refused(response: &Response) -> bool {
+    let for_guests = response.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
+    matches!(response.status, 401 | 403) && !for_guests
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::cancel::Cause;
+    use crate::http::cancel::CancelCause;
     use std::time::Duration;
 
     fn task(
@@ -434,7 +439,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_lost_or_not_done_in_time_is_named() {
-        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let (stop, mut done) = (Cancellation::default(), Cleanup::default());
         let until = Instant::now() + Duration::from_secs(5);
         let refused = || Some(Err("refused".to_owned()));
         let tasks = [task("good", Some(Ok(()))), task("lost", None), task("refused", refused())];
@@ -448,11 +453,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_left_when_it_is_stopped_is_named_at_once() {
-        let (stop, mut done) = (Stop::default(), CleanUp::default());
+        let (stop, mut done) = (Cancellation::default(), Cleanup::default());
         let until = Instant::now() + Duration::from_secs(3600);
         let stopping = async {
             tokio::task::yield_now().await;
-            stop.set(Cause::Interrupted);
+            stop.set(CancelCause::Interrupted);
         };
         let tasks = (0..20).map(|n| task(&format!("session {n}"), None));
         tokio::join!(all(tasks, &stop, until, &mut done), stopping);

@@ -1,5 +1,5 @@
 //! Programs of the operator's, for what no client can do: making accounts, locking them.
-use crate::http::cancel::Stop;
+use crate::http::cancel::Cancellation;
 use crate::redact::Redactor;
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -19,24 +19,24 @@ const LONGEST_SHOWN: usize = 300;
 
 /// A program with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
+pub struct ExternalCommand {
     name: String,
     arguments: Vec<String>,
     /// How long it may take.
     longest: Duration,
 }
 
-impl Program {
+impl ExternalCommand {
     /// Splits a command line into words by the quoting rules of a shell. No shell reads it: variables,
     /// pipes and wildcards mean nothing.
     ///
     /// # Errors
     /// There is no word in it, or a quotation mark without its other half.
-    pub fn parse(line: &str) -> Result<Program, String> {
+    pub fn parse(line: &str) -> Result<ExternalCommand, String> {
         let words = shlex::split(line).ok_or("a quotation mark is open at its end")?;
         let mut words = words.into_iter();
         let name = words.next().ok_or("it names no program")?;
-        Ok(Program { name, arguments: words.collect(), longest: LONGEST })
+        Ok(ExternalCommand { name, arguments: words.collect(), longest: LONGEST })
     }
 
     /// Runs it to its end, with these variables beside those of the environment, and gives what it
@@ -46,7 +46,7 @@ impl Program {
     /// # Errors
     /// It cannot be started, is killed, or ends with another status than 0: in words, with the
     /// end of what it wrote to standard error.
-    pub async fn run(&self, told: &[(&str, &str)], stop: &Stop) -> Result<String, Failed> {
+    pub async fn run(&self, told: &[(&str, &str)], stop: &Cancellation) -> Result<String, Failed> {
         let mut command = Command::new(&self.name);
         command
             .args(&self.arguments)
@@ -195,18 +195,19 @@ mod tests {
 
     #[test]
     fn words_are_split_like_a_shells_but_no_shell_reads_them() {
-        let program = Program::parse("ssh host 'make account' $HOME").unwrap();
+        let program = ExternalCommand::parse("ssh host 'make account' $HOME").unwrap();
         assert_eq!(program.name, "ssh");
         assert_eq!(program.arguments, ["host", "make account", "$HOME"]);
-        assert!(Program::parse("").is_err());
-        assert!(Program::parse("make 'account").is_err());
+        assert!(ExternalCommand::parse("").is_err());
+        assert!(ExternalCommand::parse("make 'account").is_err());
     }
 
     #[cfg(unix)]
     #[tokio::test]
     async fn what_a_failing_program_says_is_kept_and_secrets_in_it_are_replaced() {
-        let program = Program::parse("sh -c 'echo no $WORD >&2; exit 3'").unwrap();
-        let failed = program.run(&[("WORD", "hush-hush")], &Stop::default()).await.unwrap_err();
+        let program = ExternalCommand::parse("sh -c 'echo no $WORD >&2; exit 3'").unwrap();
+        let failed =
+            program.run(&[("WORD", "hush-hush")], &Cancellation::default()).await.unwrap_err();
         let vault = crate::redact::Vault::default();
         vault.learn(crate::redact::SecretKind::Password, "hush-hush");
         assert_eq!(
@@ -218,16 +219,16 @@ mod tests {
     #[cfg(unix)]
     #[tokio::test]
     async fn a_program_ends_with_the_run() {
-        let stop = Stop::default();
-        stop.set(crate::http::cancel::Cause::Interrupted);
-        let program = Program::parse("sleep 60").unwrap();
+        let stop = Cancellation::default();
+        stop.set(crate::http::cancel::CancelCause::Interrupted);
+        let program = ExternalCommand::parse("sleep 60").unwrap();
         assert!(program.run(&[], &stop).await.is_err());
     }
 
     #[cfg(unix)]
     async fn failure(line: &str, longest: Duration) -> String {
-        let program = Program { longest, ..Program::parse(line).unwrap() };
-        let failed = program.run(&[], &Stop::default()).await.unwrap_err();
+        let program = ExternalCommand { longest, ..ExternalCommand::parse(line).unwrap() };
+        let failed = program.run(&[], &Cancellation::default()).await.unwrap_err();
         failed.text(&crate::redact::Vault::default().redactor())
     }
 
@@ -259,10 +260,10 @@ mod tests {
         }
 
         /// A program that leaves such a child, and what it does then.
-        fn program(&self, then: &str) -> Program {
+        fn program(&self, then: &str) -> ExternalCommand {
             let pipe = self.folder.path().join("pipe");
             let child = format!("(echo up; exec sleep 60) > {} &", pipe.display());
-            Program::parse(&format!("sh -c '{child} {then}'")).unwrap()
+            ExternalCommand::parse(&format!("sh -c '{child} {then}'")).unwrap()
         }
 
         /// Calls `up` when the child is there, and returns when it is gone.
@@ -283,7 +284,7 @@ mod tests {
     async fn children_end_with_their_program() {
         let held = Held::new();
         let gone = held.watch(|| ());
-        let printed = held.program("echo done").run(&[], &Stop::default()).await.unwrap();
+        let printed = held.program("echo done").run(&[], &Cancellation::default()).await.unwrap();
         assert_eq!(printed, "done\n");
         gone.await.unwrap();
     }
@@ -292,9 +293,9 @@ mod tests {
     #[tokio::test]
     async fn children_end_with_the_run() {
         let held = Held::new();
-        let stop = Stop::default();
+        let stop = Cancellation::default();
         let stopping = stop.clone();
-        let gone = held.watch(move || stopping.set(crate::http::cancel::Cause::Interrupted));
+        let gone = held.watch(move || stopping.set(crate::http::cancel::CancelCause::Interrupted));
         assert!(held.program("wait").run(&[], &stop).await.is_err());
         gone.await.unwrap();
     }

@@ -1,10 +1,10 @@
 //! What only an operator can give or do: values that cases name, and acts on accounts, by hooks or
 //! with an admin's token.
-use crate::accounts::command::Program;
+use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::{OPERATOR, in_words, reason};
 use crate::case::ast::{Act, Limits};
-use crate::http::message::{Ask, Exchanged, Reply};
-use crate::http::sender::Courier;
+use crate::http::message::{Exchange, Reply, Request};
+use crate::http::sender::RequestSender;
 use crate::model::encoding::encode_segment;
 use crate::model::run::Reason;
 use crate::redact::{ExposeSecret, SecretKind, SecretString, Vault};
@@ -25,7 +25,7 @@ pub struct Operator {
     /// The access token of an admin.
     pub admin_token: Option<SecretString>,
     /// Programs by what they do.
-    pub hooks: BTreeMap<Act, Program>,
+    pub hooks: BTreeMap<Act, ExternalCommand>,
 }
 
 /// An application service.
@@ -150,17 +150,17 @@ impl Operator {
         &self,
         act: Act,
         told: &[(String, String)],
-        courier: &Courier,
-        exchanges: &mut Vec<Exchanged>,
+        sender: &RequestSender,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let done = match (self.hooks.get(&act), &self.admin_token) {
-            (Some(hook), _) => by_hook(hook, act, told, courier).await,
-            (None, Some(token)) => by_admin(token, act, told, courier, exchanges).await,
+            (Some(hook), _) => by_hook(hook, act, told, sender).await,
+            (None, Some(token)) => by_admin(token, act, told, sender, exchanges).await,
             (None, None) => Err("there is no hook for it".to_owned()),
         };
         if act == Act::Deactivate && done.is_ok() {
             let user = told.iter().find(|(name, _)| name == "user_id");
-            user.iter().for_each(|(_, id)| courier.ledger.gone(id));
+            user.iter().for_each(|(_, id)| sender.created.remove(id));
         }
         done.map_err(|why| reason(OPERATOR, format!("{}: {why}", self.key_of(act))))
     }
@@ -181,20 +181,20 @@ impl Operator {
 
 /// Runs a hook with `HOMESPEC_TARGET`, `HOMESPEC_ACT` and what is told as `HOMESPEC_NAME`.
 async fn by_hook(
-    hook: &Program,
+    hook: &ExternalCommand,
     act: Act,
     told: &[(String, String)],
-    courier: &Courier,
+    sender: &RequestSender,
 ) -> Result<(), String> {
     let names: Vec<String> =
         told.iter().map(|(name, _)| format!("HOMESPEC_{}", name.to_ascii_uppercase())).collect();
-    let target = courier.http.target().to_string();
+    let target = sender.http.target().to_string();
     let mut variables = vec![("HOMESPEC_TARGET", target.as_str()), ("HOMESPEC_ACT", act.as_str())];
     variables
         .extend(names.iter().zip(told).map(|(name, (_, value))| (name.as_str(), value.as_str())));
-    let ran = hook.run(&variables, &courier.stop).await;
+    let ran = hook.run(&variables, &sender.stop).await;
     ran.map(|_| ()).map_err(|failed| {
-        let why = failed.text(&courier.http.vault().redactor());
+        let why = failed.text(&sender.http.vault().redactor());
         format!("{why}; try it by hand: docs/accounts.md says what it is told")
     })
 }
@@ -232,33 +232,33 @@ async fn by_admin(
     token: &SecretString,
     act: Act,
     told: &[(String, String)],
-    courier: &Courier,
-    exchanges: &mut Vec<Exchanged>,
+    sender: &RequestSender,
+    exchanges: &mut Vec<Exchange>,
 ) -> Result<(), String> {
     let user_id = told.iter().find(|(name, _)| name == "user_id").map_or("", |(_, value)| value);
     let mut why = String::new();
     for (method, path, body) in ways(act, told) {
         let whole = format!("{path}{}", encode_segment(user_id));
-        let ask = Ask::new(None, method, &whole).bearer(token.expose_secret()).json(&body);
-        let delivered = courier.deliver(&ask, Limits::Wait).await;
-        exchanges.extend(delivered.exchanges);
-        match delivered.reply {
-            Reply::Answer(answer) if answer.is_success() => return Ok(()),
-            Reply::Answer(answer) => {
-                let advice = match answer.status {
+        let request = Request::new(None, method, &whole).bearer(token.expose_secret()).json(&body);
+        let sent = sender.send(&request, Limits::Wait).await;
+        exchanges.extend(sent.exchanges);
+        match sent.reply {
+            Reply::Response(response) if response.is_success() => return Ok(()),
+            Reply::Response(response) => {
+                let advice = match response.status {
                     401 => "the token has expired or is another server's: give a new one",
                     403 => "give the token of an administrator",
                     404 | 405 => "the server has no such call: give a hook for it",
                     _ => "see the server's log",
                 };
-                why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &answer));
+                why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &response));
                 // What this server does not know, it may have under another path.
-                if !matches!(answer.status, 404 | 405) {
+                if !matches!(response.status, 404 | 405) {
                     return Err(why);
                 }
             }
             Reply::Dropped(text) => return Err(text),
-            Reply::Undecided(reason) => return Err(reason.text.into()),
+            Reply::Inconclusive(reason) => return Err(reason.text.into()),
         }
     }
     Err(why)

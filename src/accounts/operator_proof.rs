@@ -7,8 +7,8 @@ use crate::accounts::notices::Notices;
 use crate::accounts::operator::{Appservice, Operator, Owner, SERVICE_USER};
 use crate::accounts::refusal::{OPERATOR, in_words, login_advice, reason};
 use crate::case::ast::{Act, Api, Limits};
-use crate::http::message::{Answer, Ask, Exchanged, Reply};
-use crate::http::sender::Courier;
+use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::sender::RequestSender;
 use crate::model::encoding::encode_segment;
 use crate::model::run::Reason;
 use crate::redact::ExposeSecret;
@@ -23,7 +23,7 @@ type Proven = Arc<OnceCell<Result<(), Reason>>>;
 #[derive(Debug, Default)]
 pub struct Proofs {
     by_name: Mutex<BTreeMap<String, Proven>>,
-    log: Mutex<BTreeMap<String, Vec<Exchanged>>>,
+    log: Mutex<BTreeMap<String, Vec<Exchange>>>,
     admin_refused: OnceLock<Reason>,
 }
 
@@ -32,7 +32,7 @@ impl Proofs {
     ///
     /// # Errors
     /// It is refused, or the proof could not be made; what needs it cannot be decided.
-    pub async fn proven(&self, name: &str, by: &Prover<'_>) -> Result<(), Reason> {
+    pub async fn proven(&self, name: &str, by: &UiaCredentials<'_>) -> Result<(), Reason> {
         let cell = {
             let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
             by_name.entry(name.to_owned()).or_default().clone()
@@ -52,12 +52,12 @@ impl Proofs {
     }
 
     /// Every exchange that the proofs took, by what was proven.
-    pub fn exchanges(&self) -> Vec<Exchanged> {
+    pub fn exchanges(&self) -> Vec<Exchange> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.values().flatten().cloned().collect()
     }
 
-    async fn prove(&self, name: &str, by: &Prover<'_>) -> Result<(), Reason> {
+    async fn prove(&self, name: &str, by: &UiaCredentials<'_>) -> Result<(), Reason> {
         let mut exchanges = Vec::new();
         let proof = by.prove(name, &mut exchanges).await;
         if let Err(reason) = &proof
@@ -73,19 +73,19 @@ impl Proofs {
 
 /// What a proof is made with.
 #[derive(Clone, Copy)]
-pub struct Prover<'a> {
+pub struct UiaCredentials<'a> {
     /// What was given.
     pub operator: &'a Operator,
     /// Sends the requests.
-    pub courier: &'a Courier,
+    pub sender: &'a RequestSender,
     /// Which path prefix the server has.
     pub api: Api,
     /// Collects what the operator is told.
     pub notices: &'a Notices,
 }
 
-impl Prover<'_> {
-    async fn prove(&self, name: &str, exchanges: &mut Vec<Exchanged>) -> Result<(), Reason> {
+impl UiaCredentials<'_> {
+    async fn prove(&self, name: &str, exchanges: &mut Vec<Exchange>) -> Result<(), Reason> {
         match (name, self.operator) {
             ("appservice", Operator { appservice: Some(service), .. }) => {
                 self.appservice(service, exchanges).await
@@ -104,18 +104,22 @@ impl Prover<'_> {
         }
     }
 
-    fn ask(&self, operation: Option<&str>, method: &str, path: &str) -> Ask {
+    fn request(&self, operation: Option<&str>, method: &str, path: &str) -> Request {
         let path = format!("/_matrix/client/{}{path}", self.api.as_str());
-        Ask::new(operation, method, &path)
+        Request::new(operation, method, &path)
     }
 
-    async fn send(&self, ask: &Ask, exchanges: &mut Vec<Exchanged>) -> Result<Answer, Reason> {
-        let delivered = self.courier.deliver(ask, Limits::Wait).await;
-        exchanges.extend(delivered.exchanges);
-        match delivered.reply {
-            Reply::Answer(answer) => Ok(answer),
+    async fn send(
+        &self,
+        request: &Request,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, Reason> {
+        let sent = self.sender.send(request, Limits::Wait).await;
+        exchanges.extend(sent.exchanges);
+        match sent.reply {
+            Reply::Response(response) => Ok(response),
             Reply::Dropped(text) => Err(reason("no_answer", text)),
-            Reply::Undecided(reason) => Err(reason),
+            Reply::Inconclusive(reason) => Err(reason),
         }
     }
 
@@ -123,7 +127,7 @@ impl Prover<'_> {
     async fn appservice(
         &self,
         service: &Appservice,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let own = self.service_whoami(service, None, exchanges).await?;
         let sender = match is_owner(&own, &service.sender) {
@@ -134,7 +138,7 @@ impl Prover<'_> {
         let in_use = register.text_at("/errcode") == Some("M_USER_IN_USE");
         let outside = register.text_at("/errcode") == Some("M_EXCLUSIVE");
         let knows_token = own.is_success()
-            || sender.as_ref().is_some_and(Answer::is_success)
+            || sender.as_ref().is_some_and(Response::is_success)
             || register.is_success()
             || in_use
             || outside;
@@ -145,8 +149,8 @@ impl Prover<'_> {
                  of a registration file that the server has loaded"
             )));
         }
-        if let Some(answer) = sender.filter(|answer| !is_owner(answer, &service.sender)) {
-            return Err(sender_refused(service, &own, &answer));
+        if let Some(response) = sender.filter(|response| !is_owner(response, &service.sender)) {
+            return Err(sender_refused(service, &own, &response));
         }
         if outside {
             let words = in_words("POST /register", &register);
@@ -163,25 +167,25 @@ impl Prover<'_> {
         &self,
         service: &Appservice,
         user_id: Option<&str>,
-        exchanges: &mut Vec<Exchanged>,
-    ) -> Result<Answer, Reason> {
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, Reason> {
         let query = user_id.map(|id| format!("?user_id={}", encode_segment(id)));
         let path = format!("/account/whoami{}", query.unwrap_or_default());
-        let ask = self.ask(Some("getTokenOwner"), "GET", &path);
-        self.send(&ask.bearer(service.token.expose_secret()), exchanges).await
+        let request = self.request(Some("getTokenOwner"), "GET", &path);
+        self.send(&request.bearer(service.token.expose_secret()), exchanges).await
     }
 
     async fn register_service_user(
         &self,
         service: &Appservice,
-        exchanges: &mut Vec<Exchanged>,
-    ) -> Result<Answer, Reason> {
-        let ask = self.ask(Some("register"), "POST", "/register").json(&json!({
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, Reason> {
+        let request = self.request(Some("register"), "POST", "/register").json(&json!({
             "type": "m.login.application_service",
             "username": format!("{}{SERVICE_USER}", service.prefix),
             "inhibit_login": true,
         }));
-        self.send(&ask.bearer(service.token.expose_secret()), exchanges).await
+        self.send(&request.bearer(service.token.expose_secret()), exchanges).await
     }
 
     /// That an address is bound to an account whose password is known: the account lists it, or else
@@ -190,10 +194,10 @@ impl Prover<'_> {
         &self,
         bound: &Bound<'_>,
         owner: &Owner,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let body = good_login(&owner.user_id, owner.password.expose_secret());
-        let login = self.ask(Some("login"), "POST", "/login").json(&body);
+        let login = self.request(Some("login"), "POST", "/login").json(&body);
         let by_id = self.send(&login, exchanges).await?;
         let token = by_id.text_at("/access_token").filter(|_| by_id.is_success());
         let listed = match token {
@@ -220,29 +224,29 @@ impl Prover<'_> {
     async fn addresses(
         &self,
         token: &str,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<Result<Vec<Value>, String>, Reason> {
-        let ask = self.ask(None, "GET", "/account/3pid").bearer(token);
-        let answer = self.send(&ask, exchanges).await?;
-        let listed = answer.json().ok().filter(|_| answer.is_success());
+        let request = self.request(None, "GET", "/account/3pid").bearer(token);
+        let response = self.send(&request, exchanges).await?;
+        let listed = response.json().ok().filter(|_| response.is_success());
         let listed = listed.and_then(|body| body.get("threepids")?.as_array().cloned());
-        Ok(listed.ok_or_else(|| in_words("GET /account/3pid", &answer)))
+        Ok(listed.ok_or_else(|| in_words("GET /account/3pid", &response)))
     }
 
     async fn login_by_address(
         &self,
         bound: &Bound<'_>,
         owner: &Owner,
-        exchanges: &mut Vec<Exchanged>,
-    ) -> Result<Answer, Reason> {
-        let ask = self.ask(Some("login"), "POST", "/login").json(&json!({
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, Reason> {
+        let request = self.request(Some("login"), "POST", "/login").json(&json!({
             "type": "m.login.password",
             "identifier": {
                 "type": "m.id.thirdparty", "medium": bound.medium, "address": bound.address,
             },
             "password": owner.password.expose_secret(),
         }));
-        self.send(&ask, exchanges).await
+        self.send(&request, exchanges).await
     }
 
     /// Whether what a hook was to do shows, by the login of the account that it was done to.
@@ -254,12 +258,12 @@ impl Prover<'_> {
         act: Act,
         told: &[(String, String)],
         login: &Value,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
-        let ask = self.ask(Some("login"), "POST", "/login").json(login);
-        let answer = self.send(&ask, exchanges).await?;
-        let token = answer.text_at("/access_token").filter(|_| answer.is_success());
-        let words = in_words("POST /login", &answer);
+        let request = self.request(Some("login"), "POST", "/login").json(login);
+        let response = self.send(&request, exchanges).await?;
+        let token = response.text_at("/access_token").filter(|_| response.is_success());
+        let words = in_words("POST /login", &response);
         match (act, token) {
             (Act::Lock | Act::Deactivate, None) | (Act::Unlock, Some(_)) => Ok(()),
             (Act::Lock | Act::Deactivate, Some(_)) => {
@@ -284,15 +288,16 @@ impl Prover<'_> {
         &self,
         token: &str,
         told: &[(String, String)],
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let Some((_, user_id)) = told.iter().find(|(name, _)| name == "user_id") else {
             return Ok(());
         };
         let path = format!("/profile/{}/displayname", encode_segment(user_id));
-        let ask = self.ask(None, "PUT", &path).bearer(token);
-        let answer = self.send(&ask.json(&json!({"displayname": "homespec"})), exchanges).await?;
-        match answer.is_success() {
+        let request = self.request(None, "PUT", &path).bearer(token);
+        let response =
+            self.send(&request.json(&json!({"displayname": "homespec"})), exchanges).await?;
+        match response.is_success() {
             true => Err(no_effect(Act::Suspend, "the account may still change its profile")),
             false => Ok(()),
         }
@@ -302,7 +307,7 @@ impl Prover<'_> {
         &self,
         token: &str,
         address: &str,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let bound = Bound { key: "hooks.bind_email", medium: "email", address };
         match self.addresses(token, exchanges).await? {
@@ -344,7 +349,7 @@ impl Bound<'_> {
         ))
     }
 
-    fn unseen(&self, list: &str, login: &Answer) -> Reason {
+    fn unseen(&self, list: &str, login: &Response) -> Reason {
         refused(format!(
             "operator.{}.address: nothing shows that it is bound: {list}, and the login by it {}; bind \
              it to the account, or leave it out",
@@ -353,8 +358,8 @@ impl Bound<'_> {
         ))
     }
 
-    fn owner_refused(&self, user_id: &str, answer: &Answer) -> Reason {
-        let (words, advice) = (in_words("POST /login", answer), login_advice(user_id, answer));
+    fn owner_refused(&self, user_id: &str, response: &Response) -> Reason {
+        let (words, advice) = (in_words("POST /login", response), login_advice(user_id, response));
         refused(format!(
             "operator.{}: the login of {user_id} was refused: {words}; {advice}",
             self.key
@@ -372,12 +377,12 @@ fn no_effect(act: Act, shown: &str) -> Reason {
 }
 
 /// Whether an answer to `GET /account/whoami` names this user.
-fn is_owner(answer: &Answer, user_id: &str) -> bool {
-    answer.is_success() && answer.text_at("/user_id") == Some(user_id)
+fn is_owner(response: &Response, user_id: &str) -> bool {
+    response.is_success() && response.text_at("/user_id") == Some(user_id)
 }
 
 /// That the sender is not the application service's own user.
-fn sender_refused(service: &Appservice, own: &Answer, as_sender: &Answer) -> Reason {
+fn sender_refused(service: &Appservice, own: &Response, as_sender: &Response) -> Reason {
     let known = own.text_at("/user_id").filter(|_| own.is_success());
     let words = match known {
         Some(known) => format!("the token's own user is {known} (GET /account/whoami)"),

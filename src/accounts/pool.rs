@@ -1,19 +1,19 @@
 //! Accounts and their shared sessions: given, registered, proven, kept for the cases.
 use crate::accounts::account::{AccountView, Proof, good_login, other_case, shortened};
-use crate::accounts::command::{Failed, Program};
+use crate::accounts::command::{ExternalCommand, Failed};
 use crate::accounts::notices::Notices;
 use crate::accounts::random::{fresh_localpart, fresh_password};
 use crate::accounts::refusal::{
     ACCOUNT, REGISTRATION, in_words, login_advice, reason, said, token_advice,
 };
-use crate::accounts::uia::{self, Prover};
+use crate::accounts::uia::{self, UiaCredentials};
 use crate::case::ast::Limits;
-use crate::http::created_resources::Made;
+use crate::http::created_resources::CreatedAccount;
 use crate::http::message::clipped;
-use crate::http::message::{Answer, Ask, Exchanged, Reply};
-use crate::http::sender::{Courier, Delivered};
+use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::sender::{RequestSender, SendResult};
 use crate::http::supplied_accounts::device_ids;
-pub use crate::http::supplied_accounts::{Credential, Supplied};
+pub use crate::http::supplied_accounts::{Credential, SuppliedAccount};
 use crate::model::run::Reason;
 use crate::model::user_id::localpart;
 use crate::plan::Slot;
@@ -31,7 +31,7 @@ use tokio::sync::Mutex;
 
 pub mod admission;
 
-impl Supplied {
+impl SuppliedAccount {
     fn has_password(&self) -> bool {
         matches!(self.credential, Credential::Password(_))
     }
@@ -49,7 +49,7 @@ impl Supplied {
 
 /// How accounts can be made.
 #[derive(Debug, Clone)]
-pub enum Maker {
+pub enum AccountProvider {
     /// `POST /register` with interactive auth, dummy stage.
     Open,
     /// The same with a registration token.
@@ -57,22 +57,22 @@ pub enum Maker {
     /// Synapse's shared-secret admin call.
     SharedSecret(SecretString),
     /// A program of the operator's that prints one account each time.
-    Program(Program),
+    ExternalCommand(ExternalCommand),
 }
 
 /// Where accounts come from.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub struct AccountSources {
     /// In the order in which they are used.
-    pub supplied: Vec<Supplied>,
+    pub supplied: Vec<SuppliedAccount>,
     /// How further ones can be made.
-    pub maker: Option<Maker>,
+    pub maker: Option<AccountProvider>,
 }
 
-impl Sources {
+impl AccountSources {
     /// Puts those with a password before those without, and those that nobody needs behind those that
     /// somebody does, for they may be ruined; otherwise the order given is kept.
-    pub fn in_order_of_use(mut self) -> Sources {
+    pub fn in_order_of_use(mut self) -> AccountSources {
         for (first, again) in admission::look_alike(&self.supplied) {
             admission::count_as_one(&mut self.supplied, first, again);
         }
@@ -83,7 +83,7 @@ impl Sources {
     /// What planning needs to know of them.
     pub fn facts(&self) -> AccountFacts {
         AccountFacts {
-            given: self.supplied.iter().map(Supplied::given).collect(),
+            given: self.supplied.iter().map(SuppliedAccount::given).collect(),
             can_make: self.maker.is_some(),
             made_password: true,
             refused: Vec::new(),
@@ -123,12 +123,12 @@ struct Account {
 type Entry = Arc<Mutex<Option<Result<Account, Reason>>>>;
 
 /// Hands out accounts. A slot is asked for by one case at a time.
-pub struct Desk {
-    courier: Courier,
-    sources: Sources,
+pub struct AccountPool {
+    sender: RequestSender,
+    sources: AccountSources,
     routes: Arc<dyn Routes>,
     entries: std::sync::Mutex<BTreeMap<Slot, Entry>>,
-    log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchanged>>>,
+    log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchange>>>,
     program: Mutex<Printed>,
     making: std::sync::Mutex<Making>,
     /// What the operator is to be told.
@@ -163,30 +163,34 @@ struct Making {
 /// How long before its end a shared session is renewed.
 const MARGIN: Duration = Duration::from_secs(20);
 
-impl Desk {
+impl AccountPool {
     /// A desk that has not yet asked for anything.
-    pub fn new(courier: Courier, sources: Sources, routes: Arc<dyn Routes>) -> Desk {
+    pub fn new(
+        sender: RequestSender,
+        sources: AccountSources,
+        routes: Arc<dyn Routes>,
+    ) -> AccountPool {
         for account in &sources.supplied {
             match &account.credential {
-                Credential::Password(secret) => learn_password(&courier, secret.expose_secret()),
+                Credential::Password(secret) => learn_password(&sender, secret.expose_secret()),
                 Credential::AccessToken(secret) => {
-                    courier.http.vault().learn(SecretKind::AccessToken, secret.expose_secret());
+                    sender.http.vault().learn(SecretKind::AccessToken, secret.expose_secret());
                 }
             }
         }
         match &sources.maker {
-            Some(Maker::Token(secret)) => {
-                courier.http.vault().learn(SecretKind::RegistrationToken, secret.expose_secret());
+            Some(AccountProvider::Token(secret)) => {
+                sender.http.vault().learn(SecretKind::RegistrationToken, secret.expose_secret());
             }
-            Some(Maker::SharedSecret(secret)) => {
-                courier.http.vault().learn(SecretKind::SharedSecret, secret.expose_secret());
+            Some(AccountProvider::SharedSecret(secret)) => {
+                sender.http.vault().learn(SecretKind::SharedSecret, secret.expose_secret());
             }
-            Some(Maker::Open | Maker::Program(_)) | None => {}
+            Some(AccountProvider::Open | AccountProvider::ExternalCommand(_)) | None => {}
         }
         let (entries, log, program, making) = Default::default();
         let (notices, refused, usable, by_full_id) = Default::default();
-        Desk {
-            courier,
+        AccountPool {
+            sender,
             sources,
             routes,
             entries,
@@ -224,7 +228,7 @@ impl Desk {
                 // That an account which the server has just registered does not log in is for the
                 // cases to find, but wrong passwords say nothing on it.
                 Err(reason) if reason.code == ACCOUNT && account.registered => {
-                    if *slot == Slot::Wrongs {
+                    if *slot == Slot::WrongPassword {
                         *entry = Some(Err(reason.clone()));
                         return Err(reason);
                     }
@@ -285,7 +289,7 @@ impl Desk {
     }
 
     /// The logins that proved accounts and whose sessions cases share.
-    pub async fn proofs(&self) -> Vec<Exchanged> {
+    pub async fn proofs(&self) -> Vec<Exchange> {
         let entries: Vec<Entry> = {
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             entries.values().cloned().collect()
@@ -295,7 +299,7 @@ impl Desk {
             let entry = entry.lock().await;
             let account = entry.as_ref().and_then(|entry| entry.as_ref().ok());
             let proof = account.and_then(Account::proof_that_lives);
-            proofs.extend(proof.map(|proof| (*proof.exchanged).clone()));
+            proofs.extend(proof.map(|proof| (*proof.exchange).clone()));
         }
         proofs
     }
@@ -307,15 +311,15 @@ impl Desk {
     }
 
     /// Every exchange that accounts took, by slot.
-    pub fn exchanges(&self) -> Vec<Exchanged> {
+    pub fn exchanges(&self) -> Vec<Exchange> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.values().flatten().cloned().collect()
     }
 
     async fn open(&self, slot: &Slot) -> Result<Account, Reason> {
-        let given: Option<&Supplied> = match slot {
+        let given: Option<&SuppliedAccount> = match slot {
             Slot::Main(index) => self.sources.supplied.get(*index),
-            Slot::Wrongs | Slot::Fresh(..) => None,
+            Slot::WrongPassword | Slot::Fresh(..) => None,
         };
         match (given, &self.sources.maker) {
             (Some(given), _) => {
@@ -343,7 +347,7 @@ impl Desk {
         }
     }
 
-    async fn open_given(&self, slot: &Slot, given: &Supplied) -> Result<Account, Reason> {
+    async fn open_given(&self, slot: &Slot, given: &SuppliedAccount) -> Result<Account, Reason> {
         match &given.credential {
             Credential::Password(password) => {
                 let mut account = Account {
@@ -360,7 +364,7 @@ impl Desk {
                 };
                 self.prove(slot, &mut account).await?;
                 let (name, user_id) = (&account.login_name, &account.user_id);
-                self.courier.supplied.prove(&given.user, Some(name), user_id);
+                self.sender.supplied.prove(&given.user, Some(name), user_id);
                 self.list_devices(slot, given, &account).await;
                 Ok(account)
             }
@@ -373,7 +377,7 @@ impl Desk {
                     refresh_token: None,
                     expires: None,
                 };
-                self.courier.supplied.prove(&given.user, None, &user_id);
+                self.sender.supplied.prove(&given.user, None, &user_id);
                 let account = Account {
                     login_name: localpart(&user_id).to_owned(),
                     user_id,
@@ -394,12 +398,14 @@ impl Desk {
 
     /// Remembers which devices an account that was given has, so that at the end of the run those that came can be told
     /// from them.
-    async fn list_devices(&self, slot: &Slot, given: &Supplied, account: &Account) {
-        let (Ok(ask), Some(session)) = (self.ask("getDevices"), &account.session) else { return };
-        let answer = self.send(slot, &ask.bearer(&session.token)).await;
-        let devices = answer.ok().and_then(|answer| device_ids(&answer));
-        let unheard = self.courier.ledger.uncertain_logins();
-        self.courier.supplied.list_devices(&given.user, devices, &unheard);
+    async fn list_devices(&self, slot: &Slot, given: &SuppliedAccount, account: &Account) {
+        let (Ok(request), Some(session)) = (self.request("getDevices"), &account.session) else {
+            return;
+        };
+        let response = self.send(slot, &request.bearer(&session.token)).await;
+        let devices = response.ok().and_then(|response| device_ids(&response));
+        let unheard = self.sender.created.uncertain_logins();
+        self.sender.supplied.list_devices(&given.user, devices, &unheard);
     }
 
     /// The proof login: one good login, with `refresh_token: true`, that also is the first shared
@@ -412,7 +418,7 @@ impl Desk {
             self.take_proof(account, first);
             return Ok(());
         }
-        let reason = login_refused(account, &first.answer);
+        let reason = login_refused(account, &first.response);
         let other = self.other_spelling(account).filter(|_| !account.proven && first.may_be_name());
         let Some(other) = other else {
             let may_be_name = first.may_be_name();
@@ -432,7 +438,7 @@ impl Desk {
     /// The other name by which an account may log in.
     fn other_spelling(&self, account: &Account) -> Option<String> {
         if !account.made {
-            return self.courier.supplied.other_spelling(&account.login_name);
+            return self.sender.supplied.other_spelling(&account.login_name);
         }
         let (id, local) = (account.user_id.as_str(), localpart(&account.user_id));
         let other = if account.login_name == id { local } else { id };
@@ -446,24 +452,25 @@ impl Desk {
         password: &SecretString,
     ) -> Result<ProofLogin, Reason> {
         let body = good_login(&account.login_name, password.expose_secret());
-        let delivered = self.delivered(slot, &self.ask("login")?.json(&body)).await;
-        let exchanged = delivered.exchanges.get(delivered.shown).cloned();
-        let answer = answered(delivered.reply)?;
-        let proof = exchanged.map(|it| Proof { body, exchanged: Arc::new(it.again()) });
-        Ok(ProofLogin { answer, proof })
+        let sent = self.sent(slot, &self.request("login")?.json(&body)).await;
+        let exchange = sent.exchanges.get(sent.shown).cloned();
+        let response = answered(sent.reply)?;
+        let proof = exchange.map(|it| Proof { body, exchange: Arc::new(it.again()) });
+        Ok(ProofLogin { response, proof })
     }
 
     fn take_proof(&self, account: &mut Account, login: ProofLogin) {
-        let ProofLogin { answer, proof } = login;
+        let ProofLogin { response, proof } = login;
         self.usable.store(true, Ordering::Relaxed);
-        account.session = answer.text_at("/access_token").map(|token| session_from(&answer, token));
+        account.session =
+            response.text_at("/access_token").map(|token| session_from(&response, token));
         account.proof = proof;
         // What registration said is known better than what this login says.
         if !account.made {
-            account.user_id = answer.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
+            account.user_id = response.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
         }
         account.proven = true;
-        self.courier.ledger.logs_in_as(&account.user_id, &account.login_name);
+        self.sender.created.logs_in_as(&account.user_id, &account.login_name);
         self.by_full_id.get_or_init(|| account.login_name.starts_with('@'));
     }
 
@@ -472,7 +479,7 @@ impl Desk {
     fn name_of_made(&self, user_id: &str, localpart: &str) -> String {
         let by_full_id = self.by_full_id.get().is_some_and(|by_full_id| *by_full_id);
         let name = if by_full_id { user_id } else { localpart };
-        self.courier.ledger.logs_in_as(user_id, name);
+        self.sender.created.logs_in_as(user_id, name);
         name.to_owned()
     }
 
@@ -490,11 +497,11 @@ impl Desk {
         let Some(refresh_token) = &session.refresh_token else {
             return self.prove(slot, account).await;
         };
-        let ask = self.ask("refresh")?.json(&json!({"refresh_token": refresh_token}));
-        let answer = self.send(slot, &ask).await?;
-        match answer.text_at("/access_token").filter(|_| answer.is_success()) {
+        let request = self.request("refresh")?.json(&json!({"refresh_token": refresh_token}));
+        let response = self.send(slot, &request).await?;
+        match response.text_at("/access_token").filter(|_| response.is_success()) {
             Some(token) => {
-                let renewed = session_from(&answer, token);
+                let renewed = session_from(&response, token);
                 account.proof = None;
                 account.session = Some(Session {
                     device_id: session.device_id,
@@ -509,7 +516,7 @@ impl Desk {
 
     /// Makes an account. The first one proves the way that was given: if it is refused, no other is
     /// asked for, and the operator is told.
-    async fn make(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
+    async fn make(&self, slot: &Slot, maker: &AccountProvider) -> Result<Account, Reason> {
         if let Some(reason) = self.maker_refused() {
             return Err(reason);
         }
@@ -540,26 +547,26 @@ impl Desk {
         self.making.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
     }
 
-    async fn make_one(&self, slot: &Slot, maker: &Maker) -> Result<Account, Reason> {
+    async fn make_one(&self, slot: &Slot, maker: &AccountProvider) -> Result<Account, Reason> {
         let (localpart, password) = (fresh_localpart(), fresh_password());
-        learn_password(&self.courier, &password);
-        let answer = match maker {
-            Maker::Program(program) => {
+        learn_password(&self.sender, &password);
+        let response = match maker {
+            AccountProvider::ExternalCommand(program) => {
                 return self.make_by_program(slot, program, &localpart, &password).await;
             }
-            Maker::Open => self.register(slot, &localpart, &password, None).await?,
-            Maker::Token(token) => {
+            AccountProvider::Open => self.register(slot, &localpart, &password, None).await?,
+            AccountProvider::Token(token) => {
                 self.register(slot, &localpart, &password, Some(token.expose_secret())).await?
             }
-            Maker::SharedSecret(secret) => {
+            AccountProvider::SharedSecret(secret) => {
                 self.register_by_secret(slot, &localpart, &password, secret.expose_secret()).await?
             }
         };
-        let user_id = answer.text_at("/user_id").filter(|_| answer.is_success());
+        let user_id = response.text_at("/user_id").filter(|_| response.is_success());
         let Some(user_id) = user_id else {
-            return Err(registration_refused(maker, &answer));
+            return Err(registration_refused(maker, &response));
         };
-        let session = answer.text_at("/access_token").map(|token| session_from(&answer, token));
+        let session = response.text_at("/access_token").map(|token| session_from(&response, token));
         Ok(Account {
             login_name: self.name_of_made(user_id, &localpart),
             user_id: user_id.to_owned(),
@@ -580,7 +587,7 @@ impl Desk {
         localpart: &str,
         password: &str,
         registration_token: Option<&str>,
-    ) -> Result<Answer, Reason> {
+    ) -> Result<Response, Reason> {
         let mut body = json!({
             "username": localpart,
             "password": password,
@@ -588,14 +595,15 @@ impl Desk {
         });
         let mut stages: Vec<String> = Vec::new();
         loop {
-            let answer = self.send(slot, &self.ask("register")?.json(&body)).await?;
-            let challenge = match answer.json() {
-                Ok(challenge) if answer.is_challenge() => challenge,
-                _ => return Ok(answer),
+            let response = self.send(slot, &self.request("register")?.json(&body)).await?;
+            let challenge = match response.json() {
+                Ok(challenge) if response.is_challenge() => challenge,
+                _ => return Ok(response),
             };
-            let prover = Prover { user: Some(localpart), password: None, registration_token };
-            let auth = uia::answer(challenge, prover, &stages)
-                .map_err(|why| stage_refused(&why, registration_token.is_some(), &answer))?;
+            let prover =
+                UiaCredentials { user: Some(localpart), password: None, registration_token };
+            let auth = uia::response(challenge, prover, &stages)
+                .map_err(|why| stage_refused(&why, registration_token.is_some(), &response))?;
             stages.extend(uia::stage_of(&auth));
             body = uia::with_auth(body, auth);
         }
@@ -609,9 +617,9 @@ impl Desk {
         localpart: &str,
         password: &str,
         secret: &str,
-    ) -> Result<Answer, Reason> {
+    ) -> Result<Response, Reason> {
         const PATH: &str = "/_synapse/admin/v1/register";
-        let nonce = self.send(slot, &Ask::new(None, "GET", PATH)).await?;
+        let nonce = self.send(slot, &Request::new(None, "GET", PATH)).await?;
         let Some(text) = nonce.text_at("/nonce") else {
             let words = in_words("GET /_synapse/admin/v1/register", &nonce);
             return Err(reason(REGISTRATION, format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
@@ -623,17 +631,17 @@ impl Desk {
         mac.update([text, localpart, password, "notadmin"].join("\0").as_bytes());
         let mac: String =
             mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let ask = Ask::new(None, "POST", PATH).json(&json!({
+        let request = Request::new(None, "POST", PATH).json(&json!({
             "nonce": text, "username": localpart, "password": password, "admin": false, "mac": mac,
         }));
-        self.send(slot, &ask).await
+        self.send(slot, &request).await
     }
 
     /// Starts the operator's program once, and reads the account that it prints.
     async fn make_by_program(
         &self,
         slot: &Slot,
-        program: &Program,
+        program: &ExternalCommand,
         localpart: &str,
         password: &str,
     ) -> Result<Account, Reason> {
@@ -643,7 +651,7 @@ impl Desk {
         }
         printed.accounts += 1;
         let number = printed.accounts.to_string();
-        let target = self.courier.http.target().to_string();
+        let target = self.sender.http.target().to_string();
         let told = [
             ("HOMESPEC_TARGET", target.as_str()),
             ("HOMESPEC_ACCOUNT_NUMBER", number.as_str()),
@@ -651,12 +659,12 @@ impl Desk {
             ("HOMESPEC_PASSWORD", password),
         ];
         let account = program
-            .run(&told, &self.courier.stop)
+            .run(&told, &self.sender.stop)
             .await
             .and_then(|text| read_account(program, &text))
             .and_then(|account| self.is_new(program, account, &mut printed.user_ids));
         let account = account.map_err(|failed| {
-            let why = failed.text(&self.courier.http.vault().redactor());
+            let why = failed.text(&self.sender.http.vault().redactor());
             let advice = "try it by hand; docs/accounts.md says what it gets and must print";
             let reason = reason(REGISTRATION, format!("--account-command: {why}; {advice}"));
             printed.failed = Some(reason.clone());
@@ -669,13 +677,13 @@ impl Desk {
     /// Refuses a printed account that is not new: what is printed is deactivated at the end.
     fn is_new(
         &self,
-        program: &Program,
+        program: &ExternalCommand,
         account: PrintedAccount,
         known: &mut BTreeSet<String>,
     ) -> Result<PrintedAccount, Failed> {
         let user_id = &account.user_id;
         let is_supplied =
-            |one: &Supplied| !one.disposable && admission::may_be_same(&one.user, user_id);
+            |one: &SuppliedAccount| !one.disposable && admission::may_be_same(&one.user, user_id);
         if self.sources.supplied.iter().any(is_supplied) {
             let how = format!("printed {user_id}, which --accounts lists as in use");
             return Err(program.failed(&how, ""));
@@ -691,7 +699,7 @@ impl Desk {
     /// of like those of others.
     async fn take_over(&self, slot: &Slot, account: PrintedAccount) -> Result<Account, Reason> {
         let PrintedAccount { user_id, password, access_token, device_id } = account;
-        let vault = self.courier.http.vault();
+        let vault = self.sender.http.vault();
         let known = [(SecretKind::Password, &password), (SecretKind::AccessToken, &access_token)];
         for (kind, secret) in known {
             if let Some(secret) = secret {
@@ -700,8 +708,13 @@ impl Desk {
         }
         let session = access_token.map(|token| (token, device_id));
         let (login_name, guest) = (user_id.clone(), false);
-        let made = Made { user_id: user_id.clone(), login_name, password: password.clone(), guest };
-        self.courier.ledger.note_made(made, session.clone());
+        let made = CreatedAccount {
+            user_id: user_id.clone(),
+            login_name,
+            password: password.clone(),
+            guest,
+        };
+        self.sender.created.add_account(made, session.clone());
         let login_name = self.name_of_made(&user_id, localpart(&user_id));
         let proven = match &session {
             Some((token, _)) => {
@@ -739,61 +752,65 @@ impl Desk {
         token: &str,
         what: &str,
     ) -> Result<(String, Option<String>), Reason> {
-        let answer = self.send(slot, &self.ask("getTokenOwner")?.bearer(token)).await?;
-        let owner = self.owner_in(&answer, what)?;
+        let response = self.send(slot, &self.request("getTokenOwner")?.bearer(token)).await?;
+        let owner = self.owner_in(&response, what)?;
         self.usable.store(true, Ordering::Relaxed);
         Ok(owner)
     }
 
     /// The user and the device in an answer to `GET /account/whoami`; `what` names the token.
-    fn owner_in(&self, answer: &Answer, what: &str) -> Result<(String, Option<String>), Reason> {
-        let user_id = answer.text_at("/user_id").filter(|_| answer.is_success());
+    fn owner_in(
+        &self,
+        response: &Response,
+        what: &str,
+    ) -> Result<(String, Option<String>), Reason> {
+        let user_id = response.text_at("/user_id").filter(|_| response.is_success());
         let user_id = user_id.ok_or_else(|| {
-            let (words, advice) = (in_words(WHOAMI, answer), token_advice(answer));
+            let (words, advice) = (in_words(WHOAMI, response), token_advice(response));
             reason(ACCOUNT, format!("{what} was refused: {words}; {advice}"))
         })?;
-        Ok((user_id.to_owned(), answer.text_at("/device_id").map(str::to_owned)))
+        Ok((user_id.to_owned(), response.text_at("/device_id").map(str::to_owned)))
     }
 
-    fn ask(&self, operation: &str) -> Result<Ask, Reason> {
+    fn request(&self, operation: &str) -> Result<Request, Reason> {
         let route = self.routes.route(operation, None).ok_or_else(|| {
             reason("not_in_spec", format!("the specification files have no operation {operation}"))
         })?;
-        Ok(Ask::new(Some(operation), &route.method, &route.path))
+        Ok(Request::new(Some(operation), &route.method, &route.path))
     }
 
-    async fn send(&self, slot: &Slot, ask: &Ask) -> Result<Answer, Reason> {
-        answered(self.delivered(slot, ask).await.reply)
+    async fn send(&self, slot: &Slot, request: &Request) -> Result<Response, Reason> {
+        answered(self.sent(slot, request).await.reply)
     }
 
-    async fn delivered(&self, slot: &Slot, ask: &Ask) -> Delivered {
-        let delivered = self.courier.deliver(ask, Limits::Wait).await;
+    async fn sent(&self, slot: &Slot, request: &Request) -> SendResult {
+        let sent = self.sender.send(request, Limits::Wait).await;
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = delivered.exchanges.clone();
-        kept.iter_mut().for_each(Exchanged::forget_parsed);
+        let mut kept = sent.exchanges.clone();
+        kept.iter_mut().for_each(Exchange::forget_parsed);
         log.entry(slot.clone()).or_default().extend(kept);
-        delivered
+        sent
     }
 }
 
 /// A good login by one name, and what came of it.
 struct ProofLogin {
-    answer: Answer,
+    response: Response,
     proof: Option<Proof>,
 }
 
 impl ProofLogin {
     /// Whether it opened a session.
     fn is_done(&self) -> bool {
-        self.answer.is_success() && self.answer.text_at("/access_token").is_some()
+        self.response.is_success() && self.response.text_at("/access_token").is_some()
     }
 
     /// Whether the name may be what was refused: the account itself is neither locked nor closed.
     fn may_be_name(&self) -> bool {
         const OF_ACCOUNT: [&str; 4] =
             ["M_USER_DEACTIVATED", "M_USER_LOCKED", "M_USER_SUSPENDED", "M_LIMIT_EXCEEDED"];
-        let code = self.answer.text_at("/errcode");
-        matches!(self.answer.status, 400 | 401 | 403 | 404)
+        let code = self.response.text_at("/errcode");
+        matches!(self.response.status, 400 | 401 | 403 | 404)
             && code.is_none_or(|code| !OF_ACCOUNT.contains(&code))
     }
 }
@@ -807,11 +824,11 @@ impl Account {
     }
 }
 
-fn answered(reply: Reply) -> Result<Answer, Reason> {
+fn answered(reply: Reply) -> Result<Response, Reason> {
     match reply {
-        Reply::Answer(answer) => Ok(answer),
+        Reply::Response(response) => Ok(response),
         Reply::Dropped(text) => Err(reason("no_answer", text)),
-        Reply::Undecided(reason) => Err(reason),
+        Reply::Inconclusive(reason) => Err(reason),
     }
 }
 
@@ -825,9 +842,9 @@ fn with_hint(reason: Reason, account: &Account) -> Reason {
 }
 
 /// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.
-fn learn_password(courier: &Courier, password: &str) {
+fn learn_password(sender: &RequestSender, password: &str) {
     for one in [password, &other_case(password), &shortened(password)] {
-        courier.http.vault().learn(SecretKind::Password, one);
+        sender.http.vault().learn(SecretKind::Password, one);
     }
 }
 
@@ -841,7 +858,7 @@ struct PrintedAccount {
 }
 
 /// Reads what an account command printed. What it printed is never shown: it holds secrets.
-fn read_account(program: &Program, text: &str) -> Result<PrintedAccount, Failed> {
+fn read_account(program: &ExternalCommand, text: &str) -> Result<PrintedAccount, Failed> {
     let account: PrintedAccount = serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let wanted = r#"{"user_id": …, "password": …}"#;
@@ -856,12 +873,12 @@ fn read_account(program: &Program, text: &str) -> Result<PrintedAccount, Failed>
     Ok(account)
 }
 
-fn session_from(answer: &Answer, token: &str) -> Session {
-    let expires = answer.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
+fn session_from(response: &Response, token: &str) -> Session {
+    let expires = response.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
     Session {
         token: token.to_owned(),
-        device_id: answer.text_at("/device_id").map(str::to_owned),
-        refresh_token: answer.text_at("/refresh_token").map(str::to_owned),
+        device_id: response.text_at("/device_id").map(str::to_owned),
+        refresh_token: response.text_at("/refresh_token").map(str::to_owned),
         expires: expires.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
     }
 }
@@ -876,32 +893,34 @@ const NO_ADMIN_CALL: &str = "the server has no shared secret, or does not serve 
     use the listener itself, or make accounts in another way";
 
 /// That registration was refused, with what to try.
-fn registration_refused(maker: &Maker, answer: &Answer) -> Reason {
+fn registration_refused(maker: &AccountProvider, response: &Response) -> Reason {
     let by = "POST /register";
     let (option, by, advice) = match maker {
-        Maker::Open => (
+        AccountProvider::Open => (
             OPEN,
             by,
             "the server lets nobody register: open registration there, or give accounts with --accounts",
         ),
-        Maker::Token(_) => (TOKEN, by, "see that registration is open to those who know a token"),
-        Maker::SharedSecret(_) => (
+        AccountProvider::Token(_) => {
+            (TOKEN, by, "see that registration is open to those who know a token")
+        }
+        AccountProvider::SharedSecret(_) => (
             SHARED_SECRET,
             "POST /_synapse/admin/v1/register",
             "see that the file holds the server's `registration_shared_secret` and nothing else",
         ),
-        Maker::Program(_) => ("--account-command", by, "see what it does"),
+        AccountProvider::ExternalCommand(_) => ("--account-command", by, "see what it does"),
     };
-    let advice = match answer.status {
+    let advice = match response.status {
         200..300 => "the answer has no user_id: see the server's log",
         500.. => "the server failed: see its log",
         _ => advice,
     };
-    reason(REGISTRATION, format!("{option}: {}; {advice}", in_words(by, answer)))
+    reason(REGISTRATION, format!("{option}: {}; {advice}", in_words(by, response)))
 }
 
 /// That a stage of registration cannot be passed, with what to try.
-fn stage_refused(why: &str, with_token: bool, answer: &Answer) -> Reason {
+fn stage_refused(why: &str, with_token: bool, response: &Response) -> Reason {
     let asks_for_token = why.contains("m.login.registration_token");
     let (option, advice) = match with_token {
         true if asks_for_token => {
@@ -916,8 +935,8 @@ fn stage_refused(why: &str, with_token: bool, answer: &Answer) -> Reason {
     let why = clipped(why);
     let text = format!(
         "{option}: POST /register answered {}{}: {why}; {advice}",
-        answer.status,
-        said(answer)
+        response.status,
+        said(response)
     );
     reason(REGISTRATION, text)
 }
@@ -926,16 +945,16 @@ fn stage_refused(why: &str, with_token: bool, answer: &Answer) -> Reason {
 const WHOAMI: &str = "GET /account/whoami";
 
 /// That a proof login was refused, with what to try where the account was given.
-fn login_refused(account: &Account, answer: &Answer) -> Reason {
-    let (user, words) = (&account.user_id, in_words("POST /login", answer));
+fn login_refused(account: &Account, response: &Response) -> Reason {
+    let (user, words) = (&account.user_id, in_words("POST /login", response));
     let text = match (account.registered, account.made) {
         (true, _) => format!("the run registered `{user}`, and its login was refused: {words}"),
         (_, true) => format!(
             "--account-command: `{user}`, which it printed, was refused: {words}; {}",
-            login_advice(user, answer)
+            login_advice(user, response)
         ),
         _ => {
-            let advice = login_advice(user, answer);
+            let advice = login_advice(user, response);
             format!("--accounts: `{user}` was refused: {words}; {advice}")
         }
     };

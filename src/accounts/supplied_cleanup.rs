@@ -1,13 +1,13 @@
 //! What a run leaves on accounts that the operator gave: their devices at the end are compared with those at its start.
 //! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
 //! touched.
-use crate::accounts::cleanup::{CleanUp, Cleaner, Ended, Problem, all, refused, session_name};
-use crate::accounts::uia::Prover;
-use crate::http::created_resources::{Ledger, Session, UncertainLogin};
-use crate::http::message::Exchanged;
+use crate::accounts::cleanup::{Cleaner, Cleanup, Ended, Problem, all, refused, session_name};
+use crate::accounts::uia::UiaCredentials;
+use crate::http::created_resources::{CreatedResources, Session, UncertainLogin};
+use crate::http::message::Exchange;
 use crate::http::message::clipped;
-use crate::http::sender::Courier;
-use crate::http::supplied_accounts::{Credential, SuppliedAccount, device_ids};
+use crate::http::sender::RequestSender;
+use crate::http::supplied_accounts::{Credential, SuppliedAccountState, device_ids};
 use crate::plan::routes::Routes;
 use crate::redact::ExposeSecret;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,18 +27,18 @@ struct Listed {
 /// Compares the devices of the supplied accounts with those at the start of the run and ends what is left on them, after
 /// `done` has ended all else. Nothing new is begun after `until`.
 pub async fn end_supplied(
-    courier: &Courier,
+    sender: &RequestSender,
     routes: &Arc<dyn Routes>,
     until: Instant,
-    done: &mut CleanUp,
+    done: &mut Cleanup,
 ) {
-    let cleaner = Cleaner::new(courier, routes, until);
+    let cleaner = Cleaner::new(sender, routes, until);
     cleaner.problems.lock().unwrap_or_else(PoisonError::into_inner).append(&mut done.problems);
     let cleaner = Arc::new(SuppliedCleaner { cleaner, is_unlisted: AtomicBool::new(false) });
-    let supplied = courier.supplied.all();
+    let supplied = sender.supplied.all();
     // An account that was given twice is one.
     let mut seen = BTreeSet::new();
-    let once = |account: &&SuppliedAccount| {
+    let once = |account: &&SuppliedAccountState| {
         account.user_id.as_ref().is_none_or(|id| seen.insert(id.clone()))
     };
     let touched =
@@ -47,9 +47,9 @@ pub async fn end_supplied(
         let (cleaner, name) = (cleaner.clone(), cleaner.open_name(&account));
         (name, async move { cleaner.account(&account).await })
     });
-    all(ending, &courier.stop, until, done).await;
+    all(ending, &sender.stop, until, done).await;
     let is_unlisted = cleaner.is_unlisted.load(Ordering::Relaxed);
-    done.left.extend(unheard(&courier.ledger, &supplied, is_unlisted));
+    done.left.extend(unheard(&sender.created, &supplied, is_unlisted));
 }
 
 struct SuppliedCleaner {
@@ -60,7 +60,7 @@ struct SuppliedCleaner {
 
 impl SuppliedCleaner {
     /// Ends what is left of the run on a supplied account; the sessions but the last were logged out before.
-    async fn account(&self, account: &SuppliedAccount) -> Ended {
+    async fn account(&self, account: &SuppliedAccountState) -> Ended {
         let (mut exchanges, mut left) = (Vec::new(), Vec::new());
         let uncertain = self.uncertain_of(account);
         match self.list(account, &mut exchanges).await {
@@ -82,17 +82,17 @@ impl SuppliedCleaner {
     }
 
     /// The logins to an account that had no whole answer.
-    fn uncertain_of(&self, account: &SuppliedAccount) -> Vec<UncertainLogin> {
-        let logins = self.cleaner.courier.ledger.uncertain_logins();
+    fn uncertain_of(&self, account: &SuppliedAccountState) -> Vec<UncertainLogin> {
+        let logins = self.cleaner.sender.created.uncertain_logins();
         logins.into_iter().filter(|login| account.is_of(login)).collect()
     }
 
-    fn is_touched(&self, account: &SuppliedAccount) -> bool {
+    fn is_touched(&self, account: &SuppliedAccountState) -> bool {
         !self.sessions_of(account).is_empty() || !self.uncertain_of(account).is_empty()
     }
 
     /// What may be open on a touched account, for a clean-up that ends before it is looked at.
-    fn open_name(&self, account: &SuppliedAccount) -> String {
+    fn open_name(&self, account: &SuppliedAccountState) -> String {
         match self.sessions_of(account).last() {
             Some(session) => session_name(session),
             None => format!("what logins without a whole answer began on {}", name_of(account)),
@@ -100,8 +100,8 @@ impl SuppliedCleaner {
     }
 
     /// Its sessions that are open as far as is known, in the order begun.
-    fn sessions_of(&self, account: &SuppliedAccount) -> Vec<Session> {
-        let mut sessions = self.cleaner.courier.ledger.open();
+    fn sessions_of(&self, account: &SuppliedAccountState) -> Vec<Session> {
+        let mut sessions = self.cleaner.sender.created.open();
         sessions.retain(|session| Some(&session.user_id) == account.user_id.as_ref());
         sessions
     }
@@ -110,8 +110,8 @@ impl SuppliedCleaner {
     /// login.
     async fn list(
         &self,
-        account: &SuppliedAccount,
-        exchanges: &mut Vec<Exchanged>,
+        account: &SuppliedAccountState,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<Listed, String> {
         let sessions = self.sessions_of(account);
         let known = match &account.credential {
@@ -129,7 +129,7 @@ impl SuppliedCleaner {
         let (Some(name), Some(password)) = (&account.login_name, account.password()) else {
             return Err(why);
         };
-        if account.disposable || self.cleaner.ask("getDevices").is_none() {
+        if account.disposable || self.cleaner.request("getDevices").is_none() {
             return Err(why);
         }
         for _ in 0..LOGINS {
@@ -147,28 +147,30 @@ impl SuppliedCleaner {
     async fn list_with(
         &self,
         token: &str,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<Listed, Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
-        let ask = self.cleaner.ask("getDevices");
-        let ask = ask.ok_or_else(|| failed("there is no operation to list devices".to_owned()))?;
-        let answer = self.cleaner.send(&ask.bearer(token), exchanges).await.map_err(failed)?;
-        let devices = device_ids(&answer).ok_or_else(|| Problem {
-            text: match answer.is_success() {
+        let request = self.cleaner.request("getDevices");
+        let request =
+            request.ok_or_else(|| failed("there is no operation to list devices".to_owned()))?;
+        let response =
+            self.cleaner.send(&request.bearer(token), exchanges).await.map_err(failed)?;
+        let devices = device_ids(&response).ok_or_else(|| Problem {
+            text: match response.is_success() {
                 true => "the list of devices cannot be read".to_owned(),
-                false => refused("GET /devices", &answer),
+                false => refused("GET /devices", &response),
             },
-            is_refused: answer.status == 401,
+            is_refused: response.status == 401,
         })?;
         Ok(Listed { token: token.to_owned(), devices })
     }
 
     async fn compare(
         &self,
-        account: &SuppliedAccount,
+        account: &SuppliedAccountState,
         uncertain: &[UncertainLogin],
         listed: &Listed,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
         left: &mut Vec<String>,
     ) {
         let sessions = self.sessions_of(account);
@@ -178,16 +180,16 @@ impl SuppliedCleaner {
                 && !listed.devices.contains(&session.device_id)
                 && !session.tokens.contains(&listed.token);
             if is_over {
-                self.cleaner.courier.ledger.ended(session);
+                self.cleaner.sender.created.ended(session);
             }
         }
         if !own.is_empty() {
             let (user, password) = (account.login_name.as_deref(), account.password());
-            let prover = Prover { user, password, registration_token: None };
+            let prover = UiaCredentials { user, password, registration_token: None };
             match self.cleaner.delete_devices(&listed.token, &own, prover, exchanges).await {
                 Ok(()) => {
                     let deleted = sessions.iter().filter(|one| own.contains(&one.device_id));
-                    deleted.for_each(|session| self.cleaner.courier.ledger.ended(session));
+                    deleted.for_each(|session| self.cleaner.sender.created.ended(session));
                 }
                 Err(why) => left.push(format!("{} of {}: {why}", devices(&own), name_of(account))),
             }
@@ -211,7 +213,7 @@ impl SuppliedCleaner {
     /// The devices that came during the run: those that are certainly its own and not the one that lists, and others.
     fn sorted(
         &self,
-        account: &SuppliedAccount,
+        account: &SuppliedAccountState,
         sessions: &[Session],
         listed: &Listed,
     ) -> (Vec<String>, Vec<String>) {
@@ -221,15 +223,15 @@ impl SuppliedCleaner {
         let came = |id: &String| account.devices.as_ref().is_some_and(|old| !old.contains(id));
         let devices = listed.devices.iter().filter(|id| Some(*id) != lists);
         let devices = devices.filter(|id| told(id) || came(id)).cloned();
-        devices.partition(|id| told(id) || self.cleaner.courier.ledger.chose_device(id))
+        devices.partition(|id| told(id) || self.cleaner.sender.created.chose_device(id))
     }
 
     /// Logs out the session that listed the devices; where none did, those that were not yet tried.
     async fn end_last(
         &self,
-        account: &SuppliedAccount,
+        account: &SuppliedAccountState,
         listed: Option<&Listed>,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) {
         let is_last = |session: &&Session| match listed {
             Some(listed) => session.tokens.contains(&listed.token),
@@ -267,12 +269,16 @@ impl SuppliedCleaner {
 
 /// What logins may have left that no list of devices can tell of: those of users who are neither supplied nor the run's
 /// own, and, where a list could not be had, those by a token.
-fn unheard(ledger: &Ledger, supplied: &[SuppliedAccount], is_unlisted: bool) -> Vec<String> {
+fn unheard(
+    created: &CreatedResources,
+    supplied: &[SuppliedAccountState],
+    is_unlisted: bool,
+) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for login in ledger.uncertain_logins() {
+    for login in created.uncertain_logins() {
         let whose = match &login.name {
             Some(_) if supplied.iter().any(|account| account.is_of(&login)) => continue,
-            Some(name) if ledger.is_own_name(name) => continue,
+            Some(name) if created.is_own_name(name) => continue,
             Some(name) => format!("of {name}"),
             None if is_unlisted => "that a login token began".to_owned(),
             None => continue,
@@ -288,7 +294,7 @@ fn unheard(ledger: &Ledger, supplied: &[SuppliedAccount], is_unlisted: bool) -> 
 const UNHEARD: &str = "as many logins had no whole answer";
 
 /// That some logins may have left sessions; nothing, if there were none.
-fn up_to(count: usize, account: &SuppliedAccount, why: &str) -> Option<String> {
+fn up_to(count: usize, account: &SuppliedAccountState, why: &str) -> Option<String> {
     let name = name_of(account);
     (count > 0).then(|| format!("up to {} of {name}: {UNHEARD}, and {why}", sessions(count)))
 }
@@ -297,7 +303,7 @@ fn unlisted(why: &str) -> String {
     format!("its devices could not be listed ({why})")
 }
 
-fn strange_devices(ids: &[String], account: &SuppliedAccount, uncertain: usize) -> String {
+fn strange_devices(ids: &[String], account: &SuppliedAccountState, uncertain: usize) -> String {
     let why = match uncertain {
         0 => "nothing shows that the run made it".to_owned(),
         count => format!("{count} of the run's logins had no whole answer"),
@@ -306,7 +312,7 @@ fn strange_devices(ids: &[String], account: &SuppliedAccount, uncertain: usize) 
     format!("{} of {name}: new since the start of the run, and not deleted: {why}", devices(ids))
 }
 
-fn name_of(account: &SuppliedAccount) -> &str {
+fn name_of(account: &SuppliedAccountState) -> &str {
     account.user_id.as_deref().unwrap_or(&account.given)
 }
 

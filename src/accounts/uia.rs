@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// What is known of the account that has to pass.
 #[derive(Debug, Clone, Copy)]
-pub struct Prover<'a> {
+pub struct UiaCredentials<'a> {
     /// Its localpart or full id, for the password stage; nothing while it is being registered.
     pub user: Option<&'a str>,
     /// Its password, if it is known.
@@ -16,7 +16,11 @@ pub struct Prover<'a> {
 /// The `auth` member that answers a challenge, or why there is none, for a reader.
 ///
 /// `tried` are the stages answered so far; a stage that comes back uncompleted was refused.
-pub fn answer(challenge: &Value, prover: Prover<'_>, tried: &[String]) -> Result<Value, String> {
+pub fn response(
+    challenge: &Value,
+    prover: UiaCredentials<'_>,
+    tried: &[String],
+) -> Result<Value, String> {
     // A challenge that tells neither what is completed nor an error leaves the rest to be tried.
     let tells = ["completed", "errcode"].iter().any(|member| challenge.get(*member).is_some());
     let completed = match tells {
@@ -86,7 +90,7 @@ pub fn is_finished(challenge: &Value) -> bool {
         .any(|stages| !stages.is_empty() && stages.iter().all(|stage| completed.contains(stage)))
 }
 
-fn reply(stage: &str, prover: Prover<'_>) -> Option<Value> {
+fn reply(stage: &str, prover: UiaCredentials<'_>) -> Option<Value> {
     match stage {
         "m.login.dummy" => Some(json!({"type": stage})),
         "m.login.password" => Some(json!({
@@ -109,8 +113,8 @@ fn strings(value: &Value) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    const ALICE: Prover<'_> =
-        Prover { user: Some("alice"), password: Some("pw"), registration_token: None };
+    const ALICE: UiaCredentials<'_> =
+        UiaCredentials { user: Some("alice"), password: Some("pw"), registration_token: None };
 
     #[test]
     fn the_shortest_flow_that_can_be_passed_is_taken() {
@@ -119,7 +123,7 @@ mod tests {
             {"stages": ["m.login.dummy", "m.login.password"]},
             {"stages": ["m.login.password"]},
         ]});
-        let auth = answer(&challenge, ALICE, &[]).unwrap();
+        let auth = response(&challenge, ALICE, &[]).unwrap();
         assert_eq!(auth["type"], "m.login.password");
         assert_eq!(auth["session"], "s");
         assert_eq!(auth["identifier"]["user"], "alice");
@@ -129,7 +133,7 @@ mod tests {
     fn a_second_stage_follows_the_first() {
         let challenge = json!({"completed": ["m.login.dummy"],
             "flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
-        let auth = answer(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
+        let auth = response(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
         assert_eq!(auth["type"], "m.login.password");
     }
 
@@ -137,11 +141,11 @@ mod tests {
     fn a_challenge_that_lists_nothing_as_completed_is_gone_on_with() {
         let challenge = json!({"flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
         let tried = ["m.login.dummy".to_owned()];
-        assert_eq!(answer(&challenge, ALICE, &tried).unwrap()["type"], "m.login.password");
+        assert_eq!(response(&challenge, ALICE, &tried).unwrap()["type"], "m.login.password");
         let refused = json!({"errcode": "M_FORBIDDEN", "flows": challenge["flows"]});
-        assert!(answer(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        assert!(response(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
         let both = ["m.login.dummy".to_owned(), "m.login.password".to_owned()];
-        assert!(answer(&challenge, ALICE, &both).unwrap_err().contains("did not accept"));
+        assert!(response(&challenge, ALICE, &both).unwrap_err().contains("did not accept"));
     }
 
     #[test]
@@ -158,9 +162,9 @@ mod tests {
     #[test]
     fn what_cannot_be_passed_is_named() {
         let challenge = json!({"flows": [{"stages": ["m.login.sso"]}]});
-        assert!(answer(&challenge, ALICE, &[]).unwrap_err().contains("m.login.sso"));
+        assert!(response(&challenge, ALICE, &[]).unwrap_err().contains("m.login.sso"));
         let refused = json!({"flows": [{"stages": ["m.login.password"]}]});
         let tried = ["m.login.password".to_owned()];
-        assert!(answer(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        assert!(response(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
     }
 }

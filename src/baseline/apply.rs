@@ -1,7 +1,7 @@
 //! A baseline against a run: which findings are known, which entries no longer hold.
 use super::{Baseline, Entry, Key, OTHER, Place, STANDING, TODO, without_indices};
 use crate::model::run::{
-    BaselineOutcome, Exchange, Finding, Outdated, OutdatedEntry, Run, Verdict,
+    BaselineOutcome, Finding, Outdated, OutdatedEntry, RecordedExchange, Run, Verdict,
 };
 use jiff::civil::Date;
 use std::collections::HashMap;
@@ -54,7 +54,7 @@ pub fn key(finding: &Finding, case: &str, shown: Option<Shown>) -> Key {
     Key { requirement, case, place, status, operation }
 }
 
-fn shown(exchange: &Exchange) -> Shown {
+fn shown(exchange: &RecordedExchange) -> Shown {
     let status = exchange.response.as_ref().map(|response| response.status);
     Shown { operation: exchange.operation.clone(), status }
 }
@@ -192,7 +192,7 @@ fn was_sent(run: &Run, support: &str) -> bool {
 fn findings(run: &Run) -> Vec<Found> {
     let in_cases = run.cases.iter().flat_map(|case| &case.exchanges);
     let outside = run.support.iter().flat_map(|support| &support.exchanges);
-    let exchanges: HashMap<&str, &Exchange> =
+    let exchanges: HashMap<&str, &RecordedExchange> =
         in_cases.chain(outside).map(|exchange| (exchange.id.as_str(), exchange)).collect();
     let found = |case: &str, finding: &Finding| {
         let id = finding.exchange.as_deref();

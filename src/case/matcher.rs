@@ -179,7 +179,7 @@ pub enum Matcher {
 
 /// What was expected and what came, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
+pub struct ValueMismatch {
     /// Where below the place that was checked; empty for the place itself.
     pub below: String,
     /// What the matcher asks for.
@@ -188,9 +188,9 @@ pub struct Mismatch {
     pub actual: String,
 }
 
-impl Mismatch {
+impl ValueMismatch {
     fn here(expected: impl Into<String>, actual: impl Into<String>) -> Self {
-        Mismatch { below: String::new(), expected: expected.into(), actual: actual.into() }
+        ValueMismatch { below: String::new(), expected: expected.into(), actual: actual.into() }
     }
 
     fn under(mut self, token: &str) -> Self {
@@ -200,12 +200,12 @@ impl Mismatch {
 }
 
 /// The result of a check: it holds, or why not; or the matcher's references have no value.
-pub type Checked = Result<Result<(), Mismatch>, FillError>;
+pub type Checked = Result<Result<(), ValueMismatch>, FillError>;
 
 const HOLDS: Checked = Ok(Ok(()));
 
 fn fails(expected: impl Into<String>, value: Option<&Value>) -> Checked {
-    Ok(Err(Mismatch::here(expected, shown(value))))
+    Ok(Err(ValueMismatch::here(expected, shown(value))))
 }
 
 impl Matcher {

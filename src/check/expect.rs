@@ -1,13 +1,13 @@
 //! A block of a case against the answers of its step.
 use crate::case::ast::{Block, Branch, Expect};
-use crate::case::matcher::{Mismatch, shown};
+use crate::case::matcher::{ValueMismatch, shown};
 use crate::case::template::{FillError, Scope, fill_pointer};
-use crate::http::message::Answer;
+use crate::http::message::Response;
 use serde_json::Value;
 
 /// One way in which an answer is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Miss {
+pub struct Mismatch {
     /// Where: `status`, `header NAME`, `body`, or a JSON Pointer.
     pub place: String,
     /// What was expected there.
@@ -25,20 +25,20 @@ pub enum Judgement {
         branches: Vec<String>,
     },
     /// As a branch allows that deserves a warning.
-    Doubtful {
+    PassedWithWarning {
         /// The branch's name.
         branch: String,
         /// Its `warn` text.
         why: String,
         /// Index of the answer within the step.
-        answer: usize,
+        response: usize,
     },
     /// Not as expected.
     Broken {
         /// In which ways.
-        misses: Vec<Miss>,
+        mismatches: Vec<Mismatch>,
         /// Index of the answer within the step.
-        answer: usize,
+        response: usize,
     },
     /// The block's `if` holds for no answer.
     NotObserved,
@@ -47,7 +47,7 @@ pub enum Judgement {
 impl Judgement {
     /// Whether the status was not one of those expected.
     pub fn is_wrong_status(&self) -> bool {
-        matches!(self, Judgement::Broken { misses, .. } if misses.iter().any(|m| m.place == "status"))
+        matches!(self, Judgement::Broken { mismatches, .. } if mismatches.iter().any(|m| m.place == "status"))
     }
 
     /// Whether it is as the specification wants it.
@@ -62,19 +62,20 @@ impl Judgement {
 /// A reference without a value: the step cannot be judged.
 pub fn judge(
     block: &Block,
-    answers: &[&Answer],
+    responses: &[&Response],
     scope: &dyn Scope,
 ) -> Result<Judgement, FillError> {
     let mut verdict = Looked::new(block);
-    for (index, answer) in answers.iter().enumerate() {
+    for (index, response) in responses.iter().enumerate() {
         // Of many answers what is parsed of each is let go at once.
-        let alone = (answers.len() > FEW).then(|| answer.unparsed());
-        let answer = alone.as_ref().unwrap_or(answer);
+        let alone = (responses.len() > FEW).then(|| response.unparsed());
+        let response = alone.as_ref().unwrap_or(response);
         let meant = match &block.when {
-            Some(when) => misses(when, answer, scope)?.is_empty(),
+            Some(when) => mismatches(when, response, scope)?.is_empty(),
             None => true,
         };
-        if meant && let Some(broken) = verdict.look(index, taken(&block.branches, answer, scope)?) {
+        if meant && let Some(broken) = verdict.look(index, taken(&block.branches, response, scope)?)
+        {
             return Ok(broken);
         }
     }
@@ -87,7 +88,7 @@ const FEW: usize = 16;
 /// What a block has said of the answers so far.
 struct Looked<'b> {
     block: &'b Block,
-    answers: usize,
+    responses: usize,
     /// Which of them are as expected.
     hits: Vec<usize>,
     last: usize,
@@ -98,25 +99,25 @@ struct Looked<'b> {
 impl<'b> Looked<'b> {
     fn new(block: &'b Block) -> Self {
         let (hits, names) = Default::default();
-        Looked { block, answers: 0, hits, last: 0, names, doubt: None }
+        Looked { block, responses: 0, hits, last: 0, names, doubt: None }
     }
 
     /// Takes note of the branch that an answer took; gives what ends it.
-    fn look(&mut self, index: usize, taken: Result<&Branch, Vec<Miss>>) -> Option<Judgement> {
-        self.answers += 1;
+    fn look(&mut self, index: usize, taken: Result<&Branch, Vec<Mismatch>>) -> Option<Judgement> {
+        self.responses += 1;
         self.last = index;
         let branch = match taken {
             Ok(branch) => branch,
             Err(_) if self.block.exactly.is_some() => return None,
-            Err(misses) => return Some(Judgement::Broken { misses, answer: index }),
+            Err(mismatches) => return Some(Judgement::Broken { mismatches, response: index }),
         };
         self.hits.push(index);
         match (&branch.warn, &branch.name) {
             (Some(why), name) => {
-                self.doubt.get_or_insert_with(|| Judgement::Doubtful {
+                self.doubt.get_or_insert_with(|| Judgement::PassedWithWarning {
                     branch: name.clone().unwrap_or_default(),
                     why: why.clone(),
-                    answer: index,
+                    response: index,
                 });
             }
             (None, Some(name)) if !self.names.contains(name) => self.names.push(name.clone()),
@@ -129,7 +130,7 @@ impl<'b> Looked<'b> {
         let Some(wanted) = self.block.exactly else {
             return Ok(match self.doubt {
                 Some(doubt) => doubt,
-                None if self.answers == 0 => Judgement::NotObserved,
+                None if self.responses == 0 => Judgement::NotObserved,
                 None => Judgement::Met { branches: self.names },
             });
         };
@@ -143,25 +144,25 @@ impl<'b> Looked<'b> {
             .map(|branch| describe(&branch.expect, scope))
             .collect::<Result<Vec<_>, _>>()?
             .join(", or ");
-        let miss = Miss {
+        let miss = Mismatch {
             place: "answers".to_owned(),
-            expected: format!("exactly {wanted} of {} with {described}", self.answers),
+            expected: format!("exactly {wanted} of {} with {described}", self.responses),
             actual: self.hits.len().to_string(),
         };
-        let answer = self.hits.get(wanted as usize).copied().unwrap_or(self.last);
-        Ok(Judgement::Broken { misses: vec![miss], answer })
+        let response = self.hits.get(wanted as usize).copied().unwrap_or(self.last);
+        Ok(Judgement::Broken { mismatches: vec![miss], response })
     }
 }
 
 /// The first branch that the answer takes; else in which ways it misses the nearest one.
 fn taken<'b>(
     branches: &'b [Branch],
-    answer: &Answer,
+    response: &Response,
     scope: &dyn Scope,
-) -> Result<Result<&'b Branch, Vec<Miss>>, FillError> {
-    let mut nearest: Option<Vec<Miss>> = None;
+) -> Result<Result<&'b Branch, Vec<Mismatch>>, FillError> {
+    let mut nearest: Option<Vec<Mismatch>> = None;
     for branch in branches {
-        let found = misses(&branch.expect, answer, scope)?;
+        let found = mismatches(&branch.expect, response, scope)?;
         if found.is_empty() {
             return Ok(Ok(branch));
         }
@@ -195,28 +196,32 @@ fn taken<'b>(
 
 /// In which ways an answer is not as expected. A wrong status stands alone: what follows from it
 /// would only repeat it.
-pub fn misses(expect: &Expect, answer: &Answer, scope: &dyn Scope) -> Result<Vec<Miss>, FillError> {
+pub fn mismatches(
+    expect: &Expect,
+    response: &Response,
+    scope: &dyn Scope,
+) -> Result<Vec<Mismatch>, FillError> {
     if let Some(rule) = &expect.status
-        && !rule.holds(answer.status)
+        && !rule.holds(response.status)
     {
-        return Ok(vec![Miss {
+        return Ok(vec![Mismatch {
             place: "status".to_owned(),
             expected: format!("status {rule}"),
-            actual: status_in_words(answer),
+            actual: status_in_words(response),
         }]);
     }
     let mut found = Vec::new();
     for (name, matcher) in &expect.headers {
-        let value = answer.header(&name.to_ascii_lowercase()).map(Value::String);
+        let value = response.header(&name.to_ascii_lowercase()).map(Value::String);
         if let Err(mismatch) = matcher.check(value.as_ref(), scope)? {
             found.push(miss(format!("header {name}"), mismatch));
         }
     }
     if !expect.body.is_empty() {
-        found.extend(body_misses(&expect.body, answer, scope)?);
+        found.extend(body_misses(&expect.body, response, scope)?);
     }
     if let Some(matcher) = &expect.text {
-        let text = Value::String(answer.text().into_owned());
+        let text = Value::String(response.text().into_owned());
         if let Err(mismatch) = matcher.check(Some(&text), scope)? {
             found.push(miss("body".to_owned(), mismatch));
         }
@@ -226,13 +231,13 @@ pub fn misses(expect: &Expect, answer: &Answer, scope: &dyn Scope) -> Result<Vec
 
 fn body_misses(
     expected: &[(String, crate::case::matcher::Matcher)],
-    answer: &Answer,
+    response: &Response,
     scope: &dyn Scope,
-) -> Result<Vec<Miss>, FillError> {
-    let body = match answer.json() {
+) -> Result<Vec<Mismatch>, FillError> {
+    let body = match response.json() {
         Ok(body) => body,
         Err(why) => {
-            return Ok(vec![Miss {
+            return Ok(vec![Mismatch {
                 place: "body".to_owned(),
                 expected: "a JSON body".to_owned(),
                 actual: format!("not JSON: {why}"),
@@ -249,16 +254,18 @@ fn body_misses(
     Ok(found)
 }
 
-fn miss(place: String, mismatch: Mismatch) -> Miss {
+fn miss(place: String, mismatch: ValueMismatch) -> Mismatch {
     let place = format!("{place}{}", mismatch.below);
-    Miss { place, expected: mismatch.expected, actual: mismatch.actual }
+    Mismatch { place, expected: mismatch.expected, actual: mismatch.actual }
 }
 
 /// `status 401 with errcode "M_UNKNOWN_TOKEN"`: the errcode is what a reader looks for first.
-fn status_in_words(answer: &Answer) -> String {
-    match answer.json().ok().and_then(|body| body.get("errcode")) {
-        Some(errcode) => format!("status {} with errcode {}", answer.status, shown(Some(errcode))),
-        None => format!("status {}", answer.status),
+fn status_in_words(response: &Response) -> String {
+    match response.json().ok().and_then(|body| body.get("errcode")) {
+        Some(errcode) => {
+            format!("status {} with errcode {}", response.status, shown(Some(errcode)))
+        }
+        None => format!("status {}", response.status),
     }
 }
 
@@ -283,8 +290,8 @@ mod tests {
         None
     }
 
-    fn answer(status: u16, body: Value) -> Answer {
-        Answer::new(status, Vec::new(), body.to_string().into_bytes(), false)
+    fn response(status: u16, body: Value) -> Response {
+        Response::new(status, Vec::new(), body.to_string().into_bytes(), false)
     }
 
     fn expect(status: u16, errcode: Option<&str>) -> Expect {
@@ -318,32 +325,32 @@ mod tests {
             branch("says so", expect(403, Some("M_USER_DEACTIVATED"))),
             branch("hides it", expect(403, Some("M_FORBIDDEN"))),
         ]);
-        let hidden = answer(403, json!({"errcode": "M_FORBIDDEN"}));
+        let hidden = response(403, json!({"errcode": "M_FORBIDDEN"}));
         let met = Judgement::Met { branches: vec!["hides it".into()] };
         assert_eq!(judge(&block, &[&hidden], &none), Ok(met));
-        let other = answer(403, json!({"errcode": "M_UNKNOWN"}));
-        let Ok(Judgement::Broken { misses, .. }) = judge(&block, &[&other], &none) else {
+        let other = response(403, json!({"errcode": "M_UNKNOWN"}));
+        let Ok(Judgement::Broken { mismatches, .. }) = judge(&block, &[&other], &none) else {
             panic!("not broken")
         };
-        assert_eq!(misses[0].place, "/errcode");
+        assert_eq!(mismatches[0].place, "/errcode");
     }
 
     #[test]
     fn a_wrong_status_stands_alone_and_names_the_errcode() {
         let block = block(vec![branch("a", expect(403, Some("M_FORBIDDEN")))]);
-        let wrong = answer(401, json!({"errcode": "M_UNAUTHORIZED"}));
+        let wrong = response(401, json!({"errcode": "M_UNAUTHORIZED"}));
         let judged = judge(&block, &[&wrong], &none).unwrap();
         assert!(judged.is_wrong_status());
-        let Judgement::Broken { misses, .. } = judged else { panic!("not broken") };
-        assert_eq!(misses.len(), 1);
-        assert_eq!(misses[0].actual, "status 401 with errcode \"M_UNAUTHORIZED\"");
+        let Judgement::Broken { mismatches, .. } = judged else { panic!("not broken") };
+        assert_eq!(mismatches.len(), 1);
+        assert_eq!(mismatches[0].actual, "status 401 with errcode \"M_UNAUTHORIZED\"");
     }
 
     #[test]
     fn a_condition_that_holds_for_no_answer_is_not_observed() {
         let mut block = block(vec![branch("a", expect(403, Some("M_FORBIDDEN")))]);
         block.when = Some(expect(403, None));
-        let fine = answer(200, json!({}));
+        let fine = response(200, json!({}));
         assert_eq!(judge(&block, &[&fine], &none), Ok(Judgement::NotObserved));
     }
 
@@ -351,7 +358,7 @@ mod tests {
     fn exactly_counts_the_answers_that_match() {
         let mut block = block(vec![branch("a", expect(200, None))]);
         block.exactly = Some(1);
-        let (good, bad) = (answer(200, json!({})), answer(403, json!({})));
+        let (good, bad) = (response(200, json!({})), response(403, json!({})));
         assert!(judge(&block, &[&bad, &good, &bad], &none).unwrap().is_met());
         assert!(!judge(&block, &[&good, &good], &none).unwrap().is_met());
         assert!(!judge(&block, &[&bad], &none).unwrap().is_met());

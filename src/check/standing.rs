@@ -1,8 +1,8 @@
 //! The checks on every answer, unasked: media type, UTF-8, JSON object, the published schema, the
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
-use super::expect::Miss;
+use super::expect::Mismatch;
 use crate::case::matcher::{media_type_essence, shown};
-use crate::http::message::{Answer, Exchanged, ORIGIN};
+use crate::http::message::{Exchange, ORIGIN, Response};
 use crate::model::release::Listed;
 use crate::model::run::{Reason, Verdict};
 use crate::requirements::{Register, Requirement, Rule};
@@ -17,13 +17,13 @@ pub struct Observation<'r> {
     /// The requirement.
     pub requirement: &'r Requirement,
     /// Nothing, or in which way it is broken.
-    pub miss: Option<Miss>,
+    pub miss: Option<Mismatch>,
     /// How many times more the answer breaks it in the same way at places like this one.
     pub more: usize,
     /// Why the answer, which would have decided it, was not looked at: blocked, or errored.
     pub undecided: Option<(Verdict, Reason)>,
     /// Whether a breach is only worth a warning here, whatever its level.
-    pub mild: bool,
+    pub warn_only: bool,
     /// Where the specification file asks for it, if one does.
     pub place: Option<(String, u32)>,
 }
@@ -40,30 +40,30 @@ pub struct Context<'a> {
 }
 
 /// Every observation that one exchange allows.
-pub fn observe<'r>(context: Context<'r>, exchanged: &Exchanged) -> Vec<Observation<'r>> {
-    let Ok(answer) = &exchanged.result else { return Vec::new() };
-    let mut sheet = Sheet { register: context.register, observations: Vec::new() };
-    let described = described(context, exchanged, answer);
-    if let Some(reason) = answer.beyond_bounds() {
-        too_large(&mut sheet, exchanged, answer, described, &reason);
+pub fn observe<'r>(context: Context<'r>, exchange: &Exchange) -> Vec<Observation<'r>> {
+    let Ok(response) = &exchange.result else { return Vec::new() };
+    let mut sheet = Observations { register: context.register, observations: Vec::new() };
+    let described = described(context, exchange, response);
+    if let Some(reason) = response.beyond_bounds() {
+        too_large(&mut sheet, exchange, response, described, &reason);
         return sheet.observations;
     }
-    match resource(exchanged, answer) {
-        Resource::Aside => {}
-        Resource::Document => schema(&mut sheet, context, exchanged, answer, described),
+    match resource(exchange, response) {
+        Resource::NotChecked => {}
+        Resource::Document => schema(&mut sheet, context, exchange, response, described),
         Resource::Api => {
-            cors(&mut sheet, answer);
-            body(&mut sheet, answer);
-            let challenge = answer.status == 401 && is_meant_as_challenge(answer);
-            if answer.status >= 400 && !challenge {
-                error(&mut sheet, answer);
+            cors(&mut sheet, response);
+            body(&mut sheet, response);
+            let challenge = response.status == 401 && is_meant_as_challenge(response);
+            if response.status >= 400 && !challenge {
+                error(&mut sheet, response);
             }
-            soft_logout(&mut sheet, answer);
-            rate_limit(&mut sheet, context.listed, answer, described.is_some());
-            schema(&mut sheet, context, exchanged, answer, described);
-            malformed(&mut sheet, context, exchanged, answer);
-            login_challenge(&mut sheet, exchanged, answer);
-            registration(&mut sheet, exchanged, answer);
+            soft_logout(&mut sheet, response);
+            rate_limit(&mut sheet, context.listed, response, described.is_some());
+            schema(&mut sheet, context, exchange, response, described);
+            malformed(&mut sheet, context, exchange, response);
+            login_challenge(&mut sheet, exchange, response);
+            registration(&mut sheet, exchange, response);
         }
     }
     sheet.observations
@@ -71,21 +71,21 @@ pub fn observe<'r>(context: Context<'r>, exchanged: &Exchanged) -> Vec<Observati
 
 /// What an answer leaves undecided whose body is not looked at.
 fn too_large(
-    sheet: &mut Sheet<'_>,
-    exchanged: &Exchanged,
-    answer: &Answer,
+    sheet: &mut Observations<'_>,
+    exchange: &Exchange,
+    response: &Response,
     described: Option<&Schema>,
     reason: &Reason,
 ) {
-    let Some(operation) = exchanged.ask.operation.as_deref() else { return };
-    let general: &[Rule] = match answer.status {
+    let Some(operation) = exchange.request.operation.as_deref() else { return };
+    let general: &[Rule] = match response.status {
         400.. => &[Rule::JsonObject, Rule::ErrorObject, Rule::Errcode],
         _ => &[Rule::JsonObject],
     };
     let register = sheet.register;
     let mut all: Vec<&Requirement> =
         general.iter().filter_map(|rule| register.rule(*rule)).collect();
-    all.extend(described.into_iter().flat_map(|one| of_schema(register, operation, answer, one)));
+    all.extend(described.into_iter().flat_map(|one| of_schema(register, operation, response, one)));
     undecided(sheet, all, Verdict::Blocked, reason);
 }
 
@@ -93,17 +93,17 @@ fn too_large(
 fn of_schema<'r>(
     register: &'r Register,
     operation: &str,
-    answer: &Answer,
+    response: &Response,
     described: &Schema,
 ) -> impl Iterator<Item = &'r Requirement> {
     described.locations().iter().filter_map(move |(pointer, keyword)| {
-        register.watching(operation, answer.status, pointer, keyword)
+        register.requirement_for_violation(operation, response.status, pointer, keyword)
     })
 }
 
 /// Says of requirements that the answer decided nothing, each once.
 fn undecided<'r>(
-    sheet: &mut Sheet<'r>,
+    sheet: &mut Observations<'r>,
     mut all: Vec<&'r Requirement>,
     verdict: Verdict,
     reason: &Reason,
@@ -130,51 +130,51 @@ enum Resource {
     Document,
     /// OPTIONS, redirects, pages for browsers, what lies outside the API, and what something in
     /// front of it answers.
-    Aside,
+    NotChecked,
 }
 
-fn resource(exchanged: &Exchanged, answer: &Answer) -> Resource {
-    let path = exchanged.ask.path.split('?').next().unwrap_or_default();
-    if exchanged.ask.method == "OPTIONS" || exchanged.ask.method == "HEAD" {
-        return Resource::Aside;
+fn resource(exchange: &Exchange, response: &Response) -> Resource {
+    let path = exchange.request.path.split('?').next().unwrap_or_default();
+    if exchange.request.method == "OPTIONS" || exchange.request.method == "HEAD" {
+        return Resource::NotChecked;
     }
     if path.contains("/.well-known/") {
         return Resource::Document;
     }
     if path.contains("/sso/") || path.contains("/fallback/") {
-        return Resource::Aside;
+        return Resource::NotChecked;
     }
-    if answer.coding().is_some() {
-        return Resource::Aside;
+    if response.coding().is_some() {
+        return Resource::NotChecked;
     }
-    if (300..400).contains(&answer.status) || !path.contains("/_matrix/client/") {
-        return Resource::Aside;
+    if (300..400).contains(&response.status) || !path.contains("/_matrix/client/") {
+        return Resource::NotChecked;
     }
     // An unknown path or method may be answered by the web server in front of the API; the cases
     // on routes look at it. A gateway's own page says nothing of the homeserver.
-    let foreign = exchanged.ask.operation.is_none() || matches!(answer.status, 502..=504);
-    if foreign && answer.json().is_err() { Resource::Aside } else { Resource::Api }
+    let foreign = exchange.request.operation.is_none() || matches!(response.status, 502..=504);
+    if foreign && response.json().is_err() { Resource::NotChecked } else { Resource::Api }
 }
 
-struct Sheet<'a> {
+struct Observations<'a> {
     register: &'a Register,
     observations: Vec<Observation<'a>>,
 }
 
 impl<'r> Observation<'r> {
-    fn of(requirement: &'r Requirement, miss: Option<Miss>) -> Observation<'r> {
-        Observation { requirement, miss, more: 0, undecided: None, mild: false, place: None }
+    fn of(requirement: &'r Requirement, miss: Option<Mismatch>) -> Observation<'r> {
+        Observation { requirement, miss, more: 0, undecided: None, warn_only: false, place: None }
     }
 }
 
-impl Sheet<'_> {
-    fn note(&mut self, rule: Rule, miss: Option<Miss>) {
+impl Observations<'_> {
+    fn note(&mut self, rule: Rule, miss: Option<Mismatch>) {
         self.note_mildly(rule, miss, false);
     }
 
-    fn note_mildly(&mut self, rule: Rule, miss: Option<Miss>, mild: bool) {
+    fn note_mildly(&mut self, rule: Rule, miss: Option<Mismatch>, warn_only: bool) {
         if let Some(requirement) = self.register.rule(rule) {
-            self.observations.push(Observation { mild, ..Observation::of(requirement, miss) });
+            self.observations.push(Observation { warn_only, ..Observation::of(requirement, miss) });
         }
     }
 
@@ -190,14 +190,14 @@ impl Sheet<'_> {
     }
 }
 
-fn miss(place: &str, expected: impl Into<String>, actual: impl Into<String>) -> Miss {
-    Miss { place: place.to_owned(), expected: expected.into(), actual: actual.into() }
+fn miss(place: &str, expected: impl Into<String>, actual: impl Into<String>) -> Mismatch {
+    Mismatch { place: place.to_owned(), expected: expected.into(), actual: actual.into() }
 }
 
-fn body(sheet: &mut Sheet, answer: &Answer) {
-    let content_type = answer.header("content-type");
+fn body(sheet: &mut Observations, response: &Response) {
+    let content_type = response.header("content-type");
     let is_json = content_type.as_deref().map(media_type_essence);
-    let parsed = answer.json();
+    let parsed = response.json();
     if parsed.is_ok() || is_json.as_deref() == Some("application/json") {
         sheet.check(
             Rule::MediaType,
@@ -206,21 +206,21 @@ fn body(sheet: &mut Sheet, answer: &Answer) {
             "the media type application/json",
             &|| content_type.clone().map_or("absent".to_owned(), |value| format!("{value:?}")),
         );
-        utf8(sheet, answer, content_type.as_deref());
+        utf8(sheet, response, content_type.as_deref());
     }
     // Said once: that an error is no standard error says so already.
-    if answer.status >= 400 && answer.is_page() {
+    if response.status >= 400 && response.is_page() {
         return;
     }
     let object = parsed.is_ok_and(Value::is_object);
-    sheet.check(Rule::JsonObject, object, "body", "a JSON object", &|| match answer.json() {
+    sheet.check(Rule::JsonObject, object, "body", "a JSON object", &|| match response.json() {
         Ok(value) => shown(Some(value)),
         Err(why) => format!("not JSON: {why}"),
     });
 }
 
-fn utf8(sheet: &mut Sheet, answer: &Answer, content_type: Option<&str>) {
-    let valid = std::str::from_utf8(&answer.body).is_ok();
+fn utf8(sheet: &mut Observations, response: &Response, content_type: Option<&str>) {
+    let valid = std::str::from_utf8(&response.body).is_ok();
     let charset = content_type.and_then(|value| {
         let (_, parameters) = value.split_once(';')?;
         parameters.split(';').find_map(|parameter| {
@@ -232,14 +232,14 @@ fn utf8(sheet: &mut Sheet, answer: &Answer, content_type: Option<&str>) {
     });
     let charset_fits =
         charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
-    let found = if !valid && !answer.truncated {
+    let found = if !valid && !response.truncated {
         Some(miss("body", "UTF-8", "bytes that are not UTF-8"))
     } else if !charset_fits {
         Some(miss("header Content-Type", "charset UTF-8, or none", charset.unwrap_or_default()))
     } else {
         None
     };
-    let bom = answer.body.starts_with(b"\xef\xbb\xbf");
+    let bom = response.body.starts_with(b"\xef\xbb\xbf");
     match found {
         None if bom => {
             let found = miss("body", "JSON without a byte order mark", "a byte order mark");
@@ -249,10 +249,10 @@ fn utf8(sheet: &mut Sheet, answer: &Answer, content_type: Option<&str>) {
     }
 }
 
-fn error(sheet: &mut Sheet, answer: &Answer) {
-    let object = answer.json().ok().filter(|body| body.is_object());
+fn error(sheet: &mut Observations, response: &Response) {
+    let object = response.json().ok().filter(|body| body.is_object());
     sheet.check(Rule::ErrorObject, object.is_some(), "body", "a standard error object", &|| {
-        match answer.json() {
+        match response.json() {
             Ok(value) => shown(Some(value)),
             Err(why) => format!("not JSON: {why}"),
         }
@@ -359,7 +359,7 @@ fn is_namespaced(code: &str) -> bool {
     })
 }
 
-fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
+fn by_code(sheet: &mut Observations, code: &str, object: &Value) {
     match code {
         "M_RESOURCE_LIMIT_EXCEEDED" => {
             let contact = object.get("admin_contact");
@@ -392,14 +392,14 @@ fn by_code(sheet: &mut Sheet, code: &str, object: &Value) {
 /// A request that cannot be right, by its body and the published request schema, is the client's
 /// fault and not the server's.
 fn malformed<'r>(
-    sheet: &mut Sheet<'r>,
+    sheet: &mut Observations<'r>,
     context: Context<'r>,
-    exchanged: &Exchanged,
-    answer: &Answer,
+    exchange: &Exchange,
+    response: &Response,
 ) {
-    let operation = exchanged.ask.operation.as_deref().and_then(|id| context.spec.operation(id));
+    let operation = exchange.request.operation.as_deref().and_then(|id| context.spec.operation(id));
     let request = operation.and_then(|operation| operation.request.as_ref());
-    let (Some(request), Some(body)) = (request, exchanged.ask.body.as_deref()) else { return };
+    let (Some(request), Some(body)) = (request, exchange.request.body.as_deref()) else { return };
     let fits_schema = |body: &Value| match &request.schema {
         Some(schema) => schema.violations(body).map(|found| found.is_empty()),
         None => Ok(true),
@@ -416,14 +416,14 @@ fn malformed<'r>(
         }
     };
     if !is_right {
-        let fits = answer.status < 500;
-        sheet.check(Rule::MalformedNo5xx, fits, "status", "status 4xx", &|| status_words(answer));
+        let fits = response.status < 500;
+        sheet.check(Rule::MalformedNo5xx, fits, "status", "status 4xx", &|| status_words(response));
     }
 }
 
-fn login_challenge(sheet: &mut Sheet, exchanged: &Exchanged, answer: &Answer) {
-    if exchanged.ask.is_login() {
-        let fits = !answer.is_challenge();
+fn login_challenge(sheet: &mut Observations, exchange: &Exchange, response: &Response) {
+    if exchange.request.is_login() {
+        let fits = !response.is_challenge();
         sheet.check(Rule::LoginNoUia, fits, "status", "no challenge of interactive auth", &|| {
             "status 401 with a list of flows".to_owned()
         });
@@ -432,42 +432,42 @@ fn login_challenge(sheet: &mut Sheet, exchanged: &Exchanged, answer: &Answer) {
 
 /// A user is registered by interactive auth, even if a dummy stage is all of it; guests and application services are not.
 /// No case asks for this, since it would make accounts where it is broken. Where the run makes accounts it shows unasked.
-fn registration(sheet: &mut Sheet, exchanged: &Exchanged, answer: &Answer) {
-    let ask = &exchanged.ask;
-    if ask.operation.as_deref() != Some("register") || ask.path.contains("kind=guest") {
+fn registration(sheet: &mut Observations, exchange: &Exchange, response: &Response) {
+    let request = &exchange.request;
+    if request.operation.as_deref() != Some("register") || request.path.contains("kind=guest") {
         return;
     }
-    let Some(body) = ask.json_body() else { return };
+    let Some(body) = request.json_body() else { return };
     if body.get("auth").is_some() || body.get("type").is_some() {
         return;
     }
-    let fits = !answer.is_success();
+    let fits = !response.is_success();
     sheet.check(Rule::RegisterUia, fits, "status", "a challenge of interactive auth", &|| {
-        format!("status {} without auth", answer.status)
+        format!("status {} without auth", response.status)
     });
 }
 
-fn status_words(answer: &Answer) -> String {
-    match answer.text_at("/errcode") {
-        Some(code) => format!("status {} with errcode {code:?}", answer.status),
-        None => format!("status {}", answer.status),
+fn status_words(response: &Response) -> String {
+    match response.text_at("/errcode") {
+        Some(code) => format!("status {} with errcode {code:?}", response.status),
+        None => format!("status {}", response.status),
     }
 }
 
-fn soft_logout(sheet: &mut Sheet, answer: &Answer) {
-    let Some(value) = answer.json().ok().and_then(|body| body.get("soft_logout")) else { return };
-    if answer.status < 400 {
+fn soft_logout(sheet: &mut Observations, response: &Response) {
+    let Some(value) = response.json().ok().and_then(|body| body.get("soft_logout")) else { return };
+    if response.status < 400 {
         return;
     }
-    let fits = value.is_boolean() && answer.status == 401;
+    let fits = value.is_boolean() && response.status == 401;
     sheet.check(Rule::SoftLogout, fits, "/soft_logout", "a boolean, and only with 401", &|| {
-        format!("{} with status {}", shown(Some(value)), answer.status)
+        format!("{} with status {}", shown(Some(value)), response.status)
     });
 }
 
-fn cors(sheet: &mut Sheet, answer: &Answer) {
-    let origin = answer.header("access-control-allow-origin");
-    let rule = if answer.status >= 400 { Rule::CorsError } else { Rule::CorsActual };
+fn cors(sheet: &mut Observations, response: &Response) {
+    let origin = response.header("access-control-allow-origin");
+    let rule = if response.status >= 400 { Rule::CorsError } else { Rule::CorsActual };
     sheet.check(rule, origin.is_some(), "header Access-Control-Allow-Origin", "present", &|| {
         "absent".to_owned()
     });
@@ -483,31 +483,31 @@ fn cors(sheet: &mut Sheet, answer: &Answer) {
     }
 }
 
-fn rate_limit(sheet: &mut Sheet, listed: &Listed, answer: &Answer, described: bool) {
-    let errcode = answer.text_at("/errcode");
+fn rate_limit(sheet: &mut Observations, listed: &Listed, response: &Response, described: bool) {
+    let errcode = response.text_at("/errcode");
     let says_limited = errcode == Some("M_LIMIT_EXCEEDED");
-    if answer.status != 429 && !says_limited {
+    if response.status != 429 && !says_limited {
         return;
     }
-    sheet.check(Rule::RateLimitStatus, answer.status == 429, "status", "status 429", &|| {
-        format!("status {}", answer.status)
+    sheet.check(Rule::RateLimitStatus, response.status == 429, "status", "status 429", &|| {
+        format!("status {}", response.status)
     });
-    if answer.status != 429 {
+    if response.status != 429 {
         return;
     }
     sheet.check(Rule::RateLimitErrcode, says_limited, "/errcode", "\"M_LIMIT_EXCEEDED\"", &|| {
         errcode.map_or("absent".to_owned(), |code| format!("{code:?}"))
     });
-    retry_after(sheet, listed, answer);
+    retry_after(sheet, listed, response);
     if !described {
-        retry_after_ms_type(sheet, answer);
+        retry_after_ms_type(sheet, response);
     }
 }
 
-fn retry_after(sheet: &mut Sheet, listed: &Listed, answer: &Answer) {
+fn retry_after(sheet: &mut Observations, listed: &Listed, response: &Response) {
     const PLACE: &str = "header Retry-After";
-    let header = answer.header("retry-after");
-    let in_body = answer.json().ok().and_then(|body| body.get("retry_after_ms").cloned());
+    let header = response.header("retry-after");
+    let in_body = response.json().ok().and_then(|body| body.get("retry_after_ms").cloned());
     if let Some(rule) = sheet.register.rule(Rule::RetryAfterPresent)
         && rule.applies(listed)
     {
@@ -553,8 +553,8 @@ fn retry_after(sheet: &mut Sheet, listed: &Listed, answer: &Answer) {
     );
 }
 
-fn retry_after_ms_type(sheet: &mut Sheet, answer: &Answer) {
-    let Some(value) = answer.json().ok().and_then(|body| body.get("retry_after_ms")) else {
+fn retry_after_ms_type(sheet: &mut Observations, response: &Response) {
+    let Some(value) = response.json().ok().and_then(|body| body.get("retry_after_ms")) else {
         return;
     };
     let fits = value.is_i64()
@@ -568,22 +568,23 @@ fn retry_after_ms_type(sheet: &mut Sheet, answer: &Answer) {
 /// The published schema that applies to the answer.
 fn described<'c>(
     context: Context<'c>,
-    exchanged: &Exchanged,
-    answer: &Answer,
+    exchange: &Exchange,
+    response: &Response,
 ) -> Option<&'c Schema> {
-    let operation = exchanged.ask.operation.as_deref().filter(|_| !exchanged.ask.schema_off)?;
-    let response = context.spec.operation(operation)?.response(answer.status)?;
-    let schema = response.schema.as_ref()?;
-    let is_plain_401 = answer.status == 401 && !is_meant_as_challenge(answer);
+    let operation =
+        exchange.request.operation.as_deref().filter(|_| !exchange.request.schema_off)?;
+    let documented = context.spec.operation(operation)?.response(response.status)?;
+    let schema = documented.schema.as_ref()?;
+    let is_plain_401 = response.status == 401 && !is_meant_as_challenge(response);
     (!(is_plain_401 && is_challenge_schema(schema))).then_some(schema)
 }
 
 /// A 401 of an operation with interactive auth is documented as the challenge; a plain error for a
 /// missing or dead token is judged as a standard error alone. What has other members of a challenge
 /// is meant as one, with or without flows.
-fn is_meant_as_challenge(answer: &Answer) -> bool {
+fn is_meant_as_challenge(response: &Response) -> bool {
     let members = ["flows", "session", "params", "completed"];
-    answer.json().is_ok_and(|body| members.iter().any(|member| body.get(member).is_some()))
+    response.json().is_ok_and(|body| members.iter().any(|member| body.get(member).is_some()))
 }
 
 /// Whether the published 401 of an operation is the challenge of interactive auth.
@@ -592,45 +593,48 @@ fn is_challenge_schema(schema: &Schema) -> bool {
 }
 
 fn schema<'r>(
-    sheet: &mut Sheet<'r>,
+    sheet: &mut Observations<'r>,
     context: Context<'r>,
-    exchanged: &Exchanged,
-    answer: &Answer,
+    exchange: &Exchange,
+    response: &Response,
     described: Option<&Schema>,
 ) {
-    let Some(operation) = exchanged.ask.operation.as_deref() else { return };
+    let Some(operation) = exchange.request.operation.as_deref() else { return };
     let Some(described) = described else { return };
-    if answer.status >= 400 && !answer.json().is_ok_and(Value::is_object) {
-        no_error_at_all(sheet, operation, answer);
+    if response.status >= 400 && !response.json().is_ok_and(Value::is_object) {
+        no_error_at_all(sheet, operation, response);
     }
-    let Ok(json) = answer.json() else { return };
+    let Ok(json) = response.json() else { return };
     let violations = match described.violations(json) {
         Ok(violations) => violations,
         Err(error) => {
-            let all = of_schema(context.register, operation, answer, described).collect();
+            let all = of_schema(context.register, operation, response, described).collect();
             return undecided(sheet, all, Verdict::Errored, &unusable(&error));
         }
     };
-    let mut watching: HashMap<(String, String), Option<&'r Requirement>> = HashMap::new();
+    let mut requirement_for_violation: HashMap<(String, String), Option<&'r Requirement>> =
+        HashMap::new();
     let mut broken: Vec<Observation<'r>> = Vec::new();
     for violation in violations {
         let SchemaViolation { pointer, location, keyword, .. } = violation;
         let is_null = keyword == "null";
-        let watcher = *watching
+        let watcher = *requirement_for_violation
             .entry((location.clone(), keyword))
-            .or_insert_with_key(|(l, k)| context.register.watching(operation, answer.status, l, k));
+            .or_insert_with_key(|(l, k)| {
+                context.register.requirement_for_violation(operation, response.status, l, k)
+            });
         let Some(requirement) = watcher else { continue };
-        let mild = is_null && !is_required(described, &location) && !is_item(json, &pointer);
+        let warn_only = is_null && !is_required(described, &location) && !is_item(json, &pointer);
         let found = miss(&pointer, violation.expected, violation.actual);
         broken.push(Observation {
-            mild,
+            warn_only,
             more: violation.more,
             place: Some((violation.spec_file, violation.spec_line)),
             ..Observation::of(requirement, Some(found))
         });
     }
     let is_broken: HashSet<&str> = broken.iter().map(|one| one.requirement.id.as_str()).collect();
-    let seen = seen(context, operation, answer.status, described, json);
+    let seen = seen(context, operation, response.status, described, json);
     let met = seen.into_values().filter(|one| !is_broken.contains(one.id.as_str()));
     sheet.observations.extend(met.map(|requirement| Observation::of(requirement, None)));
     sheet.observations.extend(broken);
@@ -638,9 +642,11 @@ fn schema<'r>(
 
 /// A refusal that is no object has no errcode either: where its very status has a requirement of its own, that one is
 /// broken beside the general rules.
-fn no_error_at_all(sheet: &mut Sheet, operation: &str, answer: &Answer) {
+fn no_error_at_all(sheet: &mut Observations, operation: &str, response: &Response) {
     let register = sheet.register;
-    let Some(own) = register.watching(operation, answer.status, "/errcode", "required") else {
+    let Some(own) =
+        register.requirement_for_violation(operation, response.status, "/errcode", "required")
+    else {
         return;
     };
     if register.rule(Rule::Errcode).is_some_and(|general| general.id == own.id) {
@@ -674,7 +680,8 @@ fn seen<'r>(
         .locations()
         .iter()
         .filter_map(|(pointer, keyword)| {
-            let requirement = context.register.watching(operation, status, pointer, keyword)?;
+            let requirement =
+                context.register.requirement_for_violation(operation, status, pointer, keyword)?;
             let there = match keyword.as_str() {
                 "required" => pointer.rsplit_once('/').map_or("", |(parent, _)| parent),
                 _ => pointer,

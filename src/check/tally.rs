@@ -1,7 +1,7 @@
 //! What the standing checks say over many exchanges: counted case by case, and put together in the order of the plan. Pure.
-use super::expect::Miss;
+use super::expect::Mismatch;
 use super::standing::{Context, Observation, observe};
-use crate::http::message::{Answer, Exchanged};
+use crate::http::message::{Exchange, Response};
 use crate::model::release::Listed;
 use crate::model::run::{Finding, Reason, Verdict};
 use crate::requirements::{Requirement, Severity};
@@ -63,26 +63,26 @@ impl Tally {
     pub fn of(
         context: Context<'_>,
         owner: &str,
-        exchanges: &[Exchanged],
-        is_judged: &dyn Fn(&Exchanged) -> bool,
+        exchanges: &[Exchange],
+        is_judged: &dyn Fn(&Exchange) -> bool,
         stops: &dyn Fn() -> bool,
     ) -> Option<Tally> {
         let mut tally = Tally::default();
-        for (index, exchanged) in exchanges.iter().enumerate() {
-            if exchanged.shared || !is_judged(exchanged) {
+        for (index, exchange) in exchanges.iter().enumerate() {
+            if exchange.shared || !is_judged(exchange) {
                 continue;
             }
             if stops() {
                 return None;
             }
             // What is parsed of a copy is gone with it.
-            let is_parsed = exchanged.result.as_ref().is_ok_and(Answer::is_parsed);
+            let is_parsed = exchange.result.as_ref().is_ok_and(Response::is_parsed);
             let looked_at = match is_parsed {
-                true => Cow::Borrowed(exchanged),
-                false => Cow::Owned(exchanged.unparsed()),
+                true => Cow::Borrowed(exchange),
+                false => Cow::Owned(exchange.unparsed()),
             };
             for observation in observe(context, &looked_at) {
-                tally.add(observation, context.listed, exchanged, || exchange_id(owner, index));
+                tally.add(observation, context.listed, exchange, || exchange_id(owner, index));
             }
         }
         Some(tally)
@@ -92,12 +92,12 @@ impl Tally {
         &mut self,
         observation: Observation<'_>,
         listed: &Listed,
-        exchanged: &Exchanged,
+        exchange: &Exchange,
         id: impl FnOnce() -> String,
     ) {
-        let Observation { requirement, miss, more, undecided, mild, place } = observation;
+        let Observation { requirement, miss, more, undecided, warn_only, place } = observation;
         let severity = requirement.severity(listed);
-        let severity = if mild { severity.at_most_warns() } else { severity };
+        let severity = if warn_only { severity.at_most_warns() } else { severity };
         let verdict = match (&miss, &undecided) {
             (None, None) => Verdict::Passed,
             (None, Some((verdict, _))) => *verdict,
@@ -117,8 +117,8 @@ impl Tally {
             return;
         }
         tallied.count += 1 + more;
-        let finding = finding(requirement, verdict, exchanged, miss, id(), place);
-        tallied.keep(Example { operation: exchanged.ask.operation.clone(), finding });
+        let finding = finding(requirement, verdict, exchange, miss, id(), place);
+        tallied.keep(Example { operation: exchange.request.operation.clone(), finding });
     }
 
     /// Adds what was found later.
@@ -174,14 +174,14 @@ impl Tallied {
 fn finding(
     requirement: &Requirement,
     verdict: Verdict,
-    exchanged: &Exchanged,
-    miss: Miss,
-    exchange: String,
+    exchange: &Exchange,
+    miss: Mismatch,
+    exchange_id: String,
     place: Option<(String, u32)>,
 ) -> Finding {
-    let what = exchanged.ask.operation.clone().unwrap_or_else(|| {
-        let path = exchanged.ask.path.split('?').next().unwrap_or_default();
-        format!("{} {path}", exchanged.ask.method)
+    let what = exchange.request.operation.clone().unwrap_or_else(|| {
+        let path = exchange.request.path.split('?').next().unwrap_or_default();
+        format!("{} {path}", exchange.request.method)
     });
     let where_ = match miss.place.as_str() {
         "" => "the body".to_owned(),
@@ -202,7 +202,7 @@ fn finding(
         actual: miss.actual.into(),
         pointer: miss.place.into(),
         branch: None,
-        exchange: Some(exchange),
+        exchange: Some(exchange_id),
         file,
         line,
         known: false,
@@ -212,19 +212,19 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::Ask;
+    use crate::http::message::Request;
     use crate::requirements::Register;
     use crate::spec::Spec;
     use serde_json::{Value, json};
     use std::time::Duration;
 
-    fn devices(body: &Value) -> Exchanged {
+    fn devices(body: &Value) -> Exchange {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Exchanged {
-            ask: Ask::new(Some("getDevices"), "GET", "/_matrix/client/v3/devices"),
+        Exchange {
+            request: Request::new(Some("getDevices"), "GET", "/_matrix/client/v3/devices"),
             url: String::new(),
             sent_headers: Vec::new(),
-            result: Ok(Answer::new(200, headers, body.to_string().into_bytes(), false)),
+            result: Ok(Response::new(200, headers, body.to_string().into_bytes(), false)),
             duration: Duration::ZERO,
             shared: false,
         }
@@ -235,13 +235,15 @@ mod tests {
         let (register, spec) = (Register::bundled().unwrap(), Spec::bundled_v1().unwrap());
         let listed = Listed::new(["v1.11"]);
         let context = Context { register: &register, spec: &spec, listed: &listed };
-        let of = |owner: &str, devices: &[Exchanged], stops: bool| {
+        let of = |owner: &str, devices: &[Exchange], stops: bool| {
             Tally::of(context, owner, devices, &|_| true, &|| stops)
         };
-        let id =
-            &register.watching("getDevices", 200, "/devices/*/device_id", "required").unwrap().id;
+        let id = &register
+            .requirement_for_violation("getDevices", 200, "/devices/*/device_id", "required")
+            .unwrap()
+            .id;
         let long = devices(&json!({"devices": vec![json!({}); 100_000]}));
-        let shared = Exchanged { shared: true, ..long.clone() };
+        let shared = Exchange { shared: true, ..long.clone() };
         let mut tally = of("one", &[shared, long], false).unwrap();
         let short = devices(&json!({"devices": [{}, {"device_id": "A"}]}));
         tally.merge(of("two", std::slice::from_ref(&short), false).unwrap());

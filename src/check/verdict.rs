@@ -1,5 +1,5 @@
 //! From what the blocks of a case said to decisions, findings and the case's verdict. Pure.
-use super::expect::{Judgement, Miss};
+use super::expect::{Judgement, Mismatch};
 use super::trace::{End, Judged, Trace};
 use crate::case::ast::Case;
 use crate::model::run::{Decision, Finding, Level, Reason, Verdict};
@@ -104,7 +104,7 @@ fn found(
     weight: Weight,
     exchange: &dyn Fn(usize) -> String,
 ) -> Vec<(Severity, Finding)> {
-    let finding = |severity: Severity, message: String, miss: Miss, branch: Option<&str>| {
+    let finding = |severity: Severity, message: String, miss: Mismatch, branch: Option<&str>| {
         let finding = Finding {
             requirement: judged.block.req.clone(),
             level: weight.level,
@@ -122,13 +122,13 @@ fn found(
         (severity, finding)
     };
     match &judged.judgement {
-        Judgement::Broken { misses, .. } => misses
+        Judgement::Broken { mismatches, .. } => mismatches
             .iter()
             .map(|miss| finding(weight.severity, sentence(miss), miss.clone(), None))
             .collect(),
-        Judgement::Doubtful { branch, why, .. } => {
+        Judgement::PassedWithWarning { branch, why, .. } => {
             let severity = weight.severity.at_most_warns();
-            let miss = Miss {
+            let miss = Mismatch {
                 place: "branch".to_owned(),
                 expected: preferred(judged),
                 actual: branch.clone(),
@@ -151,7 +151,7 @@ fn preferred(judged: &Judged<'_>) -> String {
     good.join(" or ")
 }
 
-fn sentence(miss: &Miss) -> String {
+fn sentence(miss: &Mismatch) -> String {
     match miss.place.as_str() {
         "status" => format!("the answer has {}, not {}", miss.actual, miss.expected),
         "answer" => format!("there was no answer: {}", miss.actual),
@@ -206,7 +206,7 @@ fn branches(judged: &[&Judged<'_>]) -> Option<String> {
     for one in judged {
         let taken = match &one.judgement {
             Judgement::Met { branches } => branches.clone(),
-            Judgement::Doubtful { branch, .. } => vec![branch.clone()],
+            Judgement::PassedWithWarning { branch, .. } => vec![branch.clone()],
             _ => Vec::new(),
         };
         for name in taken {

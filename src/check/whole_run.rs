@@ -1,5 +1,5 @@
 //! Checks over a whole run: what no single answer can show. Code with ids of the register.
-use crate::http::message::Exchanged;
+use crate::http::message::Exchange;
 use crate::model::run::Level;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct WholeRunCheck {
     /// The level of its requirement.
     pub level: Level,
     /// Looks at every exchange of the run, in the order of the reports.
-    pub look: fn(&[&Exchanged]) -> Seen,
+    pub look: fn(&[&Exchange]) -> Seen,
 }
 
 /// What stands in the place of their area.
@@ -47,10 +47,10 @@ pub enum Seen {
 }
 
 /// Whether device ids that the server generated repeat for one user.
-pub fn generated_device_ids(exchanges: &[&Exchanged]) -> Seen {
+pub fn generated_device_ids(exchanges: &[&Exchange]) -> Seen {
     let mut known: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for (at, exchanged) in exchanges.iter().enumerate() {
-        let Some(made) = generated(exchanged) else { continue };
+    for (at, exchange) in exchanges.iter().enumerate() {
+        let Some(made) = generated(exchange) else { continue };
         if let Some(first) = known.insert(made, at) {
             return Seen::Repeated { first, again: at };
         }
@@ -59,18 +59,18 @@ pub fn generated_device_ids(exchanges: &[&Exchanged]) -> Seen {
 }
 
 /// User and device of a login or registration that named no device.
-fn generated(exchanged: &Exchanged) -> Option<(String, String)> {
-    let answer = exchanged.result.as_ref().ok().filter(|answer| answer.is_success())?;
-    let operation = exchanged.ask.operation.as_deref()?;
+fn generated(exchange: &Exchange) -> Option<(String, String)> {
+    let response = exchange.result.as_ref().ok().filter(|response| response.is_success())?;
+    let operation = exchange.request.operation.as_deref()?;
     if !matches!(operation, "login" | "register") {
         return None;
     }
     // What is parsed of a copy is gone with it.
-    let answer = answer.unparsed();
-    let asked = exchanged.ask.json_body()?;
+    let response = response.unparsed();
+    let asked = exchange.request.json_body()?;
     if asked.get("device_id").is_some() {
         return None;
     }
-    let text = |pointer| answer.text_at(pointer).map(str::to_owned);
+    let text = |pointer| response.text_at(pointer).map(str::to_owned);
     Some((text("/user_id")?, text("/device_id")?))
 }

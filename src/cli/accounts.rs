@@ -1,7 +1,7 @@
 //! The file with supplied accounts, and files that hold one secret.
 use super::confidential;
 use crate::accounts::pool::admission::look_alike;
-use crate::accounts::pool::{Credential, Supplied};
+use crate::accounts::pool::{Credential, SuppliedAccount};
 use crate::redact::SecretString;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::{Document, Part};
@@ -19,7 +19,7 @@ const WORDS: [&str; 4] = ["token", "username", "name", "pass"];
 ///
 /// # Errors
 /// Every fault of the file; its messages name no secret, and the lines of the file are not shown.
-pub fn read(path: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
+pub fn read(path: &Path) -> Result<Vec<SuppliedAccount>, Vec<Diagnostic>> {
     let name = if path == Path::new("-") { "standard input".to_owned() } else { shown(path) };
     let text = read_text(path).map_err(|why| vec![Diagnostic::in_file(name.clone(), why)])?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -38,7 +38,7 @@ pub fn check(document: &Document, folder: &Path) -> Vec<Diagnostic> {
 }
 
 /// A warning for each account that looks like an earlier one.
-fn repeated(document: &Document, accounts: &[Supplied]) -> Vec<Diagnostic> {
+fn repeated(document: &Document, accounts: &[SuppliedAccount]) -> Vec<Diagnostic> {
     let warning = |(first, again): (usize, usize)| {
         let line = document.line(&format!("/{first}"));
         let what = format!("this looks like the account of line {line} again");
@@ -56,7 +56,10 @@ fn told(faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
     faults.into_iter().map(|fault| confidential::told(fault, &words)).collect()
 }
 
-fn from_document(document: &Document, folder: &Path) -> Result<Vec<Supplied>, Vec<Diagnostic>> {
+fn from_document(
+    document: &Document,
+    folder: &Path,
+) -> Result<Vec<SuppliedAccount>, Vec<Diagnostic>> {
     let (mut reader, root) = Reader::new(document);
     let mut accounts = Vec::new();
     for node in reader.list(root, "the list of accounts") {
@@ -65,7 +68,7 @@ fn from_document(document: &Document, folder: &Path) -> Result<Vec<Supplied>, Ve
     reader.finish(accounts)
 }
 
-fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option<Supplied> {
+fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option<SuppliedAccount> {
     reader.object(node, "an account", &KEYS)?;
     let user = reader.required(node, "an account", "user")?;
     let given_user = user;
@@ -106,7 +109,7 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
         "access_token" => Credential::AccessToken(secret),
         _ => Credential::Password(secret),
     };
-    Some(Supplied { user, credential, disposable })
+    Some(SuppliedAccount { user, credential, disposable })
 }
 
 /// Reads a file that holds one secret; a line break at its end does not belong to it.

@@ -6,7 +6,7 @@ use crate::case::suite::Suite;
 use crate::files;
 use crate::model::exit;
 use crate::model::run::{Run, Verdict};
-use crate::pipeline::{Demands, Material};
+use crate::pipeline::{Material, Policies};
 use crate::plan::capabilities::Capability;
 use crate::requirements::Register;
 use crate::yaml::diagnostic::Diagnostic;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What the options ask of a run beside the specification; says which entries of the baseline nobody has explained.
-pub(super) fn demands(args: &TestArgs, material: &Material) -> Result<Demands, Failure> {
+pub(super) fn policies(args: &TestArgs, material: &Material) -> Result<Policies, Failure> {
     let parse = |word: &String| word.parse::<Capability>();
     let required: Result<Vec<Capability>, _> = args.require.iter().map(parse).collect();
     let mut required = required.map_err(|error| Failure::usage(format!("--require: {error}")))?;
@@ -31,7 +31,7 @@ pub(super) fn demands(args: &TestArgs, material: &Material) -> Result<Demands, F
         Some(path) => Some(Arc::new(read(path, material, args.update_baseline)?)),
         None => None,
     };
-    Ok(Demands { baseline, adopt: args.update_baseline, required })
+    Ok(Policies { baseline, adopt: args.update_baseline, required })
 }
 
 /// A file that is not there yet is an empty one where it is going to be written.
@@ -52,8 +52,8 @@ fn read(path: &Path, material: &Material, will_write: bool) -> Result<Baseline, 
 }
 
 /// Adds what is new in a run to the baseline's file, if that is asked for.
-pub(super) fn update(demands: &Demands, run: &Run, gating: Verdict) -> Result<(), Failure> {
-    let Some(baseline) = demands.baseline.as_deref().filter(|_| demands.adopt) else {
+pub(super) fn update(policies: &Policies, run: &Run, gating: Verdict) -> Result<(), Failure> {
+    let Some(baseline) = policies.baseline.as_deref().filter(|_| policies.adopt) else {
         return Ok(());
     };
     let new = apply::new_entries(run, baseline, gating);

@@ -1,5 +1,5 @@
 //! `operator:` in a config file: what only an operator knows or can do.
-use crate::accounts::command::Program;
+use crate::accounts::command::ExternalCommand;
 use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::case::ast::Act;
 use crate::redact::SecretString;
@@ -107,13 +107,16 @@ impl<'d> Part<'_, 'd> {
         Some(Owner { user_id: user_id?, password: password? })
     }
 
-    fn hooks(&mut self, node: document::Part<'d>) -> std::collections::BTreeMap<Act, Program> {
+    fn hooks(
+        &mut self,
+        node: document::Part<'d>,
+    ) -> std::collections::BTreeMap<Act, ExternalCommand> {
         let words = Act::ALL.map(|(word, _)| word);
         let known = self.reader.object(node, "`hooks`", &words).is_some();
         let hooks = Act::ALL.iter().filter(|_| known).filter_map(|(word, act)| {
             let node = node.member(word)?;
             let line = self.reader.string(node, &format!("`{word}`"))?;
-            let program = Program::parse(line);
+            let program = ExternalCommand::parse(line);
             program.map_err(|why| self.reader.fault(node, why)).ok().map(|p| (*act, p))
         });
         hooks.collect()

@@ -4,7 +4,7 @@ use crate::case::ast::Case;
 use crate::model::run::Verdict;
 use crate::pipeline::Watcher;
 use crate::plan::facts::Facts;
-use crate::plan::{Fate, Plan};
+use crate::plan::{Disposition, Plan};
 use crate::redact::Vault;
 use crate::run::executor::Progress;
 use crate::run::probe::NoTarget;
@@ -116,7 +116,11 @@ impl Watcher for Bar {
         if self.hidden {
             return;
         }
-        let running = plan.cases.iter().filter(|case| matches!(case.fate, Fate::Run(_))).count();
+        let running = plan
+            .cases
+            .iter()
+            .filter(|case| matches!(case.disposition, Disposition::Run(_)))
+            .count();
         let _ = self.bar.set(bar(running as u64));
     }
 

@@ -35,7 +35,7 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
 
 fn failed(error: SelftestError) -> Failure {
     match error {
-        SelftestError::NamesNothing(words) => names_nothing(&words),
+        SelftestError::NoMatch(words) => names_nothing(&words),
         error => Failure::new(exit::OWN_FAULT, format!("error: {error}")),
     }
 }

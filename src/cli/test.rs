@@ -6,19 +6,19 @@ use super::{
     Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
     width, write,
 };
-use crate::accounts::command::Program;
+use crate::accounts::command::ExternalCommand;
 use crate::accounts::operator::Operator;
-use crate::accounts::pool::{Maker, Sources};
+use crate::accounts::pool::{AccountProvider, AccountSources};
 use crate::case::ast::Api;
-use crate::http::cancel::Stop;
+use crate::http::cancel::Cancellation;
 use crate::http::client::{Proxy, Transport};
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::{self, Gate};
 use crate::model::run::{Run, Verdict};
 use crate::pipeline::{Job, JobError, Material, prepare};
 use crate::plan::facts::Allow;
-use crate::plan::selection::{Rerun, Wish};
-use crate::plan::{Fate, Plan};
+use crate::plan::selection::{Rerun, Selection};
+use crate::plan::{Disposition, Plan};
 use crate::redact::SecretString;
 use crate::reference::{self, Catalogue, Front, Limit, Settings};
 use crate::report::{self, Publisher, Withheld};
@@ -69,7 +69,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         let target = running.url().parse().map_err(no_target)?;
         let transport = Transport::to(target, timeout);
         let mut job = job(&args.test, transport, &material)?;
-        job.sources.maker = Some(Maker::Open);
+        job.sources.maker = Some(AccountProvider::Open);
         job.operator = operator;
         let status = test(material, job, &args.test).await;
         running.stop().await;
@@ -168,14 +168,14 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
     Ok(Job {
         transport,
         discover: false,
-        sources: Sources::default(),
+        sources: AccountSources::default(),
         operator: Operator::default(),
         api: match args.api {
             None | Some(ApiArg::Auto) => None,
             Some(ApiArg::R0) => Some(Api::R0),
             Some(ApiArg::V3) => Some(Api::V3),
         },
-        wish: Wish {
+        selection: Selection {
             cases: args.case.clone(),
             requirements: args.requirement.clone(),
             areas: args.area.clone(),
@@ -193,7 +193,7 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
             allow_blocked: args.allow_blocked,
         },
         fail_fast: args.fail_fast,
-        demands: gate::demands(args, material)?,
+        policies: gate::policies(args, material)?,
     })
 }
 
@@ -216,7 +216,7 @@ fn rerun(path: &Path, material: &Material) -> Result<Rerun, Failure> {
     Ok(rerun)
 }
 
-fn sources(args: &RunArgs) -> Result<Sources, Failure> {
+fn sources(args: &RunArgs) -> Result<AccountSources, Failure> {
     let supplied = match &args.accounts {
         Some(path) => accounts::read(path).map_err(|faults| Failure::files(&faults))?,
         None => Vec::new(),
@@ -226,10 +226,14 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
     let program = args.account_command.as_deref();
     let maker = match (&args.register, token, secret, program) {
         (None, None, None, None) => None,
-        (_, Some(token), None, None) => Some(Maker::Token(self::secret(token)?)),
-        (None, None, Some(secret), None) => Some(Maker::SharedSecret(self::secret(secret)?)),
-        (None, None, None, Some(line)) => Some(Maker::Program(command("--account-command", line)?)),
-        (Some(_), None, None, None) => Some(Maker::Open),
+        (_, Some(token), None, None) => Some(AccountProvider::Token(self::secret(token)?)),
+        (None, None, Some(secret), None) => {
+            Some(AccountProvider::SharedSecret(self::secret(secret)?))
+        }
+        (None, None, None, Some(line)) => {
+            Some(AccountProvider::ExternalCommand(command("--account-command", line)?))
+        }
+        (Some(_), None, None, None) => Some(AccountProvider::Open),
         _ => {
             return Err(Failure::usage(
                 "there is one way to make accounts: --register, --registration-token-file, \
@@ -237,7 +241,7 @@ fn sources(args: &RunArgs) -> Result<Sources, Failure> {
             ));
         }
     };
-    Ok(Sources { supplied, maker })
+    Ok(AccountSources { supplied, maker })
 }
 
 /// The web server of a server name with `--discover`, else the homeserver itself.
@@ -256,8 +260,8 @@ fn target(args: &RunArgs) -> Result<Target, Failure> {
     }
 }
 
-fn command(option: &str, line: &str) -> Result<Program, Failure> {
-    Program::parse(line).map_err(|why| Failure::usage(format!("{option} `{line}`: {why}")))
+fn command(option: &str, line: &str) -> Result<ExternalCommand, Failure> {
+    ExternalCommand::parse(line).map_err(|why| Failure::usage(format!("{option} `{line}`: {why}")))
 }
 
 fn no_target(why: NoTargetUrl) -> Failure {
@@ -331,15 +335,16 @@ async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
 fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
     let mut text = String::new();
     for planned in &plan.cases {
-        text += &match &planned.fate {
-            Fate::Run(_) => format!("run      {}\n", planned.case.id),
-            Fate::Not(verdict, reason) => {
+        text += &match &planned.disposition {
+            Disposition::Run(_) => format!("run      {}\n", planned.case.id),
+            Disposition::Not(verdict, reason) => {
                 let why = format!("{}: {}", reason.code, show(&reason.text));
                 format!("{verdict:8} {} ({})\n", planned.case.id, report::one_line(&why))
             }
         };
     }
-    let running = plan.cases.iter().filter(|case| matches!(case.fate, Fate::Run(_))).count();
+    let running =
+        plan.cases.iter().filter(|case| matches!(case.disposition, Disposition::Run(_))).count();
     text += &format!(
         "\n{running} of {} cases would run: at most {} logins beside one to prove each of at most {} accounts, \
          {} requests. Nothing but the probe's GETs was sent.\n",
@@ -353,7 +358,7 @@ fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
 
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
     let formats = formats(&args.output)?;
-    let (demands, gating) = (job.demands.clone(), job.gate.gating());
+    let (policies, gating) = (job.policies.clone(), job.gate.gating());
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
     // A run may take minutes; better to know before it that nothing can be written.
@@ -392,7 +397,7 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
         say(&format!("error: {why}"))?;
     }
     let failure = match failure {
-        None => gate::update(&demands, &run, gating).err(),
+        None => gate::update(&policies, &run, gating).err(),
         first => first,
     };
     signals.abort();
@@ -407,7 +412,7 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
 }
 
 /// The first Ctrl-C or termination stops the run, the second its clean-up, the third ends the program.
-async fn listen_for_signals(stop: Stop) {
+async fn listen_for_signals(stop: Cancellation) {
     let Ok(mut signals) = Signals::new() else {
         // Then a signal ends the program as it ends every other.
         return;

@@ -54,7 +54,7 @@
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
 use crate::accounts::operator::Operator;
-use crate::accounts::pool::{Credential, Maker, Sources, Supplied};
+use crate::accounts::pool::{AccountProvider, AccountSources, Credential, SuppliedAccount};
 use crate::baseline::{self, Baseline, STANDING};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
@@ -63,14 +63,15 @@ use crate::http::client::Transport;
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::Gate;
 use crate::model::run::{
-    CaseOutcome, Exchange, Finding, Level, OutdatedEntry, Reason, Run, StandingOutcome, Verdict,
+    CaseOutcome, Finding, Level, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome,
+    Verdict,
 };
 use crate::pipeline::{
-    Demands, Job, JobError, Material, Open, Prepared, RunWithheld, chosen, prepare,
+    ActiveRun, Job, JobError, Material, Policies, Prepared, RunWithheld, chosen, prepare,
 };
 use crate::plan::facts::Allow;
-use crate::plan::selection::{Wish, check_is_wished, standing_is_wished};
-use crate::plan::{Claim, Planned};
+use crate::plan::selection::{Selection, selects_check, selects_standing};
+use crate::plan::{Claim, PlannedCase};
 use crate::redact::RedactedRun;
 use crate::report;
 use crate::requirements::Register;
@@ -92,9 +93,9 @@ use std::time::Duration;
 /// none is written.
 pub struct Harness {
     start: Start,
-    sources: Sources,
+    sources: AccountSources,
     operator: Operator,
-    wish: Wish,
+    selection: Selection,
     allowed: BTreeSet<Allow>,
     api: Option<Api>,
     timeout: Duration,
@@ -171,9 +172,9 @@ impl Harness {
     ) -> Harness {
         Harness {
             start: Box::new(|| start().map(Into::into).map_err(|error| error.to_string())),
-            sources: Sources::default(),
+            sources: AccountSources::default(),
             operator: Operator::default(),
-            wish: Wish::default(),
+            selection: Selection::default(),
             allowed: BTreeSet::new(),
             api: None,
             timeout: Duration::from_secs(30),
@@ -190,41 +191,41 @@ impl Harness {
     /// An account that somebody needs; its localpart or full id, and its password. In order.
     pub fn account(self, user: impl Into<String>, password: impl Into<String>) -> Harness {
         let credential = Credential::Password(password.into().into());
-        self.supplied(Supplied { user: user.into(), credential, disposable: false })
+        self.supplied(SuppliedAccount { user: user.into(), credential, disposable: false })
     }
 
     /// The same, known by an access token alone.
     pub fn account_by_token(self, user: impl Into<String>, token: impl Into<String>) -> Harness {
         let credential = Credential::AccessToken(token.into().into());
-        self.supplied(Supplied { user: user.into(), credential, disposable: false })
+        self.supplied(SuppliedAccount { user: user.into(), credential, disposable: false })
     }
 
     /// An account that nobody needs afterwards.
     pub fn disposable(self, user: impl Into<String>, password: impl Into<String>) -> Harness {
         let credential = Credential::Password(password.into().into());
-        self.supplied(Supplied { user: user.into(), credential, disposable: true })
+        self.supplied(SuppliedAccount { user: user.into(), credential, disposable: true })
     }
 
-    fn supplied(mut self, account: Supplied) -> Harness {
+    fn supplied(mut self, account: SuppliedAccount) -> Harness {
         self.sources.supplied.push(account);
         self
     }
 
     /// Makes accounts by open registration.
     pub fn register_open(mut self) -> Harness {
-        self.sources.maker = Some(Maker::Open);
+        self.sources.maker = Some(AccountProvider::Open);
         self
     }
 
     /// Makes accounts with a registration token.
     pub fn register_with_token(mut self, token: impl Into<String>) -> Harness {
-        self.sources.maker = Some(Maker::Token(token.into().into()));
+        self.sources.maker = Some(AccountProvider::Token(token.into().into()));
         self
     }
 
     /// Makes accounts by Synapse's admin call with a shared secret.
     pub fn register_with_shared_secret(mut self, secret: impl Into<String>) -> Harness {
-        self.sources.maker = Some(Maker::SharedSecret(secret.into().into()));
+        self.sources.maker = Some(AccountProvider::SharedSecret(secret.into().into()));
         self
     }
 
@@ -238,31 +239,31 @@ impl Harness {
 
     /// Selects cases by a glob over their ids; said several times, any of them.
     pub fn case(mut self, glob: impl Into<String>) -> Harness {
-        self.wish.cases.push(glob.into());
+        self.selection.cases.push(glob.into());
         self
     }
 
     /// Selects what decides these requirements, by a glob over their ids.
     pub fn requirement(mut self, glob: impl Into<String>) -> Harness {
-        self.wish.requirements.push(glob.into());
+        self.selection.requirements.push(glob.into());
         self
     }
 
     /// Selects the cases of an area.
     pub fn area(mut self, name: impl Into<String>) -> Harness {
-        self.wish.areas.push(name.into());
+        self.selection.areas.push(name.into());
         self
     }
 
     /// Selects what decides requirements of this level.
     pub fn level(mut self, level: Level) -> Harness {
-        self.wish.levels.push(level);
+        self.selection.levels.push(level);
         self
     }
 
     /// Leaves out cases by a glob over their ids.
     pub fn skip(mut self, glob: impl Into<String>) -> Harness {
-        self.wish.skip.push(glob.into());
+        self.selection.skip.push(glob.into());
         self
     }
 
@@ -335,9 +336,10 @@ impl Harness {
     pub fn trials(self) -> Result<Vec<Trial>, HarnessError> {
         let material = Arc::new(self.material()?);
         let baseline = self.known(&material)?;
-        let mut cases: Vec<Case> = chosen(&material, &self.wish)?.into_iter().cloned().collect();
+        let mut cases: Vec<Case> =
+            chosen(&material, &self.selection)?.into_iter().cloned().collect();
         cases.sort_by_key(Case::phase);
-        let questions = questions(&cases, &material.register, &self.wish);
+        let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
         let shared = Arc::new(Shared {
             wanted: cases.iter().map(|_| AtomicBool::new(true)).collect(),
@@ -381,7 +383,7 @@ impl Harness {
     pub fn run(self) -> Result<Run, HarnessError> {
         const JOBS: usize = 4;
         let material = Arc::new(self.material()?);
-        chosen(&material, &self.wish)?;
+        chosen(&material, &self.selection)?;
         let (runtime, baseline) = (runtime()?, self.known(&material)?);
         let (prepared, guard) = self.prepared(material, baseline, JOBS)?;
         let run = runtime.block_on(prepared.run(&Silent));
@@ -435,14 +437,14 @@ impl Harness {
             sources: self.sources,
             operator: self.operator,
             api: self.api,
-            wish: self.wish,
+            selection: self.selection,
             allowed: self.allowed,
             jobs,
             max_wait: self.max_wait,
             wait_ready: self.wait_ready,
             gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
             fail_fast: false,
-            demands: Demands { baseline, ..Demands::default() },
+            policies: Policies { baseline, ..Policies::default() },
         };
         Ok((prepare(material, job)?, server.guard))
     }
@@ -546,17 +548,21 @@ enum Question {
     Standing(String),
 }
 
-fn questions(cases: &[Case], register: &Register, wish: &Wish) -> Vec<(Question, String, String)> {
+fn questions(
+    cases: &[Case],
+    register: &Register,
+    selection: &Selection,
+) -> Vec<(Question, String, String)> {
     let of_cases = cases.iter().enumerate().map(|(at, case)| {
         (Question::Case(at), format!("{}::{}", case.area, case.id), case.title.clone())
     });
-    let of_run = CHECKS.iter().filter(|check| check_is_wished(check, wish)).map(|check| {
+    let of_run = CHECKS.iter().filter(|check| selects_check(check, selection)).map(|check| {
         let id = format!("whole-run::{}", check.id);
         (Question::WholeRun(check.id), id, check.title.to_owned())
     });
     let standing = register
         .iter()
-        .filter(|r| !r.standing.is_empty() && standing_is_wished(&r.id, r.level, wish))
+        .filter(|r| !r.standing.is_empty() && selects_standing(&r.id, r.level, selection))
         .map(|r| {
             let id = format!("standing::{}", r.id);
             (Question::Standing(r.id.clone()), id, r.title.clone())
@@ -760,15 +766,15 @@ fn sentence(finding: &Finding) -> String {
     format!("{requirement} ({level}): {}", message.replace('\n', " "))
 }
 
-fn exchange_in_full(exchange: &Exchange) -> String {
+fn exchange_in_full(exchange: &RecordedExchange) -> String {
     format!("{}{}\n", report::exchange_text(exchange), report::curl(exchange))
 }
 
-type Done = (Planned, CaseResult);
+type Done = (PlannedCase, CaseResult);
 
 /// A server that runs and was probed.
 struct Live {
-    open: Open,
+    open: ActiveRun,
     /// By place in the plan; locked while the case runs.
     done: Vec<Mutex<Option<Done>>>,
     turns: Turns,
@@ -783,7 +789,7 @@ impl Live {
     /// Runs a selected case, row by row where the plan made several of it; what another thread runs
     /// already is waited for.
     fn run_case(&self, case: &Case) -> Vec<Done> {
-        let is_row = |planned: &Planned| {
+        let is_row = |planned: &PlannedCase| {
             planned.case.file == case.file && planned.case.pointer == case.pointer
         };
         let rows = self.open.plan().cases.iter().zip(&self.done);
@@ -792,7 +798,7 @@ impl Live {
             .collect()
     }
 
-    fn run_row(&self, planned: &Planned, done: &Mutex<Option<Done>>) -> Done {
+    fn run_row(&self, planned: &PlannedCase, done: &Mutex<Option<Done>>) -> Done {
         let mut done = lock(done);
         if let Some(known) = &*done {
             return known.clone();
@@ -820,7 +826,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.runtime.block_on(self.open.clean_up(&Silent));
+        self.runtime.block_on(self.open.cleanup(&Silent));
     }
 }
 
@@ -840,7 +846,7 @@ struct Busy {
 }
 
 impl Turns {
-    fn take(&self, planned: &Planned) -> Turn<'_> {
+    fn take(&self, planned: &PlannedCase) -> Turn<'_> {
         let claims = planned.claims();
         let alone = planned.case.phase().runs_alone();
         let must_wait = |busy: &mut Busy| {

@@ -6,34 +6,34 @@ use tokio::sync::Notify;
 
 /// Set once; everything that waits for something else than an answer wakes up.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Inner>);
+pub struct Cancellation(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    cause: OnceLock<Cause>,
+    cause: OnceLock<CancelCause>,
     interrupted: AtomicBool,
     waiting: Notify,
     /// That of the clean-up.
-    next: OnceLock<Stop>,
+    next: OnceLock<Cancellation>,
 }
 
 /// Why a run stops before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum CancelCause {
     /// A signal.
     Interrupted,
     /// A case failed, and that was to be the end.
     FailFast,
 }
 
-impl Cause {
+impl CancelCause {
     /// The reason of everything that it kept from being asked.
     pub fn reason(self) -> Reason {
         match self {
-            Cause::Interrupted => {
+            CancelCause::Interrupted => {
                 Reason { code: "interrupted".to_owned(), text: "the run was stopped".into() }
             }
-            Cause::FailFast => Reason {
+            CancelCause::FailFast => Reason {
                 code: "fail_fast".to_owned(),
                 text: "an earlier case failed, and the run ended with it".into(),
             },
@@ -41,10 +41,10 @@ impl Cause {
     }
 }
 
-impl Stop {
+impl Cancellation {
     /// Asks the run to stop; of several causes the first counts.
-    pub fn set(&self, cause: Cause) {
-        if cause == Cause::Interrupted {
+    pub fn set(&self, cause: CancelCause) {
+        if cause == CancelCause::Interrupted {
             self.0.interrupted.store(true, Ordering::SeqCst);
         }
         let _ = self.0.cause.set(cause);
@@ -54,18 +54,18 @@ impl Stop {
     /// Takes a signal: the first one stops the run, a second one its clean-up.
     pub fn interrupt(&self) {
         if self.is_interrupted() {
-            self.of_clean_up().set(Cause::Interrupted);
+            self.of_clean_up().set(CancelCause::Interrupted);
         }
-        self.set(Cause::Interrupted);
+        self.set(CancelCause::Interrupted);
     }
 
     /// What stops the clean-up of the run.
-    pub fn of_clean_up(&self) -> Stop {
-        self.0.next.get_or_init(Stop::default).clone()
+    pub fn of_clean_up(&self) -> Cancellation {
+        self.0.next.get_or_init(Cancellation::default).clone()
     }
 
     /// Why it was asked to stop, if it was.
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<CancelCause> {
         self.0.cause.get().copied()
     }
 
@@ -81,7 +81,7 @@ impl Stop {
 
     /// The reason of what is not asked any more.
     pub fn reason(&self) -> Reason {
-        self.cause().unwrap_or(Cause::Interrupted).reason()
+        self.cause().unwrap_or(CancelCause::Interrupted).reason()
     }
 
     /// Ends when it was asked to stop.
@@ -91,10 +91,10 @@ impl Stop {
 
     /// Ends when a signal came.
     pub async fn interrupted(&self) {
-        self.until(Stop::is_interrupted).await;
+        self.until(Cancellation::is_interrupted).await;
     }
 
-    async fn until(&self, holds: fn(&Stop) -> bool) {
+    async fn until(&self, holds: fn(&Cancellation) -> bool) {
         loop {
             let waiting = self.0.waiting.notified();
             tokio::pin!(waiting);
@@ -113,13 +113,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_signal_is_for_the_clean_up() {
-        let stop = Stop::default();
+        let stop = Cancellation::default();
         let cleaning = stop.of_clean_up();
-        stop.set(Cause::FailFast);
+        stop.set(CancelCause::FailFast);
         assert!(stop.is_set() && !stop.is_interrupted());
         stop.interrupt();
         assert!(stop.is_interrupted() && !cleaning.is_set());
-        assert_eq!(stop.cause(), Some(Cause::FailFast));
+        assert_eq!(stop.cause(), Some(CancelCause::FailFast));
         stop.interrupt();
         cleaning.interrupted().await;
         stop.stopped().await;

@@ -2,7 +2,9 @@
 //! client itself, and no proxy taken from the environment.
 use crate::http::background::beside;
 use crate::http::error::{innermost, trouble};
-use crate::http::message::{Answer, Ask, Exchanged, ORIGIN, Trouble, TroubleKind};
+use crate::http::message::{
+    Exchange, ORIGIN, Request, Response, TransportError, TransportErrorKind,
+};
 use crate::http::target::Target;
 use crate::http::tls::{self, SetupError, Trust};
 use crate::redact::{ExposeSecret as _, Heard, SecretKind, SecretString, Vault};
@@ -116,7 +118,7 @@ const ASIDE: Duration = Duration::from_secs(5);
 
 /// Sends requests to one target.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub struct HttpClient {
     pooled: reqwest::Client,
     fresh: reqwest::Client,
     target: Target,
@@ -153,9 +155,9 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Http {
+impl HttpClient {
     /// Prepares clients; nothing is sent yet.
-    pub fn new(transport: &Transport, vault: Arc<Vault>) -> Result<Http, ClientError> {
+    pub fn new(transport: &Transport, vault: Arc<Vault>) -> Result<HttpClient, ClientError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
             let value = value.expose_secret();
@@ -169,7 +171,7 @@ impl Http {
         }
         // Made once: it reads the system's certificates.
         let tls = tls_config(transport)?;
-        Ok(Http {
+        Ok(HttpClient {
             pooled: client(transport, tls.clone(), true)?,
             fresh: client(transport, tls, false)?,
             target: transport.target.clone(),
@@ -221,17 +223,17 @@ impl Http {
         self.broken_off.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn under_way(&self, ask: &Ask) -> UnderWay<'_> {
-        let path = ask.path.split('?').next().unwrap_or_default();
-        let begins = ask.method == "POST"
+    fn under_way(&self, request: &Request) -> UnderWay<'_> {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let begins = request.method == "POST"
             && ["/login", "/register", "/refresh"].iter().any(|end| path.ends_with(end));
-        let what = begins.then(|| format!("{} {path}", ask.method));
+        let what = begins.then(|| format!("{} {path}", request.method));
         UnderWay { broken_off: &self.broken_off, what }
     }
 
     /// Remembers the secrets of an answer; those of a large one beside other work.
-    async fn learn(&self, ask: &Ask, answer: &Answer) {
-        let (vault, path, heard) = (self.vault.clone(), ask.path.clone(), answer.clone());
+    async fn learn(&self, request: &Request, response: &Response) {
+        let (vault, path, heard) = (self.vault.clone(), request.path.clone(), response.clone());
         let learn = move || {
             vault.learn_answer(&Heard {
                 path: &path,
@@ -241,7 +243,7 @@ impl Http {
                 body: &heard.body,
             });
         };
-        if !answer.is_large() {
+        if !response.is_large() {
             return learn();
         }
         self.has_seen_large.store(true, Ordering::Relaxed);
@@ -257,19 +259,19 @@ impl Http {
     }
 
     /// Sends one request and reads the answer up to [`LONGEST_BODY`].
-    pub async fn send(&self, ask: &Ask) -> Exchanged {
-        self.send_with(&self.pooled, ask).await
+    pub async fn send(&self, request: &Request) -> Exchange {
+        self.send_with(&self.pooled, request).await
     }
 
     /// The same on a connection of its own.
-    pub async fn send_fresh(&self, ask: &Ask) -> Exchanged {
-        self.send_with(&self.fresh, ask).await
+    pub async fn send_fresh(&self, request: &Request) -> Exchange {
+        self.send_with(&self.fresh, request).await
     }
 
     /// Sends one request to the same host and port by the other of `http` and `https`, without the
     /// operator's headers and whatever the certificate: only to see who answers. With the URL that
     /// was used; nothing if there is no such URL.
-    pub async fn send_by_other_scheme(&self, ask: &Ask) -> Option<(String, Exchanged)> {
+    pub async fn send_by_other_scheme(&self, request: &Request) -> Option<(String, Exchange)> {
         let Target::Web(url) = &self.target else { return None };
         let mut url = url.clone();
         let port = url.port_or_known_default();
@@ -281,21 +283,21 @@ impl Http {
         let (insecure, ca) = (true, None);
         let transport =
             Transport { target, headers, timeout, insecure, ca, ..(*self.transport).clone() };
-        let other = Http::new(&transport, self.vault.clone()).ok()?;
-        Some((other.target.to_string(), other.send(ask).await))
+        let other = HttpClient::new(&transport, self.vault.clone()).ok()?;
+        Some((other.target.to_string(), other.send(request).await))
     }
 
-    async fn send_with(&self, client: &reqwest::Client, ask: &Ask) -> Exchanged {
-        self.vault.learn_request(&ask.headers, &ask.path, ask.body.as_deref());
-        let url = self.target.origin() + &ask.path;
+    async fn send_with(&self, client: &reqwest::Client, request: &Request) -> Exchange {
+        self.vault.learn_request(&request.headers, &request.path, request.body.as_deref());
+        let url = self.target.origin() + &request.path;
         let started = Instant::now();
-        let under_way = self.under_way(ask);
-        let (sent_headers, result) = match self.request(client, ask, &url) {
+        let under_way = self.under_way(request);
+        let (sent_headers, result) = match self.request(client, request, &url) {
             Ok(request) => {
                 let sent = header_list(request.headers());
                 let exchange = self.exchange(client, request);
                 let result = match tokio::time::timeout(self.timeout, exchange).await {
-                    Ok(Err(Trouble { kind: TroubleKind::Timeout, .. })) | Err(_) => {
+                    Ok(Err(TransportError { kind: TransportErrorKind::Timeout, .. })) | Err(_) => {
                         Err(self.timed_out())
                     }
                     Ok(result) => result,
@@ -305,27 +307,32 @@ impl Http {
             Err(trouble) => (Vec::new(), Err(trouble)),
         };
         let duration = started.elapsed();
-        if let Ok(answer) = &result {
-            self.learn(ask, answer).await;
+        if let Ok(response) = &result {
+            self.learn(request, response).await;
         }
         under_way.has_ended();
-        let url = self.target.url_of(&ask.path);
-        Exchanged { ask: ask.clone(), url, sent_headers, result, duration, shared: false }
+        let url = self.target.url_of(&request.path);
+        Exchange { request: request.clone(), url, sent_headers, result, duration, shared: false }
     }
 
     /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,
     /// section 15.5.8), and a connection that fails was made by it, or to it.
-    fn by_way_of(&self, result: Result<Answer, Trouble>) -> Result<Answer, Trouble> {
+    fn by_way_of(
+        &self,
+        result: Result<Response, TransportError>,
+    ) -> Result<Response, TransportError> {
         let Some(proxy) = &self.proxy else { return result };
-        let blame = |what: &str| Trouble {
-            kind: TroubleKind::Connect,
+        let blame = |what: &str| TransportError {
+            kind: TransportErrorKind::Connect,
             text: format!("by way of the proxy {proxy}: {what}"),
         };
         match result {
-            Ok(answer) if answer.status == 407 => {
+            Ok(response) if response.status == 407 => {
                 Err(blame("it asks for a user and a password (--proxy-auth-file FILE)"))
             }
-            Err(trouble) if trouble.kind == TroubleKind::Connect => Err(blame(&trouble.text)),
+            Err(trouble) if trouble.kind == TransportErrorKind::Connect => {
+                Err(blame(&trouble.text))
+            }
             other => other,
         }
     }
@@ -334,14 +341,14 @@ impl Http {
         &self,
         client: &reqwest::Client,
         request: reqwest::Request,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Response, TransportError> {
         let mut response = client.execute(request).await.map_err(|error| trouble(&error))?;
         let status = response.status().as_u16();
         let headers = header_list(response.headers());
         let size: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > LONGEST_HEADERS {
             let text = format!("its headers are {size} bytes long");
-            return Err(Trouble { kind: TroubleKind::Protocol, text });
+            return Err(TransportError { kind: TransportErrorKind::Protocol, text });
         }
         let (mut body, mut truncated) = (Vec::new(), false);
         while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
@@ -353,36 +360,36 @@ impl Http {
             }
         }
         self.read.fetch_add(body.len(), Ordering::Relaxed);
-        Ok(Answer::new(status, headers, body, truncated))
+        Ok(Response::new(status, headers, body, truncated))
     }
 
-    fn timed_out(&self) -> Trouble {
+    fn timed_out(&self) -> TransportError {
         let text = format!("no whole answer within {} s", self.timeout.as_secs_f64());
-        Trouble { kind: TroubleKind::Timeout, text }
+        TransportError { kind: TransportErrorKind::Timeout, text }
     }
 
     fn request(
         &self,
         client: &reqwest::Client,
-        ask: &Ask,
+        request: &Request,
         url: &str,
-    ) -> Result<reqwest::Request, Trouble> {
-        let refused = |text: String| Trouble { kind: TroubleKind::Request, text };
-        let method = reqwest::Method::from_bytes(ask.method.as_bytes())
+    ) -> Result<reqwest::Request, TransportError> {
+        let refused = |text: String| TransportError { kind: TransportErrorKind::Request, text };
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|error| refused(error.to_string()))?;
         let mut headers = self.headers.clone();
         headers.insert("origin", HeaderValue::from_static(ORIGIN));
         headers.insert("accept", HeaderValue::from_static("application/json"));
-        for (name, value) in &ask.headers {
+        for (name, value) in &request.headers {
             let (name, value) = header(name, value)
                 .ok_or_else(|| refused(format!("the header {name} cannot be sent")))?;
             headers.insert(name, value);
         }
-        let mut request = client.request(method, url).headers(headers);
-        if let Some(body) = &ask.body {
-            request = request.body(body.clone());
+        let mut builder = client.request(method, url).headers(headers);
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
         }
-        request.build().map_err(|error| refused(innermost(&error)))
+        builder.build().map_err(|error| refused(innermost(&error)))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Which sessions and accounts a run has made and not yet ended, so that they can be ended.
-use crate::http::message::{Ask, Exchanged, TroubleKind};
+use crate::http::message::{Exchange, Request, TransportErrorKind};
 use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +22,7 @@ pub struct Session {
 
 /// An account that the run made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct CreatedAccount {
     /// The full Matrix ID.
     pub user_id: String,
     /// The name that logs it in, as far as is known.
@@ -44,31 +44,31 @@ pub struct UncertainLogin {
 
 /// Everything that a run made, in the order made.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<Entries>);
+pub struct CreatedResources(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
     sessions: Vec<Session>,
-    accounts: Vec<Made>,
+    accounts: Vec<CreatedAccount>,
     /// The names of every account that the run ever made.
     made: BTreeSet<String>,
     uncertain: Vec<UncertainLogin>,
     /// Accounts that may have been made, though no answer tells.
-    uncertain_accounts: Vec<Made>,
+    uncertain_accounts: Vec<CreatedAccount>,
     /// Device ids that the run made up and sent with a login.
     chosen_devices: BTreeSet<String>,
 }
 
 impl Entries {
     /// Whose a request's token is, if the run made its session.
-    fn asker(&self, ask: &Ask) -> Option<String> {
-        let token = token_of(ask)?;
+    fn asker(&self, request: &Request) -> Option<String> {
+        let token = token_of(request)?;
         let owner = self.sessions.iter().find(|session| session.tokens.contains(&token));
         // An application service speaks for the user that the query names.
-        owner.map(|session| session.user_id.clone()).or_else(|| query_of(ask, "user_id"))
+        owner.map(|session| session.user_id.clone()).or_else(|| query_of(request, "user_id"))
     }
 
-    fn made(&mut self, account: Made) {
+    fn made(&mut self, account: CreatedAccount) {
         if !account.user_id.is_empty()
             && !self.accounts.iter().any(|a| a.user_id == account.user_id)
         {
@@ -106,31 +106,31 @@ impl Entries {
     }
 }
 
-impl Ledger {
+impl CreatedResources {
     /// Reads an exchange for sessions and accounts that it began or ended.
-    pub fn note(&self, exchanged: &Exchanged) {
-        self.note_chosen_device(exchanged);
-        self.note_uncertain(exchanged);
-        let Ok(answer) = &exchanged.result else { return };
-        if !answer.is_success() {
+    pub fn note(&self, exchange: &Exchange) {
+        self.note_chosen_device(exchange);
+        self.note_uncertain(exchange);
+        let Ok(response) = &exchange.result else { return };
+        if !response.is_success() {
             return;
         }
         let (path, query) =
-            exchanged.ask.path.split_once('?').unwrap_or((exchanged.ask.path.as_str(), ""));
-        let posted = |end: &str| exchanged.ask.method == "POST" && path.ends_with(end);
+            exchange.request.path.split_once('?').unwrap_or((exchange.request.path.as_str(), ""));
+        let posted = |end: &str| exchange.request.method == "POST" && path.ends_with(end);
         let sent = |key: &str| {
-            let body = exchanged.ask.json_body()?;
+            let body = exchange.request.json_body()?;
             body.get(key)?.as_str().map(str::to_owned)
         };
         let mut entries = self.entries();
         if posted("/logout") {
-            if let Some(token) = token_of(&exchanged.ask) {
+            if let Some(token) = token_of(&exchange.request) {
                 entries.sessions.retain(|session| !session.tokens.contains(&token));
             }
             return;
         }
         if posted("/logout/all") || posted("/account/deactivate") {
-            let user = entries.asker(&exchanged.ask);
+            let user = entries.asker(&exchange.request);
             entries.sessions.retain(|session| Some(&session.user_id) != user.as_ref());
             if posted("/account/deactivate") {
                 entries.accounts.retain(|account| Some(&account.user_id) != user.as_ref());
@@ -138,21 +138,21 @@ impl Ledger {
             return;
         }
         if posted("/account/password") {
-            let user = entries.asker(&exchanged.ask);
+            let user = entries.asker(&exchange.request);
             let mut accounts = entries.accounts.iter_mut();
             if let Some(made) = accounts.find(|account| Some(&account.user_id) == user.as_ref()) {
                 made.password = sent("new_password").or(made.password.take());
             }
             return;
         }
-        if ends_devices(&exchanged.ask.method, path) {
-            let (user, devices) = (entries.asker(&exchanged.ask), devices_of(exchanged, path));
+        if ends_devices(&exchange.request.method, path) {
+            let (user, devices) = (entries.asker(&exchange.request), devices_of(exchange, path));
             entries.sessions.retain(|session| {
                 Some(&session.user_id) != user.as_ref() || !devices.contains(&session.device_id)
             });
             return;
         }
-        let Ok(body) = answer.json() else { return };
+        let Ok(body) = response.json() else { return };
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
         let user_id = text("user_id").unwrap_or_default();
         // What an application service registers is its own; one user is used again by later runs.
@@ -160,7 +160,7 @@ impl Ledger {
             let guest = query.contains("kind=guest");
             let login_name = sent("username").unwrap_or_else(|| user_id.clone());
             let password = sent("password");
-            entries.made(Made { user_id: user_id.clone(), login_name, password, guest });
+            entries.made(CreatedAccount { user_id: user_id.clone(), login_name, password, guest });
         }
         let Some(token) = text("access_token") else { return };
         let refresh_token = text("refresh_token");
@@ -178,40 +178,40 @@ impl Ledger {
     }
 
     /// Remembers the device id that a login asks for: such a device is the run's own.
-    fn note_chosen_device(&self, exchanged: &Exchanged) {
-        if begins_session(exchanged) {
-            self.entries().chosen_devices.extend(sent_text(exchanged, "/device_id"));
+    fn note_chosen_device(&self, exchange: &Exchange) {
+        if begins_session(exchange) {
+            self.entries().chosen_devices.extend(sent_text(exchange, "/device_id"));
         }
     }
 
     /// Remembers a login or a registration that may have been done though no whole answer says so.
-    fn note_uncertain(&self, exchanged: &Exchanged) {
-        if !is_uncertain(exchanged) {
+    fn note_uncertain(&self, exchange: &Exchange) {
+        if !is_uncertain(exchange) {
             return;
         }
-        let sent = |pointer: &str| sent_text(exchanged, pointer);
-        if begins_session(exchanged) {
+        let sent = |pointer: &str| sent_text(exchange, pointer);
+        if begins_session(exchange) {
             let name = sent("/identifier/user").or_else(|| sent("/user"));
             let device_id = sent("/device_id");
             self.entries().uncertain.push(UncertainLogin { name, device_id });
-        } else if exchanged.ask.method == "POST"
-            && exchanged.ask.path.ends_with("/register")
+        } else if exchange.request.method == "POST"
+            && exchange.request.path.ends_with("/register")
             && sent("/type").is_none()
             && let Some(name) = sent("/username")
         {
             let mut entries = self.entries();
-            let is_known = |made: &Made| made.login_name == name;
+            let is_known = |made: &CreatedAccount| made.login_name == name;
             if !entries.accounts.iter().chain(&entries.uncertain_accounts).any(is_known) {
                 let (user_id, password) = (name.clone(), sent("/password"));
-                let account = Made { user_id, login_name: name, password, guest: false };
+                let account = CreatedAccount { user_id, login_name: name, password, guest: false };
                 entries.uncertain_accounts.push(account);
             }
         }
     }
 
     /// The user whose access token a request has, if the run began the session.
-    pub fn asker(&self, ask: &Ask) -> Option<String> {
-        self.entries().asker(ask)
+    pub fn asker(&self, request: &Request) -> Option<String> {
+        self.entries().asker(request)
     }
 
     /// The account logs in by this name.
@@ -229,7 +229,7 @@ impl Ledger {
     }
 
     /// The accounts that may have been made though no answer tells; their names are those asked for.
-    pub fn uncertain_accounts(&self) -> Vec<Made> {
+    pub fn uncertain_accounts(&self) -> Vec<CreatedAccount> {
         self.entries().uncertain_accounts.clone()
     }
 
@@ -250,7 +250,7 @@ impl Ledger {
 
     /// An account that a program of the operator's made for the run, with its session if it has one:
     /// no exchange tells of these.
-    pub fn note_made(&self, account: Made, session: Option<(String, Option<String>)>) {
+    pub fn add_account(&self, account: CreatedAccount, session: Option<(String, Option<String>)>) {
         let mut entries = self.entries();
         if let Some((token, device_id)) = session {
             entries.began(Session {
@@ -274,14 +274,14 @@ impl Ledger {
 
     /// Puts sessions and accounts in the order of the exchanges that began them: several cases at once
     /// make theirs in the order of chance.
-    pub fn arrange<'e>(&self, exchanges: impl Iterator<Item = &'e Exchanged>) {
+    pub fn sort<'e>(&self, exchanges: impl Iterator<Item = &'e Exchange>) {
         let mut ranks: HashMap<String, usize> = HashMap::new();
-        for (rank, exchanged) in exchanges.enumerate() {
-            let begins = exchanged.ask.method == "POST" && exchanged.ask.body.is_some();
-            let Some(answer) = exchanged.result.as_ref().ok().filter(|_| begins) else { continue };
+        for (rank, exchange) in exchanges.enumerate() {
+            let begins = exchange.request.method == "POST" && exchange.request.body.is_some();
+            let Some(response) = exchange.result.as_ref().ok().filter(|_| begins) else { continue };
             // What is parsed of a copy is gone with it: these are all answers of the run.
-            let answer = answer.unparsed();
-            for name in ["/access_token", "/user_id"].map(|pointer| answer.text_at(pointer)) {
+            let response = response.unparsed();
+            for name in ["/access_token", "/user_id"].map(|pointer| response.text_at(pointer)) {
                 name.map(|name| ranks.entry(name.to_owned()).or_insert(rank));
             }
         }
@@ -297,12 +297,12 @@ impl Ledger {
     }
 
     /// The accounts that were made and not deactivated, as far as is known.
-    pub fn made(&self) -> Vec<Made> {
+    pub fn made(&self) -> Vec<CreatedAccount> {
         self.entries().accounts.clone()
     }
 
     /// Strikes out an account that is gone, and its sessions with it.
-    pub fn gone(&self, user_id: &str) {
+    pub fn remove(&self, user_id: &str) {
         let mut entries = self.entries();
         entries.accounts.retain(|account| account.user_id != user_id);
         entries.sessions.retain(|session| session.user_id != user_id);
@@ -320,70 +320,72 @@ fn ends_devices(method: &str, path: &str) -> bool {
 }
 
 /// Whether a request is a login, by its path: cases also send it as no operation.
-fn begins_session(exchanged: &Exchanged) -> bool {
-    let path = exchanged.ask.path.split('?').next().unwrap_or_default();
-    exchanged.ask.method == "POST" && path.ends_with("/login")
+fn begins_session(exchange: &Exchange) -> bool {
+    let path = exchange.request.path.split('?').next().unwrap_or_default();
+    exchange.request.method == "POST" && path.ends_with("/login")
 }
 
 /// Whether a request may have been done, though no whole answer says so: none came, or that of something in front, or
 /// one that says it was done and holds no access token.
-fn is_uncertain(exchanged: &Exchanged) -> bool {
-    match &exchanged.result {
+fn is_uncertain(exchange: &Exchange) -> bool {
+    match &exchange.result {
         Err(trouble) => matches!(
             trouble.kind,
-            TroubleKind::Closed | TroubleKind::Protocol | TroubleKind::Timeout
+            TransportErrorKind::Closed | TransportErrorKind::Protocol | TransportErrorKind::Timeout
         ),
-        Ok(answer) if matches!(answer.status, 502..=504) => answer.text_at("/errcode").is_none(),
-        Ok(answer) => {
-            let told = if begins_session(exchanged) { "/access_token" } else { "/user_id" };
-            answer.is_success() && answer.text_at(told).is_none()
+        Ok(response) if matches!(response.status, 502..=504) => {
+            response.text_at("/errcode").is_none()
+        }
+        Ok(response) => {
+            let told = if begins_session(exchange) { "/access_token" } else { "/user_id" };
+            response.is_success() && response.text_at(told).is_none()
         }
     }
 }
 
 /// A text in the JSON body of a request.
-fn sent_text(exchanged: &Exchanged, pointer: &str) -> Option<String> {
-    exchanged.ask.json_body()?.pointer(pointer)?.as_str().map(str::to_owned)
+fn sent_text(exchange: &Exchange, pointer: &str) -> Option<String> {
+    exchange.request.json_body()?.pointer(pointer)?.as_str().map(str::to_owned)
 }
 
 /// A parameter of a request's query.
-fn query_of(ask: &Ask, name: &str) -> Option<String> {
-    let (_, query) = ask.path.split_once('?')?;
+fn query_of(request: &Request, name: &str) -> Option<String> {
+    let (_, query) = request.path.split_once('?')?;
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-fn devices_of(exchanged: &Exchanged, path: &str) -> Vec<String> {
-    if exchanged.ask.method == "DELETE" {
+fn devices_of(exchange: &Exchange, path: &str) -> Vec<String> {
+    if exchange.request.method == "DELETE" {
         let name = path.rsplit('/').next().unwrap_or_default();
         let decoded = form_urlencoded::parse(name.as_bytes()).map(|(name, _)| name.into_owned());
         return decoded.collect();
     }
-    let body = exchanged.ask.json_body();
+    let body = exchange.request.json_body();
     let devices = body.as_ref().and_then(|body| body.get("devices")?.as_array());
     let names = devices.into_iter().flatten().filter_map(Value::as_str);
     names.map(str::to_owned).collect()
 }
 
-fn token_of(ask: &Ask) -> Option<String> {
-    let header = ask.header("authorization");
+fn token_of(request: &Request) -> Option<String> {
+    let header = request.header("authorization");
     let bearer = header.and_then(|header| header.strip_prefix("Bearer ")).map(str::to_owned);
-    bearer.or_else(|| query_of(ask, "access_token"))
+    bearer.or_else(|| query_of(request, "access_token"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::message::Answer;
+    use crate::http::message::Response;
     use serde_json::json;
     use std::time::Duration;
 
-    fn exchanged(ask: Ask, status: u16, body: Value) -> Exchanged {
-        Exchanged {
-            ask,
+    fn exchange(request: Request, status: u16, body: Value) -> Exchange {
+        Exchange {
+            request,
             url: String::new(),
             sent_headers: Vec::new(),
-            result: Ok(Answer::new(status, Vec::new(), body.to_string().into_bytes(), false)),
+            result: Ok(Response::new(status, Vec::new(), body.to_string().into_bytes(), false)),
             duration: Duration::ZERO,
             shared: false,
         }
@@ -391,80 +393,86 @@ mod tests {
 
     #[test]
     fn sessions_begin_with_a_login_and_end_with_a_logout() {
-        let ledger = Ledger::default();
+        let created = CreatedResources::default();
         let login = |token: &str, device: &str| {
-            exchanged(
-                Ask::new(Some("login"), "POST", "/_matrix/client/v3/login"),
+            exchange(
+                Request::new(Some("login"), "POST", "/_matrix/client/v3/login"),
                 200,
                 json!({"access_token": token, "user_id": "@a:b", "device_id": device, "refresh_token": format!("r{token}")}),
             )
         };
-        ledger.note(&login("one", "A"));
-        ledger.note(&login("two", "B"));
-        let refresh = Ask::new(Some("refresh"), "POST", "/_matrix/client/v3/refresh")
+        created.note(&login("one", "A"));
+        created.note(&login("two", "B"));
+        let refresh = Request::new(Some("refresh"), "POST", "/_matrix/client/v3/refresh")
             .json(&json!({"refresh_token": "rone"}));
-        ledger.note(&exchanged(refresh, 200, json!({"access_token": "three"})));
-        assert_eq!(ledger.open()[0].tokens, ["one", "three"]);
-        let logout = Ask::new(Some("logout"), "POST", "/_matrix/client/v3/logout").bearer("three");
-        ledger.note(&exchanged(logout.clone(), 401, json!({})));
-        assert_eq!(ledger.open().len(), 2);
-        ledger.note(&exchanged(logout, 200, json!({})));
-        assert_eq!(ledger.open()[0].device_id, "B");
+        created.note(&exchange(refresh, 200, json!({"access_token": "three"})));
+        assert_eq!(created.open()[0].tokens, ["one", "three"]);
+        let logout =
+            Request::new(Some("logout"), "POST", "/_matrix/client/v3/logout").bearer("three");
+        created.note(&exchange(logout.clone(), 401, json!({})));
+        assert_eq!(created.open().len(), 2);
+        created.note(&exchange(logout, 200, json!({})));
+        assert_eq!(created.open()[0].device_id, "B");
         let all =
-            Ask::new(Some("logout_all"), "POST", "/_matrix/client/v3/logout/all").bearer("two");
-        ledger.note(&exchanged(all, 200, json!({})));
-        assert!(ledger.open().is_empty());
+            Request::new(Some("logout_all"), "POST", "/_matrix/client/v3/logout/all").bearer("two");
+        created.note(&exchange(all, 200, json!({})));
+        assert!(created.open().is_empty());
     }
 
     #[test]
     fn what_may_have_been_done_without_a_whole_answer_is_remembered() {
-        let ledger = Ledger::default();
-        let ask = |path: &str, body: Value| Ask::new(None, "POST", path).json(&body);
-        let login = ask("/_matrix/client/v3/login", json!({"user": "a", "device_id": "D"}));
-        let mut lost = exchanged(login.clone(), 200, json!({}));
-        for kind in [TroubleKind::Closed, TroubleKind::Timeout, TroubleKind::Connect] {
-            lost.result = Err(crate::http::message::Trouble { kind, text: String::new() });
-            ledger.note(&lost);
+        let created = CreatedResources::default();
+        let request = |path: &str, body: Value| Request::new(None, "POST", path).json(&body);
+        let login = request("/_matrix/client/v3/login", json!({"user": "a", "device_id": "D"}));
+        let mut lost = exchange(login.clone(), 200, json!({}));
+        for kind in
+            [TransportErrorKind::Closed, TransportErrorKind::Timeout, TransportErrorKind::Connect]
+        {
+            lost.result = Err(crate::http::message::TransportError { kind, text: String::new() });
+            created.note(&lost);
         }
-        ledger.note(&exchanged(login.clone(), 200, json!({"user_id": "@a:b"})));
-        ledger.note(&exchanged(login, 403, json!({})));
+        created.note(&exchange(login.clone(), 200, json!({"user_id": "@a:b"})));
+        created.note(&exchange(login, 403, json!({})));
         let of_a = UncertainLogin { name: Some("a".to_owned()), device_id: Some("D".to_owned()) };
-        assert_eq!(ledger.uncertain_logins(), vec![of_a; 3]);
-        assert!(ledger.chose_device("D"));
+        assert_eq!(created.uncertain_logins(), vec![of_a; 3]);
+        assert!(created.chose_device("D"));
         let register =
-            ask("/_matrix/client/v3/register", json!({"username": "x", "password": "p"}));
-        lost.ask = register.clone();
-        lost.result =
-            Err(crate::http::message::Trouble { kind: TroubleKind::Closed, text: String::new() });
-        ledger.note(&lost);
-        assert_eq!(ledger.uncertain_accounts()[0].login_name, "x");
-        ledger.note(&exchanged(register, 200, json!({"user_id": "@x:b"})));
-        assert!(ledger.uncertain_accounts().is_empty());
+            request("/_matrix/client/v3/register", json!({"username": "x", "password": "p"}));
+        lost.request = register.clone();
+        lost.result = Err(crate::http::message::TransportError {
+            kind: TransportErrorKind::Closed,
+            text: String::new(),
+        });
+        created.note(&lost);
+        assert_eq!(created.uncertain_accounts()[0].login_name, "x");
+        created.note(&exchange(register, 200, json!({"user_id": "@x:b"})));
+        assert!(created.uncertain_accounts().is_empty());
     }
 
     #[test]
     fn accounts_begin_with_a_registration_and_end_with_their_deactivation() {
-        let ledger = Ledger::default();
+        let created = CreatedResources::default();
         let register = |query: &str, user: &str| {
-            let ask = Ask::new(None, "POST", &format!("/_matrix/client/v3/register{query}"))
-                .json(&json!({"username": user, "password": "one"}));
-            let answer =
+            let request =
+                Request::new(None, "POST", &format!("/_matrix/client/v3/register{query}"))
+                    .json(&json!({"username": user, "password": "one"}));
+            let response =
                 json!({"user_id": format!("@{user}:b"), "access_token": user, "device_id": "D"});
-            exchanged(ask, 200, answer)
+            exchange(request, 200, response)
         };
-        ledger.note(&register("", "a"));
-        ledger.note(&register("?kind=guest", "g"));
-        let change = Ask::new(None, "POST", "/_matrix/client/v3/account/password")
+        created.note(&register("", "a"));
+        created.note(&register("?kind=guest", "g"));
+        let change = Request::new(None, "POST", "/_matrix/client/v3/account/password")
             .bearer("a")
             .json(&json!({"new_password": "two"}));
-        ledger.note(&exchanged(change, 200, json!({})));
-        let made = ledger.made();
+        created.note(&exchange(change, 200, json!({})));
+        let made = created.made();
         assert_eq!((made[0].password.as_deref(), made[0].guest), (Some("two"), false));
         assert!(made[1].guest);
         let deactivate =
-            Ask::new(None, "POST", "/_matrix/client/v3/account/deactivate").bearer("a");
-        ledger.note(&exchanged(deactivate, 200, json!({})));
-        assert_eq!(ledger.made().len(), 1);
-        assert_eq!(ledger.open().len(), 1);
+            Request::new(None, "POST", "/_matrix/client/v3/account/deactivate").bearer("a");
+        created.note(&exchange(deactivate, 200, json!({})));
+        assert_eq!(created.made().len(), 1);
+        assert_eq!(created.open().len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Finding the homeserver of a server name by its well-known file (Client-Server API, "Server
 //! Discovery"). No credentials and no headers of the operator are sent there.
-use crate::http::client::{ClientError, Http, Transport};
-use crate::http::message::{Answer, Ask, Exchanged};
+use crate::http::client::{ClientError, HttpClient, Transport};
+use crate::http::message::{Exchange, Request, Response};
 use crate::http::target::Target;
 use crate::redact::Vault;
 use serde_json::Value;
@@ -90,7 +90,7 @@ pub struct Search {
     /// The homeserver's base URL, or why there is none.
     pub found: Result<Url, NotDiscovered>,
     /// What was sent and what came back.
-    pub exchanges: Vec<Exchanged>,
+    pub exchanges: Vec<Exchange>,
 }
 
 /// Asks the web server that `transport` leads to for its well-known file, without the transport's
@@ -112,16 +112,16 @@ pub struct Delegation {
 
 /// Looks whether the host of the target is a server name whose well-known file names another URL: for a hint where the
 /// target is no homeserver. Sends one request, without the operator's headers; no redirect is followed.
-pub async fn delegation(http: &Http, exchanges: &mut Vec<Exchanged>) -> Option<Delegation> {
+pub async fn delegation(http: &HttpClient, exchanges: &mut Vec<Exchange>) -> Option<Delegation> {
     let (name, root) = server_name(http.target())?;
     let target = Target::Web(root);
     let (headers, timeout) = (Vec::new(), http.time_aside());
     let transport = Transport { target, headers, timeout, ..http.transport().clone() };
     // Without a client there is no hint; the run ends with what is known already.
-    let http_of_name = Http::new(&transport, http.vault().clone()).ok()?;
-    let exchanged = http_of_name.send(&Ask::new(None, "GET", WELL_KNOWN)).await;
-    let found = exchanged.result.as_ref().ok().map(|answer| base_url(&exchanged.url, answer));
-    exchanges.push(exchanged);
+    let http_of_name = HttpClient::new(&transport, http.vault().clone()).ok()?;
+    let exchange = http_of_name.send(&Request::new(None, "GET", WELL_KNOWN)).await;
+    let found = exchange.result.as_ref().ok().map(|response| base_url(&exchange.url, response));
+    exchanges.push(exchange);
     let url = found?.ok()?;
     (Target::Web(url.clone()) != *http.target()).then_some(Delegation { name, url })
 }
@@ -143,19 +143,19 @@ fn server_name(target: &Target) -> Option<(String, Url)> {
 async fn follow(
     transport: &Transport,
     vault: &Arc<Vault>,
-    exchanges: &mut Vec<Exchanged>,
+    exchanges: &mut Vec<Exchange>,
 ) -> Result<Url, NotDiscovered> {
     let mut transport = Transport { headers: Vec::new(), ..transport.clone() };
     let mut path = WELL_KNOWN.to_owned();
     for left in (0..=MOST_REDIRECTS).rev() {
-        let http = Http::new(&transport, vault.clone())?;
+        let http = HttpClient::new(&transport, vault.clone())?;
         // It is another server's answer: nothing of the specification's is asked of it.
-        let exchanged = http.send(&Ask::new(None, "GET", &path)).await;
-        let (url, result) = (exchanged.url.clone(), exchanged.result.clone());
-        exchanges.push(exchanged);
-        let answer =
+        let exchange = http.send(&Request::new(None, "GET", &path)).await;
+        let (url, result) = (exchange.url.clone(), exchange.result.clone());
+        exchanges.push(exchange);
+        let response =
             result.map_err(|why| NotDiscovered::NoAnswer { url: url.clone(), why: why.text })?;
-        let Some(location) = redirect(&answer) else { return base_url(&url, &answer) };
+        let Some(location) = redirect(&response) else { return base_url(&url, &response) };
         let next = next(&url, &location, left)?;
         path = match next.query() {
             Some(query) => format!("{}?{query}", next.path()),
@@ -171,11 +171,11 @@ async fn follow(
 }
 
 /// Where an answer sends the client on.
-fn redirect(answer: &Answer) -> Option<String> {
-    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+fn redirect(response: &Response) -> Option<String> {
+    if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    answer.header("location")
+    response.header("location")
 }
 
 /// What to ask for next, if `left` further redirects may be followed.
@@ -201,14 +201,14 @@ fn next(url: &str, location: &str, left: usize) -> Result<Url, NotDiscovered> {
 }
 
 /// What the file says: Client-Server API, "Well-known URIs", step 3.
-fn base_url(url: &str, answer: &Answer) -> Result<Url, NotDiscovered> {
+fn base_url(url: &str, response: &Response) -> Result<Url, NotDiscovered> {
     let url = url.to_owned();
-    match answer.status {
+    match response.status {
         200 => {}
         404 => return Err(NotDiscovered::NoFile { url }),
         status => return Err(NotDiscovered::Status { url, status }),
     }
-    let body = match answer.json() {
+    let body = match response.json() {
         Ok(body) => body,
         Err(why) => {
             let why = format!("it is not JSON: {why}");
@@ -254,8 +254,8 @@ mod tests {
     const FILE: &str = "https://example.org/.well-known/matrix/client";
 
     fn said(status: u16, body: &str) -> Result<String, String> {
-        let answer = Answer::new(status, Vec::new(), body.as_bytes().to_vec(), false);
-        base_url(FILE, &answer).map(String::from).map_err(|why| why.to_string())
+        let response = Response::new(status, Vec::new(), body.as_bytes().to_vec(), false);
+        base_url(FILE, &response).map(String::from).map_err(|why| why.to_string())
     }
 
     #[test]

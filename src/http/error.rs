@@ -1,33 +1,33 @@
-//! From an error of the HTTP library to a [`Trouble`]: where a request failed, in a reader's words.
-use crate::http::message::{Trouble, TroubleKind};
+//! From an error of the HTTP library to a [`TransportError`]: where a request failed, in a reader's words.
+use crate::http::message::{TransportError, TransportErrorKind};
 use crate::http::tls_errors::tls_words;
 use std::error::Error;
 use std::io;
 
 /// Where a request failed, and why.
-pub(super) fn trouble(error: &reqwest::Error) -> Trouble {
+pub(super) fn trouble(error: &reqwest::Error) -> TransportError {
     if let Some(tls) = causes(error).find_map(tls_error) {
         let kind = match tls {
             rustls::Error::InvalidMessage(_)
             | rustls::Error::InappropriateMessage { .. }
             | rustls::Error::InappropriateHandshakeMessage { .. }
-            | rustls::Error::PeerSentOversizedRecord => TroubleKind::Protocol,
-            _ => TroubleKind::Tls,
+            | rustls::Error::PeerSentOversizedRecord => TransportErrorKind::Protocol,
+            _ => TransportErrorKind::Tls,
         };
-        return Trouble { kind, text: tls_words(tls) };
+        return TransportError { kind, text: tls_words(tls) };
     }
     let text = innermost(error);
     // A handshake that is not answered is a connection that takes too long.
     let kind = if error.is_timeout() {
-        TroubleKind::Timeout
+        TransportErrorKind::Timeout
     } else if error.is_connect() {
-        TroubleKind::Connect
+        TransportErrorKind::Connect
     } else if causes(error).any(is_closed) {
-        TroubleKind::Closed
+        TransportErrorKind::Closed
     } else {
-        TroubleKind::Protocol
+        TransportErrorKind::Protocol
     };
-    Trouble { kind, text }
+    TransportError { kind, text }
 }
 
 /// The last cause in the chain: the only one that says what happened.

@@ -1,36 +1,36 @@
 //! How releases before r0.4.0 name a user: the `identifier` object came with r0.4.0, and a server that
 //! lists nothing newer need not read it (Client-Server API r0.3.0, "Login").
-use crate::http::message::Ask;
+use crate::http::message::Request;
 use crate::model::release::{Listed, SpecVersion};
 use serde_json::{Map, Value, json};
 
 /// In which words a server is spoken to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dialect {
+pub struct LoginDialect {
     old_identifiers: bool,
 }
 
-impl Dialect {
+impl LoginDialect {
     /// The words for a server that lists this.
-    pub fn of(listed: &Listed) -> Dialect {
-        Dialect { old_identifiers: !listed.has_at_least(SpecVersion::R(0, 4, 0)) }
+    pub fn of(listed: &Listed) -> LoginDialect {
+        LoginDialect { old_identifiers: !listed.has_at_least(SpecVersion::R(0, 4, 0)) }
     }
 
     /// The request in these words; any other request as it is.
-    pub fn speak(self, ask: &Ask) -> Ask {
-        let mut ask = ask.clone();
+    pub fn speak(self, request: &Request) -> Request {
+        let mut request = request.clone();
         if self.old_identifiers
-            && let Some(Value::Object(mut body)) = ask.json_body()
+            && let Some(Value::Object(mut body)) = request.json_body()
         {
-            if ask.is_login() {
+            if request.is_login() {
                 flatten(&mut body);
             }
             if let Some(Value::Object(auth)) = body.get_mut("auth") {
                 flatten(auth);
             }
-            ask.body = Some(Value::Object(body).to_string().into_bytes());
+            request.body = Some(Value::Object(body).to_string().into_bytes());
         }
-        ask
+        request
     }
 }
 
@@ -57,8 +57,8 @@ fn flatten(members: &mut Map<String, Value>) {
 mod tests {
     use super::*;
 
-    fn login() -> Ask {
-        Ask::new(Some("login"), "POST", "/_matrix/client/r0/login").json(&json!({
+    fn login() -> Request {
+        Request::new(Some("login"), "POST", "/_matrix/client/r0/login").json(&json!({
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": "alice"},
             "password": "secret",
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn only_servers_before_r0_4_0_are_spoken_to_in_old_words() {
-        let new = Dialect::of(&Listed::new(["r0.3.0", "r0.4.0"]));
+        let new = LoginDialect::of(&Listed::new(["r0.3.0", "r0.4.0"]));
         assert_eq!(new.speak(&login()), login());
-        let old = Dialect::of(&Listed::new(["r0.3.0"])).speak(&login());
+        let old = LoginDialect::of(&Listed::new(["r0.3.0"])).speak(&login());
         let body = old.json_body().unwrap();
         assert_eq!(body["user"], "alice");
         assert!(body.get("identifier").is_none());
@@ -77,11 +77,11 @@ mod tests {
 
     #[test]
     fn the_password_stage_of_interactive_auth_speaks_so_too() {
-        let ask = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+        let request = Request::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
             "type": "m.login.password",
             "identifier": {"type": "m.id.thirdparty", "medium": "email", "address": "a@b"},
         }}));
-        let body = Dialect::of(&Listed::new(["r0.0.1"])).speak(&ask).json_body().unwrap();
+        let body = LoginDialect::of(&Listed::new(["r0.0.1"])).speak(&request).json_body().unwrap();
         assert_eq!(body["auth"]["address"], "a@b");
         assert_eq!(body["auth"]["medium"], "email");
     }

@@ -1,6 +1,6 @@
 //! Whether the target still is what the probe found, so that a server that goes away or turns into
 //! something else ends the run with one reason instead of a finding for each case.
-use crate::http::message::{Answer, Ask, Exchanged, Trouble, TroubleKind};
+use crate::http::message::{Exchange, Request, Response, TransportError, TransportErrorKind};
 use crate::model::run::Reason;
 use serde_json::Value;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -14,56 +14,56 @@ const ALL_TOGETHER: usize = 30;
 #[derive(Debug, Clone)]
 pub struct Control {
     /// The request, without credentials.
-    pub ask: Ask,
+    pub request: Request,
     /// The member of the answer that is a list.
     pub list: &'static str,
 }
 
 impl Control {
     /// Whether the answer is what it was: success, with the list.
-    pub fn is_met_by(&self, answer: &Answer) -> bool {
-        answer.is_success() && has_list(answer, self.list)
+    pub fn is_met_by(&self, response: &Response) -> bool {
+        response.is_success() && has_list(response, self.list)
     }
 }
 
 /// Whether the answer's body has a list of this name.
-pub fn has_list(answer: &Answer, name: &str) -> bool {
-    answer.json().is_ok_and(|body| body.get(name).is_some_and(Value::is_array))
+pub fn has_list(response: &Response, name: &str) -> bool {
+    response.json().is_ok_and(|body| body.get(name).is_some_and(Value::is_array))
 }
 
 /// Why nothing is asked any more.
 #[derive(Debug, Clone)]
-pub struct Lost {
+pub struct TargetLost {
     /// For everything that is not asked.
     pub reason: Reason,
     /// What a control request is answered with in place of what the probe saw. The same as answer to
     /// another request says nothing of the homeserver.
-    pub sign: Option<Answer>,
+    pub evidence: Option<Response>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     in_a_row: usize,
     all_together: usize,
-    lost: Option<Lost>,
+    lost: Option<TargetLost>,
     is_back: bool,
 }
 
 impl State {
     fn stop(&mut self, why: &str) {
         let reason = reason(format!("the run stopped asking: {why}"));
-        self.lost.get_or_insert(Lost { reason, sign: None });
+        self.lost.get_or_insert(TargetLost { reason, evidence: None });
     }
 }
 
 /// The signs of life of one target.
 #[derive(Debug, Default)]
-pub struct Vitals {
+pub struct LivenessMonitor {
     controls: OnceLock<Vec<Control>>,
     state: Mutex<State>,
 }
 
-impl Vitals {
+impl LivenessMonitor {
     /// Remembers what the probe saw answered rightly; the first call counts.
     pub fn remember(&self, controls: Vec<Control>) {
         let _ = self.controls.set(controls);
@@ -80,24 +80,24 @@ impl Vitals {
     }
 
     /// Why the run stopped asking, if it did.
-    pub fn lost(&self) -> Option<Lost> {
+    pub fn lost(&self) -> Option<TargetLost> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lost.clone()
     }
 
     /// Why nothing is to be asked now, if that is so.
-    pub fn stops(&self) -> Option<Lost> {
+    pub fn stops(&self) -> Option<TargetLost> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.lost.clone().filter(|_| !state.is_back)
     }
 
     /// Takes note of what came of a request, other than a control.
-    pub fn note(&self, result: &Result<Answer, Trouble>) {
+    pub fn note(&self, result: &Result<Response, TransportError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Err(trouble) = result else {
             state.in_a_row = 0;
             return;
         };
-        if trouble.kind == TroubleKind::Request {
+        if trouble.kind == TransportErrorKind::Request {
             return;
         }
         state.in_a_row += 1;
@@ -119,18 +119,18 @@ impl Vitals {
     }
 
     /// The target is no longer what it was: this came of a control request.
-    pub fn lose(&self, control: &Exchanged) -> Lost {
-        let (text, sign) = match &control.result {
-            Ok(answer) => {
-                let words = crate::http::message::words(answer);
-                let text = format!("GET {} is now answered {words}", control.ask.path);
-                (text, Some(answer.clone()))
+    pub fn lose(&self, control: &Exchange) -> TargetLost {
+        let (text, evidence) = match &control.result {
+            Ok(response) => {
+                let words = crate::http::message::words(response);
+                let text = format!("GET {} is now answered {words}", control.request.path);
+                (text, Some(response.clone()))
             }
-            Err(trouble) => (format!("GET {}: {}", control.ask.path, trouble.text), None),
+            Err(trouble) => (format!("GET {}: {}", control.request.path, trouble.text), None),
         };
         let text = format!("the target went away or changed while it was tested: {text}");
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.lost.get_or_insert(Lost { reason: reason(text), sign }).clone()
+        state.lost.get_or_insert(TargetLost { reason: reason(text), evidence }).clone()
     }
 
     /// The target is there again, for the clean-up: that the run stopped asking stays true.
@@ -147,70 +147,73 @@ fn reason(text: String) -> Reason {
 mod tests {
     use super::*;
 
-    fn silence() -> Result<Answer, Trouble> {
-        Err(Trouble { kind: TroubleKind::Timeout, text: "no whole answer".to_owned() })
+    fn silence() -> Result<Response, TransportError> {
+        Err(TransportError {
+            kind: TransportErrorKind::Timeout,
+            text: "no whole answer".to_owned(),
+        })
     }
 
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer::new(status, Vec::new(), body.as_bytes().to_vec(), false)
+    fn response(status: u16, body: &str) -> Response {
+        Response::new(status, Vec::new(), body.as_bytes().to_vec(), false)
     }
 
     #[test]
     fn silence_in_a_row_ends_it_and_an_answer_begins_the_row_anew() {
-        let vitals = Vitals::default();
+        let liveness = LivenessMonitor::default();
         for _ in 1..IN_A_ROW {
-            vitals.note(&silence());
+            liveness.note(&silence());
         }
-        vitals.note(&Ok(answer(500, "")));
+        liveness.note(&Ok(response(500, "")));
         for _ in 1..IN_A_ROW {
-            vitals.note(&silence());
+            liveness.note(&silence());
         }
-        assert!(vitals.stops().is_none());
-        vitals.note(&silence());
-        let lost = vitals.stops().unwrap();
+        assert!(liveness.stops().is_none());
+        liveness.note(&silence());
+        let lost = liveness.stops().unwrap();
         assert_eq!(lost.reason.code, "target_lost");
         assert!(lost.reason.text.contains("10 requests in a row"), "{}", lost.reason.text);
     }
 
     #[test]
     fn silence_while_the_target_starts_counts_for_nothing() {
-        let vitals = Vitals::default();
-        (0..IN_A_ROW).for_each(|_| vitals.note(&silence()));
-        vitals.begin_anew();
-        assert!(vitals.stops().is_none());
-        (1..IN_A_ROW).for_each(|_| vitals.note(&silence()));
-        assert!(vitals.stops().is_none());
+        let liveness = LivenessMonitor::default();
+        (0..IN_A_ROW).for_each(|_| liveness.note(&silence()));
+        liveness.begin_anew();
+        assert!(liveness.stops().is_none());
+        (1..IN_A_ROW).for_each(|_| liveness.note(&silence()));
+        assert!(liveness.stops().is_none());
     }
 
     #[test]
     fn silence_now_and_then_ends_it_too() {
-        let vitals = Vitals::default();
+        let liveness = LivenessMonitor::default();
         for _ in 0..ALL_TOGETHER {
-            assert!(vitals.stops().is_none());
-            vitals.note(&silence());
-            vitals.note(&Ok(answer(200, "{}")));
+            assert!(liveness.stops().is_none());
+            liveness.note(&silence());
+            liveness.note(&Ok(response(200, "{}")));
         }
-        assert!(vitals.stops().is_some());
+        assert!(liveness.stops().is_some());
     }
 
     #[test]
     fn a_target_that_is_back_is_asked_and_stays_noted() {
-        let vitals = Vitals::default();
-        vitals.stop("of a test");
-        assert!(vitals.stops().is_some());
-        vitals.is_back();
-        assert!(vitals.stops().is_none());
-        assert!(vitals.lost().is_some());
+        let liveness = LivenessMonitor::default();
+        liveness.stop("of a test");
+        assert!(liveness.stops().is_some());
+        liveness.is_back();
+        assert!(liveness.stops().is_none());
+        assert!(liveness.lost().is_some());
     }
 
     #[test]
     fn a_control_is_met_by_success_with_its_list_alone() {
-        let ask = Ask::new(Some("getVersions"), "GET", "/_matrix/client/versions");
-        let control = Control { ask, list: "versions" };
-        assert!(control.is_met_by(&answer(200, r#"{"versions":[]}"#)));
+        let request = Request::new(Some("getVersions"), "GET", "/_matrix/client/versions");
+        let control = Control { request, list: "versions" };
+        assert!(control.is_met_by(&response(200, r#"{"versions":[]}"#)));
         for (status, body) in [(500, r#"{"versions":[]}"#), (200, "{}"), (200, r#"{"versions":1}"#)]
         {
-            assert!(!control.is_met_by(&answer(status, body)), "{status} {body}");
+            assert!(!control.is_met_by(&response(status, body)), "{status} {body}");
         }
     }
 }

@@ -8,7 +8,7 @@ pub const ORIGIN: &str = "https://homespec.invalid";
 
 /// One request, ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
+pub struct Request {
     /// The operation, if a specification file describes it.
     pub operation: Option<String>,
     /// The method as sent.
@@ -23,10 +23,10 @@ pub struct Ask {
     pub schema_off: bool,
 }
 
-impl Ask {
+impl Request {
     /// A request without headers and body.
     pub fn new(operation: Option<&str>, method: &str, path: &str) -> Self {
-        Ask {
+        Request {
             operation: operation.map(str::to_owned),
             method: method.to_owned(),
             path: path.to_owned(),
@@ -74,7 +74,7 @@ pub const MOST_VALUES: usize = 250_000;
 
 /// An answer as it came over the wire. Cheap to clone: clones share what was received and what is parsed of it.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct Response {
     received: Arc<Received>,
     json: Arc<OnceLock<Result<Value, String>>>,
 }
@@ -92,7 +92,7 @@ pub struct Received {
     pub truncated: bool,
 }
 
-impl std::ops::Deref for Answer {
+impl std::ops::Deref for Response {
     type Target = Received;
 
     fn deref(&self) -> &Received {
@@ -100,7 +100,7 @@ impl std::ops::Deref for Answer {
     }
 }
 
-impl Answer {
+impl Response {
     /// An answer from its parts.
     pub fn new(
         status: u16,
@@ -109,12 +109,12 @@ impl Answer {
         truncated: bool,
     ) -> Self {
         let received = Arc::new(Received { status, headers, body, truncated });
-        Answer { received, json: Arc::default() }
+        Response { received, json: Arc::default() }
     }
 
     /// The same answer, of which nothing is parsed yet: what is parsed of it lives no longer than it does.
-    pub fn unparsed(&self) -> Answer {
-        Answer { received: self.received.clone(), json: Arc::default() }
+    pub fn unparsed(&self) -> Response {
+        Response { received: self.received.clone(), json: Arc::default() }
     }
 
     /// Whether what is parsed of it is kept for its clones.
@@ -124,7 +124,7 @@ impl Answer {
 
     /// Its headers and its body as they came, copied only where clones of the answer are left.
     pub fn into_received(self) -> Received {
-        let Answer { received, .. } = self;
+        let Response { received, .. } = self;
         Arc::try_unwrap(received).unwrap_or_else(|shared| Received {
             status: shared.status,
             headers: shared.headers.clone(),
@@ -252,41 +252,41 @@ fn has_too_many_values(body: &[u8]) -> bool {
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// It was answered.
-    Answer(Answer),
+    Response(Response),
     /// The server dropped it twice running on fresh connections while it answered a control
     /// request in between.
     Dropped(String),
     /// It cannot be decided.
-    Undecided(crate::model::run::Reason),
+    Inconclusive(crate::model::run::Reason),
 }
 
 /// A request with what came of it on the wire.
 #[derive(Debug, Clone)]
-pub struct Exchanged {
+pub struct Exchange {
     /// What was sent.
-    pub ask: Ask,
+    pub request: Request,
     /// The full URL.
     pub url: String,
     /// Every header as sent.
     pub sent_headers: Vec<(String, String)>,
     /// The answer, or why there is none.
-    pub result: Result<Answer, Trouble>,
+    pub result: Result<Response, TransportError>,
     /// From sending to the last byte.
     pub duration: Duration,
     /// Whether it stands here a second time: it was sent once, for something earlier in the run.
     pub shared: bool,
 }
 
-impl Exchanged {
+impl Exchange {
     /// The same, looked at again.
-    pub fn again(&self) -> Exchanged {
-        Exchanged { shared: true, ..self.unparsed() }
+    pub fn again(&self) -> Exchange {
+        Exchange { shared: true, ..self.unparsed() }
     }
 }
 
-impl Exchanged {
+impl Exchange {
     /// The same, of whose answer nothing is parsed yet.
-    pub fn unparsed(&self) -> Exchanged {
+    pub fn unparsed(&self) -> Exchange {
         let mut unparsed = self.clone();
         unparsed.forget_parsed();
         unparsed
@@ -294,24 +294,24 @@ impl Exchanged {
 
     /// Lets go of what was parsed of the answer, which may be many times as large as its text.
     pub fn forget_parsed(&mut self) {
-        if let Ok(answer) = &mut self.result {
-            *answer = answer.unparsed();
+        if let Ok(response) = &mut self.result {
+            *response = response.unparsed();
         }
     }
 }
 
 /// Why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct TransportError {
     /// Where it failed.
-    pub kind: TroubleKind,
+    pub kind: TransportErrorKind,
     /// The innermost cause, in words.
     pub text: String,
 }
 
 /// Where a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TroubleKind {
+pub enum TransportErrorKind {
     /// No connection: refused, no such host.
     Connect,
     /// A connection, but no TLS session that can be trusted.
@@ -326,7 +326,7 @@ pub enum TroubleKind {
     Request,
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for TransportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
@@ -336,20 +336,23 @@ impl std::fmt::Display for Trouble {
 const LONGEST: usize = 255;
 
 /// What kind of answer this is, for a sentence: its status and what the body is, not what it says.
-pub fn words(answer: &Answer) -> String {
-    let status = answer.status;
-    let body = match (answer.json(), answer.text_at("/errcode"), answer.header("content-type")) {
-        (Ok(_), Some(errcode), _) => clipped(errcode),
-        (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
-        _ if answer.coding().is_some() => "a compressed body that was not asked for".to_owned(),
-        _ if answer.truncated => format!("a body of more than {} bytes", answer.body.len()),
-        _ if answer.body.is_empty() => "an empty body".to_owned(),
-        (Err(why), _, Some(media_type)) if media_type.contains("json") => {
-            format!("JSON that cannot be read: {why}")
-        }
-        (Err(_), _, Some(media_type)) => clipped(&media_type),
-        (Err(_), _, None) => "a body that is not JSON".to_owned(),
-    };
+pub fn words(response: &Response) -> String {
+    let status = response.status;
+    let body =
+        match (response.json(), response.text_at("/errcode"), response.header("content-type")) {
+            (Ok(_), Some(errcode), _) => clipped(errcode),
+            (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
+            _ if response.coding().is_some() => {
+                "a compressed body that was not asked for".to_owned()
+            }
+            _ if response.truncated => format!("a body of more than {} bytes", response.body.len()),
+            _ if response.body.is_empty() => "an empty body".to_owned(),
+            (Err(why), _, Some(media_type)) if media_type.contains("json") => {
+                format!("JSON that cannot be read: {why}")
+            }
+            (Err(_), _, Some(media_type)) => clipped(&media_type),
+            (Err(_), _, None) => "a body that is not JSON".to_owned(),
+        };
     format!("{status} with {body}")
 }
 
@@ -362,26 +365,26 @@ pub fn clipped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn answer(body: &str) -> Answer {
-        Answer::new(200, Vec::new(), body.as_bytes().to_vec(), false)
+    fn response(body: &str) -> Response {
+        Response::new(200, Vec::new(), body.as_bytes().to_vec(), false)
     }
 
     #[test]
     fn too_many_values_are_not_parsed_and_texts_count_as_one() {
-        let many = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES)));
+        let many = response(&format!("[{}0]", "0,".repeat(MOST_VALUES)));
         assert!(many.json().is_err());
         assert_eq!(many.beyond_bounds().unwrap().code, "too_large");
-        let fits = answer(&format!("[{}0]", "0,".repeat(MOST_VALUES - 2)));
+        let fits = response(&format!("[{}0]", "0,".repeat(MOST_VALUES - 2)));
         assert!(fits.json().is_ok() && fits.beyond_bounds().is_none());
-        let text = answer(&format!(r#"["{}\",{}"]"#, ",[{".repeat(MOST_VALUES), ","));
+        let text = response(&format!(r#"["{}\",{}"]"#, ",[{".repeat(MOST_VALUES), ","));
         assert!(text.beyond_bounds().is_none());
-        let cut = Answer::new(200, Vec::new(), b"[".to_vec(), true);
+        let cut = Response::new(200, Vec::new(), b"[".to_vec(), true);
         assert_eq!(cut.beyond_bounds().unwrap().code, "too_large");
     }
 
     #[test]
     fn clones_share_what_is_parsed_until_it_is_let_go() {
-        let one = answer(r#"{"a":1}"#);
+        let one = response(r#"{"a":1}"#);
         let same = one.clone();
         assert!(std::ptr::eq(one.json().unwrap(), same.json().unwrap()));
         let other = one.unparsed();

@@ -1,5 +1,5 @@
 //! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
-use crate::http::message::{Answer, Ask};
+use crate::http::message::{Request, Response};
 use crate::model::run::{LimitHit, Reason};
 use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
@@ -17,10 +17,10 @@ const CAP: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an answer asks to wait: `Retry-After` in seconds or as a date, else `retry_after_ms`
 /// (Client-Server API, "Rate limiting"), within a floor and a cap.
-pub fn retry_after(answer: &Answer, now: SystemTime) -> Duration {
-    let header = answer.header("retry-after").and_then(|value| from_header(value.trim(), now));
+pub fn retry_after(response: &Response, now: SystemTime) -> Duration {
+    let header = response.header("retry-after").and_then(|value| from_header(value.trim(), now));
     let in_body = || {
-        let value = answer.json().ok()?.get("retry_after_ms")?;
+        let value = response.json().ok()?.get("retry_after_ms")?;
         let ms = value.as_u64().or_else(|| value.as_f64().map(|ms| ms.max(0.0) as u64))?;
         Some(Duration::from_millis(ms))
     };
@@ -56,12 +56,12 @@ pub struct Bucket {
 
 impl Bucket {
     /// The bucket of a request.
-    pub fn of(ask: &Ask) -> Bucket {
-        let operation = ask.operation.clone().unwrap_or_else(|| {
-            let path = ask.path.split('?').next().unwrap_or_default();
-            format!("{} {path}", ask.method)
+    pub fn of(request: &Request) -> Bucket {
+        let operation = request.operation.clone().unwrap_or_else(|| {
+            let path = request.path.split('?').next().unwrap_or_default();
+            format!("{} {path}", request.method)
         });
-        let kind = if ask.is_login() { kind_of_login(ask) } else { String::new() };
+        let kind = if request.is_login() { kind_of_login(request) } else { String::new() };
         Bucket { operation, kind }
     }
 }
@@ -82,8 +82,8 @@ const MEMBERS: [Member; 7] = [
 
 /// The login type, which members are malformed, whether a token authorises it, and the account that
 /// it names; accounts that do not exist or were made for the run count as one.
-fn kind_of_login(ask: &Ask) -> String {
-    let Some(body) = ask.json_body() else { return "no JSON".to_owned() };
+fn kind_of_login(request: &Request) -> String {
+    let Some(body) = request.json_body() else { return "no JSON".to_owned() };
     let Some(members) = body.as_object() else { return "no object".to_owned() };
     let mut parts = vec![match members.get("type") {
         Some(Value::String(name)) => name.clone(),
@@ -93,7 +93,7 @@ fn kind_of_login(ask: &Ask) -> String {
     let malformed =
         |(name, is_right): &&Member| members.get(*name).is_some_and(|value| !is_right(value));
     parts.extend(MEMBERS.iter().filter(malformed).map(|(name, _)| format!("malformed {name}")));
-    if ask.header("authorization").is_some() {
+    if request.header("authorization").is_some() {
         parts.push("with a token".to_owned());
     }
     let user = body.pointer("/identifier/user").or_else(|| body.get("user"));
@@ -117,15 +117,15 @@ struct State {
 
 /// The limits of one target and what is left of the budget.
 #[derive(Debug)]
-pub struct Limits {
+pub struct RateLimits {
     budget: Duration,
     state: Mutex<State>,
 }
 
-impl Limits {
+impl RateLimits {
     /// A budget for all waiting together.
     pub fn new(budget: Duration) -> Self {
-        Limits { budget, state: Mutex::default() }
+        RateLimits { budget, state: Mutex::default() }
     }
 
     /// Waits until an operation may be called, if the budget allows.
@@ -157,8 +157,8 @@ impl Limits {
     }
 
     /// Takes note of a 429.
-    pub fn hit(&self, bucket: &Bucket, answer: &Answer) {
-        let wait = retry_after(answer, SystemTime::now());
+    pub fn hit(&self, bucket: &Bucket, response: &Response) {
+        let wait = retry_after(response, SystemTime::now());
         let until = Instant::now() + wait;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -208,10 +208,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn limited(header: Option<&str>, body: serde_json::Value) -> Answer {
+    fn limited(header: Option<&str>, body: serde_json::Value) -> Response {
         let headers =
             header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
-        Answer::new(429, headers, body.to_string().into_bytes(), false)
+        Response::new(429, headers, body.to_string().into_bytes(), false)
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn login(body: serde_json::Value) -> Bucket {
-        Bucket::of(&Ask::new(Some("login"), "POST", "/_matrix/client/v3/login").json(&body))
+        Bucket::of(&Request::new(Some("login"), "POST", "/_matrix/client/v3/login").json(&body))
     }
 
     #[test]
@@ -255,9 +255,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_when_the_budget_does() {
-        let limits = Limits::new(Duration::from_secs(5));
-        let (good, whoami) =
-            (login(json!({"type": "m.login.password"})), Bucket::of(&Ask::new(None, "GET", "/w")));
+        let limits = RateLimits::new(Duration::from_secs(5));
+        let (good, whoami) = (
+            login(json!({"type": "m.login.password"})),
+            Bucket::of(&Request::new(None, "GET", "/w")),
+        );
         limits.hit(&good, &limited(Some("3"), json!({})));
         assert!(limits.admit(&whoami).await.is_ok());
         assert!(limits.admit(&login(json!({}))).await.is_ok());

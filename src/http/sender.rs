@@ -1,14 +1,16 @@
 //! Delivering one request of a case: waiting for limits, trying again what says nothing of the
 //! homeserver, telling a dropped connection from a server that is not there.
 use crate::case::ast;
-use crate::http::cancel::Stop;
-use crate::http::client::{Http, ROOM};
-use crate::http::created_resources::Ledger;
-use crate::http::legacy_login::Dialect;
-use crate::http::liveness::{Lost, Vitals};
+use crate::http::cancel::Cancellation;
+use crate::http::client::{HttpClient, ROOM};
+use crate::http::created_resources::CreatedResources;
+use crate::http::legacy_login::LoginDialect;
+use crate::http::liveness::{LivenessMonitor, TargetLost};
 use crate::http::message;
-use crate::http::message::{Answer, Ask, Exchanged, Reply, Trouble, TroubleKind};
-use crate::http::rate_limit::{Bucket, Limits};
+use crate::http::message::{
+    Exchange, Reply, Request, Response, TransportError, TransportErrorKind,
+};
+use crate::http::rate_limit::{Bucket, RateLimits};
 use crate::http::supplied_accounts::SuppliedAccounts;
 use crate::model::run::Reason;
 use std::sync::Arc;
@@ -23,88 +25,93 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// Delivers requests to one target.
 #[derive(Debug, Clone)]
-pub struct Courier {
+pub struct RequestSender {
     /// The wire.
-    pub http: Http,
+    pub http: HttpClient,
     /// What the server limits.
-    pub limits: Arc<Limits>,
+    pub limits: Arc<RateLimits>,
     /// Which sessions were made.
-    pub ledger: Arc<Ledger>,
+    pub created: Arc<CreatedResources>,
     /// What is known of the accounts that were given.
     pub supplied: Arc<SuppliedAccounts>,
     /// Ends every waiting.
-    pub stop: Stop,
+    pub stop: Cancellation,
     /// In which words the server is spoken to.
-    pub dialect: Dialect,
+    pub dialect: LoginDialect,
     /// Whether the target still is what the probe found.
-    pub vitals: Arc<Vitals>,
+    pub liveness: Arc<LivenessMonitor>,
 }
 
 /// What came of one request, and every exchange that it took.
 #[derive(Debug)]
-pub struct Delivered {
+pub struct SendResult {
     /// For the case.
     pub reply: Reply,
     /// In the order sent.
-    pub exchanges: Vec<Exchanged>,
+    pub exchanges: Vec<Exchange>,
     /// Which of them the reply speaks of.
     pub shown: usize,
 }
 
-impl Courier {
+impl RequestSender {
     /// Sends a request until there is something to say.
-    pub async fn deliver(&self, ask: &Ask, limits: ast::Limits) -> Delivered {
-        if let Some(lost) = self.vitals.stops() {
-            let reply = Reply::Undecided(lost.reason);
-            return Delivered { reply, exchanges: Vec::new(), shown: 0 };
+    pub async fn send(&self, request: &Request, limits: ast::Limits) -> SendResult {
+        if let Some(lost) = self.liveness.stops() {
+            let reply = Reply::Inconclusive(lost.reason);
+            return SendResult { reply, exchanges: Vec::new(), shown: 0 };
         }
         let mut exchanges = Vec::new();
-        let ask = self.dialect.speak(ask);
-        let asker = self.ledger.asker(&ask);
-        let attempt = match self.supplied.permit(&ask, asker.as_deref()) {
+        let request = self.dialect.speak(request);
+        let asker = self.created.asker(&request);
+        let attempt = match self.supplied.permit(&request, asker.as_deref()) {
             Ok(attempt) => attempt,
             Err(reason) => {
-                return Delivered { reply: Reply::Undecided(reason), exchanges, shown: 0 };
+                return SendResult { reply: Reply::Inconclusive(reason), exchanges, shown: 0 };
             }
         };
-        let reply = self.reply(&ask, limits, &mut exchanges).await;
+        let reply = self.reply(&request, limits, &mut exchanges).await;
         if let Some(attempt) = attempt {
-            self.supplied.settle(&attempt, &ask, &exchanges);
+            self.supplied.settle(&attempt, &request, &exchanges);
         }
-        let is_same = |one: &Exchanged| one.ask == ask;
+        let is_same = |one: &Exchange| one.request == request;
         let shown = exchanges.iter().rposition(is_same).unwrap_or(0);
-        Delivered { reply, exchanges, shown }
+        SendResult { reply, exchanges, shown }
     }
 
-    async fn reply(&self, ask: &Ask, limits: ast::Limits, exchanges: &mut Vec<Exchanged>) -> Reply {
-        let bucket = Bucket::of(ask);
+    async fn reply(
+        &self,
+        request: &Request,
+        limits: ast::Limits,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Reply {
+        let bucket = Bucket::of(request);
         let mut gateway_tried = false;
         loop {
             if limits == ast::Limits::Wait
                 && let Err(reason) = self.admit(&bucket).await
             {
-                return Reply::Undecided(reason);
+                return Reply::Inconclusive(reason);
             }
-            let exchanged = self.http.send(ask).await;
-            self.ledger.note(&exchanged);
-            self.vitals.note(&exchanged.result);
+            let exchange = self.http.send(request).await;
+            self.created.note(&exchange);
+            self.liveness.note(&exchange.result);
             if self.http.is_full() {
-                self.vitals.stop(&format!("the server's answers came to {} MiB", ROOM >> 20));
+                self.liveness.stop(&format!("the server's answers came to {} MiB", ROOM >> 20));
             }
-            let result = exchanged.result.clone();
-            exchanges.push(exchanged);
+            let result = exchange.result.clone();
+            exchanges.push(exchange);
             match result {
-                Ok(answer) if is_limited(&answer) && limits == ast::Limits::Wait => {
-                    self.limits.hit(&bucket, &answer);
+                Ok(response) if is_limited(&response) && limits == ast::Limits::Wait => {
+                    self.limits.hit(&bucket, &response);
                 }
-                Ok(answer) if is_gateway(&answer) => {
+                Ok(response) if is_gateway(&response) => {
                     if gateway_tried {
-                        return Reply::Undecided(gateway(&answer));
+                        return Reply::Inconclusive(gateway(&response));
                     }
                     gateway_tried = true;
                 }
-                Ok(answer) => return reply_of(answer),
-                Err(trouble) => return self.without_answer(ask, trouble, exchanges).await,
+                Ok(response) => return reply_of(response),
+                Err(trouble) => return self.without_answer(request, trouble, exchanges).await,
             }
         }
     }
@@ -112,18 +119,18 @@ impl Courier {
     /// Asks the control requests again, for a case that went wrong: whether the target itself did.
     ///
     /// It has two seconds to answer as a homeserver does; without that, nothing more is asked.
-    pub async fn check_up(&self) -> Option<Lost> {
+    pub async fn check_up(&self) -> Option<TargetLost> {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(lost) = self.vitals.stops() {
+            if let Some(lost) = self.liveness.stops() {
                 return Some(lost);
             }
-            let failed = self.sign_of_loss().await?;
+            let failed = self.evidence_of_loss().await?;
             if self.stop.is_set() {
                 return None;
             }
             if Instant::now() + AGAIN > until {
-                return Some(self.vitals.lose(&failed));
+                return Some(self.liveness.lose(&failed));
             }
             tokio::select! {
                 () = tokio::time::sleep(AGAIN) => {}
@@ -134,8 +141,8 @@ impl Courier {
 
     /// Forgets that the target was lost, if it is there again.
     pub async fn look_again(&self) {
-        if self.vitals.stops().is_some() && self.sign_of_loss().await.is_none() {
-            self.vitals.is_back();
+        if self.liveness.stops().is_some() && self.evidence_of_loss().await.is_none() {
+            self.liveness.is_back();
         }
     }
 
@@ -144,30 +151,31 @@ impl Courier {
     ///
     /// A homeserver that now answers a control request wrongly is still there, and its answers are for the
     /// cases to judge: it answers the other one as before, or at least does not say the same whatever is asked.
-    async fn sign_of_loss(&self) -> Option<Exchanged> {
-        let mut wrong: Option<(Exchanged, String)> = None;
-        for control in self.vitals.controls() {
-            let exchanged = self.http.send_fresh(&control.ask).await;
-            let Ok(answer) = &exchanged.result else { return Some(exchanged) };
-            if is_gateway(answer) {
-                return Some(exchanged);
+    async fn evidence_of_loss(&self) -> Option<Exchange> {
+        let mut wrong: Option<(Exchange, String)> = None;
+        for control in self.liveness.controls() {
+            let exchange = self.http.send_fresh(&control.request).await;
+            let Ok(response) = &exchange.result else { return Some(exchange) };
+            if is_gateway(response) {
+                return Some(exchange);
             }
             // A limit may stand before everything, and whoever keeps one is still there.
-            if is_limited(answer) || control.is_met_by(answer) {
+            if is_limited(response) || control.is_met_by(response) {
                 return None;
             }
-            let words = message::words(answer);
-            wrong.get_or_insert((exchanged, words));
+            let words = message::words(response);
+            wrong.get_or_insert((exchange, words));
         }
-        let (sign, words) = wrong?;
-        for ask in strangers() {
-            let other = self.http.send_fresh(&ask).await;
-            let differs = |answer: &Answer| !is_gateway(answer) && message::words(answer) != words;
+        let (evidence, words) = wrong?;
+        for request in unrelated_requests() {
+            let other = self.http.send_fresh(&request).await;
+            let differs =
+                |response: &Response| !is_gateway(response) && message::words(response) != words;
             if other.result.as_ref().is_ok_and(differs) {
                 return None;
             }
         }
-        Some(sign)
+        Some(evidence)
     }
 
     async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
@@ -180,72 +188,77 @@ impl Courier {
     /// A dropped connection counts only if it happens twice while the server answers others.
     async fn without_answer(
         &self,
-        ask: &Ask,
-        trouble: Trouble,
-        exchanges: &mut Vec<Exchanged>,
+        request: &Request,
+        trouble: TransportError,
+        exchanges: &mut Vec<Exchange>,
     ) -> Reply {
-        if !matches!(trouble.kind, TroubleKind::Closed | TroubleKind::Protocol) {
-            return Reply::Undecided(no_answer(&trouble));
+        if !matches!(trouble.kind, TransportErrorKind::Closed | TransportErrorKind::Protocol) {
+            return Reply::Inconclusive(no_answer(&trouble));
         }
         let control = self.http.send_fresh(&control()).await;
         let alive = control.result.is_ok();
         exchanges.push(control);
         if !alive {
-            return Reply::Undecided(no_answer(&trouble));
+            return Reply::Inconclusive(no_answer(&trouble));
         }
-        let again = self.http.send_fresh(ask).await;
-        self.ledger.note(&again);
+        let again = self.http.send_fresh(request).await;
+        self.created.note(&again);
         let result = again.result.clone();
         exchanges.push(again);
         match result {
-            Ok(answer) => reply_of(answer),
-            Err(second) if matches!(second.kind, TroubleKind::Closed | TroubleKind::Protocol) => {
+            Ok(response) => reply_of(response),
+            Err(second)
+                if matches!(
+                    second.kind,
+                    TransportErrorKind::Closed | TransportErrorKind::Protocol
+                ) =>
+            {
                 Reply::Dropped(format!(
                     "the connection ended twice without an answer ({second}), while another request was answered in between"
                 ))
             }
-            Err(second) => Reply::Undecided(no_answer(&second)),
+            Err(second) => Reply::Inconclusive(no_answer(&second)),
         }
     }
 }
 
 /// Requests that no homeserver gives one and the same answer to: for one a token is missing, the other is
 /// unknown to it.
-fn strangers() -> [Ask; 2] {
+fn unrelated_requests() -> [Request; 2] {
     [
-        Ask::new(Some("getTokenOwner"), "GET", "/_matrix/client/v3/account/whoami"),
-        Ask::new(None, "GET", "/_matrix/client/homespec/no/such/endpoint"),
+        Request::new(Some("getTokenOwner"), "GET", "/_matrix/client/v3/account/whoami"),
+        Request::new(None, "GET", "/_matrix/client/homespec/no/such/endpoint"),
     ]
 }
 
-fn control() -> Ask {
-    Ask::new(Some("getVersions"), "GET", "/_matrix/client/versions")
+fn control() -> Request {
+    Request::new(Some("getVersions"), "GET", "/_matrix/client/versions")
 }
 
 /// 429, or the code of that refusal under another status: the code says what is meant.
-fn is_limited(answer: &Answer) -> bool {
-    answer.status == 429 || answer.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
+fn is_limited(response: &Response) -> bool {
+    response.status == 429 || response.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
 }
 
-fn is_gateway(answer: &Answer) -> bool {
-    matches!(answer.status, 502..=504) && answer.text_at("/errcode").is_none()
+fn is_gateway(response: &Response) -> bool {
+    matches!(response.status, 502..=504) && response.text_at("/errcode").is_none()
 }
 
 /// The answer for the case, if it can be judged.
-fn reply_of(answer: Answer) -> Reply {
-    if answer.coding().is_some() {
-        return Reply::Undecided(compressed());
+fn reply_of(response: Response) -> Reply {
+    if response.coding().is_some() {
+        return Reply::Inconclusive(compressed());
     }
-    match answer.beyond_bounds() {
-        Some(reason) => Reply::Undecided(reason),
-        None => Reply::Answer(answer),
+    match response.beyond_bounds() {
+        Some(reason) => Reply::Inconclusive(reason),
+        None => Reply::Response(response),
     }
 }
 
-fn gateway(answer: &Answer) -> Reason {
+fn gateway(response: &Response) -> Reason {
     Reason {
         code: "gateway".to_owned(),
-        text: format!("something in front of the homeserver answered {} twice", answer.status)
+        text: format!("something in front of the homeserver answered {} twice", response.status)
             .into(),
     }
 }
@@ -259,12 +272,12 @@ fn compressed() -> Reason {
     }
 }
 
-fn no_answer(trouble: &Trouble) -> Reason {
+fn no_answer(trouble: &TransportError) -> Reason {
     let code = match trouble.kind {
-        TroubleKind::Connect | TroubleKind::Tls => "unreachable",
-        TroubleKind::Timeout => "timeout",
-        TroubleKind::Closed | TroubleKind::Protocol => "no_answer",
-        TroubleKind::Request => "request",
+        TransportErrorKind::Connect | TransportErrorKind::Tls => "unreachable",
+        TransportErrorKind::Timeout => "timeout",
+        TransportErrorKind::Closed | TransportErrorKind::Protocol => "no_answer",
+        TransportErrorKind::Request => "request",
     };
     Reason { code: code.to_owned(), text: trouble.text.as_str().into() }
 }

@@ -1,8 +1,8 @@
 //! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
 //! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
 //! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
-use crate::http::created_resources::{Ledger, Session, UncertainLogin};
-use crate::http::message::{Answer, Ask, Exchanged};
+use crate::http::created_resources::{CreatedResources, Session, UncertainLogin};
+use crate::http::message::{Exchange, Request, Response};
 use crate::model::run::Reason;
 use crate::model::user_id::localpart;
 use crate::redact::{ExposeSecret, SecretString};
@@ -15,7 +15,7 @@ pub const WRONG_PASSWORDS: u32 = 2;
 
 /// An account that the operator gave.
 #[derive(Debug, Clone)]
-pub struct Supplied {
+pub struct SuppliedAccount {
     /// A localpart or a full Matrix ID.
     pub user: String,
     /// How it proves itself.
@@ -35,7 +35,7 @@ pub enum Credential {
 
 /// What a run knows of an account that the operator gave.
 #[derive(Debug, Clone)]
-pub struct SuppliedAccount {
+pub struct SuppliedAccountState {
     /// The user as given: a localpart or a full Matrix ID.
     pub given: String,
     /// How it proves itself.
@@ -67,7 +67,7 @@ enum Place {
     Stage,
 }
 
-impl SuppliedAccount {
+impl SuppliedAccountState {
     /// Its password, if it was given.
     pub fn password(&self) -> Option<&str> {
         match &self.credential {
@@ -111,7 +111,7 @@ impl SuppliedAccount {
 
 /// All accounts that the operator gave.
 #[derive(Debug, Default)]
-pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccount>>);
+pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccountState>>);
 
 /// A password on its way that the server may refuse.
 #[derive(Debug)]
@@ -126,8 +126,8 @@ pub struct Attempt {
 
 impl SuppliedAccounts {
     /// None of them is proven yet.
-    pub fn new(supplied: &[Supplied]) -> SuppliedAccounts {
-        let account = |supplied: &Supplied| SuppliedAccount {
+    pub fn new(supplied: &[SuppliedAccount]) -> SuppliedAccounts {
+        let account = |supplied: &SuppliedAccount| SuppliedAccountState {
             given: supplied.user.clone(),
             credential: supplied.credential.clone(),
             disposable: supplied.disposable,
@@ -144,9 +144,9 @@ impl SuppliedAccounts {
     }
 
     /// The newest open session of each: its devices are listed with it, so it is ended last.
-    pub fn last_sessions(&self, ledger: &Ledger) -> Vec<Session> {
-        let open = ledger.open();
-        let newest = |account: &SuppliedAccount| {
+    pub fn last_sessions(&self, created: &CreatedResources) -> Vec<Session> {
+        let open = created.open();
+        let newest = |account: &SuppliedAccountState| {
             let own = |session: &&Session| account.user_id.as_ref() == Some(&session.user_id);
             open.iter().rfind(own).cloned()
         };
@@ -154,7 +154,7 @@ impl SuppliedAccounts {
     }
 
     /// All of them as they are known now.
-    pub fn all(&self) -> Vec<SuppliedAccount> {
+    pub fn all(&self) -> Vec<SuppliedAccountState> {
         self.accounts().clone()
     }
 
@@ -199,8 +199,12 @@ impl SuppliedAccounts {
     ///
     /// # Errors
     /// The reason to block with, where sending it could lock the account.
-    pub fn permit(&self, ask: &Ask, asker: Option<&str>) -> Result<Option<Attempt>, Reason> {
-        let Some((place, name, password)) = password_of(ask) else { return Ok(None) };
+    pub fn permit(
+        &self,
+        request: &Request,
+        asker: Option<&str>,
+    ) -> Result<Option<Attempt>, Reason> {
+        let Some((place, name, password)) = password_of(request) else { return Ok(None) };
         let mut accounts = self.accounts();
         let by_full_id = accounts.iter().any(|one| one.has_logged_in(|id| id));
         let by_localpart = accounts.iter().any(|one| one.has_logged_in(localpart));
@@ -231,16 +235,18 @@ impl SuppliedAccounts {
     }
 
     /// Takes note of what came of a password that was permitted. What was not answered counts as refused.
-    pub fn settle(&self, attempt: &Attempt, ask: &Ask, exchanges: &[Exchanged]) {
-        let sent = || exchanges.iter().filter(|exchanged| exchanged.ask == *ask);
-        let is_refused = |exchanged: &&Exchanged| match &exchanged.result {
-            Ok(answer) => !is_taken(answer) && answer.status != 429,
+    pub fn settle(&self, attempt: &Attempt, request: &Request, exchanges: &[Exchange]) {
+        let sent = || exchanges.iter().filter(|exchange| exchange.request == *request);
+        let is_refused = |exchange: &&Exchange| match &exchange.result {
+            Ok(response) => !is_taken(response) && response.status != 429,
             Err(_) => true,
         };
         let refused = sent().filter(is_refused).count();
-        let by_server = sent().any(|exchanged| {
-            exchanged.result.as_ref().is_ok_and(|answer| {
-                (400..500).contains(&answer.status) && answer.status != 429 && !is_taken(answer)
+        let by_server = sent().any(|exchange| {
+            exchange.result.as_ref().is_ok_and(|response| {
+                (400..500).contains(&response.status)
+                    && response.status != 429
+                    && !is_taken(response)
             })
         });
         let mut accounts = self.accounts();
@@ -258,14 +264,14 @@ impl SuppliedAccounts {
         }
     }
 
-    fn accounts(&self) -> MutexGuard<'_, Vec<SuppliedAccount>> {
+    fn accounts(&self) -> MutexGuard<'_, Vec<SuppliedAccountState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The ids in a list of devices, if an answer is one.
-pub fn device_ids(answer: &Answer) -> Option<BTreeSet<String>> {
-    let body = answer.json().ok().filter(|_| answer.is_success())?;
+pub fn device_ids(response: &Response) -> Option<BTreeSet<String>> {
+    let body = response.json().ok().filter(|_| response.is_success())?;
     let devices = body.get("devices")?.as_array()?.iter();
     Some(
         devices.filter_map(|device| device.get("device_id")?.as_str().map(str::to_owned)).collect(),
@@ -273,18 +279,18 @@ pub fn device_ids(answer: &Answer) -> Option<BTreeSet<String>> {
 }
 
 /// Whether a password was right: the request was done, or the stage counts as completed.
-fn is_taken(answer: &Answer) -> bool {
-    let completed = answer.json().ok().and_then(|body| body.get("completed")?.as_array());
-    answer.is_success()
+fn is_taken(response: &Response) -> bool {
+    let completed = response.json().ok().and_then(|body| body.get("completed")?.as_array());
+    response.is_success()
         || completed.is_some_and(|stages| stages.contains(&json!("m.login.password")))
 }
 
 /// The user and the password that a request sends, at login or in interactive auth.
-fn password_of(ask: &Ask) -> Option<(Place, String, String)> {
-    let body = ask.json_body()?;
+fn password_of(request: &Request) -> Option<(Place, String, String)> {
+    let body = request.json_body()?;
     let (place, auth) = match body.get("auth") {
         Some(auth) => (Place::Stage, auth),
-        None if ask.is_login() => (Place::Login, &body),
+        None if request.is_login() => (Place::Login, &body),
         None => return None,
     };
     let user = auth.pointer("/identifier/user").or_else(|| auth.get("user"))?;
@@ -312,7 +318,7 @@ mod tests {
     use std::time::Duration;
 
     fn accounts() -> SuppliedAccounts {
-        let supplied = Supplied {
+        let supplied = SuppliedAccount {
             user: "@alice:hs".to_owned(),
             credential: Credential::Password("right".to_owned().into()),
             disposable: false,
@@ -320,26 +326,26 @@ mod tests {
         SuppliedAccounts::new(&[supplied])
     }
 
-    fn login(user: &str, password: &str) -> Ask {
-        Ask::new(Some("login"), "POST", "/login").json(&json!({"type": "m.login.password",
+    fn login(user: &str, password: &str) -> Request {
+        Request::new(Some("login"), "POST", "/login").json(&json!({"type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": user}, "password": password}))
     }
 
-    fn exchanged(ask: &Ask, status: u16) -> Exchanged {
-        Exchanged {
-            ask: ask.clone(),
+    fn exchange(request: &Request, status: u16) -> Exchange {
+        Exchange {
+            request: request.clone(),
             url: String::new(),
             sent_headers: Vec::new(),
-            result: Ok(Answer::new(status, Vec::new(), b"{}".to_vec(), false)),
+            result: Ok(Response::new(status, Vec::new(), b"{}".to_vec(), false)),
             duration: Duration::ZERO,
             shared: false,
         }
     }
 
     /// Sends it, if that is permitted, and is answered with this status.
-    fn send(accounts: &SuppliedAccounts, ask: &Ask, status: u16) -> Result<(), Reason> {
-        if let Some(attempt) = accounts.permit(ask, Some("@alice:hs"))? {
-            accounts.settle(&attempt, ask, &[exchanged(ask, status)]);
+    fn send(accounts: &SuppliedAccounts, request: &Request, status: u16) -> Result<(), Reason> {
+        if let Some(attempt) = accounts.permit(request, Some("@alice:hs"))? {
+            accounts.settle(&attempt, request, &[exchange(request, status)]);
         }
         Ok(())
     }
@@ -366,7 +372,7 @@ mod tests {
         for status in [200, 429, 200, 429] {
             assert_eq!(send(&accounts, &login("alice", "right"), status), Ok(()));
         }
-        let stage = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+        let stage = Request::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
             "type": "m.login.password", "user": "alice", "password": "wrong"}}));
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
@@ -375,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_kind_of_name_that_logs_in_others_is_tried_though_passwords_were_refused() {
-        let given = ["alice", "bob"].map(|user| Supplied {
+        let given = ["alice", "bob"].map(|user| SuppliedAccount {
             user: user.to_owned(),
             credential: Credential::Password("right".to_owned().into()),
             disposable: false,
@@ -397,7 +403,7 @@ mod tests {
     fn a_stage_that_refuses_what_logs_in_is_not_tried_for_ever() {
         let accounts = accounts();
         accounts.prove("@alice:hs", Some("alice"), "@alice:hs");
-        let stage = Ask::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
+        let stage = Request::new(Some("deleteDevice"), "DELETE", "/x").json(&json!({"auth": {
             "type": "m.login.password", "user": "alice", "password": "right"}}));
         let of_another = || accounts.permit(&stage, Some("@bob:hs"));
         assert!(of_another().unwrap().is_none());

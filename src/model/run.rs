@@ -136,7 +136,7 @@ pub struct Run {
     /// The homeserver as the probe saw it.
     pub target: Target,
     /// What was selected to run.
-    pub selection: Selection,
+    pub selection: RecordedSelection,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// Wall time of the whole run, in milliseconds.
@@ -199,7 +199,7 @@ pub struct Target {
 
 /// What was selected to run, as typed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Selection {
+pub struct RecordedSelection {
     /// Globs over case ids.
     pub cases: Vec<UntrustedText>,
     /// Globs over requirement ids.
@@ -402,7 +402,7 @@ pub struct CaseOutcome {
     /// Every way in which an answer broke a requirement of this case.
     pub findings: Vec<Finding>,
     /// What was sent and what came back.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<RecordedExchange>,
 }
 
 /// Why something was skipped, blocked or errored.
@@ -462,15 +462,15 @@ pub struct Finding {
 
 /// One request and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Exchange {
+pub struct RecordedExchange {
     /// `CASE#N`, N from 1; for those outside cases `probe#N` and so on.
     pub id: String,
     /// The operation that was called, if a file describes it.
     pub operation: Option<String>,
     /// What was sent.
-    pub request: Request,
+    pub request: RecordedRequest,
     /// What came back, if something did.
-    pub response: Option<Response>,
+    pub response: Option<RecordedResponse>,
     /// What went wrong on the way, if nothing came back.
     pub trouble: Option<UntrustedText>,
     /// From sending to the last byte of the answer, in milliseconds.
@@ -482,7 +482,7 @@ pub struct Exchange {
 
 /// A request as it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
+pub struct RecordedRequest {
     /// `GET`, `POST`, …
     pub method: UntrustedText,
     /// The full URL.
@@ -495,7 +495,7 @@ pub struct Request {
 
 /// An answer as it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Response {
+pub struct RecordedResponse {
     /// The status code.
     pub status: u16,
     /// In the order received.
@@ -636,12 +636,12 @@ pub struct Support {
     /// `discovery`, `probe`, `accounts`, `sessions`, `clean-up`.
     pub name: String,
     /// In the order sent.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<RecordedExchange>,
 }
 
 impl Run {
     /// The exchange with this id, wherever it stands.
-    pub fn exchange(&self, id: &str) -> Option<&Exchange> {
+    pub fn exchange(&self, id: &str) -> Option<&RecordedExchange> {
         let in_cases = self.cases.iter().flat_map(|c| &c.exchanges);
         let outside = self.support.iter().flat_map(|s| &s.exchanges);
         in_cases.chain(outside).find(|e| e.id == id)

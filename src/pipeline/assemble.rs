@@ -3,16 +3,16 @@ use crate::check::standing::Context;
 use crate::check::tally::{Tallied, Tally, exchange_id};
 use crate::check::verdict::unknown_requirement;
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
-use crate::http::cancel::Cause;
-use crate::http::message::{Answer, Exchanged, Received, TroubleKind};
+use crate::http::cancel::CancelCause;
+use crate::http::message::{Exchange, Received, Response, TransportErrorKind};
 use crate::model::exit;
 use crate::model::run::*;
 use crate::pipeline::rate_limit_advice;
 use crate::plan::Plan;
 use crate::plan::facts::Facts;
-use crate::plan::selection::{Wish, standing_is_wished};
+use crate::plan::selection::{Selection, selects_standing};
 use crate::redact::{Redactor, names_in};
-use crate::requirements::{Register, Requirement, Watch};
+use crate::requirements::{Register, Requirement, StandingCheck};
 use crate::run::executor::{CaseResult, too_long};
 use crate::spec::Spec;
 use std::collections::BTreeMap;
@@ -38,17 +38,17 @@ pub struct Parts<'a> {
     /// Whether a signal came: then nothing more is judged.
     pub interrupted: &'a dyn Fn() -> bool,
     /// What was sent outside cases, by name.
-    pub support: Vec<(String, Vec<Exchanged>)>,
+    pub support: Vec<(String, Vec<Exchange>)>,
     /// What was exchanged with others before the target was found: shown, and not judged.
-    pub elsewhere: &'a [Exchanged],
+    pub elsewhere: &'a [Exchange],
     /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
     pub is_homeserver: bool,
     /// What the target answered to everything when it was a homeserver no longer.
-    pub foreign: Option<Answer>,
+    pub foreign: Option<Response>,
     /// What is to be known before all else, e.g. why nothing was asked.
     pub headlines: Vec<String>,
     /// What was wished for.
-    pub wish: &'a Wish,
+    pub selection: &'a Selection,
     /// How many cases there are.
     pub available: usize,
     /// All ids of requirements that have a case, selected or not.
@@ -114,7 +114,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
             api: parts.facts.api.as_str().to_owned(),
             spec: parts.spec.name().into(),
         },
-        selection: crate::plan::selection::selection(parts.wish, parts.available, cases.len()),
+        selection: crate::plan::selection::selection(parts.selection, parts.available, cases.len()),
         started_at: parts.started_at.clone(),
         duration_ms: parts.duration_ms,
         tally: cases.iter().map(|case| case.verdict).collect(),
@@ -175,7 +175,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: CaseResult, view: View<'_
 }
 
 /// Every exchange of the run with its id, once: those outside cases first, then by case.
-fn every_exchange<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = (String, &'p Exchanged)> {
+fn every_exchange<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = (String, &'p Exchange)> {
     let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
     let cases = parts.plan.cases.iter().zip(&parts.results);
     let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &*result.exchanges));
@@ -189,17 +189,17 @@ fn every_exchange<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = (String, &'p
 
 /// What the checks over the whole run say, as cases beside the others.
 fn whole_run_outcomes(parts: &Parts<'_>) -> Vec<CaseOutcome> {
-    let all: Vec<(String, &Exchanged)> = every_exchange(parts).collect();
+    let all: Vec<(String, &Exchange)> = every_exchange(parts).collect();
     whole_run::CHECKS
         .iter()
-        .filter(|check| crate::plan::selection::check_is_wished(check, parts.wish))
+        .filter(|check| crate::plan::selection::selects_check(check, parts.selection))
         .map(|check| whole_run_outcome(check, &all, parts))
         .collect()
 }
 
 fn whole_run_outcome(
     check: &WholeRunCheck,
-    all: &[(String, &Exchanged)],
+    all: &[(String, &Exchange)],
     parts: &Parts<'_>,
 ) -> CaseOutcome {
     let Some(requirement) = parts.register.get(check.requirement) else {
@@ -207,10 +207,10 @@ fn whole_run_outcome(
         return whole_run_case(check, 1, Verdict::Errored, Some(reason), Vec::new());
     };
     if (parts.interrupted)() {
-        let reason = Cause::Interrupted.reason();
+        let reason = CancelCause::Interrupted.reason();
         return whole_run_case(check, requirement.line, Verdict::Blocked, Some(reason), Vec::new());
     }
-    let exchanges: Vec<&Exchanged> = all.iter().map(|(_, exchanged)| *exchanged).collect();
+    let exchanges: Vec<&Exchange> = all.iter().map(|(_, exchanged)| *exchanged).collect();
     let id = |at: usize| all.get(at).map(|(id, _)| id.clone());
     let (level, line) = (requirement.level, requirement.line);
     let broken = requirement.severity(&parts.facts.listed).verdict();
@@ -281,7 +281,7 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shown(owner: &str, exchanges: Vec<Exchanged>, view: View<'_>) -> Vec<Exchange> {
+fn shown(owner: &str, exchanges: Vec<Exchange>, view: View<'_>) -> Vec<RecordedExchange> {
     exchanges
         .into_iter()
         .enumerate()
@@ -289,7 +289,7 @@ fn shown(owner: &str, exchanges: Vec<Exchanged>, view: View<'_>) -> Vec<Exchange
         .collect()
 }
 
-fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange {
+fn shown_exchange(id: String, exchanged: Exchange, view: View<'_>) -> RecordedExchange {
     let headers = |pairs: Vec<(String, String)>| {
         let header =
             |(name, value): (String, String)| Header { name: name.into(), value: value.into() };
@@ -299,7 +299,7 @@ fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange 
         Ok(answer) => {
             let answer = answer.into_received();
             let (body, truncated) = shown_body(&answer, view);
-            let response = Response {
+            let response = RecordedResponse {
                 status: answer.status,
                 headers: headers(answer.headers),
                 body: body.into(),
@@ -309,12 +309,12 @@ fn shown_exchange(id: String, exchanged: Exchanged, view: View<'_>) -> Exchange 
         }
         Err(trouble) => (None, Some(trouble.text.into())),
     };
-    let body = exchanged.ask.body.map(|body| String::from_utf8_lossy(&body).into());
-    Exchange {
+    let body = exchanged.request.body.map(|body| String::from_utf8_lossy(&body).into());
+    RecordedExchange {
         id,
-        operation: exchanged.ask.operation,
-        request: Request {
-            method: exchanged.ask.method.into(),
+        operation: exchanged.request.operation,
+        request: RecordedRequest {
+            method: exchanged.request.method.into(),
             url: exchanged.url.into(),
             headers: headers(exchanged.sent_headers),
             body,
@@ -357,7 +357,7 @@ fn standing_outcomes(parts: &mut Parts<'_>) -> Vec<StandingOutcome> {
     let context =
         Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
     let (mut tally, mut cut) = (Tally::default(), false);
-    let of = |owner: &str, exchanges: &[Exchanged]| {
+    let of = |owner: &str, exchanges: &[Exchange]| {
         Tally::of(context, owner, exchanges, &|one| is_own(parts, one), parts.interrupted)
     };
     let of_support = parts.support.iter().map(|(name, exchanges)| of(name, exchanges));
@@ -375,14 +375,14 @@ fn standing_outcomes(parts: &mut Parts<'_>) -> Vec<StandingOutcome> {
         }
     }
     let cut = cut.then(|| match (parts.interrupted)() {
-        true => Cause::Interrupted.reason(),
+        true => CancelCause::Interrupted.reason(),
         false => too_long(),
     });
     parts
         .register
         .iter()
         .filter(|requirement| !requirement.standing.is_empty())
-        .filter(|r| standing_is_wished(&r.id, r.level, parts.wish))
+        .filter(|r| selects_standing(&r.id, r.level, parts.selection))
         .map(|requirement| {
             standing_outcome(requirement, tally.take(&requirement.id), parts, cut.as_ref())
         })
@@ -390,10 +390,10 @@ fn standing_outcomes(parts: &mut Parts<'_>) -> Vec<StandingOutcome> {
 }
 
 /// Whether the answer is one of the homeserver under test.
-fn is_own(parts: &Parts<'_>, exchanged: &Exchanged) -> bool {
-    let is_foreign = |foreign: &Answer| {
+fn is_own(parts: &Parts<'_>, exchanged: &Exchange) -> bool {
+    let is_foreign = |foreign: &Response| {
         // How much is read of a body without end depends on what was read before.
-        let same = |answer: &Answer| match answer.truncated && foreign.truncated {
+        let same = |answer: &Response| match answer.truncated && foreign.truncated {
             true => {
                 foreign.body.starts_with(&answer.body) || answer.body.starts_with(&foreign.body)
             }
@@ -508,8 +508,10 @@ fn requirement_outcome(
 
 fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
     let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: text.into() };
-    let is_standing =
-        requirement.standing.iter().any(|watch| matches!(watch, Watch::Rule(_) | Watch::Schema(_)));
+    let is_standing = requirement
+        .standing
+        .iter()
+        .any(|watch| matches!(watch, StandingCheck::Rule(_) | StandingCheck::Schema(_)));
     if is_standing || (parts.covered)(&requirement.id) {
         return reason("not_selected", "nothing that decides it was selected");
     }
@@ -527,7 +529,8 @@ fn note_on_resent(parts: &Parts<'_>) -> Option<String> {
         for (at, exchanged) in exchanges.iter().enumerate().filter(|(_, one)| !one.shared) {
             let (resent, sent) = counts.entry(operation_of(parts.spec, exchanged)).or_default();
             *sent += 1;
-            let again = exchanges.iter().skip(at + 1).any(|later| later.ask == exchanged.ask);
+            let again =
+                exchanges.iter().skip(at + 1).any(|later| later.request == exchanged.request);
             *resent += usize::from(again && has_no_whole_answer(exchanged));
         }
     }
@@ -542,30 +545,32 @@ fn note_on_resent(parts: &Parts<'_>) -> Option<String> {
 }
 
 /// The exchanges of each case, and of each part of the run outside cases.
-fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchanged]> {
+fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchange]> {
     let support = parts.support.iter().map(|(_, exchanges)| exchanges.as_slice());
     support.chain(parts.results.iter().map(|result| result.exchanges.as_slice()))
 }
 
 /// Whether the answer ended before it was whole, or something in front of the homeserver gave it.
-fn has_no_whole_answer(exchanged: &Exchanged) -> bool {
+fn has_no_whole_answer(exchanged: &Exchange) -> bool {
     match &exchanged.result {
-        Err(trouble) => matches!(trouble.kind, TroubleKind::Closed | TroubleKind::Protocol),
+        Err(trouble) => {
+            matches!(trouble.kind, TransportErrorKind::Closed | TransportErrorKind::Protocol)
+        }
         Ok(answer) => matches!(answer.status, 502..=504) && answer.text_at("/errcode").is_none(),
     }
 }
 
 /// An operation as `POST /login`; without a known one, method and path.
-fn operation_of(spec: &Spec, exchanged: &Exchanged) -> String {
-    let known = exchanged.ask.operation.as_deref().and_then(|id| spec.operation(id));
+fn operation_of(spec: &Spec, exchanged: &Exchange) -> String {
+    let known = exchanged.request.operation.as_deref().and_then(|id| spec.operation(id));
     if let Some(operation) = known {
         let path = &operation.path;
         let short = ["v3", "r0"].map(|api| path.strip_prefix(&format!("/_matrix/client/{api}")));
         let short = short.into_iter().flatten().next().unwrap_or(path);
         return format!("{} {short}", operation.method);
     }
-    let path = exchanged.ask.path.split('?').next().unwrap_or_default();
-    format!("{} {path}", exchanged.ask.method)
+    let path = exchanged.request.path.split('?').next().unwrap_or_default();
+    format!("{} {path}", exchanged.request.method)
 }
 
 /// What the limits that were met left open.

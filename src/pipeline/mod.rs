@@ -2,9 +2,9 @@
 pub mod assemble;
 pub mod rate_limit_advice;
 
-use crate::accounts::cleanup::{CleanUp, clean_up};
+use crate::accounts::cleanup::{Cleanup, cleanup};
 use crate::accounts::operator::Operator;
-use crate::accounts::pool::{Desk, Maker, Sources};
+use crate::accounts::pool::{AccountPool, AccountProvider, AccountSources};
 use crate::accounts::supplied_cleanup::end_supplied;
 use crate::baseline::Baseline;
 use crate::baseline::apply::{self, Active, Shown};
@@ -13,14 +13,14 @@ use crate::case::suite::Suite;
 use crate::check::standing::Context;
 use crate::check::tally::Tally;
 use crate::check::verdict::Decided;
-use crate::http::cancel::Stop;
-use crate::http::client::{ClientError, Http, Transport};
-use crate::http::created_resources::Ledger;
+use crate::http::cancel::Cancellation;
+use crate::http::client::{ClientError, HttpClient, Transport};
+use crate::http::created_resources::CreatedResources;
 use crate::http::discovery::{self, Search};
-use crate::http::legacy_login::Dialect;
-use crate::http::message::Exchanged;
-use crate::http::rate_limit::Limits;
-use crate::http::sender::Courier;
+use crate::http::legacy_login::LoginDialect;
+use crate::http::message::Exchange;
+use crate::http::rate_limit::RateLimits;
+use crate::http::sender::RequestSender;
 use crate::http::supplied_accounts::SuppliedAccounts;
 use crate::http::target::Target;
 use crate::model::exit::{self, Gate};
@@ -30,12 +30,12 @@ use crate::pipeline::assemble::{Parts, assemble};
 use crate::plan::capabilities::{self, Capability};
 use crate::plan::facts::{AccountFacts, Allow, Facts};
 use crate::plan::routes::Paths;
-use crate::plan::selection::{NamesNothing, Wish, select};
-use crate::plan::{self, Fate, Plan, Planned, Slot};
+use crate::plan::selection::{NoMatch, Selection, select};
+use crate::plan::{self, Disposition, Plan, PlannedCase, Slot};
 use crate::redact::{RedactedRun, RedactionError, Vault};
 use crate::requirements::Register;
-use crate::run::executor::{CaseResult, EndsWith, Engine, Observe, Progress, Silent};
-use crate::run::probe::{self, Beyond, NoTarget, Sighting};
+use crate::run::executor::{CaseResult, EndsWith, Executor, Observe, Progress, Silent};
+use crate::run::probe::{self, AuthenticatedProbe, NoTarget, PublicProbe};
 use crate::spec::Spec;
 use crate::yaml::diagnostic::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,13 +101,13 @@ pub struct Job {
     /// homeserver is.
     pub discover: bool,
     /// Where accounts come from.
-    pub sources: Sources,
+    pub sources: AccountSources,
     /// What only the operator can give or do.
     pub operator: Operator,
     /// Which path prefix; by what the server lists, if not given.
     pub api: Option<Api>,
     /// What to run.
-    pub wish: Wish,
+    pub selection: Selection,
     /// What is allowed beyond the harmless.
     pub allowed: BTreeSet<Allow>,
     /// How many cases at once.
@@ -121,12 +121,12 @@ pub struct Job {
     /// Whether the run ends with the first case that fails by the gate.
     pub fail_fast: bool,
     /// What is asked beside the specification.
-    pub demands: Demands,
+    pub policies: Policies,
 }
 
 /// What a project asks of a run beside the specification.
 #[derive(Debug, Clone, Default)]
-pub struct Demands {
+pub struct Policies {
     /// The findings that it knows.
     pub baseline: Option<Arc<Baseline>>,
     /// Whether findings that are new are known from now on.
@@ -141,7 +141,7 @@ impl Job {
         if !self.fail_fast {
             return None;
         }
-        let (gating, baseline) = (self.gate.gating(), self.demands.baseline.clone());
+        let (gating, baseline) = (self.gate.gating(), self.policies.baseline.clone());
         let server = server.map(str::to_owned);
         let today = started.to_zoned(jiff::tz::TimeZone::UTC).date();
         let is_known = move |case: &Case, result: &CaseResult| {
@@ -164,7 +164,7 @@ fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
     let (_, number) = finding.exchange.as_deref()?.rsplit_once('#')?;
     let exchanged = result.exchanges.get(number.parse::<usize>().ok()?.checked_sub(1)?)?;
     let status = exchanged.result.as_ref().ok().map(|answer| answer.status);
-    Some(Shown { operation: exchanged.ask.operation.clone(), status })
+    Some(Shown { operation: exchanged.request.operation.clone(), status })
 }
 
 /// Why a run did not begin.
@@ -172,7 +172,7 @@ fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
 pub enum JobError {
     /// Words of the selection name nothing.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    NamesNothing(Vec<NamesNothing>),
+    NoMatch(Vec<NoMatch>),
     /// The selection is empty.
     #[error(
         "the selection holds no case: its words exclude each other, or name only what is looked at \
@@ -196,7 +196,7 @@ impl JobError {
     /// Its exit status.
     pub fn status(&self) -> u8 {
         match self {
-            JobError::NamesNothing(_) | JobError::NotGiven(_) | JobError::Client(_) => exit::USAGE,
+            JobError::NoMatch(_) | JobError::NotGiven(_) | JobError::Client(_) => exit::USAGE,
             JobError::Empty | JobError::NothingToRerun(_) => exit::NOTHING_SELECTED,
         }
     }
@@ -229,13 +229,13 @@ pub struct Prepared {
     material: Arc<Material>,
     job: Job,
     selected: Vec<Case>,
-    courier: Courier,
+    sender: RequestSender,
     vault: Arc<Vault>,
     /// The well-known file that led to the target, and what was exchanged for it.
     discovered: Option<String>,
-    elsewhere: Vec<Exchanged>,
+    elsewhere: Vec<Exchange>,
     /// Set it to stop the run.
-    pub stop: Stop,
+    pub stop: Cancellation,
 }
 
 /// Checks the selection and prepares the wire; nothing is sent.
@@ -244,39 +244,42 @@ pub struct Prepared {
 /// A selection that names nothing or is empty, a transport that cannot be.
 pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobError> {
     job.sources = job.sources.in_order_of_use();
-    if let Some(Maker::Token(token)) = &job.sources.maker {
+    if let Some(AccountProvider::Token(token)) = &job.sources.maker {
         job.operator.registration_token = Some(token.clone());
     }
     let given = (job.sources.facts(), job.operator.names());
-    let missing = capabilities::not_given(&job.demands.required, &given.0, &given.1);
+    let missing = capabilities::not_given(&job.policies.required, &given.0, &given.1);
     if !missing.is_empty() {
         return Err(JobError::NotGiven(missing));
     }
-    let selected: Vec<Case> = chosen(&material, &job.wish)?.into_iter().cloned().collect();
+    let selected: Vec<Case> = chosen(&material, &job.selection)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
     job.operator.tell(&vault);
-    let courier = Courier {
-        http: Http::new(&job.transport, vault.clone())?,
-        limits: Arc::new(Limits::new(job.max_wait)),
-        ledger: Arc::new(Ledger::default()),
+    let sender = RequestSender {
+        http: HttpClient::new(&job.transport, vault.clone())?,
+        limits: Arc::new(RateLimits::new(job.max_wait)),
+        created: Arc::new(CreatedResources::default()),
         supplied: Arc::new(SuppliedAccounts::new(&job.sources.supplied)),
-        stop: Stop::default(),
-        dialect: Dialect::default(),
-        vitals: Arc::default(),
+        stop: Cancellation::default(),
+        dialect: LoginDialect::default(),
+        liveness: Arc::default(),
     };
-    let stop = courier.stop.clone();
+    let stop = sender.stop.clone();
     let (discovered, elsewhere) = (None, Vec::new());
-    Ok(Prepared { material, job, selected, courier, vault, discovered, elsewhere, stop })
+    Ok(Prepared { material, job, selected, sender, vault, discovered, elsewhere, stop })
 }
 
 /// The cases that are wished for, in the suite's order.
 ///
 /// # Errors
 /// Words that name nothing, words that exclude each other.
-pub fn chosen<'m>(material: &'m Material, wish: &Wish) -> Result<Vec<&'m Case>, JobError> {
+pub fn chosen<'m>(
+    material: &'m Material,
+    selection: &Selection,
+) -> Result<Vec<&'m Case>, JobError> {
     let selected =
-        select(&material.suite, &material.register, wish).map_err(JobError::NamesNothing)?;
-    let rerun = wish.rerun.as_ref();
+        select(&material.suite, &material.register, selection).map_err(JobError::NoMatch)?;
+    let rerun = selection.rerun.as_ref();
     match (selected.is_empty(), rerun) {
         (false, _) => Ok(selected),
         // What a standing check found on the probe's answers shows again without any case.
@@ -306,9 +309,9 @@ impl Prepared {
     /// # Errors
     /// There is no target.
     pub async fn preview(&mut self, watcher: &dyn Watcher) -> Result<Preview, NoTarget> {
-        let sighting = self.look(watcher).await.map_err(|(why, _)| why)?;
+        let public = self.look(watcher).await.map_err(|(why, _)| why)?;
         let mut facts = probe::facts(
-            &sighting,
+            &public,
             None,
             self.job.api,
             self.account_facts(),
@@ -337,10 +340,10 @@ impl Prepared {
             }
         };
         let told = open.tell_errors(watcher, 0);
-        watcher.planned(&open.plan, &open.engine.facts);
-        let results = open.engine.run(&open.plan, open.prepared.job.jobs, watcher).await;
+        watcher.planned(&open.plan, &open.executor.facts);
+        let results = open.executor.run(&open.plan, open.prepared.job.jobs, watcher).await;
         open.tell_errors(watcher, told);
-        let cleaned = open.clean_up(watcher).await;
+        let cleaned = open.cleanup(watcher).await;
         open.assembled(&open.plan, results, cleaned)
     }
 
@@ -348,47 +351,51 @@ impl Prepared {
     ///
     /// # Errors
     /// There is no target.
-    pub async fn open(mut self, watcher: &dyn Watcher) -> Result<Open, Box<Gone>> {
+    pub async fn open(
+        mut self,
+        watcher: &dyn Watcher,
+    ) -> Result<ActiveRun, Box<TargetUnavailable>> {
         let times = Times { started: jiff::Timestamp::now(), clock: Instant::now() };
         let stop = self.stop.clone();
         let looked = tokio::select! {
             looked = self.look(watcher) => looked,
             () = broken_off(&stop) => Err((NoTarget::Interrupted, Vec::new())),
         };
-        let mut sighting = match looked {
-            Ok(sighting) => sighting,
+        let mut public = match looked {
+            Ok(public) => public,
             Err((why, exchanges)) => {
-                return Err(Box::new(Gone { why, prepared: self, exchanges, times }));
+                return Err(Box::new(TargetUnavailable { why, prepared: self, exchanges, times }));
             }
         };
-        let listed = Listed::new(sighting.versions.clone());
-        self.courier.dialect = Dialect::of(&listed);
+        let listed = Listed::new(public.versions.clone());
+        self.sender.dialect = LoginDialect::of(&listed);
         let spec = self.material.spec_for(&listed);
         let api = self.job.api.unwrap_or_else(|| crate::plan::facts::api(&listed));
         let routes = Arc::new(Paths::new(spec.clone(), api));
-        let mut desk = Desk::new(self.courier.clone(), self.job.sources.clone(), routes.clone());
-        let by_password = sighting.offers("m.login.password");
+        let mut pool =
+            AccountPool::new(self.sender.clone(), self.job.sources.clone(), routes.clone());
+        let by_password = public.offers("m.login.password");
         // An account is asked for only if something that was selected needs one.
         let with_session = self.asks_for_session();
-        let courier = &self.courier;
+        let sender = &self.sender;
         let asking = async {
             if with_session {
-                desk.admit_first(by_password).await;
+                pool.admit_first(by_password).await;
             }
-            let accounts = desk.account_facts();
-            probe::ask_on(courier, &desk, &*routes, &sighting, &accounts, with_session).await
+            let accounts = pool.account_facts();
+            probe::ask_on(sender, &pool, &*routes, &public, &accounts, with_session).await
         };
-        let mut beyond = tokio::select! {
-            beyond = asking => beyond,
-            () = broken_off(&stop) => Beyond::nothing(&sighting),
+        let mut authenticated = tokio::select! {
+            authenticated = asking => authenticated,
+            () = broken_off(&stop) => AuthenticatedProbe::nothing(&public),
         };
-        let mut accounts = desk.account_facts();
+        let mut accounts = pool.account_facts();
         if accounts.given.is_empty() {
-            accounts.made_password = desk.has_password(&Slot::Main(0)).await;
+            accounts.made_password = pool.has_password(&Slot::Main(0)).await;
         }
         let mut facts = probe::facts(
-            &sighting,
-            Some(&beyond),
+            &public,
+            Some(&authenticated),
             self.job.api,
             accounts,
             self.job.operator.names(),
@@ -396,32 +403,32 @@ impl Prepared {
         );
         let plan = loop {
             let plan = self.planned(&spec, &facts);
-            if !desk.admit(&plan.given_in_use(&facts.accounts), by_password).await {
+            if !pool.admit(&plan.given_in_use(&facts.accounts), by_password).await {
                 break plan;
             }
             let made_password = facts.accounts.made_password;
-            facts.accounts = AccountFacts { made_password, ..desk.account_facts() };
+            facts.accounts = AccountFacts { made_password, ..pool.account_facts() };
         };
         let facts = Arc::new(facts);
         // What was parsed is of no more use, and many times as large as the text.
-        let exchanges = sighting.exchanges.iter_mut().chain(&mut sighting.answered);
-        exchanges.chain(&mut beyond.exchanges).for_each(Exchanged::forget_parsed);
-        let engine = Engine {
-            courier: self.courier.clone(),
-            desk: Arc::new(desk),
+        let exchanges = public.exchanges.iter_mut().chain(&mut public.answered);
+        exchanges.chain(&mut authenticated.exchanges).for_each(Exchange::forget_parsed);
+        let executor = Executor {
+            sender: self.sender.clone(),
+            pool: Arc::new(pool),
             routes,
             register: self.material.register.clone(),
             facts,
             operator: Arc::new(self.job.operator.clone()),
             proofs: Arc::default(),
-            ends_with: self.job.ends_with(sighting.server.as_deref(), times.started),
-            probed: sighting.answered.into(),
+            ends_with: self.job.ends_with(public.server.as_deref(), times.started),
+            probed: public.answered.into(),
             observe: self.observe(spec.clone(), listed),
         };
-        let mut probed = sighting.exchanges;
-        probed.extend(beyond.exchanges);
-        let server = sighting.server;
-        Ok(Open { prepared: self, spec, plan, engine, probed, server, times })
+        let mut probed = public.exchanges;
+        probed.extend(authenticated.exchanges);
+        let server = public.server;
+        Ok(ActiveRun { prepared: self, spec, plan, executor, probed, server, times })
     }
 
     /// The standing checks, for the engine to ask as each case ends.
@@ -442,13 +449,13 @@ impl Prepared {
     async fn look(
         &mut self,
         watcher: &dyn Watcher,
-    ) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+    ) -> Result<PublicProbe, (NoTarget, Vec<Exchange>)> {
         const EVERY: Duration = Duration::from_millis(250);
         let began = Instant::now();
         let mut told = false;
         loop {
             let (why, exchanges) = match self.look_once().await {
-                Ok(sighting) => return Ok(sighting),
+                Ok(public) => return Ok(public),
                 Err(seen) => seen,
             };
             if self.stop.is_set() || began.elapsed() + EVERY > self.job.wait_ready {
@@ -460,7 +467,7 @@ impl Prepared {
                 watcher.waiting(&why);
                 told = true;
             }
-            self.courier.vitals.begin_anew();
+            self.sender.liveness.begin_anew();
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = self.stop.stopped() => {}
@@ -468,11 +475,11 @@ impl Prepared {
         }
     }
 
-    async fn look_once(&mut self) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
+    async fn look_once(&mut self) -> Result<PublicProbe, (NoTarget, Vec<Exchange>)> {
         if self.job.discover && self.discovered.is_none() {
             self.discover().await.map_err(|why| (why, Vec::new()))?;
         }
-        probe::look(&self.courier, self.job.api).await
+        probe::look(&self.sender, self.job.api).await
     }
 
     /// From the server name to the homeserver; from here on requests go there.
@@ -482,9 +489,9 @@ impl Prepared {
         let file = self.job.transport.target.url_of(discovery::WELL_KNOWN);
         let found = found.and_then(|url| {
             let transport = Transport { target: Target::Web(url), ..self.job.transport.clone() };
-            Ok(Http::new(&transport, self.vault.clone())?)
+            Ok(HttpClient::new(&transport, self.vault.clone())?)
         });
-        self.courier.http = found.map_err(|why| {
+        self.sender.http = found.map_err(|why| {
             let target = self.job.transport.target.to_string();
             let name = target.trim_start_matches("https://").to_owned();
             NoTarget::NotDiscovered { name, why }
@@ -496,11 +503,11 @@ impl Prepared {
     /// Whether anything that was selected or required needs an account. Standing checks that are to show
     /// again what they found may have found it on a login or a registration.
     fn asks_for_session(&self) -> bool {
-        let Job { wish, demands, .. } = &self.job;
-        let standing = wish.rerun.as_ref().is_some_and(|rerun| !rerun.standing.is_empty());
+        let Job { selection, policies, .. } = &self.job;
+        let standing = selection.rerun.as_ref().is_some_and(|rerun| !rerun.standing.is_empty());
         self.selected.iter().any(plan::asks_for_session)
-            || !demands.required.is_empty()
-            || wish.all_standing
+            || !policies.required.is_empty()
+            || selection.all_standing
             || standing
     }
 
@@ -523,9 +530,9 @@ impl Prepared {
         outcome: Outcome,
         times: &Times,
     ) -> Result<RedactedRun, RunWithheld> {
-        let lost = self.courier.vitals.lost();
+        let lost = self.sender.liveness.lost();
         let is_gone = outcome.no_target.is_some() || lost.is_some();
-        let base_url = self.courier.http.target().to_string();
+        let base_url = self.sender.http.target().to_string();
         let discovered = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
         let gone =
             outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.to_string()));
@@ -539,18 +546,18 @@ impl Prepared {
             support: outcome.support,
             elsewhere: &self.elsewhere,
             is_homeserver: outcome.no_target.is_none(),
-            foreign: lost.as_ref().and_then(|lost| lost.sign.clone()),
+            foreign: lost.as_ref().and_then(|lost| lost.evidence.clone()),
             headlines: discovered.into_iter().chain(gone).chain(outcome.notices).collect(),
-            wish: &self.job.wish,
+            selection: &self.job.selection,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
             base_url,
             server: outcome.server,
-            limits_hit: self.courier.limits.hits(),
+            limits_hit: self.sender.limits.hits(),
             not_cleaned_up: outcome.left.into_iter().chain(self.broken_off()).collect(),
             guests: self
-                .courier
-                .ledger
+                .sender
+                .created
                 .made()
                 .into_iter()
                 .filter(|made| made.guest)
@@ -568,7 +575,7 @@ impl Prepared {
         };
         let withheld = |why| RunWithheld { why, exit_status };
         let mut run = RedactedRun::new(run, &self.vault).map_err(withheld)?;
-        let Demands { required, baseline, .. } = &self.job.demands;
+        let Policies { required, baseline, .. } = &self.job.policies;
         if baseline.is_some() || !required.is_empty() {
             // A baseline knows findings by what was shown of them. Its own text, and what is required,
             // is redacted afterwards.
@@ -602,11 +609,11 @@ impl Prepared {
     fn broken_off(&self) -> Vec<String> {
         let sentence =
             |what| format!("{what} was broken off: it may have begun a session or made an account");
-        self.courier.http.broken_off().into_iter().map(sentence).collect()
+        self.sender.http.broken_off().into_iter().map(sentence).collect()
     }
 
     fn held_against_baseline(&self, run: Run) -> Run {
-        let Demands { baseline, adopt, .. } = &self.job.demands;
+        let Policies { baseline, adopt, .. } = &self.job.policies;
         match baseline {
             Some(baseline) => apply::apply(run, baseline, self.job.gate.gating(), *adopt),
             None => run,
@@ -623,26 +630,26 @@ const CLEAN_UP_TIME_INTERRUPTED: Duration = Duration::from_secs(30);
 /// How long the probe gets after a signal to take the answer that is on its way.
 const GRACE: Duration = Duration::from_millis(1500);
 
-async fn broken_off(stop: &Stop) {
+async fn broken_off(stop: &Cancellation) {
     stop.interrupted().await;
     tokio::time::sleep(GRACE).await;
 }
 
 /// A target that was probed, with the plan for it and everything that running a case needs.
-pub struct Open {
+pub struct ActiveRun {
     prepared: Prepared,
     spec: Arc<Spec>,
     plan: Plan,
-    engine: Engine,
-    probed: Vec<Exchanged>,
+    executor: Executor,
+    probed: Vec<Exchange>,
     server: Option<String>,
     times: Times,
 }
 
-impl Open {
+impl ActiveRun {
     /// Tells the errors of what the operator gave behind the first `told`; gives how many there are.
     fn tell_errors(&self, watcher: &dyn Watcher, told: usize) -> usize {
-        let errors = self.engine.desk.notices.errors();
+        let errors = self.executor.pool.notices.errors();
         let redactor = self.prepared.vault.redactor();
         for error in errors.iter().skip(told) {
             watcher.operator_error(&redactor.text(error));
@@ -657,26 +664,26 @@ impl Open {
 
     /// Runs one case of the plan, or says why it does not run. The accounts that it uses are not to
     /// be used by another case at the same time.
-    pub async fn run_case(&self, planned: &Planned) -> CaseResult {
-        self.engine.run_one(planned).await
+    pub async fn run_case(&self, planned: &PlannedCase) -> CaseResult {
+        self.executor.run_one(planned).await
     }
 
     /// Deactivates the accounts and ends the sessions that were made; goes on after a stop, in less time, and until the
     /// next signal.
-    pub async fn clean_up(&self, watcher: &dyn Watcher) -> CleanUp {
-        let courier = &self.prepared.courier;
-        if !self.engine.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
-            let open = courier.ledger.open().len();
+    pub async fn cleanup(&self, watcher: &dyn Watcher) -> Cleanup {
+        let sender = &self.prepared.sender;
+        if !self.executor.facts.listed.has_at_least(SpecVersion::R(0, 1, 0)) {
+            let open = sender.created.open().len();
             let text = format!("{open} sessions: releases before r0.1.0 have no logout");
             let left = if open > 0 { vec![text] } else { Vec::new() };
-            return CleanUp { left, ..CleanUp::default() };
+            return Cleanup { left, ..Cleanup::default() };
         }
-        let interrupted = courier.stop.is_interrupted();
-        let cleaner = Courier {
-            stop: courier.stop.of_clean_up(),
+        let interrupted = sender.stop.is_interrupted();
+        let cleaner = RequestSender {
+            stop: sender.stop.of_clean_up(),
             // The run may have used up what it was allowed to wait.
-            limits: Arc::new(Limits::new(self.prepared.job.max_wait.min(CLEAN_UP_WAIT))),
-            ..courier.clone()
+            limits: Arc::new(RateLimits::new(self.prepared.job.max_wait.min(CLEAN_UP_WAIT))),
+            ..sender.clone()
         };
         let time = match interrupted {
             true => CLEAN_UP_TIME_INTERRUPTED,
@@ -684,8 +691,8 @@ impl Open {
         };
         let until = tokio::time::Instant::now() + time;
         let cleaning = async {
-            let mut done = clean_up(&cleaner, &self.engine.routes, until).await;
-            end_supplied(&cleaner, &self.engine.routes, until, &mut done).await;
+            let mut done = cleanup(&cleaner, &self.executor.routes, until).await;
+            end_supplied(&cleaner, &self.executor.routes, until, &mut done).await;
             done
         };
         tokio::pin!(cleaning);
@@ -708,29 +715,29 @@ impl Open {
     /// Nothing of the run may be shown.
     pub fn so_far(
         &self,
-        done: impl IntoIterator<Item = (Planned, CaseResult)>,
+        done: impl IntoIterator<Item = (PlannedCase, CaseResult)>,
     ) -> Result<RedactedRun, RunWithheld> {
         let (cases, results) = done.into_iter().unzip();
-        self.assembled(&Plan { cases, phases: Vec::new() }, results, CleanUp::default())
+        self.assembled(&Plan { cases, phases: Vec::new() }, results, Cleanup::default())
     }
 
     fn assembled(
         &self,
         plan: &Plan,
         results: Vec<CaseResult>,
-        cleaned: CleanUp,
+        cleaned: Cleanup,
     ) -> Result<RedactedRun, RunWithheld> {
         let mut support = vec![
             ("probe".to_owned(), self.probed.clone()),
-            ("accounts".to_owned(), self.engine.desk.exchanges()),
+            ("accounts".to_owned(), self.executor.pool.exchanges()),
             ("clean-up".to_owned(), cleaned.exchanges),
         ];
-        let proofs = self.engine.proofs.exchanges();
+        let proofs = self.executor.proofs.exchanges();
         if !proofs.is_empty() {
             support.insert(2, ("operator".to_owned(), proofs));
         }
         let (left, server) = (cleaned.left, self.server.clone());
-        let desk = &self.engine.desk;
+        let pool = &self.executor.pool;
         let sources = &self.prepared.job.sources;
         let given = sources.maker.is_some() || !sources.supplied.is_empty();
         let outcome = Outcome {
@@ -739,23 +746,23 @@ impl Open {
             left,
             server,
             no_target: None,
-            notices: desk.notices.all(),
-            no_usable_account: given && plan.needs_accounts() && !desk.has_usable(),
+            notices: pool.notices.all(),
+            no_usable_account: given && plan.needs_accounts() && !pool.has_usable(),
         };
-        self.prepared.assembled(&self.spec, &self.engine.facts, plan, outcome, &self.times)
+        self.prepared.assembled(&self.spec, &self.executor.facts, plan, outcome, &self.times)
     }
 }
 
 /// A target that cannot be tested.
-pub struct Gone {
+pub struct TargetUnavailable {
     /// Why.
     pub why: NoTarget,
     prepared: Prepared,
-    exchanges: Vec<Exchanged>,
+    exchanges: Vec<Exchange>,
     times: Times,
 }
 
-impl Gone {
+impl TargetUnavailable {
     /// Why, in a sentence that holds no secret.
     pub fn sentence(&self) -> String {
         self.prepared.vault.redactor().text(&self.why.to_string())
@@ -766,7 +773,7 @@ impl Gone {
     /// # Errors
     /// Nothing of the run may be shown.
     pub fn into_run(self) -> Result<RedactedRun, RunWithheld> {
-        let Gone { why, prepared, exchanges, times } = self;
+        let TargetUnavailable { why, prepared, exchanges, times } = self;
         let facts = Facts {
             listed: Listed::new(Vec::<String>::new()),
             flows: Vec::new(),
@@ -782,11 +789,14 @@ impl Gone {
         };
         let spec = prepared.material.v1.clone();
         let reason = Reason { code: why.code().to_owned(), text: why.to_string().into() };
-        let cases: Vec<Planned> = prepared
+        let cases: Vec<PlannedCase> = prepared
             .selected
             .iter()
             .flat_map(|case| plan::expand(case, &spec, &facts))
-            .map(|case| Planned { case, fate: Fate::Not(Verdict::Blocked, reason.clone()) })
+            .map(|case| PlannedCase {
+                case,
+                disposition: Disposition::Not(Verdict::Blocked, reason.clone()),
+            })
             .collect();
         let results = cases
             .iter()
@@ -812,7 +822,7 @@ impl Gone {
 
 struct Outcome {
     results: Vec<CaseResult>,
-    support: Vec<(String, Vec<Exchanged>)>,
+    support: Vec<(String, Vec<Exchange>)>,
     left: Vec<String>,
     server: Option<String>,
     no_target: Option<String>,
@@ -834,7 +844,7 @@ fn rfc3339(time: jiff::Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::pool::Maker;
+    use crate::accounts::pool::AccountProvider;
     use crate::plan::routes::{Route, Routes};
     use crate::reference::{self, Settings};
 
@@ -853,17 +863,17 @@ mod tests {
         Job {
             transport: Transport::to(url.parse().unwrap(), Duration::from_secs(10)),
             discover: false,
-            sources: Sources { supplied: Vec::new(), maker: Some(Maker::Open) },
+            sources: AccountSources { supplied: Vec::new(), maker: Some(AccountProvider::Open) },
             operator: Operator::default(),
             api: None,
-            wish: Wish { areas: vec!["device".to_owned()], ..Wish::default() },
+            selection: Selection { areas: vec!["device".to_owned()], ..Selection::default() },
             allowed: BTreeSet::new(),
             jobs: 4,
             max_wait: Duration::ZERO,
             wait_ready: Duration::ZERO,
             gate: Gate::default(),
             fail_fast: false,
-            demands: Demands::default(),
+            policies: Policies::default(),
         }
     }
 
@@ -874,11 +884,11 @@ mod tests {
         let Ok(mut open) = prepare(material, job(&house.url())).unwrap().open(&Silent).await else {
             panic!("the homeserver is there");
         };
-        open.engine.routes = Arc::new(Trap(open.engine.routes.clone()));
-        let results = open.engine.run(&open.plan, 4, &Silent).await;
-        assert!(!open.prepared.courier.ledger.made().is_empty());
-        let cleaned = open.clean_up(&Silent).await;
-        assert!(open.prepared.courier.ledger.made().is_empty());
+        open.executor.routes = Arc::new(Trap(open.executor.routes.clone()));
+        let results = open.executor.run(&open.plan, 4, &Silent).await;
+        assert!(!open.prepared.sender.created.made().is_empty());
+        let cleaned = open.cleanup(&Silent).await;
+        assert!(open.prepared.sender.created.made().is_empty());
         assert_eq!(cleaned.left, Vec::<String>::new());
         let run = open.assembled(&open.plan, results, cleaned).unwrap();
         assert_eq!(run.exit_status, exit::OWN_FAULT);

@@ -1,6 +1,6 @@
 //! What the target offers, as far as the probe could see. Pure.
 use crate::case::ast::{Api, Feature};
-use crate::http::message::{Answer, clipped};
+use crate::http::message::{Response, clipped};
 use crate::model::release::Listed;
 use crate::model::run::Reason;
 use serde_json::Value;
@@ -112,13 +112,13 @@ impl AccountFacts {
 const MOST: usize = 1000;
 
 /// The list of that name in an answer of success.
-fn listed<'a>(answer: &'a Answer, name: &str) -> Option<&'a Vec<Value>> {
+fn listed<'a>(answer: &'a Response, name: &str) -> Option<&'a Vec<Value>> {
     let body = answer.json().ok().filter(|_| answer.is_success())?;
     body.get(name)?.as_array()
 }
 
 /// The login types that `GET /login` advertises, or nothing if this is no flow list.
-pub fn flows(answer: &Answer) -> Option<Vec<String>> {
+pub fn flows(answer: &Response) -> Option<Vec<String>> {
     let flows = listed(answer, "flows")?;
     Some(
         flows
@@ -134,7 +134,7 @@ pub fn flows(answer: &Answer) -> Option<Vec<String>> {
 const MOST_PROVIDERS: usize = 20;
 
 /// The identity providers of the `m.login.sso` entry of `GET /login`; those without an id are left out.
-pub fn providers(answer: &Answer) -> Vec<Provider> {
+pub fn providers(answer: &Response) -> Vec<Provider> {
     let listed =
         sso_entries(answer).filter_map(|entry| entry.get("identity_providers")?.as_array());
     let provider = |provider: &Value| {
@@ -146,12 +146,12 @@ pub fn providers(answer: &Answer) -> Vec<Provider> {
 }
 
 /// Whether the server prefers its single sign-on for clients that know OAuth 2.0 too.
-pub fn prefers_sso(answer: &Answer) -> bool {
+pub fn prefers_sso(answer: &Response) -> bool {
     let preferred = |entry: &Value| entry.get("oauth_aware_preferred") == Some(&Value::Bool(true));
     sso_entries(answer).any(preferred)
 }
 
-fn sso_entries(answer: &Answer) -> impl Iterator<Item = &Value> {
+fn sso_entries(answer: &Response) -> impl Iterator<Item = &Value> {
     let flows = listed(answer, "flows");
     let is_sso = |flow: &&Value| flow.get("type").is_some_and(|kind| kind == "m.login.sso");
     flows.into_iter().flatten().filter(is_sso)
@@ -168,7 +168,7 @@ fn media(uri: &str) -> Option<String> {
 }
 
 /// What `/versions` lists; not-strings are left out.
-pub fn versions(answer: &Answer) -> Vec<String> {
+pub fn versions(answer: &Response) -> Vec<String> {
     let list = listed(answer, "versions");
     list.into_iter().flatten().take(MOST).filter_map(Value::as_str).map(clipped).collect()
 }
@@ -179,7 +179,7 @@ pub fn api(listed: &Listed) -> Api {
 }
 
 /// `/capabilities` by name: `enabled`, or true for those without it.
-pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
+pub fn capabilities(answer: &Response) -> BTreeMap<String, bool> {
     let body = answer.json().ok().filter(|_| answer.is_success());
     let members = body.and_then(|body| body.get("capabilities")?.as_object());
     members
@@ -193,7 +193,7 @@ pub fn capabilities(answer: &Answer) -> BTreeMap<String, bool> {
 }
 
 /// Whether a flow says that login tokens can be asked for.
-pub fn offers_login_tokens(answer: &Answer) -> bool {
+pub fn offers_login_tokens(answer: &Response) -> bool {
     let flows = listed(answer, "flows");
     flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))
 }
@@ -215,7 +215,8 @@ mod tests {
             {"type": "m.login.password", "identity_providers": [{"id": "not here"}]},
             {"type": "m.login.sso", "identity_providers": idps, "oauth_aware_preferred": true},
         ]});
-        let answer = |status| Answer::new(status, Vec::new(), body.to_string().into_bytes(), false);
+        let answer =
+            |status| Response::new(status, Vec::new(), body.to_string().into_bytes(), false);
         let found: Vec<_> =
             providers(&answer(200)).into_iter().map(|one| (one.id, one.icon)).collect();
         let plain = |id: &str| (id.to_owned(), None);

@@ -23,11 +23,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A case with what is to become of it.
 #[derive(Debug, Clone)]
-pub struct Planned {
+pub struct PlannedCase {
     /// The case.
     pub case: Case,
     /// What is to become of it.
-    pub fate: Fate,
+    pub disposition: Disposition,
 }
 
 /// What one case uses at a time.
@@ -39,10 +39,10 @@ pub enum Claim {
     Service,
 }
 
-impl Planned {
+impl PlannedCase {
     /// What no other case may use while it runs; nothing, if it does not run.
     pub fn claims(&self) -> BTreeSet<Claim> {
-        let Fate::Run(assignment) = &self.fate else { return BTreeSet::new() };
+        let Disposition::Run(assignment) = &self.disposition else { return BTreeSet::new() };
         let serves = |need: &Need| matches!(need, Need::Operator(name) if name == "appservice");
         let service = self.case.needs.iter().any(serves).then_some(Claim::Service);
         assignment.accounts.values().cloned().map(Claim::Account).chain(service).collect()
@@ -51,7 +51,7 @@ impl Planned {
 
 /// What is to become of a case.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fate {
+pub enum Disposition {
     /// It runs, with these accounts.
     Run(Assignment),
     /// It does not.
@@ -73,7 +73,7 @@ pub enum Slot {
     /// The n-th account for ordinary use: one that was given, or one that was made beside those.
     Main(usize),
     /// The one that wrong passwords are tried on.
-    Wrongs,
+    WrongPassword,
     /// One made for a single case: its place in the plan, and the name it has there.
     Fresh(usize, String),
 }
@@ -82,18 +82,18 @@ pub enum Slot {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// In the order of the reports.
-    pub cases: Vec<Planned>,
+    pub cases: Vec<PlannedCase>,
     /// Indices of the cases that run, phase by phase: a phase begins when the one before is over.
     pub phases: Vec<Vec<usize>>,
 }
 
 impl Plan {
     /// The case in this place with its accounts, if it is to run.
-    pub fn to_run(&self, index: usize) -> Option<(&Planned, &Assignment)> {
+    pub fn to_run(&self, index: usize) -> Option<(&PlannedCase, &Assignment)> {
         let planned = self.cases.get(index)?;
-        match &planned.fate {
-            Fate::Run(assignment) => Some((planned, assignment)),
-            Fate::Not(..) => None,
+        match &planned.disposition {
+            Disposition::Run(assignment) => Some((planned, assignment)),
+            Disposition::Not(..) => None,
         }
     }
 
@@ -108,27 +108,28 @@ impl Plan {
     }
 
     fn running(&self) -> impl Iterator<Item = &Case> {
-        let running = self.cases.iter().filter(|p| matches!(p.fate, Fate::Run(_)));
+        let running = self.cases.iter().filter(|p| matches!(p.disposition, Disposition::Run(_)));
         running.map(|planned| &planned.case)
     }
 
     /// Which of the accounts that were given it uses, by index.
     pub fn given_in_use(&self, accounts: &AccountFacts) -> BTreeSet<usize> {
-        let assigned = self.cases.iter().filter_map(|planned| match &planned.fate {
-            Fate::Run(assignment) => Some(assignment.accounts.values()),
-            Fate::Not(..) => None,
+        let assigned = self.cases.iter().filter_map(|planned| match &planned.disposition {
+            Disposition::Run(assignment) => Some(assignment.accounts.values()),
+            Disposition::Not(..) => None,
         });
         let index = |slot: &Slot| match slot {
             Slot::Main(index) if *index < accounts.given.len() => Some(*index),
-            Slot::Main(_) | Slot::Wrongs | Slot::Fresh(..) => None,
+            Slot::Main(_) | Slot::WrongPassword | Slot::Fresh(..) => None,
         };
         assigned.flatten().filter_map(index).collect()
     }
 
     /// Whether a case that is not skipped needs an account.
     pub fn needs_accounts(&self) -> bool {
-        let is_skipped =
-            |planned: &&Planned| matches!(planned.fate, Fate::Not(Verdict::Skipped, _));
+        let is_skipped = |planned: &&PlannedCase| {
+            matches!(planned.disposition, Disposition::Not(Verdict::Skipped, _))
+        };
         let cases = self.cases.iter().filter(|planned| !is_skipped(planned));
         cases.flat_map(|planned| &planned.case.needs).any(|need| need.account().is_some())
     }
@@ -138,9 +139,9 @@ impl Plan {
         let slots: BTreeSet<&Slot> = self
             .cases
             .iter()
-            .filter_map(|planned| match &planned.fate {
-                Fate::Run(assignment) => Some(assignment.accounts.values()),
-                Fate::Not(..) => None,
+            .filter_map(|planned| match &planned.disposition {
+                Disposition::Run(assignment) => Some(assignment.accounts.values()),
+                Disposition::Not(..) => None,
             })
             .flatten()
             .collect();
@@ -355,10 +356,10 @@ fn names_in(path: &str) -> Vec<String> {
 pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
     let expanded: Vec<Case> = selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
     let mut permits = Permits::of(&facts.accounts);
-    let mut cases: Vec<Planned> = Vec::new();
+    let mut cases: Vec<PlannedCase> = Vec::new();
     for (index, case) in expanded.into_iter().enumerate() {
-        let fate = fate(&case, index, register, spec, facts, &mut permits);
-        cases.push(Planned { case, fate });
+        let disposition = disposition(&case, index, register, spec, facts, &mut permits);
+        cases.push(PlannedCase { case, disposition });
     }
     let phases = phases(&cases, register);
     Plan { cases, phases }
@@ -478,16 +479,16 @@ impl Permits {
     }
 }
 
-fn fate(
+fn disposition(
     case: &Case,
     index: usize,
     register: &Register,
     spec: &Spec,
     facts: &Facts,
     permits: &mut Permits,
-) -> Fate {
+) -> Disposition {
     let skip = |code: &str, text: String| {
-        Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() })
+        Disposition::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() })
     };
     let applies = |id: &String| register.get(id).is_some_and(|r| r.applies(&facts.listed));
     if !case.checks.iter().any(applies) {
@@ -499,8 +500,8 @@ fn fate(
         return skip("not_in_spec", text);
     }
     for need in &case.needs {
-        if let Some(fate) = unmet(need, facts) {
-            return fate;
+        if let Some(disposition) = unmet(need, facts) {
+            return disposition;
         }
     }
     if let Some(each) = case.each {
@@ -529,9 +530,12 @@ fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
     })
 }
 
-fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
+fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
     let skip = |code: &str, text: String| {
-        Some(Fate::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() }))
+        Some(Disposition::Not(
+            Verdict::Skipped,
+            Reason { code: code.to_owned(), text: text.into() },
+        ))
     };
     match need {
         Need::Flow(flow) if !facts.flows.contains(flow) => {
@@ -558,8 +562,8 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Fate> {
 }
 
 /// What only a session shows is not known where there was none: that blocks, and does not skip.
-fn unseen(facts: &Facts) -> Option<Fate> {
-    facts.no_session.clone().map(|reason| Fate::Not(Verdict::Blocked, reason))
+fn unseen(facts: &Facts) -> Option<Disposition> {
+    facts.no_session.clone().map(|reason| Disposition::Not(Verdict::Blocked, reason))
 }
 
 fn feature_in_words(feature: Feature) -> &'static str {
@@ -577,7 +581,7 @@ fn feature_in_words(feature: Feature) -> &'static str {
     }
 }
 
-fn assign(case: &Case, index: usize, facts: &Facts, permits: &mut Permits) -> Fate {
+fn assign(case: &Case, index: usize, facts: &Facts, permits: &mut Permits) -> Disposition {
     let mut assignment = Assignment::default();
     for need in &case.needs {
         let (name, disposable) = match need {
@@ -605,10 +609,10 @@ fn assign(case: &Case, index: usize, facts: &Facts, permits: &mut Permits) -> Fa
             Ok(slot) => {
                 assignment.accounts.insert(name.clone(), slot);
             }
-            Err(fate) => return fate,
+            Err(disposition) => return disposition,
         }
     }
-    Fate::Run(assignment)
+    Disposition::Run(assignment)
 }
 
 struct Wanted<'c> {
@@ -636,13 +640,13 @@ impl Wanted<'_> {
     }
 }
 
-fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slot, Fate> {
+fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slot, Disposition> {
     let accounts = &facts.accounts;
     if accounts.main() == 0 {
         let text = "no account was given, and none can be made".to_owned();
         let none = || Reason { code: "no_account".to_owned(), text: text.into() };
         let reason = accounts.why_refused(|_| true).cloned().unwrap_or_else(none);
-        return Err(Fate::Not(Verdict::Blocked, reason));
+        return Err(Disposition::Not(Verdict::Blocked, reason));
     }
     let made = accounts.can_make && (accounts.made_password || !wanted.password);
     if wanted.password && !made && !accounts.given.iter().any(|given| given.password) {
@@ -683,12 +687,12 @@ fn not_provided(
     text: String,
     accounts: &AccountFacts,
     would_do: impl Fn(&Given) -> bool,
-) -> Fate {
+) -> Disposition {
     match accounts.why_refused(would_do) {
-        Some(reason) => Fate::Not(Verdict::Blocked, reason.clone()),
+        Some(reason) => Disposition::Not(Verdict::Blocked, reason.clone()),
         None => {
             let (code, text) = (format!("not_provided:{what}"), text.into());
-            Fate::Not(Verdict::Skipped, Reason { code, text })
+            Disposition::Not(Verdict::Skipped, Reason { code, text })
         }
     }
 }
@@ -700,7 +704,7 @@ fn disposable_slot(
     facts: &Facts,
     permits: &mut Permits,
     made: bool,
-) -> Result<Slot, Fate> {
+) -> Result<Slot, Disposition> {
     let accounts = &facts.accounts;
     if made {
         return Ok(Slot::Fresh(wanted.index, wanted.name.to_owned()));
@@ -731,9 +735,9 @@ fn wrongs_slot(
     accounts: &AccountFacts,
     permits: &mut Permits,
     made: bool,
-) -> Result<Slot, Fate> {
+) -> Result<Slot, Disposition> {
     if made {
-        return Ok(Slot::Wrongs);
+        return Ok(Slot::WrongPassword);
     }
     let permitted = permits.wrong_passwords.iter_mut().enumerate().find(|(index, left)| {
         wanted.fits(*index, accounts) && **left >= wanted.case.wrong_passwords
@@ -763,10 +767,10 @@ fn uses_password(case: &Case, account: &str) -> bool {
 
 /// Ordinary cases go first, then what may harm accounts, then bursts, then what may wedge the
 /// server; within a phase those that cost no login, then the others by [`by_worth`].
-fn phases(cases: &[Planned], register: &Register) -> Vec<Vec<usize>> {
+fn phases(cases: &[PlannedCase], register: &Register) -> Vec<Vec<usize>> {
     let mut by_phase: BTreeMap<Phase, Vec<Numbered>> = BTreeMap::new();
     for (index, planned) in cases.iter().enumerate() {
-        if matches!(planned.fate, Fate::Run(_)) {
+        if matches!(planned.disposition, Disposition::Run(_)) {
             let case = &planned.case;
             by_phase.entry(case.phase()).or_default().push((index, case));
         }

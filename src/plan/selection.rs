@@ -2,14 +2,14 @@
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::check::whole_run::{CHECKS, WholeRunCheck};
-use crate::model::run::{Level, Run, Selection, Verdict};
+use crate::model::run::{Level, RecordedSelection, Run, Verdict};
 use crate::requirements::Register;
 use regex::Regex;
 use std::collections::BTreeSet;
 
 /// What was asked for; empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Wish {
+pub struct Selection {
     /// Globs over case ids; a case id also stands for all its rows.
     pub cases: Vec<String>,
     /// Globs over requirement ids.
@@ -75,7 +75,7 @@ fn is_or_row(id: &str, case: &str) -> bool {
 /// A word that selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{option} `{word}` names nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
-pub struct NamesNothing {
+pub struct NoMatch {
     /// The option it was given to.
     pub option: &'static str,
     /// The word.
@@ -88,75 +88,75 @@ pub struct NamesNothing {
 pub fn select<'s>(
     suite: &'s Suite,
     register: &Register,
-    wish: &Wish,
-) -> Result<Vec<&'s Case>, Vec<NamesNothing>> {
+    selection: &Selection,
+) -> Result<Vec<&'s Case>, Vec<NoMatch>> {
     let all: Vec<&Case> = suite.cases().collect();
     let mut faults = Vec::new();
     let of_run = CHECKS.iter().map(|check| check.id);
     let ids: Vec<&str> = all.iter().map(|case| case.id.as_str()).chain(of_run).collect();
     let requirement_ids: Vec<&str> = register.iter().map(|r| r.id.as_str()).collect();
     let areas: Vec<&str> = suite.files.iter().map(|file| file.area.as_str()).collect();
-    check("--case", &wish.cases, &ids, case_matches, &mut faults);
-    check("--skip", &wish.skip, &ids, case_matches, &mut faults);
-    check("--requirement", &wish.requirements, &requirement_ids, glob_matches, &mut faults);
-    check("--area", &wish.areas, &areas, |word, area| word == area, &mut faults);
+    check("--case", &selection.cases, &ids, case_matches, &mut faults);
+    check("--skip", &selection.skip, &ids, case_matches, &mut faults);
+    check("--requirement", &selection.requirements, &requirement_ids, glob_matches, &mut faults);
+    check("--area", &selection.areas, &areas, |word, area| word == area, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(all.into_iter().filter(|case| is_wished(case, register, wish)).collect())
+    Ok(all.into_iter().filter(|case| selects(case, register, selection)).collect())
 }
 
 /// Whether the standing checks of a requirement belong to the selection: they do unless it names
 /// cases, areas, levels or requirements, and then only if a requirement glob or level names them.
-pub fn standing_is_wished(requirement: &str, level: Level, wish: &Wish) -> bool {
-    if wish.all_standing {
+pub fn selects_standing(requirement: &str, level: Level, selection: &Selection) -> bool {
+    if selection.all_standing {
         return true;
     }
-    if let Some(rerun) = &wish.rerun {
+    if let Some(rerun) = &selection.rerun {
         return rerun.standing.contains(requirement);
     }
-    if wish.requirements.is_empty() && wish.levels.is_empty() {
-        return wish.cases.is_empty() && wish.areas.is_empty();
+    if selection.requirements.is_empty() && selection.levels.is_empty() {
+        return selection.cases.is_empty() && selection.areas.is_empty();
     }
-    any_or_empty(&wish.requirements, |glob| glob_matches(glob, requirement))
-        && any_or_empty(&wish.levels, |wanted| *wanted == level)
+    any_or_empty(&selection.requirements, |glob| glob_matches(glob, requirement))
+        && any_or_empty(&selection.levels, |wanted| *wanted == level)
 }
 
 /// Whether a check over the whole run belongs to the selection.
-pub fn check_is_wished(check: &WholeRunCheck, wish: &Wish) -> bool {
-    wish.areas.is_empty()
-        && wish.rerun.as_ref().is_none_or(|rerun| rerun.has(check.id))
-        && any_or_empty(&wish.cases, |glob| glob_matches(glob, check.id))
-        && any_or_empty(&wish.requirements, |glob| glob_matches(glob, check.requirement))
-        && any_or_empty(&wish.levels, |level| *level == check.level)
-        && !wish.skip.iter().any(|glob| glob_matches(glob, check.id))
+pub fn selects_check(check: &WholeRunCheck, selection: &Selection) -> bool {
+    selection.areas.is_empty()
+        && selection.rerun.as_ref().is_none_or(|rerun| rerun.has(check.id))
+        && any_or_empty(&selection.cases, |glob| glob_matches(glob, check.id))
+        && any_or_empty(&selection.requirements, |glob| glob_matches(glob, check.requirement))
+        && any_or_empty(&selection.levels, |level| *level == check.level)
+        && !selection.skip.iter().any(|glob| glob_matches(glob, check.id))
 }
 
 /// The selection for the report.
-pub fn selection(wish: &Wish, available: usize, selected: usize) -> Selection {
+pub fn selection(selection: &Selection, available: usize, selected: usize) -> RecordedSelection {
     let typed = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
-    Selection {
-        cases: typed(&wish.cases),
-        requirements: typed(&wish.requirements),
-        areas: typed(&wish.areas),
-        levels: wish.levels.clone(),
-        skip: typed(&wish.skip),
-        rerun: wish.rerun.as_ref().map(|rerun| rerun.file.as_str().into()),
+    RecordedSelection {
+        cases: typed(&selection.cases),
+        requirements: typed(&selection.requirements),
+        areas: typed(&selection.areas),
+        levels: selection.levels.clone(),
+        skip: typed(&selection.skip),
+        rerun: selection.rerun.as_ref().map(|rerun| rerun.file.as_str().into()),
         available,
         selected,
     }
 }
 
-fn is_wished(case: &Case, register: &Register, wish: &Wish) -> bool {
+fn selects(case: &Case, register: &Register, selection: &Selection) -> bool {
     let levels = || case.checks.iter().filter_map(|id| register.get(id)).map(|r| r.level);
-    any_or_empty(&wish.cases, |glob| case_matches(glob, &case.id))
-        && any_or_empty(&wish.requirements, |glob| {
+    any_or_empty(&selection.cases, |glob| case_matches(glob, &case.id))
+        && any_or_empty(&selection.requirements, |glob| {
             case.checks.iter().any(|id| glob_matches(glob, id))
         })
-        && any_or_empty(&wish.areas, |area| *area == case.area)
-        && any_or_empty(&wish.levels, |wanted| levels().any(|level| level == *wanted))
-        && !wish.skip.iter().any(|glob| case_matches(glob, &case.id))
-        && wish.rerun.as_ref().is_none_or(|rerun| rerun.has(&case.id))
+        && any_or_empty(&selection.areas, |area| *area == case.area)
+        && any_or_empty(&selection.levels, |wanted| levels().any(|level| level == *wanted))
+        && !selection.skip.iter().any(|glob| case_matches(glob, &case.id))
+        && selection.rerun.as_ref().is_none_or(|rerun| rerun.has(&case.id))
 }
 
 fn any_or_empty<T>(words: &[T], holds: impl Fn(&T) -> bool) -> bool {
@@ -168,12 +168,12 @@ fn check(
     words: &[String],
     known: &[&str],
     matches: impl Fn(&str, &str) -> bool,
-    faults: &mut Vec<NamesNothing>,
+    faults: &mut Vec<NoMatch>,
 ) {
     for word in words {
         if !known.iter().any(|name| matches(word, name)) {
             let near = crate::yaml::diagnostic::did_you_mean(word, known.iter().copied());
-            faults.push(NamesNothing { option, word: word.clone(), near: near.map(str::to_owned) });
+            faults.push(NoMatch { option, word: word.clone(), near: near.map(str::to_owned) });
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What the templates are given of a run: only what the pages show, as plain values. Their filters cut,
 //! escape and name it.
 use super::curl::{SECRETS_NOTE, curl};
-use super::digest::{self, BODY_LIMIT, Exchanges, Issue, Place, ReasonGroup, SHOWN_LIMIT, Showing};
+use super::digest::{
+    self, BODY_LIMIT, Exchanges, Issue, Occurrence, Place, ReasonGroup, SHOWN_LIMIT,
+};
 use super::template::ready;
 use super::text::{anchor, cut};
 use crate::model::run::{
-    CaseOutcome, Exchange, Level, Mark, RequirementOutcome, RequirementTally, RequirementVerdict,
-    Run, Verdict,
+    CaseOutcome, Level, Mark, RecordedExchange, RequirementOutcome, RequirementTally,
+    RequirementVerdict, Run, Verdict,
 };
 use minijinja::context;
 use minijinja::value::{Serde, Value};
@@ -58,7 +60,7 @@ pub(super) fn of(run: &Run) -> Value {
         not_cleaned_up => Serde(&run.not_cleaned_up),
         notes => Serde(&run.notes),
         has_standing => !run.standing.is_empty(),
-        has_known => issues.iter().any(|issue| issue.showings.iter().any(Showing::is_known)),
+        has_known => issues.iter().any(|issue| issue.occurrences.iter().any(Occurrence::is_known)),
         issues => issue_lists(&issues, &exchanges),
         undecided => undecided(run, &index),
         areas => areas(run),
@@ -85,7 +87,7 @@ impl<'r> Index<'r> {
         Index {
             areas: run.cases.iter().map(|case| (&*case.id, &*case.area)).collect(),
             levels: run.requirements.iter().map(|r| (&*r.id, r.level)).collect(),
-            known: issues.iter().map(|i| ((i.gravity.into(), i.id), i.is_known())).collect(),
+            known: issues.iter().map(|i| ((i.severity.into(), i.id), i.is_known())).collect(),
         }
     }
 
@@ -134,56 +136,56 @@ fn found_under<'s>(
 fn issue_lists(issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {
     let lists =
         [("Broken", Verdict::Failed), ("Warned", Verdict::Warned), ("Observed", Verdict::Passed)];
-    let list = |(title, gravity): (&str, Verdict)| {
-        let all = issues.iter().filter(|issue| issue.gravity == gravity);
+    let list = |(title, severity): (&str, Verdict)| {
+        let all = issues.iter().filter(|issue| issue.severity == severity);
         let all: Vec<Value> = all.map(|i| issue(i, exchanges)).collect();
-        (!all.is_empty()).then(|| context! { title, verdict => gravity.as_str(), all })
+        (!all.is_empty()).then(|| context! { title, verdict => severity.as_str(), all })
     };
     lists.into_iter().filter_map(list).collect()
 }
 
 fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
-    let area = |showing: &Showing<'_>| match showing.place {
+    let area = |occurrence: &Occurrence<'_>| match occurrence.place {
         Place::Case(case) => case.area.to_string(),
         Place::Standing(_) => STANDING.to_owned(),
     };
-    let areas: Vec<String> = issue.showings.iter().map(area).collect();
-    let mut showings: Vec<&Showing<'_>> = issue.showings.iter().collect();
-    showings.sort_by_key(|showing| showing.is_known());
-    let shown = showings.iter().take(SHOWN_LIMIT);
+    let areas: Vec<String> = issue.occurrences.iter().map(area).collect();
+    let mut occurrences: Vec<&Occurrence<'_>> = issue.occurrences.iter().collect();
+    occurrences.sort_by_key(|occurrence| occurrence.is_known());
+    let shown = occurrences.iter().take(SHOWN_LIMIT);
     context! {
         id => issue.id,
         title => issue.title(),
         clause => issue.requirement.map_or("", |r| &*r.source_url),
-        verdict => issue.gravity.as_str(),
+        verdict => issue.severity.as_str(),
         level => issue.level_word(),
         mark => issue.requirement.map_or(Mark::Plain, |r| r.mark).as_str(),
         known => issue.is_known(),
         found_under => found_under([issue.id], areas.iter().map(|area| &**area)),
-        has_exchange => shown.clone().any(|showing| showing.exchange(exchanges).is_some()),
-        showings => shown.map(|s| showing(s, exchanges)).collect::<Vec<_>>(),
-        more => issue.showings.len().saturating_sub(SHOWN_LIMIT),
+        has_exchange => shown.clone().any(|occurrence| occurrence.exchange(exchanges).is_some()),
+        occurrences => shown.map(|s| occurrence(s, exchanges)).collect::<Vec<_>>(),
+        more => issue.occurrences.len().saturating_sub(SHOWN_LIMIT),
     }
 }
 
-fn showing(showing: &Showing<'_>, exchanges: &Exchanges<'_>) -> Value {
-    let (case, standing) = match showing.place {
+fn occurrence(occurrence: &Occurrence<'_>, exchanges: &Exchanges<'_>) -> Value {
+    let (case, standing) = match occurrence.place {
         Place::Case(case) => (Some(&*case.id), None),
         Place::Standing(s) => (None, Some(context! { count => s.count, observed => s.observed })),
     };
     context! {
-        message => showing.message(),
+        message => occurrence.message(),
         case,
         standing,
-        place => showing.file().map(|(file, line)| format!("{file}:{line}")),
-        finding => Serde(showing.finding),
-        branch => showing.branch(),
-        exchange => showing.exchange(exchanges).map(exchange),
+        place => occurrence.file().map(|(file, line)| format!("{file}:{line}")),
+        finding => Serde(occurrence.finding),
+        branch => occurrence.branch(),
+        exchange => occurrence.exchange(exchanges).map(exchange),
     }
 }
 
 /// Request, answer and the line that sends it again, in the length that a page shows.
-fn exchange(exchange: &Exchange) -> Value {
+fn exchange(exchange: &RecordedExchange) -> Value {
     context! {
         id => &*exchange.id,
         method => &*exchange.request.method,

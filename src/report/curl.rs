@@ -1,6 +1,6 @@
 //! An exchange as a command line that sends the same request again.
 use super::text;
-use crate::model::run::{Exchange, Header, Request};
+use crate::model::run::{Header, RecordedExchange, RecordedRequest};
 use std::borrow::Cow;
 
 /// How to fill in the names that stand for secrets; every report that has `curl` lines shows it.
@@ -15,7 +15,7 @@ const SET_BY_CURL: [&str; 3] = ["host", "user-agent", "content-length"];
 ///
 /// Secrets keep the names that the run gave them, see [`SECRETS_NOTE`]. A request that no shell line
 /// can carry (bytes that are not text, control characters) gives a comment that says so.
-pub fn curl(exchange: &Exchange) -> String {
+pub fn curl(exchange: &RecordedExchange) -> String {
     match what_no_line_can_carry(&exchange.request) {
         Some(part) => format!(
             "# curl: {part} of this request is not plain text, a shell line cannot carry it; see exchange {} in run.json",
@@ -26,7 +26,7 @@ pub fn curl(exchange: &Exchange) -> String {
 }
 
 /// Which part of the request would come out wrong.
-fn what_no_line_can_carry(request: &Request) -> Option<&'static str> {
+fn what_no_line_can_carry(request: &RecordedRequest) -> Option<&'static str> {
     let is_binary =
         |t: &str| t.chars().any(|c| c == '\u{fffd}' || (c.is_control() && !"\r\n\t".contains(c)));
     let is_broken = |t: &str| t.chars().any(|c| c == '\u{fffd}' || c.is_control());
@@ -40,7 +40,7 @@ fn what_no_line_can_carry(request: &Request) -> Option<&'static str> {
     }
 }
 
-fn line(request: &Request) -> String {
+fn line(request: &RecordedRequest) -> String {
     let mut words: Vec<String> = vec!["curl".into(), "-sSi".into()];
     words.extend(method(request));
     let (socket, url) = by_socket(&request.url);
@@ -58,7 +58,7 @@ fn line(request: &Request) -> String {
     words.join(" ")
 }
 
-fn method(request: &Request) -> Option<String> {
+fn method(request: &RecordedRequest) -> Option<String> {
     match request.method.as_str() {
         "GET" if request.body.is_none() => None,
         // With -X HEAD curl would wait for a body.
@@ -113,14 +113,19 @@ fn quote_if_needed(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&str>) -> Exchange {
+    fn exchange(
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> RecordedExchange {
         let headers = headers
             .iter()
             .map(|(name, value)| Header { name: (*name).into(), value: (*value).into() });
-        Exchange {
+        RecordedExchange {
             id: "a-case#1".into(),
             operation: None,
-            request: Request {
+            request: RecordedRequest {
                 method: method.into(),
                 url: url.into(),
                 headers: headers.collect(),

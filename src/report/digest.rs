@@ -2,9 +2,9 @@
 //! what is undecided and why. Pure, and without any mark-up.
 use super::text::{count, cut, one_line, visible};
 use crate::model::run::{
-    CaseOutcome, Decision, Exchange, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
-    Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run, StandingOutcome,
-    UntrustedText, Verdict,
+    CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
+    RecordedExchange, Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
+    StandingOutcome, UntrustedText, Verdict,
 };
 use std::collections::HashMap;
 
@@ -174,7 +174,7 @@ pub(super) enum Place<'a> {
 
 /// One showing of an issue: a finding, or a decision that names no finding (a branch that warns).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Showing<'a> {
+pub(super) struct Occurrence<'a> {
     /// Where.
     pub place: Place<'a>,
     /// The finding, if there is one.
@@ -191,20 +191,20 @@ pub(super) struct Issue<'a> {
     /// What the register says of it.
     pub requirement: Option<&'a RequirementOutcome>,
     /// Failed, warned, or passed where something was only observed (MAY).
-    pub gravity: Verdict,
+    pub severity: Verdict,
     /// Never empty.
-    pub showings: Vec<Showing<'a>>,
+    pub occurrences: Vec<Occurrence<'a>>,
 }
 
 impl<'a> Issue<'a> {
     /// How it binds: as the register says, else as its gravity shows.
     pub(super) fn level_word(&self) -> &'static str {
-        let by_gravity = match self.gravity {
+        let by_severity = match self.severity {
             Verdict::Failed => Level::Must,
             Verdict::Warned => Level::Should,
             _ => Level::May,
         };
-        self.requirement.map_or(by_gravity, |r| r.level).as_str()
+        self.requirement.map_or(by_severity, |r| r.level).as_str()
     }
 
     /// What it asks for; empty if the register does not have it.
@@ -214,16 +214,16 @@ impl<'a> Issue<'a> {
 
     /// Whether a baseline knows every showing.
     pub(super) fn is_known(&self) -> bool {
-        self.showings.iter().all(Showing::is_known)
+        self.occurrences.iter().all(Occurrence::is_known)
     }
 
     /// The first showing that is news, else the first.
-    pub(super) fn first(&self) -> Option<&Showing<'a>> {
-        self.showings.iter().find(|s| !s.is_known()).or(self.showings.first())
+    pub(super) fn first(&self) -> Option<&Occurrence<'a>> {
+        self.occurrences.iter().find(|s| !s.is_known()).or(self.occurrences.first())
     }
 }
 
-impl<'a> Showing<'a> {
+impl<'a> Occurrence<'a> {
     /// Whether a baseline knows it.
     pub(super) fn is_known(&self) -> bool {
         self.finding.is_some_and(|f| f.known)
@@ -248,7 +248,7 @@ impl<'a> Showing<'a> {
     }
 
     /// The exchange that shows it.
-    pub(super) fn exchange(&self, exchanges: &Exchanges<'a>) -> Option<&'a Exchange> {
+    pub(super) fn exchange(&self, exchanges: &Exchanges<'a>) -> Option<&'a RecordedExchange> {
         exchanges.get(self.finding?.exchange.as_deref()?).copied()
     }
 
@@ -264,7 +264,7 @@ pub(super) fn standing_name(standing: &StandingOutcome) -> String {
 }
 
 /// All exchanges of a run by id.
-pub(super) type Exchanges<'a> = HashMap<&'a str, &'a Exchange>;
+pub(super) type Exchanges<'a> = HashMap<&'a str, &'a RecordedExchange>;
 
 /// All exchanges by id; of several with one id the first counts, as for [`Run::exchange`].
 pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
@@ -281,14 +281,14 @@ pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
 const HEADER_LIMIT: usize = 40;
 
 /// The request as text: method and URL, headers, body; visible, and cut where it is long.
-pub(super) fn sent(exchange: &Exchange) -> String {
+pub(super) fn sent(exchange: &RecordedExchange) -> String {
     let request = &exchange.request;
     let first = format!("{} {}", request.method, request.url);
     message(&first, &request.headers, request.body.as_deref())
 }
 
 /// The answer as text: status, headers, body; or that there was none, and why.
-pub(super) fn came(exchange: &Exchange) -> String {
+pub(super) fn came(exchange: &RecordedExchange) -> String {
     match (&exchange.response, &exchange.trouble) {
         (Some(r), _) => {
             let text = message(&r.status.to_string(), &r.headers, Some(&r.body));
@@ -319,43 +319,44 @@ pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
         run.requirements.iter().enumerate().map(|(n, r)| (r.id.as_str(), (n, r))).collect();
     let mut found: Vec<Issue<'_>> = Vec::new();
     let mut index: HashMap<(Verdict, &str), usize> = HashMap::new();
-    for (gravity, id, showing) in showings(run) {
-        match index.get(&(gravity, id)).and_then(|n| found.get_mut(*n)) {
-            Some(issue) => issue.showings.push(showing),
+    for (severity, id, occurrence) in occurrences(run) {
+        match index.get(&(severity, id)).and_then(|n| found.get_mut(*n)) {
+            Some(issue) => issue.occurrences.push(occurrence),
             None => {
-                index.insert((gravity, id), found.len());
+                index.insert((severity, id), found.len());
                 let requirement = register.get(id).map(|(_, r)| *r);
-                found.push(Issue { id, requirement, gravity, showings: vec![showing] });
+                found.push(Issue { id, requirement, severity, occurrences: vec![occurrence] });
             }
         }
     }
     let place = |issue: &Issue<'_>| register.get(issue.id).map_or(usize::MAX, |(n, _)| *n);
-    found.sort_by_key(|issue| (std::cmp::Reverse(issue.gravity), place(issue)));
+    found.sort_by_key(|issue| (std::cmp::Reverse(issue.severity), place(issue)));
     found
 }
 
 /// All findings and all decisions without one, cases first.
-fn showings(run: &Run) -> impl Iterator<Item = (Verdict, &str, Showing<'_>)> {
+fn occurrences(run: &Run) -> impl Iterator<Item = (Verdict, &str, Occurrence<'_>)> {
     let cases = run.cases.iter().flat_map(|case| {
         let found = case.findings.iter().map(move |f| {
             let decision = case.decisions.iter().find(|d| d.requirement == f.requirement);
             (
                 f.verdict,
                 f.requirement.as_str(),
-                Showing { place: Place::Case(case), finding: Some(f), decision },
+                Occurrence { place: Place::Case(case), finding: Some(f), decision },
             )
         });
         let bare = case.decisions.iter().filter(move |d| is_bare(case, d)).map(move |d| {
-            let showing = Showing { place: Place::Case(case), finding: None, decision: Some(d) };
-            (d.verdict, d.requirement.as_str(), showing)
+            let occurrence =
+                Occurrence { place: Place::Case(case), finding: None, decision: Some(d) };
+            (d.verdict, d.requirement.as_str(), occurrence)
         });
         found.chain(bare)
     });
     let standing = run.standing.iter().flat_map(|standing| {
         standing.findings.iter().map(move |f| {
-            let showing =
-                Showing { place: Place::Standing(standing), finding: Some(f), decision: None };
-            (f.verdict, f.requirement.as_str(), showing)
+            let occurrence =
+                Occurrence { place: Place::Standing(standing), finding: Some(f), decision: None };
+            (f.verdict, f.requirement.as_str(), occurrence)
         })
     });
     cases.chain(standing)

@@ -1,5 +1,5 @@
 //! Annotations for GitHub Actions: workflow commands on standard output.
-use super::digest::{self, Showing};
+use super::digest::{self, Occurrence};
 use super::text::{cut, visible};
 use crate::model::run::{CaseOutcome, OutdatedEntry, Run, Verdict};
 
@@ -38,20 +38,20 @@ fn outdated(run: &Run) -> impl Iterator<Item = String> {
 }
 
 /// One annotation for each requirement, at the place of its first showing that is news.
-fn of_gravity(run: &Run, gravity: Verdict) -> Vec<String> {
-    let command = if gravity == Verdict::Failed { "error" } else { "warning" };
+fn of_gravity(run: &Run, severity: Verdict) -> Vec<String> {
+    let command = if severity == Verdict::Failed { "error" } else { "warning" };
     let annotation = |issue: &digest::Issue<'_>| {
-        let showing = issue.showings.iter().find(|s| !s.is_known())?;
+        let occurrence = issue.occurrences.iter().find(|s| !s.is_known())?;
         let title = format!("{} ({})", issue.id, issue.level_word());
-        Some(self::command(command, showing.file(), &title, &message(showing)))
+        Some(self::command(command, occurrence.file(), &title, &message(occurrence)))
     };
-    digest::issues(run).iter().filter(|i| i.gravity == gravity).filter_map(annotation).collect()
+    digest::issues(run).iter().filter(|i| i.severity == severity).filter_map(annotation).collect()
 }
 
-fn message(showing: &Showing<'_>) -> String {
-    match showing.finding {
+fn message(occurrence: &Occurrence<'_>) -> String {
+    match occurrence.finding {
         Some(f) => format!("{}\nexpected: {}\ngot: {}", f.message, f.expected, f.actual),
-        None => showing.message().to_owned(),
+        None => occurrence.message().to_owned(),
     }
 }
 

@@ -5,8 +5,8 @@ use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, VALUE_LIMIT};
 use super::text::{cut, one_line, visible};
 use crate::model::run::{
-    BaselineOutcome, CaseOutcome, Decision, Exchange, Finding, Level, OutdatedEntry, Reason,
-    Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
+    BaselineOutcome, CaseOutcome, Decision, Finding, Level, OutdatedEntry, Reason,
+    RecordedExchange, Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -370,7 +370,7 @@ fn describe(finding: &Finding, sources: &Sources<'_>) -> String {
     lines.join("\n") + "\n"
 }
 
-fn describe_exchange(exchange: &Exchange) -> String {
+fn describe_exchange(exchange: &RecordedExchange) -> String {
     let request = &exchange.request;
     let sent = format!("{}: {} {}", exchange.id, request.method, request.url);
     let came = match (&exchange.response, &exchange.trouble) {

@@ -1,9 +1,9 @@
 //! An exchange as plain text, for a terminal.
 use super::text;
-use crate::model::run::{Exchange, Header};
+use crate::model::run::{Header, RecordedExchange};
 
 /// Request and answer, line by line; control characters of the server's text are made visible.
-pub fn exchange_text(exchange: &Exchange) -> String {
+pub fn exchange_text(exchange: &RecordedExchange) -> String {
     let mut lines = vec![format!("-- {} ({} ms)", exchange.id, exchange.duration_ms)];
     lines.push(format!("> {} {}", exchange.request.method, exchange.request.url));
     lines.extend(headers("> ", &exchange.request.headers));

@@ -145,7 +145,7 @@ struct Section {
 
 impl Section {
     /// How many lines it would like to have, with at most `limit` entries.
-    fn wish(&self, limit: usize) -> usize {
+    fn selection(&self, limit: usize) -> usize {
         let shown: usize = self.entries.iter().take(limit).map(Vec::len).sum();
         match self.entries.len() {
             0 => 0,
@@ -192,10 +192,10 @@ fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
     ];
     let room = room.saturating_sub(1);
     let mut shares: Vec<usize> =
-        sections.iter().map(|(s, limit)| s.wish(*limit).min(s.floor)).collect();
+        sections.iter().map(|(s, limit)| s.selection(*limit).min(s.floor)).collect();
     let mut left = room.saturating_sub(shares.iter().sum());
     for (share, (section, limit)) in shares.iter_mut().zip(&sections) {
-        let more = section.wish(*limit).saturating_sub(*share).min(left);
+        let more = section.selection(*limit).saturating_sub(*share).min(left);
         *share += more;
         left -= more;
     }
@@ -216,7 +216,7 @@ fn issue_section(
     floor: usize,
 ) -> Section {
     let (known, new): (Vec<_>, Vec<_>) =
-        issues.iter().filter(|i| i.gravity == verdict).partition(|i| i.is_known());
+        issues.iter().filter(|i| i.severity == verdict).partition(|i| i.is_known());
     let heading = format!("{title}: {}", count(new.len() + known.len(), "requirement"));
     let heading = match known.len() {
         0 => heading,

@@ -1,5 +1,5 @@
 //! From the text of a register to its requirements, or to every fault in it.
-use super::{KEYWORDS, NEEDS, Register, Requirement, Rule, SchemaWatch, Watch};
+use super::{KEYWORDS, NEEDS, Register, Requirement, Rule, SchemaRule, StandingCheck};
 use crate::model::release::SpecVersion;
 use crate::model::run::{Level, Mark};
 use crate::yaml::diagnostic::Diagnostic;
@@ -40,12 +40,12 @@ fn requirement<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Option<Requireme
     Some(requirement)
 }
 
-fn standing<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Vec<Watch> {
+fn standing<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Vec<StandingCheck> {
     let Some(list) = entry.member("standing") else { return Vec::new() };
     reader.list(list, "`standing`").filter_map(|item| watch(reader, item)).collect()
 }
 
-fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<Watch> {
+fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<StandingCheck> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Coded {
@@ -53,8 +53,12 @@ fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<Watch> {
     }
     const REQUIRED: [&str; 4] = ["operation", "status", "pointer", "keyword"];
     match item.member("rule") {
-        Some(_) => reader.value::<Coded>(item, "a watch").map(|coded| Watch::Rule(coded.rule)),
-        None => reader.read::<SchemaWatch>(item, "a watch", &REQUIRED, &[]).map(Watch::Schema),
+        Some(_) => {
+            reader.value::<Coded>(item, "a watch").map(|coded| StandingCheck::Rule(coded.rule))
+        }
+        None => {
+            reader.read::<SchemaRule>(item, "a watch", &REQUIRED, &[]).map(StandingCheck::Schema)
+        }
     }
 }
 
@@ -145,7 +149,7 @@ pub(super) fn keyword<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Strin
 fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> Register {
     let mut positions = HashMap::with_capacity(entries.len());
     let mut rules = HashMap::new();
-    let mut watched: HashMap<SchemaWatch, usize> = HashMap::new();
+    let mut watched: HashMap<SchemaRule, usize> = HashMap::new();
     let id_of = |position: usize| entries.get(position).map(|(_, part)| part.nearest("id"));
     for (position, (requirement, part)) in entries.iter().enumerate() {
         let mut refuse = |first: Option<usize>, message: &str| {
@@ -158,8 +162,8 @@ fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> 
         refuse(first, "this id comes a second time");
         for watch in &requirement.standing {
             let first = match watch {
-                Watch::Rule(rule) => rules.insert(*rule, position),
-                Watch::Schema(watch) => watched.insert(watch.clone(), position),
+                StandingCheck::Rule(rule) => rules.insert(*rule, position),
+                StandingCheck::Schema(watch) => watched.insert(watch.clone(), position),
             };
             refuse(first, "it watches what is watched already");
         }
@@ -169,8 +173,8 @@ fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> 
 }
 
 /// The most specific first; the order among those that are alike does not matter, but stays the same.
-fn by_specificity(watched: HashMap<SchemaWatch, usize>) -> Vec<(SchemaWatch, usize)> {
-    let mut watches: Vec<(SchemaWatch, usize)> = watched.into_iter().collect();
+fn by_specificity(watched: HashMap<SchemaRule, usize>) -> Vec<(SchemaRule, usize)> {
+    let mut watches: Vec<(SchemaRule, usize)> = watched.into_iter().collect();
     watches.sort_by_cached_key(|(watch, position)| (Reverse(watch.specificity()), *position));
     watches
 }

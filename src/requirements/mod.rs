@@ -116,7 +116,7 @@ pub struct Requirement {
     pub check: String,
     /// What decides it on every answer, besides its cases.
     #[serde(skip)]
-    pub standing: Vec<Watch>,
+    pub standing: Vec<StandingCheck>,
     /// Why nothing decides it; to be told only where no case and no standing check does.
     #[serde(default, deserialize_with = "text")]
     pub untestable: Option<String>,
@@ -214,11 +214,11 @@ impl fmt::Display for Tier {
 
 /// What decides a requirement on every answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Watch {
+pub enum StandingCheck {
     /// A check that is written in code.
     Rule(Rule),
     /// Places in the published schemas.
-    Schema(SchemaWatch),
+    Schema(SchemaRule),
 }
 
 /// Which violations of the published schemas break a requirement.
@@ -231,7 +231,7 @@ pub enum Watch {
 /// is never a choice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SchemaWatch {
+pub struct SchemaRule {
     /// The `operationId`; none for any.
     #[serde(deserialize_with = "load::operation")]
     pub operation: Option<String>,
@@ -245,7 +245,7 @@ pub struct SchemaWatch {
     pub keyword: Option<String>,
 }
 
-impl SchemaWatch {
+impl SchemaRule {
     /// Whether a violation is one of those watched: an answer of that operation and status breaks,
     /// at that JSON Pointer into its body, that keyword of its schema.
     pub fn matches(&self, operation: &str, status: u16, pointer: &str, keyword: &str) -> bool {
@@ -270,7 +270,7 @@ pub struct Register {
     positions: HashMap<String, usize>,
     rules: HashMap<Rule, usize>,
     /// The most specific first; each with the position of its requirement.
-    watches: Vec<(SchemaWatch, usize)>,
+    watches: Vec<(SchemaRule, usize)>,
 }
 
 impl Register {
@@ -323,7 +323,7 @@ impl Register {
     /// The requirement that is broken where an answer of that operation and status breaks, at that
     /// JSON Pointer into its body, that keyword of its schema (see [`KEYWORDS`]). The bundled
     /// register has one for every violation.
-    pub fn watching(
+    pub fn requirement_for_violation(
         &self,
         operation: &str,
         status: u16,

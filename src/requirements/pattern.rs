@@ -41,7 +41,7 @@ impl PointerPattern {
         self.keys.iter().all(fits) && (self.below || tokens.next().is_none())
     }
 
-    /// Two patterns with a common place compare as described at [`SchemaWatch`].
+    /// Two patterns with a common place compare as described at [`SchemaRule`].
     pub(super) fn specificity(&self) -> Vec<u8> {
         // Where one pattern ends and matches, the other one matches too only if it has `**` there.
         let end = if self.below { 0 } else { 1 };

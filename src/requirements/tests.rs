@@ -46,7 +46,7 @@ fn an_entry_is_read_with_its_place() {
     let read = requirement(&text);
     assert_eq!((read.level, read.mark, read.tier), (Level::Must, Mark::Plain, Tier::T0));
     assert_eq!(read.range(), VersionRange::since(V(1, 1)));
-    assert_eq!(read.standing, [Watch::Rule(Rule::Utf8)]);
+    assert_eq!(read.standing, [StandingCheck::Rule(Rule::Utf8)]);
     assert_eq!((read.untestable.as_deref(), read.line), (Some("u"), 2));
     assert!(!read.exclusive && !read.clarification && read.tightened.is_none());
 }
@@ -168,8 +168,9 @@ fn the_most_specific_watch_counts() {
         Register::parse("r.yaml", entries.collect::<String>()).unwrap()
     };
     for from in 0..order.len() {
-        let watching = written(from).watching("x", 200, "/a/b", "type").unwrap().id.clone();
-        assert_eq!(watching, format!("a.b{from}"));
+        let requirement_for_violation =
+            written(from).requirement_for_violation("x", 200, "/a/b", "type").unwrap().id.clone();
+        assert_eq!(requirement_for_violation, format!("a.b{from}"));
     }
 }
 
@@ -198,7 +199,7 @@ fn any_pattern() -> impl Strategy<Value = String> {
     })
 }
 
-fn any_watch() -> impl Strategy<Value = SchemaWatch> {
+fn any_watch() -> impl Strategy<Value = SchemaRule> {
     let word = |words: &[&str]| {
         prop::option::of(prop::sample::select(
             words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>(),
@@ -206,7 +207,7 @@ fn any_watch() -> impl Strategy<Value = SchemaWatch> {
     };
     let status = prop::option::of(prop::sample::select(vec![200u16, 403]));
     (word(&["x", "y"]), status, any_pattern(), word(&["type", "required"])).prop_map(
-        |(operation, status, pattern, keyword)| SchemaWatch {
+        |(operation, status, pattern, keyword)| SchemaRule {
             operation,
             status,
             pointer: PointerPattern::parse(&pattern).unwrap(),

@@ -1,16 +1,16 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
-use crate::accounts::uia::{self, Prover};
+use crate::accounts::uia::{self, UiaCredentials};
 use crate::case::ast::{
     Act, Auth, Body, Case, MediaType, Need, Send, Source, StatusRule, Step, Target,
 };
 use crate::case::template::{self, FillError};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
-use crate::http::message::{Answer, Ask, LARGE, Reply};
+use crate::http::message::{LARGE, Reply, Request, Response};
 use crate::model::encoding::encode_segment;
 use crate::model::run::Reason;
 use crate::plan::routes::Routes;
-use crate::run::variables::Env;
+use crate::run::variables::Variables;
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;
@@ -19,14 +19,14 @@ use url::form_urlencoded;
 #[derive(Debug)]
 pub enum Next {
     /// These requests, at the same time; their replies come in the same order.
-    Send(Vec<Ask>),
+    Send(Vec<Request>),
     /// Something that the operator does, told these values by name.
     Operate(Act, Vec<(String, String)>),
     /// Some time to pass.
     Pause(Duration),
     /// The answers of a step to be judged, which may take its time.
     Judge(Judging),
-    /// Nothing: [`Machine::finish`].
+    /// Nothing: [`CaseMachine::finish`].
     Done,
 }
 
@@ -42,48 +42,48 @@ enum State {
 /// The answers of one step, with everything that is needed to judge them elsewhere.
 pub struct Judging {
     at: usize,
-    answers: Vec<Answer>,
-    env: Env,
+    responses: Vec<Response>,
+    variables: Variables,
 }
 
-/// What came of judging a step: for [`Machine::judged`].
+/// What came of judging a step: for [`CaseMachine::judged`].
 pub struct StepJudged {
-    env: Env,
+    variables: Variables,
     judgements: Result<Vec<Judgement>, FillError>,
 }
 
 impl Judging {
     /// Judges the answers. `case` is the one that the machine runs.
     pub fn judge(self, case: &Case) -> StepJudged {
-        let Judging { at, answers, env } = self;
-        let answers: Vec<&Answer> = answers.iter().collect();
+        let Judging { at, responses, variables } = self;
+        let responses: Vec<&Response> = responses.iter().collect();
         let blocks = case.all_steps().nth(at).into_iter().flat_map(|step| &step.blocks);
-        let judgements = blocks.map(|block| judge(block, &answers, &env)).collect();
-        StepJudged { env, judgements }
+        let judgements = blocks.map(|block| judge(block, &responses, &variables)).collect();
+        StepJudged { variables, judgements }
     }
 
     /// Whether parsing and judging it takes so much memory that it is done alone.
     pub fn is_large(&self) -> bool {
-        self.answers.iter().map(|answer| answer.body.len()).sum::<usize>() >= LARGE
+        self.responses.iter().map(|response| response.body.len()).sum::<usize>() >= LARGE
     }
 }
 
 impl std::fmt::Debug for Judging {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Judging({} answers)", self.answers.len())
+        write!(f, "Judging({} answers)", self.responses.len())
     }
 }
 
 /// One case in flight.
-pub struct Machine<'c> {
+pub struct CaseMachine<'c> {
     case: &'c Case,
     routes: &'c dyn Routes,
-    env: Env,
+    variables: Variables,
     state: State,
     /// Index over set-up and steps.
     at: usize,
     /// Replies of the current step so far, with the index of their exchanges.
-    replies: Vec<(usize, Answer)>,
+    replies: Vec<(usize, Response)>,
     exchanges: usize,
     /// Stages of interactive auth answered at this step.
     stages: Vec<String>,
@@ -97,13 +97,13 @@ pub struct Machine<'c> {
 /// How long lies between two tries of a step with `within`.
 const AGAIN: Duration = Duration::from_millis(250);
 
-impl<'c> Machine<'c> {
+impl<'c> CaseMachine<'c> {
     /// A machine at the start of a case.
-    pub fn new(case: &'c Case, routes: &'c dyn Routes, env: Env) -> Self {
-        Machine {
+    pub fn new(case: &'c Case, routes: &'c dyn Routes, variables: Variables) -> Self {
+        CaseMachine {
             case,
             routes,
-            env,
+            variables,
             state: State::Ready,
             at: 0,
             replies: Vec::new(),
@@ -116,8 +116,8 @@ impl<'c> Machine<'c> {
         }
     }
 
-    /// What is to be done next. After [`Next::Send`] comes [`Machine::replied`], after [`Next::Operate`] comes
-    /// [`Machine::operated`], after [`Next::Judge`] [`Machine::judged`], or [`Machine::block`] in the place of any.
+    /// What is to be done next. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`] comes
+    /// [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or [`CaseMachine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = State::Done;
@@ -162,12 +162,12 @@ impl<'c> Machine<'c> {
             let exchange = self.exchanges;
             self.exchanges += 1;
             match reply {
-                Reply::Answer(answer) if self.keeps_parsed() => {
-                    self.replies.push((exchange, answer));
+                Reply::Response(response) if self.keeps_parsed() => {
+                    self.replies.push((exchange, response));
                 }
-                Reply::Answer(answer) => self.replies.push((exchange, answer.unparsed())),
+                Reply::Response(response) => self.replies.push((exchange, response.unparsed())),
                 Reply::Dropped(text) => return self.dropped(step, exchange, &text),
-                Reply::Undecided(reason) => return self.block(reason),
+                Reply::Inconclusive(reason) => return self.block(reason),
             }
         }
         if self.wants_more(step) {
@@ -182,9 +182,9 @@ impl<'c> Machine<'c> {
         self.state = State::Answered;
     }
 
-    /// Gives a value that was made up for this case another value; see [`Env::rename`].
+    /// Gives a value that was made up for this case another value; see [`Variables::rename`].
     pub fn rename(&mut self, made_up: &str, value: &str) -> bool {
-        self.env.rename(made_up, value)
+        self.variables.rename(made_up, value)
     }
 
     /// Takes what came of something that the operator did.
@@ -254,7 +254,7 @@ impl<'c> Machine<'c> {
             Send::Repeat(times) => self.replies.len() < times as usize,
             Send::Until { status, at_most } => {
                 self.replies.len() < at_most as usize
-                    && self.replies.last().is_none_or(|(_, answer)| answer.status != status)
+                    && self.replies.last().is_none_or(|(_, response)| response.status != status)
             }
         }
     }
@@ -262,22 +262,22 @@ impl<'c> Machine<'c> {
     /// With `uia:` a challenge is answered, stage by stage, before the step is judged.
     fn pass_interactive_auth(&mut self, step: &Step) -> Result<(), Reason> {
         let Some(name) = &step.uia else { return Ok(()) };
-        let Some((_, answer)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
+        let Some((_, response)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
             return Ok(());
         };
         let blocked =
             |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
-        let account = self.env.account(name).cloned().unwrap_or_default();
-        let prover = Prover {
+        let account = self.variables.account(name).cloned().unwrap_or_default();
+        let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
             registration_token: None,
         };
-        let challenge = answer.json().map_err(|why| blocked(why.to_owned()))?;
+        let challenge = response.json().map_err(|why| blocked(why.to_owned()))?;
         if !self.stages.is_empty() && uia::is_finished(challenge) {
             return Ok(());
         }
-        let auth = uia::answer(challenge, prover, &self.stages).map_err(blocked)?;
+        let auth = uia::response(challenge, prover, &self.stages).map_err(blocked)?;
         self.stages.extend(uia::stage_of(&auth));
         self.auth = Some(auth);
         self.replies.clear();
@@ -285,16 +285,16 @@ impl<'c> Machine<'c> {
     }
 
     fn judging(&mut self, step: &Step) -> Judging {
-        let answers = match step.send {
+        let responses = match step.send {
             Send::Until { .. } => self.replies.last().map(|(_, a)| a.clone()).into_iter().collect(),
-            _ => self.replies.iter().map(|(_, answer)| answer.clone()).collect(),
+            _ => self.replies.iter().map(|(_, response)| response.clone()).collect(),
         };
-        Judging { at: self.at, answers, env: std::mem::take(&mut self.env) }
+        Judging { at: self.at, responses, variables: std::mem::take(&mut self.variables) }
     }
 
     /// Takes what came of judging the step.
     pub fn judged(&mut self, done: StepJudged) {
-        self.env = done.env;
+        self.variables = done.variables;
         let Some(step) = self.step() else { return };
         self.state = State::Ready;
         let judgements = match done.judgements {
@@ -320,7 +320,10 @@ impl<'c> Machine<'c> {
     fn exchange_of(&self, step: &Step, judgement: &Judgement) -> usize {
         let index = match (judgement, step.send) {
             (_, Send::Until { .. }) => self.replies.len().saturating_sub(1),
-            (Judgement::Broken { answer, .. } | Judgement::Doubtful { answer, .. }, _) => *answer,
+            (
+                Judgement::Broken { response, .. } | Judgement::PassedWithWarning { response, .. },
+                _,
+            ) => *response,
             _ => 0,
         };
         self.replies.get(index).map_or(0, |(exchange, _)| *exchange)
@@ -377,24 +380,24 @@ impl<'c> Machine<'c> {
 
     /// Whether a success was wanted and there was one with another status: later steps have what they need.
     fn is_done_all_the_same(&self, one: &Judged) -> bool {
-        let Judgement::Broken { answer, .. } = one.judgement else { return false };
+        let Judgement::Broken { response, .. } = one.judgement else { return false };
         let mut wanted = one.block.branches.iter().map(|branch| &branch.expect.status);
         wanted.all(|status| status.as_ref().is_some_and(StatusRule::is_success))
-            && self.replies.get(answer).is_some_and(|(_, answer)| answer.is_success())
+            && self.replies.get(response).is_some_and(|(_, response)| response.is_success())
     }
 
     fn save(&mut self, step: &Step) {
-        let answer = self
+        let response = self
             .replies
             .iter()
-            .map(|(_, answer)| answer)
-            .find(|answer| answer.status < 300)
-            .or_else(|| self.replies.last().map(|(_, answer)| answer))
+            .map(|(_, response)| response)
+            .find(|response| response.status < 300)
+            .or_else(|| self.replies.last().map(|(_, response)| response))
             .cloned();
-        let Some(answer) = answer else { return };
+        let Some(response) = response else { return };
         for (name, source) in &step.save {
-            if let Some(value) = saved(source, &answer) {
-                self.env.save(name, value);
+            if let Some(value) = saved(source, &response) {
+                self.variables.save(name, value);
             }
         }
     }
@@ -409,11 +412,11 @@ impl<'c> Machine<'c> {
                     .iter()
                     .all(|b| b.expect.status.as_ref().is_some_and(|status| status.is_success()))
         });
-        let answer = self.replies.last().map(|(_, answer)| answer)?;
-        let errcode = answer.text_at("/errcode")?;
+        let response = self.replies.last().map(|(_, response)| response)?;
+        let errcode = response.text_at("/errcode")?;
         // Whatever the status: a case may want the very one that the policy uses.
         let wrong = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
-        let vendors = answer.status == 403 && !errcode.starts_with("M_");
+        let vendors = response.status == 403 && !errcode.starts_with("M_");
         // Where the operator has suspended the account, that is no policy but what is asked about.
         let asked = errcode == "M_USER_SUSPENDED"
             && self.case.needs.contains(&Need::Operator(Act::Suspend.as_str().to_owned()));
@@ -429,7 +432,7 @@ impl<'c> Machine<'c> {
 
     fn setup_failure(&self, step: &Step, judged: &[Judged]) -> String {
         let miss = judged.iter().find_map(|one| match &one.judgement {
-            Judgement::Broken { misses, .. } => misses.first(),
+            Judgement::Broken { mismatches, .. } => mismatches.first(),
             _ => None,
         });
         let what = miss.map_or_else(String::new, |miss| {
@@ -443,12 +446,12 @@ impl<'c> Machine<'c> {
             return self.block(Reason { code: "setup".to_owned(), text: text.into() });
         }
         for block in &step.blocks {
-            let miss = crate::check::expect::Miss {
+            let miss = crate::check::expect::Mismatch {
                 place: "answer".to_owned(),
                 expected: "an answer".to_owned(),
                 actual: text.to_owned(),
             };
-            let judgement = Judgement::Broken { misses: vec![miss], answer: 0 };
+            let judgement = Judgement::Broken { mismatches: vec![miss], response: 0 };
             self.judged.push(Judged { block, judgement, exchange });
         }
         let text = format!("{} got no answer: {text}", self.step_name());
@@ -457,44 +460,44 @@ impl<'c> Machine<'c> {
     }
 
     fn next(&self, step: &Step) -> Result<Next, FillError> {
-        let Target::Operator(act) = step.target else { return self.asks(step).map(Next::Send) };
+        let Target::Operator(act) = step.target else { return self.requests(step).map(Next::Send) };
         let told = step.params.iter().map(|(name, value)| {
-            template::fill(value, &self.env).map(|value| (name.clone(), text(&value)))
+            template::fill(value, &self.variables).map(|value| (name.clone(), text(&value)))
         });
         told.collect::<Result<_, _>>().map(|told| Next::Operate(act, told))
     }
 
-    fn asks(&self, step: &Step) -> Result<Vec<Ask>, FillError> {
+    fn requests(&self, step: &Step) -> Result<Vec<Request>, FillError> {
         let count = match step.send {
             Send::Parallel(count) => count,
             _ => 1,
         };
-        let ask = self.ask(step)?;
-        Ok(vec![ask; count as usize])
+        let request = self.request(step)?;
+        Ok(vec![request; count as usize])
     }
 
-    fn ask(&self, step: &Step) -> Result<Ask, FillError> {
+    fn request(&self, step: &Step) -> Result<Request, FillError> {
         let (operation, method, mut path) = self.target(step)?;
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in &step.query {
-            query.append_pair(name, &text(&template::fill(value, &self.env)?));
+            query.append_pair(name, &text(&template::fill(value, &self.variables)?));
         }
         let mut headers = Vec::new();
         for (name, value) in &step.headers {
-            let value = text(&template::fill(value, &self.env)?);
+            let value = text(&template::fill(value, &self.variables)?);
             headers.push((name.to_ascii_lowercase(), value));
         }
         match &step.auth {
             Auth::None => {}
             Auth::Bearer(token) => {
-                let token = text(&template::fill(token, &self.env)?);
+                let token = text(&template::fill(token, &self.variables)?);
                 headers.push(("authorization".to_owned(), format!("Bearer {token}")));
             }
             Auth::Query(token) => {
-                query.append_pair("access_token", &text(&template::fill(token, &self.env)?));
+                query.append_pair("access_token", &text(&template::fill(token, &self.variables)?));
             }
             Auth::Raw(value) => {
-                let value = text(&template::fill(value, &self.env)?);
+                let value = text(&template::fill(value, &self.variables)?);
                 headers.push(("authorization".to_owned(), value));
             }
         }
@@ -511,15 +514,15 @@ impl<'c> Machine<'c> {
             }
         }
         let schema_off = step.schema_off.is_some();
-        Ok(Ask { operation, method, path, headers, body, schema_off })
+        Ok(Request { operation, method, path, headers, body, schema_off })
     }
 
     fn target(&self, step: &Step) -> Result<(Option<String>, String, String), FillError> {
         match &step.target {
             Target::Raw { method, path } => Ok((
                 None,
-                template::fill_text(method, &self.env)?,
-                template::fill_text(path, &self.env)?,
+                template::fill_text(method, &self.variables)?,
+                template::fill_text(path, &self.variables)?,
             )),
             Target::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
             Target::Call(operation) => {
@@ -529,7 +532,7 @@ impl<'c> Machine<'c> {
                     .ok_or_else(|| FillError::Unresolved(format!("operation {operation}")))?;
                 let mut path = route.path;
                 for (name, value) in &step.params {
-                    let value = text(&template::fill(value, &self.env)?);
+                    let value = text(&template::fill(value, &self.variables)?);
                     path = path.replace(&format!("{{{name}}}"), &encode_segment(&value));
                 }
                 Ok((Some(operation.clone()), route.method, path))
@@ -544,13 +547,13 @@ impl<'c> Machine<'c> {
                 .as_ref()
                 .map(|auth| serde_json::json!({"auth": auth}).to_string().into_bytes()),
             Body::Json(value) => {
-                let mut value = template::fill(value, &self.env)?;
+                let mut value = template::fill(value, &self.variables)?;
                 if let (Some(auth), Value::Object(members)) = (&self.auth, &mut value) {
                     members.insert("auth".to_owned(), auth.clone());
                 }
                 Some(value.to_string().into_bytes())
             }
-            Body::Text(text) => Some(template::fill_text(text, &self.env)?.into_bytes()),
+            Body::Text(text) => Some(template::fill_text(text, &self.variables)?.into_bytes()),
             Body::Bytes(bytes) => Some(bytes.clone()),
         })
     }
@@ -572,13 +575,13 @@ fn is_policy(errcode: &str) -> bool {
     POLICY.contains(&errcode)
 }
 
-fn saved(source: &Source, answer: &Answer) -> Option<Value> {
+fn saved(source: &Source, response: &Response) -> Option<Value> {
     match source {
-        Source::Status => Some(Value::from(answer.status)),
-        Source::Header(name) => answer.header(name).map(Value::String),
-        Source::Body(pointer) => answer.json().ok()?.pointer(pointer).cloned(),
+        Source::Status => Some(Value::from(response.status)),
+        Source::Header(name) => response.header(name).map(Value::String),
+        Source::Body(pointer) => response.json().ok()?.pointer(pointer).cloned(),
         Source::Location(name) => {
-            let location = answer.header("location")?;
+            let location = response.header("location")?;
             let (_, query) = location.split_once('?')?;
             let query = query.split('#').next()?;
             let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name)?;

@@ -1,25 +1,25 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
 use crate::accounts::account::AccountView;
 use crate::accounts::operator::Operator;
-use crate::accounts::operator_proof::{Proofs, Prover};
-use crate::accounts::pool::Desk;
+use crate::accounts::operator_proof::{Proofs, UiaCredentials};
+use crate::accounts::pool::AccountPool;
 use crate::case::ast::{Act, Case, Impact, Need};
 use crate::check::tally::Tally;
 use crate::check::verdict::{Decided, Weight, decide};
 use crate::http::background::beside;
-use crate::http::cancel::Cause;
-use crate::http::message::{Answer, Ask, Exchanged, Reply};
-use crate::http::sender::{Courier, Delivered};
+use crate::http::cancel::CancelCause;
+use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::sender::{RequestSender, SendResult};
 use crate::model::run::{Reason, Verdict};
 use crate::plan::facts::Facts;
 use crate::plan::routes::Routes;
-use crate::plan::{Assignment, Claim, Fate, Plan, Planned, Slot};
+use crate::plan::{Assignment, Claim, Disposition, Plan, PlannedCase, Slot};
 use crate::requirements::Register;
-use crate::run::case_machine::{Machine, Next};
-use crate::run::login_budget::expiry::Perishables;
-use crate::run::login_budget::queue::{Turn, Turns};
-use crate::run::login_budget::reuse::{Loan, Terms};
-use crate::run::variables::Env;
+use crate::run::case_machine::{CaseMachine, Next};
+use crate::run::login_budget::expiry::ExpiringTokens;
+use crate::run::login_budget::queue::{LoginPermit, LoginQueue};
+use crate::run::login_budget::reuse::{ReusableSession, ReusePolicy};
+use crate::run::variables::Variables;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct CaseResult {
     /// Its verdict, decisions and findings.
     pub decided: Decided,
     /// What was sent and what came back.
-    pub exchanges: Arc<Vec<Exchanged>>,
+    pub exchanges: Arc<Vec<Exchange>>,
     /// What the standing checks say of these; nothing if the run was stopped before they looked, or they took too long.
     pub standing: Option<Tally>,
     /// Wall time.
@@ -45,7 +45,7 @@ impl CaseResult {
         CaseResult::of(decided, Vec::new(), Duration::ZERO)
     }
 
-    fn of(decided: Decided, exchanges: Vec<Exchanged>, duration: Duration) -> Self {
+    fn of(decided: Decided, exchanges: Vec<Exchange>, duration: Duration) -> Self {
         // Without exchanges there is nothing to look at.
         let standing = exchanges.is_empty().then(Tally::default);
         CaseResult { decided, exchanges: Arc::new(exchanges), standing, duration }
@@ -86,11 +86,11 @@ impl Progress for Silent {
 
 /// Everything that running a case needs.
 #[derive(Clone)]
-pub struct Engine {
+pub struct Executor {
     /// Delivers requests.
-    pub courier: Courier,
+    pub sender: RequestSender,
     /// Hands out accounts.
-    pub desk: Arc<Desk>,
+    pub pool: Arc<AccountPool>,
     /// Where operations lie.
     pub routes: Arc<dyn Routes>,
     /// Levels and versions of the requirements.
@@ -105,13 +105,13 @@ pub struct Engine {
     pub ends_with: Option<EndsWith>,
     /// What the probe asked without credentials and was answered: a case that asks the same judges these
     /// answers with its own, or what is wrong only at first would be seen by nobody.
-    pub probed: Arc<[Exchanged]>,
+    pub probed: Arc<[Exchange]>,
     /// The standing checks.
     pub observe: Observe,
 }
 
 /// What the standing checks say of the exchanges of an owner, if they are still to judge.
-pub type Observe = Arc<dyn Fn(&str, &[Exchanged]) -> Option<Tally> + Send + Sync>;
+pub type Observe = Arc<dyn Fn(&str, &[Exchange]) -> Option<Tally> + Send + Sync>;
 
 /// How long the answers of one step, or the standing checks of one case, may be judged. An answer of the largest size takes
 /// less than a second; only a pattern of somebody's own case may take longer.
@@ -122,29 +122,29 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// Says of a case's result whether the run ends with it.
 pub type EndsWith = Arc<dyn Fn(&Case, &CaseResult) -> bool + Send + Sync>;
 
-impl Engine {
+impl Executor {
     /// Runs a plan with so many cases at once; one result for each case, in the plan's order.
     pub async fn run(&self, plan: &Plan, jobs: usize, progress: &dyn Progress) -> Vec<CaseResult> {
         let mut results: Vec<Option<CaseResult>> = plan
             .cases
             .iter()
-            .map(|planned| match &planned.fate {
-                Fate::Not(verdict, reason) => {
+            .map(|planned| match &planned.disposition {
+                Disposition::Not(verdict, reason) => {
                     let decided = Decided::all(&planned.case, *verdict, reason.clone());
                     Some(CaseResult::without_running(self.gated(&planned.case, decided)))
                 }
-                Fate::Run(_) => None,
+                Disposition::Run(_) => None,
             })
             .collect();
         for phase in &plan.phases {
             self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
         }
-        self.run_on_loan(plan, &mut results).await;
-        let of_accounts = self.desk.exchanges();
+        self.run_on_reusable_sessions(plan, &mut results).await;
+        let of_accounts = self.pool.exchanges();
         let of_cases = results.iter().flatten().flat_map(|result| result.exchanges.iter());
-        self.courier.ledger.arrange(of_accounts.iter().chain(of_cases));
-        let result = |(result, planned): (Option<CaseResult>, &Planned)| {
-            result.unwrap_or_else(|| match self.courier.stop.cause() {
+        self.sender.created.sort(of_accounts.iter().chain(of_cases));
+        let result = |(result, planned): (Option<CaseResult>, &PlannedCase)| {
+            result.unwrap_or_else(|| match self.sender.stop.cause() {
                 Some(cause) => self.blocked(&planned.case, cause.reason()),
                 None => CaseResult::missing(&planned.case),
             })
@@ -166,7 +166,7 @@ impl Engine {
         results: &mut [Option<CaseResult>],
     ) {
         let mut waiting: Vec<usize> = phase.to_vec();
-        let turns = Turns::new(
+        let turns = LoginQueue::new(
             phase.iter().copied().filter(|at| plan.cases.get(*at).is_some_and(may_log_in)),
         );
         let mut busy: BTreeSet<Claim> = BTreeSet::new();
@@ -174,18 +174,18 @@ impl Engine {
         let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
         loop {
             // Large answers take much memory while they are judged.
-            let jobs = if self.courier.http.has_seen_large() { 1 } else { jobs };
-            while running.len() < jobs && !self.courier.stop.is_set() {
+            let jobs = if self.sender.http.has_seen_large() { 1 } else { jobs };
+            while running.len() < jobs && !self.sender.stop.is_set() {
                 let Some(at) = next_free(plan, &waiting, &busy) else { break };
                 let index = waiting.remove(at);
                 let Some((planned, assignment)) = plan.to_run(index) else { continue };
                 busy.extend(planned.claims());
                 progress.begins(&planned.case);
-                let (engine, case, assignment) =
+                let (executor, case, assignment) =
                     (self.clone(), planned.case.clone(), assignment.clone());
-                let logins = Logins::InTurn(turns.of(index));
+                let logins = Logins::Queued(turns.of(index));
                 let handle = running.spawn(async move {
-                    (index, engine.run_checked(&case, &assignment, logins).await)
+                    (index, executor.run_checked(&case, &assignment, logins).await)
                 });
                 tasks.insert(handle.id(), index);
             }
@@ -204,7 +204,7 @@ impl Engine {
             }
             progress.ended(&planned.case, result.decided.verdict);
             if self.ends_with.as_ref().is_some_and(|ends| ends(&planned.case, &result)) {
-                self.courier.stop.set(Cause::FailFast);
+                self.sender.stop.set(CancelCause::FailFast);
             }
             // A case whose result finds no place has none, and is errored.
             if let Some(place) = results.get_mut(index) {
@@ -215,62 +215,63 @@ impl Engine {
 
     /// Runs one case of a plan, or says why it does not run. The caller sees to it that no other
     /// case uses its accounts meanwhile.
-    pub async fn run_one(&self, planned: &Planned) -> CaseResult {
-        let assignment = match &planned.fate {
-            Fate::Run(assignment) => assignment.clone(),
-            Fate::Not(verdict, reason) => {
+    pub async fn run_one(&self, planned: &PlannedCase) -> CaseResult {
+        let assignment = match &planned.disposition {
+            Disposition::Run(assignment) => assignment.clone(),
+            Disposition::Not(verdict, reason) => {
                 let decided = Decided::all(&planned.case, *verdict, reason.clone());
                 return CaseResult::without_running(self.gated(&planned.case, decided));
             }
         };
-        self.run_apart(&planned.case, assignment, Logins::InTurn(Turn::default())).await
+        self.run_apart(&planned.case, assignment, Logins::Queued(LoginPermit::default())).await
     }
 
     /// Runs a case as a task of its own: a panic in it is its result.
     async fn run_apart(&self, case: &Case, assignment: Assignment, logins: Logins) -> CaseResult {
-        let (engine, own) = (self.clone(), case.clone());
-        let task = tokio::spawn(async move { engine.run_checked(&own, &assignment, logins).await });
+        let (executor, own) = (self.clone(), case.clone());
+        let task =
+            tokio::spawn(async move { executor.run_checked(&own, &assignment, logins).await });
         task.await.unwrap_or_else(|_| CaseResult::missing(case))
     }
 
     /// Runs again what got no login for a rate limit and wants no more than a session: on those
     /// that earlier cases left. First those that end none, then the others, and at last one on the
     /// session that cases share.
-    async fn run_on_loan(&self, plan: &Plan, results: &mut [Option<CaseResult>]) {
-        let mut loans: Vec<Loan> = results
+    async fn run_on_reusable_sessions(&self, plan: &Plan, results: &mut [Option<CaseResult>]) {
+        let mut reusable: Vec<ReusableSession> = results
             .iter()
             .flatten()
             .flat_map(left_behind)
-            .filter_map(|it| Loan::of(it, false))
+            .filter_map(|it| ReusableSession::of(it, false))
             .collect();
-        let shared = self.desk.proofs().await;
-        loans.extend(shared.iter().filter_map(|it| Loan::of(it, true)));
-        for terms in [Terms::ToLookAt, Terms::ToEnd, Terms::LastUse] {
+        let shared = self.pool.proofs().await;
+        reusable.extend(shared.iter().filter_map(|it| ReusableSession::of(it, true)));
+        for terms in [ReusePolicy::ReadOnly, ReusePolicy::MayEnd, ReusePolicy::Any] {
             for index in plan.phases.iter().flatten() {
-                let (Some((Planned { case, .. }, assignment)), Some(result)) =
+                let (Some((PlannedCase { case, .. }, assignment)), Some(result)) =
                     (plan.to_run(*index), results.get_mut(*index))
                 else {
                     continue;
                 };
                 let waits = case.takes_any_session()
                     && result.as_ref().is_some_and(CaseResult::is_rate_limited)
-                    && (terms != Terms::ToLookAt || !case.ends_its_session())
-                    && (terms != Terms::LastUse || assignment.sessions.is_empty());
-                if !waits || self.courier.stop.is_set() {
+                    && (terms != ReusePolicy::ReadOnly || !case.ends_its_session())
+                    && (terms != ReusePolicy::Any || assignment.sessions.is_empty());
+                if !waits || self.sender.stop.is_set() {
                     continue;
                 }
-                let offered: Vec<Loan> = loans
+                let offered: Vec<ReusableSession> = reusable
                     .iter()
-                    .filter(|loan| loan.is_for(terms) && loan.lives(&self.courier.ledger))
+                    .filter(|session| session.is_for(terms) && session.lives(&self.sender.created))
                     .cloned()
                     .collect();
                 if offered.is_empty() {
                     continue;
                 }
-                let logins = Logins::OnLoan(offered);
+                let logins = Logins::Reused(offered);
                 let again = self.run_apart(case, assignment.clone(), logins).await;
                 // Either it is no longer blocked, or it was counted a second time.
-                self.courier.limits.served("login");
+                self.sender.limits.served("login");
                 if !again.is_rate_limited() {
                     *result = Some(again);
                 }
@@ -286,13 +287,13 @@ impl Engine {
         assignment: &Assignment,
         logins: Logins,
     ) -> CaseResult {
-        let stop = &self.courier.stop;
+        let stop = &self.sender.stop;
         let running = async {
             let mut result = self.run_case(case, assignment, logins).await;
             let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
                 || result.is_rate_limited();
-            let asks = !went_well && !stop.is_interrupted();
-            if asks && let Some(lost) = self.courier.check_up().await {
+            let requests = !went_well && !stop.is_interrupted();
+            if requests && let Some(lost) = self.sender.check_up().await {
                 let decided = Decided::all(case, Verdict::Blocked, lost.reason);
                 result.decided = self.gated(case, decided);
             }
@@ -306,7 +307,7 @@ impl Engine {
             result = running => result,
             () = broken_off => {
                 let standing = None;
-                CaseResult { standing, ..self.blocked(case, Cause::Interrupted.reason()) }
+                CaseResult { standing, ..self.blocked(case, CancelCause::Interrupted.reason()) }
             }
         }
     }
@@ -324,7 +325,7 @@ impl Engine {
             Ok(tally) => result.standing = tally,
             Err(Cut::Stopped | Cut::Overdue) => {}
         }
-        Arc::make_mut(&mut result.exchanges).iter_mut().for_each(Exchanged::forget_parsed);
+        Arc::make_mut(&mut result.exchanges).iter_mut().for_each(Exchange::forget_parsed);
         result
     }
 
@@ -335,12 +336,12 @@ impl Engine {
         alone: bool,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Cut> {
-        let stop = &self.courier.stop;
+        let stop = &self.sender.stop;
         if stop.is_interrupted() {
             return Err(Cut::Stopped);
         }
         let working = async {
-            let _alone = if alone { self.courier.http.alone().await } else { None };
+            let _alone = if alone { self.sender.http.alone().await } else { None };
             tokio::time::timeout(MOST_TIME, beside(work)).await
         };
         tokio::select! {
@@ -365,7 +366,7 @@ impl Engine {
             self.turn(&logins).await;
         }
         if left == 0 {
-            logins.are_over();
+            logins.release();
         }
         let given = match self.what_is_given_is_proven(case).await {
             Ok(()) => self.accounts(case, assignment).await,
@@ -379,16 +380,17 @@ impl Engine {
             }
         };
         let shared_case = Arc::new(case.clone());
-        let env = Env::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
-        let mut machine = Machine::new(case, &*self.routes, env);
+        let variables =
+            Variables::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
+        let mut machine = CaseMachine::new(case, &*self.routes, variables);
         let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
-        let mut perishables = Perishables::default();
+        let mut expiring = ExpiringTokens::default();
         loop {
             match machine.advance() {
                 Next::Done => break,
                 Next::Pause(time) => tokio::select! {
                     () = tokio::time::sleep(time) => {}
-                    () = self.courier.stop.stopped() => {}
+                    () = self.sender.stop.stopped() => {}
                 },
                 Next::Operate(act, told) => {
                     machine.operated(self.operate(act, &told, &accounts, &mut exchanges).await);
@@ -401,47 +403,51 @@ impl Engine {
                             exchanges
                                 .iter_mut()
                                 .filter(|e| is_large(e))
-                                .for_each(Exchanged::forget_parsed);
+                                .for_each(Exchange::forget_parsed);
                         }
-                        Err(Cut::Stopped) => machine.block(Cause::Interrupted.reason()),
+                        Err(Cut::Stopped) => machine.block(CancelCause::Interrupted.reason()),
                         Err(Cut::Overdue) => machine.block(too_long()),
                     }
                 }
-                Next::Send(_) if self.courier.stop.is_set() => {
-                    machine.replied(vec![Reply::Undecided(self.courier.stop.reason())]);
+                Next::Send(_) if self.sender.stop.is_set() => {
+                    machine.replied(vec![Reply::Inconclusive(self.sender.stop.reason())]);
                 }
-                Next::Send(asks) => {
+                Next::Send(requests) => {
                     let mut replies = Vec::new();
-                    if let [ask] = asks.as_slice()
+                    if let [request] = requests.as_slice()
                         && machine.judges_what_was_asked_before()
                     {
-                        let earlier = self.probed.iter().filter(|probed| probed.ask == *ask);
+                        let earlier =
+                            self.probed.iter().filter(|probed| probed.request == *request);
                         for probed in earlier {
                             // What is parsed of a copy is gone with the case.
                             let mut probed = probed.clone();
                             probed.forget_parsed();
-                            let Ok(answer) = &probed.result else { continue };
-                            replies.push(Reply::Answer(answer.clone()));
+                            let Ok(response) = &probed.result else { continue };
+                            replies.push(Reply::Response(response.clone()));
                             shown.push(exchanges.len());
                             exchanges.push(probed);
                         }
                     }
                     let keeps_parsed = machine.keeps_parsed();
-                    let sent = self.with_logins(&asks, case, &accounts, &mut logins, &mut machine);
-                    for mut delivered in sent.await {
-                        shown.push(exchanges.len() + delivered.shown);
-                        let spoiled = perishables.spoiled(&delivered);
-                        perishables.note(&delivered);
+                    let sent =
+                        self.with_logins(&requests, case, &accounts, &mut logins, &mut machine);
+                    for mut sent in sent.await {
+                        shown.push(exchanges.len() + sent.shown);
+                        let expired_while_waiting = expiring.expired_while_waiting(&sent);
+                        expiring.note(&sent);
                         if !keeps_parsed {
-                            delivered.exchanges.iter_mut().for_each(Exchanged::forget_parsed);
+                            sent.exchanges.iter_mut().for_each(Exchange::forget_parsed);
                         }
-                        exchanges.extend(delivered.exchanges);
-                        replies.push(spoiled.map_or(delivered.reply, Reply::Undecided));
+                        exchanges.extend(sent.exchanges);
+                        replies.push(expired_while_waiting.map_or(sent.reply, Reply::Inconclusive));
                     }
                     machine.replied(replies);
-                    left = left.saturating_sub(asks.iter().filter(|ask| ask.is_login()).count());
+                    left = left.saturating_sub(
+                        requests.iter().filter(|request| request.is_login()).count(),
+                    );
                     if left == 0 {
-                        logins.are_over();
+                        logins.release();
                     }
                 }
             }
@@ -449,7 +455,7 @@ impl Engine {
         let trace = machine.finish();
         if matches!(case.impact, Impact::EndsSessions | Impact::Destroys) {
             for slot in assignment.accounts.values() {
-                self.desk.forget_session(slot).await;
+                self.pool.forget_session(slot).await;
             }
         }
         let last = exchanges.len().saturating_sub(1);
@@ -464,7 +470,7 @@ impl Engine {
     async fn what_is_given_is_proven(&self, case: &Case) -> Result<(), Reason> {
         for need in &case.needs {
             let Need::Operator(name) = need else { continue };
-            if let Some(reason) = self.desk.maker_refused().filter(|_| name == "registration") {
+            if let Some(reason) = self.pool.maker_refused().filter(|_| name == "registration") {
                 return Err(reason);
             }
             self.proofs.proven(name, &self.prover()).await?;
@@ -472,9 +478,9 @@ impl Engine {
         Ok(())
     }
 
-    fn prover(&self) -> Prover<'_> {
-        let (operator, courier, api) = (&*self.operator, &self.courier, self.facts.api);
-        Prover { operator, courier, api, notices: &self.desk.notices }
+    fn prover(&self) -> UiaCredentials<'_> {
+        let (operator, sender, api) = (&*self.operator, &self.sender, self.facts.api);
+        UiaCredentials { operator, sender, api, notices: &self.pool.notices }
     }
 
     /// Does something to an account. A hook may end well and have done nothing: its effect must show.
@@ -483,17 +489,17 @@ impl Engine {
         act: Act,
         told: &[(String, String)],
         accounts: &BTreeMap<String, AccountView>,
-        exchanges: &mut Vec<Exchanged>,
+        exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let by_hook = self.operator.has_hook(act);
         if let Some(refused) = self.proofs.admin_refused().filter(|_| !by_hook) {
             return Err(refused.clone());
         }
-        let mut done = self.operator.act(act, told, &self.courier, exchanges).await;
+        let mut done = self.operator.act(act, told, &self.sender, exchanges).await;
         let last = exchanges.last().and_then(|last| last.result.as_ref().ok());
         if let Err(reason) = &done
             && !by_hook
-            && last.is_some_and(|answer| [401, 403].contains(&answer.status))
+            && last.is_some_and(|response| [401, 403].contains(&response.status))
         {
             done = Err(self.proofs.refuse_admin(reason).clone());
         }
@@ -504,70 +510,70 @@ impl Engine {
             done = self.prover().effect(act, told, &login, exchanges).await;
         }
         if let Err(reason) = &done {
-            self.desk.notices.error(&reason.text);
+            self.pool.notices.error(&reason.text);
         }
         done
     }
 
     async fn turn(&self, logins: &Logins) {
-        let Logins::InTurn(turn) = logins else { return };
+        let Logins::Queued(turn) = logins else { return };
         tokio::select! {
-            () = turn.comes() => {}
-            () = self.courier.stop.stopped() => {}
+            () = turn.acquire() => {}
+            () = self.sender.stop.stopped() => {}
         }
     }
 
     /// Delivers requests; a login in its turn, or served by one that was sent before.
     async fn with_logins(
         &self,
-        asks: &[Ask],
+        requests: &[Request],
         case: &Case,
         accounts: &BTreeMap<String, AccountView>,
         logins: &mut Logins,
-        machine: &mut Machine<'_>,
-    ) -> Vec<Delivered> {
-        let [ask] = asks else {
-            if asks.iter().any(Ask::is_login) {
+        machine: &mut CaseMachine<'_>,
+    ) -> Vec<SendResult> {
+        let [request] = requests else {
+            if requests.iter().any(Request::is_login) {
                 self.turn(logins).await;
             }
-            return self.deliver(asks, case).await;
+            return self.send(requests, case).await;
         };
-        if !ask.is_login() {
-            return self.deliver(asks, case).await;
+        if !request.is_login() {
+            return self.send(requests, case).await;
         }
-        if let Logins::OnLoan(offered) = logins {
-            let served = offered
-                .iter()
-                .find_map(|loan| Some((loan.serve(ask, machine)?.clone(), loan.login.clone())));
+        if let Logins::Reused(offered) = logins {
+            let served = offered.iter().find_map(|session| {
+                Some((session.serve(request, machine)?.clone(), session.login.clone()))
+            });
             // One session is lent once to a case.
-            *logins = Logins::OnLoan(Vec::new());
-            if let Some((answer, login)) = served {
-                return vec![earlier(answer, login)];
+            *logins = Logins::Reused(Vec::new());
+            if let Some((response, login)) = served {
+                return vec![earlier(response, login)];
             }
         }
-        if let Logins::InTurn(_) = logins
-            && let Some(served) = shared_login(ask, case, accounts)
+        if let Logins::Queued(_) = logins
+            && let Some(served) = shared_login(request, case, accounts)
         {
             return vec![served];
         }
         self.turn(logins).await;
-        self.deliver(asks, case).await
+        self.send(requests, case).await
     }
 
-    async fn deliver(&self, asks: &[Ask], case: &Case) -> Vec<Delivered> {
-        if let [ask] = asks {
-            return vec![self.courier.deliver(ask, case.limits).await];
+    async fn send(&self, requests: &[Request], case: &Case) -> Vec<SendResult> {
+        if let [request] = requests {
+            return vec![self.sender.send(request, case.limits).await];
         }
         let mut sending = JoinSet::new();
-        for (index, ask) in asks.iter().enumerate() {
-            let (courier, ask, limits) = (self.courier.clone(), ask.clone(), case.limits);
-            sending.spawn(async move { (index, courier.deliver(&ask, limits).await) });
+        for (index, request) in requests.iter().enumerate() {
+            let (sender, request, limits) = (self.sender.clone(), request.clone(), case.limits);
+            sending.spawn(async move { (index, sender.send(&request, limits).await) });
         }
         let mut all = all_of(sending).await;
-        let alike = asks.windows(2).all(|pair| pair.first() == pair.last());
+        let alike = requests.windows(2).all(|pair| pair.first() == pair.last());
         // Which of equal requests came first is chance: what came of them is put in order instead.
-        all.sort_by_key(|(index, delivered)| (alike.then(|| outcome(delivered)), *index));
-        all.into_iter().map(|(_, delivered)| delivered).collect()
+        all.sort_by_key(|(index, sent)| (alike.then(|| outcome(sent)), *index));
+        all.into_iter().map(|(_, sent)| sent).collect()
     }
 
     async fn accounts(
@@ -582,7 +588,7 @@ impl Engine {
             let proven = case.impact == Impact::LocksOut
                 || *slot == Slot::Main(0)
                 || case.wants_proof_of(name);
-            accounts.insert(name.clone(), self.desk.account(slot, session, proven).await?);
+            accounts.insert(name.clone(), self.pool.account(slot, session, proven).await?);
         }
         Ok(accounts)
     }
@@ -593,7 +599,7 @@ impl Engine {
         let mut given = BTreeMap::from([
             ("server.api".to_owned(), json!(api)),
             ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
-            ("server.scheme".to_owned(), json!(self.courier.http.target().scheme())),
+            ("server.scheme".to_owned(), json!(self.sender.http.target().scheme())),
         ]);
         given.extend(self.operator.values());
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
@@ -637,23 +643,23 @@ impl Engine {
 /// How a case comes by its logins.
 enum Logins {
     /// It sends them, when its turn has come.
-    InTurn(Turn),
+    Queued(LoginPermit),
     /// It is served by one of these, if one fits.
-    OnLoan(Vec<Loan>),
+    Reused(Vec<ReusableSession>),
 }
 
 impl Logins {
     /// It sends no more of them.
-    fn are_over(&mut self) {
-        if let Logins::InTurn(turn) = self {
-            turn.over();
+    fn release(&mut self) {
+        if let Logins::Queued(turn) = self {
+            turn.release();
         }
     }
 }
 
 /// Whether a case may send logins, its own or those that prove its accounts.
-fn may_log_in(planned: &Planned) -> bool {
-    let Fate::Run(assignment) = &planned.fate else { return false };
+fn may_log_in(planned: &PlannedCase) -> bool {
+    let Disposition::Run(assignment) = &planned.disposition else { return false };
     planned.case.logins() > 0 || may_open_an_account(assignment)
 }
 
@@ -671,29 +677,29 @@ fn may_open_an_account(assignment: &Assignment) -> bool {
 /// The login that proved an account of the case, or one by another name that was refused then, where the case would
 /// send the same and only looks at what came of it.
 fn shared_login(
-    ask: &Ask,
+    request: &Request,
     case: &Case,
     accounts: &BTreeMap<String, AccountView>,
-) -> Option<Delivered> {
+) -> Option<SendResult> {
     if case.ends_its_session() {
         return None;
     }
-    let body = ask.json_body()?;
+    let body = request.json_body()?;
     let mut proofs = accounts.values().flat_map(|a| a.proof.iter().chain(&a.refused));
     let proof = proofs.find(|proof| proof.body == body)?;
-    let (login, answer) = (&proof.exchanged, proof.exchanged.result.as_ref().ok()?);
-    let same_way = login.ask.path == ask.path && login.ask.headers == ask.headers;
-    same_way.then(|| earlier(answer.clone(), (**login).clone()))
+    let (login, response) = (&proof.exchange, proof.exchange.result.as_ref().ok()?);
+    let same_way = login.request.path == request.path && login.request.headers == request.headers;
+    same_way.then(|| earlier(response.clone(), (**login).clone()))
 }
 
-fn earlier(answer: Answer, login: Exchanged) -> Delivered {
-    Delivered { reply: Reply::Answer(answer), exchanges: vec![login], shown: 0 }
+fn earlier(response: Response, login: Exchange) -> SendResult {
+    SendResult { reply: Reply::Response(response), exchanges: vec![login], shown: 0 }
 }
 
 /// The logins of a case that ended well.
-fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchanged> {
+fn left_behind(result: &CaseResult) -> impl Iterator<Item = &Exchange> {
     let ended_well = result.decided.verdict <= Verdict::Warned;
-    result.exchanges.iter().filter(move |exchanged| ended_well && !exchanged.shared)
+    result.exchanges.iter().filter(move |exchange| ended_well && !exchange.shared)
 }
 
 /// What all tasks of a step gave. A panic in one of them goes on here: the case is then errored, and not judged on fewer
@@ -710,10 +716,10 @@ async fn all_of<T: 'static>(mut running: JoinSet<T>) -> Vec<T> {
 }
 
 /// The status that a request came to; those that came to none are last.
-fn outcome(delivered: &Delivered) -> u16 {
-    match &delivered.reply {
-        Reply::Answer(answer) => answer.status,
-        Reply::Dropped(_) | Reply::Undecided(_) => u16::MAX,
+fn outcome(sent: &SendResult) -> u16 {
+    match &sent.reply {
+        Reply::Response(response) => response.status,
+        Reply::Dropped(_) | Reply::Inconclusive(_) => u16::MAX,
     }
 }
 
@@ -738,8 +744,8 @@ enum Cut {
     Overdue,
 }
 
-fn is_large(exchanged: &Exchanged) -> bool {
-    exchanged.result.as_ref().is_ok_and(Answer::is_large)
+fn is_large(exchange: &Exchange) -> bool {
+    exchange.result.as_ref().is_ok_and(Response::is_large)
 }
 
 /// Why something is undecided that took too long to judge.

@@ -1,12 +1,12 @@
 //! What the target offers, asked before anything is planned.
-use crate::accounts::pool::Desk;
+use crate::accounts::pool::AccountPool;
 use crate::accounts::random::fresh_localpart;
 use crate::case::ast::{Api, Feature, Limits};
 use crate::http::discovery::{self, Delegation, NotDiscovered};
 use crate::http::liveness::{Control, has_list};
 use crate::http::message;
-use crate::http::message::{Answer, Ask, Exchanged, Reply, TroubleKind};
-use crate::http::sender::{Courier, Delivered};
+use crate::http::message::{Exchange, Reply, Request, Response, TransportErrorKind};
+use crate::http::sender::{RequestSender, SendResult};
 use crate::model::release::Listed;
 use crate::model::run::Reason;
 use crate::plan::Slot;
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a look at the target's public answers found.
 #[derive(Debug, Default)]
-pub struct Sighting {
+pub struct PublicProbe {
     /// What `/versions` lists.
     pub versions: Vec<String>,
     /// The login types, if there is a flow list.
@@ -32,12 +32,12 @@ pub struct Sighting {
     /// The `Server` header.
     pub server: Option<String>,
     /// What was sent and what came back.
-    pub exchanges: Vec<Exchanged>,
+    pub exchanges: Vec<Exchange>,
     /// Of these, the homeserver's own answers: cases that ask the same judge them too.
-    pub answered: Vec<Exchanged>,
+    pub answered: Vec<Exchange>,
 }
 
-impl Sighting {
+impl PublicProbe {
     /// Whether the flow list has this login type.
     pub fn offers(&self, flow: &str) -> bool {
         self.flows.iter().flatten().any(|offered| offered == flow)
@@ -124,24 +124,28 @@ const METADATA: &str = "/_matrix/client/v1/auth_metadata";
 /// # Errors
 /// There is no homeserver; what was sent is in the second part.
 pub async fn look(
-    courier: &Courier,
+    sender: &RequestSender,
     api: Option<Api>,
-) -> Result<Sighting, (NoTarget, Vec<Exchanged>)> {
-    let mut sighting = Sighting::default();
-    match see(courier, api, &mut sighting).await {
-        Ok(()) => Ok(sighting),
-        Err(why) => Err((why.redacted(&courier.http.vault().redactor()), sighting.exchanges)),
+) -> Result<PublicProbe, (NoTarget, Vec<Exchange>)> {
+    let mut public = PublicProbe::default();
+    match see(sender, api, &mut public).await {
+        Ok(()) => Ok(public),
+        Err(why) => Err((why.redacted(&sender.http.vault().redactor()), public.exchanges)),
     }
 }
 
-async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Result<(), NoTarget> {
-    let versions = first_answer(courier, sighting).await?;
-    sighting.versions = facts::versions(&versions);
-    sighting.server = versions.header("server");
-    let api = api.unwrap_or_else(|| facts::api(&Listed::new(sighting.versions.clone())));
+async fn see(
+    sender: &RequestSender,
+    api: Option<Api>,
+    public: &mut PublicProbe,
+) -> Result<(), NoTarget> {
+    let versions = first_answer(sender, public).await?;
+    public.versions = facts::versions(&versions);
+    public.server = versions.header("server");
+    let api = api.unwrap_or_else(|| facts::api(&Listed::new(public.versions.clone())));
     let path = format!("/_matrix/client/{}/login", api.as_str());
-    let login = get_list(courier, sighting, "getLoginFlows", &path, "flows").await.ok();
-    let shows_flows = login.as_ref().is_some_and(|answer| has_list(answer, "flows"));
+    let login = get_list(sender, public, "getLoginFlows", &path, "flows").await.ok();
+    let shows_flows = login.as_ref().is_some_and(|response| has_list(response, "flows"));
     if !has_list(&versions, "versions") && !shows_flows {
         let asked = match &login {
             Some(login) if message::words(login) == message::words(&versions) => {
@@ -149,54 +153,59 @@ async fn see(courier: &Courier, api: Option<Api>, sighting: &mut Sighting) -> Re
             }
             _ => vec![VERSIONS],
         };
-        return Err(not_matrix(courier, &asked, &versions, &mut sighting.exchanges).await);
+        return Err(not_matrix(sender, &asked, &versions, &mut public.exchanges).await);
     }
-    sighting.flows = login.as_ref().and_then(facts::flows);
-    sighting.providers = login.as_ref().map(facts::providers).unwrap_or_default();
-    if !sighting.providers.is_empty() {
-        sighting.features.insert(Feature::IdentityProviders);
+    public.flows = login.as_ref().and_then(facts::flows);
+    public.providers = login.as_ref().map(facts::providers).unwrap_or_default();
+    if !public.providers.is_empty() {
+        public.features.insert(Feature::IdentityProviders);
     }
     if login.as_ref().is_some_and(facts::prefers_sso) {
-        sighting.features.insert(Feature::OauthAware);
+        public.features.insert(Feature::OauthAware);
     }
-    sighting.offers_login_tokens = login.as_ref().is_some_and(facts::offers_login_tokens);
-    let oauth = get(courier, sighting, "getAuthMetadata", METADATA).await;
+    public.offers_login_tokens = login.as_ref().is_some_and(facts::offers_login_tokens);
+    let oauth = get(sender, public, "getAuthMetadata", METADATA).await;
     let pages = [&login, &oauth.as_ref().ok().cloned()];
     if let [Some(login), Some(oauth)] = pages
         && login.is_page()
         && oauth.is_page()
     {
-        front_end(courier, api, &path, sighting).await?;
+        front_end(sender, api, &path, public).await?;
     }
-    if oauth.is_ok_and(|answer| answer.is_success() && answer.json().is_ok_and(Value::is_object)) {
-        sighting.features.insert(Feature::Oauth);
+    if oauth
+        .is_ok_and(|response| response.is_success() && response.json().is_ok_and(Value::is_object))
+    {
+        public.features.insert(Feature::Oauth);
     }
     // A server without the OAuth API has no other way in than the legacy API, whatever it answers.
-    let listed = login.as_ref().is_some_and(|answer| answer.is_success());
-    let legacy = listed || !sighting.features.contains(&Feature::Oauth);
-    sighting.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
+    let listed = login.as_ref().is_some_and(|response| response.is_success());
+    let legacy = listed || !public.features.contains(&Feature::Oauth);
+    public.features.insert(if legacy { Feature::Legacy } else { Feature::NoLegacy });
     let controls = [("getVersions", VERSIONS, "versions", Some(&versions))]
         .into_iter()
         .chain([("getLoginFlows", path.as_str(), "flows", login.as_ref())])
-        .filter_map(|(operation, path, list, answer)| {
-            let control = Control { ask: Ask::new(Some(operation), "GET", path), list };
-            answer.is_some_and(|answer| control.is_met_by(answer)).then_some(control)
+        .filter_map(|(operation, path, list, response)| {
+            let control = Control { request: Request::new(Some(operation), "GET", path), list };
+            response.is_some_and(|response| control.is_met_by(response)).then_some(control)
         });
-    courier.vitals.remember(controls.collect());
+    sender.liveness.remember(controls.collect());
     Ok(())
 }
 
 /// Asks for the list of versions. If that takes long, the same is asked by the other of `http` and `https` meanwhile:
 /// whoever does not speak the scheme may say nothing at all, until the time for the first question is over.
-async fn first_answer(courier: &Courier, sighting: &mut Sighting) -> Result<Answer, NoTarget> {
+async fn first_answer(
+    sender: &RequestSender,
+    public: &mut PublicProbe,
+) -> Result<Response, NoTarget> {
     let mut other = None;
     // Nothing if there is nothing left to wait for.
     let first = {
-        let first = get_list(courier, sighting, "getVersions", VERSIONS, "versions");
+        let first = get_list(sender, public, "getVersions", VERSIONS, "versions");
         let meanwhile = async {
             // With the time for the question itself that is less than the time for the first one.
-            tokio::time::sleep(courier.http.time_aside() / 2).await;
-            OtherScheme::ask(courier).await
+            tokio::time::sleep(sender.http.time_aside() / 2).await;
+            OtherScheme::request(sender).await
         };
         tokio::pin!(first, meanwhile);
         loop {
@@ -213,41 +222,41 @@ async fn first_answer(courier: &Courier, sighting: &mut Sighting) -> Result<Answ
         }
     };
     match (first, other) {
-        (Some(Ok(answer)), _) => Ok(answer),
+        (Some(Ok(response)), _) => Ok(response),
         (None, Some(other)) => {
-            let url = courier.http.target().to_string();
+            let url = sender.http.target().to_string();
             let why = other.advice();
-            sighting.exchanges.extend(other.exchanged);
+            public.exchanges.extend(other.exchange);
             Err(NoTarget::Unreachable { url, why })
         }
-        (_, other) => Err(no_answer(courier, other, &mut sighting.exchanges).await),
+        (_, other) => Err(no_answer(sender, other, &mut public.exchanges).await),
     }
 }
 
 /// What stands in the way of a target that gave no answer to the first request, or none that can be
 /// used.
 async fn no_answer(
-    courier: &Courier,
+    sender: &RequestSender,
     other: Option<OtherScheme>,
-    exchanges: &mut Vec<Exchanged>,
+    exchanges: &mut Vec<Exchange>,
 ) -> NoTarget {
-    let url = courier.http.target().to_string();
-    let trouble = match exchanges.last().map(|exchanged| exchanged.result.clone()) {
-        Some(Ok(answer)) => return not_matrix(courier, &[VERSIONS], &answer, exchanges).await,
+    let url = sender.http.target().to_string();
+    let trouble = match exchanges.last().map(|exchange| exchange.result.clone()) {
+        Some(Ok(response)) => return not_matrix(sender, &[VERSIONS], &response, exchanges).await,
         Some(Err(trouble)) => trouble,
         None => return NoTarget::Interrupted,
     };
-    use TroubleKind::{Closed, Protocol, Timeout};
+    use TransportErrorKind::{Closed, Protocol, Timeout};
     if matches!(trouble.kind, Closed | Protocol | Timeout) {
         let other = match (other, trouble.kind) {
             (Some(other), _) => other,
             // Nobody answered in time, and nobody was asked: the run was stopped.
             (None, Timeout) => return NoTarget::Unreachable { url, why: trouble.text },
-            (None, _) => OtherScheme::ask(courier).await,
+            (None, _) => OtherScheme::request(sender).await,
         };
         let is_spoken = other.is_spoken();
         let advice = other.advice();
-        exchanges.extend(other.exchanged);
+        exchanges.extend(other.exchange);
         if is_spoken {
             return NoTarget::Unreachable { url, why: advice };
         }
@@ -264,35 +273,36 @@ async fn no_answer(
 struct OtherScheme {
     url: String,
     /// Nothing if there is no other scheme.
-    exchanged: Option<Exchanged>,
+    exchange: Option<Exchange>,
 }
 
 impl OtherScheme {
-    async fn ask(courier: &Courier) -> OtherScheme {
-        let ask = Ask::new(Some("getVersions"), "GET", VERSIONS);
-        match courier.http.send_by_other_scheme(&ask).await {
-            Some((url, exchanged)) => OtherScheme { url, exchanged: Some(exchanged) },
-            None => OtherScheme { url: String::new(), exchanged: None },
+    async fn request(sender: &RequestSender) -> OtherScheme {
+        let request = Request::new(Some("getVersions"), "GET", VERSIONS);
+        match sender.http.send_by_other_scheme(&request).await {
+            Some((url, exchange)) => OtherScheme { url, exchange: Some(exchange) },
+            None => OtherScheme { url: String::new(), exchange: None },
         }
     }
 
-    fn answer(&self) -> Option<&Answer> {
-        self.exchanged.as_ref()?.result.as_ref().ok()
+    fn response(&self) -> Option<&Response> {
+        self.exchange.as_ref()?.result.as_ref().ok()
     }
 
     /// Whether a homeserver answers.
     fn is_homeserver(&self) -> bool {
-        self.answer().is_some_and(|answer| has_list(answer, "versions"))
+        self.response().is_some_and(|response| has_list(response, "versions"))
     }
 
     /// Whether the scheme is spoken there. An answer by TLS shows it; without TLS a web server answers 400, or leads to
     /// `https`, where it speaks TLS.
     fn is_spoken(&self) -> bool {
-        let leads_to_tls = |answer: &Answer| {
-            let location = answer.header("location").unwrap_or_default();
-            answer.status == 400 || location.starts_with("https:")
+        let leads_to_tls = |response: &Response| {
+            let location = response.header("location").unwrap_or_default();
+            response.status == 400 || location.starts_with("https:")
         };
-        self.answer().is_some_and(|answer| self.url.starts_with("https:") || !leads_to_tls(answer))
+        self.response()
+            .is_some_and(|response| self.url.starts_with("https:") || !leads_to_tls(response))
     }
 
     fn advice(&self) -> String {
@@ -305,34 +315,35 @@ impl OtherScheme {
 
 /// What is answered in the place of a homeserver, with what to do about it.
 async fn not_matrix(
-    courier: &Courier,
+    sender: &RequestSender,
     asked: &[&str],
-    answer: &Answer,
-    exchanges: &mut Vec<Exchanged>,
+    response: &Response,
+    exchanges: &mut Vec<Exchange>,
 ) -> NoTarget {
-    let url = courier.http.target().to_string();
+    let url = sender.http.target().to_string();
     // What web servers say to those that come without TLS.
-    if answer.status == 400 {
-        let other = OtherScheme::ask(courier).await;
+    if response.status == 400 {
+        let other = OtherScheme::request(sender).await;
         let (is_spoken, why) = (other.is_spoken(), other.advice());
-        exchanges.extend(other.exchanged);
+        exchanges.extend(other.exchange);
         if is_spoken {
             return NoTarget::Unreachable { url, why };
         }
     }
-    let delegation = discovery::delegation(&courier.http, exchanges).await;
+    let delegation = discovery::delegation(&sender.http, exchanges).await;
     let asked: Vec<String> = asked.iter().map(|path| format!("GET {path}")).collect();
-    let advice = match answer.header("location").filter(|_| (300..400).contains(&answer.status)) {
+    let advice = match response.header("location").filter(|_| (300..400).contains(&response.status))
+    {
         Some(location) => format!(
             "; it redirects to {}, and no redirect is followed: give the URL of the homeserver itself",
             message::clipped(&location)
         ),
-        None if answer.status == 429 => "; it limits everything: try again later".to_owned(),
-        None if asks_for_basic(answer) => BASIC.to_owned(),
-        None if delegation.is_none() && answer.is_page() => FRONT_END.to_owned(),
+        None if response.status == 429 => "; it limits everything: try again later".to_owned(),
+        None if asks_for_basic(response) => BASIC.to_owned(),
+        None if delegation.is_none() && response.is_page() => FRONT_END.to_owned(),
         None => String::new(),
     };
-    let words = message::words(answer);
+    let words = message::words(response);
     let elsewhere = delegation.map_or_else(String::new, |Delegation { name, url }| {
         let url = message::clipped(url.as_str().trim_end_matches('/'));
         format!("; its well-known file names {url} as the homeserver: use --discover {name}")
@@ -342,9 +353,9 @@ async fn not_matrix(
 }
 
 /// Whether an answer asks for a user and a password by HTTP Basic (RFC 7617).
-fn asks_for_basic(answer: &Answer) -> bool {
-    let challenges = answer.header("www-authenticate").unwrap_or_default().to_ascii_lowercase();
-    answer.status == 401 && challenges.split(',').any(|one| one.trim().starts_with("basic"))
+fn asks_for_basic(response: &Response) -> bool {
+    let challenges = response.header("www-authenticate").unwrap_or_default().to_ascii_lowercase();
+    response.status == 401 && challenges.split(',').any(|one| one.trim().starts_with("basic"))
 }
 
 const BASIC: &str = "; something in front of it asks for a user and a password (HTTP Basic), in the header that \
@@ -357,23 +368,23 @@ const FRONT_END: &str =
 /// A server with one page in a wrong place is tested. One that has pages for everything, and be it
 /// with `/versions` passed on, has a front end that answers in its place.
 async fn front_end(
-    courier: &Courier,
+    sender: &RequestSender,
     api: Api,
     login: &str,
-    sighting: &mut Sighting,
+    public: &mut PublicProbe,
 ) -> Result<(), NoTarget> {
     let whoami = format!("/_matrix/client/{}/account/whoami", api.as_str());
-    let third = get(courier, sighting, "getTokenOwner", &whoami).await;
-    let Some(page) = third.ok().filter(Answer::is_page) else { return Ok(()) };
+    let third = get(sender, public, "getTokenOwner", &whoami).await;
+    let Some(page) = third.ok().filter(Response::is_page) else { return Ok(()) };
     let words = message::words(&page);
     let why = format!(
         "GET {VERSIONS} is a homeserver's, but GET {login}, {METADATA} and {whoami} are pages for browsers ({words}){FRONT_END}"
     );
-    Err(NoTarget::NotMatrix { url: courier.http.target().to_string(), why })
+    Err(NoTarget::NotMatrix { url: sender.http.target().to_string(), why })
 }
 
 /// What only requests beyond GET and an account show.
-pub struct Beyond {
+pub struct AuthenticatedProbe {
     /// Every feature that was seen, those of the sighting included.
     pub features: BTreeSet<Feature>,
     /// What `/capabilities` says.
@@ -383,14 +394,14 @@ pub struct Beyond {
     /// Whether users can register; asked only where no way to make accounts was given.
     pub registers: bool,
     /// What was sent and what came back.
-    pub exchanges: Vec<Exchanged>,
+    pub exchanges: Vec<Exchange>,
 }
 
-impl Beyond {
+impl AuthenticatedProbe {
     /// What is known without asking on.
-    pub fn nothing(sighting: &Sighting) -> Beyond {
-        Beyond {
-            features: sighting.features.clone(),
+    pub fn nothing(public: &PublicProbe) -> AuthenticatedProbe {
+        AuthenticatedProbe {
+            features: public.features.clone(),
             capabilities: BTreeMap::new(),
             no_session: None,
             registers: false,
@@ -402,102 +413,110 @@ impl Beyond {
 /// Asks on: whether login tokens can be had, and `with_session`, which the first account gives, what
 /// that account may do.
 pub async fn ask_on(
-    courier: &Courier,
-    desk: &Desk,
+    sender: &RequestSender,
+    pool: &AccountPool,
     routes: &dyn Routes,
-    sighting: &Sighting,
+    public: &PublicProbe,
     accounts: &AccountFacts,
     with_session: bool,
-) -> Beyond {
-    let mut beyond = Beyond::nothing(sighting);
-    beyond.registers =
-        !accounts.can_make && registers(courier, routes, &mut beyond.exchanges).await;
+) -> AuthenticatedProbe {
+    let mut authenticated = AuthenticatedProbe::nothing(public);
+    authenticated.registers =
+        !accounts.can_make && registers(sender, routes, &mut authenticated.exchanges).await;
     let mut endpoint_asks = false;
-    if beyond.features.contains(&Feature::Legacy) {
-        let ask =
-            Ask::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
+    if authenticated.features.contains(&Feature::Legacy) {
+        let request =
+            Request::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
                 .json(&json!({}));
-        let there = answer(courier, &ask, &mut beyond.exchanges).await;
+        let there = response(sender, &request, &mut authenticated.exchanges).await;
         // Without a token the endpoint, where it is there, asks for one.
-        endpoint_asks = there.is_ok_and(|answer| answer.status == 401);
-        let there = sighting.offers_login_tokens || endpoint_asks;
-        beyond.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
+        endpoint_asks = there.is_ok_and(|response| response.status == 401);
+        let there = public.offers_login_tokens || endpoint_asks;
+        authenticated.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
     }
-    let flows = sighting.flows.as_deref().unwrap_or_default();
+    let flows = public.flows.as_deref().unwrap_or_default();
     let can_log_in =
         flows.iter().any(|flow| flow == "m.login.password") || !accounts.has_password(0);
     // An account that is made has a session from its registration, with or without that flow.
     let usable = with_session && accounts.main() > 0 && (can_log_in || accounts.can_make);
     if !usable {
         // What only a session shows is unknown, not absent, if it is for want of a good account.
-        beyond.no_session = accounts.why_refused(|_| accounts.main() == 0).cloned();
-        return beyond;
+        authenticated.no_session = accounts.why_refused(|_| accounts.main() == 0).cloned();
+        return authenticated;
     }
-    let token = match desk.account(&Slot::Main(0), true, true).await {
+    let token = match pool.account(&Slot::Main(0), true, true).await {
         Ok(view) => view.token,
         Err(reason) => {
-            beyond.no_session = Some(reason);
+            authenticated.no_session = Some(reason);
             None
         }
     };
-    let Some(token) = token else { return beyond };
-    if desk.has_refresh_token(&Slot::Main(0)).await {
-        beyond.features.insert(Feature::Refresh);
+    let Some(token) = token else { return authenticated };
+    if pool.has_refresh_token(&Slot::Main(0)).await {
+        authenticated.features.insert(Feature::Refresh);
     }
     if let Some(route) = routes.route("deleteDevice", None) {
         // Nothing can be deleted by this: there is no such device, and no proof is given.
         let path = route.path.replace("{deviceId}", "homespec-no-such-device");
-        let ask =
-            Ask::new(Some("deleteDevice"), &route.method, &path).bearer(&token).json(&json!({}));
-        let challenge = answer(courier, &ask, &mut beyond.exchanges).await;
-        if challenge.is_ok_and(|answer| offers_password_stage(&answer)) {
-            beyond.features.insert(Feature::UiaPassword);
+        let request = Request::new(Some("deleteDevice"), &route.method, &path)
+            .bearer(&token)
+            .json(&json!({}));
+        let challenge = response(sender, &request, &mut authenticated.exchanges).await;
+        if challenge.is_ok_and(|response| offers_password_stage(&response)) {
+            authenticated.features.insert(Feature::UiaPassword);
         }
     }
     if let Some(route) = routes.route("getCapabilities", None) {
-        let ask = Ask::new(Some("getCapabilities"), &route.method, &route.path).bearer(&token);
-        if let Ok(answer) = answer(courier, &ask, &mut beyond.exchanges).await {
-            beyond.capabilities = facts::capabilities(&answer);
-            let denied = beyond.capabilities.get("m.get_login_token") == Some(&false);
-            if denied && endpoint_asks && beyond.features.remove(&Feature::GetToken) {
-                beyond.features.insert(Feature::GetTokenDenied);
+        let request =
+            Request::new(Some("getCapabilities"), &route.method, &route.path).bearer(&token);
+        if let Ok(response) = response(sender, &request, &mut authenticated.exchanges).await {
+            authenticated.capabilities = facts::capabilities(&response);
+            let denied = authenticated.capabilities.get("m.get_login_token") == Some(&false);
+            if denied && endpoint_asks && authenticated.features.remove(&Feature::GetToken) {
+                authenticated.features.insert(Feature::GetTokenDenied);
             }
         }
     }
-    beyond
+    authenticated
 }
 
 /// Whether users can register: a name that nobody has is then available. Unlike a registration
 /// without proof, this question cannot make an account anywhere.
-async fn registers(courier: &Courier, routes: &dyn Routes, exchanges: &mut Vec<Exchanged>) -> bool {
+async fn registers(
+    sender: &RequestSender,
+    routes: &dyn Routes,
+    exchanges: &mut Vec<Exchange>,
+) -> bool {
     let Some(route) = routes.route("checkUsernameAvailability", None) else { return false };
     let path = format!("{}?username={}", route.path, fresh_localpart());
-    let ask = Ask::new(Some("checkUsernameAvailability"), &route.method, &path);
-    let delivered = courier.deliver(&ask, Limits::Observe).await;
-    exchanges.extend(delivered.exchanges);
-    matches!(delivered.reply, Reply::Answer(answer) if answer.is_success())
+    let request = Request::new(Some("checkUsernameAvailability"), &route.method, &path);
+    let sent = sender.send(&request, Limits::Observe).await;
+    exchanges.extend(sent.exchanges);
+    matches!(sent.reply, Reply::Response(response) if response.is_success())
 }
 
 /// Facts from what was seen.
 pub fn facts(
-    sighting: &Sighting,
-    beyond: Option<&Beyond>,
+    public: &PublicProbe,
+    authenticated: Option<&AuthenticatedProbe>,
     api: Option<Api>,
     accounts: AccountFacts,
     operator: BTreeSet<String>,
     allowed: BTreeSet<Allow>,
 ) -> Facts {
-    let listed = Listed::new(sighting.versions.clone());
-    let features = beyond.map_or(&sighting.features, |beyond| &beyond.features);
+    let listed = Listed::new(public.versions.clone());
+    let features = authenticated.map_or(&public.features, |authenticated| &authenticated.features);
     Facts {
         api: api.unwrap_or_else(|| facts::api(&listed)),
         listed,
-        flows: sighting.flows.clone().unwrap_or_default(),
-        providers: sighting.providers.clone(),
+        flows: public.flows.clone().unwrap_or_default(),
+        providers: public.providers.clone(),
         features: features.clone(),
-        capabilities: beyond.map(|beyond| beyond.capabilities.clone()).unwrap_or_default(),
-        no_session: beyond.and_then(|beyond| beyond.no_session.clone()),
-        registers: beyond.is_some_and(|beyond| beyond.registers),
+        capabilities: authenticated
+            .map(|authenticated| authenticated.capabilities.clone())
+            .unwrap_or_default(),
+        no_session: authenticated.and_then(|authenticated| authenticated.no_session.clone()),
+        registers: authenticated.is_some_and(|authenticated| authenticated.registers),
         accounts,
         operator,
         allowed,
@@ -507,54 +526,54 @@ pub fn facts(
 /// Asks for what the plan depends on, and once more if a success lacks the list: one answer that is wrong
 /// must not make the rest of a run small. Both are for the cases to judge.
 async fn get_list(
-    courier: &Courier,
-    sighting: &mut Sighting,
+    sender: &RequestSender,
+    public: &mut PublicProbe,
     operation: &str,
     path: &str,
     list: &str,
-) -> Result<Answer, Reason> {
-    let first = get(courier, sighting, operation, path).await?;
+) -> Result<Response, Reason> {
+    let first = get(sender, public, operation, path).await?;
     if !first.is_success() || first.json().is_err() || has_list(&first, list) {
         return Ok(first);
     }
-    let again = get(courier, sighting, operation, path).await;
+    let again = get(sender, public, operation, path).await;
     Ok(again.ok().filter(|again| has_list(again, list)).unwrap_or(first))
 }
 
 async fn get(
-    courier: &Courier,
-    sighting: &mut Sighting,
+    sender: &RequestSender,
+    public: &mut PublicProbe,
     operation: &str,
     path: &str,
-) -> Result<Answer, Reason> {
-    let delivered = courier.deliver(&Ask::new(Some(operation), "GET", path), Limits::Wait).await;
-    if let Reply::Answer(_) = delivered.reply {
-        sighting.answered.extend(delivered.exchanges.get(delivered.shown).map(Exchanged::again));
+) -> Result<Response, Reason> {
+    let sent = sender.send(&Request::new(Some(operation), "GET", path), Limits::Wait).await;
+    if let Reply::Response(_) = sent.reply {
+        public.answered.extend(sent.exchanges.get(sent.shown).map(Exchange::again));
     }
-    taken(delivered, &mut sighting.exchanges)
+    taken(sent, &mut public.exchanges)
 }
 
-async fn answer(
-    courier: &Courier,
-    ask: &Ask,
-    exchanges: &mut Vec<Exchanged>,
-) -> Result<Answer, Reason> {
-    taken(courier.deliver(ask, Limits::Wait).await, exchanges)
+async fn response(
+    sender: &RequestSender,
+    request: &Request,
+    exchanges: &mut Vec<Exchange>,
+) -> Result<Response, Reason> {
+    taken(sender.send(request, Limits::Wait).await, exchanges)
 }
 
-fn taken(delivered: Delivered, exchanges: &mut Vec<Exchanged>) -> Result<Answer, Reason> {
-    exchanges.extend(delivered.exchanges);
-    match delivered.reply {
-        Reply::Answer(answer) => Ok(answer),
+fn taken(sent: SendResult, exchanges: &mut Vec<Exchange>) -> Result<Response, Reason> {
+    exchanges.extend(sent.exchanges);
+    match sent.reply {
+        Reply::Response(response) => Ok(response),
         Reply::Dropped(text) => Err(Reason { code: "no_answer".to_owned(), text: text.into() }),
-        Reply::Undecided(reason) => Err(reason),
+        Reply::Inconclusive(reason) => Err(reason),
     }
 }
 
 /// Whether a challenge has a flow of the password stage alone.
-fn offers_password_stage(answer: &Answer) -> bool {
-    let flows = answer.json().ok().and_then(|body| body.get("flows")?.as_array());
-    answer.is_challenge()
+fn offers_password_stage(response: &Response) -> bool {
+    let flows = response.json().ok().and_then(|body| body.get("flows")?.as_array());
+    response.is_challenge()
         && flows.into_iter().flatten().any(|flow| {
             flow.get("stages").is_some_and(|stages| *stages == json!(["m.login.password"]))
         })

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The values of one running case.
 #[derive(Default)]
-pub struct Env {
+pub struct Variables {
     /// Those of the file, which may hold references.
     values: BTreeMap<String, Value>,
     /// Those that came in answers: a dollar in there is the server's, and refers to nothing.
@@ -19,7 +19,7 @@ pub struct Env {
     given: BTreeMap<String, Value>,
 }
 
-impl Env {
+impl Variables {
     /// An environment with the case's own values and what the run gives.
     pub fn new(
         values: impl IntoIterator<Item = (String, Value)>,
@@ -27,7 +27,7 @@ impl Env {
         given: BTreeMap<String, Value>,
     ) -> Self {
         let (values, saved) = (values.into_iter().collect(), BTreeMap::new());
-        Env { values, saved, accounts, fresh: RefCell::default(), given }
+        Variables { values, saved, accounts, fresh: RefCell::default(), given }
     }
 
     /// Keeps a value for later steps.
@@ -54,13 +54,13 @@ impl Env {
     }
 }
 
-impl Scope for Env {
+impl Scope for Variables {
     fn get(&self, name: &str) -> Option<Value> {
         self.find(name, &[])
     }
 }
 
-impl Env {
+impl Variables {
     /// The value of a name that stands in the values of those `above`. A cycle ends as unresolved.
     fn find(&self, name: &str, above: &[&str]) -> Option<Value> {
         if let Some(value) = self.saved.get(name) {
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn new_values_stay_within_a_case_and_differ_by_number() {
-        let env = Env::new([], BTreeMap::new(), BTreeMap::new());
-        let (first, again) = (env.get("new.device_id"), env.get("new.device_id"));
+        let variables = Variables::new([], BTreeMap::new(), BTreeMap::new());
+        let (first, again) = (variables.get("new.device_id"), variables.get("new.device_id"));
         assert!(first.is_some() && first == again);
-        assert_ne!(first, env.get("new.device_id_2"));
+        assert_ne!(first, variables.get("new.device_id_2"));
     }
 
     #[test]
@@ -106,19 +106,19 @@ mod tests {
         ];
         let alice = AccountView { user_id: "@al:hs".to_owned(), ..AccountView::default() };
         let accounts = BTreeMap::from([("alice".to_owned(), alice)]);
-        let env = Env::new(values, accounts, BTreeMap::new());
-        assert_eq!(env.get("row.user"), Some(json!("@al:x")));
-        assert_eq!(["loop", "one", "two"].map(|name| env.get(name)), [None, None, None]);
+        let variables = Variables::new(values, accounts, BTreeMap::new());
+        assert_eq!(variables.get("row.user"), Some(json!("@al:x")));
+        assert_eq!(["loop", "one", "two"].map(|name| variables.get(name)), [None, None, None]);
     }
 
     /// Or a server could read other values of the run, or send the program round in circles.
     #[test]
     fn a_dollar_in_a_saved_value_is_a_dollar() {
-        let mut env = Env::new([], BTreeMap::new(), BTreeMap::new());
+        let mut variables = Variables::new([], BTreeMap::new(), BTreeMap::new());
         for (name, value) in [("a", "$b"), ("b", "$a"), ("c", "5$ ${new.token}")] {
-            env.save(name, json!(value));
-            assert_eq!(env.get(name), Some(json!(value)));
+            variables.save(name, json!(value));
+            assert_eq!(variables.get(name), Some(json!(value)));
         }
-        assert_eq!(template::fill(&json!("<${a}>"), &env), Ok(json!("<$b>")));
+        assert_eq!(template::fill(&json!("<${a}>"), &variables), Ok(json!("<$b>")));
     }
 }

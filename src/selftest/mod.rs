@@ -13,15 +13,15 @@ pub use show::{Format, SCHEMA_VERSION};
 pub use upstream::in_front;
 
 use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
-use crate::accounts::pool::{Credential, Maker, Sources, Supplied};
+use crate::accounts::pool::{AccountProvider, AccountSources, Credential, SuppliedAccount};
 use crate::http::client::Transport;
 use crate::http::target::Target;
 use crate::model::exit::Gate;
 use crate::model::release::Listed;
-use crate::model::run::{CaseOutcome, Exchange, Finding, RequirementVerdict, Run, Verdict};
-use crate::pipeline::{Demands, Job, JobError, Material, RunWithheld, prepare};
+use crate::model::run::{CaseOutcome, Finding, RecordedExchange, RequirementVerdict, Run, Verdict};
+use crate::pipeline::{Job, JobError, Material, Policies, RunWithheld, prepare};
 use crate::plan::facts::Allow;
-use crate::plan::selection::{Wish, glob_matches};
+use crate::plan::selection::{Selection, glob_matches};
 use crate::reference::{
     self, Catalogue, Fault, FaultFileError, FaultNeed, Place, Quirk, Settings, StartError,
 };
@@ -66,7 +66,7 @@ pub enum SelftestError {
     Files(Vec<Diagnostic>),
     /// Words that name no fault, no quirk and no requirement.
     #[error("{} names nothing", .0.join(" or "))]
-    NamesNothing(Vec<String>),
+    NoMatch(Vec<String>),
     /// The file of faults is wrong.
     #[error(transparent)]
     Faults(#[from] &'static FaultFileError),
@@ -105,7 +105,7 @@ impl Asked {
         let idle = |word: &&String| !names.iter().any(|name| glob_matches(word, name));
         let idle: Vec<String> = words.iter().filter(idle).cloned().collect();
         if !idle.is_empty() {
-            return Err(SelftestError::NamesNothing(idle));
+            return Err(SelftestError::NoMatch(idle));
         }
         let named =
             |name: &str| words.is_empty() || words.iter().any(|word| glob_matches(word, name));
@@ -198,7 +198,7 @@ async fn baselines(material: &Arc<Material>, asked: &Asked) -> Result<Baselines,
     for need in of_faults.chain(asked.quirks.iter().map(|quirk| quirk.needs)) {
         if let Entry::Vacant(open) = runs.entry(key(need)) {
             let settings = need.met(settings()?);
-            open.insert(run(material, settings, need, Wish::default()).await?);
+            open.insert(run(material, settings, need, Selection::default()).await?);
         }
     }
     Ok(runs)
@@ -220,19 +220,20 @@ async fn one_fault(
         return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
     }
     let clean = clean.get(&key(fault.needs));
-    let wish = match (fault.place, reach) {
+    let selection = match (fault.place, reach) {
         (Some(place), _) => clean.and_then(|clean| showing(clean, place)),
-        (None, Reach::Full) => Some(Wish::default()),
-        (None, Reach::Named) => Some(named_wish(material, fault)),
+        (None, Reach::Full) => Some(Selection::default()),
+        (None, Reach::Named) => Some(named_selection(material, fault)),
     };
-    let Some(wish) = wish else {
+    let Some(selection) = selection else {
         let why = "no answer in a run without faults gives occasion for it".to_owned();
         return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
     };
-    let mut run = run(material, fault.settings(settings()?), fault.needs, wish.clone()).await?;
+    let mut run =
+        run(material, fault.settings(settings()?), fault.needs, selection.clone()).await?;
     if run.cases.iter().any(|case| case.reason.as_ref().is_some_and(|r| r.code == "registration")) {
         // The fault keeps accounts from being made: it is looked for on given ones.
-        run = self::run_with_given_accounts(material, fault, wish).await?;
+        run = self::run_with_given_accounts(material, fault, selection).await?;
     }
     Ok(judge(material, fault, &run, clean))
 }
@@ -348,13 +349,13 @@ fn out_of_reach(material: &Material, fault: &Fault) -> Option<String> {
 
 /// The cases of the requirements that a fault names; all cases where only the standing checks look,
 /// since any answer may show it.
-fn named_wish(material: &Material, fault: &Fault) -> Wish {
+fn named_selection(material: &Material, fault: &Fault) -> Selection {
     if !material.covers(fault.requirement) {
-        return Wish::default();
+        return Selection::default();
     }
     let ids = std::iter::once(fault.requirement).chain(fault.also.iter().copied());
     let requirements = ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
-    Wish { requirements, all_standing: true, ..Wish::default() }
+    Selection { requirements, all_standing: true, ..Selection::default() }
 }
 
 /// Whether a requirement is broken only in cases that saw answers of the place: what they looked for was in the answer
@@ -376,9 +377,9 @@ fn follows(run: &Run, requirement: &str, place: Place) -> bool {
 }
 
 /// A few cases in which a run without faults saw answers of a place; none if there are no such answers.
-fn showing(clean: &Run, place: Place) -> Option<Wish> {
+fn showing(clean: &Run, place: Place) -> Option<Selection> {
     const ENOUGH: usize = 2;
-    let shows = |exchange: &Exchange| shows(exchange, place);
+    let shows = |exchange: &RecordedExchange| shows(exchange, place);
     let of_cases = clean.cases.iter().filter(|case| case.exchanges.iter().any(shows));
     // A row is run with its case.
     let id = |case: &CaseOutcome| case.id.split('[').next().unwrap_or_default().to_owned();
@@ -390,11 +391,11 @@ fn showing(clean: &Run, place: Place) -> Option<Wish> {
         // Any case will do: the answer is given before or after it.
         cases.extend(clean.cases.iter().find(|case| !case.exchanges.is_empty()).map(id));
     }
-    (!cases.is_empty()).then(|| Wish { cases, all_standing: true, ..Wish::default() })
+    (!cases.is_empty()).then(|| Selection { cases, all_standing: true, ..Selection::default() })
 }
 
 /// Whether an exchange has an answer of the place, and what stands around the member meant.
-fn shows(exchange: &Exchange, place: Place) -> bool {
+fn shows(exchange: &RecordedExchange, place: Place) -> bool {
     let Some(answer) = exchange.response.as_ref().filter(|answer| answer.status == place.status)
     else {
         return false;
@@ -492,20 +493,20 @@ fn why(run: &Run, requirement: &str) -> String {
 async fn run_with_given_accounts(
     material: &Arc<Material>,
     fault: &'static Fault,
-    wish: Wish,
+    selection: Selection,
 ) -> Result<Run, SelftestError> {
     let names = ["alice", "bob", "carol", "dave"];
     let users = names.map(|name| (name.to_owned(), format!("{name}-password")));
     let mut settings = fault.settings(settings()?);
     settings.users.extend(users.clone());
     let running = reference::start(settings).await?;
-    let mut job = job(&running.url(), fault.needs, wish)?;
-    let supplied = users.map(|(user, password)| Supplied {
+    let mut job = job(&running.url(), fault.needs, selection)?;
+    let supplied = users.map(|(user, password)| SuppliedAccount {
         disposable: user != "alice",
         user,
         credential: Credential::Password(password.into()),
     });
-    job.sources = Sources { supplied: supplied.to_vec(), maker: None };
+    job.sources = AccountSources { supplied: supplied.to_vec(), maker: None };
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     running.stop().await;
     Ok(run?.into_run())
@@ -530,14 +531,14 @@ async fn run(
     material: &Arc<Material>,
     settings: Settings,
     need: FaultNeed,
-    wish: Wish,
+    selection: Selection,
 ) -> Result<Run, SelftestError> {
     // Some faults need somebody else on the server.
     let bystander = ("bystander".to_owned(), "bystander-password".to_owned());
     let mut settings = settings;
     settings.users.push(bystander);
     let running = reference::start(settings).await?;
-    let job = job(&running.url(), need, wish)?;
+    let job = job(&running.url(), need, selection)?;
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     running.stop().await;
     Ok(run?.into_run())
@@ -570,10 +571,10 @@ pub fn operator_of(settings: &Settings) -> Operator {
     }
 }
 
-fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
+fn job(url: &str, need: FaultNeed, selection: Selection) -> Result<Job, SelftestError> {
     let maker = match need {
-        FaultNeed::TwoStages => Maker::Token("homespec".to_owned().into()),
-        _ => Maker::Open,
+        FaultNeed::TwoStages => AccountProvider::Token("homespec".to_owned().into()),
+        _ => AccountProvider::Open,
     };
     let allowed = match need {
         FaultNeed::LoginLimit => BTreeSet::from([Allow::RateLimit]),
@@ -582,10 +583,10 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
     Ok(Job {
         transport: Transport::to(Target::Web(Url::parse(url)?), Duration::from_secs(30)),
         discover: false,
-        sources: Sources { supplied: Vec::new(), maker: Some(maker) },
+        sources: AccountSources { supplied: Vec::new(), maker: Some(maker) },
         operator: operator_of(&need.met(Settings::default())),
         api: None,
-        wish,
+        selection,
         allowed,
         // The matrix runs many runs at once; inside of each the order of requests stays the same.
         jobs: 1,
@@ -593,6 +594,6 @@ fn job(url: &str, need: FaultNeed, wish: Wish) -> Result<Job, SelftestError> {
         wait_ready: Duration::ZERO,
         gate: Gate::default(),
         fail_fast: false,
-        demands: Demands::default(),
+        policies: Policies::default(),
     })
 }

@@ -63,9 +63,12 @@ fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
         Violation::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
         Violation::Nothing if is_counted_on(mutation) => None,
         Violation::Nothing => return Some(Made::Quirk(mutation.quirk(changes(mutation)))),
-        Violation::Schema(keyword) => {
-            register.watching(place.operation, place.status, place.pointer, keyword)
-        }
+        Violation::Schema(keyword) => register.requirement_for_violation(
+            place.operation,
+            place.status,
+            place.pointer,
+            keyword,
+        ),
         _ if document => None,
         Violation::Object => of_rule(Rule::JsonObject),
         Violation::MediaType => of_rule(Rule::MediaType),
@@ -98,11 +101,18 @@ fn also(mutation: &SchemaMutation, register: &Register, is_error: bool) -> &'sta
         rules.into_iter().filter(|(holds, _)| *holds).filter_map(|(_, rule)| register.rule(rule));
     // A list is no object by the schema either.
     let of_schema = (mutation.violation == Violation::Object)
-        .then(|| register.watching(place.operation, place.status, "", "type"))
+        .then(|| register.requirement_for_violation(place.operation, place.status, "", "type"))
         .flatten();
     // What is no error object has no errcode, which some refusals have a requirement of their own for.
     let of_errcode = (unread && is_error)
-        .then(|| register.watching(place.operation, place.status, "/errcode", "required"))
+        .then(|| {
+            register.requirement_for_violation(
+                place.operation,
+                place.status,
+                "/errcode",
+                "required",
+            )
+        })
         .flatten();
     let ids: Vec<&'static str> = of_rules
         .chain(of_schema)

@@ -1,8 +1,10 @@
 //! The faults that are edits of answers, in front of another homeserver.
-use super::{FaultEnd, FaultOutcome, SelftestError, job, judge, named_wish, out_of_reach, showing};
+use super::{
+    FaultEnd, FaultOutcome, SelftestError, job, judge, named_selection, out_of_reach, showing,
+};
 use crate::model::run::Run;
 use crate::pipeline::{Job, Material, prepare};
-use crate::plan::selection::Wish;
+use crate::plan::selection::Selection;
 use crate::reference::{Catalogue, Fault, FaultNeed, Front, front};
 use crate::run::executor::Silent;
 use std::collections::BTreeMap;
@@ -38,7 +40,7 @@ pub async fn in_front(
         quirks: Vec::new(),
         catalogue,
     };
-    let (clean, _) = run(&material, layer.clone(), Wish::default()).await?;
+    let (clean, _) = run(&material, layer.clone(), Selection::default()).await?;
     let clean = Arc::new(clean);
     let permits = Arc::new(Semaphore::new(jobs.max(1)));
     let mut running: JoinSet<Result<_, SelftestError>> = JoinSet::new();
@@ -68,13 +70,13 @@ async fn one(
     if let Some(why) = out_of_reach(material, fault) {
         return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
     }
-    let wish = match fault.place {
-        None => Some(named_wish(material, fault)),
+    let selection = match fault.place {
+        None => Some(named_selection(material, fault)),
         Some(place) => showing(clean, place),
     };
     let nothing = || FaultEnd::OutOfReach("no answer there gives occasion for it".to_owned());
-    let Some(wish) = wish else { return Ok(FaultOutcome::of(fault, nothing())) };
-    let (run, changed) = run(material, layer, wish).await?;
+    let Some(selection) = selection else { return Ok(FaultOutcome::of(fault, nothing())) };
+    let (run, changed) = run(material, layer, selection).await?;
     if changed == 0 {
         return Ok(FaultOutcome::of(fault, nothing()));
     }
@@ -85,10 +87,10 @@ async fn one(
 async fn run(
     material: &Arc<Material>,
     layer: Front,
-    wish: Wish,
+    selection: Selection,
 ) -> Result<(Run, u64), SelftestError> {
     let running = front(layer).await?;
-    let job = Job { max_wait: MAX_WAIT, ..job(&running.url(), FaultNeed::Nothing, wish)? };
+    let job = Job { max_wait: MAX_WAIT, ..job(&running.url(), FaultNeed::Nothing, selection)? };
     let run = prepare(material.clone(), job)?.run(&Silent).await;
     let changed = running.changed();
     running.stop().await;

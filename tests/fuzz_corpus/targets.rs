@@ -7,7 +7,7 @@ use homespec::case::ast::{Api, Case, Target};
 use homespec::case::suite::Suite;
 use homespec::check::expect::judge;
 use homespec::check::standing::{self, Context};
-use homespec::http::message::{Answer, Ask, Exchanged};
+use homespec::http::message::{Exchange, Request, Response};
 use homespec::http::rate_limit::retry_after;
 use homespec::model::release::Listed;
 use homespec::plan;
@@ -81,7 +81,7 @@ pub fn cases(data: &[u8]) {
     selected.iter().for_each(|case| judged(case, &answer));
 }
 
-fn judged(case: &Case, answer: &Answer) {
+fn judged(case: &Case, answer: &Response) {
     let scope = |_: &str| Some(json!("x"));
     for block in case.all_steps().flat_map(|step| &step.blocks) {
         // A reference to what only a list or an object has cannot be filled here.
@@ -223,8 +223,8 @@ pub fn answers(data: &[u8]) {
     read(&answer);
     let path = operation.map_or("/_matrix/client/v3/unknown", |operation| &operation.path);
     let method = operation.map_or("GET", |operation| &operation.method);
-    let exchanged = Exchanged {
-        ask: Ask::new(operation.map(|operation| operation.id.as_str()), method, path),
+    let exchanged = Exchange {
+        request: Request::new(operation.map(|operation| operation.id.as_str()), method, path),
         url: format!("http://127.0.0.1{path}"),
         sent_headers: Vec::new(),
         result: Ok(answer.clone()),
@@ -243,13 +243,13 @@ pub fn answers(data: &[u8]) {
     learnt(path, &answer);
 }
 
-fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Response {
     let header =
         |(name, value): &(&str, &str)| (name.trim().to_ascii_lowercase(), value.trim().to_owned());
-    Answer::new(status, headers.iter().map(header).collect(), body.to_vec(), false)
+    Response::new(status, headers.iter().map(header).collect(), body.to_vec(), false)
 }
 
-fn read(answer: &Answer) {
+fn read(answer: &Response) {
     let wait = retry_after(answer, SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000));
     assert!(wait >= Duration::from_millis(100) && wait <= Duration::from_secs(24 * 3600));
     assert!(answer.json().is_err() || !answer.is_page());
@@ -257,7 +257,7 @@ fn read(answer: &Answer) {
     let _ = (answer.text(), answer.text_at("/errcode"), answer.coding());
 }
 
-fn learnt(path: &str, answer: &Answer) {
+fn learnt(path: &str, answer: &Response) {
     let vault = Vault::default();
     let (headers, body) = (&answer.headers, &answer.body);
     vault.learn_answer(&Heard { path, granted: true, headers, json: answer.json().ok(), body });

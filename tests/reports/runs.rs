@@ -21,11 +21,11 @@ fn headers(list: &[(&str, &str)]) -> Vec<Header> {
         .collect()
 }
 
-fn login(id: &str, sent: &str, status: u16, body: &str) -> Exchange {
-    Exchange {
+fn login(id: &str, sent: &str, status: u16, body: &str) -> RecordedExchange {
+    RecordedExchange {
         id: id.into(),
         operation: Some("login".into()),
-        request: Request {
+        request: RecordedRequest {
             method: "POST".into(),
             url: "http://127.0.0.1:8008/_matrix/client/v3/login".into(),
             headers: headers(&[
@@ -37,7 +37,7 @@ fn login(id: &str, sent: &str, status: u16, body: &str) -> Exchange {
             ]),
             body: Some(sent.into()),
         },
-        response: Some(Response {
+        response: Some(RecordedResponse {
             status,
             headers: headers(&[("content-type", "application/json"), ("server", "Example/1.0")]),
             body: body.into(),
@@ -254,7 +254,7 @@ fn run(exit_status: u8, cases: Vec<CaseOutcome>, standing: Vec<StandingOutcome>)
             api: "v3".into(),
             spec: "bundled v1".into(),
         },
-        selection: Selection {
+        selection: RecordedSelection {
             available: cases.len(),
             selected: cases.len(),
             ..Default::default()

@@ -40,11 +40,11 @@ pub struct Proxy {
 impl Proxy {
     /// Listens in front of `upstream`.
     pub fn start(upstream: &str) -> Proxy {
-        Proxy::watching(upstream, None)
+        Proxy::requirement_for_violation(upstream, None)
     }
 
     /// The same, telling of requests whose path ends in a certain way.
-    pub fn watching(
+    pub fn requirement_for_violation(
         upstream: &str,
         watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
     ) -> Proxy {

@@ -3,7 +3,7 @@
 //! A table has a row for each requirement or case. A row is a word or a few members; the member `why` is the sentence
 //! of a person who looked at the row against the clause, everything else is what a run showed.
 use homespec::model::run::{
-    Exchange, Finding, RequirementOutcome, RequirementVerdict, Run, Verdict,
+    Finding, RecordedExchange, RequirementOutcome, RequirementVerdict, Run, Verdict,
 };
 use homespec::spec::Spec;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ fn findings_of<'a>(
 }
 
 /// An exchange in a line that is the same in each run: `POST /_matrix/client/v3/login: 403 M_FORBIDDEN`.
-fn summary(spec: &Spec, exchange: &Exchange) -> String {
+fn summary(spec: &Spec, exchange: &RecordedExchange) -> String {
     let operation = exchange.operation.as_deref().and_then(|id| spec.operation(id));
     let request = match operation {
         Some(operation) => operation.to_string(),

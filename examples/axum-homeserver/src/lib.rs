@@ -110,7 +110,7 @@ async fn login(State(homeserver): State<Homeserver>, body: Bytes) -> Result<Resp
     let password = text(&asked, "password")?.ok_or(missing("password is missing"))?;
     let device = text(&asked, "device_id")?;
     text(&asked, "initial_device_display_name")?;
-    if asked.get("refresh_token").is_some_and(|wish| !wish.is_boolean()) {
+    if asked.get("refresh_token").is_some_and(|selection| !selection.is_boolean()) {
         return Err(bad("refresh_token is neither true nor false"));
     }
     if !user.is_some_and(|user| [USER, USER_ID].contains(&user)) || password != PASSWORD {

@@ -1,5 +1,5 @@
 //! Which of the supplied accounts the run uses: those that the server takes, each once.
-use crate::accounts::pool::{Desk, Supplied, WHOAMI};
+use crate::accounts::pool::{AccountPool, SuppliedAccount, WHOAMI};
 use crate::accounts::refusal::{ACCOUNT, reason};
 use crate::model::run::Reason;
 use crate::model::user_id::localpart;
@@ -10,7 +10,7 @@ use std::mem;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-impl Desk {
+impl AccountPool {
     /// What planning needs to know of the accounts, refused ones included.
     pub fn account_facts(&self) -> AccountFacts {
         AccountFacts { refused: self.refused.clone(), ..self.sources.facts() }
@@ -44,7 +44,7 @@ impl Desk {
             if reason.code != ACCOUNT {
                 continue;
             }
-            let refused = self.sources.supplied.get(index).map(Supplied::given);
+            let refused = self.sources.supplied.get(index).map(SuppliedAccount::given);
             self.refused.extend(refused.map(|given| RefusedAccount { given, reason }));
             left_out.insert(index);
         }
@@ -61,7 +61,7 @@ impl Desk {
     fn to_prove(&self, used: &BTreeSet<usize>, by_password: bool) -> Vec<usize> {
         let supplied = &self.sources.supplied;
         let harms = used.iter().any(|index| supplied.get(*index).is_some_and(|one| one.disposable));
-        let can_be = |one: &Supplied| by_password || !one.has_password();
+        let can_be = |one: &SuppliedAccount| by_password || !one.has_password();
         let wanted = supplied
             .iter()
             .enumerate()
@@ -127,9 +127,9 @@ impl Desk {
         user: &str,
     ) -> Result<(String, Option<String>), Reason> {
         let what = format!("--accounts: the access token of `{user}`");
-        let answer = self.send(slot, &self.ask("getTokenOwner")?.bearer(token)).await?;
-        let (user_id, device_id) = self.owner_in(&answer, &what)?;
-        let is_guest = answer.json().is_ok_and(|body| body.get("is_guest") == Some(&true.into()));
+        let response = self.send(slot, &self.request("getTokenOwner")?.bearer(token)).await?;
+        let (user_id, device_id) = self.owner_in(&response, &what)?;
+        let is_guest = response.json().is_ok_and(|body| body.get("is_guest") == Some(&true.into()));
         if is_guest {
             let text = format!("{what} is a guest's ({WHOAMI}): give that of a registered user");
             return Err(reason(ACCOUNT, text));
@@ -157,8 +157,9 @@ pub fn may_be_same(one: &str, other: &str) -> bool {
 }
 
 /// Makes two accounts that are or may be one disposable only if both say so.
-pub fn count_as_one(supplied: &mut [Supplied], first: usize, again: usize) {
-    let is_disposable = |index| supplied.get(index).is_some_and(|one: &Supplied| one.disposable);
+pub fn count_as_one(supplied: &mut [SuppliedAccount], first: usize, again: usize) {
+    let is_disposable =
+        |index| supplied.get(index).is_some_and(|one: &SuppliedAccount| one.disposable);
     let disposable = is_disposable(first) && is_disposable(again);
     for index in [first, again] {
         if let Some(one) = supplied.get_mut(index) {
@@ -168,7 +169,7 @@ pub fn count_as_one(supplied: &mut [Supplied], first: usize, again: usize) {
 }
 
 /// The pairs of accounts that look like one, by their places in the list, the earlier first.
-pub fn look_alike(supplied: &[Supplied]) -> Vec<(usize, usize)> {
+pub fn look_alike(supplied: &[SuppliedAccount]) -> Vec<(usize, usize)> {
     let mut by_localpart: BTreeMap<String, Vec<(usize, &str)>> = BTreeMap::new();
     let mut pairs = Vec::new();
     for (index, account) in supplied.iter().enumerate() {
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_pair_names_the_first_and_its_repetition() {
-        let supplied = ["alice", "bob", "Alice", "@bob:x"].map(|user| Supplied {
+        let supplied = ["alice", "bob", "Alice", "@bob:x"].map(|user| SuppliedAccount {
             user: user.to_owned(),
             credential: Credential::Password("secret".to_owned().into()),
             disposable: false,

@@ -157,7 +157,7 @@ mapped! {
         tally_requirements, no_usable_account
     }
     Target { base_url, server, versions, flows, spec; api }
-    Selection { cases, requirements, areas, skip, rerun; levels, available, selected }
+    RecordedSelection { cases, requirements, areas, skip, rerun; levels, available, selected }
     BaselineOutcome { file, outdated; new, known, added }
     OutdatedEntry { place, text, reason; requirement, case, why, line }
     Required { text; name, verdict }
@@ -172,9 +172,9 @@ mapped! {
         message, expected, actual, pointer;
         requirement, level, verdict, branch, exchange, file, line, known
     }
-    Exchange { request, response, trouble; id, operation, duration_ms, shared }
-    Request { method, url, headers, body; }
-    Response { headers, body; status, truncated }
+    RecordedExchange { request, response, trouble; id, operation, duration_ms, shared }
+    RecordedRequest { method, url, headers, body; }
+    RecordedResponse { headers, body; status, truncated }
     Header { name, value; }
     StandingOutcome { findings, reason; requirement, verdict, count, observed }
     RequirementOutcome {

@@ -38,8 +38,8 @@ fn case(body: &str) -> Case {
     file.cases.remove(0)
 }
 
-fn answer(status: u16, body: Value) -> Reply {
-    Reply::Answer(Answer::new(status, Vec::new(), body.to_string().into_bytes(), false))
+fn response(status: u16, body: Value) -> Reply {
+    Reply::Response(Response::new(status, Vec::new(), body.to_string().into_bytes(), false))
 }
 
 fn reason(code: &str) -> Reason {
@@ -48,7 +48,7 @@ fn reason(code: &str) -> Reason {
 
 /// What was asked and paused for, and what came of it.
 struct Played {
-    asks: Vec<Ask>,
+    requests: Vec<Request>,
     pauses: Vec<Duration>,
     /// How many answers were left over.
     left: usize,
@@ -78,10 +78,10 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
         ..AccountView::default()
     };
     let accounts = BTreeMap::from([("alice".to_owned(), alice)]);
-    let env = Env::new(case.values.iter().cloned(), accounts, BTreeMap::new());
-    let mut machine = Machine::new(case, &ByName, env);
+    let variables = Variables::new(case.values.iter().cloned(), accounts, BTreeMap::new());
+    let mut machine = CaseMachine::new(case, &ByName, variables);
     let mut replies = replies.into_iter();
-    let (mut asks, mut pauses) = (Vec::new(), Vec::new());
+    let (mut requests, mut pauses) = (Vec::new(), Vec::new());
     loop {
         match machine.advance() {
             Next::Done => break,
@@ -89,15 +89,15 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
             Next::Operate(..) => machine.operated(Ok(())),
             Next::Judge(judging) => machine.judged(judging.judge(case)),
             Next::Send(now) => {
-                let answers: Vec<Reply> = replies.by_ref().take(now.len()).collect();
-                assert_eq!(answers.len(), now.len(), "asked for more than was expected");
-                asks.extend(now);
-                machine.replied(answers);
+                let responses: Vec<Reply> = replies.by_ref().take(now.len()).collect();
+                assert_eq!(responses.len(), now.len(), "asked for more than was expected");
+                requests.extend(now);
+                machine.replied(responses);
             }
         }
     }
     let decided = decide(case, &machine.finish(), &weight, &|n| format!("x#{}", n + 1));
-    Played { asks, pauses, left: replies.count(), decided }
+    Played { requests, pauses, left: replies.count(), decided }
 }
 
 /// `should.…` warns, `may.…` is observed, everything else fails.
@@ -115,7 +115,7 @@ fn a_requirement_that_the_register_does_not_have_is_errored() {
     let case = case(
         "checks: [a.b, unknown.c]\nsteps:\n  - call: one\n    must: [{ req: a.b, status: 200 }, { req: unknown.c, status: 200 }]",
     );
-    let played = play(&case, [answer(200, json!({}))]);
+    let played = play(&case, [response(200, json!({}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Errored, "unknown_requirement"));
     assert_eq!(played.of("a.b"), Verdict::Passed);
 }
@@ -123,7 +123,7 @@ fn a_requirement_that_the_register_does_not_have_is_errored() {
 #[test]
 fn what_is_as_expected_passes() {
     let case = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 200 } }");
-    let played = play(&case, [answer(200, json!({}))]);
+    let played = play(&case, [response(200, json!({}))]);
     assert_eq!((played.verdict(), played.decided.findings.len()), (Verdict::Passed, 0));
 }
 
@@ -134,7 +134,7 @@ fn a_broken_must_fails_a_broken_should_warns_a_may_is_observed() {
          must: { req: a.b, body: { /x: 1 } }\n    should: { req: should.c, body: { /x: 1 } }\n    \
          may: { req: may.d, body: { /x: 1 } }",
     );
-    let played = play(&case, [answer(200, json!({"x": 2}))]);
+    let played = play(&case, [response(200, json!({"x": 2}))]);
     assert_eq!(played.verdict(), Verdict::Failed);
     assert_eq!(played.of("a.b"), Verdict::Failed);
     assert_eq!(played.of("should.c"), Verdict::Warned);
@@ -153,7 +153,7 @@ fn what_breaks_in_setup_blocks() {
         "checks: [a.b]\nsetup:\n  - { call: zero, must: { status: 200 } }\nsteps:\n  \
          - { call: one, must: { status: 200 } }",
     );
-    let played = play(&case, [answer(500, json!({"errcode": "M_UNKNOWN"}))]);
+    let played = play(&case, [response(500, json!({"errcode": "M_UNKNOWN"}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "setup"));
     let why = played.decided.reason.unwrap().text;
     assert!(why.starts_with("set-up step 1 (line 9) failed: status is status 500"), "{why}");
@@ -166,10 +166,10 @@ fn an_optional_setup_that_breaks_skips() {
         "checks: [a.b]\nsetup:\n  - { call: zero, optional: guests, must: { status: 200 } }\nsteps:\n  \
          - { call: one, must: { status: 200 } }",
     );
-    let played = play(&case, [answer(403, json!({"errcode": "M_GUEST_ACCESS_FORBIDDEN"}))]);
+    let played = play(&case, [response(403, json!({"errcode": "M_GUEST_ACCESS_FORBIDDEN"}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Skipped, "not_offered"));
     assert!(played.decided.reason.unwrap().text.contains("guests"));
-    let played = play(&case, [answer(200, json!({})), answer(200, json!({}))]);
+    let played = play(&case, [response(200, json!({})), response(200, json!({}))]);
     assert_eq!(played.verdict(), Verdict::Passed);
 }
 
@@ -179,8 +179,8 @@ fn a_wrong_status_ends_the_case_and_later_steps_are_not_reached() {
         "checks: [a.b, c.d]\nsteps:\n  - { call: one, must: { req: a.b, status: 200 } }\n  \
          - { call: two, must: { req: c.d, status: 200 } }",
     );
-    let played = play(&case, [answer(418, json!({}))]);
-    assert_eq!((played.asks.len(), played.verdict()), (1, Verdict::Failed));
+    let played = play(&case, [response(418, json!({}))]);
+    assert_eq!((played.requests.len(), played.verdict()), (1, Verdict::Failed));
     assert_eq!((played.of("a.b"), played.of("c.d")), (Verdict::Failed, Verdict::Blocked));
     let of_second = played.decided.decisions[1].reason.clone().unwrap();
     assert_eq!(of_second.code, "not_reached");
@@ -194,11 +194,11 @@ steps:
   - { call: login, must: { req: a.b, status: 200 }, save: { device: /device_id } }
   - { call: getDevice, params: { id: $device }, must: { req: c.d, status: 2xx } }",
     );
-    let logged_in = || answer(201, json!({"device_id": "D"}));
-    let played = play(&case, [logged_in(), answer(200, json!({}))]);
+    let logged_in = || response(201, json!({"device_id": "D"}));
+    let played = play(&case, [logged_in(), response(200, json!({}))]);
     assert_eq!(played.of("a.b"), Verdict::Failed);
     assert_eq!(played.of("c.d"), Verdict::Passed);
-    assert_eq!(played.asks[1].path, "/getDevice/D");
+    assert_eq!(played.requests[1].path, "/getDevice/D");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_wrong_status_of_a_should_does_not_end_the_case() {
         "checks: [should.b, c.d]\nsteps:\n  - { call: one, should: { req: should.b, status: 200 } }\n  \
          - { call: two, must: { req: c.d, status: 200 } }",
     );
-    let played = play(&case, [answer(418, json!({})), answer(200, json!({}))]);
+    let played = play(&case, [response(418, json!({})), response(200, json!({}))]);
     assert_eq!(played.verdict(), Verdict::Warned);
     assert_eq!(played.of("c.d"), Verdict::Passed);
 }
@@ -219,17 +219,17 @@ const BRANCHES: &str = "checks: [a.b]\nsteps:\n  - call: one\n    must:\n      o
 #[test]
 fn the_branch_that_was_taken_is_named_and_one_with_warn_warns() {
     let case = case(BRANCHES);
-    let hidden = play(&case, [answer(403, json!({}))]);
+    let hidden = play(&case, [response(403, json!({}))]);
     assert_eq!(
         (hidden.verdict(), hidden.decided.branch.as_deref()),
         (Verdict::Passed, Some("hides it"))
     );
-    let odd = play(&case, [answer(400, json!({}))]);
+    let odd = play(&case, [response(400, json!({}))]);
     assert_eq!((odd.verdict(), odd.decided.branch.as_deref()), (Verdict::Warned, Some("odd")));
     let finding = &odd.decided.findings[0];
     assert_eq!((finding.message.as_str(), finding.verdict), ("nobody does this", Verdict::Warned));
     assert_eq!(finding.expected, "says so or hides it");
-    let none = play(&case, [answer(200, json!({}))]);
+    let none = play(&case, [response(200, json!({}))]);
     assert_eq!(none.verdict(), Verdict::Failed);
     assert_eq!(none.decided.findings[0].expected, "status 404 or status 403");
 }
@@ -240,9 +240,9 @@ fn a_condition_that_never_holds_is_not_observed() {
         "checks: [a.b]\nsteps:\n  - call: one\n    \
          must: { if: { status: 403 }, body: { /errcode: M_FORBIDDEN } }",
     );
-    let never = play(&case, [answer(200, json!({}))]);
+    let never = play(&case, [response(200, json!({}))]);
     assert_eq!((never.verdict(), never.why()), (Verdict::Skipped, "not_observed"));
-    let broken = play(&case, [answer(403, json!({"errcode": "M_UNKNOWN"}))]);
+    let broken = play(&case, [response(403, json!({"errcode": "M_UNKNOWN"}))]);
     assert_eq!(broken.verdict(), Verdict::Failed);
 }
 
@@ -258,10 +258,10 @@ fn what_is_saved_is_sent_in_path_query_header_and_body() {
     let headers = [("location", "https://x/?t=a%20b#f"), ("x-tag", "t ä")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let body = json!({"deep": {"token": "T"}}).to_string().into_bytes();
-    let first = Reply::Answer(Answer::new(200, headers, body, false));
-    let played = play(&case, [first, answer(200, json!({"echo": "T"}))]);
+    let first = Reply::Response(Response::new(200, headers, body, false));
+    let played = play(&case, [first, response(200, json!({"echo": "T"}))]);
     assert_eq!(played.verdict(), Verdict::Passed, "{:?}", played.decided.findings);
-    let second = &played.asks[1];
+    let second = &played.requests[1];
     assert_eq!(second.path, "/two/a%2Ft%20%C3%A4?q=a+b");
     assert_eq!(second.header("x-again"), Some("t ä"));
     assert_eq!(second.header("authorization"), Some("Bearer T"));
@@ -275,7 +275,7 @@ fn a_reference_that_got_no_value_leaves_its_step_unreached() {
          save: { token: /access_token }\n  \
          - { call: two, token: $token, must: { req: c.d, status: 200 } }",
     );
-    let played = play(&case, [answer(200, json!({}))]);
+    let played = play(&case, [response(200, json!({}))]);
     assert_eq!((played.of("a.b"), played.of("c.d")), (Verdict::Passed, Verdict::Blocked));
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "not_reached"));
     assert!(played.decided.reason.unwrap().text.contains("`$token` has no value here"));
@@ -293,9 +293,9 @@ fn parallel_answers_are_counted() {
     let case = case(
         "checks: [a.b]\nsteps:\n  - { call: one, parallel: 3, must: { exactly: 1, status: 200 } }",
     );
-    let (yes, no) = (|| answer(200, json!({})), || answer(403, json!({})));
+    let (yes, no) = (|| response(200, json!({})), || response(403, json!({})));
     let once = play(&case, [no(), yes(), no()]);
-    assert_eq!((once.asks.len(), once.verdict()), (3, Verdict::Passed));
+    assert_eq!((once.requests.len(), once.verdict()), (3, Verdict::Passed));
     let twice = play(&case, [no(), yes(), yes()]);
     assert_eq!(twice.verdict(), Verdict::Failed);
     assert_eq!(twice.decided.findings[0].actual, "2");
@@ -307,7 +307,7 @@ fn parallel_answers_are_counted() {
 fn repeat_judges_every_answer() {
     let case =
         case("checks: [a.b]\nsteps:\n  - { call: one, repeat: 3, must: { body: { /n: 1 } } }");
-    let n = |n: u32| answer(200, json!({"n": n}));
+    let n = |n: u32| response(200, json!({"n": n}));
     assert_eq!(play(&case, [n(1), n(1), n(1)]).verdict(), Verdict::Passed);
     let second = play(&case, [n(1), n(2), n(1)]);
     assert_eq!(second.verdict(), Verdict::Failed);
@@ -320,23 +320,26 @@ fn until_ends_with_its_status_and_judges_the_last() {
         "checks: [a.b]\nlimits: observe\nsteps:\n  - call: one\n    \
          until: { status: 429, at_most: 3 }\n    must: { status: 429 }",
     );
-    let (fine, limited) = (|| answer(200, json!({})), || answer(429, json!({})));
+    let (fine, limited) = (|| response(200, json!({})), || response(429, json!({})));
     let early = play(&case, [fine(), limited(), fine()]);
-    assert_eq!((early.verdict(), early.asks.len(), early.left), (Verdict::Passed, 2, 1));
+    assert_eq!((early.verdict(), early.requests.len(), early.left), (Verdict::Passed, 2, 1));
     let never = play(&case, [fine(), fine(), fine()]);
-    assert_eq!((never.verdict(), never.asks.len()), (Verdict::Failed, 3));
+    assert_eq!((never.verdict(), never.requests.len()), (Verdict::Failed, 3));
     assert_eq!(never.decided.findings[0].exchange.as_deref(), Some("x#3"));
 }
 
 #[test]
 fn within_asks_again_until_it_is_as_expected_or_the_time_is_up() {
     let case = case("checks: [a.b]\nsteps:\n  - { call: one, within: 1s, must: { status: 401 } }");
-    let (old, new) = (|| answer(200, json!({})), || answer(401, json!({})));
+    let (old, new) = (|| response(200, json!({})), || response(401, json!({})));
     let third = play(&case, [old(), old(), new()]);
-    assert_eq!((third.verdict(), third.asks.len()), (Verdict::Passed, 3));
+    assert_eq!((third.verdict(), third.requests.len()), (Verdict::Passed, 3));
     assert_eq!(third.pauses, [AGAIN, AGAIN]);
     let never = play(&case, std::iter::repeat_with(old).take(10));
-    assert_eq!((never.verdict(), never.asks.len(), never.pauses.len()), (Verdict::Failed, 5, 4));
+    assert_eq!(
+        (never.verdict(), never.requests.len(), never.pauses.len()),
+        (Verdict::Failed, 5, 4)
+    );
 }
 
 #[test]
@@ -344,13 +347,13 @@ fn wait_pauses_once_before_the_request() {
     let case = case(
         "checks: [a.b]\nsteps:\n  - { call: one, wait: 2s, within: 1s, must: { status: 200 } }",
     );
-    let played = play(&case, [answer(500, json!({})), answer(200, json!({}))]);
+    let played = play(&case, [response(500, json!({})), response(200, json!({}))]);
     assert_eq!(played.pauses, [Duration::from_secs(2), AGAIN]);
     let proven = self::case(
         "checks: [a.b]\nsteps:\n  - { call: one, wait: 2s, uia: alice, body: {}, must: { status: 200 } }",
     );
-    let challenge = answer(401, json!({"flows": [{"stages": ["m.login.password"]}]}));
-    let played = play(&proven, [challenge, answer(200, json!({}))]);
+    let challenge = response(401, json!({"flows": [{"stages": ["m.login.password"]}]}));
+    let played = play(&proven, [challenge, response(200, json!({}))]);
     assert_eq!(played.pauses, [Duration::from_secs(2)]);
 }
 
@@ -361,21 +364,21 @@ fn interactive_auth_is_passed_stage_by_stage_before_the_step_is_judged() {
          must: { status: 200 }\n    save: { y: /y }\n  - { call: two, must: { status: 200 } }",
     );
     let flows = json!([{"stages": ["m.login.dummy", "m.login.password"]}]);
-    let first = answer(401, json!({"session": "s", "flows": flows}));
+    let first = response(401, json!({"session": "s", "flows": flows}));
     let second =
-        answer(401, json!({"session": "s", "flows": flows, "completed": ["m.login.dummy"]}));
-    let replies = [first, second, answer(200, json!({"y": 1})), answer(200, json!({}))];
+        response(401, json!({"session": "s", "flows": flows, "completed": ["m.login.dummy"]}));
+    let replies = [first, second, response(200, json!({"y": 1})), response(200, json!({}))];
     let played = play(&case, replies);
-    assert_eq!((played.verdict(), played.asks.len()), (Verdict::Passed, 4));
-    let auth = |n: usize| played.asks[n].json_body().unwrap()["auth"].clone();
+    assert_eq!((played.verdict(), played.requests.len()), (Verdict::Passed, 4));
+    let auth = |n: usize| played.requests[n].json_body().unwrap()["auth"].clone();
     assert_eq!(auth(0), Value::Null);
     assert_eq!(auth(1), json!({"type": "m.login.dummy", "session": "s"}));
     assert_eq!(
         (&auth(2)["type"], &auth(2)["password"]),
         (&json!("m.login.password"), &json!("secret"))
     );
-    assert_eq!(played.asks[2].json_body().unwrap()["x"], 1);
-    assert!(played.asks[3].body.is_none(), "the proof stays with its step");
+    assert_eq!(played.requests[2].json_body().unwrap()["x"], 1);
+    assert!(played.requests[3].body.is_none(), "the proof stays with its step");
 }
 
 #[test]
@@ -384,23 +387,23 @@ fn interactive_auth_that_cannot_be_passed_blocks() {
         "checks: [a.b]\nsteps:\n  - { call: one, uia: alice, body: {}, must: { status: 200 } }",
     );
     let only_sso = json!({"session": "s", "flows": [{"stages": ["m.login.sso"]}]});
-    let played = play(&case, [answer(401, only_sso)]);
+    let played = play(&case, [response(401, only_sso)]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "interactive_auth"));
     let flows = json!({"session": "s", "flows": [{"stages": ["m.login.password"]}]});
-    let refused = play(&case, [answer(401, flows.clone()), answer(401, flows)]);
+    let refused = play(&case, [response(401, flows.clone()), response(401, flows)]);
     assert_eq!((refused.verdict(), refused.why()), (Verdict::Blocked, "interactive_auth"));
 }
 
 #[test]
 fn a_refusal_by_policy_blocks_and_one_of_the_credentials_fails() {
-    let policy = || answer(403, json!({"errcode": "M_RESOURCE_LIMIT_EXCEEDED"}));
-    let vendors = || answer(403, json!({"errcode": "ORG_EXAMPLE_CLOSED"}));
+    let policy = || response(403, json!({"errcode": "M_RESOURCE_LIMIT_EXCEEDED"}));
+    let vendors = || response(403, json!({"errcode": "ORG_EXAMPLE_CLOSED"}));
     let wanted = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 200 } }");
     for refusal in [policy(), vendors()] {
         let played = play(&wanted, [refusal]);
         assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "refused_by_policy"));
     }
-    let plain = answer(403, json!({"errcode": "M_FORBIDDEN"}));
+    let plain = response(403, json!({"errcode": "M_FORBIDDEN"}));
     assert_eq!(play(&wanted, [plain]).verdict(), Verdict::Failed);
     // Where another refusal was expected, only what the specification calls a policy is one.
     let refusal = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 400 } }");
@@ -435,11 +438,12 @@ fn what_cannot_be_decided_blocks_with_its_reason_and_keeps_what_was_decided() {
         "checks: [a.b, c.d]\nsteps:\n  - { call: one, must: { req: a.b, body: { /x: 1 } } }\n  \
          - { call: two, must: { req: c.d, status: 200 } }",
     );
-    let replies = || [answer(200, json!({"x": 1})), Reply::Undecided(reason("rate_limited"))];
+    let replies = || [response(200, json!({"x": 1})), Reply::Inconclusive(reason("rate_limited"))];
     let played = play(&case, replies());
     assert_eq!((played.of("a.b"), played.of("c.d")), (Verdict::Passed, Verdict::Blocked));
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "rate_limited"));
-    let worse = play(&case, [answer(200, json!({"x": 2})), Reply::Undecided(reason("timeout"))]);
+    let worse =
+        play(&case, [response(200, json!({"x": 2})), Reply::Inconclusive(reason("timeout"))]);
     assert_eq!(worse.verdict(), Verdict::Failed, "the greater of failed and blocked");
 }
 
@@ -449,7 +453,7 @@ fn a_requirement_with_a_block_left_open_is_blocked_not_passed() {
         "checks: [a.b]\nsteps:\n  - { call: one, must: { status: 200 } }\n  \
          - { call: two, must: { status: 200 } }",
     );
-    let played = play(&case, [answer(200, json!({})), Reply::Undecided(reason("timeout"))]);
+    let played = play(&case, [response(200, json!({})), Reply::Inconclusive(reason("timeout"))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "timeout"));
 }
 
@@ -461,8 +465,8 @@ fn raw_bodies_media_types_and_headers_go_out_as_written() {
          - { call: one, raw: { hex: 00ff, type: a/b }, must: { status: 200 } }\n  \
          - { method: OPTIONS, path: /x/y, token: { query: $alice.user_id }, must: { status: 200 } }",
     );
-    let played = play(&case, std::iter::repeat_with(|| answer(200, json!({}))).take(3));
-    let [text, bytes, options] = played.asks.as_slice() else { panic!("three requests") };
+    let played = play(&case, std::iter::repeat_with(|| response(200, json!({}))).take(3));
+    let [text, bytes, options] = played.requests.as_slice() else { panic!("three requests") };
     assert_eq!(text.body.as_deref(), Some(&b"{alice"[..]));
     assert_eq!(
         (text.header("content-type"), text.header("authorization")),

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 /// The order of logins in one phase.
 #[derive(Debug, Clone)]
-pub struct Turns(Arc<Inner>);
+pub struct LoginQueue(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -18,30 +18,30 @@ struct Inner {
     next: watch::Sender<usize>,
 }
 
-impl Turns {
+impl LoginQueue {
     /// Turns for these cases, in their order.
-    pub fn new(cases: impl IntoIterator<Item = usize>) -> Turns {
+    pub fn new(cases: impl IntoIterator<Item = usize>) -> LoginQueue {
         let places: BTreeMap<usize, usize> =
             cases.into_iter().enumerate().map(|(place, case)| (case, place)).collect();
         let done = Mutex::new(vec![false; places.len()]);
-        Turns(Arc::new(Inner { places, done, next: watch::Sender::new(0) }))
+        LoginQueue(Arc::new(Inner { places, done, next: watch::Sender::new(0) }))
     }
 
     /// The turn of a case; it is over when the value is dropped. Cases without one need not wait.
-    pub fn of(&self, case: usize) -> Turn {
-        Turn { held: self.0.places.get(&case).map(|place| (self.0.clone(), *place)) }
+    pub fn of(&self, case: usize) -> LoginPermit {
+        LoginPermit { held: self.0.places.get(&case).map(|place| (self.0.clone(), *place)) }
     }
 }
 
 /// The turn of one case.
 #[derive(Debug, Default)]
-pub struct Turn {
+pub struct LoginPermit {
     held: Option<(Arc<Inner>, usize)>,
 }
 
-impl Turn {
+impl LoginPermit {
     /// Ends when every case before is done with its logins.
-    pub async fn comes(&self) {
+    pub async fn acquire(&self) {
         let Some((inner, place)) = &self.held else { return };
         let mut next = inner.next.subscribe();
         // The sender lives as long as `inner`, so that this cannot fail.
@@ -49,7 +49,7 @@ impl Turn {
     }
 
     /// Lets the next case log in.
-    pub fn over(&mut self) {
+    pub fn release(&mut self) {
         let Some((inner, place)) = self.held.take() else { return };
         let mut done = inner.done.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(done) = done.get_mut(place) {
@@ -60,9 +60,9 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for LoginPermit {
     fn drop(&mut self) {
-        self.over();
+        self.release();
     }
 }
 
@@ -70,23 +70,23 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    async fn has_come(turn: &Turn) -> bool {
+    async fn has_come(turn: &LoginPermit) -> bool {
         tokio::select! {
             biased;
-            () = turn.comes() => true,
+            () = turn.acquire() => true,
             () = std::future::ready(()) => false,
         }
     }
 
     #[tokio::test]
     async fn a_turn_comes_when_all_before_are_over() {
-        let turns = Turns::new([7, 3, 5]);
+        let turns = LoginQueue::new([7, 3, 5]);
         let (mut first, second, third, none) = (turns.of(7), turns.of(3), turns.of(5), turns.of(1));
         assert!(has_come(&first).await && has_come(&none).await);
         assert!(!has_come(&third).await);
         drop(second);
         assert!(!has_come(&third).await);
-        first.over();
-        third.comes().await;
+        first.release();
+        third.acquire().await;
     }
 }
