@@ -23,18 +23,18 @@ use tokio::runtime::Runtime;
 const LOGIN: &str = "/_matrix/client/v3/login";
 
 /// A reference homeserver with a client for it.
-struct House {
+struct TestHomeserver {
     running: Running,
     client: Client,
     _runtime: Runtime,
 }
 
-impl House {
-    fn start(settings: Settings) -> House {
+impl TestHomeserver {
+    fn start(settings: Settings) -> TestHomeserver {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let running = runtime.block_on(reference::start(settings)).unwrap();
         let client = Client::new(&running.url());
-        House { running, client, _runtime: runtime }
+        TestHomeserver { running, client, _runtime: runtime }
     }
 
     fn url(&self) -> String {
@@ -91,21 +91,22 @@ fn case<'r>(run: &'r Run, id: &str) -> &'r homespec::model::run::CaseOutcome {
 
 #[test]
 fn supplied_accounts_stay_as_they_were() {
-    let house = House::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
-    let proxy = Proxy::start(&house.url());
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
+    let proxy = Proxy::start(&homeserver.url());
     let state = |name: &str| {
-        let (_, session) = house.log_in(name, &format!("{name}-password"));
+        let (_, session) = homeserver.log_in(name, &format!("{name}-password"));
         let token = session["access_token"].as_str().unwrap().to_owned();
         let device = session["device_id"].as_str().unwrap();
         let path = format!("/_matrix/client/v3/devices/{device}");
         let named = json!({"display_name": "tablet in the kitchen"});
-        assert_eq!(house.client.put(&path, &token, &named).0, 200);
+        assert_eq!(homeserver.client.put(&path, &token, &named).0, 200);
         token
     };
     let tokens = ["alice", "bob"].map(state);
     // When a device was seen last is nobody's name or session.
     let devices = |token: &str| {
-        let (status, mut answer) = house.client.get("/_matrix/client/v3/devices", token);
+        let (status, mut answer) = homeserver.client.get("/_matrix/client/v3/devices", token);
         assert_eq!(status, 200, "the other session");
         let listed = answer["devices"].as_array_mut().unwrap();
         listed.iter_mut().for_each(|device| {
@@ -123,7 +124,11 @@ fn supplied_accounts_stay_as_they_were() {
     assert_eq!(tokens.each_ref().map(|token| devices(token)), before);
     let log = proxy.log();
     for name in ["alice", "bob"] {
-        assert_eq!(house.log_in(name, &format!("{name}-password")).0, 200, "{name}'s password");
+        assert_eq!(
+            homeserver.log_in(name, &format!("{name}-password")).0,
+            200,
+            "{name}'s password"
+        );
         let wrong = log.iter().filter(|passed| is_wrong_password(passed, name)).count();
         assert!(wrong <= 2, "{wrong} wrong passwords on {name}");
     }
@@ -149,10 +154,11 @@ fn is_wrong_password(passed: &Passed, name: &str) -> bool {
 #[test]
 fn several_accounts_are_used_and_the_verdicts_do_not_depend_on_jobs() {
     let names = ["alice", "bob", "carol"];
-    let house = House::start(Settings { users: users(&names), ..Settings::default() });
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&names), ..Settings::default() });
     let (_folder, file) = accounts(&names);
     let run =
-        |jobs: &str| homespec(&["run", &house.url(), "--accounts", &file, "--jobs", jobs]).run;
+        |jobs: &str| homespec(&["run", &homeserver.url(), "--accounts", &file, "--jobs", jobs]).run;
     let (one, many) = (run("1"), run("16"));
     assert_eq!(verdicts(&one), verdicts(&many));
     let bodies = many.cases.iter().flat_map(|case| &case.exchanges);
@@ -165,14 +171,15 @@ fn several_accounts_are_used_and_the_verdicts_do_not_depend_on_jobs() {
 
 #[test]
 fn an_access_token_in_place_of_a_password_reads_and_stays_good() {
-    let house = House::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
-    let (_, session) = house.log_in("bob", "bob-password");
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
+    let (_, session) = homeserver.log_in("bob", "bob-password");
     let token = session["access_token"].as_str().unwrap();
     let alone = format!("- {{ user: bob, access_token: {token} }}\n");
     let both = format!("{alone}- {{ user: alice, password: alice-password }}\n");
     let run = |text: &str| {
         let (_folder, file) = with_file("accounts.yaml", text);
-        homespec(&["run", &house.url(), "--accounts", &file])
+        homespec(&["run", &homeserver.url(), "--accounts", &file])
     };
     let (alone, both) = (run(&alone), run(&both));
     assert_eq!((alone.status, both.status), (Some(0), Some(0)), "{}{}", alone.stdout, both.stdout);
@@ -181,13 +188,13 @@ fn an_access_token_in_place_of_a_password_reads_and_stays_good() {
     let needs_password = "password-wrong";
     assert_eq!(code(&alone.run, needs_password).as_deref(), Some("not_provided:password"));
     assert_eq!(case(&both.run, needs_password).verdict, Verdict::Passed);
-    assert_eq!(house.client.get("/_matrix/client/v3/account/whoami", token).0, 200);
+    assert_eq!(homeserver.client.get("/_matrix/client/v3/account/whoami", token).0, 200);
 }
 
 /// A homeserver where nobody can register, with accounts that a program hands out.
-fn closed_house() -> House {
+fn closed_homeserver() -> TestHomeserver {
     let made = (1..200).map(|number| (format!("made{number}"), format!("pw-of-made{number}")));
-    House::start(Settings {
+    TestHomeserver::start(Settings {
         registration: false,
         guests: false,
         users: made.collect(),
@@ -198,19 +205,19 @@ fn closed_house() -> House {
 #[cfg(unix)]
 #[test]
 fn a_program_makes_accounts_which_are_gone_afterwards() {
-    let house = closed_house();
+    let homeserver = closed_homeserver();
     let script = "n=$HOMESPEC_ACCOUNT_NUMBER\n\
                   [ -n \"$HOMESPEC_TARGET\" ] && [ -n \"$HOMESPEC_LOCALPART\" ] || exit 1\n\
                   echo \"{\\\"user_id\\\": \\\"@made$n:reference.localhost\\\", \\\"password\\\": \\\"pw-of-made$n\\\"}\"";
     let (_folder, script) = with_file("make.sh", script);
     let finished =
-        homespec(&["run", &house.url(), "--account-command", &format!("/bin/sh '{script}'")]);
+        homespec(&["run", &homeserver.url(), "--account-command", &format!("/bin/sh '{script}'")]);
     assert_eq!(finished.status, Some(0), "{}", finished.stdout);
     assert_eq!(case(&finished.run, "state-password-changed").verdict, Verdict::Passed);
     assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
     for number in 1..5 {
         let (status, answer) =
-            house.log_in(&format!("made{number}"), &format!("pw-of-made{number}"));
+            homeserver.log_in(&format!("made{number}"), &format!("pw-of-made{number}"));
         assert_eq!(
             (status, &answer["errcode"]),
             (403, &json!("M_USER_DEACTIVATED")),
@@ -222,12 +229,12 @@ fn a_program_makes_accounts_which_are_gone_afterwards() {
 #[cfg(unix)]
 #[test]
 fn a_program_that_fails_blocks_what_needs_its_accounts_and_tells_no_secret() {
-    let house = closed_house();
+    let homeserver = closed_homeserver();
     let (folder, script) =
         with_file("make.sh", "echo x >> count; echo \"no: $HOMESPEC_PASSWORD\" >&2; exit 3");
     let count = folder.path().join("count");
     let command = format!("/bin/sh -c 'cd {} && . {script}'", folder.path().display());
-    let finished = homespec(&["run", &house.url(), "--account-command", &command]);
+    let finished = homespec(&["run", &homeserver.url(), "--account-command", &command]);
     assert_eq!(finished.status, Some(5), "{}", finished.stdout);
     let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
     assert_eq!(reason.code, "registration");
@@ -239,15 +246,19 @@ fn a_program_that_fails_blocks_what_needs_its_accounts_and_tells_no_secret() {
 #[cfg(unix)]
 #[test]
 fn what_a_program_prints_is_read_strictly_and_never_shown() {
-    let house = closed_house();
+    let homeserver = closed_homeserver();
     for printed in [
         "the password is hunter2hunter2",
         "{\"user_id\": \"made1\", \"password\": \"hunter2hunter2\"}",
         "{\"user_id\": \"@made1:x\"}",
     ] {
         let (_folder, script) = with_file("make.sh", &format!("echo '{printed}'"));
-        let finished =
-            homespec(&["run", &house.url(), "--account-command", &format!("/bin/sh '{script}'")]);
+        let finished = homespec(&[
+            "run",
+            &homeserver.url(),
+            "--account-command",
+            &format!("/bin/sh '{script}'"),
+        ]);
         assert_eq!(finished.status, Some(5), "{}", finished.stdout);
         let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
         assert!(reason.text.contains("`/bin/sh` printed"), "{}", reason.text);
@@ -261,9 +272,16 @@ fn what_the_server_does_not_take_back_is_named() {
     let (_folder, file) = with_file("secret.txt", "the-shared-secret\n");
     let faults = vec!["uia-never-done".to_owned()];
     let shared_secret = Some("the-shared-secret".to_owned());
-    let house = House::start(Settings { faults, shared_secret, ..Settings::default() });
-    let arguments =
-        ["run", &house.url(), "--registration-shared-secret-file", &file, "--case", "token-in-*"];
+    let homeserver =
+        TestHomeserver::start(Settings { faults, shared_secret, ..Settings::default() });
+    let arguments = [
+        "run",
+        &homeserver.url(),
+        "--registration-shared-secret-file",
+        &file,
+        "--case",
+        "token-in-*",
+    ];
     let finished = homespec(&arguments);
     let left = &finished.run.not_cleaned_up;
     assert!(!left.is_empty());
@@ -280,9 +298,9 @@ fn what_the_server_does_not_take_back_is_named() {
 #[test]
 fn the_first_failure_ends_the_run_if_that_is_asked_for() {
     let faults = vec!["login-wrong-password-401".to_owned()];
-    let house = House::start(Settings { faults, ..Settings::default() });
+    let homeserver = TestHomeserver::start(Settings { faults, ..Settings::default() });
     let finished =
-        homespec(&["run", &house.url(), "--register", "open", "--fail-fast", "--jobs", "1"]);
+        homespec(&["run", &homeserver.url(), "--register", "open", "--fail-fast", "--jobs", "1"]);
     assert_eq!(finished.status, Some(1), "{}", finished.stdout);
     let count = |verdict| finished.run.cases.iter().filter(|c| c.verdict == verdict).count();
     assert_eq!(count(Verdict::Failed), 1);
@@ -296,10 +314,10 @@ fn the_first_failure_ends_the_run_if_that_is_asked_for() {
 #[test]
 fn an_interrupted_run_takes_back_what_it_made() {
     for signal in ["-INT", "-TERM"] {
-        let house = House::start(Settings::default());
+        let homeserver = TestHomeserver::start(Settings::default());
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         // Accounts have been made when the first case asks for the devices.
-        let proxy = Proxy::requirement_for_violation(&house.url(), Some(("/devices", tell)));
+        let proxy = Proxy::requirement_for_violation(&homeserver.url(), Some(("/devices", tell)));
         let folder = TempDir::new().unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
             .args(["run", &proxy.url, "--register", "open", "--jobs", "1"])
@@ -335,7 +353,7 @@ fn assert_all_are_gone(log: &[Passed]) {
 
 #[test]
 fn a_run_says_what_would_decide_more() {
-    let open = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let open = TestHomeserver::start(Settings { users: users(&["alice"]), ..Settings::default() });
     let finished = homespec(&["run", &open.url()]);
     assert!(
         finished.stdout.contains("Note: `--register open` (the server lets users register) would"),
@@ -351,7 +369,7 @@ fn a_run_says_what_would_decide_more() {
         assert!(notes.contains(way), "{way}: {notes}");
     }
     assert!(notes.contains("made as a guest"), "{notes}");
-    let closed = House::start(Settings {
+    let closed = TestHomeserver::start(Settings {
         registration: false,
         users: users(&["alice"]),
         ..Settings::default()
@@ -361,11 +379,11 @@ fn a_run_says_what_would_decide_more() {
 }
 
 /// A house with an operator, and the config file that this operator would write.
-fn operated(hooks: &str) -> (House, TempDir, String) {
+fn operated(hooks: &str) -> (TestHomeserver, TempDir, String) {
     let settings = reference::FaultNeed::Operator.met(Settings::default());
     let service = settings.appservice.clone().unwrap();
     let token = settings.admin_token.clone().unwrap();
-    let house = House::start(settings);
+    let homeserver = TestHomeserver::start(settings);
     let (folder, config) = with_file(
         "homespec.yaml",
         &format!(
@@ -375,7 +393,7 @@ fn operated(hooks: &str) -> (House, TempDir, String) {
     );
     write(&folder.path().join("as.txt"), &service.token);
     write(&folder.path().join("admin.txt"), &token);
-    (house, folder, config)
+    (homeserver, folder, config)
 }
 
 fn decided(finished: &Finished, ids: &[&str]) -> BTreeMap<String, Verdict> {
@@ -384,8 +402,8 @@ fn decided(finished: &Finished, ids: &[&str]) -> BTreeMap<String, Verdict> {
 
 #[test]
 fn an_operator_gives_what_no_client_has() {
-    let (house, _folder, config) = operated("  admin_token_file: admin.txt\n");
-    let finished = homespec(&["run", &house.url(), "--config", &config]);
+    let (homeserver, _folder, config) = operated("  admin_token_file: admin.txt\n");
+    let finished = homespec(&["run", &homeserver.url(), "--config", &config]);
     assert_eq!(finished.status, Some(0), "{}", finished.stdout);
     let ids = [
         "appservice-login",
@@ -427,14 +445,16 @@ const NO_ACCOUNT: &str = "No account could be used: what needs one is not decide
 
 #[test]
 fn a_refused_account_is_said_before_all_else_and_nothing_is_green_for_it() {
-    let house = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice"]), ..Settings::default() });
     for (user, advice) in [
         ("alice", "check the password, and that the user is one of this server"),
         ("'@alice:other.example'", "the server under test is `other.example`"),
     ] {
         let text = format!("- {{ user: {user}, password: not-the-password }}\n");
         let (_folder, file) = with_file("accounts.yaml", &text);
-        let finished = homespec(&["run", &house.url(), "--accounts", &file, "--allow-blocked"]);
+        let finished =
+            homespec(&["run", &homeserver.url(), "--accounts", &file, "--allow-blocked"]);
         assert_eq!(finished.status, Some(5), "{}", finished.stdout);
         assert_one_error(
             &finished,
@@ -451,10 +471,11 @@ fn a_refused_account_is_said_before_all_else_and_nothing_is_green_for_it() {
 
 #[test]
 fn of_two_accounts_the_good_one_does_the_work() {
-    let house = House::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice", "bob"]), ..Settings::default() });
     let good = "- { user: alice, password: alice-password }\n";
     let bad = "- { user: bob, password: not-the-password }\n";
-    let url = house.url();
+    let url = homeserver.url();
     let run = |text: &str| {
         let (_folder, file) = with_file("accounts.yaml", text);
         homespec(&["run", &url, "--accounts", &file])
@@ -476,20 +497,21 @@ fn of_two_accounts_the_good_one_does_the_work() {
 #[test]
 fn an_account_that_is_listed_twice_is_one() {
     let quirks = vec!["user-case-folded".to_owned()];
-    let house = House::start(Settings { users: users(&["alice"]), quirks, ..Settings::default() });
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice"]), quirks, ..Settings::default() });
     for again in ["alice", "'@alice:reference.localhost'", "Alice"] {
         let text = format!(
             "- {{ user: alice, password: alice-password, disposable: true }}\n\
              - {{ user: {again}, password: alice-password }}\n"
         );
         let (folder, file) = with_file("accounts.yaml", &text);
-        let finished = homespec(&["run", &house.url(), "--accounts", &file]);
+        let finished = homespec(&["run", &homeserver.url(), "--accounts", &file]);
         assert_eq!(finished.status, Some(0), "{again}: {}", finished.stdout);
         let said: Vec<_> =
             finished.run.notes.iter().filter(|note| note.contains("one account")).collect();
         assert_eq!(said.len(), 1, "{again}: {:?}", finished.run.notes);
         // In use wins: nothing ruins it.
-        assert_eq!(house.log_in("alice", "alice-password").0, 200, "{again}");
+        assert_eq!(homeserver.log_in("alice", "alice-password").0, 200, "{again}");
         let skipped = case(&finished.run, "state-deactivated").reason.as_ref().unwrap();
         assert_eq!(skipped.code, "not_provided:disposable account");
         let checked = run_in(folder.path(), &["check", "accounts.yaml"]);
@@ -502,9 +524,11 @@ fn an_account_that_is_listed_twice_is_one() {
 
 #[test]
 fn a_token_has_to_be_a_users_and_of_the_user_it_is_given_for() {
-    let house = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
-    let (_, guest) = house.client.post("/_matrix/client/v3/register?kind=guest", None, &json!({}));
-    let (_, alice) = house.log_in("alice", "alice-password");
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let (_, guest) =
+        homeserver.client.post("/_matrix/client/v3/register?kind=guest", None, &json!({}));
+    let (_, alice) = homeserver.log_in("alice", "alice-password");
     let token = |session: &Value| session["access_token"].as_str().unwrap().to_owned();
     for (user, token, said) in [
         ("alice", token(&guest), "is a guest's"),
@@ -513,7 +537,8 @@ fn a_token_has_to_be_a_users_and_of_the_user_it_is_given_for() {
     ] {
         let text = format!("- {{ user: {user}, access_token: {token} }}\n");
         let (_folder, file) = with_file("accounts.yaml", &text);
-        let finished = homespec(&["run", &house.url(), "--accounts", &file, "--area", "device"]);
+        let finished =
+            homespec(&["run", &homeserver.url(), "--accounts", &file, "--area", "device"]);
         assert_eq!(finished.status, Some(5), "{}", finished.stdout);
         assert_one_error(&finished, &["the access token of", said]);
         assert!(finished.stdout.contains(NO_ACCOUNT), "{}", finished.stdout);
@@ -522,8 +547,8 @@ fn a_token_has_to_be_a_users_and_of_the_user_it_is_given_for() {
 
 #[test]
 fn registration_that_is_refused_is_said_with_what_to_try() {
-    let closed = House::start(Settings { registration: false, ..Settings::default() });
-    let by_token = House::start(Settings {
+    let closed = TestHomeserver::start(Settings { registration: false, ..Settings::default() });
+    let by_token = TestHomeserver::start(Settings {
         registration_token: Some("the-right-token".to_owned()),
         shared_secret: Some("the-right-secret".to_owned()),
         ..Settings::default()
@@ -561,7 +586,7 @@ fn registration_that_is_refused_is_said_with_what_to_try() {
 #[test]
 fn a_program_has_to_print_new_accounts_that_log_in() {
     let alice = ("alice".to_owned(), "alice-password".to_owned());
-    let house = House::start(Settings {
+    let homeserver = TestHomeserver::start(Settings {
         registration: false,
         users: vec![alice, ("made".to_owned(), "pw-of-made".to_owned())],
         ..Settings::default()
@@ -579,7 +604,7 @@ fn a_program_has_to_print_new_accounts_that_log_in() {
     ] {
         let (_folder, script) = with_file("make.sh", &script);
         let command = format!("/bin/sh '{script}'");
-        let url = house.url();
+        let url = homeserver.url();
         let mut arguments =
             vec!["run", &url, "--account-command", &command, "--area", "password,logout"];
         arguments.extend(with.iter().flat_map(|file| ["--accounts", file.as_str()]));
@@ -587,14 +612,18 @@ fn a_program_has_to_print_new_accounts_that_log_in() {
         assert_eq!(finished.status, Some(status), "{}", finished.stdout);
         assert_one_error(&finished, &["--account-command: ", said]);
     }
-    assert_eq!(house.log_in("alice", "alice-password").0, 200, "an account in use is left alone");
+    assert_eq!(
+        homeserver.log_in("alice", "alice-password").0,
+        200,
+        "an account in use is left alone"
+    );
 }
 
 #[test]
 fn an_account_that_the_server_registers_and_does_not_log_in_is_the_servers_fault() {
     let faults = ["login-mxid-refused", "login-localpart-refused"].map(str::to_owned).to_vec();
-    let house = House::start(Settings { faults, ..Settings::default() });
-    let finished = homespec(&["run", &house.url(), "--register", "open", "--allow-blocked"]);
+    let homeserver = TestHomeserver::start(Settings { faults, ..Settings::default() });
+    let finished = homespec(&["run", &homeserver.url(), "--register", "open", "--allow-blocked"]);
     assert_eq!(finished.status, Some(1), "{}", finished.stdout);
     for id in ["login.password.localpart", "login.password.mxid", "login.post.ok.status"] {
         assert_eq!(requirement(&finished.run, id).verdict, RequirementVerdict::Failed, "{id}");
@@ -604,8 +633,9 @@ fn an_account_that_the_server_registers_and_does_not_log_in_is_the_servers_fault
 
 #[test]
 fn no_account_is_asked_for_where_nothing_needs_one() {
-    let house = House::start(Settings { users: users(&["alice"]), ..Settings::default() });
-    let proxy = Proxy::start(&house.url());
+    let homeserver =
+        TestHomeserver::start(Settings { users: users(&["alice"]), ..Settings::default() });
+    let proxy = Proxy::start(&homeserver.url());
     let (_folder, file) = accounts(&["alice"]);
     for arguments in [
         vec!["run", &proxy.url, "--accounts", &file, "--case", "flows-are*"],
@@ -621,12 +651,12 @@ fn no_account_is_asked_for_where_nothing_needs_one() {
 }
 
 /// A house with an operator, and a config file with what is wrong about it.
-fn mistaken(operator: &str, service: bool) -> (House, TempDir, String) {
-    let (house, folder, config) = operated("");
+fn mistaken(operator: &str, service: bool) -> (TestHomeserver, TempDir, String) {
+    let (homeserver, folder, config) = operated("");
     let text = std::fs::read_to_string(&config).unwrap();
     let kept = if service { text } else { "register: open\noperator:\n".to_owned() };
     write(Path::new(&config), &format!("{kept}{operator}"));
-    (house, folder, config)
+    (homeserver, folder, config)
 }
 
 /// What is blocked for `operator` stands in a run, and nothing that it is about failed.
@@ -650,8 +680,8 @@ fn an_application_service_is_proven_before_it_is_used() {
     ] {
         let wrong =
             format!("  appservice: {{ token: {token}, prefix: {prefix}, sender: \"{sender}\" }}\n");
-        let (house, _folder, config) = mistaken(&wrong, false);
-        let proxy = Proxy::start(&house.url());
+        let (homeserver, _folder, config) = mistaken(&wrong, false);
+        let proxy = Proxy::start(&homeserver.url());
         let finished =
             homespec(&["run", &proxy.url, "--config", &config, "--case", "appservice-*"]);
         assert_one_error(
@@ -698,9 +728,9 @@ fn a_bound_address_is_proven_before_it_is_used() {
             "phone.address: ",
         ),
     ] {
-        let (house, _folder, config) = mistaken(&operator, false);
+        let (homeserver, _folder, config) = mistaken(&operator, false);
         let finished =
-            homespec(&["run", &house.url(), "--config", &config, "--area", "identifier"]);
+            homespec(&["run", &homeserver.url(), "--config", &config, "--area", "identifier"]);
         assert_one_error(&finished, &["operator.", said]);
         assert_blocked_by_operator(&finished, blocked);
     }
@@ -709,8 +739,8 @@ fn a_bound_address_is_proven_before_it_is_used() {
             &format!("phone: {{ address: '{phone}', country: GB, number: '{national}'"),
             &password,
         );
-    let (house, _folder, config) = mistaken(&right, false);
-    let proxy = Proxy::start(&house.url());
+    let (homeserver, _folder, config) = mistaken(&right, false);
+    let proxy = Proxy::start(&homeserver.url());
     let run = |more: &[&str]| {
         homespec(
             &[&["run", &proxy.url, "--config", &config, "--area", "identifier"], more].concat(),
@@ -731,8 +761,8 @@ fn a_bound_address_is_proven_before_it_is_used() {
 
 #[test]
 fn an_administrators_token_that_is_refused_is_said_once() {
-    let (house, _folder, config) = mistaken("  admin_token: not-an-admins-token\n", false);
-    let finished = homespec(&["run", &house.url(), "--config", &config, "--case", "state-*"]);
+    let (homeserver, _folder, config) = mistaken("  admin_token: not-an-admins-token\n", false);
+    let finished = homespec(&["run", &homeserver.url(), "--config", &config, "--case", "state-*"]);
     assert_one_error(&finished, &["operator.admin_token: ", "403 M_FORBIDDEN ("]);
     assert_blocked_by_operator(&finished, "state-suspended");
 }
@@ -742,9 +772,9 @@ fn an_administrators_token_that_is_refused_is_said_once() {
 fn a_hook_that_does_nothing_blocks() {
     for act in ["lock", "deactivate", "bind_email"] {
         let hooks = format!("  hooks: {{ {act}: 'true', unlock: 'true' }}\n");
-        let (house, folder, config) = mistaken(&hooks, false);
+        let (homeserver, folder, config) = mistaken(&hooks, false);
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
-            .args(["run", &house.url(), "--config", &config])
+            .args(["run", &homeserver.url(), "--config", &config])
             .args(["--case", "state-locked,state-deactivated-by*,identifier-email-bound*"])
             .arg("--out")
             .arg(folder.path().join("reports"))
@@ -761,7 +791,7 @@ fn a_hook_that_does_nothing_blocks() {
 #[cfg(unix)]
 #[test]
 fn hooks_are_told_what_to_do_and_their_failure_blocks() {
-    let (house, folder, config) = operated(
+    let (homeserver, folder, config) = operated(
         "  hooks:\n    suspend: sh -c 'echo $HOMESPEC_ACT $HOMESPEC_USER_ID > told'\n    lock: sh -c 'echo no >&2; exit 1'\n    unlock: 'true'\n",
     );
     let text = std::fs::read_to_string(&config).unwrap();
@@ -769,7 +799,7 @@ fn hooks_are_told_what_to_do_and_their_failure_blocks() {
     write(Path::new(&config), &text.replace("> told", &format!("> {}", told.display())));
     // The hooks need a path to find `sh`.
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_homespec"))
-        .args(["run", &house.url(), "--config", &config, "--case", "state-*", "--out"])
+        .args(["run", &homeserver.url(), "--config", &config, "--case", "state-*", "--out"])
         .arg(folder.path().join("reports"))
         .env("NO_COLOR", "1")
         .output()

@@ -660,7 +660,7 @@ proptest! {
         prop_assert_eq!(fates(&shuffled, &facts), fates(&MATERIAL.suite, &facts));
     }
 
-    /// However a wish is worded, what it names runs in the order of the suite.
+    /// However a selection is worded, what it names runs in the order of the suite.
     #[test]
     fn the_plan_does_not_depend_on_the_order_of_the_words(
         words in prop::sample::subsequence(WORDS.to_vec(), 1..=WORDS.len()),

@@ -183,13 +183,13 @@ fn no_mark_is_in_any_byte_that_is_written() {
 }
 
 /// A reference homeserver with the user `alice`; it ends with the value.
-struct House {
+struct TestHomeserver {
     url: String,
     _running: homespec::reference::Running,
     _runtime: tokio::runtime::Runtime,
 }
 
-fn house(faults: &[&str], password: &str) -> House {
+fn homeserver(faults: &[&str], password: &str) -> TestHomeserver {
     use homespec::reference::{Settings, start};
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let settings = Settings {
@@ -198,7 +198,7 @@ fn house(faults: &[&str], password: &str) -> House {
         ..Settings::default()
     };
     let running = runtime.block_on(start(settings)).unwrap();
-    House { url: running.url(), _running: running, _runtime: runtime }
+    TestHomeserver { url: running.url(), _running: running, _runtime: runtime }
 }
 
 const REPORTS: [&str; 4] = ["run.json", "junit.xml", "report.md", "report.html"];
@@ -225,7 +225,7 @@ fn run_clean(at: &Path, url: &str, options: &[&str], expected: i32) -> serde_jso
 fn a_secret_that_is_a_word_of_ours_switches_nothing_off() {
     const FAULT: &str = "logout-missing-token-200";
     let password = format!("{MARK}-password-of-alice");
-    let (broken, sound) = (house(&[FAULT], &password), house(&[], &password));
+    let (broken, sound) = (homeserver(&[FAULT], &password), homeserver(&[], &password));
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     let accounts = serde_json::json!([{"user": "alice", "password": password}]).to_string();
@@ -265,9 +265,9 @@ fn a_secret_that_is_a_word_of_ours_switches_nothing_off() {
 
 #[test]
 fn tokens_of_the_size_of_a_jwt_are_in_no_report() {
-    let house = house(&[], "alice-password");
+    let homeserver = homeserver(&[], "alice-password");
     let pad = format!(".{}", MARK.repeat(250));
-    let url = padding::padding(&house.url, &pad);
+    let url = padding::padding(&homeserver.url, &pad);
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     let (status, out, err) = homespec(at, &["run", &url, "-v", "--register", "open"]);

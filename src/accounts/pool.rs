@@ -164,7 +164,7 @@ struct Making {
 const MARGIN: Duration = Duration::from_secs(20);
 
 impl AccountPool {
-    /// A desk that has not yet asked for anything.
+    /// A pool in which no account is open yet.
     pub fn new(
         sender: RequestSender,
         sources: AccountSources,

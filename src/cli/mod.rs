@@ -182,12 +182,12 @@ fn colors_results() -> bool {
 fn width() -> usize {
     const DEFAULT: usize = 100;
     const OF_A_TERMINAL: usize = 80;
-    let wished = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let there = terminal_size::terminal_size_of(std::io::stdout())
         .map(|(columns, _)| usize::from(columns.0))
         .filter(|columns| *columns > 0);
     let usual = if std::io::stdout().is_terminal() { OF_A_TERMINAL } else { DEFAULT };
-    wished.or(there).unwrap_or(usual)
+    given.or(there).unwrap_or(usual)
 }
 
 /// The cases and specification files that the options ask for.

@@ -47,7 +47,7 @@ pub struct Parts<'a> {
     pub foreign: Option<Response>,
     /// What is to be known before all else, e.g. why nothing was asked.
     pub headlines: Vec<String>,
-    /// What was wished for.
+    /// What was selected.
     pub selection: &'a Selection,
     /// How many cases there are.
     pub available: usize,

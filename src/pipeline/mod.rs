@@ -269,7 +269,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
     Ok(Prepared { material, job, selected, sender, vault, discovered, elsewhere, stop })
 }
 
-/// The cases that are wished for, in the suite's order.
+/// The selected cases, in the suite's order.
 ///
 /// # Errors
 /// Words that name nothing, words that exclude each other.
@@ -879,9 +879,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_case_is_errored_and_what_the_run_made_is_taken_back() {
-        let house = reference::start(Settings::default()).await.unwrap();
+        let homeserver = reference::start(Settings::default()).await.unwrap();
         let material = Arc::new(Material::load(None, None).unwrap());
-        let Ok(mut open) = prepare(material, job(&house.url())).unwrap().open(&Silent).await else {
+        let Ok(mut open) = prepare(material, job(&homeserver.url())).unwrap().open(&Silent).await
+        else {
             panic!("the homeserver is there");
         };
         open.executor.routes = Arc::new(Trap(open.executor.routes.clone()));

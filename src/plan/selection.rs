@@ -84,7 +84,7 @@ pub struct NoMatch {
     pub near: Option<String>,
 }
 
-/// The cases that are wished for, in the suite's order, or every word that names nothing.
+/// The selected cases, in the suite's order, or every word that names nothing.
 pub fn select<'s>(
     suite: &'s Suite,
     register: &Register,

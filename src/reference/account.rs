@@ -3,7 +3,7 @@
 
 use super::answer::{Answer, Outcome};
 use super::context::{Members, RequestContext, flag, required, text};
-use super::opening::{Wish, open_session};
+use super::opening::{LoginOptions, open_session};
 use super::policy::OtherSessions;
 use super::refusal::Refusal;
 use super::service;
@@ -57,7 +57,7 @@ pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
     }
     let inhibit_login = flag(&body, "inhibit_login", Refusal::MemberWrongType)?;
     let password = text(&body, "password", Refusal::PasswordNotString)?;
-    let wish = Wish::read(ctx, &body)?;
+    let options = LoginOptions::read(ctx, &body)?;
     let binding = format!("register {}", wanted.unwrap_or_default());
     if !ctx.policy().registration.without_uia {
         uia::pass(ctx, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
@@ -70,7 +70,7 @@ pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
     if inhibit_login == Some(true) {
         return Ok(Answer::ok(json!({"user_id": ctx.server.user_id(&localpart)})));
     }
-    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &wish)?)))
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
 }
 
 /// Makes a guest: an account without a password, whose device id the homeserver chooses.
@@ -80,7 +80,7 @@ fn register_guest(ctx: &mut RequestContext) -> Outcome {
     }
     let localpart = format!("guest-{}", ctx.store.device_id().to_lowercase());
     ctx.store.accounts.insert(localpart.clone(), Account { guest: true, ..Account::default() });
-    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &Wish::default())?)))
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &LoginOptions::default())?)))
 }
 
 /// `GET /register/available`.
@@ -175,7 +175,7 @@ pub(super) fn admin_register(ctx: &mut RequestContext) -> Outcome {
     check_free(ctx, username)?;
     let account = Account { password: Some(password.to_owned()), ..Account::default() };
     ctx.store.accounts.insert(username.to_owned(), account);
-    let mut members = open_session(ctx, username, &Wish::default())?;
+    let mut members = open_session(ctx, username, &LoginOptions::default())?;
     members.insert("home_server".into(), json!(ctx.server.settings.server_name));
     Ok(Answer::ok(Value::Object(members)))
 }

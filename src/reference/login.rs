@@ -4,7 +4,7 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
-use super::opening::{Wish, open_session};
+use super::opening::{LoginOptions, open_session};
 use super::policy::{
     AddressKind, BodyReading, FailedLogin, LimitBody, LimitRefusal, LoginContentType,
     PasswordMatch, PasswordMember, TypeMember, UnknownMembers,
@@ -80,8 +80,8 @@ pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
         _ => return Err(Refusal::TypeUnknown.into()),
     };
     refuse_by_policy(ctx, &body)?;
-    let wish = Wish::read(ctx, &body)?;
-    let mut answer = Answer::ok(Value::Object(open_session(ctx, &user, &wish)?));
+    let options = LoginOptions::read(ctx, &body)?;
+    let mut answer = Answer::ok(Value::Object(open_session(ctx, &user, &options)?));
     if kind == "m.login.token" {
         spend(ctx, &body);
     }

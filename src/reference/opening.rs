@@ -18,14 +18,14 @@ const DEVICE_ID_LIMIT: usize = 512;
 
 /// What a client asks of the session that a login or a registration opens.
 #[derive(Debug, Default)]
-pub(super) struct Wish {
+pub(super) struct LoginOptions {
     device_id: Option<String>,
     display_name: Option<String>,
     refresh: bool,
     by_token: bool,
 }
 
-impl Wish {
+impl LoginOptions {
     /// Reads `device_id`, `initial_device_display_name` and `refresh_token`.
     pub(super) fn read(ctx: &RequestContext, body: &Members) -> Result<Self, Refusal> {
         let policy = opening_policy(ctx);
@@ -108,35 +108,35 @@ fn read_refresh_flag(policy: &OpeningPolicy, body: &Members) -> Result<bool, Ref
 pub(super) fn open_session(
     ctx: &mut RequestContext,
     user: &str,
-    wish: &Wish,
+    options: &LoginOptions,
 ) -> Result<Members, Stop> {
     let policy = opening_policy(ctx);
-    let told = choose_device(ctx, policy, user, wish)?;
+    let told = choose_device(ctx, policy, user, options)?;
     let owner = match policy.token_owner {
         TokenOwner::Another => ctx.store.another_user(user),
-        TokenOwner::AnotherByTokenLogin if wish.by_token => ctx.store.another_user(user),
+        TokenOwner::AnotherByTokenLogin if options.by_token => ctx.store.another_user(user),
         TokenOwner::FirstUser => ctx.store.first_user(user),
         TokenOwner::User | TokenOwner::AnotherByTokenLogin => user.to_owned(),
     };
     let device = match policy.token_device {
         TokenDevice::Other => ctx.store.device_id(),
-        TokenDevice::OtherThanGenerated if wish.device_id.is_none() => ctx.store.device_id(),
+        TokenDevice::OtherThanGenerated if options.device_id.is_none() => ctx.store.device_id(),
         _ => told.clone(),
     };
     let known = ctx.store.device(&owner, &device).is_some();
     end_sessions(ctx, policy, &owner, &device);
-    settle_device(ctx, policy, &owner, &device, wish);
+    settle_device(ctx, policy, &owner, &device, options);
     let mut members = Members::new();
     members.insert("user_id".into(), json!(ctx.server.user_id(user)));
-    if wish.device_id.is_some() || policy.generated_ids != GeneratedIds::Untold {
+    if options.device_id.is_some() || policy.generated_ids != GeneratedIds::Untold {
         members.insert("device_id".into(), json!(told));
     }
     let bound = match policy.token_device {
         TokenDevice::FirstOfUser => ctx.store.device_ids(&owner).into_iter().next(),
         _ => None,
     };
-    let expires = wish.refresh || policy.always_expires;
-    let terms = Terms { expires, refresh: wish.refresh, ..Terms::default() };
+    let expires = options.refresh || policy.always_expires;
+    let terms = Terms { expires, refresh: options.refresh, ..Terms::default() };
     issue_tokens(ctx, &owner, &bound.unwrap_or(device), terms, &mut members);
     let dead = policy.dead_tokens.include(ctx.store.logins)
         || known && policy.token_on_known_device == KnownDeviceToken::Dead
@@ -172,16 +172,16 @@ fn choose_device(
     ctx: &mut RequestContext,
     policy: &OpeningPolicy,
     user: &str,
-    wish: &Wish,
+    options: &LoginOptions,
 ) -> Result<String, Stop> {
-    let Some(id) = &wish.device_id else {
+    let Some(id) = &options.device_id else {
         return Ok(match policy.generated_ids {
             GeneratedIds::Fresh | GeneratedIds::Untold => ctx.store.device_id(),
             GeneratedIds::Odd => format!("{}/ é+%41", ctx.store.device_id()),
             GeneratedIds::Empty => String::new(),
             GeneratedIds::Constant => "DEVICE".to_owned(),
             GeneratedIds::ByName => {
-                named_alike(ctx, user, wish).unwrap_or_else(|| ctx.store.device_id())
+                named_alike(ctx, user, options).unwrap_or_else(|| ctx.store.device_id())
             }
         });
     };
@@ -202,8 +202,8 @@ fn choose_device(
 }
 
 /// The user's device with the name that a login gives, if it gives one.
-fn named_alike(ctx: &RequestContext, user: &str, wish: &Wish) -> Option<String> {
-    let (name, account) = (wish.display_name.as_ref()?, ctx.store.accounts.get(user)?);
+fn named_alike(ctx: &RequestContext, user: &str, options: &LoginOptions) -> Option<String> {
+    let (name, account) = (options.display_name.as_ref()?, ctx.store.accounts.get(user)?);
     let mut alike = account.devices.iter().filter(|(_, d)| d.display_name.as_ref() == Some(name));
     alike.next().map(|(id, _)| id.clone())
 }
@@ -233,14 +233,15 @@ fn settle_device(
     policy: &OpeningPolicy,
     user: &str,
     device: &str,
-    wish: &Wish,
+    options: &LoginOptions,
 ) {
     let creates = match policy.creates_device {
         CreatesDevice::Always => true,
-        CreatesDevice::IfGenerated => wish.device_id.is_none(),
+        CreatesDevice::IfGenerated => options.device_id.is_none(),
         CreatesDevice::Never => false,
     };
-    let display_name = wish.display_name.clone().or_else(|| policy.default_name.map(str::to_owned));
+    let display_name =
+        options.display_name.clone().or_else(|| policy.default_name.map(str::to_owned));
     let Some(account) = ctx.store.accounts.get_mut(user).filter(|_| creates) else { return };
     let Some(known) = account.devices.get_mut(device) else {
         let made = Device { display_name, ..Device::default() };

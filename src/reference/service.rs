@@ -3,7 +3,7 @@
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, flag, text};
 use super::identity::{Identified, identify};
-use super::opening::{Wish, open_session};
+use super::opening::{LoginOptions, open_session};
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};
@@ -81,12 +81,12 @@ pub(super) fn register(ctx: &mut RequestContext, body: &Members) -> Outcome {
         return Err(Refusal::OutsideNamespace.into());
     }
     user_name::check_free(ctx, &localpart)?;
-    let wish = Wish::read(ctx, body)?;
+    let options = LoginOptions::read(ctx, body)?;
     if !policy.makes_nothing {
         ctx.store.accounts.insert(localpart.clone(), Account::default());
     }
     if inhibit_login {
         return Ok(Answer::ok(json!({"user_id": ctx.server.user_id(&localpart)})));
     }
-    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &wish)?)))
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
 }

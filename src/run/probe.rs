@@ -385,7 +385,7 @@ async fn front_end(
 
 /// What only requests beyond GET and an account show.
 pub struct AuthenticatedProbe {
-    /// Every feature that was seen, those of the sighting included.
+    /// Every feature that was seen, those of the public probe included.
     pub features: BTreeSet<Feature>,
     /// What `/capabilities` says.
     pub capabilities: BTreeMap<String, bool>,

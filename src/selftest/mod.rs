@@ -489,7 +489,7 @@ fn why(run: &Run, requirement: &str) -> String {
     all.next().map_or_else(String::new, |(owner, f)| format!("{owner}: {}", f.message))
 }
 
-/// The same with accounts that are there from the start, one of them for each wish.
+/// The same with accounts that are there from the start, one of them for each use.
 async fn run_with_given_accounts(
     material: &Arc<Material>,
     fault: &'static Fault,

@@ -28,7 +28,7 @@ pub enum ReusePolicy {
 }
 
 impl ReusableSession {
-    /// The loan that a login has left behind, if it was a good one.
+    /// The session that a good login left open; nothing for any other exchange.
     pub fn of(login: &Exchange, is_shared: bool) -> Option<ReusableSession> {
         let response = login.result.as_ref().ok()?;
         let is_good = login.request.is_login()
