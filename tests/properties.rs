@@ -610,6 +610,7 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
         registers: false,
         api: Api::V3,
         accounts,
+        beyond: Vec::new(),
         operator: BTreeSet::new(),
         allowed: BTreeSet::new(),
     }

@@ -228,7 +228,7 @@ impl Cleaner {
                 password: account.password.as_deref(),
                 registration_token: None,
             };
-            match uia::response(challenge, prover, &stages) {
+            match uia::answer_challenge(challenge, prover, &stages) {
                 Ok(auth) => {
                     stages.extend(uia::stage_of(&auth));
                     body = uia::with_auth(body, auth);
@@ -368,7 +368,7 @@ impl Cleaner {
                 _ if response.is_success() => return Ok(()),
                 _ => return Err(refused("deleting the device", &response)),
             };
-            let auth = uia::response(challenge, prover, &stages)?;
+            let auth = uia::answer_challenge(challenge, prover, &stages)?;
             stages.extend(uia::stage_of(&auth));
             body = uia::with_auth(body, auth);
         }

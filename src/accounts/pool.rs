@@ -602,7 +602,7 @@ impl AccountPool {
             };
             let prover =
                 UiaCredentials { user: Some(localpart), password: None, registration_token };
-            let auth = uia::response(challenge, prover, &stages)
+            let auth = uia::answer_challenge(challenge, prover, &stages)
                 .map_err(|why| stage_refused(&why, registration_token.is_some(), &response))?;
             stages.extend(uia::stage_of(&auth));
             body = uia::with_auth(body, auth);

@@ -16,7 +16,7 @@ pub struct UiaCredentials<'a> {
 /// The `auth` member that answers a challenge, or why there is none, for a reader.
 ///
 /// `tried` are the stages answered so far; a stage that comes back uncompleted was refused.
-pub fn response(
+pub fn answer_challenge(
     challenge: &Value,
     prover: UiaCredentials<'_>,
     tried: &[String],
@@ -67,12 +67,12 @@ pub fn response(
     Ok(auth)
 }
 
-/// The stage that an `auth` of [`answer`] completes.
+/// The stage that an `auth` of [`answer_challenge`] completes.
 pub fn stage_of(auth: &Value) -> Option<String> {
     auth.get("type")?.as_str().map(str::to_owned)
 }
 
-/// The body of the request that was challenged, with an `auth` of [`answer`].
+/// The body of the request that was challenged, with an `auth` of [`answer_challenge`].
 pub fn with_auth(mut body: Value, auth: Value) -> Value {
     if let Some(members) = body.as_object_mut() {
         members.insert("auth".to_owned(), auth);
@@ -123,7 +123,7 @@ mod tests {
             {"stages": ["m.login.dummy", "m.login.password"]},
             {"stages": ["m.login.password"]},
         ]});
-        let auth = response(&challenge, ALICE, &[]).unwrap();
+        let auth = answer_challenge(&challenge, ALICE, &[]).unwrap();
         assert_eq!(auth["type"], "m.login.password");
         assert_eq!(auth["session"], "s");
         assert_eq!(auth["identifier"]["user"], "alice");
@@ -133,7 +133,7 @@ mod tests {
     fn a_second_stage_follows_the_first() {
         let challenge = json!({"completed": ["m.login.dummy"],
             "flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
-        let auth = response(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
+        let auth = answer_challenge(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
         assert_eq!(auth["type"], "m.login.password");
     }
 
@@ -141,11 +141,14 @@ mod tests {
     fn a_challenge_that_lists_nothing_as_completed_is_gone_on_with() {
         let challenge = json!({"flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
         let tried = ["m.login.dummy".to_owned()];
-        assert_eq!(response(&challenge, ALICE, &tried).unwrap()["type"], "m.login.password");
+        assert_eq!(
+            answer_challenge(&challenge, ALICE, &tried).unwrap()["type"],
+            "m.login.password"
+        );
         let refused = json!({"errcode": "M_FORBIDDEN", "flows": challenge["flows"]});
-        assert!(response(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        assert!(answer_challenge(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
         let both = ["m.login.dummy".to_owned(), "m.login.password".to_owned()];
-        assert!(response(&challenge, ALICE, &both).unwrap_err().contains("did not accept"));
+        assert!(answer_challenge(&challenge, ALICE, &both).unwrap_err().contains("did not accept"));
     }
 
     #[test]
@@ -162,9 +165,9 @@ mod tests {
     #[test]
     fn what_cannot_be_passed_is_named() {
         let challenge = json!({"flows": [{"stages": ["m.login.sso"]}]});
-        assert!(response(&challenge, ALICE, &[]).unwrap_err().contains("m.login.sso"));
+        assert!(answer_challenge(&challenge, ALICE, &[]).unwrap_err().contains("m.login.sso"));
         let refused = json!({"flows": [{"stages": ["m.login.password"]}]});
         let tried = ["m.login.password".to_owned()];
-        assert!(response(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        assert!(answer_challenge(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
     }
 }

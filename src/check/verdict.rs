@@ -71,7 +71,8 @@ pub fn decide(
         decisions.push(decision(case, requirement, &judged, &found, weight, &trace.end));
         findings.extend(found.into_iter().map(|(_, finding)| finding));
     }
-    let verdict = decisions.iter().map(|d| d.verdict).max().unwrap_or(Verdict::Skipped);
+    // A case that decides nothing is refused when it is read.
+    let verdict = decisions.iter().map(|d| d.verdict).max().unwrap_or(Verdict::Errored);
     let reason = decisions.iter().find(|d| d.verdict == verdict).and_then(|d| d.reason.clone());
     let mut names: Vec<String> = Vec::new();
     for name in decisions.iter().filter_map(|d| d.branch.clone()) {

@@ -600,7 +600,8 @@ fn notes_on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<S
 /// What the reader is to know beside the verdicts: what would decide more, most first, and which
 /// guests stay.
 fn notes(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
-    let mut notes = ways_to_more(parts, requirements);
+    let mut notes = parts.facts.beyond.clone();
+    notes.extend(ways_to_more(parts, requirements));
     if !parts.guests.is_empty() {
         let guests = parts.guests.join(", ");
         notes.push(format!("made as a guest, which nobody can deactivate: {guests}"));

@@ -784,6 +784,7 @@ impl TargetUnavailable {
             registers: false,
             api: prepared.job.api.unwrap_or(Api::V3),
             accounts: prepared.account_facts(),
+            beyond: Vec::new(),
             operator: prepared.job.operator.names(),
             allowed: prepared.job.allowed.clone(),
         };

@@ -28,6 +28,8 @@ pub struct Facts {
     pub accounts: AccountFacts,
     /// Whether the server says that users can register with it.
     pub registers: bool,
+    /// What of the server's lists is not looked at, in sentences.
+    pub beyond: Vec<String>,
     /// Names of what the operator gave.
     pub operator: BTreeSet<String>,
     /// Which classes of cases are allowed beyond the harmless.
@@ -133,16 +135,39 @@ pub fn flows(answer: &Response) -> Option<Vec<String>> {
 /// The most identity providers that are looked at: each costs requests.
 const MOST_PROVIDERS: usize = 20;
 
+/// What of the lists in these answers is not looked at, in sentences: nothing of a usual server.
+pub fn beyond(versions: &Response, login: Option<&Response>) -> Vec<String> {
+    let sentence = |request: &str, what: &str, count: usize, most: usize| {
+        (count > most).then(|| {
+            format!("{request} lists {count} {what}, and only the first {most} are looked at")
+        })
+    };
+    let count = |answer: &Response, name: &str| listed(answer, name).map_or(0, Vec::len);
+    let flows = login.map_or(0, |login| count(login, "flows"));
+    let of_sso = login.map_or(0, |login| listed_providers(login).count());
+    [
+        sentence("GET /versions", "versions", count(versions, "versions"), MOST),
+        sentence("GET /login", "flows", flows, MOST),
+        sentence("GET /login", "identity providers", of_sso, MOST_PROVIDERS),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// The identity providers of the `m.login.sso` entry of `GET /login`; those without an id are left out.
 pub fn providers(answer: &Response) -> Vec<Provider> {
-    let listed =
-        sso_entries(answer).filter_map(|entry| entry.get("identity_providers")?.as_array());
     let provider = |provider: &Value| {
         let id = provider.get("id")?.as_str().filter(|id| !id.is_empty())?;
         let icon = provider.get("icon").and_then(Value::as_str).and_then(media);
         Some(Provider { id: clipped(id), icon })
     };
-    listed.flatten().filter_map(provider).take(MOST_PROVIDERS).collect()
+    listed_providers(answer).filter_map(provider).take(MOST_PROVIDERS).collect()
+}
+
+fn listed_providers(answer: &Response) -> impl Iterator<Item = &Value> {
+    let lists = sso_entries(answer).filter_map(|entry| entry.get("identity_providers")?.as_array());
+    lists.flatten()
 }
 
 /// Whether the server prefers its single sign-on for clients that know OAuth 2.0 too.

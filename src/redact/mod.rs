@@ -107,7 +107,7 @@ const MOST: usize = 64 << 20;
 /// Why secrets cannot be kept out of what is shown, so that nothing may be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedactionError {
-    /// There are more than [`MOST`] bytes of them.
+    /// Together they are longer than what can be remembered.
     #[error(
         "the secrets of this run are longer than {} MiB together, more than homespec keeps out of reports",
         MOST >> 20

@@ -267,7 +267,8 @@ impl<'c> CaseMachine<'c> {
         };
         let blocked =
             |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
-        let account = self.variables.account(name).cloned().unwrap_or_default();
+        let account = self.variables.account(name).cloned();
+        let account = account.ok_or_else(|| blocked(format!("there is no account `{name}`")))?;
         let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
@@ -277,7 +278,7 @@ impl<'c> CaseMachine<'c> {
         if !self.stages.is_empty() && uia::is_finished(challenge) {
             return Ok(());
         }
-        let auth = uia::response(challenge, prover, &self.stages).map_err(blocked)?;
+        let auth = uia::answer_challenge(challenge, prover, &self.stages).map_err(blocked)?;
         self.stages.extend(uia::stage_of(&auth));
         self.auth = Some(auth);
         self.replies.clear();

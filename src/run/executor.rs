@@ -633,7 +633,8 @@ impl Executor {
             }
         }
         let worst = decided.decisions.iter().map(|decision| decision.verdict).max();
-        decided.verdict = worst.unwrap_or(Verdict::Skipped);
+        // A case that decides nothing is refused when it is read.
+        decided.verdict = worst.unwrap_or(Verdict::Errored);
         let of_worst = decided.decisions.iter().find(|d| d.verdict == decided.verdict);
         decided.reason = of_worst.and_then(|decision| decision.reason.clone());
         decided

@@ -25,6 +25,8 @@ pub struct PublicProbe {
     pub flows: Option<Vec<String>>,
     /// The identity providers of single sign-on.
     pub providers: Vec<Provider>,
+    /// What of the server's lists is not looked at, in sentences.
+    pub beyond: Vec<String>,
     /// Whether a flow says `get_login_token`.
     pub offers_login_tokens: bool,
     /// Which features were seen.
@@ -155,6 +157,7 @@ async fn see(
         };
         return Err(not_matrix(sender, &asked, &versions, &mut public.exchanges).await);
     }
+    public.beyond = facts::beyond(&versions, login.as_ref());
     public.flows = login.as_ref().and_then(facts::flows);
     public.providers = login.as_ref().map(facts::providers).unwrap_or_default();
     if !public.providers.is_empty() {
@@ -518,6 +521,7 @@ pub fn facts(
         no_session: authenticated.and_then(|authenticated| authenticated.no_session.clone()),
         registers: authenticated.is_some_and(|authenticated| authenticated.registers),
         accounts,
+        beyond: public.beyond.clone(),
         operator,
         allowed,
     }

@@ -106,6 +106,7 @@ fn facts(given: usize, can_make: bool) -> Facts {
             made_password: true,
             refused: Vec::new(),
         },
+        beyond: Vec::new(),
         operator: BTreeSet::new(),
         allowed: BTreeSet::new(),
     }
