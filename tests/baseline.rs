@@ -96,7 +96,7 @@ fn readers_of_junit_are_red_for_news_alone() {
     demo(folder.path(), &["--fault", FAULT]);
     let junit = read(folder.path(), "reports/junit.xml");
     assert!(
-        !junit.contains("<failure") && junit.contains("known, it stands in the baseline"),
+        !junit.contains("<failure") && junit.contains("known, it is in the baseline"),
         "{junit}"
     );
     demo(folder.path(), &[]);

@@ -431,7 +431,7 @@ fn all_faults_of_a_folder_are_told_at_once_with_their_places() {
         ("faults.yaml:12:19", "`deprecated` is true or false"),
         ("faults.yaml:14:16", "`qeury`"),
         ("faults.yaml:15:11", "a parameter has `name` and `in`"),
-        ("faults.yaml:17:9", "`20` is no status"),
+        ("faults.yaml:17:9", "`20` is not a valid status"),
         ("faults.yaml:23:23", "`type` is one of"),
         ("faults.yaml:24:27", "`required` is a list of names"),
         ("faults.yaml:26:48", "`minLength` is"),

@@ -150,7 +150,7 @@ impl<'a> Look<'a> {
         } else {
             let last = entry.expires.filter(|_| is_expired(entry, self.today))?;
             let text =
-                format!("expired: it was accepted until {last}; mend it, or set another day");
+                format!("expired: it was accepted until {last}; fix it, or set another day");
             (Outdated::Expired, text)
         };
         Some(OutdatedEntry {

@@ -32,7 +32,7 @@ pub enum FillError {
     #[error("`${0}` has no value here")]
     Unresolved(String),
     /// An object or a list was asked for inside a string.
-    #[error("`${{{0}}}` stands inside a string, but its value is not a scalar")]
+    #[error("`${{{0}}}` is inside a string, but its value is not a scalar")]
     NotScalar(String),
 }
 

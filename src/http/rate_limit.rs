@@ -183,7 +183,7 @@ impl RateLimits {
 
     fn reason(&self, operation: &str, left: Duration, spent: Duration) -> Reason {
         let text = format!(
-            "the server limits {operation}: it asks to wait {} s more, and {} of the {} s of --max-wait are spent",
+            "the server limits {operation}: it asks for {} s more, and {} of the {} s of --max-wait are used up",
             left.as_secs_f64().ceil(),
             spent.as_secs_f64().ceil(),
             self.budget.as_secs(),

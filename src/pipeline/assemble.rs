@@ -227,7 +227,7 @@ fn whole_run_outcome(
                 level,
                 verdict: broken,
                 message: format!(
-                    "what {} was given was given before, in {}",
+                    "the value that {} was given was already issued (first in {})",
                     id(again).unwrap_or_default(),
                     id(first).unwrap_or_default()
                 )
@@ -443,7 +443,7 @@ fn standing_outcome(
             StandingOutcome { requirement: id, verdict, count, observed, findings, reason }
         }
         (None, Some(cut)) => unseen(Verdict::Blocked, cut.clone()),
-        (None, None) => skipped("not_observed", "no answer gave occasion to look at it"),
+        (None, None) => skipped("not_observed", "no response exercised this check"),
     }
 }
 

@@ -157,7 +157,7 @@ pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnost
         let Some(document) = suite.document(case) else { continue };
         if let Some(other) = first.insert(case.id.as_str(), case) {
             let fault = Diagnostic::at(document, &case.pointer, "a case id that exists already")
-                .with_help(format!("`{}` also stands in {}:{}", case.id, other.file, other.line));
+                .with_help(format!("`{}` is also in {}:{}", case.id, other.file, other.line));
             faults.push(fault);
         }
         let mut at = |pointer: &str, message: String, help: Option<String>| {

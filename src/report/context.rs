@@ -200,7 +200,7 @@ fn exchange(exchange: &RecordedExchange) -> Value {
 
 fn undecided(run: &Run, index: &Index<'_>) -> Vec<Value> {
     let lists = [
-        ("Errored (a fault of homespec)", RequirementVerdict::Errored),
+        ("Errored (internal error)", RequirementVerdict::Errored),
         ("Blocked", RequirementVerdict::Blocked),
         ("Skipped", RequirementVerdict::Skipped),
         ("Untested", RequirementVerdict::Untested),

@@ -467,7 +467,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
         "interactive_auth" => "a test account that proves itself by its password alone would do",
         "refused_by_policy" => "the server's policy forbids it here; try another account",
         "gateway" => "a proxy answered in the homeserver's place; look at its log",
-        "not_reached" => "mend what stopped the case before this step",
+        "not_reached" => "fix what stopped the case before this step",
         "interrupted" => "run again and let it finish",
         "fail_fast" => "run without --fail-fast",
         "compressed" => "see what the proxy in front of the homeserver does to its answers",
@@ -475,8 +475,8 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
             "see that the server runs and can be reached from here"
         }
         "not_allowed" => "allow it with --allow rate-limit",
-        "request" => "the request cannot be sent as it is written; mend the case",
-        "not_discovered" => "give the homeserver's own URL, or mend the well-known file",
+        "request" => "the request cannot be sent as it is written; fix the case",
+        "not_discovered" => "give the homeserver's own URL, or fix the well-known file",
         "not_a_homeserver" => "see that the URL leads to the homeserver, path prefix included",
         _ => return None,
     })

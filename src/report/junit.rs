@@ -298,7 +298,7 @@ impl<'a> Findings<'a> {
 
     fn known(&self) -> Outcome {
         let (id, message) = self.first_broken("failed");
-        let message = format!("known, it stands in the baseline: {id}: {message}");
+        let message = format!("known, it is in the baseline: {id}: {message}");
         Outcome { element: "skipped", kind: None, message, text: String::new() }
     }
 

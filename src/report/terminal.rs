@@ -184,7 +184,7 @@ fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
         (outdated_section(run, page), LISTED),
         (issue_section("Broken", Verdict::Failed, &issues, page, 4), BROKEN),
         (
-            reason_section("Errored (a fault of homespec)", Verdict::Errored, &errored, page, 2),
+            reason_section("Errored (internal error)", Verdict::Errored, &errored, page, 2),
             BLOCKED,
         ),
         (issue_section("Warned", Verdict::Warned, &issues, page, 1), WARNED),
@@ -250,7 +250,7 @@ fn outdated_section(run: &Run, page: &Page) -> Section {
         n => format!("{n} entries"),
     };
     let heading =
-        format!("Baseline out of date: {number}; remove what is fixed, mend what is expired");
+        format!("Baseline out of date: {number}; remove what is fixed, fix or renew what has expired");
     let entry = |one: &OutdatedEntry| {
         let OutdatedEntry { why, requirement, case, place, .. } = one;
         vec![page.line(&format!("  {} {requirement} in {case} ({place})", why.as_str()))]

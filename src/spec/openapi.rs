@@ -356,7 +356,7 @@ impl<'f> OperationReader<'f> {
                 _ if key.starts_with("x-") => {}
                 Some(status) => drop(all.insert(status, self.response(document, operation, place))),
                 None => {
-                    let message = format!("`{key}` is no status: 200, 2XX and default are");
+                    let message = format!("`{key}` is not a valid status: use 200, 2XX or default");
                     self.faults.at_key(place, message);
                 }
             }

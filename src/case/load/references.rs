@@ -89,7 +89,7 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, be
             Some(("new", _)) => format!("`$new` has: {}", NEW_MEMBERS.join(", ")),
             Some(("operator", _)) => {
                 let given = OPERATOR_VALUES.map(|(name, _)| format!("`operator {name}`"));
-                format!("what an operator gives stands in `needs`: {}", given.join(", "))
+                format!("what an operator gives is listed in `needs`: {}", given.join(", "))
             }
             Some((account, member)) if SESSION_MEMBERS.contains(&member) => {
                 format!("add `session {account}` to `needs`")
