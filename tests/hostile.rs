@@ -311,7 +311,7 @@ fn a_certificate_that_cannot_be_trusted_is_described() {
         is_refused(&url, &["--resolve", &resolve, "--ca", &ca], sentence);
     };
     let old = server::expired("old.example");
-    refused_as("old.example", old, "its certificate expired on 2021-02-03; --insecure tests");
+    refused_as("old.example", old, "its certificate expired on 2021-02-03; renew it");
     let foreign = server::certificate("other.example");
     refused_as("hs.example", foreign, "its certificate is for another name (other.example)");
 }
