@@ -1,12 +1,6 @@
 //! Accounts, from the command line against the reference homeserver: supplied ones stay as they were, made ones are
 //! gone afterwards, a program or an operator can give what the server does not.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::model::run::{RequirementVerdict, Run, Verdict};

@@ -3,13 +3,7 @@
 //! files, clock or environment.
 //!
 //! Unit tests inside a file are left out: they may use whatever shows best what they test.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

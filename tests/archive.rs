@@ -1,11 +1,5 @@
 //! The archive of a release, as `.ci/archive` makes it.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #![cfg(unix)]
 
 use clap::CommandFactory as _;

@@ -4,13 +4,7 @@
 //! A file's name begins with what is wrong: `yaml` (no YAML as it is read here), `shape` (an editor
 //! sees it too, by `spec/case.schema.json`), `meaning` (needs the whole file) or `lint` (needs
 //! register and specification).
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::case::suite::Suite;
 use homespec::plan;
 use homespec::requirements::Register;

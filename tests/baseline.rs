@@ -1,11 +1,5 @@
 //! Baselines, required capabilities and running again: the program as a process, against the reference homeserver.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::baseline::append::appended;

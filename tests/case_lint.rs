@@ -1,13 +1,7 @@
 //! What holds of every bundled case beyond what the loader and [`homespec::plan::lint`] refuse: that
 //! a case is honest about what it does to an account, decides nothing twice, and leaves rate limits
 //! to the driver.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::case::ast::{Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, Target};
 use homespec::pipeline::Material;
 use homespec::requirements::StandingCheck;

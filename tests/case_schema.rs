@@ -3,13 +3,7 @@
 //! One file that uses every key of the format is changed in every place, in every way of a list;
 //! each result goes through both. What needs more than the shape (which names have a value, which
 //! requirements are decided) is the loader's alone and told apart by its words, see [`BEYOND`].
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::case::load::case_file;
 use homespec::yaml::document::Document;
 use serde_json::{Map, Value, json};

@@ -1,12 +1,6 @@
 //! What others run in their CI: `action.yml`, the job for GitLab, and the jobs in `docs/ci.md`. The forges' own schemas and
 //! linters look at them, and their scripts run here, against the reference homeserver and a real Synapse.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::reference::{self, Running, Settings};

@@ -1,12 +1,6 @@
 //! Every case as a test of its own against the reference homeserver: this is what the `cargo test`
 //! of a homeserver looks like, see [`homespec::harness`].
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::harness::{Harness, Server};
 use homespec::reference::{self, Settings};
 use std::process::ExitCode;

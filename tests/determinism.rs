@@ -1,12 +1,6 @@
 //! Without limits in play, two runs write the same `run.json` but for times and generated values, however many cases
 //! run at once: on the reference homeserver. tests/synapse.rs shows it on Synapse.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use std::path::PathBuf;

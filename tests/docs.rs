@@ -1,11 +1,5 @@
 //! The pages against the program: commands parse, links lead somewhere, and what is listed is what there is.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use clap::{CommandFactory as _, Parser as _};
 use homespec::case::ast::{Feature, Impact};
 use homespec::case::suite::Suite;

@@ -1,12 +1,6 @@
 //! The corpora of the fuzz targets, through the same functions as under `cargo fuzz`: so they can be
 //! tried without a nightly toolchain, and what was once found is not lost.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #[path = "fuzz_corpus/targets.rs"]
 mod targets;
 

@@ -1,11 +1,5 @@
 //! The harness as somebody else's `cargo test` uses it: what is started when, and what a trial says.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::harness::{Harness, HarnessError, Outcome, Server, Trial};
 use homespec::model::run::Verdict;
 use homespec::reference::{self, Settings};

@@ -1,12 +1,6 @@
 //! Servers that are hostile or broken, from the first request or from some later one: the program stays on its feet,
 //! ends in time, asks nobody else, says in one sentence what is wrong, and its reports are whole and inert.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #[path = "hostile/server.rs"]
 mod server;
 

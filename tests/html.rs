@@ -2,13 +2,7 @@
 //!
 //! Without Chromium these tests are left out, which is said. axe comes from PyPI and is installed once under `target/`;
 //! `HOMESPEC_BROWSER=skip` leaves these tests out.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #[path = "html/browser.rs"]
 mod browser;
 mod support;

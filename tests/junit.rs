@@ -1,12 +1,6 @@
 //! JUnit as others read it: valid against the schema that Jenkins' xUnit plugin follows, and counted right by libraries
 //! that know nothing of homespec.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::model::run::{Run, Tally};

@@ -1,12 +1,6 @@
 //! Every fault of the reference homeserver is caught, at the requirement that it names and at no other; no quirk is
 //! flagged; every decided MUST and SHOULD has a fault; and `docs/proof-matrix.md` shows just this matrix.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::pipeline::Material;
 use homespec::reference::Kind;
 use homespec::selftest::schema_faults;

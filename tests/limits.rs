@@ -1,11 +1,5 @@
 //! What a run says where the server's rate limits leave it nothing to look with.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::model::run::{CaseOutcome, Run, Verdict};

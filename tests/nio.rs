@@ -1,11 +1,5 @@
 //! matrix-nio, a client library that knows nothing of homespec, against the reference homeserver.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::reference::{Settings, start};

@@ -1,11 +1,5 @@
 //! Laws that hold for all values, not only for those somebody thought of.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::case::ast::{Api, Case, Feature};
 use homespec::case::matcher::{Kind, Matcher, Range, equal};
 use homespec::case::suite::Suite;

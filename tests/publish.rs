@@ -1,13 +1,7 @@
 //! The published results in `reports/conformance/`: `HOMESPEC_TESTS=publish cargo test --test publish` makes them anew,
 //! and what is there is looked at with every test run. With `UPDATE_GOLDEN=1` reports and pages are made again of the
 //! runs that are there, for when only their form has changed.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::model::run::{Finding, RecordedExchange, RequirementVerdict, Run, Verdict};

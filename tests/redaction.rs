@@ -1,11 +1,5 @@
 //! Whatever the secrets are and whatever a run holds: no report shows one, and every report is there.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::model::run::*;
 use homespec::redact::{RedactedRun, RedactionError, SecretKind, Vault};
 use homespec::report::{self, Format, Publisher};

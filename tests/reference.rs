@@ -1,11 +1,5 @@
 //! The reference homeserver over the wire: what it does by the book, with no faults and no quirks.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 
 use homespec::reference::{
     Catalogue, Fault, FaultNeed as Need, Front, Limit, Running, Settings, ThirdParty, faults,

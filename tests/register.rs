@@ -1,13 +1,7 @@
 //! The bundled register, held against facts of the specification that are written down here a
 //! second time: how many requirements there are, which operations answer with which statuses, and
 //! which requirement has to be named for which broken answer.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::model::release::{Listed, SpecVersion};
 use homespec::model::run::{Level, Mark};
 use homespec::requirements::{NEEDS, Register, Requirement, Rule, Severity, StandingCheck, Tier};

@@ -1,12 +1,6 @@
 //! The reports, against files that were looked at once (`tests/golden/`), and against any text that a
 //! server might send. `UPDATE_GOLDEN=1` writes the files again; read the difference before you keep it.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #[path = "reports/runs.rs"]
 mod runs;
 

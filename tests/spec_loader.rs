@@ -1,12 +1,6 @@
 //! The loader on small folders written for it (`tests/spec/`), on the bundled files, and, where
 //! they are at hand, on the published ones.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::spec::{
     Location, Operation, SchemaCheck, SchemaLocation, SchemaViolation, Security, Spec, describe,
     diff,

@@ -1,12 +1,6 @@
 //! Supplied accounts stay as they were on servers that are hard to please: names that do not log in, answers that end
 //! too early, tokens that are never good.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #[path = "supplied/front.rs"]
 mod front;
 mod support;

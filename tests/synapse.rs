@@ -1,13 +1,7 @@
 //! The suite against a real Synapse: what it says of it, requirement by requirement, and what it leaves behind.
 //!
 //! Synapse is installed once under `target/`; `HOMESPEC_SYNAPSE=skip` leaves these tests out.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::model::run::{CaseOutcome, Run, Verdict};

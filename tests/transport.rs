@@ -1,13 +1,7 @@
 //! How a homeserver is reached: by URL, unix socket and server name, through TLS, HTTP/2 and proxies.
 //!
 //! The program is run as a user would; everything is on loopback and ephemeral ports.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 #[path = "transport/fronts.rs"]
 mod fronts;
 

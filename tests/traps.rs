@@ -1,12 +1,6 @@
 //! `docs/traps.md` against the program: every trap and contradiction has its row, and what a row
 //! names exists.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::case::suite::Suite;
 use homespec::reference;
 use homespec::requirements::{Register, Rule};

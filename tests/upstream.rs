@@ -2,13 +2,7 @@
 //! stands in `synapse/faults.yaml` with the reason why it is not.
 //!
 //! A few by default; `HOMESPEC_TESTS=full` runs all of them. `HOMESPEC_SYNAPSE=skip` leaves them out.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
 use homespec::pipeline::Material;

@@ -4,13 +4,7 @@
 //! The table is made to be read: a row that says `skipped version` or `not-applicable` where the
 //! release has the rule, or a verdict where it has not, is a fault of the register or of a case. Its
 //! last column is written by hand and kept: it explains what would else look like such a fault.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::unwrap_used
-)]
+#![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 use homespec::accounts::pool::{AccountProvider, AccountSources};
 use homespec::http::client::Transport;
 use homespec::http::target::Target;

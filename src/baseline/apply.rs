@@ -149,8 +149,7 @@ impl<'a> Look<'a> {
             (Outdated::Fixed, "fixed: remove it from the baseline".to_owned())
         } else {
             let last = entry.expires.filter(|_| is_expired(entry, self.today))?;
-            let text =
-                format!("expired: it was accepted until {last}; fix it, or set another day");
+            let text = format!("expired: it was accepted until {last}; fix it, or set another day");
             (Outdated::Expired, text)
         };
         Some(OutdatedEntry {

@@ -183,10 +183,7 @@ fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
         (lacking_section(run, page), LISTED),
         (outdated_section(run, page), LISTED),
         (issue_section("Broken", Verdict::Failed, &issues, page, 4), BROKEN),
-        (
-            reason_section("Errored (internal error)", Verdict::Errored, &errored, page, 2),
-            BLOCKED,
-        ),
+        (reason_section("Errored (internal error)", Verdict::Errored, &errored, page, 2), BLOCKED),
         (issue_section("Warned", Verdict::Warned, &issues, page, 1), WARNED),
         (reason_section("Blocked", Verdict::Blocked, &blocked, page, 4), BLOCKED),
     ];
@@ -249,8 +246,9 @@ fn outdated_section(run: &Run, page: &Page) -> Section {
         1 => "1 entry".to_owned(),
         n => format!("{n} entries"),
     };
-    let heading =
-        format!("Baseline out of date: {number}; remove what is fixed, fix or renew what has expired");
+    let heading = format!(
+        "Baseline out of date: {number}; remove what is fixed, fix or renew what has expired"
+    );
     let entry = |one: &OutdatedEntry| {
         let OutdatedEntry { why, requirement, case, place, .. } = one;
         vec![page.line(&format!("  {} {requirement} in {case} ({place})", why.as_str()))]
