@@ -7,7 +7,7 @@ use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::RequestSender;
 use crate::http::supplied_accounts::SuppliedAccountState;
 use crate::plan::routes::Routes;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -190,11 +190,7 @@ impl Cleaner {
             self.sender.created.remove(&account.user_id);
             return Ok(());
         };
-        match self.deactivate_with(&token, account, exchanges).await {
-            Deactivated::Done => Ok(()),
-            Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
-            Deactivated::Refused(why) => Err(why),
-        }
+        self.deactivate_after_login(&token, account, exchanges).await
     }
 
     async fn deactivate_with(
@@ -206,35 +202,56 @@ impl Cleaner {
         let Some(request) = self.request("deactivateAccount") else {
             return Deactivated::Refused("there is no operation to deactivate it".to_owned());
         };
-        let request = request.bearer(token);
-        let (mut body, mut stages) = (json!({}), Vec::new());
-        loop {
-            let response = match self.send(&request.clone().json(&body), exchanges).await {
-                Ok(response) => response,
-                Err(why) => return Deactivated::Refused(why),
-            };
-            if response.is_success() {
+        let prover = UiaCredentials {
+            user: Some(&account.login_name),
+            password: account.password.as_deref(),
+            registration_token: None,
+        };
+        match self.send_with_uia(&request.bearer(token), json!({}), prover, exchanges).await {
+            Ok(response) if response.is_success() => {
                 // The exchange says so only if its token is known to be the account's.
                 self.sender.created.remove(&account.user_id);
-                return Deactivated::Done;
+                Deactivated::Done
             }
-            let challenge = match response.json() {
-                Ok(challenge) if response.is_challenge() => challenge,
-                _ if response.status == 401 => return Deactivated::TokenOver,
-                _ => return Deactivated::Refused(refused("deactivating", &response)),
-            };
-            let prover = UiaCredentials {
-                user: Some(&account.login_name),
-                password: account.password.as_deref(),
-                registration_token: None,
-            };
-            match uia::answer_challenge(challenge, prover, &stages) {
-                Ok(auth) => {
-                    stages.extend(uia::stage_of(&auth));
-                    body = uia::with_auth(body, auth);
+            Ok(response) if response.status == 401 => Deactivated::TokenOver,
+            Ok(response) => Deactivated::Refused(refused("deactivating", &response)),
+            Err(why) => Deactivated::Refused(why),
+        }
+    }
+
+    /// The same with the token of a login just made, which must be good.
+    async fn deactivate_after_login(
+        &self,
+        token: &str,
+        account: &CreatedAccount,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<(), String> {
+        match self.deactivate_with(token, account, exchanges).await {
+            Deactivated::Done => Ok(()),
+            Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
+            Deactivated::Refused(why) => Err(why),
+        }
+    }
+
+    /// The response to a request after interactive auth, where the server asks for it.
+    async fn send_with_uia(
+        &self,
+        request: &Request,
+        mut body: Value,
+        prover: UiaCredentials<'_>,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, String> {
+        let mut stages = Vec::new();
+        loop {
+            let response = self.send(&request.clone().json(&body), exchanges).await?;
+            let auth = match response.json() {
+                Ok(challenge) if response.is_challenge() => {
+                    uia::answer_challenge(challenge, prover, &stages)?
                 }
-                Err(why) => return Deactivated::Refused(why),
-            }
+                _ => return Ok(response),
+            };
+            stages.extend(uia::stage_of(&auth));
+            body = uia::with_auth(body, auth);
         }
     }
 
@@ -289,14 +306,8 @@ impl Cleaner {
         let token = response.text_at("/access_token").filter(|_| response.is_success());
         let token = token.ok_or_else(|| refused("logging in", &response))?;
         let user_id = response.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
-        match self
-            .deactivate_with(token, &CreatedAccount { user_id, ..account.clone() }, exchanges)
-            .await
-        {
-            Deactivated::Done => Ok(()),
-            Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
-            Deactivated::Refused(why) => Err(why),
-        }
+        let account = CreatedAccount { user_id, ..account.clone() };
+        self.deactivate_after_login(token, &account, exchanges).await
     }
 
     /// Logs a session out. One of a supplied account that this does not end is looked for among the devices later.
@@ -359,18 +370,11 @@ impl Cleaner {
     ) -> Result<(), String> {
         let request =
             self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
-        let request = request.bearer(token);
-        let (mut body, mut stages) = (json!({"devices": devices}), Vec::new());
-        loop {
-            let response = self.send(&request.clone().json(&body), exchanges).await?;
-            let challenge = match response.json() {
-                Ok(challenge) if response.is_challenge() => challenge,
-                _ if response.is_success() => return Ok(()),
-                _ => return Err(refused("deleting the device", &response)),
-            };
-            let auth = uia::answer_challenge(challenge, prover, &stages)?;
-            stages.extend(uia::stage_of(&auth));
-            body = uia::with_auth(body, auth);
+        let body = json!({"devices": devices});
+        let response = self.send_with_uia(&request.bearer(token), body, prover, exchanges).await?;
+        match response.is_success() {
+            true => Ok(()),
+            false => Err(refused("deleting the device", &response)),
         }
     }
 

@@ -32,7 +32,7 @@ impl Proofs {
     ///
     /// # Errors
     /// It is refused, or the proof could not be made; what needs it cannot be decided.
-    pub async fn proven(&self, name: &str, by: &UiaCredentials<'_>) -> Result<(), Reason> {
+    pub async fn proven(&self, name: &str, by: &OperatorProver<'_>) -> Result<(), Reason> {
         let cell = {
             let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
             by_name.entry(name.to_owned()).or_default().clone()
@@ -57,7 +57,7 @@ impl Proofs {
         log.values().flatten().cloned().collect()
     }
 
-    async fn prove(&self, name: &str, by: &UiaCredentials<'_>) -> Result<(), Reason> {
+    async fn prove(&self, name: &str, by: &OperatorProver<'_>) -> Result<(), Reason> {
         let mut exchanges = Vec::new();
         let proof = by.prove(name, &mut exchanges).await;
         if let Err(reason) = &proof
@@ -73,7 +73,7 @@ impl Proofs {
 
 /// What a proof is made with.
 #[derive(Clone, Copy)]
-pub struct UiaCredentials<'a> {
+pub struct OperatorProver<'a> {
     /// What was given.
     pub operator: &'a Operator,
     /// Sends the requests.
@@ -84,7 +84,7 @@ pub struct UiaCredentials<'a> {
     pub notices: &'a Notices,
 }
 
-impl UiaCredentials<'_> {
+impl OperatorProver<'_> {
     async fn prove(&self, name: &str, exchanges: &mut Vec<Exchange>) -> Result<(), Reason> {
         match (name, self.operator) {
             ("appservice", Operator { appservice: Some(service), .. }) => {

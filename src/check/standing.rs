@@ -612,15 +612,13 @@ fn schema<'r>(
             return undecided(sheet, all, Verdict::Errored, &unusable(&error));
         }
     };
-    let mut requirement_for_violation: HashMap<(String, String), Option<&'r Requirement>> =
-        HashMap::new();
+    let mut by_violation: HashMap<(String, String), Option<&'r Requirement>> = HashMap::new();
     let mut broken: Vec<Observation<'r>> = Vec::new();
     for violation in violations {
         let SchemaViolation { pointer, location, keyword, .. } = violation;
         let is_null = keyword == "null";
-        let watcher = *requirement_for_violation
-            .entry((location.clone(), keyword))
-            .or_insert_with_key(|(l, k)| {
+        let watcher =
+            *by_violation.entry((location.clone(), keyword)).or_insert_with_key(|(l, k)| {
                 context.register.requirement_for_violation(operation, response.status, l, k)
             });
         let Some(requirement) = watcher else { continue };

@@ -1,7 +1,7 @@
 //! Running the cases of a plan: who goes next, on which accounts, and what came of it.
 use crate::accounts::account::AccountView;
 use crate::accounts::operator::Operator;
-use crate::accounts::operator_proof::{Proofs, UiaCredentials};
+use crate::accounts::operator_proof::{OperatorProver, Proofs};
 use crate::accounts::pool::AccountPool;
 use crate::case::ast::{Act, Case, Impact, Need};
 use crate::check::tally::Tally;
@@ -478,9 +478,9 @@ impl Executor {
         Ok(())
     }
 
-    fn prover(&self) -> UiaCredentials<'_> {
+    fn prover(&self) -> OperatorProver<'_> {
         let (operator, sender, api) = (&*self.operator, &self.sender, self.facts.api);
-        UiaCredentials { operator, sender, api, notices: &self.pool.notices }
+        OperatorProver { operator, sender, api, notices: &self.pool.notices }
     }
 
     /// Does something to an account. A hook may end well and have done nothing: its effect must show.
