@@ -3,9 +3,7 @@ use crate::accounts::account::{AccountView, Proof, good_login, other_case, short
 use crate::accounts::command::{ExternalCommand, Failed};
 use crate::accounts::notices::Notices;
 use crate::accounts::random::{fresh_localpart, fresh_password};
-use crate::accounts::refusal::{
-    ACCOUNT, REGISTRATION, in_words, login_advice, reason, said, token_advice,
-};
+use crate::accounts::refusal::{in_words, login_advice, said, token_advice};
 use crate::accounts::uia::{self, UiaCredentials};
 use crate::case::ast::Limits;
 use crate::http::created_resources::CreatedAccount;
@@ -14,7 +12,7 @@ use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::{RequestSender, SendResult};
 use crate::http::supplied_accounts::device_ids;
 pub use crate::http::supplied_accounts::{Credential, SuppliedAccount};
-use crate::model::run::Reason;
+use crate::model::reason::{Reason, ReasonCode};
 use crate::model::user_id::localpart;
 use crate::plan::Slot;
 use crate::plan::facts::{AccountFacts, Given, RefusedAccount};
@@ -221,21 +219,21 @@ impl AccountPool {
         let account = match entry.as_mut() {
             Some(Ok(account)) => account,
             Some(Err(reason)) => return Err(reason.clone()),
-            None => return Err(reason("account", "no account".to_owned())),
+            None => return Err(Reason::Account("no account".to_owned())),
         };
         if proven && !account.proven && account.password.is_some() {
             match self.prove(slot, account).await {
                 // That an account which the server has just registered does not log in is for the
                 // cases to find, but wrong passwords say nothing on it.
-                Err(reason) if reason.code == ACCOUNT && account.registered => {
+                Err(reason) if reason.code() == ReasonCode::Account && account.registered => {
                     if *slot == Slot::WrongPassword {
                         *entry = Some(Err(reason.clone()));
                         return Err(reason);
                     }
                     self.keep_without_login(slot, account, reason).await;
                 }
-                Err(reason) if reason.code == ACCOUNT => {
-                    self.notices.error(&reason.text);
+                Err(reason) if reason.code() == ReasonCode::Account => {
+                    self.notices.error(&reason.text());
                     if account.made && !self.has_usable() {
                         self.stop_making(&reason);
                     }
@@ -325,14 +323,14 @@ impl AccountPool {
             (Some(given), _) => {
                 let opened = self.open_given(slot, given).await;
                 if let Err(reason) = &opened
-                    && reason.code == ACCOUNT
+                    && reason.code() == ReasonCode::Account
                 {
-                    self.notices.error(&reason.text);
+                    self.notices.error(&reason.text());
                 }
                 opened
             }
             (None, Some(maker)) => self.make(slot, maker).await,
-            (None, None) => Err(reason("no_account", "no account was given".to_owned())),
+            (None, None) => Err(Reason::NoAccountGiven),
         }
     }
 
@@ -524,8 +522,8 @@ impl AccountPool {
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         match &made {
             Ok(_) => making.works = true,
-            Err(reason) if [ACCOUNT, REGISTRATION].contains(&reason.code.as_str()) => {
-                self.notices.error(&reason.text);
+            Err(reason @ (Reason::Account(_) | Reason::Registration(_))) => {
+                self.notices.error(&reason.text());
                 if !making.works {
                     making.refused.get_or_insert_with(|| reason.clone());
                 }
@@ -622,11 +620,11 @@ impl AccountPool {
         let nonce = self.send(slot, &Request::new(None, "GET", PATH)).await?;
         let Some(text) = nonce.text_at("/nonce") else {
             let words = in_words("GET /_synapse/admin/v1/register", &nonce);
-            return Err(reason(REGISTRATION, format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
+            return Err(Reason::Registration(format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
         };
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
             let text = format!("{SHARED_SECRET}: the secret cannot be used as a key");
-            return Err(reason(REGISTRATION, text));
+            return Err(Reason::Registration(text));
         };
         mac.update([text, localpart, password, "notadmin"].join("\0").as_bytes());
         let mac: String =
@@ -666,7 +664,7 @@ impl AccountPool {
         let account = account.map_err(|failed| {
             let why = failed.text(&self.sender.http.vault().redactor());
             let advice = "try it by hand; docs/accounts.md says what it gets and must print";
-            let reason = reason(REGISTRATION, format!("--account-command: {why}; {advice}"));
+            let reason = Reason::Registration(format!("--account-command: {why}; {advice}"));
             printed.failed = Some(reason.clone());
             reason
         })?;
@@ -767,15 +765,16 @@ impl AccountPool {
         let user_id = response.text_at("/user_id").filter(|_| response.is_success());
         let user_id = user_id.ok_or_else(|| {
             let (words, advice) = (in_words(WHOAMI, response), token_advice(response));
-            reason(ACCOUNT, format!("{what} was refused: {words}; {advice}"))
+            Reason::Account(format!("{what} was refused: {words}; {advice}"))
         })?;
         Ok((user_id.to_owned(), response.text_at("/device_id").map(str::to_owned)))
     }
 
     fn request(&self, operation: &str) -> Result<Request, Reason> {
-        let route = self.routes.route(operation, None).ok_or_else(|| {
-            reason("not_in_spec", format!("the specification files have no operation {operation}"))
-        })?;
+        let route = self
+            .routes
+            .route(operation, None)
+            .ok_or_else(|| Reason::NotInSpec { operation: operation.to_owned() })?;
         Ok(Request::new(Some(operation), &route.method, &route.path))
     }
 
@@ -827,7 +826,7 @@ impl Account {
 fn answered(reply: Reply) -> Result<Response, Reason> {
     match reply {
         Reply::Response(response) => Ok(response),
-        Reply::Dropped(text) => Err(reason("no_answer", text)),
+        Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
         Reply::Inconclusive(reason) => Err(reason),
     }
 }
@@ -838,7 +837,7 @@ fn with_hint(reason: Reason, account: &Account) -> Reason {
         return reason;
     }
     let hint = "if it logs in only by its full Matrix ID, give that as the user (@name:server)";
-    Reason { text: format!("{}; {hint}", reason.text).into(), ..reason }
+    Reason::Account(format!("{}; {hint}", reason.text()))
 }
 
 /// Remembers a password, and the wrong ones that cases make of it: they tell nearly all of it.
@@ -916,7 +915,7 @@ fn registration_refused(maker: &AccountProvider, response: &Response) -> Reason 
         500.. => "the server failed: see its log",
         _ => advice,
     };
-    reason(REGISTRATION, format!("{option}: {}; {advice}", in_words(by, response)))
+    Reason::Registration(format!("{option}: {}; {advice}", in_words(by, response)))
 }
 
 /// That a stage of registration cannot be passed, with what to try.
@@ -938,7 +937,7 @@ fn stage_refused(why: &str, with_token: bool, response: &Response) -> Reason {
         response.status,
         said(response)
     );
-    reason(REGISTRATION, text)
+    Reason::Registration(text)
 }
 
 /// How a request is named in a sentence.
@@ -958,5 +957,5 @@ fn login_refused(account: &Account, response: &Response) -> Reason {
             format!("--accounts: `{user}` was refused: {words}; {advice}")
         }
     };
-    reason(ACCOUNT, text)
+    Reason::Account(text)
 }

@@ -3,8 +3,9 @@
 use super::expect::Mismatch;
 use crate::case::matcher::{media_type_essence, shown};
 use crate::http::message::{Exchange, ORIGIN, Response};
+use crate::model::reason::Reason;
 use crate::model::release::Listed;
-use crate::model::run::{Reason, Verdict};
+use crate::model::run::Verdict;
 use crate::requirements::{Register, Requirement, Rule};
 use crate::spec::{Schema, SchemaViolation, Spec, UnusableSchema};
 use serde_json::Value;
@@ -119,8 +120,7 @@ fn undecided<'r>(
 
 /// Why nothing is said by a schema that cannot be used; files with one are refused beforehand.
 fn unusable(error: &UnusableSchema) -> Reason {
-    let text = format!("internal error: {error}; please report it").into();
-    Reason { code: "unusable_schema".to_owned(), text }
+    Reason::UnusableSchema { error: error.to_string() }
 }
 
 enum Resource {

@@ -63,8 +63,8 @@ use crate::http::client::Transport;
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::Gate;
 use crate::model::run::{
-    CaseOutcome, Finding, Level, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome,
-    Verdict,
+    CaseOutcome, Finding, Level, OutdatedEntry, RecordedExchange, RecordedReason, Run,
+    StandingOutcome, Verdict,
 };
 use crate::pipeline::{
     ActiveRun, Job, JobError, Material, Policies, Prepared, RunWithheld, chosen, prepare,
@@ -670,7 +670,7 @@ impl Shared {
         &self,
         verdict: Verdict,
         findings: &[Finding],
-        reason: Option<&Reason>,
+        reason: Option<&RecordedReason>,
         text: impl Fn() -> String,
     ) -> Result<Outcome, String> {
         match verdict {
@@ -691,7 +691,7 @@ impl Shared {
     fn text(
         &self,
         findings: &[Finding],
-        reason: Option<&Reason>,
+        reason: Option<&RecordedReason>,
         place: &str,
         run: &Run,
     ) -> String {

@@ -1,11 +1,11 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure.
 use crate::check::standing::Context;
 use crate::check::tally::{Tallied, Tally, exchange_id};
-use crate::check::verdict::unknown_requirement;
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
 use crate::http::cancel::CancelCause;
 use crate::http::message::{Exchange, Received, Response, TransportErrorKind};
 use crate::model::exit;
+use crate::model::reason::{Reason, ReasonCode};
 use crate::model::run::*;
 use crate::pipeline::rate_limit_advice;
 use crate::plan::Plan;
@@ -78,11 +78,13 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     let missing: Vec<CaseResult> =
         missing.map(|planned| CaseResult::missing(&planned.case)).collect();
     parts.results.extend(missing);
+    count_blocked(&mut parts.limits_hit, &parts.results);
     let standing = standing_outcomes(&mut parts);
     let longest = (ALL_SHOWN / every_exchange(&parts).count().max(1)).min(LONGEST_SHOWN);
     let view = View { redactor, longest };
     let of_run = whole_run_outcomes(&parts);
     let (limits, resent) = (notes_on_limits(&parts), note_on_resent(&parts));
+    let limits_hit = parts.limits_hit.clone();
     let results = std::mem::take(&mut parts.results);
     // Each result is let go when it is put together: both forms of all exchanges at once would be large.
     let mut cases: Vec<CaseOutcome> = parts
@@ -119,7 +121,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         duration_ms: parts.duration_ms,
         tally: cases.iter().map(|case| case.verdict).collect(),
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
-        limits_hit: parts.limits_hit.clone(),
+        limits_hit,
         not_cleaned_up: untrusted(&parts.not_cleaned_up),
         notes: untrusted(
             &[
@@ -164,7 +166,7 @@ fn case_outcome(case: &crate::case::ast::Case, result: CaseResult, view: View<'_
         line: case.line,
         impact: case.impact.to_string(),
         verdict: decided.verdict,
-        reason: decided.reason,
+        reason: decided.reason.map(Into::into),
         branch: decided.branch,
         requirements: case.checks.clone(),
         duration_ms: millis(result.duration),
@@ -203,7 +205,7 @@ fn whole_run_outcome(
     parts: &Parts<'_>,
 ) -> CaseOutcome {
     let Some(requirement) = parts.register.get(check.requirement) else {
-        let reason = unknown_requirement(check.requirement);
+        let reason = Reason::UnknownRequirement { id: check.requirement.to_owned() };
         return whole_run_case(check, 1, Verdict::Errored, Some(reason), Vec::new());
     };
     if (parts.interrupted)() {
@@ -216,11 +218,7 @@ fn whole_run_outcome(
     let broken = requirement.severity(&parts.facts.listed).verdict();
     let (verdict, reason, findings) = match (check.look)(&exchanges) {
         Seen::Fine => (Verdict::Passed, None, Vec::new()),
-        Seen::Nothing => {
-            let text = "there were not enough answers to compare".to_owned();
-            let reason = Reason { code: "not_observed".to_owned(), text: text.into() };
-            (Verdict::Skipped, Some(reason), Vec::new())
-        }
+        Seen::Nothing => (Verdict::Skipped, Some(Reason::TooFewAnswers), Vec::new()),
         Seen::Repeated { first, again } => {
             let finding = Finding {
                 requirement: check.requirement.to_owned(),
@@ -254,6 +252,7 @@ fn whole_run_case(
     reason: Option<Reason>,
     findings: Vec<Finding>,
 ) -> CaseOutcome {
+    let reason = reason.map(RecordedReason::from);
     CaseOutcome {
         id: check.id.to_owned(),
         title: check.title.to_owned(),
@@ -378,6 +377,7 @@ fn standing_outcomes(parts: &mut Parts<'_>) -> Vec<StandingOutcome> {
         true => CancelCause::Interrupted.reason(),
         false => too_long(),
     });
+    let cut = cut.map(RecordedReason::from);
     parts
         .register
         .iter()
@@ -409,7 +409,7 @@ fn standing_outcome(
     requirement: &Requirement,
     tallied: Option<Tallied>,
     parts: &Parts<'_>,
-    cut: Option<&Reason>,
+    cut: Option<&RecordedReason>,
 ) -> StandingOutcome {
     let id = requirement.id.clone();
     let unseen = |verdict, reason| StandingOutcome {
@@ -420,12 +420,9 @@ fn standing_outcome(
         findings: Vec::new(),
         reason: Some(reason),
     };
-    let skipped = |code: &str, text: &str| {
-        let reason = Reason { code: code.to_owned(), text: text.into() };
-        unseen(Verdict::Skipped, reason)
-    };
+    let skipped = |reason: Reason| unseen(Verdict::Skipped, reason.into());
     if !requirement.applies(&parts.facts.listed) {
-        return skipped("version", "no release that the server lists has it");
+        return skipped(Reason::OutOfRange);
     }
     match (tallied, cut) {
         (Some(tallied), cut) => {
@@ -435,20 +432,20 @@ fn standing_outcome(
                 None => tallied.verdict,
             };
             let reason = match verdict {
-                Verdict::Errored => tallied.undecided.clone(),
-                Verdict::Blocked => cut.cloned().or(tallied.undecided.clone()),
+                Verdict::Errored => tallied.undecided.clone().map(Into::into),
+                Verdict::Blocked => cut.cloned().or(tallied.undecided.clone().map(Into::into)),
                 _ => None,
             };
             let findings = tallied.findings();
             StandingOutcome { requirement: id, verdict, count, observed, findings, reason }
         }
         (None, Some(cut)) => unseen(Verdict::Blocked, cut.clone()),
-        (None, None) => skipped("not_observed", "no response exercised this check"),
+        (None, None) => skipped(Reason::NotExercised),
     }
 }
 
 /// What decided a requirement, how, and why.
-type Decider<'a> = (&'a str, Verdict, Option<&'a Reason>);
+type Decider<'a> = (&'a str, Verdict, Option<&'a RecordedReason>);
 
 fn requirement_outcomes(
     parts: &Parts<'_>,
@@ -491,7 +488,7 @@ fn requirement_outcome(
             .iter()
             .find(|(_, verdict, reason)| *verdict == worst && reason.is_some())
             .and_then(|(_, _, reason)| reason.cloned()),
-        None => Some(untested(parts, requirement)),
+        None => Some(untested(parts, requirement).into()),
     };
     RequirementOutcome {
         id: requirement.id.clone(),
@@ -507,17 +504,16 @@ fn requirement_outcome(
 }
 
 fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
-    let reason = |code: &str, text: &str| Reason { code: code.to_owned(), text: text.into() };
     let is_standing = requirement
         .standing
         .iter()
         .any(|watch| matches!(watch, StandingCheck::Rule(_) | StandingCheck::Schema(_)));
     if is_standing || (parts.covered)(&requirement.id) {
-        return reason("not_selected", "nothing that decides it was selected");
+        return Reason::NotSelected;
     }
     match &requirement.untestable {
-        Some(why) => reason("untestable", why),
-        None => reason("no_case", "there is no case for it yet"),
+        Some(why) => Reason::Untestable(why.clone()),
+        None => Reason::NoCase,
     }
 }
 
@@ -573,6 +569,14 @@ fn operation_of(spec: &Spec, exchanged: &Exchange) -> String {
     format!("{} {path}", exchanged.request.method)
 }
 
+/// Counts how many cases each limit blocks.
+fn count_blocked(hits: &mut [LimitHit], results: &[CaseResult]) {
+    for hit in hits {
+        let is_by = |result: &&CaseResult| matches!(&result.decided.reason, Some(Reason::RateLimited { operation, .. }) if hit.operation == *operation);
+        hit.blocked = results.iter().filter(is_by).count();
+    }
+}
+
 /// What the limits that were met left open.
 fn notes_on_limits(parts: &Parts<'_>) -> Vec<String> {
     let cases = parts.plan.cases.iter().zip(&parts.results);
@@ -586,8 +590,8 @@ fn notes_on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<S
     let of_cases = cases.iter().filter_map(|case| case.reason.as_ref());
     let reasons = of_cases.chain(standing.iter().filter_map(|one| one.reason.as_ref()));
     let mut blocked: BTreeMap<&str, usize> = BTreeMap::new();
-    for reason in reasons.filter(|reason| ["too_large", "too_long"].contains(&reason.code.as_str()))
-    {
+    let is_bound = |code| matches!(code, Some(ReasonCode::TooLarge | ReasonCode::TooLong));
+    for reason in reasons.filter(|reason| is_bound(reason.code.known())) {
         *blocked.entry(&reason.text).or_default() += 1;
     }
     let note = |(text, count): (&str, usize)| {
@@ -613,9 +617,12 @@ fn notes(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> 
 fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for requirement in requirements.iter().filter(|r| r.applies) {
-        let code = requirement.reason.as_ref().map_or("", |reason| reason.code.as_str());
-        let lacks =
-            if code == NO_ACCOUNT { Some(code) } else { code.strip_prefix("not_provided:") };
+        let code = requirement.reason.as_ref().map(|reason| &reason.code);
+        let lacks = code.and_then(|code| match code.known()? {
+            ReasonCode::NoAccount => Some(NO_ACCOUNT),
+            ReasonCode::NotProvided => code.detail(),
+            _ => None,
+        });
         // Whether the server asks for a registration token at all is not known.
         if let Some(name) = lacks.filter(|name| *name != "registration") {
             *missing.entry(name).or_default() += 1;

@@ -25,7 +25,7 @@ use crate::http::supplied_accounts::SuppliedAccounts;
 use crate::http::target::Target;
 use crate::model::exit::{self, Gate};
 use crate::model::release::{Listed, SpecVersion};
-use crate::model::run::{Finding, Reason, Run, Verdict};
+use crate::model::run::{Finding, Run, Verdict};
 use crate::pipeline::assemble::{Parts, assemble};
 use crate::plan::capabilities::{self, Capability};
 use crate::plan::facts::{AccountFacts, Allow, Facts};
@@ -534,8 +534,7 @@ impl Prepared {
         let is_gone = outcome.no_target.is_some() || lost.is_some();
         let base_url = self.sender.http.target().to_string();
         let discovered = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
-        let gone =
-            outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text.to_string()));
+        let gone = outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text()));
         let parts = Parts {
             register: &self.material.register,
             spec,
@@ -789,7 +788,7 @@ impl TargetUnavailable {
             allowed: prepared.job.allowed.clone(),
         };
         let spec = prepared.material.v1.clone();
-        let reason = Reason { code: why.code().to_owned(), text: why.to_string().into() };
+        let reason = why.reason();
         let cases: Vec<PlannedCase> = prepared
             .selected
             .iter()

@@ -11,7 +11,8 @@ use crate::http::background::beside;
 use crate::http::cancel::CancelCause;
 use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::{RequestSender, SendResult};
-use crate::model::run::{Reason, Verdict};
+use crate::model::reason::{Reason, ReasonCode};
+use crate::model::run::Verdict;
 use crate::plan::facts::Facts;
 use crate::plan::routes::Routes;
 use crate::plan::{Assignment, Claim, Disposition, Plan, PlannedCase, Slot};
@@ -54,17 +55,14 @@ impl CaseResult {
 
     /// The result of a planned case for which there is none: an internal error.
     pub fn missing(case: &Case) -> Self {
-        let reason = Reason {
-            code: "panic".to_owned(),
-            text: "homespec itself failed in this case; please report it".into(),
-        };
-        CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
+        CaseResult::without_running(Decided::all(case, Verdict::Errored, Reason::Panic))
     }
 
     /// Whether nothing but a rate limit kept it from being decided.
     pub fn is_rate_limited(&self) -> bool {
         let reason = self.decided.reason.as_ref();
-        self.decided.verdict == Verdict::Blocked && reason.is_some_and(|r| r.code == "rate_limited")
+        self.decided.verdict == Verdict::Blocked
+            && reason.is_some_and(|r| r.code() == ReasonCode::RateLimited)
     }
 }
 
@@ -273,8 +271,6 @@ impl Executor {
                 }
                 let logins = Logins::Reused(offered);
                 let again = self.run_apart(case, assignment.clone(), logins).await;
-                // Either it is no longer blocked, or it was counted a second time.
-                self.sender.limits.served("login");
                 if !again.is_rate_limited() {
                     *result = Some(again);
                 }
@@ -516,7 +512,7 @@ impl Executor {
             done = self.prover().effect(act, told, &login, exchanges).await;
         }
         if let Err(reason) = &done {
-            self.pool.notices.error(&reason.text);
+            self.pool.notices.error(&reason.text());
         }
         done
     }
@@ -723,10 +719,7 @@ fn is_large(exchange: &Exchange) -> bool {
 
 /// Why something is undecided that took too long to judge.
 pub fn too_long() -> Reason {
-    Reason {
-        code: "too_long".to_owned(),
-        text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()).into(),
-    }
+    Reason::TooLong { seconds: MOST_TIME.as_secs() }
 }
 
 #[cfg(test)]

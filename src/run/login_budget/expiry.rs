@@ -1,7 +1,7 @@
 //! Login tokens that run out while a rate limit is waited for: what the server then says of them
 //! is no answer to the question of a case.
 use crate::http::sender::SendResult;
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use std::time::{Duration, Instant};
 
 /// The login tokens of one case, with the time at which each runs out.
@@ -32,10 +32,7 @@ impl ExpiringTokens {
         let now = Instant::now();
         let expired_while_waiting =
             self.0.iter().any(|(token, until)| *until < now && sent.contains(token.as_str()));
-        (waited && expired_while_waiting).then(|| Reason {
-            code: "rate_limited".to_owned(),
-            text: "the login token ran out while the server's rate limit was waited for".into(),
-        })
+        (waited && expired_while_waiting).then_some(Reason::ExpiredWhileWaiting)
     }
 }
 
