@@ -1,6 +1,5 @@
 //! The pipeline on one screen: load, probe, plan, run, assemble.
 pub mod assemble;
-pub mod rate_limit_advice;
 
 use crate::accounts::cleanup::{Cleanup, cleanup};
 use crate::accounts::operator::Operator;

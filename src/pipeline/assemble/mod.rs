@@ -1,4 +1,6 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure.
+mod rate_limit_advice;
+
 use crate::check::standing::Context;
 use crate::check::tally::{Tallied, Tally, exchange_id};
 use crate::check::whole_run::{self, Seen, WholeRunCheck};
@@ -7,7 +9,6 @@ use crate::http::message::{Exchange, Received, Response, TransportErrorKind};
 use crate::model::exit;
 use crate::model::reason::{Reason, ReasonCode};
 use crate::model::run::*;
-use crate::pipeline::rate_limit_advice;
 use crate::plan::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::selection::{Selection, selects_standing};
