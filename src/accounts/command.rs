@@ -26,16 +26,23 @@ pub struct ExternalCommand {
     longest: Duration,
 }
 
+/// Why a command line is none, as the end of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // The sentences say it.
+pub enum CommandLineError {
+    #[error("a quotation mark is open at its end")]
+    OpenQuote,
+    #[error("it names no program")]
+    Empty,
+}
+
 impl ExternalCommand {
     /// Splits a command line into words by the quoting rules of a shell. No shell reads it: variables,
     /// pipes and wildcards mean nothing.
-    ///
-    /// # Errors
-    /// There is no word in it, or a quotation mark without its other half.
-    pub fn parse(line: &str) -> Result<ExternalCommand, String> {
-        let words = shlex::split(line).ok_or("a quotation mark is open at its end")?;
+    pub fn parse(line: &str) -> Result<ExternalCommand, CommandLineError> {
+        let words = shlex::split(line).ok_or(CommandLineError::OpenQuote)?;
         let mut words = words.into_iter();
-        let name = words.next().ok_or("it names no program")?;
+        let name = words.next().ok_or(CommandLineError::Empty)?;
         Ok(ExternalCommand { name, arguments: words.collect(), longest: LONGEST })
     }
 

@@ -34,17 +34,26 @@ const RELATIONS: [(&str, Relation); 5] = [
     ("=", Relation::Equal),
 ];
 
+/// Why a text is no range of servers, as the end of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // The sentences say it.
+pub enum ServerRangeError {
+    #[error("`{0}` is no server's name")]
+    Name(String),
+    #[error("`{0}` is no bound like >=1.150 or <2")]
+    Bound(String),
+    #[error("it holds no server: its bounds exclude each other")]
+    Empty,
+}
+
 impl ServerRange {
     /// Reads `NAME`, `NAME >=1.150, <1.170` or `>=1.150`.
-    ///
-    /// # Errors
-    /// What is wrong with it, as the end of a sentence.
-    pub fn parse(text: &str) -> Result<ServerRange, String> {
+    pub fn parse(text: &str) -> Result<ServerRange, ServerRangeError> {
         let start = text.find(['<', '>', '=']).unwrap_or(text.len());
         let (name, bounds) = text.split_at(start);
         let name = name.trim();
         if name.contains(char::is_whitespace) || name.contains(['/', ',']) {
-            return Err(format!("`{name}` is no server's name"));
+            return Err(ServerRangeError::Name(name.to_owned()));
         }
         let bounds = match bounds.trim() {
             "" => Vec::new(),
@@ -53,7 +62,7 @@ impl ServerRange {
         let name = (!name.is_empty()).then(|| name.to_owned());
         let range = ServerRange { name, bounds };
         match range.is_empty() {
-            true => Err("it holds no server: its bounds exclude each other".to_owned()),
+            true => Err(ServerRangeError::Empty),
             false => Ok(range),
         }
     }
@@ -109,9 +118,9 @@ impl Bound {
     }
 }
 
-fn bound(text: &str) -> Result<Bound, String> {
+fn bound(text: &str) -> Result<Bound, ServerRangeError> {
     let text = text.trim();
-    let refused = || format!("`{text}` is no bound like >=1.150 or <2");
+    let refused = || ServerRangeError::Bound(text.to_owned());
     let found =
         RELATIONS.iter().find_map(|(sign, relation)| Some((text.strip_prefix(sign)?, *relation)));
     let (version, relation) = found.ok_or_else(refused)?;

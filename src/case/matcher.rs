@@ -98,18 +98,26 @@ pub struct Pattern {
     compiled: OnceLock<Option<Regex>>,
 }
 
+/// Why a text is no regular expression that can be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PatternError {
+    /// It is malformed.
+    #[error(transparent)]
+    Syntax(#[from] regex_syntax::Error),
+    /// It is too large.
+    #[error(transparent)]
+    Size(#[from] regex::Error),
+}
+
 impl Pattern {
     /// Reads an expression.
-    ///
-    /// # Errors
-    /// Why it is not one, in words.
-    pub fn new(source: &str) -> Result<Pattern, String> {
-        regex_syntax::parse(source).map_err(|error| error.to_string())?;
+    pub fn new(source: &str) -> Result<Pattern, PatternError> {
+        regex_syntax::parse(source)?;
         let pattern = Pattern { source: source.to_owned(), compiled: OnceLock::new() };
         // What can be read may still be too large to compile, and would then match nothing, unnoticed. Counted
         // repetitions make it so, or sheer length.
         if source.contains('{') || source.len() > 1000 {
-            let compiled = Regex::new(source).map_err(|error| error.to_string())?;
+            let compiled = Regex::new(source)?;
             pattern.compiled.get_or_init(|| Some(compiled));
         }
         Ok(pattern)

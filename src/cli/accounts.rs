@@ -21,7 +21,8 @@ const WORDS: [&str; 4] = ["token", "username", "name", "pass"];
 /// Every fault of the file; its messages name no secret, and the lines of the file are not shown.
 pub fn read(path: &Path) -> Result<Vec<SuppliedAccount>, Vec<Diagnostic>> {
     let name = if path == Path::new("-") { "standard input".to_owned() } else { shown(path) };
-    let text = read_text(path).map_err(|why| vec![Diagnostic::in_file(name.clone(), why)])?;
+    let text =
+        read_text(path).map_err(|why| vec![Diagnostic::in_file(name.clone(), why.to_string())])?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     Document::parse(name, text.as_str())
         .and_then(|document| from_document(&document, &folder))
@@ -95,13 +96,14 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
         // The path is not shown: it may be a password that stands in the wrong place.
         "password_file" => secret_in(&folder.join(text), "the file of `password_file`"),
         key => {
-            confidential::long_enough(&format!("`{key}`"), text).map(|()| text.to_owned().into())
+            let fits = confidential::long_enough(&format!("`{key}`"), text);
+            fits.map(|()| text.to_owned().into()).map_err(SecretError::from)
         }
     };
     let secret = match secret {
         Ok(secret) => secret,
         Err(why) => {
-            reader.fault(*value, why);
+            reader.fault(*value, why.to_string());
             return None;
         }
     };
@@ -112,37 +114,48 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
     Some(SuppliedAccount { user, credential, disposable })
 }
 
+/// Why the secret in a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // The sentences say it.
+pub enum SecretError {
+    #[error("{name}: {why}")]
+    Unreadable { name: String, why: Unreadable },
+    #[error("{0} is empty")]
+    Empty(String),
+    #[error(transparent)]
+    TooShort(#[from] confidential::TooShort),
+}
+
+/// That a file or standard input cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot be read: {0}")]
+pub struct Unreadable(#[from] std::io::Error);
+
 /// Reads a file that holds one secret; a line break at its end does not belong to it.
-///
-/// # Errors
-/// Why it cannot be used, in words.
-pub fn secret(path: &Path) -> Result<SecretString, String> {
+pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
     secret_in(path, &shown(path))
 }
 
-fn secret_in(path: &Path, name: &str) -> Result<SecretString, String> {
-    let text = read_text(path).map_err(|why| format!("{name}: {why}"))?;
+fn secret_in(path: &Path, name: &str) -> Result<SecretString, SecretError> {
+    let unreadable = |why| SecretError::Unreadable { name: name.to_owned(), why };
+    let text = read_text(path).map_err(unreadable)?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err(format!("{name} is empty"));
+        return Err(SecretError::Empty(name.to_owned()));
     }
     confidential::long_enough(&format!("the secret in {name}"), text)?;
     Ok(text.to_owned().into())
 }
 
 /// The text of a file that may hold secrets; `-` is standard input. It is wiped when it is dropped.
-///
-/// # Errors
-/// Why it cannot be read, in words.
-pub fn read_text(path: &Path) -> Result<Zeroizing<String>, String> {
-    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+pub fn read_text(path: &Path) -> Result<Zeroizing<String>, Unreadable> {
     if path == Path::new("-") {
         let mut text = Zeroizing::new(String::new());
-        std::io::stdin().read_to_string(&mut text).map_err(cannot)?;
+        std::io::stdin().read_to_string(&mut text)?;
         return Ok(text);
     }
     confidential::warn_if_others_can_read(path);
-    std::fs::read_to_string(path).map(Zeroizing::new).map_err(cannot)
+    Ok(Zeroizing::new(std::fs::read_to_string(path)?))
 }
 
 fn shown(path: &Path) -> String {

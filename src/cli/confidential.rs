@@ -65,17 +65,16 @@ pub fn holds_secrets(text: &str) -> bool {
     TELLING.as_ref().is_none_or(|telling| telling.is_match(text))
 }
 
-/// Why a secret cannot be used: nothing could keep one that is so short out of the reports.
-///
-/// # Errors
-/// It is shorter than [`SHORTEST`].
-pub fn long_enough(what: &str, secret: &str) -> Result<(), String> {
-    if secret.len() >= SHORTEST {
-        return Ok(());
-    }
-    Err(format!(
-        "{what} has fewer than {SHORTEST} bytes; it could not be told from ordinary words, and would stay readable in the reports"
-    ))
+/// That a secret is too short: nothing could keep it out of the reports.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} has fewer than {SHORTEST} bytes; it could not be told from ordinary words, and would stay readable in the reports"
+)]
+pub struct TooShort(String);
+
+/// Refuses a secret, named `what`, that is shorter than [`SHORTEST`].
+pub fn long_enough(what: &str, secret: &str) -> Result<(), TooShort> {
+    if secret.len() >= SHORTEST { Ok(()) } else { Err(TooShort(what.to_owned())) }
 }
 
 /// A file with secrets that others can read deserves a word. Who may read is asked of the file

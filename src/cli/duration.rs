@@ -5,18 +5,19 @@ use std::time::Duration;
 /// How a time is written, for messages.
 pub const FORM: &str = "a number of seconds, or a time such as 250ms, 30s, 5m or 1h30m";
 
+/// That a text is no time, or less than nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is {FORM}")]
+pub struct NoDuration;
+
 /// Reads a number of seconds, or a time with units up to hours.
-///
-/// # Errors
-/// It is neither, or less than nothing.
-pub fn parse(text: &str) -> Result<Duration, String> {
-    let refused = || format!("it is {FORM}");
+pub fn parse(text: &str) -> Result<Duration, NoDuration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        return seconds_of(seconds).ok_or_else(refused);
+        return seconds_of(seconds).ok_or(NoDuration);
     }
-    let time: SignedDuration = text.parse().map_err(|_| refused())?;
-    Duration::try_from(time).map_err(|_| refused())
+    let time: SignedDuration = text.parse().map_err(|_| NoDuration)?;
+    Duration::try_from(time).map_err(|_| NoDuration)
 }
 
 /// A number of seconds as a time; nothing if it is less than 0, or no time at all.
@@ -51,7 +52,7 @@ mod tests {
     fn what_is_no_time_is_refused() {
         for text in ["", "-1", "-5m", "5m ago", "nan", "inf", "1e300", "m", "5 apples", "2d", "1y"]
         {
-            assert_eq!(parse(text), Err(format!("it is {FORM}")), "{text}");
+            assert_eq!(parse(text), Err(NoDuration), "{text}");
         }
     }
 }

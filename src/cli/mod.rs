@@ -45,8 +45,8 @@ impl Failure {
         Failure { status, text: text.into() }
     }
 
-    fn usage(text: impl Into<String>) -> Failure {
-        Failure::new(exit::USAGE, format!("error: {}", text.into()))
+    fn usage(text: impl std::fmt::Display) -> Failure {
+        Failure::new(exit::USAGE, format!("error: {text}"))
     }
 
     fn files(faults: &[Diagnostic]) -> Failure {

@@ -1,4 +1,5 @@
 //! `operator:` in a config file: what only an operator knows or can do.
+use super::accounts::SecretError;
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
 use crate::case::ast::Act;
@@ -8,7 +9,7 @@ use crate::yaml::reader::Reader;
 use std::path::Path;
 
 /// How a file with a secret is read: its path, and the secret or why there is none.
-pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, String>;
+pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, SecretError>;
 
 /// Reads the mapping; faults go to the reader. Paths are relative to `folder`, programs are started
 /// in the working directory.
@@ -117,7 +118,7 @@ impl<'d> Part<'_, 'd> {
             let node = node.member(word)?;
             let line = self.reader.string(node, &format!("`{word}`"))?;
             let program = ExternalCommand::parse(line);
-            program.map_err(|why| self.reader.fault(node, why)).ok().map(|p| (*act, p))
+            program.map_err(|why| self.reader.fault(node, why.to_string())).ok().map(|p| (*act, p))
         });
         hooks.collect()
     }
@@ -146,7 +147,7 @@ impl<'d> Part<'_, 'd> {
             (None, Some(file)) => {
                 let path = self.reader.string(file, &format!("`{in_file}`"))?;
                 let read = (self.read_secret)(&self.folder.join(path));
-                read.map_err(|why| self.reader.fault(file, why)).ok()
+                read.map_err(|why| self.reader.fault(file, why.to_string())).ok()
             }
             _ => {
                 let help = format!("`{key}`, or `{in_file}` with the file that holds it");

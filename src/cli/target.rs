@@ -36,14 +36,37 @@ const OF_THE_CONNECTION: &str = "it is about the connection, which is the HTTP l
 const AUTHORIZATION: &str = "`Authorization` carries the access tokens of the cases, and requests without one are among \
      them; let this machine pass the front end by its address, or by another header";
 
+/// Why a word does not say by which way the homeserver is reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs)] // The sentences say it.
+pub enum WayError {
+    #[error("--discover: `{0}` is no server name; it is written as in @user:example.org")]
+    ServerName(String),
+    #[error("--proxy: it is written as http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT")]
+    Proxy,
+    #[error(
+        "--proxy: user and password do not stand in the URL, where others may read them; \
+         put user:password into a file and name it with --proxy-auth-file FILE"
+    )]
+    ProxyPassword,
+    #[error(
+        "--resolve: `{0}` is not HOST=ADDR, e.g. hs.example=127.0.0.1 or hs.example=[::1]:8448"
+    )]
+    Resolve(String),
+    #[error("--resolve: `{0}` names an address, and only names are looked up")]
+    ResolvesAddress(String),
+    #[error("--resolve: `{0}` has a port beside the name; it holds for every port of it")]
+    ResolvesPort(String),
+    #[error(
+        "--resolve: {host} is to be found at port {port}, and the URL says {of_url}; leave one of them out"
+    )]
+    TwoPorts { host: String, port: u16, of_url: u16 },
+}
+
 /// Reads a server name whose well-known file says where its homeserver is, into the target that has the
 /// file.
-pub fn server_name(text: &str) -> Result<Target, String> {
-    let refused = || {
-        Err(format!(
-            "--discover: `{text}` is no server name; it is written as in @user:example.org"
-        ))
-    };
+pub fn server_name(text: &str) -> Result<Target, WayError> {
+    let refused = || Err(WayError::ServerName(text.to_owned()));
     let Ok(url) = Url::parse(&format!("https://{text}")) else { return refused() };
     let has_host = url.host_str().is_some_and(|host| !host.is_empty());
     let only_a_name = !text.is_empty() && !text.contains(['/', '?', '#', '@', '\\', ' ']);
@@ -51,35 +74,26 @@ pub fn server_name(text: &str) -> Result<Target, String> {
 }
 
 /// Reads the URL of a proxy.
-pub fn proxy(text: &str) -> Result<Url, String> {
-    const FORM: &str =
-        "--proxy: it is written as http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT";
-    let url = Url::parse(text).map_err(|_| FORM.to_owned())?;
+pub fn proxy(text: &str) -> Result<Url, WayError> {
+    let url = Url::parse(text).map_err(|_| WayError::Proxy)?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "--proxy: user and password do not stand in the URL, where others may read them; \
-             put user:password into a file and name it with --proxy-auth-file FILE"
-                .to_owned(),
-        );
+        return Err(WayError::ProxyPassword);
     }
     let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
     let has_host = url.host_str().is_some_and(|host| !host.is_empty());
-    if known && has_host { Ok(url) } else { Err(FORM.to_owned()) }
+    if known && has_host { Ok(url) } else { Err(WayError::Proxy) }
 }
 
 /// Reads `HOST=ADDR`, where ADDR is `192.0.2.1`, `192.0.2.1:8448`, `2001:db8::1` or
 /// `[2001:db8::1]:8448`. Without a port it is 0.
-pub fn resolve(word: &str) -> Result<(String, SocketAddr), String> {
-    let refused = |why: &str| format!("--resolve: `{word}` {why}");
-    let form = || refused("is not HOST=ADDR, e.g. hs.example=127.0.0.1 or hs.example=[::1]:8448");
+pub fn resolve(word: &str) -> Result<(String, SocketAddr), WayError> {
+    let form = || WayError::Resolve(word.to_owned());
     let (host, address) = word.split_once('=').ok_or_else(form)?;
     let address = address_of(address).ok_or_else(form)?;
     match Host::parse(host) {
         Ok(Host::Domain(host)) => Ok((host, address)),
-        Ok(_) => Err(refused("names an address, and only names are looked up")),
-        Err(_) if host.contains(':') => {
-            Err(refused("has a port beside the name; it holds for every port of it"))
-        }
+        Ok(_) => Err(WayError::ResolvesAddress(word.to_owned())),
+        Err(_) if host.contains(':') => Err(WayError::ResolvesPort(word.to_owned())),
         Err(_) => Err(form()),
     }
 }
@@ -91,17 +105,17 @@ fn address_of(text: &str) -> Option<SocketAddr> {
 }
 
 /// Whether a name is to be found at a port though the URL says another one: the URL's would be taken.
-pub fn check_ports(target: &Target, resolve: &[(String, SocketAddr)]) -> Result<(), String> {
+pub fn check_ports(target: &Target, resolve: &[(String, SocketAddr)]) -> Result<(), WayError> {
     let Target::Web(url) = target else { return Ok(()) };
     let Some(port) = url.port() else { return Ok(()) };
     let differs = |(host, address): &&(String, SocketAddr)| {
         url.host_str() == Some(host) && address.port() != 0 && address.port() != port
     };
     match resolve.iter().find(differs) {
-        Some((host, address)) => Err(format!(
-            "--resolve: {host} is to be found at port {}, and the URL says {port}; leave one of them out",
-            address.port()
-        )),
+        Some((host, address)) => {
+            let host = host.clone();
+            Err(WayError::TwoPorts { host, port: address.port(), of_url: port })
+        }
         None => Ok(()),
     }
 }
@@ -163,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_proxys_password_is_neither_taken_nor_repeated() {
-        let why = proxy("http://a:hunter2@proxy:3128").unwrap_err();
+        let why = proxy("http://a:hunter2@proxy:3128").unwrap_err().to_string();
         assert!(why.contains("--proxy-auth-file") && !why.contains("hunter2"), "{why}");
     }
 

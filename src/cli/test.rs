@@ -312,7 +312,7 @@ fn secret(path: &Path) -> Result<SecretString, Failure> {
     accounts::secret(path).map_err(unreadable)
 }
 
-fn unreadable(why: String) -> Failure {
+fn unreadable(why: impl std::fmt::Display) -> Failure {
     Failure::new(exit::FILES, format!("error: {why}"))
 }
 
