@@ -1,5 +1,5 @@
 //! A target with the plan for it: cases run on it, and what they made is removed again.
-use super::finish::Outcome;
+use super::assemble::Outcome;
 use super::{Prepared, RunWithheld, Times, Watcher};
 use crate::accounts::cleanup::{Cleanup, cleanup};
 use crate::accounts::supplied_cleanup::end_supplied;
@@ -122,15 +122,14 @@ impl ActiveRun {
         if !proofs.is_empty() {
             support.insert(2, ("operator".to_owned(), proofs));
         }
-        let (left, server) = (cleaned.left, self.server.clone());
         let pool = &self.executor.pool;
         let sources = &self.prepared.job.sources;
         let given = sources.maker.is_some() || !sources.supplied.is_empty();
         let outcome = Outcome {
             results,
             support,
-            left,
-            server,
+            left: cleaned.left,
+            server: self.server.clone(),
             no_target: None,
             notices: pool.notices.all(),
             no_usable_account: given && plan.needs_accounts() && !pool.has_usable(),

@@ -1,15 +1,13 @@
 //! From what a run came to, to what may be shown of it: assembled, redacted, held against the baseline, with its exit
 //! status.
-use super::assemble::{Parts, assemble};
+use super::assemble::{Outcome, Parts, assemble};
 use super::{Policies, Prepared};
 use crate::baseline::apply::apply;
 use crate::check::whole_run;
-use crate::http::message::Exchange;
 use crate::model::exit;
 use crate::plan::facts::Facts;
 use crate::plan::{self, Plan, capabilities};
 use crate::redact::{RedactedRun, RedactionError};
-use crate::run::executor::CaseResult;
 use crate::spec::Spec;
 use std::time::Instant;
 
@@ -20,18 +18,6 @@ pub struct RunWithheld {
     why: RedactionError,
     /// How the program ends.
     pub exit_status: u8,
-}
-
-/// What came of the cases, and beside them.
-pub(super) struct Outcome {
-    pub(super) results: Vec<CaseResult>,
-    pub(super) support: Vec<(String, Vec<Exchange>)>,
-    pub(super) left: Vec<String>,
-    pub(super) server: Option<String>,
-    pub(super) no_target: Option<String>,
-    /// What the operator is to be told of what was given.
-    pub(super) notices: Vec<String>,
-    pub(super) no_usable_account: bool,
 }
 
 /// When a run began.
@@ -68,25 +54,21 @@ impl Prepared {
             spec,
             facts,
             plan,
-            results: outcome.results,
             interrupted: &|| self.stop.is_interrupted(),
-            support: outcome.support,
             elsewhere: &self.elsewhere,
-            is_homeserver: outcome.no_target.is_none(),
             foreign: lost.as_ref().and_then(|lost| lost.evidence.clone()),
-            headlines: discovered.into_iter().chain(gone).chain(outcome.notices).collect(),
+            headlines: discovered.into_iter().chain(gone).collect(),
             selection: &self.job.selection,
             available: self.available(spec, facts),
             covered: &|id| self.material.covers(id),
             base_url,
-            server: outcome.server,
             limits_hit: self.sender.limits.hits(),
-            not_cleaned_up: outcome.left.into_iter().chain(self.broken_off()).collect(),
-            no_usable_account: outcome.no_usable_account,
+            broken_off: self.sender.http.broken_off(),
             required: capabilities::all(required, facts, outcome.no_target.as_deref()),
             guests: made.filter(|made| made.guest).map(|made| made.user_id).collect(),
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
+            outcome,
             duration_ms: u64::try_from(times.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         let run = assemble(parts, &self.vault.redactor());
@@ -116,13 +98,6 @@ impl Prepared {
         let rows = |case| plan::expand(case, spec, facts).len();
         let cases: usize = self.material.suite.cases().map(rows).sum();
         cases + whole_run::CHECKS.len()
-    }
-
-    /// What a request may have begun that was broken off by a signal.
-    fn broken_off(&self) -> Vec<String> {
-        let sentence =
-            |what| format!("{what} was broken off: it may have begun a session or made an account");
-        self.sender.http.broken_off().into_iter().map(sentence).collect()
     }
 }
 

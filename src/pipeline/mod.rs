@@ -1,6 +1,6 @@
 //! The pipeline: load → probe → plan → run → report, with a value between each pair.
 mod active_run;
-pub mod assemble;
+mod assemble;
 mod finish;
 mod job;
 mod material;

@@ -1,5 +1,5 @@
 //! A target that cannot be tested: everything is blocked by that.
-use super::finish::Outcome;
+use super::assemble::Outcome;
 use super::{Prepared, RunWithheld, Times};
 use crate::case::ast::Api;
 use crate::check::verdict::Decided;
@@ -50,33 +50,18 @@ impl TargetUnavailable {
         };
         let spec = prepared.material.v1.clone();
         let reason = why.reason();
-        let cases: Vec<PlannedCase> = prepared
-            .selected
-            .iter()
-            .flat_map(|case| plan::expand(case, &spec, &facts))
-            .map(|case| PlannedCase {
-                case,
-                disposition: Disposition::Not(Verdict::Blocked, reason.clone()),
+        let expanded = prepared.selected.iter().flat_map(|case| plan::expand(case, &spec, &facts));
+        let (cases, results) = expanded
+            .map(|case| {
+                let decided = Decided::all(&case, Verdict::Blocked, reason.clone());
+                let disposition = Disposition::Not(Verdict::Blocked, reason.clone());
+                (PlannedCase { case, disposition }, CaseResult::without_running(decided))
             })
-            .collect();
-        let results = cases
-            .iter()
-            .map(|planned| {
-                let decided = Decided::all(&planned.case, Verdict::Blocked, reason.clone());
-                CaseResult::without_running(decided)
-            })
-            .collect();
+            .unzip();
         let plan = Plan { cases, phases: Vec::new() };
         let support = vec![("probe".to_owned(), exchanges)];
-        let outcome = Outcome {
-            results,
-            support,
-            left: Vec::new(),
-            server: None,
-            no_target: Some(why.to_string()),
-            notices: Vec::new(),
-            no_usable_account: false,
-        };
+        let no_target = Some(why.to_string());
+        let outcome = Outcome { results, support, no_target, ..Outcome::default() };
         prepared.finished(&spec, &facts, &plan, outcome, &times)
     }
 }

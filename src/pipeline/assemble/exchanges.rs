@@ -31,8 +31,8 @@ impl<'r> View<'r> {
 pub(super) fn every_exchange<'p>(
     parts: &'p Parts<'_>,
 ) -> impl Iterator<Item = (String, &'p Exchange)> {
-    let support = parts.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
-    let cases = parts.plan.cases.iter().zip(&parts.results);
+    let support = parts.outcome.support.iter().map(|(name, exchanges)| (name.as_str(), exchanges));
+    let cases = parts.plan.cases.iter().zip(&parts.outcome.results);
     let of_cases = cases.map(|(planned, result)| (planned.case.id.as_str(), &*result.exchanges));
     support.chain(of_cases).flat_map(|(owner, exchanges)| {
         let named = exchanges.iter().enumerate();

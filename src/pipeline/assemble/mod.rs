@@ -20,46 +20,51 @@ use crate::spec::Spec;
 use exchanges::{View, millis, shown};
 use std::sync::Arc;
 
-/// Everything that a run came to.
-pub struct Parts<'a> {
-    /// The register.
-    pub register: &'a Register,
-    /// The specification files.
-    pub spec: &'a Spec,
-    /// What the probe saw.
-    pub facts: &'a Facts,
-    /// What was planned.
-    pub plan: &'a Plan,
+/// What came of the cases, and beside them.
+#[derive(Default)]
+pub(super) struct Outcome {
     /// One for each planned case.
     pub results: Vec<CaseResult>,
-    /// Whether a signal came: then nothing more is judged.
-    pub interrupted: &'a dyn Fn() -> bool,
     /// What was sent outside cases, by name.
     pub support: Vec<(String, Vec<Exchange>)>,
+    /// What could not be removed again.
+    pub left: Vec<String>,
+    /// Name and version of the server, if it tells.
+    pub server: Option<String>,
+    /// Why nothing was asked. The answers are no homeserver's then, and standing checks have nothing to say of them.
+    pub no_target: Option<String>,
+    /// What the operator is to be told of what was given.
+    pub notices: Vec<String>,
+    /// Whether cases needed an account, one or a way to make them was given, and none could be used.
+    pub no_usable_account: bool,
+}
+
+/// Everything that a run came to, with what it was run with.
+pub(super) struct Parts<'a> {
+    pub register: &'a Register,
+    pub spec: &'a Spec,
+    pub facts: &'a Facts,
+    pub plan: &'a Plan,
+    pub selection: &'a Selection,
+    pub outcome: Outcome,
+    /// Whether a signal came: then nothing more is judged.
+    pub interrupted: &'a dyn Fn() -> bool,
     /// What was exchanged with others before the target was found: shown, and not judged.
     pub elsewhere: &'a [Exchange],
-    /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
-    pub is_homeserver: bool,
     /// What the target answered to everything when it was a homeserver no longer.
     pub foreign: Option<Response>,
     /// What is to be known before all else, e.g. why nothing was asked.
     pub headlines: Vec<String>,
-    /// What was selected.
-    pub selection: &'a Selection,
     /// How many cases there are.
     pub available: usize,
     /// All ids of requirements that have a case, selected or not.
     pub covered: &'a dyn Fn(&str) -> bool,
     /// The homeserver's URL.
     pub base_url: String,
-    /// Its name and version, if it tells.
-    pub server: Option<String>,
     /// Which limits were met.
     pub limits_hit: Vec<LimitHit>,
-    /// What could not be removed again.
-    pub not_cleaned_up: Vec<String>,
-    /// Whether cases needed an account, one or a way to make them was given, and none could be used.
-    pub no_usable_account: bool,
+    /// The requests that a signal broke off.
+    pub broken_off: Vec<String>,
     /// What had to be there by `--require`.
     pub required: Vec<Required>,
     /// The guests that the run made.
@@ -68,31 +73,35 @@ pub struct Parts<'a> {
     pub complete: bool,
     /// RFC 3339, UTC.
     pub started_at: String,
-    /// In milliseconds.
     pub duration_ms: u64,
 }
 
 /// Builds the [`Run`], before its secrets are replaced and a baseline is held against it; the exit status follows
 /// from these. `redactor` serves where a body is cut.
-pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
-    let missing = parts.plan.cases.iter().skip(parts.results.len());
-    parts.results.extend(missing.map(|planned| CaseResult::missing(&planned.case)));
-    parts.limits_hit = with_blocked(parts.limits_hit, &parts.results);
+pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
+    let missing = parts.plan.cases.iter().skip(parts.outcome.results.len());
+    parts.outcome.results.extend(missing.map(|planned| CaseResult::missing(&planned.case)));
+    parts.limits_hit = with_blocked(parts.limits_hit, &parts.outcome.results);
     let standing = standing::outcomes(&parts);
     let view = View::of(&parts, redactor);
     let of_run = whole_run::outcomes(&parts);
     let resent = notes::on_resent(&parts);
     // Each result is let go when it is put together: both forms of all exchanges at once would be large.
-    let results = std::mem::take(&mut parts.results);
+    let results = std::mem::take(&mut parts.outcome.results);
     let cases: Vec<CaseOutcome> = (parts.plan.cases.iter().zip(results))
         .map(|(planned, result)| case_outcome(&planned.case, result, view))
         .chain(of_run)
         .collect();
     let requirements = requirements::outcomes(&parts, &cases, &standing);
     let notes = notes::all(&parts, resent, &cases, &standing, &requirements);
+    let broken_off = parts.broken_off.iter().map(|what| {
+        format!("{what} was broken off: it may have begun a session or made an account")
+    });
+    let not_cleaned_up: Vec<String> =
+        parts.outcome.left.iter().cloned().chain(broken_off).collect();
     let discovery = ("discovery".to_owned(), parts.elsewhere.to_vec());
     let support = Some(discovery).filter(|(_, sent)| !sent.is_empty());
-    let support = support.into_iter().chain(parts.support);
+    let support = support.into_iter().chain(parts.outcome.support);
     Run {
         schema_version: SCHEMA_VERSION,
         complete: parts.complete,
@@ -100,7 +109,7 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         tool: Tool { name: "homespec".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         target: Target {
             base_url: parts.base_url.into(),
-            server: parts.server.map(Into::into),
+            server: parts.outcome.server.map(Into::into),
             versions: untrusted(parts.facts.listed.all()),
             flows: untrusted(&parts.facts.flows),
             api: parts.facts.api.as_str().to_owned(),
@@ -112,9 +121,9 @@ pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         tally: cases.iter().map(|case| case.verdict).collect(),
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit,
-        not_cleaned_up: untrusted(&parts.not_cleaned_up),
+        not_cleaned_up: untrusted(&not_cleaned_up),
         notes: untrusted(&notes),
-        no_usable_account: parts.no_usable_account,
+        no_usable_account: parts.outcome.no_usable_account,
         baseline: None,
         required: parts.required,
         cases,

@@ -32,8 +32,8 @@ pub(super) fn on_resent(parts: &Parts<'_>) -> Option<String> {
 
 /// The exchanges of each case, and of each part of the run outside cases.
 fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchange]> {
-    let support = parts.support.iter().map(|(_, exchanges)| exchanges.as_slice());
-    support.chain(parts.results.iter().map(|result| result.exchanges.as_slice()))
+    let support = parts.outcome.support.iter().map(|(_, exchanges)| exchanges.as_slice());
+    support.chain(parts.outcome.results.iter().map(|result| result.exchanges.as_slice()))
 }
 
 /// Whether the answer ended before it was whole, or something in front of the homeserver gave it.
@@ -67,7 +67,7 @@ fn on_limits(parts: &Parts<'_>, cases: &[CaseOutcome]) -> Vec<String> {
     };
     let blocked = parts.plan.cases.iter().zip(cases).filter(|(_, case)| is_limited(case));
     let logins = blocked.map(|(planned, _)| planned.case.logins()).sum();
-    rate_limit_advice::of_limits(&parts.limits_hit, logins, parts.server.as_deref())
+    rate_limit_advice::of_limits(&parts.limits_hit, logins, parts.outcome.server.as_deref())
 }
 
 /// What is blocked because a bound on judging was hit.
@@ -98,7 +98,7 @@ pub(super) fn all(
     let guests = parts.guests.join(", ");
     let guests = (!guests.is_empty())
         .then(|| format!("made as a guest, which nobody can deactivate: {guests}"));
-    (parts.headlines.iter().cloned().chain(resent))
+    (parts.headlines.iter().chain(&parts.outcome.notices).cloned().chain(resent))
         .chain(on_bounds(cases, standing))
         .chain(on_limits(parts, cases))
         .chain(parts.facts.beyond.iter().cloned())

@@ -19,14 +19,13 @@ pub(super) fn outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
     let of = |owner: &str, exchanges: &[Exchange]| {
         Tally::of(context, owner, exchanges, &|one| is_own(parts, one), parts.interrupted)
     };
-    let of_support = parts.support.iter().map(|(name, exchanges)| of(name, exchanges));
-    let of_cases =
-        parts.plan.cases.iter().zip(&parts.results).map(|(planned, result)| {
-            match result.exchanges.iter().all(|one| is_own(parts, one)) {
-                true => result.standing.clone(),
-                false => of(&planned.case.id, &result.exchanges),
-            }
-        });
+    let of_support = parts.outcome.support.iter().map(|(name, exchanges)| of(name, exchanges));
+    let of_cases = parts.plan.cases.iter().zip(&parts.outcome.results).map(|(planned, result)| {
+        match result.exchanges.iter().all(|one| is_own(parts, one)) {
+            true => result.standing.clone(),
+            false => of(&planned.case.id, &result.exchanges),
+        }
+    });
     for one in of_support.chain(of_cases) {
         match one {
             Some(one) => tally.merge(one),
@@ -58,7 +57,7 @@ fn is_own(parts: &Parts<'_>, exchanged: &Exchange) -> bool {
         };
         exchanged.result.as_ref().is_ok_and(|a| a.status == foreign.status && same(a))
     };
-    parts.is_homeserver && !parts.foreign.as_ref().is_some_and(is_foreign)
+    parts.outcome.no_target.is_none() && !parts.foreign.as_ref().is_some_and(is_foreign)
 }
 
 /// `cut`: why there are answers that were not looked at.
