@@ -88,7 +88,7 @@ fn run<F: Filling>(f: &mut F) -> Run {
         }),
         required: list(f, 1, |f| Required {
             name: f.ours("refresh"),
-            verdict: f.one_of(&Verdict::ALL),
+            verdict: f.one_of(Verdict::ALL),
             text: f.untrusted(),
         }),
         cases,
@@ -117,14 +117,14 @@ fn case<F: Filling>(f: &mut F) -> CaseOutcome {
         file: f.ours("cases/device.yaml"),
         line: 12,
         impact: f.ours("session"),
-        verdict: f.one_of(&Verdict::ALL),
+        verdict: f.one_of(Verdict::ALL),
         reason: maybe(f, reason),
         branch: maybe(f, |f| f.ours("refused")),
         requirements: list(f, 2, |f| f.ours("device.login.echo")),
         duration_ms: 87,
         decisions: list(f, 2, |f| Decision {
             requirement: f.ours("device.login.echo"),
-            verdict: f.one_of(&Verdict::ALL),
+            verdict: f.one_of(Verdict::ALL),
             reason: maybe(f, reason),
             branch: maybe(f, |f| f.ours("refused")),
         }),
@@ -179,7 +179,7 @@ fn header<F: Filling>(f: &mut F) -> Header {
 fn standing<F: Filling>(f: &mut F) -> StandingOutcome {
     StandingOutcome {
         requirement: f.ours("error.shape"),
-        verdict: f.one_of(&Verdict::ALL),
+        verdict: f.one_of(Verdict::ALL),
         count: 2,
         observed: 30,
         findings: list(f, 2, finding),
@@ -188,7 +188,7 @@ fn standing<F: Filling>(f: &mut F) -> StandingOutcome {
 }
 
 fn requirement<F: Filling>(f: &mut F) -> RequirementOutcome {
-    let verdict = f.one_of(&Verdict::ALL).into();
+    let verdict = f.one_of(Verdict::ALL).into();
     RequirementOutcome {
         id: f.ours("device.login.echo"),
         level: level(f),

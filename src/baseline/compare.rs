@@ -121,21 +121,12 @@ pub struct ChangeTally {
 
 impl ChangeTally {
     /// How many changed in this way.
-    pub fn of(&self, change: Change) -> usize {
-        match change {
-            Change::Regression => self.regression,
-            Change::CoverageLost => self.coverage_lost,
-            Change::Improvement => self.improvement,
-            Change::CoverageGained => self.coverage_gained,
-            Change::StillUndecided => self.still_undecided,
-            Change::NotCompared => self.not_compared,
-            Change::Differs => self.differs,
-            Change::None => self.unchanged,
-        }
+    pub fn of(mut self, change: Change) -> usize {
+        *self.count(change)
     }
 
-    fn add(&mut self, change: Change) {
-        *match change {
+    fn count(&mut self, change: Change) -> &mut usize {
+        match change {
             Change::Regression => &mut self.regression,
             Change::CoverageLost => &mut self.coverage_lost,
             Change::Improvement => &mut self.improvement,
@@ -144,7 +135,7 @@ impl ChangeTally {
             Change::NotCompared => &mut self.not_compared,
             Change::Differs => &mut self.differs,
             Change::None => &mut self.unchanged,
-        } += 1;
+        }
     }
 }
 
@@ -154,7 +145,7 @@ pub fn compare(runs: &[(String, Run)]) -> Comparison {
     let requirements: Vec<Row> =
         every_id(runs).into_iter().filter_map(|id| row(id, &views)).collect();
     let mut tally = ChangeTally::default();
-    requirements.iter().for_each(|row| tally.add(row.change));
+    requirements.iter().for_each(|row| *tally.count(row.change) += 1);
     Comparison {
         schema_version: SCHEMA_VERSION,
         runs: runs.iter().map(|(file, run)| side(file, run)).collect(),

@@ -5,3 +5,5 @@ pub mod reason;
 pub mod release;
 pub mod run;
 pub mod user_id;
+pub mod verdict;
+pub mod words;

@@ -5,123 +5,16 @@
 mod untrusted;
 
 pub use crate::model::reason::RecordedReason;
+pub use crate::model::verdict::{
+    Level, Mark, RequirementTally, RequirementVerdict, Tally, Verdict,
+};
 pub use untrusted::UntrustedText;
 
+use crate::model::words::words;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The version of `run.json` that this program writes and reads.
 pub const SCHEMA_VERSION: u32 = 1;
-
-/// How a case, a requirement or a single decision ended; ordered, so that a roll-up is `max`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It does not apply, or something optional was not given.
-    Skipped,
-    /// Tested, and the server does what is asked.
-    Passed,
-    /// A SHOULD is broken.
-    Warned,
-    /// It applies but could not be decided.
-    Blocked,
-    /// A MUST is broken.
-    Failed,
-    /// Our own fault.
-    Errored,
-}
-
-impl Verdict {
-    /// All verdicts, from the mildest to the gravest.
-    pub const ALL: [Verdict; 6] = [
-        Verdict::Skipped,
-        Verdict::Passed,
-        Verdict::Warned,
-        Verdict::Blocked,
-        Verdict::Failed,
-        Verdict::Errored,
-    ];
-
-    /// The word used in every report.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::Skipped => "skipped",
-            Verdict::Passed => "passed",
-            Verdict::Warned => "warned",
-            Verdict::Blocked => "blocked",
-            Verdict::Failed => "failed",
-            Verdict::Errored => "errored",
-        }
-    }
-
-    /// Whether the question was answered, one way or the other.
-    pub fn is_decided(self) -> bool {
-        matches!(self, Verdict::Passed | Verdict::Warned | Verdict::Failed)
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// How binding a requirement is (RFC 2119).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Level {
-    /// Only observed; never gates.
-    #[serde(rename = "MAY")]
-    May,
-    /// Broken: warned.
-    #[serde(rename = "SHOULD")]
-    Should,
-    /// Broken: failed.
-    #[serde(rename = "MUST")]
-    Must,
-}
-
-impl Level {
-    /// The word as RFC 2119 writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::May => "MAY",
-            Level::Should => "SHOULD",
-            Level::Must => "MUST",
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// In which words the specification says it. All marks gate alike; only the report's wording differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mark {
-    /// RFC 2119 capitals.
-    Plain,
-    /// Lower case or a flat statement.
-    Soft,
-    /// Follows from several sentences, none of which says it outright.
-    Derived,
-    /// Shape only, from the published schema; counts as MUST.
-    Schema,
-}
-
-impl Mark {
-    /// The word used in files and reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mark::Plain => "plain",
-            Mark::Soft => "soft",
-            Mark::Derived => "derived",
-            Mark::Schema => "schema",
-        }
-    }
-}
 
 /// One whole run against one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -262,23 +155,13 @@ pub struct OutdatedEntry {
     pub line: u32,
 }
 
-/// Why an entry of a baseline no longer holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outdated {
-    /// Its case was decided and does not show the finding.
-    Fixed,
-    /// Its day is over.
-    Expired,
-}
-
-impl Outdated {
-    /// The word used in every report.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outdated::Fixed => "fixed",
-            Outdated::Expired => "expired",
-        }
+words! {
+    /// Why an entry of a baseline no longer holds.
+    pub enum Outdated {
+        /// Its case was decided and does not show the finding.
+        Fixed = "fixed",
+        /// Its day is over.
+        Expired = "expired",
     }
 }
 
@@ -291,70 +174,6 @@ pub struct Required {
     pub verdict: Verdict,
     /// A sentence for a reader.
     pub text: UntrustedText,
-}
-
-/// How many cases ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Tally {
-    pub passed: usize,
-    pub warned: usize,
-    pub failed: usize,
-    pub blocked: usize,
-    pub skipped: usize,
-    pub errored: usize,
-}
-
-impl Tally {
-    /// Counts one more.
-    pub fn add(&mut self, verdict: Verdict) {
-        *match verdict {
-            Verdict::Skipped => &mut self.skipped,
-            Verdict::Passed => &mut self.passed,
-            Verdict::Warned => &mut self.warned,
-            Verdict::Blocked => &mut self.blocked,
-            Verdict::Failed => &mut self.failed,
-            Verdict::Errored => &mut self.errored,
-        } += 1;
-    }
-
-    /// How many there are of one verdict.
-    pub fn of(&self, verdict: Verdict) -> usize {
-        match verdict {
-            Verdict::Skipped => self.skipped,
-            Verdict::Passed => self.passed,
-            Verdict::Warned => self.warned,
-            Verdict::Blocked => self.blocked,
-            Verdict::Failed => self.failed,
-            Verdict::Errored => self.errored,
-        }
-    }
-
-    /// All together.
-    pub fn total(&self) -> usize {
-        Verdict::ALL.iter().map(|v| self.of(*v)).sum()
-    }
-}
-
-impl FromIterator<Verdict> for Tally {
-    fn from_iter<I: IntoIterator<Item = Verdict>>(verdicts: I) -> Self {
-        let mut tally = Tally::default();
-        verdicts.into_iter().for_each(|v| tally.add(v));
-        tally
-    }
-}
-
-/// How many requirements ended how; those without a case are untested.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct RequirementTally {
-    pub passed: usize,
-    pub warned: usize,
-    pub failed: usize,
-    pub blocked: usize,
-    pub skipped: usize,
-    pub errored: usize,
-    pub untested: usize,
 }
 
 /// A rate limit of the server that the run met.
@@ -546,80 +365,6 @@ pub struct RequirementOutcome {
     pub reason: Option<RecordedReason>,
     /// The cases that decide it; `standing` for a standing check.
     pub cases: Vec<String>,
-}
-
-/// A verdict, or that there is no case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RequirementVerdict {
-    /// No case and no standing check was selected or exists.
-    Untested,
-    /// See [`Verdict::Skipped`].
-    Skipped,
-    /// See [`Verdict::Passed`].
-    Passed,
-    /// See [`Verdict::Warned`].
-    Warned,
-    /// See [`Verdict::Blocked`].
-    Blocked,
-    /// See [`Verdict::Failed`].
-    Failed,
-    /// See [`Verdict::Errored`].
-    Errored,
-}
-
-impl From<Verdict> for RequirementVerdict {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Skipped => RequirementVerdict::Skipped,
-            Verdict::Passed => RequirementVerdict::Passed,
-            Verdict::Warned => RequirementVerdict::Warned,
-            Verdict::Blocked => RequirementVerdict::Blocked,
-            Verdict::Failed => RequirementVerdict::Failed,
-            Verdict::Errored => RequirementVerdict::Errored,
-        }
-    }
-}
-
-impl RequirementVerdict {
-    /// The verdict behind it, unless it is untested.
-    pub fn verdict(self) -> Option<Verdict> {
-        Some(match self {
-            RequirementVerdict::Untested => return None,
-            RequirementVerdict::Skipped => Verdict::Skipped,
-            RequirementVerdict::Passed => Verdict::Passed,
-            RequirementVerdict::Warned => Verdict::Warned,
-            RequirementVerdict::Blocked => Verdict::Blocked,
-            RequirementVerdict::Failed => Verdict::Failed,
-            RequirementVerdict::Errored => Verdict::Errored,
-        })
-    }
-
-    /// The word used in every report.
-    pub fn as_str(self) -> &'static str {
-        self.verdict().map_or("untested", Verdict::as_str)
-    }
-}
-
-impl FromIterator<RequirementVerdict> for RequirementTally {
-    fn from_iter<I: IntoIterator<Item = RequirementVerdict>>(verdicts: I) -> Self {
-        let (mut tally, mut untested) = (Tally::default(), 0);
-        for verdict in verdicts {
-            match verdict.verdict() {
-                Some(verdict) => tally.add(verdict),
-                None => untested += 1,
-            }
-        }
-        let Tally { passed, warned, failed, blocked, skipped, errored } = tally;
-        RequirementTally { passed, warned, failed, blocked, skipped, errored, untested }
-    }
-}
-
-impl RequirementTally {
-    /// How many were answered, one way or the other.
-    pub fn decided(&self) -> usize {
-        self.passed + self.warned + self.failed
-    }
 }
 
 /// Exchanges that belong to no case.

@@ -14,72 +14,40 @@ pub use redacted::RedactedRun;
 pub use redactor::Redactor;
 pub use secrecy::{ExposeSecret, SecretString};
 
+use crate::model::words::words;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
-/// What a secret is; its stable name in reports is `‹KIND N›`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SecretKind {
-    /// An account's password.
-    Password,
-    /// A token that allows registering.
-    RegistrationToken,
-    /// A secret shared with the server, or what is computed from it.
-    SharedSecret,
-    /// A header that the operator gave, or a credential inside it.
-    Header,
-    /// The user name and password of a proxy.
-    Proxy,
-    /// An access token.
-    AccessToken,
-    /// A refresh token.
-    RefreshToken,
-    /// A login token, single use.
-    LoginToken,
-    /// The session of an interactive authentication: whoever has it goes on with it.
-    UiaSession,
-    /// A cookie of the server.
-    Cookie,
-    /// A number used once.
-    Nonce,
-    /// Anything else of a server that is called or looks like a token.
-    Token,
-}
-
-impl SecretKind {
-    const ALL: [SecretKind; 12] = [
-        SecretKind::Password,
-        SecretKind::RegistrationToken,
-        SecretKind::SharedSecret,
-        SecretKind::Header,
-        SecretKind::Proxy,
-        SecretKind::AccessToken,
-        SecretKind::RefreshToken,
-        SecretKind::LoginToken,
-        SecretKind::UiaSession,
-        SecretKind::Cookie,
-        SecretKind::Nonce,
-        SecretKind::Token,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            SecretKind::Password => "password",
-            SecretKind::RegistrationToken => "registration_token",
-            SecretKind::SharedSecret => "shared_secret",
-            SecretKind::Header => "header",
-            SecretKind::Proxy => "proxy",
-            SecretKind::AccessToken => "access_token",
-            SecretKind::RefreshToken => "refresh_token",
-            SecretKind::LoginToken => "login_token",
-            SecretKind::UiaSession => "uia_session",
-            SecretKind::Cookie => "cookie",
-            SecretKind::Nonce => "nonce",
-            SecretKind::Token => "token",
-        }
+words! {
+    /// What a secret is; its stable name in reports is `‹KIND N›`.
+    pub enum SecretKind {
+        /// An account's password.
+        Password = "password",
+        /// A token that allows registering.
+        RegistrationToken = "registration_token",
+        /// A secret shared with the server, or what is computed from it.
+        SharedSecret = "shared_secret",
+        /// A header that the operator gave, or a credential inside it.
+        Header = "header",
+        /// The user name and password of a proxy.
+        Proxy = "proxy",
+        /// An access token.
+        AccessToken = "access_token",
+        /// A refresh token.
+        RefreshToken = "refresh_token",
+        /// A login token, single use.
+        LoginToken = "login_token",
+        /// The session of an interactive authentication: whoever has it goes on with it.
+        UiaSession = "uia_session",
+        /// A cookie of the server.
+        Cookie = "cookie",
+        /// A number used once.
+        Nonce = "nonce",
+        /// Anything else of a server that is called or looks like a token.
+        Token = "token",
     }
 }
 
@@ -199,7 +167,7 @@ impl Names {
                 let name = entry.name.get_or_insert_with(|| {
                     let count = counts.entry(kind).or_default();
                     *count += 1;
-                    format!("‹{} {count}›", kind.word())
+                    format!("‹{} {count}›", kind.as_str())
                 });
                 name.clone()
             }
@@ -333,7 +301,7 @@ pub fn names_in(text: &str) -> Vec<(usize, usize)> {
             let inside = text.get(start + quote.len()..)?;
             let length = inside.char_indices().take(32).find(|(_, c)| *c == '›')?.0;
             let (word, number) = inside.get(..length)?.split_once(' ')?;
-            let is_name = SecretKind::ALL.iter().any(|kind| kind.word() == word)
+            let is_name = SecretKind::ALL.iter().any(|kind| kind.as_str() == word)
                 && number.bytes().all(|byte| byte.is_ascii_digit());
             is_name.then_some((start, start + quote.len() + length + '›'.len_utf8()))
         })

@@ -11,12 +11,12 @@ pub use rule::Rule;
 
 use crate::model::release::{Listed, SpecVersion, VersionRange};
 use crate::model::run::{Level, Mark, Verdict};
+use crate::model::words::words;
 use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use crate::yaml::document::Document;
 use crate::yaml::document::de::text;
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::fmt;
 
 /// The name under which the bundled register is shown.
 const BUNDLED_NAME: &str = "spec/requirements.yaml";
@@ -181,34 +181,17 @@ impl Severity {
     }
 }
 
-/// How much it takes to see a requirement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-pub enum Tier {
-    /// The URL alone.
-    T0,
-    /// One account and the password flow.
-    T1,
-    /// More that an ordinary server gives of itself: a second account, interactive auth, tokens.
-    T2,
-    /// The operator's help, or patience.
-    T3,
-}
-
-impl Tier {
-    /// The word used in files and reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Tier::T0 => "T0",
-            Tier::T1 => "T1",
-            Tier::T2 => "T2",
-            Tier::T3 => "T3",
-        }
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+words! {
+    /// How much it takes to see a requirement.
+    pub enum Tier {
+        /// The URL alone.
+        T0 = "T0",
+        /// One account and the password flow.
+        T1 = "T1",
+        /// More that an ordinary server gives of itself: a second account, interactive auth, tokens.
+        T2 = "T2",
+        /// The operator's help, or patience.
+        T3 = "T3",
     }
 }
 

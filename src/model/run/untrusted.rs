@@ -1,6 +1,7 @@
 //! Text of others as a type, and the walk over all of it in a run.
 use super::*;
 use std::borrow::{Borrow, Cow};
+use std::fmt;
 use std::ops::Deref;
 
 /// Text that is a server's, an operator's or a file's, wholly or in part. It may hold secrets until
