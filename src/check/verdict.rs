@@ -59,19 +59,9 @@ pub struct Decided {
 impl Decided {
     /// The same verdict for every requirement of a case that did not run.
     pub fn all(case: &Case, verdict: Verdict, reason: Reason) -> Self {
-        let decision = |requirement: &String| Decision {
-            requirement: requirement.clone(),
-            verdict,
-            reason: Some(reason.clone().into()),
-            branch: None,
-        };
-        Decided {
-            verdict,
-            decisions: case.checks.iter().map(decision).collect(),
-            findings: Vec::new(),
-            branch: None,
-            reason: Some(reason),
-        }
+        let weight = Weight { level: Level::Must, severity: Severity::Fails };
+        let applies = |_: &str| Applicability::Applies(weight);
+        decide(case, &Trace::settled(verdict, reason), &applies, &|_| String::new())
     }
 }
 
@@ -91,11 +81,18 @@ pub fn decide(
     let reason = worst.and_then(|ruling| ruling.reason.clone());
     let findings = rulings.iter().flat_map(|ruling| findings(case, ruling, exchange)).collect();
     let branch = joined(rulings.iter().filter_map(|ruling| ruling.branch.as_deref()));
-    let decisions = rulings.into_iter().map(Ruling::decision).collect();
+    let decision = |ruling: Ruling<'_>| Decision {
+        requirement: ruling.requirement.to_owned(),
+        verdict: ruling.verdict,
+        reason: ruling.reason.map(Into::into),
+        branch: ruling.branch,
+    };
+    let decisions = rulings.into_iter().map(decision).collect();
     Decided { verdict, decisions, findings, branch, reason }
 }
 
-/// Whether the target as a whole may be to blame for how a case went: it is checked before the case is decided.
+/// Whether the target as a whole may be to blame for how a case went: it is checked before the case
+/// is decided.
 pub fn blames_target(
     case: &Case,
     trace: &Trace<'_>,
@@ -120,14 +117,6 @@ struct Ruling<'t> {
     verdict: Verdict,
     reason: Option<Reason>,
     branch: Option<String>,
-}
-
-impl Ruling<'_> {
-    fn decision(self) -> Decision {
-        let Ruling { requirement, verdict, reason, branch, .. } = self;
-        let (requirement, reason) = (requirement.to_owned(), reason.map(Into::into));
-        Decision { requirement, verdict, reason, branch }
-    }
 }
 
 fn rulings<'t>(

@@ -247,7 +247,8 @@ fn is_gateway(response: &Response) -> bool {
 /// The answer for the case, if it can be judged.
 fn reply_of(response: Response) -> Reply {
     if response.coding().is_some() {
-        // HTTP allows it to whoever is not told otherwise (RFC 9110, section 12.5.3), so it is no finding.
+        // HTTP allows it to whoever is not told otherwise (RFC 9110, section 12.5.3), so it is no
+        // finding.
         return Reply::Inconclusive(Reason::Compressed);
     }
     match response.beyond_bounds() {

@@ -1,18 +1,20 @@
 //! Reasons why something was not decided: codes, sentences and remedies in one table.
 //!
-//! While a run goes on a reason is a [`Reason`], a variant with its data. `run.json` keeps its code and its sentence, a
-//! [`RecordedReason`].
+//! While a run goes on a reason is a [`Reason`], a variant with its data. `run.json` keeps its code
+//! and its sentence, a [`RecordedReason`].
 use crate::model::run::UntrustedText;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Makes [`Reason`] and [`ReasonCode`]: for each code the word of `run.json`, what an operator can do about it if
-/// something can be done (a line of a terminal holds it), and the variants with their sentences.
+/// Makes [`Reason`] and [`ReasonCode`]: for each code the word of `run.json`, what an operator can
+/// do about it if something can be done (a line of a terminal holds it), and the variants with
+/// their sentences.
 macro_rules! reasons {
     ($($code:ident = $word:literal $(, remedy: $remedy:expr)? => {
         $($name:ident $(($part:ident: $of:ty))? $({ $($field:ident: $kind:ty),+ })? => $text:literal;)+
     })*) => {
-        /// Why something is skipped, blocked, errored or untested. A variant that holds one text holds its sentence.
+        /// Why something is skipped, blocked, errored or untested. A variant that holds one text
+        /// holds its sentence.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[allow(missing_docs)] // The sentences below say it.
         pub enum Reason { $($($name $(($of))? $({ $($field: $kind),+ })?,)+)* }
@@ -64,19 +66,15 @@ reasons! {
         ReleaseTooOld { wanted: String } => "the server lists neither {wanted} nor a later release";
         ReleaseTooNew { before: String } => "the server lists {before} or a later release";
     }
-    NotOffered = "not_offered" => {
-        NotOffered(why: String) => "{why}";
-    }
-    NotInSpec = "not_in_spec" => {
-        NotInSpec { operation: String } => "the specification files have no operation {operation}";
-    }
+    NotOffered = "not_offered" => { NotOffered(why: String) => "{why}"; }
+    NotInSpec = "not_in_spec" =>
+        { NotInSpec { operation: String } => "the specification files have no operation {operation}"; }
     NotProvided = "not_provided", remedy: "give it under operator: in homespec.yaml" => {
         AccountNotProvided { kind: String, why: String } => "{why}";
         OperatorNotProvided { name: String } => "only an operator can give {name}";
     }
-    NotAllowed = "not_allowed", remedy: "allow it with --allow rate-limit" => {
-        BurstNotAllowed => "a burst of requests is sent only with --allow rate-limit";
-    }
+    NotAllowed = "not_allowed", remedy: "allow it with --allow rate-limit" =>
+        { BurstNotAllowed => "a burst of requests is sent only with --allow rate-limit"; }
     NotObserved = "not_observed" => {
         NotObserved => "the server's answers gave no occasion to look at it";
         NotExercised => "no response exercised this check";
@@ -86,100 +84,66 @@ reasons! {
         NoAccount => "no account was given, and none can be made";
         NoAccountGiven => "no account was given";
     }
-    Operator = "operator", remedy: "correct what is given under operator: in homespec.yaml, as it says there" => {
-        Operator(why: String) => "{why}";
-    }
-    Account = "account", remedy: REFUSED => {
-        Account(why: String) => "{why}";
-    }
+    Operator = "operator", remedy: "correct what is given under operator: in homespec.yaml, as it says there" =>
+        { Operator(why: String) => "{why}"; }
+    Account = "account", remedy: REFUSED => { Account(why: String) => "{why}"; }
     WrongPasswords = "wrong_passwords" => {
         NameRefused => "the server refused this name of the account before, and a password that may be refused \
             again is not sent: servers lock accounts";
         WrongPasswords { count: u32 } => "{count} passwords were refused on an account that is in use, and no more \
             are tried: servers lock accounts";
     }
-    Registration = "registration", remedy: REFUSED => {
-        Registration(why: String) => "{why}";
-    }
+    Registration = "registration", remedy: REFUSED => { Registration(why: String) => "{why}"; }
     RateLimited = "rate_limited", remedy: "raise the server's limit (Synapse: rc_login), or wait with --max-wait" => {
         RateLimited { operation: String, left: u128, spent: u128, budget: u64 } => "the server limits {operation}: \
             it asks for {left} s more, and {spent} of the {budget} s of --max-wait are used up";
         ExpiredWhileWaiting => "the login token ran out while the server's rate limit was waited for";
     }
-    Setup = "setup", remedy: "see in run.json what the server answered to the set-up" => {
-        Setup(why: String) => "{why}";
-    }
-    NotReached = "not_reached", remedy: "fix what stopped the case before this step" => {
-        NotReached(why: String) => "{why}";
-    }
+    Setup = "setup", remedy: "see in run.json what the server answered to the set-up" =>
+        { Setup(why: String) => "{why}"; }
+    NotReached = "not_reached", remedy: "fix what stopped the case before this step" =>
+        { NotReached(why: String) => "{why}"; }
     InteractiveAuth = "interactive_auth",
-        remedy: "a test account that proves itself by its password alone would do" => {
-        InteractiveAuth(why: String) => "{why}";
-    }
+        remedy: "a test account that proves itself by its password alone would do" =>
+        { InteractiveAuth(why: String) => "{why}"; }
     RefusedByPolicy = "refused_by_policy", remedy: "the server's policy forbids it here; try another account" => {
         RefusedByPolicy { errcode: String } => "the server refused with {errcode}: a policy of its own, not an \
             answer to the question";
     }
-    Gateway = "gateway", remedy: "a proxy answered in the homeserver's place; look at its log" => {
-        Gateway { status: u16 } => "something in front of the homeserver answered {status} twice";
-    }
-    NoAnswer = "no_answer", remedy: CONNECTION => {
-        NoAnswer(why: String) => "{why}";
-    }
-    Timeout = "timeout", remedy: CONNECTION => {
-        Timeout(why: String) => "{why}";
-    }
-    Unreachable = "unreachable", remedy: CONNECTION => {
-        Unreachable(why: String) => "{why}";
-    }
-    TargetLost = "target_lost", remedy: CONNECTION => {
-        TargetLost(why: String) => "{why}";
-    }
+    Gateway = "gateway", remedy: "a proxy answered in the homeserver's place; look at its log" =>
+        { Gateway { status: u16 } => "something in front of the homeserver answered {status} twice"; }
+    NoAnswer = "no_answer", remedy: CONNECTION => { NoAnswer(why: String) => "{why}"; }
+    Timeout = "timeout", remedy: CONNECTION => { Timeout(why: String) => "{why}"; }
+    Unreachable = "unreachable", remedy: CONNECTION => { Unreachable(why: String) => "{why}"; }
+    TargetLost = "target_lost", remedy: CONNECTION => { TargetLost(why: String) => "{why}"; }
     TooLarge = "too_large" => {
         AnswerTooLong { bytes: usize } => "the answer is longer than the {bytes} bytes that are read";
         TooManyValues { most: usize } => "the answer has more than {most} JSON values, and is not looked at";
     }
-    TooLong = "too_long" => {
-        TooLong { seconds: u64 } => "judging the answers took more than {seconds} s";
-    }
-    Compressed = "compressed", remedy: "see what the proxy in front of the homeserver does to its answers" => {
-        Compressed => "the answer is compressed, which was not asked for, and homespec unpacks nothing";
-    }
-    Request = "request", remedy: "the request cannot be sent as it is written; fix the case" => {
-        Request(why: String) => "{why}";
-    }
-    NotDiscovered = "not_discovered", remedy: "give the homeserver's own URL, or fix the well-known file" => {
-        NotDiscovered(why: String) => "{why}";
-    }
+    TooLong = "too_long" => { TooLong { seconds: u64 } => "judging the answers took more than {seconds} s"; }
+    Compressed = "compressed", remedy: "see what the proxy in front of the homeserver does to its answers" =>
+        { Compressed => "the answer is compressed, which was not asked for, and homespec unpacks nothing"; }
+    Request = "request", remedy: "the request cannot be sent as it is written; fix the case" =>
+        { Request(why: String) => "{why}"; }
+    NotDiscovered = "not_discovered", remedy: "give the homeserver's own URL, or fix the well-known file" =>
+        { NotDiscovered(why: String) => "{why}"; }
     NotAHomeserver = "not_a_homeserver",
-        remedy: "see that the URL leads to the homeserver, path prefix included" => {
-        NotAHomeserver(why: String) => "{why}";
-    }
+        remedy: "see that the URL leads to the homeserver, path prefix included" =>
+        { NotAHomeserver(why: String) => "{why}"; }
     Interrupted = "interrupted", remedy: "run again and let it finish" => {
         Interrupted => "the run was stopped";
         StoppedWaiting(why: String) => "{why}";
     }
-    FailFast = "fail_fast", remedy: "run without --fail-fast" => {
-        FailFast => "an earlier case failed, and the run ended with it";
-    }
-    Panic = "panic" => {
-        Panic => "homespec itself failed in this case; please report it";
-    }
-    UnknownRequirement = "unknown_requirement" => {
-        UnknownRequirement { id: String } => "internal error: the register has no requirement {id}; please report it";
-    }
-    UnusableSchema = "unusable_schema" => {
-        UnusableSchema { error: String } => "internal error: {error}; please report it";
-    }
-    Untestable = "untestable" => {
-        Untestable(why: String) => "{why}";
-    }
-    NoCase = "no_case" => {
-        NoCase => "there is no case for it yet";
-    }
-    NotSelected = "not_selected" => {
-        NotSelected => "nothing that decides it was selected";
-    }
+    FailFast = "fail_fast", remedy: "run without --fail-fast" =>
+        { FailFast => "an earlier case failed, and the run ended with it"; }
+    Panic = "panic" => { Panic => "homespec itself failed in this case; please report it"; }
+    UnknownRequirement = "unknown_requirement" =>
+        { UnknownRequirement { id: String } => "internal error: the register has no requirement {id}; please report it"; }
+    UnusableSchema = "unusable_schema" =>
+        { UnusableSchema { error: String } => "internal error: {error}; please report it"; }
+    Untestable = "untestable" => { Untestable(why: String) => "{why}"; }
+    NoCase = "no_case" => { NoCase => "there is no case for it yet"; }
+    NotSelected = "not_selected" => { NotSelected => "nothing that decides it was selected"; }
 }
 
 impl Reason {
@@ -214,7 +178,8 @@ impl From<Reason> for RecordedReason {
 
 /// The code of a recorded reason, with its detail behind a colon: `not_provided:account bob`.
 ///
-/// The word of another version of the program may be unknown to this one: it is shown, and counts as none of ours.
+/// The word of another version of the program may be unknown to this one: it is shown, and counts
+/// as none of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct RecordedCode {

@@ -164,11 +164,6 @@ impl Listed {
         self.newest() >= version
     }
 
-    /// Whether this release or an earlier one is listed.
-    pub fn has_at_most(&self, version: SpecVersion) -> bool {
-        self.oldest() <= version
-    }
-
     /// Whether nothing but releases `rX.Y.Z` is listed.
     pub fn only_r0(&self) -> bool {
         self.newest().is_r()

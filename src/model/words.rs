@@ -1,6 +1,7 @@
 //! Enums whose values have a word each, the same in files and reports.
 
-/// Declares such an enum: its values in order as `ALL`, their words as `as_str`, by `Display` and in files.
+/// Declares such an enum: its values in order as `ALL`, their words as `as_str`, by `Display` and
+/// in files.
 macro_rules! words {
     ($(#[$about:meta])* $access:vis enum $name:ident {
         $($(#[$doc:meta])+ $value:ident = $word:literal,)+

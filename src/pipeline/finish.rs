@@ -1,5 +1,5 @@
-//! From what a run came to, to what may be shown of it: assembled, redacted, held against the baseline, with its exit
-//! status.
+//! From what a run came to, to what may be shown of it: assembled, redacted, held against the
+//! baseline, with its exit status.
 use super::assemble::{Outcome, Parts, assemble};
 use super::{Policies, Prepared};
 use crate::baseline::apply::apply;

@@ -58,7 +58,8 @@ impl Prepared {
         Ok(Preview { facts, plan })
     }
 
-    /// Looks for the target and asks it, where something that was selected needs an account with one.
+    /// Looks for the target and asks it, where something that was selected needs an account with
+    /// one.
     pub(super) async fn probe(&mut self, watcher: &dyn Watcher) -> Result<Probed, NotThere> {
         let stop = self.stop.clone();
         let public = tokio::select! {
@@ -87,7 +88,8 @@ impl Prepared {
         Ok(Probed { public, authenticated, pool, routes, spec })
     }
 
-    /// Plans for the accounts that the server takes: what a plan uses is proven, and planned without if it is refused.
+    /// Plans for the accounts that the server takes: what a plan uses is proven, and planned
+    /// without if it is refused.
     pub(super) async fn plan(&self, probed: &mut Probed) -> (Facts, Plan) {
         let Probed { public, authenticated, pool, spec, .. } = probed;
         let mut accounts = pool.account_facts();

@@ -345,8 +345,8 @@ impl Executor {
         }
     }
 
-    /// Runs the steps of a case and decides it. Where it did not go well the target is checked before: if it is to blame
-    /// as a whole, what was seen says nothing of the case's question.
+    /// Runs the steps of a case and decides it. Where it did not go well the target is checked
+    /// before: if it is to blame as a whole, what was seen says nothing of the case's question.
     async fn run_case(&self, case: &Case, assignment: &Assignment, logins: Logins) -> CaseResult {
         let started = Instant::now();
         let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
@@ -363,7 +363,8 @@ impl Executor {
         CaseResult::of(decided, exchanges, duration)
     }
 
-    /// Runs the steps of a case; `exchanges` takes what is sent, `shown` the places in it that the trace counts.
+    /// Runs the steps of a case; `exchanges` takes what is sent, `shown` the places in it that the
+    /// trace counts.
     async fn run_steps<'c>(
         &'c self,
         case: &'c Case,

@@ -31,11 +31,13 @@ pub(super) struct Outcome {
     pub left: Vec<String>,
     /// Name and version of the server, if it tells.
     pub server: Option<String>,
-    /// Why nothing was asked. The answers are no homeserver's then, and standing checks have nothing to say of them.
+    /// Why nothing was asked. The answers are no homeserver's then, and standing checks have
+    /// nothing to say of them.
     pub no_target: Option<String>,
     /// What the operator is to be told of what was given.
     pub notices: Vec<String>,
-    /// Whether cases needed an account, one or a way to make them was given, and none could be used.
+    /// Whether cases needed an account, one or a way to make them was given, and none could be
+    /// used.
     pub no_usable_account: bool,
 }
 
@@ -76,8 +78,8 @@ pub(super) struct Parts<'a> {
     pub duration_ms: u64,
 }
 
-/// Builds the [`Run`], before its secrets are replaced and a baseline is held against it; the exit status follows
-/// from these. `redactor` serves where a body is cut.
+/// Builds the [`Run`], before its secrets are replaced and a baseline is held against it; the exit
+/// status follows from these. `redactor` serves where a body is cut.
 pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     let missing = parts.plan.cases.iter().skip(parts.outcome.results.len());
     parts.outcome.results.extend(missing.map(|planned| CaseResult::missing(&planned.case)));

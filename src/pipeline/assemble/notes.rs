@@ -86,8 +86,8 @@ fn on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<String>
     blocked.into_iter().map(note).collect()
 }
 
-/// All of them: the headlines first, what would decide more and which guests stay at last. `resent` is the word on
-/// requests that were sent again.
+/// All of them: the headlines first, what would decide more and which guests stay at last. `resent`
+/// is the word on requests that were sent again.
 pub(super) fn all(
     parts: &Parts<'_>,
     resent: Option<String>,

@@ -4,7 +4,7 @@ use crate::model::reason::Reason;
 use crate::model::run::{
     CaseOutcome, RecordedReason, RequirementOutcome, RequirementVerdict, StandingOutcome, Verdict,
 };
-use crate::requirements::{Requirement, StandingCheck};
+use crate::requirements::Requirement;
 use std::collections::BTreeMap;
 
 /// What decided a requirement, how, and why.
@@ -18,11 +18,8 @@ pub(super) fn outcomes(
     let mut by_id: BTreeMap<&str, Vec<Decider<'_>>> = BTreeMap::new();
     for case in cases {
         for decision in &case.decisions {
-            by_id.entry(&decision.requirement).or_default().push((
-                &case.id,
-                decision.verdict,
-                decision.reason.as_ref(),
-            ));
+            let decider = (case.id.as_str(), decision.verdict, decision.reason.as_ref());
+            by_id.entry(&decision.requirement).or_default().push(decider);
         }
     }
     for outcome in standing {
@@ -67,11 +64,7 @@ fn outcome(
 }
 
 fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
-    let is_standing = requirement
-        .standing
-        .iter()
-        .any(|watch| matches!(watch, StandingCheck::Rule(_) | StandingCheck::Schema(_)));
-    if is_standing || (parts.covered)(&requirement.id) {
+    if !requirement.standing.is_empty() || (parts.covered)(&requirement.id) {
         return Reason::NotSelected;
     }
     match &requirement.untestable {
