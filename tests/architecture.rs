@@ -227,6 +227,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "accounts/cleanup.rs",
             "http/sender.rs",
             "accounts/pool.rs",
+            "accounts/pool/",
             "run/executor.rs",
             "http/client.rs",
             "http/rate_limit.rs",
