@@ -1,5 +1,5 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
-use crate::accounts::uia::{self, UiaCredentials};
+use crate::accounts::uia::{self, UiaCredentials, UiaError};
 use crate::case::ast::Limits;
 use crate::http::cancel::Cancellation;
 use crate::http::created_resources::{CreatedAccount, Session};
@@ -207,7 +207,7 @@ impl Cleaner {
             password: account.password.as_deref(),
             registration_token: None,
         };
-        match self.send_with_uia(&request.bearer(token), json!({}), prover, exchanges).await {
+        match self.call(request.bearer(token), json!({}), prover, exchanges).await {
             Ok(response) if response.is_success() => {
                 // The exchange says so only if its token is known to be the account's.
                 self.sender.created.remove(&account.user_id);
@@ -230,28 +230,6 @@ impl Cleaner {
             Deactivated::Done => Ok(()),
             Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
             Deactivated::Refused(why) => Err(why),
-        }
-    }
-
-    /// The response to a request after interactive auth, where the server asks for it.
-    async fn send_with_uia(
-        &self,
-        request: &Request,
-        mut body: Value,
-        prover: UiaCredentials<'_>,
-        exchanges: &mut Vec<Exchange>,
-    ) -> Result<Response, String> {
-        let mut stages = Vec::new();
-        loop {
-            let response = self.send(&request.clone().json(&body), exchanges).await?;
-            let auth = match response.json() {
-                Ok(challenge) if response.is_challenge() => {
-                    uia::answer_challenge(challenge, prover, &stages)?
-                }
-                _ => return Ok(response),
-            };
-            stages.extend(uia::stage_of(&auth));
-            body = uia::with_auth(body, auth);
         }
     }
 
@@ -371,11 +349,22 @@ impl Cleaner {
         let request =
             self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
         let body = json!({"devices": devices});
-        let response = self.send_with_uia(&request.bearer(token), body, prover, exchanges).await?;
+        let response = self.call(request.bearer(token), body, prover, exchanges).await?;
         match response.is_success() {
             true => Ok(()),
             false => Err(refused("deleting the device", &response)),
         }
+    }
+
+    /// The response to a request, after interactive auth where the server asks for it.
+    async fn call(
+        &self,
+        request: Request,
+        body: Value,
+        credentials: UiaCredentials<'_>,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, String> {
+        uia::call(CleanupCall { cleaner: self, request, exchanges }, body, credentials).await
     }
 
     pub(super) fn request(&self, operation: &str) -> Option<Request> {
@@ -399,6 +388,24 @@ impl Cleaner {
             Reply::Dropped(why) => Err(why),
             Reply::Inconclusive(reason) => Err(reason.text.into()),
         }
+    }
+}
+
+struct CleanupCall<'c> {
+    cleaner: &'c Cleaner,
+    request: Request,
+    exchanges: &'c mut Vec<Exchange>,
+}
+
+impl uia::Caller for CleanupCall<'_> {
+    type Error = String;
+
+    async fn send(&mut self, body: &Value) -> Result<Response, String> {
+        self.cleaner.send(&self.request.clone().json(body), self.exchanges).await
+    }
+
+    fn refused(&self, why: &UiaError, _: &Response) -> String {
+        why.to_string()
     }
 }
 

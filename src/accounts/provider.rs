@@ -1,6 +1,7 @@
 //! Where accounts come from: those that were given, and the ways to make further ones.
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::{REGISTRATION, in_words, reason, said};
+use crate::accounts::uia::UiaError;
 use crate::http::message::{Response, clipped};
 use crate::http::supplied_accounts::{Credential, SuppliedAccount};
 use crate::model::run::Reason;
@@ -141,8 +142,8 @@ pub(super) fn registration_refused(maker: &AccountProvider, response: &Response)
 }
 
 /// That a stage of registration cannot be passed, with what to try.
-pub(super) fn stage_refused(why: &str, with_token: bool, response: &Response) -> Reason {
-    let asks_for_token = why.contains("m.login.registration_token");
+pub(super) fn stage_refused(why: &UiaError, with_token: bool, response: &Response) -> Reason {
+    let asks_for_token = why.names("m.login.registration_token");
     let (option, advice) = match with_token {
         true if asks_for_token => {
             (TOKEN, "see that the token is right, has not expired and is not used up")
@@ -153,7 +154,7 @@ pub(super) fn stage_refused(why: &str, with_token: bool, response: &Response) ->
         }
         false => (OPEN, "make accounts in another way: docs/accounts.md"),
     };
-    let why = clipped(why);
+    let why = clipped(&why.to_string());
     let text = format!(
         "{option}: POST /register answered {}{}: {why}; {advice}",
         response.status,

@@ -5,21 +5,21 @@ use crate::harness::failure::{checked, no_result, withheld};
 use crate::harness::trial::{Outcome, Question};
 use crate::model::run::Verdict;
 use crate::pipeline::{ActiveRun, RunWithheld};
-use crate::plan::{Claim, PlannedCase};
+use crate::plan::PlannedCase;
 use crate::redact::RedactedRun;
 use crate::requirements::Register;
 use crate::run::executor::{CaseResult, Silent};
+use crate::run::scheduler::Scheduler;
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Starts the server, when the first trial needs it.
 pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, String> + Send>;
 
 /// What the trials of one process share.
 pub(super) struct Shared {
-    pub(super) cases: Vec<Case>,
+    pub(super) cases: Vec<Arc<Case>>,
     /// Whether a trial for that case still waits or has run: those filtered out are not.
     pub(super) wanted: Vec<AtomicBool>,
     pub(super) fail_on_should: bool,
@@ -87,7 +87,7 @@ pub(super) struct Live {
     pub(super) open: ActiveRun,
     /// By place in the plan; locked while the case runs.
     pub(super) done: Vec<Mutex<Option<Done>>>,
-    pub(super) turns: Turns,
+    pub(super) scheduler: Scheduler,
     /// The run over all wanted cases, made when the first trial asks for it.
     pub(super) whole: Mutex<Option<Arc<RedactedRun>>>,
     /// What the server needs to run; behind a lock, because nobody promised that threads may share it.
@@ -113,9 +113,10 @@ impl Live {
         if let Some(known) = &*done {
             return known.clone();
         }
-        let turn = self.turns.take(planned);
-        let result = self.runtime.block_on(self.open.run_case(planned));
-        drop(turn);
+        let result = self.runtime.block_on(async {
+            let _turn = self.scheduler.turn(planned).await;
+            self.open.run_case(planned).await
+        });
         done.insert((planned.clone(), result)).clone()
     }
 
@@ -137,53 +138,6 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.runtime.block_on(self.open.cleanup(&Silent));
-    }
-}
-
-/// Sees to it that an account serves one case at a time, and that bursts and what may wedge a
-/// server run while nothing else does.
-#[derive(Default)]
-pub(super) struct Turns {
-    busy: Mutex<Busy>,
-    freed: Condvar,
-}
-
-#[derive(Default)]
-struct Busy {
-    claims: BTreeSet<Claim>,
-    running: usize,
-    alone: bool,
-}
-
-impl Turns {
-    fn take(&self, planned: &PlannedCase) -> Turn<'_> {
-        let claims = planned.claims();
-        let alone = planned.case.phase().runs_alone();
-        let must_wait = |busy: &mut Busy| {
-            busy.alone || (alone && busy.running > 0) || !busy.claims.is_disjoint(&claims)
-        };
-        let waited = self.freed.wait_while(lock(&self.busy), must_wait);
-        let mut busy = waited.unwrap_or_else(PoisonError::into_inner);
-        busy.claims.extend(claims.iter().cloned());
-        busy.running += 1;
-        busy.alone = alone;
-        Turn { turns: self, claims }
-    }
-}
-
-/// A turn; over when it is dropped.
-struct Turn<'t> {
-    turns: &'t Turns,
-    claims: BTreeSet<Claim>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut busy = lock(&self.turns.busy);
-        busy.claims.retain(|claim| !self.claims.contains(claim));
-        busy.running -= 1;
-        busy.alone = false;
-        self.turns.freed.notify_all();
     }
 }
 

@@ -58,7 +58,7 @@ use crate::accounts::pool::{AccountProvider, AccountSources, Credential, Supplie
 use crate::baseline::{self, Baseline};
 use crate::case::ast::{Api, Case};
 use crate::case::suite::Suite;
-use crate::harness::live::{Live, Shared, Turns};
+use crate::harness::live::{Live, Shared};
 use crate::harness::trial::{Part, questions};
 use crate::http::client::Transport;
 use crate::http::target::{NoTargetUrl, Target};
@@ -68,6 +68,7 @@ use crate::pipeline::{Job, JobError, Material, Policies, Prepared, RunWithheld, 
 use crate::plan::facts::Allow;
 use crate::plan::selection::Selection;
 use crate::run::executor::Silent;
+use crate::run::scheduler::Scheduler;
 use crate::spec::Spec;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::Document;
@@ -334,9 +335,9 @@ impl Harness {
     pub fn trials(self) -> Result<Vec<Trial>, HarnessError> {
         let material = Arc::new(self.material()?);
         let baseline = self.known(&material)?;
-        let mut cases: Vec<Case> =
+        let mut cases: Vec<Arc<Case>> =
             chosen(&material, &self.selection)?.into_iter().cloned().collect();
-        cases.sort_by_key(Case::phase);
+        cases.sort_by_key(|case| case.phase());
         let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
         let shared = Arc::new(Shared {
@@ -415,8 +416,8 @@ impl Harness {
             self.prepared(material, baseline, 1).map_err(|error| error.to_string())?;
         let open = runtime.block_on(prepared.open(&Silent)).map_err(|gone| gone.sentence())?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
-        let (turns, whole) = (Turns::default(), Mutex::default());
-        Ok(Live { open, done, turns, whole, _guard: Mutex::new(guard), runtime })
+        let (scheduler, whole) = (Scheduler::default(), Mutex::default());
+        Ok(Live { open, done, scheduler, whole, _guard: Mutex::new(guard), runtime })
     }
 
     fn prepared(

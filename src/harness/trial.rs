@@ -99,7 +99,7 @@ pub(super) enum Question {
 }
 
 pub(super) fn questions(
-    cases: &[Case],
+    cases: &[Arc<Case>],
     register: &Register,
     selection: &Selection,
 ) -> Vec<(Question, String, String)> {

@@ -228,7 +228,7 @@ impl Watcher for Silent {
 pub struct Prepared {
     material: Arc<Material>,
     job: Job,
-    selected: Vec<Case>,
+    selected: Vec<Arc<Case>>,
     sender: RequestSender,
     vault: Arc<Vault>,
     /// The well-known file that led to the target, and what was exchanged for it.
@@ -252,7 +252,8 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
     if !missing.is_empty() {
         return Err(JobError::NotGiven(missing));
     }
-    let selected: Vec<Case> = chosen(&material, &job.selection)?.into_iter().cloned().collect();
+    let selected: Vec<Arc<Case>> =
+        chosen(&material, &job.selection)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
     job.operator.tell(&vault);
     let sender = RequestSender {
@@ -276,7 +277,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
 pub fn chosen<'m>(
     material: &'m Material,
     selection: &Selection,
-) -> Result<Vec<&'m Case>, JobError> {
+) -> Result<Vec<&'m Arc<Case>>, JobError> {
     let selected =
         select(&material.suite, &material.register, selection).map_err(JobError::NoMatch)?;
     let rerun = selection.rerun.as_ref();
@@ -441,7 +442,7 @@ impl Prepared {
     }
 
     fn planned(&self, spec: &Spec, facts: &Facts) -> Plan {
-        let selected: Vec<&Case> = self.selected.iter().collect();
+        let selected: Vec<&Arc<Case>> = self.selected.iter().collect();
         plan::plan(&selected, &self.material.register, spec, facts)
     }
 
@@ -505,7 +506,7 @@ impl Prepared {
     fn asks_for_session(&self) -> bool {
         let Job { selection, policies, .. } = &self.job;
         let standing = selection.rerun.as_ref().is_some_and(|rerun| !rerun.standing.is_empty());
-        self.selected.iter().any(plan::asks_for_session)
+        self.selected.iter().any(|case| plan::asks_for_session(case))
             || !policies.required.is_empty()
             || selection.all_standing
             || standing
@@ -518,7 +519,7 @@ impl Prepared {
     /// How many cases there are, rows and checks over the whole run included.
     fn available(&self, spec: &Spec, facts: &Facts) -> usize {
         let rows = |case| plan::expand(case, spec, facts).len();
-        let cases: usize = self.material.suite.cases().map(rows).sum();
+        let cases: usize = self.material.suite.shared_cases().map(rows).sum();
         cases + crate::check::whole_run::CHECKS.len()
     }
 

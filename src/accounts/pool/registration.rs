@@ -5,13 +5,13 @@ use crate::accounts::provider::{
 };
 use crate::accounts::random::{fresh_localpart, fresh_password};
 use crate::accounts::refusal::{ACCOUNT, REGISTRATION, in_words, reason};
-use crate::accounts::uia::{self, UiaCredentials};
+use crate::accounts::uia::{self, UiaCredentials, UiaError};
 use crate::http::message::{Request, Response};
 use crate::model::run::Reason;
 use crate::plan::Slot;
 use crate::redact::ExposeSecret;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha1::Sha1;
 use std::sync::PoisonError;
 
@@ -94,25 +94,15 @@ impl AccountPool {
         password: &str,
         registration_token: Option<&str>,
     ) -> Result<Response, Reason> {
-        let mut body = json!({
+        let body = json!({
             "username": localpart,
             "password": password,
             "initial_device_display_name": "homespec",
         });
-        let mut stages: Vec<String> = Vec::new();
-        loop {
-            let response = self.send(slot, &self.request("register")?.json(&body)).await?;
-            let challenge = match response.json() {
-                Ok(challenge) if response.is_challenge() => challenge,
-                _ => return Ok(response),
-            };
-            let prover =
-                UiaCredentials { user: Some(localpart), password: None, registration_token };
-            let auth = uia::answer_challenge(challenge, prover, &stages)
-                .map_err(|why| stage_refused(&why, registration_token.is_some(), &response))?;
-            stages.extend(uia::stage_of(&auth));
-            body = uia::with_auth(body, auth);
-        }
+        let credentials =
+            UiaCredentials { user: Some(localpart), password: None, registration_token };
+        let (request, with_token) = (self.request("register")?, registration_token.is_some());
+        uia::call(Registration { pool: self, slot, request, with_token }, body, credentials).await
     }
 
     /// Synapse's admin call: a nonce, then an HMAC-SHA1 over nonce, name, password and `notadmin`,
@@ -141,5 +131,24 @@ impl AccountPool {
             "nonce": text, "username": localpart, "password": password, "admin": false, "mac": mac,
         }));
         self.send(slot, &request).await
+    }
+}
+
+struct Registration<'p> {
+    pool: &'p AccountPool,
+    slot: &'p Slot,
+    request: Request,
+    with_token: bool,
+}
+
+impl uia::Caller for Registration<'_> {
+    type Error = Reason;
+
+    async fn send(&mut self, body: &Value) -> Result<Response, Reason> {
+        self.pool.send(self.slot, &self.request.clone().json(body)).await
+    }
+
+    fn refused(&self, why: &UiaError, challenge: &Response) -> Reason {
+        stage_refused(why, self.with_token, challenge)
     }
 }
