@@ -35,6 +35,15 @@ struct Session {
     expires: Option<Instant>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Supplied,
+    /// Made for this run by the operator's program.
+    Printed,
+    /// Registered by this run: that it does not log in is then the server's doing.
+    Registered,
+}
+
 #[derive(Debug, Clone)]
 struct Account {
     user_id: String,
@@ -47,12 +56,33 @@ struct Account {
     proof: Option<Proof>,
     /// Those by another name that were refused then.
     refused: Vec<Proof>,
-    /// Whether this run made it.
-    made: bool,
-    /// Whether the run registered it itself: that it does not log in is then the server's doing.
-    registered: bool,
+    origin: Origin,
     /// Why the server refused its login, if it is one that the run registered.
     login_refused: Option<Reason>,
+}
+
+impl Account {
+    /// One that has not logged in yet; without a password there is nothing to prove.
+    fn new(
+        origin: Origin,
+        (user_id, login_name): (String, String),
+        password: Option<SecretString>,
+        session: Option<Session>,
+    ) -> Account {
+        let (proven, refused) = (password.is_none(), Vec::new());
+        let (proof, login_refused) = (None, None);
+        Account {
+            user_id,
+            login_name,
+            password,
+            session,
+            proven,
+            proof,
+            refused,
+            origin,
+            login_refused,
+        }
+    }
 }
 
 type Entry = Arc<Mutex<Option<Result<Account, Reason>>>>;
@@ -152,7 +182,7 @@ impl AccountPool {
             match self.prove(slot, account).await {
                 // That an account which the server has just registered does not log in is for the
                 // cases to find, but wrong passwords say nothing on it.
-                Err(reason) if reason.code == ACCOUNT && account.registered => {
+                Err(reason) if reason.code == ACCOUNT && account.origin == Origin::Registered => {
                     if *slot == Slot::WrongPassword {
                         *entry = Some(Err(reason.clone()));
                         return Err(reason);
@@ -161,7 +191,7 @@ impl AccountPool {
                 }
                 Err(reason) if reason.code == ACCOUNT => {
                     self.notices.error(&reason.text);
-                    if account.made && !self.has_usable() {
+                    if account.origin != Origin::Supplied && !self.has_usable() {
                         self.stop_making(&reason);
                     }
                     // The password is not tried again: servers lock accounts.
@@ -264,18 +294,9 @@ impl AccountPool {
     async fn open_given(&self, slot: &Slot, given: &SuppliedAccount) -> Result<Account, Reason> {
         match &given.credential {
             Credential::Password(password) => {
-                let mut account = Account {
-                    user_id: given.user.clone(),
-                    login_name: given.user.clone(),
-                    password: Some(password.clone()),
-                    session: None,
-                    proven: false,
-                    proof: None,
-                    refused: Vec::new(),
-                    made: false,
-                    registered: false,
-                    login_refused: None,
-                };
+                let names = (given.user.clone(), given.user.clone());
+                let mut account =
+                    Account::new(Origin::Supplied, names, Some(password.clone()), None);
                 self.prove(slot, &mut account).await?;
                 let (name, user_id) = (&account.login_name, &account.user_id);
                 self.sender.supplied.prove(&given.user, Some(name), user_id);
@@ -292,18 +313,8 @@ impl AccountPool {
                     expires: None,
                 };
                 self.sender.supplied.prove(&given.user, None, &user_id);
-                let account = Account {
-                    login_name: localpart(&user_id).to_owned(),
-                    user_id,
-                    password: None,
-                    session: Some(session),
-                    proven: true,
-                    proof: None,
-                    refused: Vec::new(),
-                    made: false,
-                    registered: false,
-                    login_refused: None,
-                };
+                let names = (user_id.clone(), localpart(&user_id).to_owned());
+                let account = Account::new(Origin::Supplied, names, None, Some(session));
                 self.list_devices(slot, given, &account).await;
                 Ok(account)
             }

@@ -1,7 +1,7 @@
 //! What a trial says of a case or a standing check that is not passed, from the run that it is part of.
 use crate::baseline::STANDING;
 use crate::harness::live::Shared;
-use crate::harness::trial::Outcome;
+use crate::harness::trial::{Outcome, TrialError};
 use crate::model::run::{
     CaseOutcome, Finding, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome, Verdict,
 };
@@ -15,7 +15,7 @@ impl Shared {
         cases: impl Iterator<Item = &'r CaseOutcome>,
         id: &str,
         run: &Run,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, TrialError> {
         let mut worst: Option<&CaseOutcome> = None;
         for case in cases {
             outdated(run, |entry| entry.case == case.id)?;
@@ -34,7 +34,7 @@ impl Shared {
         outcome: &StandingOutcome,
         id: &str,
         run: &Run,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, TrialError> {
         let place = format!("{id}, {} of {} answers", outcome.count, outcome.observed);
         outdated(run, |e| e.case == STANDING && e.requirement == outcome.requirement)?;
         let text = || self.text(&outcome.findings, outcome.reason.as_ref(), &place, run);
@@ -47,7 +47,7 @@ impl Shared {
         findings: &[Finding],
         reason: Option<&Reason>,
         text: impl Fn() -> String,
-    ) -> Result<Outcome, String> {
+    ) -> Result<Outcome, TrialError> {
         match verdict {
             Verdict::Passed => Ok(Outcome::Passed),
             Verdict::Skipped => {
@@ -58,7 +58,8 @@ impl Shared {
             Verdict::Warned | Verdict::Failed if is_known(findings, verdict) => {
                 Ok(Outcome::Warned(text()))
             }
-            Verdict::Warned | Verdict::Blocked | Verdict::Failed | Verdict::Errored => Err(text()),
+            Verdict::Warned | Verdict::Failed => Err(TrialError::Broken(text())),
+            Verdict::Blocked | Verdict::Errored => Err(TrialError::Undecided(text())),
         }
     }
 
@@ -93,22 +94,23 @@ impl Shared {
     }
 }
 
-pub(super) fn withheld(why: RunWithheld) -> String {
-    format!("Error: {why}")
+pub(super) fn withheld(why: RunWithheld) -> TrialError {
+    TrialError::Withheld(why.to_string())
 }
 
 /// What `look` says of a run, if no secret is in it.
 pub(super) fn checked(
     run: &RedactedRun,
-    look: impl Fn(&Run) -> Result<Outcome, String>,
-) -> Result<Outcome, String> {
+    look: impl Fn(&Run) -> Result<Outcome, TrialError>,
+) -> Result<Outcome, TrialError> {
     let text = |run: &Run| match look(run) {
         Ok(Outcome::Passed) => String::new(),
-        Ok(Outcome::Warned(text) | Outcome::Ignored(text)) | Err(text) => text,
+        Ok(Outcome::Warned(text) | Outcome::Ignored(text)) => text,
+        Err(error) => error.to_string(),
     };
     let checked =
         report::Publisher::new(run).render("the result of this test", |run| Ok(text(run)));
-    checked.map_err(|why| format!("Error: {why}")).and_then(|_| look(run))
+    checked.map_err(|why| TrialError::Withheld(why.to_string())).and_then(|_| look(run))
 }
 
 /// Whether a baseline knows all that makes this verdict.
@@ -118,7 +120,7 @@ fn is_known(findings: &[Finding], verdict: Verdict) -> bool {
 }
 
 /// Fails with the entries of the baseline among these that no longer hold.
-fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), String> {
+fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), TrialError> {
     let Some(baseline) = &run.baseline else { return Ok(()) };
     let line = |entry: &OutdatedEntry| {
         let OutdatedEntry { requirement, place, text, line, .. } = entry;
@@ -128,12 +130,12 @@ fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), 
         )
     };
     let text: String = baseline.outdated.iter().filter(|one| concerns(one)).map(line).collect();
-    if text.is_empty() { Ok(()) } else { Err(text) }
+    if text.is_empty() { Ok(()) } else { Err(TrialError::OutdatedBaseline(text)) }
 }
 
 /// The failure of a trial of which the run says nothing.
-pub(super) fn no_result(id: &str) -> String {
-    format!("Error: internal error: there is no result for {id}; please report it")
+pub(super) fn no_result(id: &str) -> TrialError {
+    TrialError::NoResult(id.to_owned())
 }
 
 fn sentence(finding: &Finding) -> String {

@@ -1,8 +1,9 @@
 //! The server under test while trials run: started by the first, shared by all, cleaned up after the last.
 use crate::case::ast::Case;
 use crate::check::whole_run::AREA;
+use crate::harness::HarnessError;
 use crate::harness::failure::{checked, no_result, withheld};
-use crate::harness::trial::{Outcome, Question};
+use crate::harness::trial::{Outcome, Question, TrialError};
 use crate::model::run::Verdict;
 use crate::pipeline::{ActiveRun, RunWithheld};
 use crate::plan::PlannedCase;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Starts the server, when the first trial needs it.
-pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, String> + Send>;
+pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, HarnessError> + Send>;
 
 /// What the trials of one process share.
 pub(super) struct Shared {
@@ -27,16 +28,16 @@ pub(super) struct Shared {
     pub(super) has_baseline: bool,
     pub(super) register: Arc<Register>,
     pub(super) starting: Mutex<Option<GoLive>>,
-    pub(super) live: OnceLock<Result<Live, String>>,
+    pub(super) live: OnceLock<Result<Live, Arc<HarnessError>>>,
 }
 
 impl Shared {
-    fn live(&self) -> Result<&Live, String> {
+    fn live(&self) -> Result<&Live, TrialError> {
         let live = self.live.get_or_init(|| match lock(&self.starting).take() {
-            Some(start) => start(),
-            None => Err("starting the server panicked".to_owned()),
+            Some(start) => start().map_err(Arc::new),
+            None => Err(Arc::new(HarnessError::Panicked)),
         });
-        live.as_ref().map_err(|why| format!("Error: {why}"))
+        live.as_ref().map_err(|why| TrialError::NotStarted(why.clone()))
     }
 
     /// The trial of a case was filtered out.
@@ -46,7 +47,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn answer(&self, question: &Question, id: &str) -> Result<Outcome, String> {
+    pub(super) fn answer(&self, question: &Question, id: &str) -> Result<Outcome, TrialError> {
         let live = self.live()?;
         match question {
             Question::Case(at) => {

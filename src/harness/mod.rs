@@ -86,7 +86,7 @@ mod failure;
 mod live;
 mod trial;
 
-pub use trial::{Outcome, Trial};
+pub use trial::{Outcome, Trial, TrialError};
 
 /// What is tested, and with what. The defaults are those of the command line, but for the reports:
 /// none is written.
@@ -134,8 +134,9 @@ impl<T: Into<String>> From<T> for Server {
     }
 }
 
-/// Why there are no trials.
+/// Why there are no trials, or why none of them can run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HarnessError {
     /// Case or specification files are wrong; every fault of every file.
     #[error("{}", .0.iter().map(|fault| fault.render(false)).collect::<Vec<_>>().join("\n"))]
@@ -146,9 +147,21 @@ pub enum HarnessError {
     /// Nothing of the run may be shown.
     #[error(transparent)]
     Withheld(#[from] RunWithheld),
-    /// The server did not start, or its URL is none.
-    #[error("{0}")]
+    /// The server did not start.
+    #[error("the server did not start: {0}")]
     Start(String),
+    /// Starting the server panicked.
+    #[error("starting the server panicked")]
+    Panicked,
+    /// What was given as the server's URL is none.
+    #[error(transparent)]
+    Url(#[from] NoTargetUrl),
+    /// The server cannot be reached, or is no homeserver.
+    #[error("{0}")]
+    Unavailable(String),
+    /// There are no threads to run on.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] std::io::Error),
 }
 
 impl From<Vec<Diagnostic>> for HarnessError {
@@ -410,11 +423,11 @@ impl Harness {
         self,
         material: Arc<Material>,
         baseline: Option<Arc<Baseline>>,
-    ) -> Result<Live, String> {
-        let runtime = runtime().map_err(|error| error.to_string())?;
-        let (prepared, guard) =
-            self.prepared(material, baseline, 1).map_err(|error| error.to_string())?;
-        let open = runtime.block_on(prepared.open(&Silent)).map_err(|gone| gone.sentence())?;
+    ) -> Result<Live, HarnessError> {
+        let runtime = runtime()?;
+        let (prepared, guard) = self.prepared(material, baseline, 1)?;
+        let open = runtime.block_on(prepared.open(&Silent));
+        let open = open.map_err(|gone| HarnessError::Unavailable(gone.sentence()))?;
         let done = open.plan().cases.iter().map(|_| Mutex::default()).collect();
         let (scheduler, whole) = (Scheduler::default(), Mutex::default());
         Ok(Live { open, done, scheduler, whole, _guard: Mutex::new(guard), runtime })
@@ -426,10 +439,8 @@ impl Harness {
         baseline: Option<Arc<Baseline>>,
         jobs: usize,
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
-        let server = (self.start)()
-            .map_err(|why| HarnessError::Start(format!("the server did not start: {why}")))?;
-        let target: Target =
-            server.url.parse().map_err(|why: NoTargetUrl| HarnessError::Start(why.to_string()))?;
+        let server = (self.start)().map_err(HarnessError::Start)?;
+        let target: Target = server.url.parse()?;
         let job = Job {
             transport: Transport::to(target, self.timeout),
             discover: false,
@@ -450,8 +461,5 @@ impl Harness {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, HarnessError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| HarnessError::Start(format!("cannot start the runtime: {error}")))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(HarnessError::Runtime)
 }

@@ -1,6 +1,7 @@
 //! One test: what it asks, and how it ended.
 use crate::case::ast::Case;
 use crate::check::whole_run::CHECKS;
+use crate::harness::HarnessError;
 use crate::harness::live::Shared;
 use crate::plan::selection::{Selection, selects_check, selects_standing};
 use crate::requirements::Register;
@@ -16,6 +17,31 @@ pub enum Outcome {
     Warned(String),
     /// It does not apply to this server or was not observed, with the reason in words.
     Ignored(String),
+}
+
+/// Why a trial failed. The text begins with a line `Error: …`; what was expected and what came, the clause, the place in
+/// the case file, the exchange and how to send it again follow where there are any.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrialError {
+    /// A requirement is broken.
+    #[error("{0}")]
+    Broken(String),
+    /// It could not be decided.
+    #[error("{0}")]
+    Undecided(String),
+    /// Entries of the baseline no longer hold.
+    #[error("{0}")]
+    OutdatedBaseline(String),
+    /// The server did not start or cannot be tested.
+    #[error("Error: {0}")]
+    NotStarted(Arc<HarnessError>),
+    /// The result may hold a secret, so that it is not shown.
+    #[error("Error: {0}")]
+    Withheld(String),
+    /// There is no result for the trial of this id.
+    #[error("Error: internal error: there is no result for {0}; please report it")]
+    NoResult(String),
 }
 
 /// One test: a case (with all its rows where the server decides which there are), a check over the
@@ -40,9 +66,8 @@ impl Trial {
     /// Runs it, and blocks until there is something to say. The first one starts the server.
     ///
     /// # Errors
-    /// What is broken or could not be decided: a first line `Error: …`, then what was expected and
-    /// what came, the clause, the place in the case file, the exchange and how to send it again.
-    pub fn run(self) -> Result<Outcome, String> {
+    /// What is broken or could not be decided.
+    pub fn run(self) -> Result<Outcome, TrialError> {
         let Trial { id, mut part, .. } = self;
         part.runs = true;
         let ended = part.shared.answer(&part.question, &id);
@@ -64,7 +89,8 @@ impl Trial {
                 Ok(Completion::Completed)
             }
             Ok(Outcome::Ignored(reason)) => Ok(Completion::ignored_with(reason)),
-            Err(failure) => {
+            Err(error) => {
+                let failure = error.to_string();
                 // nextest shows a line of this form on standard error as the message of the failure.
                 eprintln!("{}", failure.lines().next().unwrap_or_default());
                 Err(Failed::from(failure))

@@ -242,6 +242,9 @@ impl<'c> CaseMachine<'c> {
     }
 
     fn stop_unreachable(&mut self, step: &Step, error: &FillError) {
+        if let Some(error) = self.variables.not_random() {
+            return self.block(error.into());
+        }
         let text = format!("{} (line {}) was not reached: {error}", self.step_name(), step.line);
         self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
         self.at = usize::MAX;

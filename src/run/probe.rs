@@ -1,6 +1,6 @@
 //! What the target offers, asked before anything is planned.
 use crate::accounts::pool::AccountPool;
-use crate::accounts::random::fresh_localpart;
+use crate::accounts::random::{NoRandomSource, fresh_localpart};
 use crate::case::ast::{Api, Feature, Limits};
 use crate::http::discovery::{self, Delegation, NotDiscovered};
 use crate::http::liveness::{Control, has_list};
@@ -424,8 +424,12 @@ pub async fn ask_on(
     with_session: bool,
 ) -> AuthenticatedProbe {
     let mut authenticated = AuthenticatedProbe::nothing(public);
-    authenticated.registers =
-        !accounts.can_make && registers(sender, routes, &mut authenticated.exchanges).await;
+    if !accounts.can_make {
+        match registers(sender, routes, &mut authenticated.exchanges).await {
+            Ok(registers) => authenticated.registers = registers,
+            Err(error) => authenticated.no_session = Some(error.into()),
+        }
+    }
     let mut endpoint_asks = false;
     if authenticated.features.contains(&Feature::Legacy) {
         let request =
@@ -489,13 +493,13 @@ async fn registers(
     sender: &RequestSender,
     routes: &dyn Routes,
     exchanges: &mut Vec<Exchange>,
-) -> bool {
-    let Some(route) = routes.route("checkUsernameAvailability", None) else { return false };
-    let path = format!("{}?username={}", route.path, fresh_localpart());
+) -> Result<bool, NoRandomSource> {
+    let Some(route) = routes.route("checkUsernameAvailability", None) else { return Ok(false) };
+    let path = format!("{}?username={}", route.path, fresh_localpart()?);
     let request = Request::new(Some("checkUsernameAvailability"), &route.method, &path);
     let sent = sender.send(&request, Limits::Observe).await;
     exchanges.extend(sent.exchanges);
-    matches!(sent.reply, Reply::Response(response) if response.is_success())
+    Ok(matches!(sent.reply, Reply::Response(response) if response.is_success()))
 }
 
 /// Facts from what was seen.

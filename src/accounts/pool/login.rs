@@ -1,6 +1,8 @@
 //! Logging accounts in: the login that proves one, and the session that cases share.
 use crate::accounts::account::{Proof, good_login};
-use crate::accounts::pool::{Account, AccountPool, MARGIN, Session, answered, session_from};
+use crate::accounts::pool::{
+    Account, AccountPool, MARGIN, Origin, Session, answered, session_from,
+};
 use crate::accounts::refusal::{ACCOUNT, in_words, login_advice, reason, token_advice};
 use crate::http::message::Response;
 use crate::model::run::Reason;
@@ -58,7 +60,7 @@ impl AccountPool {
 
     /// The other name by which an account may log in.
     fn other_spelling(&self, account: &Account) -> Option<String> {
-        if !account.made {
+        if account.origin == Origin::Supplied {
             return self.sender.supplied.other_spelling(&account.login_name);
         }
         let (id, local) = (account.user_id.as_str(), localpart(&account.user_id));
@@ -87,7 +89,7 @@ impl AccountPool {
             response.text_at("/access_token").map(|token| session_from(&response, token));
         account.proof = proof;
         // What registration said is known better than what this login says.
-        if !account.made {
+        if account.origin == Origin::Supplied {
             account.user_id = response.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
         }
         account.proven = true;
@@ -191,7 +193,7 @@ impl ProofLogin {
 
 /// The reason for an account that was given by its localpart, whose full id is not known.
 fn with_hint(reason: Reason, account: &Account) -> Reason {
-    if account.made || account.proven || account.login_name.starts_with('@') {
+    if account.origin != Origin::Supplied || account.proven || account.login_name.starts_with('@') {
         return reason;
     }
     let hint = "if it logs in only by its full Matrix ID, give that as the user (@name:server)";
@@ -204,13 +206,15 @@ pub(super) const WHOAMI: &str = "GET /account/whoami";
 /// That a proof login was refused, with what to try where the account was given.
 fn login_refused(account: &Account, response: &Response) -> Reason {
     let (user, words) = (&account.user_id, in_words("POST /login", response));
-    let text = match (account.registered, account.made) {
-        (true, _) => format!("the run registered `{user}`, and its login was refused: {words}"),
-        (_, true) => format!(
+    let text = match account.origin {
+        Origin::Registered => {
+            format!("the run registered `{user}`, and its login was refused: {words}")
+        }
+        Origin::Printed => format!(
             "--account-command: `{user}`, which it printed, was refused: {words}; {}",
             login_advice(user, response)
         ),
-        _ => {
+        Origin::Supplied => {
             let advice = login_advice(user, response);
             format!("--accounts: `{user}` was refused: {words}; {advice}")
         }

@@ -1,6 +1,6 @@
 //! Accounts that a program of the operator's prints, one each time it is started.
 use crate::accounts::command::{ExternalCommand, Failed};
-use crate::accounts::pool::{Account, AccountPool, Session};
+use crate::accounts::pool::{Account, AccountPool, Origin, Session};
 use crate::accounts::provider::may_be_same;
 use crate::accounts::refusal::{REGISTRATION, reason};
 use crate::http::created_resources::CreatedAccount;
@@ -114,20 +114,7 @@ impl AccountPool {
             expires: None,
         });
         let password = password.map(SecretString::from);
-        let proven = password.is_none();
-        let (proof, refused, registered, login_refused) = (None, Vec::new(), false, None);
-        Ok(Account {
-            user_id,
-            login_name,
-            proven,
-            password,
-            session,
-            proof,
-            refused,
-            made: true,
-            registered,
-            login_refused,
-        })
+        Ok(Account::new(Origin::Printed, (user_id, login_name), password, session))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Making accounts by registration: with interactive auth, or by Synapse's admin call.
-use crate::accounts::pool::{Account, AccountPool, learn_password, session_from};
+use crate::accounts::pool::{Account, AccountPool, Origin, learn_password, session_from};
 use crate::accounts::provider::{
     AccountProvider, NO_ADMIN_CALL, SHARED_SECRET, registration_refused, stage_refused,
 };
@@ -54,7 +54,7 @@ impl AccountPool {
     }
 
     async fn make_one(&self, slot: &Slot, maker: &AccountProvider) -> Result<Account, Reason> {
-        let (localpart, password) = (fresh_localpart(), fresh_password());
+        let (localpart, password) = (fresh_localpart()?, fresh_password()?);
         learn_password(&self.sender, &password);
         let response = match maker {
             AccountProvider::ExternalCommand(program) => {
@@ -73,18 +73,8 @@ impl AccountPool {
             return Err(registration_refused(maker, &response));
         };
         let session = response.text_at("/access_token").map(|token| session_from(&response, token));
-        Ok(Account {
-            login_name: self.name_of_made(user_id, &localpart),
-            user_id: user_id.to_owned(),
-            password: Some(password.into()),
-            session,
-            proven: false,
-            proof: None,
-            refused: Vec::new(),
-            made: true,
-            registered: true,
-            login_refused: None,
-        })
+        let names = (user_id.to_owned(), self.name_of_made(user_id, &localpart));
+        Ok(Account::new(Origin::Registered, names, Some(password.into()), session))
     }
 
     async fn register(
