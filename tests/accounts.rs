@@ -74,8 +74,9 @@ fn accounts(names: &[&str]) -> (TempDir, String) {
 
 /// Each case with its verdict and the code of its reason, in the order of the report.
 fn verdicts(run: &Run) -> Vec<(String, Verdict, Option<String>)> {
-    let code =
-        |reason: &Option<homespec::model::run::Reason>| reason.as_ref().map(|r| r.code.clone());
+    let code = |reason: &Option<homespec::model::run::RecordedReason>| {
+        reason.as_ref().map(|r| r.code.to_string())
+    };
     run.cases.iter().map(|case| (case.id.clone(), case.verdict, code(&case.reason))).collect()
 }
 
@@ -177,7 +178,7 @@ fn an_access_token_in_place_of_a_password_reads_and_stays_good() {
     };
     let (alone, both) = (run(&alone), run(&both));
     assert_eq!((alone.status, both.status), (Some(0), Some(0)), "{}{}", alone.stdout, both.stdout);
-    let code = |run: &Run, id: &str| case(run, id).reason.as_ref().map(|r| r.code.clone());
+    let code = |run: &Run, id: &str| case(run, id).reason.as_ref().map(|r| r.code.to_string());
     assert_eq!(case(&alone.run, "token-in-header").verdict, Verdict::Passed);
     let needs_password = "password-wrong";
     assert_eq!(code(&alone.run, needs_password).as_deref(), Some("not_provided:password"));

@@ -223,7 +223,9 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
         "the clock",
         &["Instant::now", "SystemTime::now", "Timestamp::now"],
         &[
-            "pipeline/mod.rs",
+            "pipeline/finish.rs",
+            "pipeline/probe.rs",
+            "pipeline/active_run.rs",
             "accounts/cleanup.rs",
             "http/sender.rs",
             "accounts/pool.rs",
@@ -241,6 +243,8 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
         &["async ", ".await", "tokio::"],
         &[
             "pipeline/mod.rs",
+            "pipeline/probe.rs",
+            "pipeline/active_run.rs",
             "cli/test.rs",
             "harness/",
             "reference/",

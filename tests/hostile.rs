@@ -600,8 +600,8 @@ fn a_list_with_too_much_in_it_blocks_what_it_would_decide() {
     is_sound(&ended, "too much");
     assert_eq!(ended.status, Some(5), "{}", ended.stdout);
     assert_eq!(findings(&ended.run), Vec::<&str>::new());
-    let code = |reason: &Option<homespec::model::run::Reason>| {
-        reason.as_ref().map(|reason| reason.code.clone()).unwrap_or_default()
+    let code = |reason: &Option<homespec::model::run::RecordedReason>| {
+        reason.as_ref().map(|reason| reason.code.to_string()).unwrap_or_default()
     };
     let is_large = |case: &&homespec::model::run::CaseOutcome| code(&case.reason) == "too_large";
     assert!(ended.run.cases.iter().filter(is_large).all(|case| case.verdict == Verdict::Blocked));

@@ -31,7 +31,7 @@ fn the_same_cases_get_the_logins_whatever_runs_at_once() {
 
     let ends = |run: &Run| {
         let end = |case: &CaseOutcome| {
-            (case.id.clone(), case.verdict, case.reason.clone().map(|r| r.code))
+            (case.id.clone(), case.verdict, case.reason.clone().map(|r| r.code.to_string()))
         };
         run.cases.iter().map(end).collect::<Vec<_>>()
     };

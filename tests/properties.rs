@@ -629,7 +629,7 @@ fn fates(suite: &Suite, facts: &Facts) -> Vec<(String, String)> {
 fn fates_of(plan: &Plan) -> Vec<(String, String)> {
     let disposition = |disposition: &Disposition| match disposition {
         Disposition::Run(_) => "runs".to_owned(),
-        Disposition::Not(verdict, reason) => format!("{verdict}: {}", reason.code),
+        Disposition::Not(verdict, reason) => format!("{verdict}: {:?}", reason.code()),
     };
     plan.cases
         .iter()

@@ -105,8 +105,8 @@ fn level<F: Filling>(f: &mut F) -> Level {
     f.one_of(&[Level::May, Level::Should, Level::Must])
 }
 
-fn reason<F: Filling>(f: &mut F) -> Reason {
-    Reason { code: f.ours("rate_limited"), text: f.untrusted() }
+fn reason<F: Filling>(f: &mut F) -> RecordedReason {
+    RecordedReason { code: f.ours("rate_limited").into(), text: f.untrusted() }
 }
 
 fn case<F: Filling>(f: &mut F) -> CaseOutcome {

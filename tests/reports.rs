@@ -339,7 +339,7 @@ fn crowded() -> Run {
         run.cases[1].findings.push(finding);
         let mut blocked = blocked.clone();
         blocked.verdict = homespec::model::run::RequirementVerdict::Blocked;
-        blocked.reason.as_mut().unwrap().code = format!("reason_{n}");
+        blocked.reason.as_mut().unwrap().code = format!("reason_{n}").into();
         run.requirements.push(blocked);
         run.notes.push(format!("note {n}").into());
     }

@@ -386,7 +386,7 @@ impl Cleaner {
         match sent.reply {
             Reply::Response(response) => Ok(response),
             Reply::Dropped(why) => Err(why),
-            Reply::Inconclusive(reason) => Err(reason.text.into()),
+            Reply::Inconclusive(reason) => Err(reason.text()),
         }
     }
 }

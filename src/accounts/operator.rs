@@ -1,12 +1,12 @@
 //! What only an operator can give or do: values that cases name, and acts on accounts, by hooks or
 //! with an admin's token.
 use crate::accounts::command::ExternalCommand;
-use crate::accounts::refusal::{OPERATOR, in_words, reason};
+use crate::accounts::refusal::in_words;
 use crate::case::ast::{Act, Limits};
 use crate::http::message::{Exchange, Reply, Request};
 use crate::http::sender::RequestSender;
 use crate::model::encoding::encode_segment;
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::redact::{ExposeSecret, SecretKind, SecretString, Vault};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,7 +162,7 @@ impl Operator {
             let user = told.iter().find(|(name, _)| name == "user_id");
             user.iter().for_each(|(_, id)| sender.created.remove(id));
         }
-        done.map_err(|why| reason(OPERATOR, format!("{}: {why}", self.key_of(act))))
+        done.map_err(|why| Reason::Operator(format!("{}: {why}", self.key_of(act))))
     }
 
     /// Whether an act is done by a hook, whose effect is still to be seen.
@@ -258,7 +258,7 @@ async fn by_admin(
                 }
             }
             Reply::Dropped(text) => return Err(text),
-            Reply::Inconclusive(reason) => return Err(reason.text.into()),
+            Reply::Inconclusive(reason) => return Err(reason.text()),
         }
     }
     Err(why)

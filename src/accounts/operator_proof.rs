@@ -5,12 +5,12 @@
 use crate::accounts::account::good_login;
 use crate::accounts::notices::Notices;
 use crate::accounts::operator::{Appservice, Operator, Owner, SERVICE_USER};
-use crate::accounts::refusal::{OPERATOR, in_words, login_advice, reason};
+use crate::accounts::refusal::{in_words, login_advice};
 use crate::case::ast::{Act, Api, Limits};
 use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::RequestSender;
 use crate::model::encoding::encode_segment;
-use crate::model::run::Reason;
+use crate::model::reason::{Reason, ReasonCode};
 use crate::redact::ExposeSecret;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -61,9 +61,9 @@ impl Proofs {
         let mut exchanges = Vec::new();
         let proof = by.prove(name, &mut exchanges).await;
         if let Err(reason) = &proof
-            && reason.code == OPERATOR
+            && reason.code() == ReasonCode::Operator
         {
-            by.notices.error(&reason.text);
+            by.notices.error(&reason.text());
         }
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.insert(name.to_owned(), exchanges);
@@ -118,7 +118,7 @@ impl OperatorProver<'_> {
         exchanges.extend(sent.exchanges);
         match sent.reply {
             Reply::Response(response) => Ok(response),
-            Reply::Dropped(text) => Err(reason("no_answer", text)),
+            Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
             Reply::Inconclusive(reason) => Err(reason),
         }
     }
@@ -368,7 +368,7 @@ impl Bound<'_> {
 }
 
 fn refused(text: String) -> Reason {
-    reason(OPERATOR, text)
+    Reason::Operator(text)
 }
 
 fn no_effect(act: Act, shown: &str) -> Reason {

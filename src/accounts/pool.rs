@@ -3,13 +3,12 @@ use crate::accounts::account::{AccountView, Proof, other_case, shortened};
 use crate::accounts::notices::Notices;
 use crate::accounts::pool::printed::Printed;
 pub use crate::accounts::provider::{AccountProvider, AccountSources};
-use crate::accounts::refusal::{ACCOUNT, reason};
 use crate::case::ast::Limits;
 use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::{RequestSender, SendResult};
 use crate::http::supplied_accounts::device_ids;
 pub use crate::http::supplied_accounts::{Credential, SuppliedAccount};
-use crate::model::run::Reason;
+use crate::model::reason::{Reason, ReasonCode};
 use crate::model::user_id::localpart;
 use crate::plan::Slot;
 use crate::plan::facts::RefusedAccount;
@@ -176,21 +175,24 @@ impl AccountPool {
         let account = match entry.as_mut() {
             Some(Ok(account)) => account,
             Some(Err(reason)) => return Err(reason.clone()),
-            None => return Err(reason("account", "no account".to_owned())),
+            None => return Err(Reason::Account("no account".to_owned())),
         };
         if proven && !account.proven && account.password.is_some() {
             match self.prove(slot, account).await {
                 // That an account which the server has just registered does not log in is for the
                 // cases to find, but wrong passwords say nothing on it.
-                Err(reason) if reason.code == ACCOUNT && account.origin == Origin::Registered => {
+                Err(reason)
+                    if reason.code() == ReasonCode::Account
+                        && account.origin == Origin::Registered =>
+                {
                     if *slot == Slot::WrongPassword {
                         *entry = Some(Err(reason.clone()));
                         return Err(reason);
                     }
                     self.keep_without_login(slot, account, reason).await;
                 }
-                Err(reason) if reason.code == ACCOUNT => {
-                    self.notices.error(&reason.text);
+                Err(reason) if reason.code() == ReasonCode::Account => {
+                    self.notices.error(&reason.text());
                     if account.origin != Origin::Supplied && !self.has_usable() {
                         self.stop_making(&reason);
                     }
@@ -280,14 +282,14 @@ impl AccountPool {
             (Some(given), _) => {
                 let opened = self.open_given(slot, given).await;
                 if let Err(reason) = &opened
-                    && reason.code == ACCOUNT
+                    && reason.code() == ReasonCode::Account
                 {
-                    self.notices.error(&reason.text);
+                    self.notices.error(&reason.text());
                 }
                 opened
             }
             (None, Some(maker)) => self.make(slot, maker).await,
-            (None, None) => Err(reason("no_account", "no account was given".to_owned())),
+            (None, None) => Err(Reason::NoAccountGiven),
         }
     }
 
@@ -334,9 +336,10 @@ impl AccountPool {
     }
 
     fn request(&self, operation: &str) -> Result<Request, Reason> {
-        let route = self.routes.route(operation, None).ok_or_else(|| {
-            reason("not_in_spec", format!("the specification files have no operation {operation}"))
-        })?;
+        let route = self
+            .routes
+            .route(operation, None)
+            .ok_or_else(|| Reason::NotInSpec { operation: operation.to_owned() })?;
         Ok(Request::new(Some(operation), &route.method, &route.path))
     }
 
@@ -366,7 +369,7 @@ impl Account {
 fn answered(reply: Reply) -> Result<Response, Reason> {
     match reply {
         Reply::Response(response) => Ok(response),
-        Reply::Dropped(text) => Err(reason("no_answer", text)),
+        Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
         Reply::Inconclusive(reason) => Err(reason),
     }
 }

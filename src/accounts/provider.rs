@@ -1,10 +1,10 @@
 //! Where accounts come from: those that were given, and the ways to make further ones.
 use crate::accounts::command::ExternalCommand;
-use crate::accounts::refusal::{REGISTRATION, in_words, reason, said};
+use crate::accounts::refusal::{in_words, said};
 use crate::accounts::uia::UiaError;
 use crate::http::message::{Response, clipped};
 use crate::http::supplied_accounts::{Credential, SuppliedAccount};
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::model::user_id::localpart;
 use crate::plan::facts::{AccountFacts, Given};
 use crate::redact::SecretString;
@@ -138,7 +138,7 @@ pub(super) fn registration_refused(maker: &AccountProvider, response: &Response)
         500.. => "the server failed: see its log",
         _ => advice,
     };
-    reason(REGISTRATION, format!("{option}: {}; {advice}", in_words(by, response)))
+    Reason::Registration(format!("{option}: {}; {advice}", in_words(by, response)))
 }
 
 /// That a stage of registration cannot be passed, with what to try.
@@ -160,7 +160,7 @@ pub(super) fn stage_refused(why: &UiaError, with_token: bool, response: &Respons
         response.status,
         said(response)
     );
-    reason(REGISTRATION, text)
+    Reason::Registration(text)
 }
 
 #[cfg(test)]

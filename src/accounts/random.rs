@@ -1,5 +1,5 @@
 //! Values that no other run uses: localparts, passwords, device ids.
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::model::user_id::FRESH;
 
 /// The system gives no random numbers, without which no value would be new.
@@ -8,8 +8,8 @@ use crate::model::user_id::FRESH;
 pub struct NoRandomSource;
 
 impl From<NoRandomSource> for Reason {
-    fn from(error: NoRandomSource) -> Reason {
-        Reason { code: "no_random_source".to_owned(), text: error.to_string().into() }
+    fn from(_: NoRandomSource) -> Reason {
+        Reason::NoRandomSource
     }
 }
 

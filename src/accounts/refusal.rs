@@ -1,20 +1,7 @@
 //! Sentences about what the server refused: what was given, the server's answer, what to try.
 use crate::http::message::Response;
 use crate::http::message::clipped;
-use crate::model::run::Reason;
 use serde_json::Value;
-
-/// The code of a reason: the server refused an account.
-pub const ACCOUNT: &str = "account";
-/// The code of a reason: accounts cannot be made in the way that was given.
-pub const REGISTRATION: &str = "registration";
-/// The code of a reason: something under `operator:` is refused or does not do what it is for.
-pub const OPERATOR: &str = "operator";
-
-/// A reason from its parts.
-pub fn reason(code: &str, text: String) -> Reason {
-    Reason { code: code.to_owned(), text: text.into() }
-}
 
 /// The answer in words, e.g. `POST /login answered 403 M_FORBIDDEN (Invalid password)`.
 pub fn in_words(request: &str, response: &Response) -> String {

@@ -2,8 +2,9 @@
 use super::expect::Mismatch;
 use super::standing::{Context, Observation, observe};
 use crate::http::message::{Exchange, Response};
+use crate::model::reason::Reason;
 use crate::model::release::Listed;
-use crate::model::run::{Finding, Reason, Verdict};
+use crate::model::run::{Finding, Verdict};
 use crate::requirements::{Requirement, Severity};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -213,6 +214,7 @@ fn finding(
 mod tests {
     use super::*;
     use crate::http::message::Request;
+    use crate::model::reason::ReasonCode;
     use crate::requirements::Register;
     use crate::spec::Spec;
     use serde_json::{Value, json};
@@ -258,7 +260,7 @@ mod tests {
         let mut tally = of("three", &[many], false).unwrap();
         let tallied = tally.take(id).unwrap();
         assert_eq!((tallied.verdict, tallied.count), (Verdict::Blocked, 0));
-        assert_eq!(tallied.undecided.unwrap().code, "too_large");
+        assert_eq!(tallied.undecided.unwrap().code(), ReasonCode::TooLarge);
         assert!(of("four", &[short], true).is_none(), "nothing is judged after a signal");
     }
 }

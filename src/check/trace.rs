@@ -1,7 +1,8 @@
 //! What a case has said when it is over: between the machine that ran it and the verdict. Plain data.
 use super::expect::Judgement;
 use crate::case::ast::Block;
-use crate::model::run::{Reason, Verdict};
+use crate::model::reason::Reason;
+use crate::model::run::Verdict;
 
 /// What one block said, and of which exchange.
 #[derive(Debug)]

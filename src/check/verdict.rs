@@ -2,8 +2,9 @@
 use super::expect::{Judgement, Mismatch};
 use super::trace::{End, Judged, Trace};
 use crate::case::ast::Case;
+use crate::model::reason::{Reason, ReasonCode};
 use crate::model::release::Listed;
-use crate::model::run::{Decision, Finding, Level, Reason, Verdict};
+use crate::model::run::{Decision, Finding, Level, Verdict};
 use crate::requirements::{Register, Severity};
 
 /// How much a requirement that applies counts, for the server at hand.
@@ -61,7 +62,7 @@ impl Decided {
         let decision = |requirement: &String| Decision {
             requirement: requirement.clone(),
             verdict,
-            reason: Some(reason.clone()),
+            reason: Some(reason.clone().into()),
             branch: None,
         };
         Decided {
@@ -104,7 +105,7 @@ pub fn blames_target(
     worst(&rulings).is_none_or(|ruling| match ruling.verdict {
         Verdict::Passed | Verdict::Warned => false,
         Verdict::Blocked => {
-            ruling.reason.as_ref().is_none_or(|reason| reason.code != "rate_limited")
+            ruling.reason.as_ref().is_none_or(|reason| reason.code() != ReasonCode::RateLimited)
         }
         Verdict::Skipped | Verdict::Failed | Verdict::Errored => true,
     })
@@ -124,7 +125,8 @@ struct Ruling<'t> {
 impl Ruling<'_> {
     fn decision(self) -> Decision {
         let Ruling { requirement, verdict, reason, branch, .. } = self;
-        Decision { requirement: requirement.to_owned(), verdict, reason, branch }
+        let (requirement, reason) = (requirement.to_owned(), reason.map(Into::into));
+        Decision { requirement, verdict, reason, branch }
     }
 }
 
@@ -150,9 +152,10 @@ fn ruling<'t>(
     let judged: Vec<_> = trace.judged.iter().filter(|j| j.block.req == requirement).collect();
     let (weight, (verdict, reason), branch) = match applies {
         Applicability::Unknown => {
-            (None, (Verdict::Errored, Some(unknown_requirement(requirement))), None)
+            let id = requirement.to_owned();
+            (None, (Verdict::Errored, Some(Reason::UnknownRequirement { id })), None)
         }
-        Applicability::OutOfRange => (None, (Verdict::Skipped, Some(out_of_range())), None),
+        Applicability::OutOfRange => (None, (Verdict::Skipped, Some(Reason::OutOfRange)), None),
         Applicability::Applies(weight) => {
             let decided = verdict(case, requirement, &judged, weight, &trace.end);
             let is_moot = decided.0 == Verdict::Skipped && matches!(trace.end, End::NotOffered(_));
@@ -161,20 +164,6 @@ fn ruling<'t>(
         }
     };
     Ruling { requirement, judged, weight, verdict, reason, branch }
-}
-
-/// Why nothing is said of a requirement that the register does not have; files that name one are refused beforehand.
-pub fn unknown_requirement(id: &str) -> Reason {
-    Reason {
-        code: "unknown_requirement".to_owned(),
-        text: format!("internal error: the register has no requirement {id}; please report it")
-            .into(),
-    }
-}
-
-/// Why nothing is said of a requirement that the server's releases do not have.
-pub fn out_of_range() -> Reason {
-    Reason { code: "version".to_owned(), text: "no release that the server lists has it".into() }
 }
 
 fn findings(case: &Case, ruling: &Ruling<'_>, exchange: &dyn Fn(usize) -> String) -> Vec<Finding> {
@@ -268,8 +257,7 @@ fn verdict(
     if observed || (weight.severity == Severity::Observes && !judged.is_empty()) {
         return (Verdict::Passed, None);
     }
-    let text = "the server's answers gave no occasion to look at it";
-    (Verdict::Skipped, Some(Reason { code: "not_observed".to_owned(), text: text.into() }))
+    (Verdict::Skipped, Some(Reason::NotObserved))
 }
 
 /// The branches that one block saw the server take.

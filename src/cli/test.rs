@@ -14,7 +14,7 @@ use crate::http::cancel::Cancellation;
 use crate::http::client::{Proxy, Transport};
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::{self, Gate};
-use crate::model::run::{Run, Verdict};
+use crate::model::run::{RecordedReason, Run, Verdict};
 use crate::pipeline::{Job, JobError, Material, prepare};
 use crate::plan::facts::Allow;
 use crate::plan::selection::{Rerun, Selection};
@@ -338,7 +338,8 @@ fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
         text += &match &planned.disposition {
             Disposition::Run(_) => format!("run      {}\n", planned.case.id),
             Disposition::Not(verdict, reason) => {
-                let why = format!("{}: {}", reason.code, show(&reason.text));
+                let RecordedReason { code, text } = reason.clone().into();
+                let why = format!("{code}: {}", show(&text));
                 format!("{verdict:8} {} ({})\n", planned.case.id, report::one_line(&why))
             }
         };

@@ -3,7 +3,8 @@ use crate::baseline::STANDING;
 use crate::harness::live::Shared;
 use crate::harness::trial::{Outcome, TrialError};
 use crate::model::run::{
-    CaseOutcome, Finding, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome, Verdict,
+    CaseOutcome, Finding, OutdatedEntry, RecordedExchange, RecordedReason, Run, StandingOutcome,
+    Verdict,
 };
 use crate::pipeline::RunWithheld;
 use crate::redact::RedactedRun;
@@ -45,7 +46,7 @@ impl Shared {
         &self,
         verdict: Verdict,
         findings: &[Finding],
-        reason: Option<&Reason>,
+        reason: Option<&RecordedReason>,
         text: impl Fn() -> String,
     ) -> Result<Outcome, TrialError> {
         match verdict {
@@ -67,7 +68,7 @@ impl Shared {
     fn text(
         &self,
         findings: &[Finding],
-        reason: Option<&Reason>,
+        reason: Option<&RecordedReason>,
         place: &str,
         run: &Run,
     ) -> String {

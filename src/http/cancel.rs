@@ -1,5 +1,5 @@
 //! Telling a run to stop asking, and its clean-up to stop too.
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
@@ -30,13 +30,8 @@ impl CancelCause {
     /// The reason of everything that it kept from being asked.
     pub fn reason(self) -> Reason {
         match self {
-            CancelCause::Interrupted => {
-                Reason { code: "interrupted".to_owned(), text: "the run was stopped".into() }
-            }
-            CancelCause::FailFast => Reason {
-                code: "fail_fast".to_owned(),
-                text: "an earlier case failed, and the run ended with it".into(),
-            },
+            CancelCause::Interrupted => Reason::Interrupted,
+            CancelCause::FailFast => Reason::FailFast,
         }
     }
 }

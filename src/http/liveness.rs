@@ -1,7 +1,7 @@
 //! Whether the target still is what the probe found, so that a server that goes away or turns into
 //! something else ends the run with one reason instead of a finding for each case.
 use crate::http::message::{Exchange, Request, Response, TransportError, TransportErrorKind};
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use serde_json::Value;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -51,7 +51,7 @@ struct State {
 
 impl State {
     fn stop(&mut self, why: &str) {
-        let reason = reason(format!("the run stopped asking: {why}"));
+        let reason = Reason::TargetLost(format!("the run stopped asking: {why}"));
         self.lost.get_or_insert(TargetLost { reason, evidence: None });
     }
 }
@@ -130,17 +130,13 @@ impl LivenessMonitor {
         };
         let text = format!("the target went away or changed while it was tested: {text}");
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.lost.get_or_insert(TargetLost { reason: reason(text), evidence }).clone()
+        state.lost.get_or_insert(TargetLost { reason: Reason::TargetLost(text), evidence }).clone()
     }
 
     /// The target is there again, for the clean-up: that the run stopped asking stays true.
     pub fn is_back(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_back = true;
     }
-}
-
-fn reason(text: String) -> Reason {
-    Reason { code: "target_lost".to_owned(), text: text.into() }
 }
 
 #[cfg(test)]
@@ -171,8 +167,8 @@ mod tests {
         assert!(liveness.stops().is_none());
         liveness.note(&silence());
         let lost = liveness.stops().unwrap();
-        assert_eq!(lost.reason.code, "target_lost");
-        assert!(lost.reason.text.contains("10 requests in a row"), "{}", lost.reason.text);
+        let Reason::TargetLost(why) = lost.reason else { panic!("{lost:?}") };
+        assert!(why.contains("10 requests in a row"), "{why}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! A request and its answer as values, before anything is replaced or judged.
+use crate::model::reason::Reason;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -139,15 +140,12 @@ impl Response {
     }
 
     /// Why the body is not looked at, if it is beyond what is read or parsed of one answer.
-    pub fn beyond_bounds(&self) -> Option<crate::model::run::Reason> {
-        let text = if self.truncated {
-            format!("the answer is longer than the {} bytes that are read", self.body.len())
-        } else if has_too_many_values(&self.body) {
-            format!("the answer has more than {MOST_VALUES} JSON values, and is not looked at")
-        } else {
-            return None;
-        };
-        Some(too_large(text))
+    pub fn beyond_bounds(&self) -> Option<Reason> {
+        let is_over = || has_too_many_values(&self.body);
+        match self.truncated {
+            true => Some(Reason::AnswerTooLong { bytes: self.body.len() }),
+            false => is_over().then_some(Reason::TooManyValues { most: MOST_VALUES }),
+        }
     }
 
     /// Whether its status says that it was done, in whatever of the 2xx. Which of them is right is for one
@@ -223,11 +221,6 @@ impl Response {
     }
 }
 
-/// Why something is undecided whose answers are too large to be judged.
-pub fn too_large(text: String) -> crate::model::run::Reason {
-    crate::model::run::Reason { code: "too_large".to_owned(), text: text.into() }
-}
-
 /// Whether a body may hold more JSON values than [`MOST_VALUES`]: a value begins behind every comma, and at every bracket
 /// and brace, outside of strings. Reads the text once.
 fn has_too_many_values(body: &[u8]) -> bool {
@@ -257,7 +250,7 @@ pub enum Reply {
     /// request in between.
     Dropped(String),
     /// It cannot be decided.
-    Inconclusive(crate::model::run::Reason),
+    Inconclusive(Reason),
 }
 
 /// A request with what came of it on the wire.
@@ -373,13 +366,13 @@ mod tests {
     fn too_many_values_are_not_parsed_and_texts_count_as_one() {
         let many = response(&format!("[{}0]", "0,".repeat(MOST_VALUES)));
         assert!(many.json().is_err());
-        assert_eq!(many.beyond_bounds().unwrap().code, "too_large");
+        assert!(matches!(many.beyond_bounds(), Some(Reason::TooManyValues { .. })));
         let fits = response(&format!("[{}0]", "0,".repeat(MOST_VALUES - 2)));
         assert!(fits.json().is_ok() && fits.beyond_bounds().is_none());
         let text = response(&format!(r#"["{}\",{}"]"#, ",[{".repeat(MOST_VALUES), ","));
         assert!(text.beyond_bounds().is_none());
         let cut = Response::new(200, Vec::new(), b"[".to_vec(), true);
-        assert_eq!(cut.beyond_bounds().unwrap().code, "too_large");
+        assert!(matches!(cut.beyond_bounds(), Some(Reason::AnswerTooLong { .. })));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
 use crate::http::message::{Request, Response};
-use crate::model::run::{LimitHit, Reason};
+use crate::model::reason::Reason;
+use crate::model::run::LimitHit;
 use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -143,8 +144,10 @@ impl RateLimits {
             let from = state.waiting_until.unwrap_or(now).max(now);
             let cost = until.saturating_duration_since(from);
             if state.spent + cost > self.budget {
-                count(&mut state.hits, operation, |hit| hit.blocked += 1);
-                return Err(self.reason(operation, until - now, state.spent));
+                let operation = operation.to_owned();
+                let (left, spent) = (seconds(until - now), seconds(state.spent));
+                let budget = self.budget.as_secs();
+                return Err(Reason::RateLimited { operation, left, spent, budget });
             }
             state.spent += cost;
             state.waiting_until = Some(from.max(until));
@@ -170,26 +173,15 @@ impl RateLimits {
         *known = (*known).max(until);
     }
 
-    /// Takes back that a case is blocked: what it wanted was there already.
-    pub fn served(&self, operation: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        count(&mut state.hits, operation, |hit| hit.blocked = hit.blocked.saturating_sub(1));
-    }
-
-    /// What was met, in the order of first meeting.
+    /// What was met, in the order of first meeting; how many cases are blocked is not known here.
     pub fn hits(&self) -> Vec<LimitHit> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).hits.clone()
     }
+}
 
-    fn reason(&self, operation: &str, left: Duration, spent: Duration) -> Reason {
-        let text = format!(
-            "the server limits {operation}: it asks for {} s more, and {} of the {} s of --max-wait are used up",
-            left.as_secs_f64().ceil(),
-            spent.as_secs_f64().ceil(),
-            self.budget.as_secs(),
-        );
-        Reason { code: "rate_limited".to_owned(), text: text.into() }
-    }
+/// To the next whole second.
+fn seconds(time: Duration) -> u128 {
+    time.as_nanos().div_ceil(1_000_000_000)
 }
 
 /// Changes what is counted of an operation, which begins with nothing.
@@ -206,6 +198,7 @@ fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut Lim
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::reason::ReasonCode;
     use serde_json::json;
 
     fn limited(header: Option<&str>, body: serde_json::Value) -> Response {
@@ -266,8 +259,8 @@ mod tests {
         assert!(limits.admit(&good).await.is_ok());
         limits.hit(&good, &limited(Some("3"), json!({})));
         let refused = limits.admit(&good).await;
-        assert_eq!(refused.map_err(|reason| reason.code), Err("rate_limited".to_owned()));
+        assert_eq!(refused.map_err(|reason| reason.code()), Err(ReasonCode::RateLimited));
         let hits = limits.hits();
-        assert_eq!((hits[0].count, hits[0].waited_ms, hits[0].blocked), (2, 3000, 1));
+        assert_eq!((hits[0].count, hits[0].waited_ms), (2, 3000));
     }
 }

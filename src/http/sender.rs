@@ -12,7 +12,7 @@ use crate::http::message::{
 };
 use crate::http::rate_limit::{Bucket, RateLimits};
 use crate::http::supplied_accounts::SuppliedAccounts;
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -106,7 +106,7 @@ impl RequestSender {
                 }
                 Ok(response) if is_gateway(&response) => {
                     if gateway_tried {
-                        return Reply::Inconclusive(gateway(&response));
+                        return Reply::Inconclusive(Reason::Gateway { status: response.status });
                     }
                     gateway_tried = true;
                 }
@@ -247,7 +247,8 @@ fn is_gateway(response: &Response) -> bool {
 /// The answer for the case, if it can be judged.
 fn reply_of(response: Response) -> Reply {
     if response.coding().is_some() {
-        return Reply::Inconclusive(compressed());
+        // HTTP allows it to whoever is not told otherwise (RFC 9110, section 12.5.3), so it is no finding.
+        return Reply::Inconclusive(Reason::Compressed);
     }
     match response.beyond_bounds() {
         Some(reason) => Reply::Inconclusive(reason),
@@ -255,29 +256,12 @@ fn reply_of(response: Response) -> Reply {
     }
 }
 
-fn gateway(response: &Response) -> Reason {
-    Reason {
-        code: "gateway".to_owned(),
-        text: format!("something in front of the homeserver answered {} twice", response.status)
-            .into(),
-    }
-}
-
-/// HTTP allows it to whoever is not told otherwise (RFC 9110, section 12.5.3), so it is no finding.
-fn compressed() -> Reason {
-    Reason {
-        code: "compressed".to_owned(),
-        text: "the answer is compressed, which was not asked for, and homespec unpacks nothing"
-            .into(),
-    }
-}
-
 fn no_answer(trouble: &TransportError) -> Reason {
-    let code = match trouble.kind {
-        TransportErrorKind::Connect | TransportErrorKind::Tls => "unreachable",
-        TransportErrorKind::Timeout => "timeout",
-        TransportErrorKind::Closed | TransportErrorKind::Protocol => "no_answer",
-        TransportErrorKind::Request => "request",
+    let reason = match trouble.kind {
+        TransportErrorKind::Connect | TransportErrorKind::Tls => Reason::Unreachable,
+        TransportErrorKind::Timeout => Reason::Timeout,
+        TransportErrorKind::Closed | TransportErrorKind::Protocol => Reason::NoAnswer,
+        TransportErrorKind::Request => Reason::Request,
     };
-    Reason { code: code.to_owned(), text: trouble.text.as_str().into() }
+    reason(trouble.text.clone())
 }

@@ -3,7 +3,7 @@
 //! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
 use crate::http::created_resources::{CreatedResources, Session, UncertainLogin};
 use crate::http::message::{Exchange, Request, Response};
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::model::user_id::localpart;
 use crate::redact::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -228,14 +228,14 @@ impl SuppliedAccounts {
         }
         let is_right = account.password() == Some(&password);
         if is_right && !is_proven && account.refused_name(place, &name) {
-            return Err(refused_before());
+            return Err(Reason::NameRefused);
         }
         let is_of_a_kind_that_logs_in = account.user_id.as_deref().is_some_and(|id| {
             is_right && ((by_full_id && name == id) || (by_localpart && name == localpart(id)))
         });
         let may_be_taken = (is_proven || is_of_a_kind_that_logs_in) && !account.is_refused_in_stage;
         if account.refused >= WRONG_PASSWORDS && !may_be_taken {
-            return Err(too_many());
+            return Err(Reason::WrongPasswords { count: WRONG_PASSWORDS });
         }
         account.refused += u32::from(!is_proven);
         Ok(Some(Attempt { account: index, place, name, is_right, is_proven }))
@@ -326,20 +326,6 @@ fn password_of(request: &Request) -> Option<(Place, String, String)> {
     let user = auth.pointer("/identifier/user").or_else(|| auth.get("user"))?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     Some((place, text(user)?, text(auth.get("password")?)?))
-}
-
-fn refused_before() -> Reason {
-    let text = "the server refused this name of the account before, and a password that may be refused again is not \
-                sent: servers lock accounts";
-    Reason { code: "wrong_passwords".to_owned(), text: text.into() }
-}
-
-fn too_many() -> Reason {
-    let text = format!(
-        "{WRONG_PASSWORDS} passwords were refused on an account that is in use, and no more are tried: servers lock \
-         accounts"
-    );
-    Reason { code: "wrong_passwords".to_owned(), text: text.into() }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! [`UntrustedText`], which redaction goes over before anything is shown.
 mod untrusted;
 
+pub use crate::model::reason::RecordedReason;
 pub use untrusted::UntrustedText;
 
 use serde::{Deserialize, Serialize};
@@ -390,7 +391,7 @@ pub struct CaseOutcome {
     /// The maximum over the decisions.
     pub verdict: Verdict,
     /// Why, for skipped, blocked and errored.
-    pub reason: Option<Reason>,
+    pub reason: Option<RecordedReason>,
     /// The legal roads that the server took, by name.
     pub branch: Option<String>,
     /// The requirements that it decides.
@@ -405,15 +406,6 @@ pub struct CaseOutcome {
     pub exchanges: Vec<RecordedExchange>,
 }
 
-/// Why something was skipped, blocked or errored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// Enumerated, e.g. `not_offered`, `version`, `not_provided:account bob`, `rate_limited`.
-    pub code: String,
-    /// A sentence for a reader.
-    pub text: UntrustedText,
-}
-
 /// What one case says of one requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -423,7 +415,7 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Why, for skipped, blocked and errored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<RecordedReason>,
     /// Which named branch the server took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -530,7 +522,7 @@ pub struct StandingOutcome {
     pub findings: Vec<Finding>,
     /// Why, if it was not observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<RecordedReason>,
 }
 
 /// How a requirement ended.
@@ -551,7 +543,7 @@ pub struct RequirementOutcome {
     /// The maximum over its decisions, or untested.
     pub verdict: RequirementVerdict,
     /// Why, for skipped, blocked, errored and untested.
-    pub reason: Option<Reason>,
+    pub reason: Option<RecordedReason>,
     /// The cases that decide it; `standing` for a standing check.
     pub cases: Vec<String>,
 }

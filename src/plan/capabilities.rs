@@ -138,7 +138,7 @@ pub fn all(required: &[Capability], facts: &Facts, no_target: Option<&str>) -> V
 }
 
 fn seen(one: Capability, facts: &Facts) -> (Verdict, String) {
-    let by_session = || facts.no_session.as_ref().map(|reason| reason.text.to_string());
+    let by_session = || facts.no_session.as_ref().map(|reason| reason.text());
     let offered = |there: bool, what: &str| match there {
         true => (Verdict::Passed, format!("the server offers {what}")),
         false => (Verdict::Failed, format!("the server does not offer {what}")),

@@ -1,8 +1,8 @@
 //! What the target offers, as far as the probe could see. Pure.
 use crate::case::ast::{Api, Feature};
 use crate::http::message::{Response, clipped};
+use crate::model::reason::Reason;
 use crate::model::release::Listed;
-use crate::model::run::Reason;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,8 +12,9 @@ use crate::case::ast::{
 };
 use crate::case::suite::Suite;
 use crate::http::supplied_accounts::WRONG_PASSWORDS;
+use crate::model::reason::Reason;
 use crate::model::release::SpecVersion;
-use crate::model::run::{Level, Reason, Verdict};
+use crate::model::run::{Level, Verdict};
 use crate::plan::facts::{AccountFacts, Allow, Facts, Given};
 use crate::requirements::Register;
 use crate::spec::{Operation, Spec};
@@ -489,17 +490,13 @@ fn disposition(
     facts: &Facts,
     permits: &mut Permits,
 ) -> Disposition {
-    let skip = |code: &str, text: String| {
-        Disposition::Not(Verdict::Skipped, Reason { code: code.to_owned(), text: text.into() })
-    };
+    let skip = |reason| Disposition::Not(Verdict::Skipped, reason);
     let applies = |id: &String| register.get(id).is_some_and(|r| r.applies(&facts.listed));
     if !case.checks.iter().any(applies) {
-        let text = "its requirements are not part of a release that the server lists".to_owned();
-        return skip("version", text);
+        return skip(Reason::NothingInRange);
     }
     if let Some(operation) = missing_operation(case, spec) {
-        let text = format!("the specification files have no operation {operation}");
-        return skip("not_in_spec", text);
+        return skip(Reason::NotInSpec { operation: operation.to_owned() });
     }
     for need in &case.needs {
         if let Some(disposition) = unmet(need, facts) {
@@ -507,11 +504,10 @@ fn disposition(
         }
     }
     if let Some(each) = case.each {
-        return skip("not_offered", nothing_of(each).to_owned());
+        return skip(Reason::NotOffered(nothing_of(each).to_owned()));
     }
     if case.limits == Limits::Observe && !facts.allowed.contains(&Allow::RateLimit) {
-        let text = "a burst of requests is sent only with --allow rate-limit".to_owned();
-        return skip("not_allowed:rate-limit", text);
+        return skip(Reason::BurstNotAllowed);
     }
     assign(case, index, facts, permits)
 }
@@ -533,31 +529,28 @@ fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
 }
 
 fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
-    let skip = |code: &str, text: String| {
-        Some(Disposition::Not(
-            Verdict::Skipped,
-            Reason { code: code.to_owned(), text: text.into() },
-        ))
-    };
+    let skip = |reason| Some(Disposition::Not(Verdict::Skipped, reason));
+    let not_offered = |why| skip(Reason::NotOffered(why));
     match need {
         Need::Flow(flow) if !facts.flows.contains(flow) => {
-            skip("not_offered", format!("the server does not offer the login type {flow}"))
+            not_offered(format!("the server does not offer the login type {flow}"))
         }
         Need::Version(version) if !facts.listed.has_at_least(*version) => {
-            skip("version", format!("the server lists neither {version} nor a later release"))
+            skip(Reason::ReleaseTooOld { wanted: version.to_string() })
         }
         Need::Before(version) if facts.listed.has_at_least(*version) => {
-            skip("version", format!("the server lists {version} or a later release"))
+            skip(Reason::ReleaseTooNew { before: version.to_string() })
         }
-        Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => unseen(facts)
-            .or_else(|| skip("not_offered", format!("/capabilities does not enable {name}"))),
+        Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => {
+            unseen(facts).or_else(|| not_offered(format!("/capabilities does not enable {name}")))
+        }
         Need::Feature(feature) if !facts.features.contains(feature) => {
             let by_session = matches!(feature, Feature::Refresh | Feature::UiaPassword);
             let unseen = if by_session { unseen(facts) } else { None };
-            unseen.or_else(|| skip("not_offered", feature_in_words(*feature).to_owned()))
+            unseen.or_else(|| not_offered(feature_in_words(*feature).to_owned()))
         }
         Need::Operator(name) if !facts.operator.contains(name) => {
-            skip(&format!("not_provided:{name}"), format!("only an operator can give {name}"))
+            skip(Reason::OperatorNotProvided { name: name.clone() })
         }
         _ => None,
     }
@@ -645,9 +638,7 @@ impl Wanted<'_> {
 fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slot, Disposition> {
     let accounts = &facts.accounts;
     if accounts.main() == 0 {
-        let text = "no account was given, and none can be made".to_owned();
-        let none = || Reason { code: "no_account".to_owned(), text: text.into() };
-        let reason = accounts.why_refused(|_| true).cloned().unwrap_or_else(none);
+        let reason = accounts.why_refused(|_| true).cloned().unwrap_or(Reason::NoAccount);
         return Err(Disposition::Not(Verdict::Blocked, reason));
     }
     let made = accounts.can_make && (accounts.made_password || !wanted.password);
@@ -685,16 +676,16 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
 /// That an account was not given: skipped; or blocked, if one was given that would do and the server
 /// refused it.
 fn not_provided(
-    what: &str,
-    text: String,
+    kind: &str,
+    why: String,
     accounts: &AccountFacts,
     would_do: impl Fn(&Given) -> bool,
 ) -> Disposition {
     match accounts.why_refused(would_do) {
         Some(reason) => Disposition::Not(Verdict::Blocked, reason.clone()),
         None => {
-            let (code, text) = (format!("not_provided:{what}"), text.into());
-            Disposition::Not(Verdict::Skipped, Reason { code, text })
+            let reason = Reason::AccountNotProvided { kind: kind.to_owned(), why };
+            Disposition::Not(Verdict::Skipped, reason)
         }
     }
 }

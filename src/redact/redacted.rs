@@ -39,9 +39,9 @@ impl RedactedRun {
         RedactedRun::new(change(self.run), vault)
     }
 
-    /// Sets how the program ends.
-    pub fn set_exit_status(&mut self, status: u8) {
-        self.run.exit_status = status;
+    /// The run with how the program ends.
+    pub fn with_exit_status(self, exit_status: u8) -> RedactedRun {
+        RedactedRun { run: Run { exit_status, ..self.run }, ..self }
     }
 
     /// What to look for before anything of it is shown.

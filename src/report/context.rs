@@ -228,7 +228,7 @@ fn reason(group: &ReasonGroup<'_>, index: &Index<'_>) -> Value {
         number => group.number(),
         texts => Serde(group.texts.iter().take(SHOWN_LIMIT).collect::<Vec<_>>()),
         text_count => group.texts.len(),
-        remedy => group.remedy(),
+        remedy => group.remedy,
         requirements =>
             group.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
         cases => group.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),

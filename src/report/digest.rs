@@ -2,8 +2,8 @@
 //! what is undecided and why. Pure, and without any mark-up.
 use super::text::{count, cut, one_line, visible};
 use crate::model::run::{
-    CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
-    RecordedExchange, Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
+    CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, RecordedExchange,
+    RecordedReason, Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
     StandingOutcome, UntrustedText, Verdict,
 };
 use std::collections::HashMap;
@@ -373,6 +373,8 @@ fn is_bare(case: &CaseOutcome, decision: &Decision) -> bool {
 pub(super) struct ReasonGroup<'a> {
     /// The reason's code.
     pub code: &'a str,
+    /// What an operator can do about it.
+    pub remedy: Option<&'static str>,
     /// The different sentences, in the order met.
     pub texts: Vec<&'a str>,
     /// In register order.
@@ -385,11 +387,6 @@ impl ReasonGroup<'_> {
     /// How much there is of it: `3 requirements, 2 cases`.
     pub(super) fn number(&self) -> String {
         requirements_and_cases(self.requirements.len(), self.cases.len())
-    }
-
-    /// What an operator can do about it.
-    pub(super) fn remedy(&self) -> Option<&'static str> {
-        remedy(self.code)
     }
 }
 
@@ -421,7 +418,7 @@ enum Undecided<'a> {
 }
 
 impl<'a> Undecided<'a> {
-    fn reason(&self) -> Option<&'a Reason> {
+    fn reason(&self) -> Option<&'a RecordedReason> {
         match self {
             Undecided::Requirement(r) => r.reason.as_ref(),
             Undecided::Case(c) => c.reason.as_ref(),
@@ -434,7 +431,9 @@ impl<'a> Undecided<'a> {
 }
 
 fn group<'a>(code: &'a str, all: &[&Undecided<'a>]) -> ReasonGroup<'a> {
-    let mut group = ReasonGroup { code, texts: vec![], requirements: vec![], cases: vec![] };
+    let remedy = all.iter().find_map(|item| item.reason()?.code.remedy());
+    let mut group =
+        ReasonGroup { code, remedy, texts: vec![], requirements: vec![], cases: vec![] };
     for item in all {
         match item {
             Undecided::Requirement(r) => group.requirements.push(r),
@@ -449,41 +448,6 @@ fn group<'a>(code: &'a str, all: &[&Undecided<'a>]) -> ReasonGroup<'a> {
     }
     group
 }
-
-/// What an operator can do about a reason, by the part of its code before the colon; a line of a
-/// terminal holds it.
-pub(super) fn remedy(code: &str) -> Option<&'static str> {
-    let head = code.split(':').next().unwrap_or(code);
-    Some(match head {
-        "rate_limited" => "raise the server's limit (Synapse: rc_login), or wait with --max-wait",
-        "not_provided" if code.contains("account") => ACCOUNTS,
-        "no_account" => ACCOUNTS,
-        "not_provided" => "give it under operator: in homespec.yaml",
-        "operator" => "correct what is given under operator: in homespec.yaml, as it says there",
-        "setup" => "see in run.json what the server answered to the set-up",
-        "account" | "registration" => {
-            "see what the server answered, and check the account or the secret given"
-        }
-        "interactive_auth" => "a test account that proves itself by its password alone would do",
-        "refused_by_policy" => "the server's policy forbids it here; try another account",
-        "gateway" => "a proxy answered in the homeserver's place; look at its log",
-        "not_reached" => "fix what stopped the case before this step",
-        "interrupted" => "run again and let it finish",
-        "fail_fast" => "run without --fail-fast",
-        "compressed" => "see what the proxy in front of the homeserver does to its answers",
-        "unreachable" | "no_answer" | "timeout" | "target_lost" => {
-            "see that the server runs and can be reached from here"
-        }
-        "not_allowed" => "allow it with --allow rate-limit",
-        "request" => "the request cannot be sent as it is written; fix the case",
-        "not_discovered" => "give the homeserver's own URL, or fix the well-known file",
-        "not_a_homeserver" => "see that the URL leads to the homeserver, path prefix included",
-        _ => return None,
-    })
-}
-
-/// What to do when there are too few accounts.
-const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
 
 /// The verdicts of the cases of one area.
 #[derive(Debug)]
@@ -537,32 +501,4 @@ fn by_name<'a, 'k, T>(
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_remedy_fits_on_a_line_of_a_terminal() {
-        let codes = [
-            "rate_limited",
-            "not_provided:account bob",
-            "not_provided:appservice",
-            "no_account",
-            "setup",
-            "account",
-            "interactive_auth",
-            "refused_by_policy",
-            "gateway",
-            "not_reached",
-            "interrupted",
-            "not_allowed:rate-limit",
-            "timeout",
-        ];
-        for code in codes {
-            assert!(remedy(code).is_some_and(|r| r.len() <= 76), "{code}");
-        }
-        assert_eq!(remedy("version"), None);
-    }
 }

@@ -5,8 +5,8 @@ use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{self, BODY_LIMIT, Exchanges, VALUE_LIMIT};
 use super::text::{cut, one_line, visible};
 use crate::model::run::{
-    BaselineOutcome, CaseOutcome, Decision, Finding, Level, OutdatedEntry, Reason,
-    RecordedExchange, Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
+    BaselineOutcome, CaseOutcome, Decision, Finding, Level, OutdatedEntry, RecordedExchange,
+    RecordedReason, Required, RequirementOutcome, Run, StandingOutcome, Tally, Verdict,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -226,7 +226,7 @@ fn system_out(requirements: &[String], findings: &Findings<'_>, sources: &Source
 /// What decides the result of a test case.
 struct Findings<'a> {
     verdict: Verdict,
-    reason: Option<&'a Reason>,
+    reason: Option<&'a RecordedReason>,
     findings: &'a [Finding],
     decisions: &'a [Decision],
 }
@@ -283,7 +283,7 @@ impl<'a> Findings<'a> {
         let mut text = String::new();
         if self.verdict != Verdict::Failed {
             text.push_str(&format!("{}\n", self.why(default).1));
-            if let Some(remedy) = digest::remedy(&kind) {
+            if let Some(remedy) = self.reason.and_then(|reason| reason.code.remedy()) {
                 text.push_str(&format!("to decide it: {remedy}\n"));
             }
         }
@@ -316,9 +316,10 @@ impl<'a> Findings<'a> {
     /// The code and the sentence of the reason.
     fn why(&self, default: &str) -> (String, String) {
         match self.reason {
-            Some(reason) => {
-                (one_line(&reason.code), cut(&visible(&reason.text), VALUE_LIMIT).into_owned())
-            }
+            Some(reason) => (
+                one_line(reason.code.as_str()),
+                cut(&visible(&reason.text), VALUE_LIMIT).into_owned(),
+            ),
             None => (default.into(), "no reason was recorded".into()),
         }
     }

@@ -275,7 +275,7 @@ fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
     let text = group.texts.first().copied().unwrap_or("no reason was recorded");
     let more = more(group.texts.len(), 1);
     let first = format!("  {} {}: {text}{more}", group.requirements.len(), group.code);
-    let remedy = group.remedy().map(|r| page.line(&format!("    {r}")));
+    let remedy = group.remedy.map(|r| page.line(&format!("    {r}")));
     [page.line(&first)].into_iter().chain(remedy).collect()
 }
 

@@ -5,7 +5,7 @@ use crate::case::template::FillError;
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
 use crate::http::message::{LARGE, Reply, Request, Response};
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::plan::routes::Routes;
 use crate::run::variables::Variables;
 use serde_json::Value;
@@ -246,7 +246,7 @@ impl<'c> CaseMachine<'c> {
             return self.block(error.into());
         }
         let text = format!("{} (line {}) was not reached: {error}", self.step_name(), step.line);
-        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
+        self.end = End::Stopped(Reason::NotReached(text));
         self.at = usize::MAX;
     }
 
@@ -267,10 +267,9 @@ impl<'c> CaseMachine<'c> {
         let Some((_, response)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
             return Ok(());
         };
-        let blocked =
-            |text: String| Reason { code: "interactive_auth".to_owned(), text: text.into() };
         let account = self.variables.account(name).cloned();
-        let account = account.ok_or_else(|| blocked(format!("there is no account `{name}`")))?;
+        let account = account
+            .ok_or_else(|| Reason::InteractiveAuth(format!("there is no account `{name}`")))?;
         let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
@@ -280,7 +279,9 @@ impl<'c> CaseMachine<'c> {
             return Ok(());
         }
         let auth = self.interactive_auth.answer(response, prover);
-        let Some(auth) = auth.map_err(|why| blocked(why.to_string()))? else { return Ok(()) };
+        let Some(auth) = auth.map_err(|why| Reason::InteractiveAuth(why.to_string()))? else {
+            return Ok(());
+        };
         self.auth = Some(auth);
         self.replies.clear();
         Ok(())
@@ -352,14 +353,13 @@ impl<'c> CaseMachine<'c> {
         }
         if let Some(optional) = step.optional.as_ref().filter(|_| broken) {
             let text = format!("the server does not offer {optional}");
-            self.end =
-                End::NotOffered(Reason { code: "not_offered".to_owned(), text: text.into() });
+            self.end = End::NotOffered(Reason::NotOffered(text));
             self.at = usize::MAX;
             return;
         }
         if self.in_setup() && broken {
             let text = self.setup_failure(step, &judged);
-            return self.block(Reason { code: "setup".to_owned(), text: text.into() });
+            return self.block(Reason::Setup(text));
         }
         if !self.in_setup() {
             self.judged.extend(judged);
@@ -368,7 +368,7 @@ impl<'c> CaseMachine<'c> {
         if must_status {
             let text =
                 format!("{name} (line {}) did not end as the later steps need it", step.line);
-            self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
+            self.end = End::Stopped(Reason::NotReached(text));
             self.at = usize::MAX;
             return;
         }
@@ -423,13 +423,7 @@ impl<'c> CaseMachine<'c> {
         let asked = errcode == "M_USER_SUSPENDED"
             && self.case.needs.contains(&Need::Operator(Act::Suspend.as_str().to_owned()));
         let policy = (wrong && is_policy(errcode) && !asked) || (wanted_success && vendors);
-        policy.then(|| Reason {
-            code: "refused_by_policy".to_owned(),
-            text: format!(
-                "the server refused with {errcode}: a policy of its own, not an answer to the question"
-            )
-            .into(),
-        })
+        policy.then(|| Reason::RefusedByPolicy { errcode: errcode.to_owned() })
     }
 
     fn setup_failure(&self, step: &Step, judged: &[Judged]) -> String {
@@ -445,7 +439,7 @@ impl<'c> CaseMachine<'c> {
 
     fn dropped(&mut self, step: &'c Step, exchange: usize, text: &str) {
         if self.in_setup() {
-            return self.block(Reason { code: "setup".to_owned(), text: text.into() });
+            return self.block(Reason::Setup(text.to_owned()));
         }
         for block in &step.blocks {
             let miss = crate::check::expect::Mismatch {
@@ -457,7 +451,7 @@ impl<'c> CaseMachine<'c> {
             self.judged.push(Judged { block, judgement, exchange });
         }
         let text = format!("{} got no answer: {text}", self.step_name());
-        self.end = End::Stopped(Reason { code: "not_reached".to_owned(), text: text.into() });
+        self.end = End::Stopped(Reason::NotReached(text));
         self.at = usize::MAX;
     }
 }

@@ -8,7 +8,8 @@ use crate::http::background::beside;
 use crate::http::cancel::CancelCause;
 use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::SendResult;
-use crate::model::run::{Reason, Verdict};
+use crate::model::reason::Reason;
+use crate::model::run::Verdict;
 use crate::plan::{Assignment, Slot};
 use crate::run::case_machine::{CaseMachine, Next};
 use crate::run::executor::{CaseResult, Executor, logs_in_an_owner, may_open_an_account};
@@ -242,7 +243,7 @@ impl Executor {
             done = self.prover().effect(act, told, &login, exchanges).await;
         }
         if let Err(reason) = &done {
-            self.pool.notices.error(&reason.text);
+            self.pool.notices.error(&reason.text());
         }
         done
     }
@@ -360,10 +361,7 @@ fn is_large(exchange: &Exchange) -> bool {
 
 /// Why something is undecided that took too long to judge.
 pub fn too_long() -> Reason {
-    Reason {
-        code: "too_long".to_owned(),
-        text: format!("judging the answers took more than {} s", MOST_TIME.as_secs()).into(),
-    }
+    Reason::TooLong { seconds: MOST_TIME.as_secs() }
 }
 
 #[cfg(test)]

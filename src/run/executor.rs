@@ -9,7 +9,8 @@ use crate::check::verdict::{Applicability, Decided, decide};
 use crate::http::cancel::CancelCause;
 use crate::http::message::Exchange;
 use crate::http::sender::RequestSender;
-use crate::model::run::{Reason, Verdict};
+use crate::model::reason::{Reason, ReasonCode};
+use crate::model::run::Verdict;
 use crate::plan::facts::Facts;
 use crate::plan::routes::Routes;
 use crate::plan::{Assignment, Disposition, Plan, PlannedCase, Slot};
@@ -48,17 +49,14 @@ impl CaseResult {
 
     /// The result of a planned case for which there is none: an internal error.
     pub fn missing(case: &Case) -> Self {
-        let reason = Reason {
-            code: "panic".to_owned(),
-            text: "homespec itself failed in this case; please report it".into(),
-        };
-        CaseResult::without_running(Decided::all(case, Verdict::Errored, reason))
+        CaseResult::without_running(Decided::all(case, Verdict::Errored, Reason::Panic))
     }
 
     /// Whether nothing but a rate limit kept it from being decided.
     pub fn is_rate_limited(&self) -> bool {
         let reason = self.decided.reason.as_ref();
-        self.decided.verdict == Verdict::Blocked && reason.is_some_and(|r| r.code == "rate_limited")
+        self.decided.verdict == Verdict::Blocked
+            && reason.is_some_and(|r| r.code() == ReasonCode::RateLimited)
     }
 }
 
@@ -257,8 +255,6 @@ impl Executor {
                 }
                 let logins = LoginBudget::reusing(case, offered);
                 let again = self.run_apart(case, assignment.clone(), logins).await;
-                // Either it is no longer blocked, or it was counted a second time.
-                self.sender.limits.served("login");
                 if !again.is_rate_limited() {
                     *result = Some(again);
                 }

@@ -14,7 +14,7 @@ use crate::http::cancel::Cancellation;
 use crate::http::created_resources::CreatedResources;
 use crate::http::message::{Exchange, Reply, Request, Response};
 use crate::http::sender::SendResult;
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::model::user_id;
 use crate::plan::Assignment;
 use crate::run::case_machine::CaseMachine;
@@ -114,10 +114,7 @@ impl LoginBudget {
             let end = ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
             self.tokens.extend(end.map(|end| (token.to_owned(), end)));
         }
-        has_expired.then(|| Reason {
-            code: "rate_limited".to_owned(),
-            text: "the login token ran out while the server's rate limit was waited for".into(),
-        })
+        has_expired.then_some(Reason::ExpiredWhileWaiting)
     }
 
     fn has_expired(&self, sent: &SendResult) -> bool {

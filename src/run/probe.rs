@@ -7,8 +7,8 @@ use crate::http::liveness::{Control, has_list};
 use crate::http::message;
 use crate::http::message::{Exchange, Reply, Request, Response, TransportErrorKind};
 use crate::http::sender::{RequestSender, SendResult};
+use crate::model::reason::Reason;
 use crate::model::release::Listed;
-use crate::model::run::Reason;
 use crate::plan::Slot;
 use crate::plan::facts::{self, AccountFacts, Allow, Facts, Provider};
 use crate::plan::routes::Routes;
@@ -87,14 +87,18 @@ pub enum NoTarget {
 }
 
 impl NoTarget {
-    /// The code of the reason why everything is blocked.
-    pub fn code(&self) -> &'static str {
+    /// The reason why everything is blocked.
+    pub fn reason(&self) -> Reason {
+        self.cause()(self.to_string())
+    }
+
+    fn cause(&self) -> fn(String) -> Reason {
         match self {
-            NoTarget::Unreachable { .. } => "unreachable",
-            NoTarget::NotDiscovered { .. } => "not_discovered",
-            NoTarget::NotMatrix { .. } => "not_a_homeserver",
-            NoTarget::Interrupted => "interrupted",
-            NoTarget::NotReady { last, .. } => last.code(),
+            NoTarget::Unreachable { .. } => Reason::Unreachable,
+            NoTarget::NotDiscovered { .. } => Reason::NotDiscovered,
+            NoTarget::NotMatrix { .. } => Reason::NotAHomeserver,
+            NoTarget::Interrupted => Reason::StoppedWaiting,
+            NoTarget::NotReady { last, .. } => last.cause(),
         }
     }
 }
@@ -573,7 +577,7 @@ fn taken(sent: SendResult, exchanges: &mut Vec<Exchange>) -> Result<Response, Re
     exchanges.extend(sent.exchanges);
     match sent.reply {
         Reply::Response(response) => Ok(response),
-        Reply::Dropped(text) => Err(Reason { code: "no_answer".to_owned(), text: text.into() }),
+        Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
         Reply::Inconclusive(reason) => Err(reason),
     }
 }

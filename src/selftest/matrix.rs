@@ -1,5 +1,6 @@
 //! What came of faults and quirks, as values, and what follows from it. Pure.
-use crate::model::run::{Level, Reason, RequirementOutcome, RequirementVerdict, Verdict};
+use crate::model::reason::ReasonCode;
+use crate::model::run::{Level, RecordedReason, RequirementOutcome, RequirementVerdict, Verdict};
 use crate::reference::{Fault, Kind, Quirk};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -223,8 +224,8 @@ fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutco
 const REFUSES: &[&str] = &["resource-limit"];
 
 /// A server that refuses by a policy of its own leaves the question open: blocked is the truth.
-fn is_policy(reason: &Reason) -> bool {
-    reason.code == "refused_by_policy" || reason.text.contains("M_RESOURCE_LIMIT_EXCEEDED")
+fn is_policy(reason: &RecordedReason) -> bool {
+    reason.code.is(ReasonCode::RefusedByPolicy) || reason.text.contains("M_RESOURCE_LIMIT_EXCEEDED")
 }
 
 /// A requirement, with the faults that break it.
@@ -436,7 +437,7 @@ mod tests {
             source_url: String::new(),
             applies: true,
             verdict,
-            reason: Some(Reason { code: code.to_owned(), text: "".into() }),
+            reason: Some(RecordedReason { code: code.into(), text: "".into() }),
             cases: Vec::new(),
         }
     }

@@ -17,6 +17,7 @@ use crate::accounts::pool::{AccountProvider, AccountSources, Credential, Supplie
 use crate::http::client::Transport;
 use crate::http::target::Target;
 use crate::model::exit::Gate;
+use crate::model::reason::ReasonCode;
 use crate::model::release::Listed;
 use crate::model::run::{CaseOutcome, Finding, RecordedExchange, RequirementVerdict, Run, Verdict};
 use crate::pipeline::{Job, JobError, Material, Policies, RunWithheld, prepare};
@@ -231,7 +232,11 @@ async fn one_fault(
     };
     let mut run =
         run(material, fault.settings(settings()?), fault.needs, selection.clone()).await?;
-    if run.cases.iter().any(|case| case.reason.as_ref().is_some_and(|r| r.code == "registration")) {
+    if run
+        .cases
+        .iter()
+        .any(|case| case.reason.as_ref().is_some_and(|r| r.code.is(ReasonCode::Registration)))
+    {
         // The fault keeps accounts from being made: it is looked for on given ones.
         run = self::run_with_given_accounts(material, fault, selection).await?;
     }

@@ -11,8 +11,8 @@ fn texts(list: &[&str]) -> Vec<UntrustedText> {
     list.iter().map(|s| (*s).into()).collect()
 }
 
-fn reason(code: &str, text: &str) -> Option<Reason> {
-    Some(Reason { code: code.into(), text: text.into() })
+fn reason(code: &str, text: &str) -> Option<RecordedReason> {
+    Some(RecordedReason { code: code.into(), text: text.into() })
 }
 
 fn headers(list: &[(&str, &str)]) -> Vec<Header> {

@@ -2,8 +2,7 @@
 use crate::accounts::pool::login::WHOAMI;
 use crate::accounts::pool::{AccountPool, SuppliedAccount};
 use crate::accounts::provider::{count_as_one, may_be_same};
-use crate::accounts::refusal::{ACCOUNT, reason};
-use crate::model::run::Reason;
+use crate::model::reason::{Reason, ReasonCode};
 use crate::plan::Slot;
 use crate::plan::facts::{AccountFacts, RefusedAccount};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +41,7 @@ impl AccountPool {
                 continue;
             };
             // A limit or a lost answer says nothing of the account.
-            if reason.code != ACCOUNT {
+            if reason.code() != ReasonCode::Account {
                 continue;
             }
             let refused = self.sources.supplied.get(index).map(SuppliedAccount::given);
@@ -133,12 +132,12 @@ impl AccountPool {
         let is_guest = response.json().is_ok_and(|body| body.get("is_guest") == Some(&true.into()));
         if is_guest {
             let text = format!("{what} is a guest's ({WHOAMI}): give that of a registered user");
-            return Err(reason(ACCOUNT, text));
+            return Err(Reason::Account(text));
         }
         if user.starts_with('@') && user != user_id {
             let text =
                 format!("{what} belongs to {user_id} ({WHOAMI}): give the token and its own user");
-            return Err(reason(ACCOUNT, text));
+            return Err(Reason::Account(text));
         }
         if !may_be_same(user, &user_id) {
             self.notices.note(&format!("{what} belongs to {user_id}, which is used"));

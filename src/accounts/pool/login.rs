@@ -3,9 +3,9 @@ use crate::accounts::account::{Proof, good_login};
 use crate::accounts::pool::{
     Account, AccountPool, MARGIN, Origin, Session, answered, session_from,
 };
-use crate::accounts::refusal::{ACCOUNT, in_words, login_advice, reason, token_advice};
+use crate::accounts::refusal::{in_words, login_advice, token_advice};
 use crate::http::message::Response;
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::model::user_id::localpart;
 use crate::plan::Slot;
 use crate::redact::{ExposeSecret, SecretString};
@@ -163,7 +163,7 @@ impl AccountPool {
         let user_id = response.text_at("/user_id").filter(|_| response.is_success());
         let user_id = user_id.ok_or_else(|| {
             let (words, advice) = (in_words(WHOAMI, response), token_advice(response));
-            reason(ACCOUNT, format!("{what} was refused: {words}; {advice}"))
+            Reason::Account(format!("{what} was refused: {words}; {advice}"))
         })?;
         Ok((user_id.to_owned(), response.text_at("/device_id").map(str::to_owned)))
     }
@@ -197,7 +197,7 @@ fn with_hint(reason: Reason, account: &Account) -> Reason {
         return reason;
     }
     let hint = "if it logs in only by its full Matrix ID, give that as the user (@name:server)";
-    Reason { text: format!("{}; {hint}", reason.text).into(), ..reason }
+    Reason::Account(format!("{}; {hint}", reason.text()))
 }
 
 /// How a request is named in a sentence.
@@ -219,5 +219,5 @@ fn login_refused(account: &Account, response: &Response) -> Reason {
             format!("--accounts: `{user}` was refused: {words}; {advice}")
         }
     };
-    reason(ACCOUNT, text)
+    Reason::Account(text)
 }

@@ -2,10 +2,9 @@
 use crate::accounts::command::{ExternalCommand, Failed};
 use crate::accounts::pool::{Account, AccountPool, Origin, Session};
 use crate::accounts::provider::may_be_same;
-use crate::accounts::refusal::{REGISTRATION, reason};
 use crate::http::created_resources::CreatedAccount;
 use crate::http::supplied_accounts::SuppliedAccount;
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::model::user_id::localpart;
 use crate::plan::Slot;
 use crate::redact::{SecretKind, SecretString};
@@ -51,7 +50,7 @@ impl AccountPool {
         let account = account.map_err(|failed| {
             let why = failed.text(&self.sender.http.vault().redactor());
             let advice = "try it by hand; docs/accounts.md says what it gets and must print";
-            let reason = reason(REGISTRATION, format!("--account-command: {why}; {advice}"));
+            let reason = Reason::Registration(format!("--account-command: {why}; {advice}"));
             printed.failed = Some(reason.clone());
             reason
         })?;

@@ -4,10 +4,10 @@ use crate::accounts::provider::{
     AccountProvider, NO_ADMIN_CALL, SHARED_SECRET, registration_refused, stage_refused,
 };
 use crate::accounts::random::{fresh_localpart, fresh_password};
-use crate::accounts::refusal::{ACCOUNT, REGISTRATION, in_words, reason};
+use crate::accounts::refusal::in_words;
 use crate::accounts::uia::{self, UiaCredentials, UiaError};
 use crate::http::message::{Request, Response};
-use crate::model::run::Reason;
+use crate::model::reason::Reason;
 use crate::plan::Slot;
 use crate::redact::ExposeSecret;
 use hmac::{Hmac, KeyInit, Mac};
@@ -30,8 +30,8 @@ impl AccountPool {
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         match &made {
             Ok(_) => making.works = true,
-            Err(reason) if [ACCOUNT, REGISTRATION].contains(&reason.code.as_str()) => {
-                self.notices.error(&reason.text);
+            Err(reason @ (Reason::Account(_) | Reason::Registration(_))) => {
+                self.notices.error(&reason.text());
                 if !making.works {
                     making.refused.get_or_insert_with(|| reason.clone());
                 }
@@ -108,11 +108,11 @@ impl AccountPool {
         let nonce = self.send(slot, &Request::new(None, "GET", PATH)).await?;
         let Some(text) = nonce.text_at("/nonce") else {
             let words = in_words("GET /_synapse/admin/v1/register", &nonce);
-            return Err(reason(REGISTRATION, format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
+            return Err(Reason::Registration(format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
         };
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
             let text = format!("{SHARED_SECRET}: the secret cannot be used as a key");
-            return Err(reason(REGISTRATION, text));
+            return Err(Reason::Registration(text));
         };
         mac.update([text, localpart, password, "notadmin"].join("\0").as_bytes());
         let mac: String =

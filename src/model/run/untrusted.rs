@@ -166,7 +166,7 @@ mapped! {
         reason, decisions, findings, exchanges;
         id, title, area, file, line, impact, verdict, branch, requirements, duration_ms
     }
-    Reason { text; code }
+    RecordedReason { text; code }
     Decision { reason; requirement, verdict, branch }
     Finding {
         message, expected, actual, pointer;

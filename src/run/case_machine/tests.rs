@@ -42,10 +42,6 @@ fn response(status: u16, body: Value) -> Reply {
     Reply::Response(Response::new(status, Vec::new(), body.to_string().into_bytes(), false))
 }
 
-fn reason(code: &str) -> Reason {
-    Reason { code: code.to_owned(), text: code.into() }
-}
-
 /// What was asked and paused for, and what came of it.
 struct Played {
     requests: Vec<Request>,
@@ -62,7 +58,7 @@ impl Played {
 
     /// The code of the reason.
     fn why(&self) -> &str {
-        self.decided.reason.as_ref().map_or("", |reason| reason.code.as_str())
+        self.decided.reason.as_ref().map_or("", |reason| reason.code().as_str())
     }
 
     fn of(&self, requirement: &str) -> Verdict {
@@ -167,7 +163,7 @@ fn what_breaks_in_setup_blocks() {
     );
     let played = play(&case, [response(500, json!({"errcode": "M_UNKNOWN"}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "setup"));
-    let why = played.decided.reason.unwrap().text;
+    let why = played.decided.reason.unwrap().text();
     assert!(why.starts_with("set-up step 1 (line 9) failed: status is status 500"), "{why}");
     assert!(played.decided.findings.is_empty());
 }
@@ -180,7 +176,7 @@ fn an_optional_setup_that_breaks_skips() {
     );
     let played = play(&case, [response(403, json!({"errcode": "M_GUEST_ACCESS_FORBIDDEN"}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Skipped, "not_offered"));
-    assert!(played.decided.reason.unwrap().text.contains("guests"));
+    assert!(played.decided.reason.unwrap().text().contains("guests"));
     let played = play(&case, [response(200, json!({})), response(200, json!({}))]);
     assert_eq!(played.verdict(), Verdict::Passed);
 }
@@ -290,7 +286,7 @@ fn a_reference_that_got_no_value_leaves_its_step_unreached() {
     let played = play(&case, [response(200, json!({}))]);
     assert_eq!((played.of("a.b"), played.of("c.d")), (Verdict::Passed, Verdict::Blocked));
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "not_reached"));
-    assert!(played.decided.reason.unwrap().text.contains("`$token` has no value here"));
+    assert!(played.decided.reason.unwrap().text().contains("`$token` has no value here"));
 }
 
 #[test]
@@ -450,12 +446,15 @@ fn what_cannot_be_decided_blocks_with_its_reason_and_keeps_what_was_decided() {
         "checks: [a.b, c.d]\nsteps:\n  - { call: one, must: { req: a.b, body: { /x: 1 } } }\n  \
          - { call: two, must: { req: c.d, status: 200 } }",
     );
-    let replies = || [response(200, json!({"x": 1})), Reply::Inconclusive(reason("rate_limited"))];
+    let replies =
+        || [response(200, json!({"x": 1})), Reply::Inconclusive(Reason::ExpiredWhileWaiting)];
     let played = play(&case, replies());
     assert_eq!((played.of("a.b"), played.of("c.d")), (Verdict::Passed, Verdict::Blocked));
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "rate_limited"));
-    let worse =
-        play(&case, [response(200, json!({"x": 2})), Reply::Inconclusive(reason("timeout"))]);
+    let worse = play(
+        &case,
+        [response(200, json!({"x": 2})), Reply::Inconclusive(Reason::Timeout(String::new()))],
+    );
     assert_eq!(worse.verdict(), Verdict::Failed, "the greater of failed and blocked");
 }
 
@@ -465,7 +464,10 @@ fn a_requirement_with_a_block_left_open_is_blocked_not_passed() {
         "checks: [a.b]\nsteps:\n  - { call: one, must: { status: 200 } }\n  \
          - { call: two, must: { status: 200 } }",
     );
-    let played = play(&case, [response(200, json!({})), Reply::Inconclusive(reason("timeout"))]);
+    let played = play(
+        &case,
+        [response(200, json!({})), Reply::Inconclusive(Reason::Timeout(String::new()))],
+    );
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "timeout"));
 }
 

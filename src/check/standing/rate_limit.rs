@@ -1,0 +1,94 @@
+//! The form of 429: status, errcode, `Retry-After` and `retry_after_ms`.
+use super::{Observations, miss};
+use crate::case::matcher::shown;
+use crate::http::message::Response;
+use crate::model::release::Listed;
+use crate::requirements::Rule;
+use serde_json::Value;
+
+pub(super) fn rate_limit(
+    sheet: &mut Observations,
+    listed: &Listed,
+    response: &Response,
+    described: bool,
+) {
+    let errcode = response.text_at("/errcode");
+    let says_limited = errcode == Some("M_LIMIT_EXCEEDED");
+    if response.status != 429 && !says_limited {
+        return;
+    }
+    sheet.check(Rule::RateLimitStatus, response.status == 429, "status", "status 429", &|| {
+        format!("status {}", response.status)
+    });
+    if response.status != 429 {
+        return;
+    }
+    sheet.check(Rule::RateLimitErrcode, says_limited, "/errcode", "\"M_LIMIT_EXCEEDED\"", &|| {
+        errcode.map_or("absent".to_owned(), |code| format!("{code:?}"))
+    });
+    retry_after(sheet, listed, response);
+    if !described {
+        retry_after_ms_type(sheet, response);
+    }
+}
+
+fn retry_after(sheet: &mut Observations, listed: &Listed, response: &Response) {
+    const PLACE: &str = "header Retry-After";
+    let header = response.header("retry-after");
+    let in_body = response.json().ok().and_then(|body| body.get("retry_after_ms").cloned());
+    if let Some(rule) = sheet.register.rule(Rule::RetryAfterPresent)
+        && rule.applies(listed)
+    {
+        sheet.check(Rule::RetryAfterPresent, header.is_some(), PLACE, "present", &|| {
+            "absent".to_owned()
+        });
+    }
+    if let Some(value) = &header {
+        let seconds = value.trim().parse::<u64>().ok();
+        let digits = !value.trim().is_empty() && value.trim().bytes().all(|b| b.is_ascii_digit());
+        let ms = in_body.as_ref().and_then(Value::as_u64);
+        // The same number in both units is no rounding: the header was written in milliseconds.
+        let unit_missed = seconds.is_some() && seconds == ms && ms > Some(1000);
+        let date = httpdate::parse_http_date(value.trim()).is_ok();
+        let fits = (digits || date) && !unit_missed;
+        const LONGEST: u64 = 10_000;
+        let doubtful = digits && seconds.is_none_or(|seconds| seconds > LONGEST);
+        if fits && doubtful {
+            let found = miss(PLACE, "seconds", format!("{value:?}, which looks like milliseconds"));
+            sheet.note_mildly(Rule::RetryAfterGrammar, Some(found), true);
+        } else {
+            sheet.check(Rule::RetryAfterGrammar, fits, PLACE, "seconds or an HTTP date", &|| {
+                format!("{value:?}")
+            });
+        }
+        if let (Some(seconds), Some(ms)) = (seconds, ms) {
+            let fits = seconds.saturating_mul(1000).abs_diff(ms) <= 1000;
+            sheet.check(
+                Rule::RateLimitConsistent,
+                fits,
+                PLACE,
+                &format!("the {ms} ms of the body, rounded to seconds"),
+                &|| format!("{seconds} s"),
+            );
+        }
+    }
+    sheet.check(
+        Rule::RetryAfterMsPresent,
+        in_body.is_some(),
+        "/retry_after_ms",
+        "present",
+        &|| "absent".to_owned(),
+    );
+}
+
+fn retry_after_ms_type(sheet: &mut Observations, response: &Response) {
+    let Some(value) = response.json().ok().and_then(|body| body.get("retry_after_ms")) else {
+        return;
+    };
+    let fits = value.is_i64()
+        || value.is_u64()
+        || value.as_f64().is_some_and(|number| number.fract() == 0.0);
+    sheet.check(Rule::RetryAfterMsType, fits, "/retry_after_ms", "an integer", &|| {
+        shown(Some(value))
+    });
+}

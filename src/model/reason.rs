@@ -1,0 +1,325 @@
+//! Reasons why something was not decided: codes, sentences and remedies in one table.
+//!
+//! While a run goes on a reason is a [`Reason`], a variant with its data. `run.json` keeps its code and its sentence, a
+//! [`RecordedReason`].
+use crate::model::run::UntrustedText;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Makes [`Reason`] and [`ReasonCode`]: for each code the word of `run.json`, what an operator can do about it if
+/// something can be done (a line of a terminal holds it), and the variants with their sentences.
+macro_rules! reasons {
+    ($($code:ident = $word:literal $(, remedy: $remedy:expr)? => {
+        $($name:ident $(($part:ident: $of:ty))? $({ $($field:ident: $kind:ty),+ })? => $text:literal;)+
+    })*) => {
+        /// Why something is skipped, blocked, errored or untested. A variant that holds one text holds its sentence.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(missing_docs)] // The sentences below say it.
+        pub enum Reason { $($($name $(($of))? $({ $($field: $kind),+ })?,)+)* }
+
+        /// The kind of a reason; docs/verdicts.md says when each is given.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum ReasonCode { $($code,)* }
+
+        impl Reason {
+            /// Its kind.
+            pub fn code(&self) -> ReasonCode {
+                match self { $($(Reason::$name { .. } => ReasonCode::$code,)+)* }
+            }
+
+            /// A sentence for a reader. It may hold text of the server.
+            #[allow(unused_variables)] // What only the code tells is in no sentence.
+            pub fn text(&self) -> String {
+                match self {
+                    $($(Reason::$name $(($part))? $({ $($field),+ })? => format!($text),)+)*
+                }
+            }
+        }
+
+        impl ReasonCode {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[ReasonCode] = &[$(ReasonCode::$code),*];
+
+            /// The word in `run.json`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(ReasonCode::$code => $word,)* }
+            }
+
+            fn remedy(self) -> Option<&'static str> {
+                match self { $(ReasonCode::$code => None $(.or(Some($remedy)))?,)* }
+            }
+        }
+    };
+}
+
+const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
+const CONNECTION: &str = "see that the server runs and can be reached from here";
+const REFUSED: &str = "see what the server answered, and check the account or the secret given";
+
+reasons! {
+    Version = "version" => {
+        OutOfRange => "no release that the server lists has it";
+        NothingInRange => "its requirements are not part of a release that the server lists";
+        ReleaseTooOld { wanted: String } => "the server lists neither {wanted} nor a later release";
+        ReleaseTooNew { before: String } => "the server lists {before} or a later release";
+    }
+    NotOffered = "not_offered" => {
+        NotOffered(why: String) => "{why}";
+    }
+    NotInSpec = "not_in_spec" => {
+        NotInSpec { operation: String } => "the specification files have no operation {operation}";
+    }
+    NotProvided = "not_provided", remedy: "give it under operator: in homespec.yaml" => {
+        AccountNotProvided { kind: String, why: String } => "{why}";
+        OperatorNotProvided { name: String } => "only an operator can give {name}";
+    }
+    NotAllowed = "not_allowed", remedy: "allow it with --allow rate-limit" => {
+        BurstNotAllowed => "a burst of requests is sent only with --allow rate-limit";
+    }
+    NotObserved = "not_observed" => {
+        NotObserved => "the server's answers gave no occasion to look at it";
+        NotExercised => "no response exercised this check";
+        TooFewAnswers => "there were not enough answers to compare";
+    }
+    NoAccount = "no_account", remedy: ACCOUNTS => {
+        NoAccount => "no account was given, and none can be made";
+        NoAccountGiven => "no account was given";
+    }
+    Operator = "operator", remedy: "correct what is given under operator: in homespec.yaml, as it says there" => {
+        Operator(why: String) => "{why}";
+    }
+    Account = "account", remedy: REFUSED => {
+        Account(why: String) => "{why}";
+    }
+    WrongPasswords = "wrong_passwords" => {
+        NameRefused => "the server refused this name of the account before, and a password that may be refused \
+            again is not sent: servers lock accounts";
+        WrongPasswords { count: u32 } => "{count} passwords were refused on an account that is in use, and no more \
+            are tried: servers lock accounts";
+    }
+    Registration = "registration", remedy: REFUSED => {
+        Registration(why: String) => "{why}";
+    }
+    RateLimited = "rate_limited", remedy: "raise the server's limit (Synapse: rc_login), or wait with --max-wait" => {
+        RateLimited { operation: String, left: u128, spent: u128, budget: u64 } => "the server limits {operation}: \
+            it asks for {left} s more, and {spent} of the {budget} s of --max-wait are used up";
+        ExpiredWhileWaiting => "the login token ran out while the server's rate limit was waited for";
+    }
+    Setup = "setup", remedy: "see in run.json what the server answered to the set-up" => {
+        Setup(why: String) => "{why}";
+    }
+    NotReached = "not_reached", remedy: "fix what stopped the case before this step" => {
+        NotReached(why: String) => "{why}";
+    }
+    InteractiveAuth = "interactive_auth",
+        remedy: "a test account that proves itself by its password alone would do" => {
+        InteractiveAuth(why: String) => "{why}";
+    }
+    RefusedByPolicy = "refused_by_policy", remedy: "the server's policy forbids it here; try another account" => {
+        RefusedByPolicy { errcode: String } => "the server refused with {errcode}: a policy of its own, not an \
+            answer to the question";
+    }
+    Gateway = "gateway", remedy: "a proxy answered in the homeserver's place; look at its log" => {
+        Gateway { status: u16 } => "something in front of the homeserver answered {status} twice";
+    }
+    NoAnswer = "no_answer", remedy: CONNECTION => {
+        NoAnswer(why: String) => "{why}";
+    }
+    Timeout = "timeout", remedy: CONNECTION => {
+        Timeout(why: String) => "{why}";
+    }
+    Unreachable = "unreachable", remedy: CONNECTION => {
+        Unreachable(why: String) => "{why}";
+    }
+    TargetLost = "target_lost", remedy: CONNECTION => {
+        TargetLost(why: String) => "{why}";
+    }
+    TooLarge = "too_large" => {
+        AnswerTooLong { bytes: usize } => "the answer is longer than the {bytes} bytes that are read";
+        TooManyValues { most: usize } => "the answer has more than {most} JSON values, and is not looked at";
+    }
+    TooLong = "too_long" => {
+        TooLong { seconds: u64 } => "judging the answers took more than {seconds} s";
+    }
+    Compressed = "compressed", remedy: "see what the proxy in front of the homeserver does to its answers" => {
+        Compressed => "the answer is compressed, which was not asked for, and homespec unpacks nothing";
+    }
+    Request = "request", remedy: "the request cannot be sent as it is written; fix the case" => {
+        Request(why: String) => "{why}";
+    }
+    NotDiscovered = "not_discovered", remedy: "give the homeserver's own URL, or fix the well-known file" => {
+        NotDiscovered(why: String) => "{why}";
+    }
+    NotAHomeserver = "not_a_homeserver",
+        remedy: "see that the URL leads to the homeserver, path prefix included" => {
+        NotAHomeserver(why: String) => "{why}";
+    }
+    NoRandomSource = "no_random_source" => {
+        NoRandomSource => "the operating system gives no random numbers";
+    }
+    Interrupted = "interrupted", remedy: "run again and let it finish" => {
+        Interrupted => "the run was stopped";
+        StoppedWaiting(why: String) => "{why}";
+    }
+    FailFast = "fail_fast", remedy: "run without --fail-fast" => {
+        FailFast => "an earlier case failed, and the run ended with it";
+    }
+    Panic = "panic" => {
+        Panic => "homespec itself failed in this case; please report it";
+    }
+    UnknownRequirement = "unknown_requirement" => {
+        UnknownRequirement { id: String } => "internal error: the register has no requirement {id}; please report it";
+    }
+    UnusableSchema = "unusable_schema" => {
+        UnusableSchema { error: String } => "internal error: {error}; please report it";
+    }
+    Untestable = "untestable" => {
+        Untestable(why: String) => "{why}";
+    }
+    NoCase = "no_case" => {
+        NoCase => "there is no case for it yet";
+    }
+    NotSelected = "not_selected" => {
+        NotSelected => "nothing that decides it was selected";
+    }
+}
+
+impl Reason {
+    /// What its code says more exactly, behind a colon: what was not provided or allowed.
+    fn detail(&self) -> Option<&str> {
+        match self {
+            Reason::AccountNotProvided { kind: detail, .. }
+            | Reason::OperatorNotProvided { name: detail } => Some(detail),
+            Reason::BurstNotAllowed => Some("rate-limit"),
+            _ => None,
+        }
+    }
+}
+
+/// A reason as `run.json` has it, in the words of the program that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedReason {
+    /// Its code.
+    pub code: RecordedCode,
+    /// A sentence for a reader.
+    pub text: UntrustedText,
+}
+
+impl From<Reason> for RecordedReason {
+    fn from(reason: Reason) -> RecordedReason {
+        let (code, text) = (reason.code(), reason.text().into());
+        let word = code.as_str();
+        let written = reason.detail().map_or(word.to_owned(), |detail| format!("{word}:{detail}"));
+        RecordedReason { code: RecordedCode { code: Some(code), written }, text }
+    }
+}
+
+/// The code of a recorded reason, with its detail behind a colon: `not_provided:account bob`.
+///
+/// The word of another version of the program may be unknown to this one: it is shown, and counts as none of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct RecordedCode {
+    code: Option<ReasonCode>,
+    written: String,
+}
+
+impl RecordedCode {
+    /// Its kind, if this version of the program knows it.
+    pub fn known(&self) -> Option<ReasonCode> {
+        self.code
+    }
+
+    /// Whether it is of this kind.
+    pub fn is(&self, code: ReasonCode) -> bool {
+        self.code == Some(code)
+    }
+
+    /// What stands behind the colon.
+    pub fn detail(&self) -> Option<&str> {
+        self.written.split_once(':').map(|(_, detail)| detail)
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// What an operator can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match (self.code?, self.detail()) {
+            (ReasonCode::NotProvided, Some(detail)) if detail.contains("account") => Some(ACCOUNTS),
+            (code, _) => code.remedy(),
+        }
+    }
+}
+
+impl From<String> for RecordedCode {
+    fn from(written: String) -> RecordedCode {
+        let word = written.split(':').next();
+        let code = ReasonCode::ALL.iter().copied().find(|code| Some(code.as_str()) == word);
+        RecordedCode { code, written }
+    }
+}
+
+impl From<&str> for RecordedCode {
+    fn from(written: &str) -> RecordedCode {
+        RecordedCode::from(written.to_owned())
+    }
+}
+
+impl From<RecordedCode> for String {
+    fn from(code: RecordedCode) -> String {
+        code.written
+    }
+}
+
+impl PartialEq<&str> for RecordedCode {
+    fn eq(&self, other: &&str) -> bool {
+        self.written == *other
+    }
+}
+
+impl fmt::Display for RecordedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_read_as_it_is_written_and_its_remedy_fits_on_a_line_of_a_terminal() {
+        for code in ReasonCode::ALL {
+            let read = RecordedCode::from(code.as_str());
+            assert!(read.is(*code), "{code:?}");
+            assert!(read.remedy().is_none_or(|remedy| remedy.len() <= 76), "{code:?}");
+        }
+        assert_eq!(RecordedCode::from("version").remedy(), None);
+        assert_eq!(RecordedCode::from("not_provided:account bob").remedy(), Some(ACCOUNTS));
+        let other = RecordedCode::from("of_another_version:x");
+        assert_eq!(
+            (other.known(), other.remedy(), other.as_str()),
+            (None, None, "of_another_version:x")
+        );
+    }
+
+    #[test]
+    fn a_reason_is_recorded_by_its_code_with_detail_and_its_sentence() {
+        let why = "it needs 2 accounts".to_owned();
+        let reason = Reason::AccountNotProvided { kind: "account bob".to_owned(), why };
+        let recorded = RecordedReason::from(reason);
+        assert_eq!(recorded.code, "not_provided:account bob");
+        assert_eq!(recorded.code.detail(), Some("account bob"));
+        let (left, spent) = (2, 58);
+        let operation = "login".to_owned();
+        let limited = Reason::RateLimited { operation, left, spent, budget: 60 };
+        assert_eq!(
+            limited.text(),
+            "the server limits login: it asks for 2 s more, and 58 of the 60 s of --max-wait are used up"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! From the results of the cases to the [`Run`] that every report is a function of. Pure.
+mod exchanges;
+mod notes;
+mod rate_limit_advice;
+mod requirements;
+mod standing;
+mod whole_run;
+
+use crate::http::message::{Exchange, Response};
+use crate::model::exit;
+use crate::model::reason::Reason;
+use crate::model::run::*;
+use crate::plan::Plan;
+use crate::plan::facts::Facts;
+use crate::plan::selection::{self, Selection};
+use crate::redact::Redactor;
+use crate::requirements::Register;
+use crate::run::executor::CaseResult;
+use crate::spec::Spec;
+use exchanges::{View, millis, shown};
+use std::sync::Arc;
+
+/// Everything that a run came to.
+pub struct Parts<'a> {
+    /// The register.
+    pub register: &'a Register,
+    /// The specification files.
+    pub spec: &'a Spec,
+    /// What the probe saw.
+    pub facts: &'a Facts,
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// One for each planned case.
+    pub results: Vec<CaseResult>,
+    /// Whether a signal came: then nothing more is judged.
+    pub interrupted: &'a dyn Fn() -> bool,
+    /// What was sent outside cases, by name.
+    pub support: Vec<(String, Vec<Exchange>)>,
+    /// What was exchanged with others before the target was found: shown, and not judged.
+    pub elsewhere: &'a [Exchange],
+    /// Whether the answers are a homeserver's: else standing checks have nothing to say of them.
+    pub is_homeserver: bool,
+    /// What the target answered to everything when it was a homeserver no longer.
+    pub foreign: Option<Response>,
+    /// What is to be known before all else, e.g. why nothing was asked.
+    pub headlines: Vec<String>,
+    /// What was selected.
+    pub selection: &'a Selection,
+    /// How many cases there are.
+    pub available: usize,
+    /// All ids of requirements that have a case, selected or not.
+    pub covered: &'a dyn Fn(&str) -> bool,
+    /// The homeserver's URL.
+    pub base_url: String,
+    /// Its name and version, if it tells.
+    pub server: Option<String>,
+    /// Which limits were met.
+    pub limits_hit: Vec<LimitHit>,
+    /// What could not be removed again.
+    pub not_cleaned_up: Vec<String>,
+    /// Whether cases needed an account, one or a way to make them was given, and none could be used.
+    pub no_usable_account: bool,
+    /// What had to be there by `--require`.
+    pub required: Vec<Required>,
+    /// The guests that the run made.
+    pub guests: Vec<String>,
+    /// Whether every case was reached.
+    pub complete: bool,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// In milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Builds the [`Run`], before its secrets are replaced and a baseline is held against it; the exit status follows
+/// from these. `redactor` serves where a body is cut.
+pub fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
+    let missing = parts.plan.cases.iter().skip(parts.results.len());
+    parts.results.extend(missing.map(|planned| CaseResult::missing(&planned.case)));
+    parts.limits_hit = with_blocked(parts.limits_hit, &parts.results);
+    let standing = standing::outcomes(&parts);
+    let view = View::of(&parts, redactor);
+    let of_run = whole_run::outcomes(&parts);
+    let resent = notes::on_resent(&parts);
+    // Each result is let go when it is put together: both forms of all exchanges at once would be large.
+    let results = std::mem::take(&mut parts.results);
+    let cases: Vec<CaseOutcome> = (parts.plan.cases.iter().zip(results))
+        .map(|(planned, result)| case_outcome(&planned.case, result, view))
+        .chain(of_run)
+        .collect();
+    let requirements = requirements::outcomes(&parts, &cases, &standing);
+    let notes = notes::all(&parts, resent, &cases, &standing, &requirements);
+    let discovery = ("discovery".to_owned(), parts.elsewhere.to_vec());
+    let support = Some(discovery).filter(|(_, sent)| !sent.is_empty());
+    let support = support.into_iter().chain(parts.support);
+    Run {
+        schema_version: SCHEMA_VERSION,
+        complete: parts.complete,
+        exit_status: exit::CONFORMS,
+        tool: Tool { name: "homespec".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        target: Target {
+            base_url: parts.base_url.into(),
+            server: parts.server.map(Into::into),
+            versions: untrusted(parts.facts.listed.all()),
+            flows: untrusted(&parts.facts.flows),
+            api: parts.facts.api.as_str().to_owned(),
+            spec: parts.spec.name().into(),
+        },
+        selection: selection::selection(parts.selection, parts.available, cases.len()),
+        started_at: parts.started_at,
+        duration_ms: parts.duration_ms,
+        tally: cases.iter().map(|case| case.verdict).collect(),
+        tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
+        limits_hit: parts.limits_hit,
+        not_cleaned_up: untrusted(&parts.not_cleaned_up),
+        notes: untrusted(&notes),
+        no_usable_account: parts.no_usable_account,
+        baseline: None,
+        required: parts.required,
+        cases,
+        standing,
+        requirements,
+        support: support
+            .map(|(name, sent)| Support { exchanges: shown(&name, sent, view), name })
+            .collect(),
+    }
+}
+
+fn untrusted(texts: &[String]) -> Vec<UntrustedText> {
+    texts.iter().map(|text| text.as_str().into()).collect()
+}
+
+fn case_outcome(case: &crate::case::ast::Case, result: CaseResult, view: View<'_>) -> CaseOutcome {
+    let decided = result.decided;
+    CaseOutcome {
+        id: case.id.clone(),
+        title: case.title.clone(),
+        area: case.area.clone(),
+        file: case.file.clone(),
+        line: case.line,
+        impact: case.impact.to_string(),
+        verdict: decided.verdict,
+        reason: decided.reason.map(Into::into),
+        branch: decided.branch,
+        requirements: case.checks.clone(),
+        duration_ms: millis(result.duration),
+        decisions: decided.decisions,
+        findings: decided.findings,
+        exchanges: shown(&case.id, Arc::unwrap_or_clone(result.exchanges), view),
+    }
+}
+
+/// The limits, each with the number of cases that it blocks.
+fn with_blocked(hits: Vec<LimitHit>, results: &[CaseResult]) -> Vec<LimitHit> {
+    let by = |result: &CaseResult| match &result.decided.reason {
+        Some(Reason::RateLimited { operation, .. }) => Some(operation.clone()),
+        _ => None,
+    };
+    let blocking: Vec<String> = results.iter().filter_map(by).collect();
+    let count = |hit: &LimitHit| blocking.iter().filter(|by| hit.operation == **by).count();
+    hits.into_iter().map(|hit| LimitHit { blocked: count(&hit), ..hit }).collect()
+}

@@ -1,0 +1,81 @@
+//! How every requirement of the register ended, by what decided it.
+use super::Parts;
+use crate::model::reason::Reason;
+use crate::model::run::{
+    CaseOutcome, RecordedReason, RequirementOutcome, RequirementVerdict, StandingOutcome, Verdict,
+};
+use crate::requirements::{Requirement, StandingCheck};
+use std::collections::BTreeMap;
+
+/// What decided a requirement, how, and why.
+type Decider<'a> = (&'a str, Verdict, Option<&'a RecordedReason>);
+
+pub(super) fn outcomes(
+    parts: &Parts<'_>,
+    cases: &[CaseOutcome],
+    standing: &[StandingOutcome],
+) -> Vec<RequirementOutcome> {
+    let mut by_id: BTreeMap<&str, Vec<Decider<'_>>> = BTreeMap::new();
+    for case in cases {
+        for decision in &case.decisions {
+            by_id.entry(&decision.requirement).or_default().push((
+                &case.id,
+                decision.verdict,
+                decision.reason.as_ref(),
+            ));
+        }
+    }
+    for outcome in standing {
+        let decision = ("standing", outcome.verdict, outcome.reason.as_ref());
+        by_id.entry(&outcome.requirement).or_default().push(decision);
+    }
+    parts
+        .register
+        .iter()
+        .map(|requirement| {
+            let decisions = by_id.get(requirement.id.as_str()).map_or(&[][..], Vec::as_slice);
+            outcome(parts, requirement, decisions)
+        })
+        .collect()
+}
+
+fn outcome(
+    parts: &Parts<'_>,
+    requirement: &Requirement,
+    decisions: &[Decider<'_>],
+) -> RequirementOutcome {
+    let worst = decisions.iter().map(|(_, verdict, _)| *verdict).max();
+    let verdict = worst.map_or(RequirementVerdict::Untested, RequirementVerdict::from);
+    let reason = match worst {
+        Some(worst) => decisions
+            .iter()
+            .find(|(_, verdict, reason)| *verdict == worst && reason.is_some())
+            .and_then(|(_, _, reason)| reason.cloned()),
+        None => Some(untested(parts, requirement).into()),
+    };
+    RequirementOutcome {
+        id: requirement.id.clone(),
+        level: requirement.level,
+        mark: requirement.mark,
+        title: requirement.title.clone(),
+        source_url: requirement.url.clone(),
+        applies: requirement.applies(&parts.facts.listed),
+        verdict,
+        reason,
+        cases: decisions.iter().map(|(case, _, _)| (*case).to_owned()).collect(),
+    }
+}
+
+fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
+    let is_standing = requirement
+        .standing
+        .iter()
+        .any(|watch| matches!(watch, StandingCheck::Rule(_) | StandingCheck::Schema(_)));
+    if is_standing || (parts.covered)(&requirement.id) {
+        return Reason::NotSelected;
+    }
+    match &requirement.untestable {
+        Some(why) => Reason::Untestable(why.clone()),
+        None => Reason::NoCase,
+    }
+}

@@ -1,0 +1,58 @@
+//! The files that a run tests with, read and found to be right.
+use crate::case::suite::Suite;
+use crate::check::whole_run;
+use crate::model::release::Listed;
+use crate::plan;
+use crate::requirements::Register;
+use crate::spec::Spec;
+use crate::yaml::diagnostic::Diagnostic;
+use std::sync::Arc;
+
+/// What is tested with: files, read and found to be right.
+#[derive(Debug, Clone)]
+pub struct Material {
+    /// Every case.
+    pub suite: Suite,
+    /// The register.
+    pub register: Arc<Register>,
+    /// For servers that list v1.1 or later.
+    pub v1: Arc<Spec>,
+    /// For servers that list only r0 releases.
+    pub r0: Arc<Spec>,
+}
+
+impl Material {
+    /// The bundled files, with cases and specification files of the user where there are some.
+    ///
+    /// # Errors
+    /// Every fault of every file.
+    pub fn load(suite: Option<Suite>, spec: Option<Spec>) -> Result<Material, Vec<Diagnostic>> {
+        let register = Register::bundled()?;
+        let suite = match suite {
+            Some(suite) => suite,
+            None => Suite::bundled()?,
+        };
+        let (v1, r0) = (Spec::bundled_v1()?, Spec::bundled_r0()?);
+        let (v1, r0) = match spec {
+            Some(spec) => (spec.clone().over(v1), spec.over(r0)),
+            None => (v1, r0),
+        };
+        let faults = plan::lint(&suite, &register, &[&v1, &r0]);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let (register, v1, r0) = (Arc::new(register), Arc::new(v1), Arc::new(r0));
+        Ok(Material { suite, register, v1, r0 })
+    }
+
+    /// The specification files for a server that lists this.
+    pub fn spec_for(&self, listed: &Listed) -> Arc<Spec> {
+        if listed.only_r0() { self.r0.clone() } else { self.v1.clone() }
+    }
+
+    /// Whether any case decides a requirement.
+    pub fn covers(&self, requirement: &str) -> bool {
+        whole_run::CHECKS.iter().any(|check| check.requirement == requirement)
+            || self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
+    }
+}

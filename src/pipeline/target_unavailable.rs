@@ -1,0 +1,82 @@
+//! A target that cannot be tested: everything is blocked by that.
+use super::finish::Outcome;
+use super::{Prepared, RunWithheld, Times};
+use crate::case::ast::Api;
+use crate::check::verdict::Decided;
+use crate::http::message::Exchange;
+use crate::model::release::Listed;
+use crate::model::run::Verdict;
+use crate::plan::facts::Facts;
+use crate::plan::{self, Disposition, Plan, PlannedCase};
+use crate::redact::RedactedRun;
+use crate::run::executor::CaseResult;
+use crate::run::probe::NoTarget;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A target that cannot be tested.
+pub struct TargetUnavailable {
+    /// Why.
+    pub why: NoTarget,
+    pub(super) prepared: Prepared,
+    pub(super) exchanges: Vec<Exchange>,
+    pub(super) times: Times,
+}
+
+impl TargetUnavailable {
+    /// Why, in a sentence that holds no secret.
+    pub fn sentence(&self) -> String {
+        self.prepared.vault.redactor().text(&self.why.to_string())
+    }
+
+    /// A run in which everything is blocked by that.
+    ///
+    /// # Errors
+    /// Nothing of the run may be shown.
+    pub fn into_run(self) -> Result<RedactedRun, RunWithheld> {
+        let TargetUnavailable { why, prepared, exchanges, times } = self;
+        let facts = Facts {
+            listed: Listed::new(Vec::<String>::new()),
+            flows: Vec::new(),
+            providers: Vec::new(),
+            features: BTreeSet::new(),
+            capabilities: BTreeMap::new(),
+            no_session: None,
+            registers: false,
+            api: prepared.job.api.unwrap_or(Api::V3),
+            accounts: prepared.job.sources.facts(),
+            beyond: Vec::new(),
+            operator: prepared.job.operator.names(),
+            allowed: prepared.job.allowed.clone(),
+        };
+        let spec = prepared.material.v1.clone();
+        let reason = why.reason();
+        let cases: Vec<PlannedCase> = prepared
+            .selected
+            .iter()
+            .flat_map(|case| plan::expand(case, &spec, &facts))
+            .map(|case| PlannedCase {
+                case,
+                disposition: Disposition::Not(Verdict::Blocked, reason.clone()),
+            })
+            .collect();
+        let results = cases
+            .iter()
+            .map(|planned| {
+                let decided = Decided::all(&planned.case, Verdict::Blocked, reason.clone());
+                CaseResult::without_running(decided)
+            })
+            .collect();
+        let plan = Plan { cases, phases: Vec::new() };
+        let support = vec![("probe".to_owned(), exchanges)];
+        let outcome = Outcome {
+            results,
+            support,
+            left: Vec::new(),
+            server: None,
+            no_target: Some(why.to_string()),
+            notices: Vec::new(),
+            no_usable_account: false,
+        };
+        prepared.finished(&spec, &facts, &plan, outcome, &times)
+    }
+}
