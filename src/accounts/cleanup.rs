@@ -3,7 +3,7 @@ use crate::accounts::uia::{self, UiaCredentials, UiaError};
 use crate::case::ast::Limits;
 use crate::http::cancel::Cancellation;
 use crate::http::created_resources::{CreatedAccount, Session};
-use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::message::{Exchange, Request, Response};
 use crate::http::sender::RequestSender;
 use crate::http::supplied_accounts::SuppliedAccountState;
 use crate::plan::routes::Routes;
@@ -62,7 +62,6 @@ pub async fn cleanup(sender: &RequestSender, routes: &Arc<dyn Routes>, until: In
     done
 }
 
-/// What came of one account or session.
 pub(super) type Ended = (Vec<Exchange>, Result<(), String>);
 
 /// Waits for all of them, a few at once, each with its name; what they gave stands in their order. What was not done by the
@@ -372,7 +371,6 @@ impl Cleaner {
         Some(Request::new(Some(operation), &route.method, &route.path))
     }
 
-    /// One request, unless there is no time left.
     pub(super) async fn send(
         &self,
         request: &Request,
@@ -381,13 +379,8 @@ impl Cleaner {
         if Instant::now() >= self.until {
             return Err(NO_TIME.to_owned());
         }
-        let sent = self.sender.send(request, Limits::Wait).await;
-        exchanges.extend(sent.exchanges);
-        match sent.reply {
-            Reply::Response(response) => Ok(response),
-            Reply::Dropped(why) => Err(why),
-            Reply::Inconclusive(reason) => Err(reason.text()),
-        }
+        let response = self.sender.response(request, Limits::Wait, exchanges).await;
+        response.map_err(|reason| reason.text())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::accounts::notices::Notices;
 use crate::accounts::pool::printed::Printed;
 pub use crate::accounts::provider::{AccountProvider, AccountSources};
 use crate::case::ast::Limits;
-use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::message::{Exchange, Request, Response};
 use crate::http::sender::{RequestSender, SendResult};
 use crate::http::supplied_accounts::device_ids;
 pub use crate::http::supplied_accounts::{Credential, SuppliedAccount};
@@ -105,10 +105,8 @@ pub struct AccountPool {
     by_full_id: OnceLock<bool>,
 }
 
-/// What came of making accounts so far.
 #[derive(Debug, Default)]
 struct Making {
-    /// Whether one was made.
     works: bool,
     /// Why none can be made, if the first was refused: the others would be too.
     refused: Option<Reason>,
@@ -344,7 +342,7 @@ impl AccountPool {
     }
 
     async fn send(&self, slot: &Slot, request: &Request) -> Result<Response, Reason> {
-        answered(self.sent(slot, request).await.reply)
+        self.sent(slot, request).await.reply.response()
     }
 
     async fn sent(&self, slot: &Slot, request: &Request) -> SendResult {
@@ -363,14 +361,6 @@ impl Account {
         let session = self.session.as_ref()?;
         let lives = session.expires.is_none_or(|end| end > Instant::now() + MARGIN);
         self.proof.clone().filter(|_| lives)
-    }
-}
-
-fn answered(reply: Reply) -> Result<Response, Reason> {
-    match reply {
-        Reply::Response(response) => Ok(response),
-        Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
-        Reply::Inconclusive(reason) => Err(reason),
     }
 }
 

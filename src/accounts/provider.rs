@@ -114,7 +114,6 @@ pub(super) const SHARED_SECRET: &str = "--registration-shared-secret-file";
 pub(super) const NO_ADMIN_CALL: &str = "the server has no shared secret, or does not serve that path at this URL: \
     use the listener itself, or make accounts in another way";
 
-/// That registration was refused, with what to try.
 pub(super) fn registration_refused(maker: &AccountProvider, response: &Response) -> Reason {
     let by = "POST /register";
     let (option, by, advice) = match maker {
@@ -141,7 +140,6 @@ pub(super) fn registration_refused(maker: &AccountProvider, response: &Response)
     Reason::Registration(format!("{option}: {}; {advice}", in_words(by, response)))
 }
 
-/// That a stage of registration cannot be passed, with what to try.
 pub(super) fn stage_refused(why: &UiaError, with_token: bool, response: &Response) -> Reason {
     let asks_for_token = why.names("m.login.registration_token");
     let (option, advice) = match with_token {

@@ -134,7 +134,6 @@ fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), 
     if text.is_empty() { Ok(()) } else { Err(TrialError::OutdatedBaseline(text)) }
 }
 
-/// The failure of a trial of which the run says nothing.
 pub(super) fn no_result(id: &str) -> TrialError {
     TrialError::NoResult(id.to_owned())
 }

@@ -15,10 +15,8 @@ use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Starts the server, when the first trial needs it.
 pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, HarnessError> + Send>;
 
-/// What the trials of one process share.
 pub(super) struct Shared {
     pub(super) cases: Vec<Arc<Case>>,
     /// Whether a trial for that case still waits or has run: those filtered out are not.
@@ -40,7 +38,6 @@ impl Shared {
         live.as_ref().map_err(|why| TrialError::NotStarted(why.clone()))
     }
 
-    /// The trial of a case was filtered out.
     pub(super) fn no_longer_wants(&self, case: usize) {
         if let Some(wanted) = self.wanted.get(case) {
             wanted.store(false, Ordering::SeqCst);

@@ -113,7 +113,6 @@ impl Drop for Part {
     }
 }
 
-/// What a trial asks.
 #[derive(Debug, Clone)]
 pub(super) enum Question {
     /// A selected case, by its place in the list.

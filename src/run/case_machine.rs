@@ -84,10 +84,8 @@ pub struct CaseMachine<'c> {
     /// Replies of the current step so far, with the index of their exchanges.
     replies: Vec<(usize, Response)>,
     exchanges: usize,
-    /// Of this step.
     interactive_auth: InteractiveAuth,
     auth: Option<Value>,
-    /// How long this step has been asked again so far.
     again: Duration,
     judged: Vec<Judged<'c>>,
     end: End,
@@ -219,7 +217,6 @@ impl<'c> CaseMachine<'c> {
         once && !self.in_setup() && self.at_first_try()
     }
 
-    /// Whether the current step has not been sent yet.
     fn at_first_try(&self) -> bool {
         self.again.is_zero() && self.replies.is_empty() && self.auth.is_none()
     }

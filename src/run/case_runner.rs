@@ -199,7 +199,6 @@ impl Executor {
         trace
     }
 
-    /// Proves what the case needs of the operator.
     async fn what_is_given_is_proven(&self, case: &Case) -> Result<(), Reason> {
         for need in &case.needs {
             let Need::Operator(name) = need else { continue };
@@ -349,9 +348,7 @@ fn outcome(sent: &SendResult) -> u16 {
 
 /// Why work beside the async workers was given up.
 enum Cut {
-    /// A signal came.
     Stopped,
-    /// It took too long.
     Overdue,
 }
 

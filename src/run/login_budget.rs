@@ -42,7 +42,6 @@ pub struct LoginBudget {
     queued: Option<(LoginQueue, usize)>,
     /// Sessions that it is offered in place of its first login, if it ran before and got none.
     offered: Option<Vec<ReusableSession>>,
-    /// How many logins it may still send.
     left: usize,
     /// Login tokens that it was given, with the time at which each runs out.
     tokens: Vec<(String, Instant)>,

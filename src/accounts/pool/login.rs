@@ -1,8 +1,6 @@
 //! Logging accounts in: the login that proves one, and the session that cases share.
 use crate::accounts::account::{Proof, good_login};
-use crate::accounts::pool::{
-    Account, AccountPool, MARGIN, Origin, Session, answered, session_from,
-};
+use crate::accounts::pool::{Account, AccountPool, MARGIN, Origin, Session, session_from};
 use crate::accounts::refusal::{in_words, login_advice, token_advice};
 use crate::http::message::Response;
 use crate::model::reason::Reason;
@@ -58,7 +56,6 @@ impl AccountPool {
         Ok(())
     }
 
-    /// The other name by which an account may log in.
     fn other_spelling(&self, account: &Account) -> Option<String> {
         if account.origin == Origin::Supplied {
             return self.sender.supplied.other_spelling(&account.login_name);
@@ -77,7 +74,7 @@ impl AccountPool {
         let body = good_login(&account.login_name, password.expose_secret());
         let sent = self.sent(slot, &self.request("login")?.json(&body)).await;
         let exchange = sent.exchanges.get(sent.shown).cloned();
-        let response = answered(sent.reply)?;
+        let response = sent.reply.response()?;
         let proof = exchange.map(|it| Proof { body, exchange: Arc::new(it.again()) });
         Ok(ProofLogin { response, proof })
     }
@@ -169,7 +166,6 @@ impl AccountPool {
     }
 }
 
-/// A good login by one name, and what came of it.
 struct ProofLogin {
     response: Response,
     proof: Option<Proof>,
@@ -200,7 +196,6 @@ fn with_hint(reason: Reason, account: &Account) -> Reason {
     Reason::Account(format!("{}; {hint}", reason.text()))
 }
 
-/// How a request is named in a sentence.
 pub(super) const WHOAMI: &str = "GET /account/whoami";
 
 /// That a proof login was refused, with what to try where the account was given.

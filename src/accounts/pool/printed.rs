@@ -14,7 +14,6 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub(super) struct Printed {
     accounts: usize,
-    /// The user ids printed so far.
     user_ids: BTreeSet<String>,
     /// Why it is not started again: each further account would wait for the same failure.
     failed: Option<Reason>,
