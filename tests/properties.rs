@@ -1,6 +1,6 @@
 //! Laws that hold for all values, not only for those somebody thought of.
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
-use homespec::case::ast::{Api, Case, Feature};
+use homespec::case::ast::{Api, Feature};
 use homespec::case::matcher::{Kind, Matcher, Range, equal};
 use homespec::case::suite::Suite;
 use homespec::case::template::{self, FillError, pieces};
@@ -622,7 +622,7 @@ const WORDS: [&str; 5] = ["logout-*", "device-id-is-kept", "token-*", "*-of-*", 
 
 /// The verdict-relevant part of a plan: which case runs, and why the others do not.
 fn fates(suite: &Suite, facts: &Facts) -> Vec<(String, String)> {
-    let selected: Vec<&Case> = suite.cases().collect();
+    let selected: Vec<_> = suite.shared_cases().collect();
     fates_of(&plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, facts))
 }
 
@@ -686,7 +686,7 @@ proptest! {
         use homespec::case::ast::Impact;
         use homespec::plan::Slot;
         let facts = facts(if can_make { 2 } else { main }, can_make, disposable);
-        let selected: Vec<&Case> = MATERIAL.suite.cases().collect();
+        let selected: Vec<_> = MATERIAL.suite.shared_cases().collect();
         let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts);
         let needed = |slot: &Slot| match slot {
             Slot::Main(index) => facts.accounts.given.get(*index).is_some_and(|g| !g.disposable),

@@ -135,6 +135,22 @@ fn a_server_that_refuses_localparts_is_logged_in_to_by_full_id() {
     assert_eq!(requirement(&finished.run, "login.password.mxid"), RequirementVerdict::Passed);
 }
 
+#[test]
+fn a_spelling_that_the_server_refuses_is_no_wrong_password_of_the_account() {
+    let server = Server::start(&["alice"], &[], Manners::default());
+    let held_back = |finished: &Finished| {
+        let codes = finished.run.cases.iter().filter_map(|case| case.reason.as_ref());
+        codes.filter(|reason| reason.code == "wrong_passwords").count()
+    };
+    for users in [["alice", "Alice"], ["Alice", "alice"]] {
+        let finished = server.run(&users, &[]);
+        works_with(&server, &finished, "alice", &NAMES);
+        assert_eq!(held_back(&finished), 0, "{users:?}: {}", finished.stdout);
+        let refused = finished.stderr.matches("--accounts: `Alice` was refused").count();
+        assert_eq!(refused, 1, "{users:?}: {}", finished.stderr);
+    }
+}
+
 /// What logs in does not pass interactive auth there.
 #[test]
 fn a_stage_that_refuses_the_name_that_logs_in_is_not_tried_for_ever() {

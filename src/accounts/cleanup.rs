@@ -1,9 +1,9 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
-use crate::accounts::uia::{self, UiaCredentials};
+use crate::accounts::uia::{self, UiaCredentials, UiaError};
 use crate::case::ast::Limits;
 use crate::http::cancel::Cancellation;
 use crate::http::created_resources::{CreatedAccount, Session};
-use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::message::{Exchange, Request, Response};
 use crate::http::sender::RequestSender;
 use crate::http::supplied_accounts::SuppliedAccountState;
 use crate::plan::routes::Routes;
@@ -62,7 +62,6 @@ pub async fn cleanup(sender: &RequestSender, routes: &Arc<dyn Routes>, until: In
     done
 }
 
-/// What came of one account or session.
 pub(super) type Ended = (Vec<Exchange>, Result<(), String>);
 
 /// Waits for all of them, a few at once, each with its name; what they gave stands in their order. What was not done by the
@@ -207,7 +206,7 @@ impl Cleaner {
             password: account.password.as_deref(),
             registration_token: None,
         };
-        match self.send_with_uia(&request.bearer(token), json!({}), prover, exchanges).await {
+        match self.call(request.bearer(token), json!({}), prover, exchanges).await {
             Ok(response) if response.is_success() => {
                 // The exchange says so only if its token is known to be the account's.
                 self.sender.created.remove(&account.user_id);
@@ -230,28 +229,6 @@ impl Cleaner {
             Deactivated::Done => Ok(()),
             Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
             Deactivated::Refused(why) => Err(why),
-        }
-    }
-
-    /// The response to a request after interactive auth, where the server asks for it.
-    async fn send_with_uia(
-        &self,
-        request: &Request,
-        mut body: Value,
-        prover: UiaCredentials<'_>,
-        exchanges: &mut Vec<Exchange>,
-    ) -> Result<Response, String> {
-        let mut stages = Vec::new();
-        loop {
-            let response = self.send(&request.clone().json(&body), exchanges).await?;
-            let auth = match response.json() {
-                Ok(challenge) if response.is_challenge() => {
-                    uia::answer_challenge(challenge, prover, &stages)?
-                }
-                _ => return Ok(response),
-            };
-            stages.extend(uia::stage_of(&auth));
-            body = uia::with_auth(body, auth);
         }
     }
 
@@ -371,11 +348,22 @@ impl Cleaner {
         let request =
             self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
         let body = json!({"devices": devices});
-        let response = self.send_with_uia(&request.bearer(token), body, prover, exchanges).await?;
+        let response = self.call(request.bearer(token), body, prover, exchanges).await?;
         match response.is_success() {
             true => Ok(()),
             false => Err(refused("deleting the device", &response)),
         }
+    }
+
+    /// The response to a request, after interactive auth where the server asks for it.
+    async fn call(
+        &self,
+        request: Request,
+        body: Value,
+        credentials: UiaCredentials<'_>,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, String> {
+        uia::call(CleanupCall { cleaner: self, request, exchanges }, body, credentials).await
     }
 
     pub(super) fn request(&self, operation: &str) -> Option<Request> {
@@ -383,7 +371,6 @@ impl Cleaner {
         Some(Request::new(Some(operation), &route.method, &route.path))
     }
 
-    /// One request, unless there is no time left.
     pub(super) async fn send(
         &self,
         request: &Request,
@@ -392,13 +379,26 @@ impl Cleaner {
         if Instant::now() >= self.until {
             return Err(NO_TIME.to_owned());
         }
-        let sent = self.sender.send(request, Limits::Wait).await;
-        exchanges.extend(sent.exchanges);
-        match sent.reply {
-            Reply::Response(response) => Ok(response),
-            Reply::Dropped(why) => Err(why),
-            Reply::Inconclusive(reason) => Err(reason.text()),
-        }
+        let response = self.sender.response(request, Limits::Wait, exchanges).await;
+        response.map_err(|reason| reason.text())
+    }
+}
+
+struct CleanupCall<'c> {
+    cleaner: &'c Cleaner,
+    request: Request,
+    exchanges: &'c mut Vec<Exchange>,
+}
+
+impl uia::Caller for CleanupCall<'_> {
+    type Error = String;
+
+    async fn send(&mut self, body: &Value) -> Result<Response, String> {
+        self.cleaner.send(&self.request.clone().json(body), self.exchanges).await
+    }
+
+    fn refused(&self, why: &UiaError, _: &Response) -> String {
+        why.to_string()
     }
 }
 

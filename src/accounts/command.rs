@@ -22,7 +22,6 @@ const LONGEST_SHOWN: usize = 300;
 pub struct ExternalCommand {
     name: String,
     arguments: Vec<String>,
-    /// How long it may take.
     longest: Duration,
 }
 
@@ -96,12 +95,9 @@ impl ExternalCommand {
     }
 }
 
-/// What a program came to.
 struct Ended {
     status: ExitStatus,
-    /// Standard output.
     printed: Vec<u8>,
-    /// Standard error.
     said: Vec<u8>,
 }
 
@@ -161,7 +157,6 @@ impl Group {
         Group {}
     }
 
-    /// Kills whoever is left in it.
     fn end(&mut self) {
         #[cfg(unix)]
         if let Some(leader) = self.leader.take() {

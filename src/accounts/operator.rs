@@ -3,7 +3,7 @@
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::in_words;
 use crate::case::ast::{Act, Limits};
-use crate::http::message::{Exchange, Reply, Request};
+use crate::http::message::{Exchange, Request};
 use crate::http::sender::RequestSender;
 use crate::model::encoding::encode_segment;
 use crate::model::reason::Reason;
@@ -240,25 +240,21 @@ async fn by_admin(
     for (method, path, body) in ways(act, told) {
         let whole = format!("{path}{}", encode_segment(user_id));
         let request = Request::new(None, method, &whole).bearer(token.expose_secret()).json(&body);
-        let sent = sender.send(&request, Limits::Wait).await;
-        exchanges.extend(sent.exchanges);
-        match sent.reply {
-            Reply::Response(response) if response.is_success() => return Ok(()),
-            Reply::Response(response) => {
-                let advice = match response.status {
-                    401 => "the token has expired or is another server's: give a new one",
-                    403 => "give the token of an administrator",
-                    404 | 405 => "the server has no such call: give a hook for it",
-                    _ => "see the server's log",
-                };
-                why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &response));
-                // What this server does not know, it may have under another path.
-                if !matches!(response.status, 404 | 405) {
-                    return Err(why);
-                }
-            }
-            Reply::Dropped(text) => return Err(text),
-            Reply::Inconclusive(reason) => return Err(reason.text()),
+        let response = sender.response(&request, Limits::Wait, exchanges).await;
+        let response = response.map_err(|reason| reason.text())?;
+        if response.is_success() {
+            return Ok(());
+        }
+        let advice = match response.status {
+            401 => "the token has expired or is another server's: give a new one",
+            403 => "give the token of an administrator",
+            404 | 405 => "the server has no such call: give a hook for it",
+            _ => "see the server's log",
+        };
+        why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &response));
+        // What this server does not know, it may have under another path.
+        if !matches!(response.status, 404 | 405) {
+            return Err(why);
         }
     }
     Err(why)

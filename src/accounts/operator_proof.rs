@@ -7,7 +7,7 @@ use crate::accounts::notices::Notices;
 use crate::accounts::operator::{Appservice, Operator, Owner, SERVICE_USER};
 use crate::accounts::refusal::{in_words, login_advice};
 use crate::case::ast::{Act, Api, Limits};
-use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::message::{Exchange, Request, Response};
 use crate::http::sender::RequestSender;
 use crate::model::encoding::encode_segment;
 use crate::model::reason::{Reason, ReasonCode};
@@ -114,16 +114,9 @@ impl OperatorProver<'_> {
         request: &Request,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<Response, Reason> {
-        let sent = self.sender.send(request, Limits::Wait).await;
-        exchanges.extend(sent.exchanges);
-        match sent.reply {
-            Reply::Response(response) => Ok(response),
-            Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
-            Reply::Inconclusive(reason) => Err(reason),
-        }
+        self.sender.response(request, Limits::Wait, exchanges).await
     }
 
-    /// Token, sender and prefix of an application service.
     async fn appservice(
         &self,
         service: &Appservice,
@@ -322,14 +315,12 @@ impl OperatorProver<'_> {
 
 /// An address as it was given.
 struct Bound<'a> {
-    /// Its key under `operator:`.
     key: &'a str,
     medium: &'a str,
     address: &'a str,
 }
 
 impl Bound<'_> {
-    /// Whether this is an entry of `GET /account/3pid`.
     fn is(&self, listed: &Value) -> bool {
         let text = |key: &str| listed.get(key).and_then(Value::as_str);
         let address = text("address").map(str::to_lowercase);
@@ -376,7 +367,6 @@ fn no_effect(act: Act, shown: &str) -> Reason {
     refused(format!("operator.hooks.{act}: it ended with status 0, but {shown}; see what it does"))
 }
 
-/// Whether an answer to `GET /account/whoami` names this user.
 fn is_owner(response: &Response, user_id: &str) -> bool {
     response.is_success() && response.text_at("/user_id") == Some(user_id)
 }

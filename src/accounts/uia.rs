@@ -1,5 +1,6 @@
 //! Passing interactive authentication (Client-Server API, "User-Interactive Authentication API"):
 //! which stage to answer next, from the challenge alone.
+use crate::http::message::Response;
 use serde_json::{Value, json};
 
 /// What is known of the account that has to pass.
@@ -13,66 +14,87 @@ pub struct UiaCredentials<'a> {
     pub registration_token: Option<&'a str>,
 }
 
-/// The `auth` member that answers a challenge, or why there is none, for a reader.
-///
-/// `tried` are the stages answered so far; a stage that comes back uncompleted was refused.
-pub fn answer_challenge(
-    challenge: &Value,
-    prover: UiaCredentials<'_>,
-    tried: &[String],
-) -> Result<Value, String> {
-    // A challenge that tells neither what is completed nor an error leaves the rest to be tried.
-    let tells = ["completed", "errcode"].iter().any(|member| challenge.get(*member).is_some());
-    let completed = match tells {
-        true => strings(&challenge["completed"]),
-        false => tried.iter().map(String::as_str).collect(),
-    };
-    let not_accepted = |stage: &String| format!("the server did not accept the stage {stage}");
-    if let Some(refused) = tried.iter().find(|stage| !completed.contains(&stage.as_str())) {
-        return Err(not_accepted(refused));
-    }
-    let flows: Vec<Vec<&str>> = challenge["flows"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|flow| strings(&flow["stages"]))
-        .collect();
-    let open = |flow: &Vec<&str>| -> Option<Vec<String>> {
-        let stages: Vec<_> = flow
-            .iter()
-            .filter(|stage| !completed.contains(stage))
-            .map(|s| (*s).to_owned())
-            .collect();
-        stages.iter().all(|stage| reply(stage, prover).is_some()).then_some(stages)
-    };
-    let mut ways: Vec<_> =
-        flows.iter().filter_map(open).filter(|stages| !stages.is_empty()).collect();
-    ways.sort_by_key(Vec::len);
-    let Some(stage) = ways.first().and_then(|stages| stages.first()) else {
-        if let Some(last) = tried.last().filter(|_| !tells) {
-            return Err(not_accepted(last));
+/// Why interactive auth cannot be passed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UiaError {
+    /// A stage that was answered is still open.
+    #[error("the server did not accept the stage {0}")]
+    NotAccepted(String),
+    /// No flow has stages that homespec can answer.
+    #[error("interactive authentication offers only what homespec cannot pass: {}", .0.join("; "))]
+    NotPassable(Vec<String>),
+}
+
+impl UiaError {
+    /// Whether it speaks of a stage.
+    pub fn names(&self, stage: &str) -> bool {
+        match self {
+            UiaError::NotAccepted(name) => name == stage,
+            UiaError::NotPassable(flows) => flows.iter().any(|flow| flow.contains(stage)),
         }
-        let offered: Vec<_> = flows.iter().map(|stages| stages.join(" + ")).collect();
-        return Err(format!(
-            "interactive authentication offers only what homespec cannot pass: {}",
-            offered.join("; ")
-        ));
-    };
-    let mut auth =
-        reply(stage, prover).ok_or_else(|| format!("the stage {stage} has no answer"))?;
-    let session = challenge.get("session").and_then(Value::as_str);
-    if let (Some(session), Some(members)) = (session, auth.as_object_mut()) {
-        members.insert("session".to_owned(), json!(session));
     }
-    Ok(auth)
 }
 
-/// The stage that an `auth` of [`answer_challenge`] completes.
-pub fn stage_of(auth: &Value) -> Option<String> {
-    auth.get("type")?.as_str().map(str::to_owned)
+/// One pass through interactive auth: a response goes in, the `auth` of the next request comes out. There is at most one
+/// for each type of stage that homespec can answer.
+#[derive(Debug, Default)]
+pub struct InteractiveAuth {
+    /// The stages answered so far. One that comes back uncompleted was refused.
+    tried: Vec<String>,
 }
 
-/// The body of the request that was challenged, with an `auth` of [`answer_challenge`].
+impl InteractiveAuth {
+    /// The `auth` that answers the challenge in a response; none if the response is the call's own.
+    pub fn answer(
+        &mut self,
+        response: &Response,
+        credentials: UiaCredentials<'_>,
+    ) -> Result<Option<Value>, UiaError> {
+        let Some(challenge) = response.json().ok().filter(|_| response.is_challenge()) else {
+            return Ok(None);
+        };
+        let (stage, auth) = answer_challenge(challenge, credentials, &self.tried)?;
+        self.tried.push(stage);
+        Ok(Some(auth))
+    }
+
+    /// Whether stages were answered and a flow is completed by them: the server then owes the answer to the call itself
+    /// (Client-Server API, "User-interactive API in the REST API"), and asking on is its answer.
+    pub fn is_finished(&self, response: &Response) -> bool {
+        !self.tried.is_empty() && response.json().is_ok_and(completes_a_flow)
+    }
+}
+
+/// Somebody who makes a call that the server may challenge.
+pub trait Caller: Send {
+    /// Why there is no response of the call's own.
+    type Error: Send;
+
+    /// Sends the call with a body.
+    fn send(&mut self, body: &Value) -> impl Future<Output = Result<Response, Self::Error>> + Send;
+
+    /// The error for a challenge that cannot be answered.
+    fn refused(&self, why: &UiaError, challenge: &Response) -> Self::Error;
+}
+
+/// Makes a call, with interactive auth where the server asks for it, until the response is the call's own.
+pub async fn call<C: Caller>(
+    mut caller: C,
+    mut body: Value,
+    credentials: UiaCredentials<'_>,
+) -> Result<Response, C::Error> {
+    let mut auth = InteractiveAuth::default();
+    loop {
+        let response = caller.send(&body).await?;
+        let answer = auth.answer(&response, credentials);
+        match answer.map_err(|why| caller.refused(&why, &response))? {
+            Some(answer) => body = with_auth(body, answer),
+            None => return Ok(response),
+        }
+    }
+}
+
+/// The body of a request that was challenged, with an `auth`.
 pub fn with_auth(mut body: Value, auth: Value) -> Value {
     if let Some(members) = body.as_object_mut() {
         members.insert("auth".to_owned(), auth);
@@ -80,26 +102,67 @@ pub fn with_auth(mut body: Value, auth: Value) -> Value {
     body
 }
 
-/// Whether a challenge names a flow as completed: the server then owes the answer to the call itself (Client-Server API,
-/// "User-interactive API in the REST API"), and asking on is its answer.
-pub fn is_finished(challenge: &Value) -> bool {
-    let completed = strings(&challenge["completed"]);
-    let flows = challenge["flows"].as_array().into_iter().flatten();
-    flows
-        .map(|flow| strings(&flow["stages"]))
-        .any(|stages| !stages.is_empty() && stages.iter().all(|stage| completed.contains(stage)))
+/// The next stage to answer, and the `auth` member that does.
+fn answer_challenge(
+    challenge: &Value,
+    credentials: UiaCredentials<'_>,
+    tried: &[String],
+) -> Result<(String, Value), UiaError> {
+    // A challenge that tells neither what is completed nor an error leaves the rest to be tried.
+    let tells = ["completed", "errcode"].iter().any(|member| challenge.get(*member).is_some());
+    let completed = match tells {
+        true => strings(&challenge["completed"]),
+        false => tried.iter().map(String::as_str).collect(),
+    };
+    if let Some(refused) = tried.iter().find(|stage| !completed.contains(&stage.as_str())) {
+        return Err(UiaError::NotAccepted(refused.clone()));
+    }
+    // The first stage of the shortest flow of which each open stage can be answered.
+    let next = |flow: &Vec<&str>| {
+        let open: Vec<_> = flow.iter().filter(|stage| !completed.contains(stage)).collect();
+        let mut answers = Vec::new();
+        for stage in &open {
+            answers.push(((**stage).to_owned(), reply(stage, credentials)?));
+        }
+        Some((open.len(), answers.into_iter().next()?))
+    };
+    let flows = flows(challenge);
+    let Some((_, (stage, mut auth))) = flows.iter().filter_map(next).min_by_key(|(open, _)| *open)
+    else {
+        return Err(match tried.last().filter(|_| !tells) {
+            Some(last) => UiaError::NotAccepted(last.clone()),
+            None => UiaError::NotPassable(flows.iter().map(|flow| flow.join(" + ")).collect()),
+        });
+    };
+    if let Some(session) = challenge.get("session").and_then(Value::as_str) {
+        auth["session"] = json!(session);
+    }
+    Ok((stage, auth))
 }
 
-fn reply(stage: &str, prover: UiaCredentials<'_>) -> Option<Value> {
+fn completes_a_flow(challenge: &Value) -> bool {
+    let completed = strings(&challenge["completed"]);
+    let is_completed =
+        |flow: &Vec<&str>| !flow.is_empty() && flow.iter().all(|stage| completed.contains(stage));
+    flows(challenge).iter().any(is_completed)
+}
+
+/// The stages of each flow.
+fn flows(challenge: &Value) -> Vec<Vec<&str>> {
+    let flows = challenge["flows"].as_array().into_iter().flatten();
+    flows.map(|flow| strings(&flow["stages"])).collect()
+}
+
+fn reply(stage: &str, credentials: UiaCredentials<'_>) -> Option<Value> {
     match stage {
         "m.login.dummy" => Some(json!({"type": stage})),
         "m.login.password" => Some(json!({
             "type": stage,
-            "identifier": {"type": "m.id.user", "user": prover.user?},
-            "password": prover.password?,
+            "identifier": {"type": "m.id.user", "user": credentials.user?},
+            "password": credentials.password?,
         })),
         "m.login.registration_token" => {
-            Some(json!({"type": stage, "token": prover.registration_token?}))
+            Some(json!({"type": stage, "token": credentials.registration_token?}))
         }
         _ => None,
     }
@@ -123,7 +186,7 @@ mod tests {
             {"stages": ["m.login.dummy", "m.login.password"]},
             {"stages": ["m.login.password"]},
         ]});
-        let auth = answer_challenge(&challenge, ALICE, &[]).unwrap();
+        let auth = answer_challenge(&challenge, ALICE, &[]).unwrap().1;
         assert_eq!(auth["type"], "m.login.password");
         assert_eq!(auth["session"], "s");
         assert_eq!(auth["identifier"]["user"], "alice");
@@ -133,7 +196,7 @@ mod tests {
     fn a_second_stage_follows_the_first() {
         let challenge = json!({"completed": ["m.login.dummy"],
             "flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
-        let auth = answer_challenge(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap();
+        let auth = answer_challenge(&challenge, ALICE, &["m.login.dummy".to_owned()]).unwrap().1;
         assert_eq!(auth["type"], "m.login.password");
     }
 
@@ -141,14 +204,14 @@ mod tests {
     fn a_challenge_that_lists_nothing_as_completed_is_gone_on_with() {
         let challenge = json!({"flows": [{"stages": ["m.login.dummy", "m.login.password"]}]});
         let tried = ["m.login.dummy".to_owned()];
-        assert_eq!(
-            answer_challenge(&challenge, ALICE, &tried).unwrap()["type"],
-            "m.login.password"
-        );
+        assert_eq!(answer_challenge(&challenge, ALICE, &tried).unwrap().0, "m.login.password");
         let refused = json!({"errcode": "M_FORBIDDEN", "flows": challenge["flows"]});
-        assert!(answer_challenge(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        assert!(matches!(answer_challenge(&refused, ALICE, &tried), Err(UiaError::NotAccepted(_))));
         let both = ["m.login.dummy".to_owned(), "m.login.password".to_owned()];
-        assert!(answer_challenge(&challenge, ALICE, &both).unwrap_err().contains("did not accept"));
+        assert!(matches!(
+            answer_challenge(&challenge, ALICE, &both),
+            Err(UiaError::NotAccepted(_))
+        ));
     }
 
     #[test]
@@ -156,18 +219,18 @@ mod tests {
         let flows =
             json!([{"stages": ["m.login.sso"]}, {"stages": ["m.login.dummy", "m.login.password"]}]);
         let after = |completed: Value| json!({"flows": flows, "completed": completed});
-        assert!(!is_finished(&after(json!([]))));
-        assert!(!is_finished(&after(json!(["m.login.dummy"]))));
-        assert!(is_finished(&after(json!(["m.login.dummy", "m.login.password"]))));
-        assert!(!is_finished(&json!({"flows": [{"stages": []}]})));
+        assert!(!completes_a_flow(&after(json!([]))));
+        assert!(!completes_a_flow(&after(json!(["m.login.dummy"]))));
+        assert!(completes_a_flow(&after(json!(["m.login.dummy", "m.login.password"]))));
+        assert!(!completes_a_flow(&json!({"flows": [{"stages": []}]})));
     }
 
     #[test]
     fn what_cannot_be_passed_is_named() {
         let challenge = json!({"flows": [{"stages": ["m.login.sso"]}]});
-        assert!(answer_challenge(&challenge, ALICE, &[]).unwrap_err().contains("m.login.sso"));
+        assert!(answer_challenge(&challenge, ALICE, &[]).unwrap_err().names("m.login.sso"));
         let refused = json!({"flows": [{"stages": ["m.login.password"]}]});
         let tried = ["m.login.password".to_owned()];
-        assert!(answer_challenge(&refused, ALICE, &tried).unwrap_err().contains("did not accept"));
+        assert!(matches!(answer_challenge(&refused, ALICE, &tried), Err(UiaError::NotAccepted(_))));
     }
 }

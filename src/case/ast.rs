@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One case file.
@@ -19,7 +20,7 @@ pub struct CaseFile {
     /// What the file is about, in one line.
     pub about: String,
     /// Its cases, rows of tables already expanded.
-    pub cases: Vec<Case>,
+    pub cases: Vec<Arc<Case>>,
 }
 
 /// What is sent and what must come back, to decide one or a few requirements.

@@ -5,6 +5,7 @@ use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::{Document, parse_all};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Every case, by file.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +98,11 @@ impl Suite {
 
     /// Every case, in order.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.shared_cases().map(AsRef::as_ref)
+    }
+
+    /// The same, to be kept without a copy.
+    pub fn shared_cases(&self) -> impl Iterator<Item = &Arc<Case>> {
         self.files.iter().flat_map(|file| &file.cases)
     }
 

@@ -253,6 +253,17 @@ pub enum Reply {
     Inconclusive(Reason),
 }
 
+impl Reply {
+    /// The response, or why there is none.
+    pub fn response(self) -> Result<Response, Reason> {
+        match self {
+            Reply::Response(response) => Ok(response),
+            Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
+            Reply::Inconclusive(reason) => Err(reason),
+        }
+    }
+}
+
 /// A request with what came of it on the wire.
 #[derive(Debug, Clone)]
 pub struct Exchange {

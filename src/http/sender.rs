@@ -78,6 +78,18 @@ impl RequestSender {
         SendResult { reply, exchanges, shown }
     }
 
+    /// The response to a request; `exchanges` takes what was sent.
+    pub async fn response(
+        &self,
+        request: &Request,
+        limits: ast::Limits,
+        exchanges: &mut Vec<Exchange>,
+    ) -> Result<Response, Reason> {
+        let sent = self.send(request, limits).await;
+        exchanges.extend(sent.exchanges);
+        sent.reply.response()
+    }
+
     async fn reply(
         &self,
         request: &Request,

@@ -78,9 +78,16 @@ impl SuppliedAccountState {
 
     /// Whether a name in a login can be meant for it. Servers may take capitals for small letters.
     pub fn is_named(&self, name: &str) -> bool {
-        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        self.is_known_as(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn is_spelled(&self, name: &str) -> bool {
+        self.is_known_as(|known| known == name)
+    }
+
+    fn is_known_as(&self, is: impl Fn(&str) -> bool) -> bool {
         is(&self.given)
-            || self.login_name.as_deref().is_some_and(is)
+            || self.login_name.as_deref().is_some_and(&is)
             || self.user_id.as_deref().is_some_and(|id| is(id) || is(localpart(id)))
             || (self.given.starts_with('@') && is(localpart(&self.given)))
     }
@@ -208,8 +215,8 @@ impl SuppliedAccounts {
         let mut accounts = self.accounts();
         let by_full_id = accounts.iter().any(|one| one.has_logged_in(|id| id));
         let by_localpart = accounts.iter().any(|one| one.has_logged_in(localpart));
-        let mut known = accounts.iter_mut().enumerate();
-        let Some((index, account)) = known.find(|(_, account)| account.is_named(&name)) else {
+        let meant = meant(&accounts, &name);
+        let Some((index, account)) = meant.and_then(|at| Some((at, accounts.get_mut(at)?))) else {
             return Ok(None);
         };
         let is_free = account.disposable || account.password().is_none();
@@ -250,8 +257,18 @@ impl SuppliedAccounts {
             })
         });
         let mut accounts = self.accounts();
-        let Some(account) = accounts.get_mut(attempt.account) else { return };
         let refused = u32::try_from(refused).unwrap_or(u32::MAX);
+        let own = accounts.get(attempt.account).and_then(SuppliedAccountState::password);
+        let own = own.map(str::to_owned);
+        for (index, other) in accounts.iter_mut().enumerate() {
+            // To a server that takes capitals for small letters, another password in another spelling is a wrong one.
+            let is_wrong = index != attempt.account
+                && attempt.is_right
+                && other.is_named(&attempt.name)
+                && other.password() != own.as_deref();
+            other.refused = other.refused.saturating_add(if is_wrong { refused } else { 0 });
+        }
+        let Some(account) = accounts.get_mut(attempt.account) else { return };
         let counted = u32::from(!attempt.is_proven);
         account.refused = account.refused.saturating_sub(counted).saturating_add(refused);
         account.is_refused_in_stage |= attempt.is_proven && refused > 0;
@@ -267,6 +284,19 @@ impl SuppliedAccounts {
     fn accounts(&self) -> MutexGuard<'_, Vec<SuppliedAccountState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The place of the account that a name is meant for: the one that is spelled so, else one that has logged in. Of several
+/// entries for one account it is the first.
+fn meant(accounts: &[SuppliedAccountState], name: &str) -> Option<usize> {
+    let rank =
+        |account: &SuppliedAccountState| (!account.is_spelled(name), account.user_id.is_none());
+    let named = accounts.iter().enumerate().filter(|(_, account)| account.is_named(name));
+    let (index, account) = named.min_by_key(|(_, account)| rank(account))?;
+    let is_same = |other: &SuppliedAccountState| {
+        account.user_id.is_some() && other.user_id == account.user_id
+    };
+    Some(accounts.iter().position(is_same).unwrap_or(index))
 }
 
 /// The ids in a list of devices, if an answer is one.
@@ -363,6 +393,40 @@ mod tests {
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert_eq!(send(&accounts, &stage, 401), Ok(()));
         assert!(send(&accounts, &stage, 401).is_err());
+    }
+
+    #[test]
+    fn a_spelling_that_is_refused_is_no_wrong_password_of_the_account_spelled_otherwise() {
+        let given = |user: &str, password: &str| SuppliedAccount {
+            user: user.to_owned(),
+            credential: Credential::Password(password.to_owned().into()),
+            disposable: false,
+        };
+        let wrong = |accounts: &SuppliedAccounts| {
+            (0..9).take_while(|_| send(accounts, &login("alice", "wrong"), 403).is_ok()).count()
+        };
+        // What the other entry says is its password decides: a password of its own may be a wrong one of the same account.
+        for (password, left) in [("right", 2), ("other", 1)] {
+            for users in [["alice", "Alice"], ["Alice", "alice"]] {
+                let passwords = users.map(|user| if user == "alice" { "right" } else { password });
+                let accounts =
+                    SuppliedAccounts::new(&[0, 1].map(|n| given(users[n], passwords[n])));
+                for (user, password) in users.into_iter().zip(passwords) {
+                    let status = if user == "alice" { 200 } else { 403 };
+                    assert_eq!(send(&accounts, &login(user, password), status), Ok(()));
+                }
+                accounts.prove("alice", Some("alice"), "@alice:hs");
+                assert_eq!(wrong(&accounts), left, "{users:?} {password}");
+            }
+        }
+        // Two entries for one account have one count.
+        let accounts = SuppliedAccounts::new(&["alice", "Alice"].map(|user| given(user, "right")));
+        for user in ["alice", "Alice"] {
+            assert_eq!(send(&accounts, &login(user, "right"), 200), Ok(()));
+            accounts.prove(user, Some(user), "@alice:hs");
+        }
+        assert_eq!(send(&accounts, &login("Alice", "wrong"), 403), Ok(()));
+        assert_eq!(wrong(&accounts), 1);
     }
 
     #[test]

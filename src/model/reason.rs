@@ -130,6 +130,9 @@ reasons! {
     NotAHomeserver = "not_a_homeserver",
         remedy: "see that the URL leads to the homeserver, path prefix included" =>
         { NotAHomeserver(why: String) => "{why}"; }
+    NoRandomSource = "no_random_source" => {
+        NoRandomSource => "the operating system gives no random numbers";
+    }
     Interrupted = "interrupted", remedy: "run again and let it finish" => {
         Interrupted => "the run was stopped";
         StoppedWaiting(why: String) => "{why}";

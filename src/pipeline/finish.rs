@@ -96,7 +96,7 @@ impl Prepared {
     /// How many cases there are, rows and checks over the whole run included.
     fn available(&self, spec: &Spec, facts: &Facts) -> usize {
         let rows = |case| plan::expand(case, spec, facts).len();
-        let cases: usize = self.material.suite.cases().map(rows).sum();
+        let cases: usize = self.material.suite.shared_cases().map(rows).sum();
         cases + whole_run::CHECKS.len()
     }
 }

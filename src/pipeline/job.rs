@@ -137,7 +137,7 @@ impl JobError {
 pub fn chosen<'m>(
     material: &'m Material,
     selection: &Selection,
-) -> Result<Vec<&'m Case>, JobError> {
+) -> Result<Vec<&'m Arc<Case>>, JobError> {
     let selected =
         select(&material.suite, &material.register, selection).map_err(JobError::NoMatch)?;
     let rerun = selection.rerun.as_ref();

@@ -7,6 +7,7 @@ use crate::requirements::Register;
 use crate::spec::Spec;
 use crate::yaml::diagnostic::Diagnostic;
 use std::sync::Arc;
+use std::{panic, thread};
 
 /// What is tested with: files, read and found to be right.
 #[derive(Debug, Clone)]
@@ -27,12 +28,14 @@ impl Material {
     /// # Errors
     /// Every fault of every file.
     pub fn load(suite: Option<Suite>, spec: Option<Spec>) -> Result<Material, Vec<Diagnostic>> {
-        let register = Register::bundled()?;
-        let suite = match suite {
-            Some(suite) => suite,
-            None => Suite::bundled()?,
-        };
-        let (v1, r0) = (Spec::bundled_v1()?, Spec::bundled_r0()?);
+        let own = |suite: Option<Suite>| suite.map_or_else(Suite::bundled, Ok);
+        // Each takes as long as the other, and a test process of the harness begins with both.
+        let (cases, specs) = thread::scope(|scope| {
+            let specs = scope.spawn(bundled_specs);
+            let cases = Register::bundled().and_then(|register| Ok((register, own(suite)?)));
+            (cases, specs.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+        });
+        let ((register, suite), (v1, r0)) = (cases?, specs?);
         let (v1, r0) = match spec {
             Some(spec) => (spec.clone().over(v1), spec.over(r0)),
             None => (v1, r0),
@@ -55,4 +58,8 @@ impl Material {
         whole_run::CHECKS.iter().any(|check| check.requirement == requirement)
             || self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))
     }
+}
+
+fn bundled_specs() -> Result<(Spec, Spec), Vec<Diagnostic>> {
+    Ok((Spec::bundled_v1()?, Spec::bundled_r0()?))
 }

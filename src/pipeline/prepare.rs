@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct Prepared {
     pub(super) material: Arc<Material>,
     pub(super) job: Job,
-    pub(super) selected: Vec<Case>,
+    pub(super) selected: Vec<Arc<Case>>,
     pub(super) sender: RequestSender,
     pub(super) vault: Arc<Vault>,
     /// The well-known file that led to the target, and what was exchanged for it.
@@ -49,7 +49,8 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
     if !missing.is_empty() {
         return Err(JobError::NotGiven(missing));
     }
-    let selected: Vec<Case> = chosen(&material, &job.selection)?.into_iter().cloned().collect();
+    let selected: Vec<Arc<Case>> =
+        chosen(&material, &job.selection)?.into_iter().cloned().collect();
     let vault = Arc::new(Vault::default());
     job.operator.tell(&vault);
     let sender = RequestSender {

@@ -151,7 +151,7 @@ impl Prepared {
     }
 
     fn planned(&self, spec: &Spec, facts: &Facts) -> Plan {
-        let selected: Vec<&Case> = self.selected.iter().collect();
+        let selected: Vec<&Arc<Case>> = self.selected.iter().collect();
         plan::plan(&selected, &self.material.register, spec, facts)
     }
 
@@ -212,7 +212,7 @@ impl Prepared {
     fn asks_for_session(&self) -> bool {
         let Job { selection, policies, .. } = &self.job;
         let standing = selection.rerun.as_ref().is_some_and(|rerun| !rerun.standing.is_empty());
-        self.selected.iter().any(plan::asks_for_session)
+        self.selected.iter().any(|case| plan::asks_for_session(case))
             || !policies.required.is_empty()
             || selection.all_standing
             || standing

@@ -21,12 +21,13 @@ use crate::spec::{Operation, Spec};
 use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A case with what is to become of it.
 #[derive(Debug, Clone)]
 pub struct PlannedCase {
     /// The case.
-    pub case: Case,
+    pub case: Arc<Case>,
     /// What is to become of it.
     pub disposition: Disposition,
 }
@@ -110,7 +111,7 @@ impl Plan {
 
     fn running(&self) -> impl Iterator<Item = &Case> {
         let running = self.cases.iter().filter(|p| matches!(p.disposition, Disposition::Run(_)));
-        running.map(|planned| &planned.case)
+        running.map(|planned| &*planned.case)
     }
 
     /// Which of the accounts that were given it uses, by index.
@@ -354,8 +355,9 @@ fn names_in(path: &str) -> Vec<String> {
 }
 
 /// Makes a plan of the selected cases.
-pub fn plan(selected: &[&Case], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
-    let expanded: Vec<Case> = selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
+pub fn plan(selected: &[&Arc<Case>], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
+    let expanded: Vec<Arc<Case>> =
+        selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
     let mut permits = Permits::of(&facts.accounts);
     let mut cases: Vec<PlannedCase> = Vec::new();
     for (index, case) in expanded.into_iter().enumerate() {
@@ -391,7 +393,7 @@ type Rows = Vec<(String, Vec<(&'static str, String)>)>;
 
 /// A case for each operation that is to be expected of this server, or for each identity provider of
 /// it, where it asks for that; else, or if there are none, the case itself.
-pub fn expand(case: &Case, spec: &Spec, facts: &Facts) -> Vec<Case> {
+pub fn expand(case: &Arc<Case>, spec: &Spec, facts: &Facts) -> Vec<Arc<Case>> {
     let rows = match case.each {
         None => Rows::new(),
         Some(Each::Operations) => operation_rows(spec, facts),
@@ -407,13 +409,13 @@ pub fn expand(case: &Case, spec: &Spec, facts: &Facts) -> Vec<Case> {
         return vec![case.clone()];
     }
     let row = |(name, values): (String, Vec<(&str, String)>)| {
-        let mut row = Case { id: format!("{}[{name}]", case.id), each: None, ..case.clone() };
+        let mut row = Case { id: format!("{}[{name}]", case.id), each: None, ..(**case).clone() };
         for (name, value) in values {
             let name = format!("row.{name}");
             row.values.retain(|(known, _)| *known != name);
             row.values.push((name, Value::String(value)));
         }
-        row
+        Arc::new(row)
     };
     rows.into_iter().map(row).collect()
 }

@@ -6,6 +6,7 @@ use crate::model::run::{Level, RecordedSelection, Run, Verdict};
 use crate::requirements::Register;
 use regex::Regex;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What was asked for; empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -89,8 +90,8 @@ pub fn select<'s>(
     suite: &'s Suite,
     register: &Register,
     selection: &Selection,
-) -> Result<Vec<&'s Case>, Vec<NoMatch>> {
-    let all: Vec<&Case> = suite.cases().collect();
+) -> Result<Vec<&'s Arc<Case>>, Vec<NoMatch>> {
+    let all: Vec<&Arc<Case>> = suite.shared_cases().collect();
     let mut faults = Vec::new();
     let of_run = CHECKS.iter().map(|check| check.id);
     let ids: Vec<&str> = all.iter().map(|case| case.id.as_str()).chain(of_run).collect();

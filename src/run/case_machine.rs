@@ -1,19 +1,18 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
-use crate::accounts::uia::{self, UiaCredentials};
-use crate::case::ast::{
-    Act, Auth, Body, Case, MediaType, Need, Send, Source, StatusRule, Step, Target,
-};
-use crate::case::template::{self, FillError};
+use crate::accounts::uia::{InteractiveAuth, UiaCredentials};
+use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step};
+use crate::case::template::FillError;
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Trace};
 use crate::http::message::{LARGE, Reply, Request, Response};
-use crate::model::encoding::encode_segment;
 use crate::model::reason::Reason;
 use crate::plan::routes::Routes;
 use crate::run::variables::Variables;
 use serde_json::Value;
 use std::time::Duration;
 use url::form_urlencoded;
+
+mod request;
 
 /// What the machine wants next.
 #[derive(Debug)]
@@ -85,10 +84,8 @@ pub struct CaseMachine<'c> {
     /// Replies of the current step so far, with the index of their exchanges.
     replies: Vec<(usize, Response)>,
     exchanges: usize,
-    /// Stages of interactive auth answered at this step.
-    stages: Vec<String>,
+    interactive_auth: InteractiveAuth,
     auth: Option<Value>,
-    /// How long this step has been asked again so far.
     again: Duration,
     judged: Vec<Judged<'c>>,
     end: End,
@@ -108,7 +105,7 @@ impl<'c> CaseMachine<'c> {
             at: 0,
             replies: Vec::new(),
             exchanges: 0,
-            stages: Vec::new(),
+            interactive_auth: InteractiveAuth::default(),
             auth: None,
             again: Duration::ZERO,
             judged: Vec::new(),
@@ -220,7 +217,6 @@ impl<'c> CaseMachine<'c> {
         once && !self.in_setup() && self.at_first_try()
     }
 
-    /// Whether the current step has not been sent yet.
     fn at_first_try(&self) -> bool {
         self.again.is_zero() && self.replies.is_empty() && self.auth.is_none()
     }
@@ -243,6 +239,9 @@ impl<'c> CaseMachine<'c> {
     }
 
     fn stop_unreachable(&mut self, step: &Step, error: &FillError) {
+        if let Some(error) = self.variables.not_random() {
+            return self.block(error.into());
+        }
         let text = format!("{} (line {}) was not reached: {error}", self.step_name(), step.line);
         self.end = End::Stopped(Reason::NotReached(text));
         self.at = usize::MAX;
@@ -273,13 +272,13 @@ impl<'c> CaseMachine<'c> {
             password: account.password.as_deref(),
             registration_token: None,
         };
-        let challenge = response.json().map_err(|why| Reason::InteractiveAuth(why.to_owned()))?;
-        if !self.stages.is_empty() && uia::is_finished(challenge) {
+        if self.interactive_auth.is_finished(response) {
             return Ok(());
         }
-        let auth = uia::answer_challenge(challenge, prover, &self.stages)
-            .map_err(Reason::InteractiveAuth)?;
-        self.stages.extend(uia::stage_of(&auth));
+        let auth = self.interactive_auth.answer(response, prover);
+        let Some(auth) = auth.map_err(|why| Reason::InteractiveAuth(why.to_string()))? else {
+            return Ok(());
+        };
         self.auth = Some(auth);
         self.replies.clear();
         Ok(())
@@ -373,7 +372,7 @@ impl<'c> CaseMachine<'c> {
         self.save(step);
         self.at = self.at.saturating_add(1);
         self.replies.clear();
-        self.stages.clear();
+        self.interactive_auth = InteractiveAuth::default();
         self.auth = None;
         self.again = Duration::ZERO;
     }
@@ -452,109 +451,6 @@ impl<'c> CaseMachine<'c> {
         self.end = End::Stopped(Reason::NotReached(text));
         self.at = usize::MAX;
     }
-
-    fn next(&self, step: &Step) -> Result<Next, FillError> {
-        let Target::Operator(act) = step.target else { return self.requests(step).map(Next::Send) };
-        let told = step.params.iter().map(|(name, value)| {
-            template::fill(value, &self.variables).map(|value| (name.clone(), text(&value)))
-        });
-        told.collect::<Result<_, _>>().map(|told| Next::Operate(act, told))
-    }
-
-    fn requests(&self, step: &Step) -> Result<Vec<Request>, FillError> {
-        let count = match step.send {
-            Send::Parallel(count) => count,
-            _ => 1,
-        };
-        let request = self.request(step)?;
-        Ok(vec![request; count as usize])
-    }
-
-    fn request(&self, step: &Step) -> Result<Request, FillError> {
-        let (operation, method, mut path) = self.target(step)?;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in &step.query {
-            query.append_pair(name, &text(&template::fill(value, &self.variables)?));
-        }
-        let mut headers = Vec::new();
-        for (name, value) in &step.headers {
-            let value = text(&template::fill(value, &self.variables)?);
-            headers.push((name.to_ascii_lowercase(), value));
-        }
-        match &step.auth {
-            Auth::None => {}
-            Auth::Bearer(token) => {
-                let token = text(&template::fill(token, &self.variables)?);
-                headers.push(("authorization".to_owned(), format!("Bearer {token}")));
-            }
-            Auth::Query(token) => {
-                query.append_pair("access_token", &text(&template::fill(token, &self.variables)?));
-            }
-            Auth::Raw(value) => {
-                let value = text(&template::fill(value, &self.variables)?);
-                headers.push(("authorization".to_owned(), value));
-            }
-        }
-        let query = query.finish();
-        if !query.is_empty() {
-            path = format!("{path}?{query}");
-        }
-        let body = self.body(step)?;
-        if body.is_some() {
-            match &step.media_type {
-                MediaType::Json => headers.push(json_type("application/json")),
-                MediaType::Given(given) => headers.push(json_type(given)),
-                MediaType::None => {}
-            }
-        }
-        let schema_off = step.schema_off.is_some();
-        Ok(Request { operation, method, path, headers, body, schema_off })
-    }
-
-    fn target(&self, step: &Step) -> Result<(Option<String>, String, String), FillError> {
-        match &step.target {
-            Target::Raw { method, path } => Ok((
-                None,
-                template::fill_text(method, &self.variables)?,
-                template::fill_text(path, &self.variables)?,
-            )),
-            Target::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
-            Target::Call(operation) => {
-                let route = self
-                    .routes
-                    .route(operation, step.api)
-                    .ok_or_else(|| FillError::Unresolved(format!("operation {operation}")))?;
-                let mut path = route.path;
-                for (name, value) in &step.params {
-                    let value = text(&template::fill(value, &self.variables)?);
-                    path = path.replace(&format!("{{{name}}}"), &encode_segment(&value));
-                }
-                Ok((Some(operation.clone()), route.method, path))
-            }
-        }
-    }
-
-    fn body(&self, step: &Step) -> Result<Option<Vec<u8>>, FillError> {
-        Ok(match &step.body {
-            Body::None => self
-                .auth
-                .as_ref()
-                .map(|auth| serde_json::json!({"auth": auth}).to_string().into_bytes()),
-            Body::Json(value) => {
-                let mut value = template::fill(value, &self.variables)?;
-                if let (Some(auth), Value::Object(members)) = (&self.auth, &mut value) {
-                    members.insert("auth".to_owned(), auth.clone());
-                }
-                Some(value.to_string().into_bytes())
-            }
-            Body::Text(text) => Some(template::fill_text(text, &self.variables)?.into_bytes()),
-            Body::Bytes(bytes) => Some(bytes.clone()),
-        })
-    }
-}
-
-fn json_type(value: &str) -> (String, String) {
-    ("content-type".to_owned(), value.to_owned())
 }
 
 /// Errors by which a server says that its rules, not what the request holds, stand against it.
@@ -581,13 +477,6 @@ fn saved(source: &Source, response: &Response) -> Option<Value> {
             let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name)?;
             Some(Value::String(found.1.into_owned()))
         }
-    }
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Running a plan: the probe, the cases in flight and their logins.
 pub mod case_machine;
+pub mod case_runner;
 pub mod executor;
 pub mod login_budget;
 pub mod probe;
+pub mod scheduler;
 pub mod variables;

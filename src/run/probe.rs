@@ -1,12 +1,12 @@
 //! What the target offers, asked before anything is planned.
 use crate::accounts::pool::AccountPool;
-use crate::accounts::random::fresh_localpart;
+use crate::accounts::random::{NoRandomSource, fresh_localpart};
 use crate::case::ast::{Api, Feature, Limits};
 use crate::http::discovery::{self, Delegation, NotDiscovered};
 use crate::http::liveness::{Control, has_list};
 use crate::http::message;
 use crate::http::message::{Exchange, Reply, Request, Response, TransportErrorKind};
-use crate::http::sender::{RequestSender, SendResult};
+use crate::http::sender::RequestSender;
 use crate::model::reason::Reason;
 use crate::model::release::Listed;
 use crate::plan::Slot;
@@ -428,14 +428,18 @@ pub async fn ask_on(
     with_session: bool,
 ) -> AuthenticatedProbe {
     let mut authenticated = AuthenticatedProbe::nothing(public);
-    authenticated.registers =
-        !accounts.can_make && registers(sender, routes, &mut authenticated.exchanges).await;
+    if !accounts.can_make {
+        match registers(sender, routes, &mut authenticated.exchanges).await {
+            Ok(registers) => authenticated.registers = registers,
+            Err(error) => authenticated.no_session = Some(error.into()),
+        }
+    }
     let mut endpoint_asks = false;
     if authenticated.features.contains(&Feature::Legacy) {
         let request =
             Request::new(Some("generateLoginToken"), "POST", "/_matrix/client/v1/login/get_token")
                 .json(&json!({}));
-        let there = response(sender, &request, &mut authenticated.exchanges).await;
+        let there = sender.response(&request, Limits::Wait, &mut authenticated.exchanges).await;
         // Without a token the endpoint, where it is there, asks for one.
         endpoint_asks = there.is_ok_and(|response| response.status == 401);
         let there = public.offers_login_tokens || endpoint_asks;
@@ -468,7 +472,7 @@ pub async fn ask_on(
         let request = Request::new(Some("deleteDevice"), &route.method, &path)
             .bearer(&token)
             .json(&json!({}));
-        let challenge = response(sender, &request, &mut authenticated.exchanges).await;
+        let challenge = sender.response(&request, Limits::Wait, &mut authenticated.exchanges).await;
         if challenge.is_ok_and(|response| offers_password_stage(&response)) {
             authenticated.features.insert(Feature::UiaPassword);
         }
@@ -476,7 +480,9 @@ pub async fn ask_on(
     if let Some(route) = routes.route("getCapabilities", None) {
         let request =
             Request::new(Some("getCapabilities"), &route.method, &route.path).bearer(&token);
-        if let Ok(response) = response(sender, &request, &mut authenticated.exchanges).await {
+        if let Ok(response) =
+            sender.response(&request, Limits::Wait, &mut authenticated.exchanges).await
+        {
             authenticated.capabilities = facts::capabilities(&response);
             let denied = authenticated.capabilities.get("m.get_login_token") == Some(&false);
             if denied && endpoint_asks && authenticated.features.remove(&Feature::GetToken) {
@@ -493,13 +499,12 @@ async fn registers(
     sender: &RequestSender,
     routes: &dyn Routes,
     exchanges: &mut Vec<Exchange>,
-) -> bool {
-    let Some(route) = routes.route("checkUsernameAvailability", None) else { return false };
-    let path = format!("{}?username={}", route.path, fresh_localpart());
+) -> Result<bool, NoRandomSource> {
+    let Some(route) = routes.route("checkUsernameAvailability", None) else { return Ok(false) };
+    let path = format!("{}?username={}", route.path, fresh_localpart()?);
     let request = Request::new(Some("checkUsernameAvailability"), &route.method, &path);
-    let sent = sender.send(&request, Limits::Observe).await;
-    exchanges.extend(sent.exchanges);
-    matches!(sent.reply, Reply::Response(response) if response.is_success())
+    let response = sender.response(&request, Limits::Observe, exchanges).await;
+    Ok(response.is_ok_and(|response| response.is_success()))
 }
 
 /// Facts from what was seen.
@@ -558,24 +563,8 @@ async fn get(
     if let Reply::Response(_) = sent.reply {
         public.answered.extend(sent.exchanges.get(sent.shown).map(Exchange::again));
     }
-    taken(sent, &mut public.exchanges)
-}
-
-async fn response(
-    sender: &RequestSender,
-    request: &Request,
-    exchanges: &mut Vec<Exchange>,
-) -> Result<Response, Reason> {
-    taken(sender.send(request, Limits::Wait).await, exchanges)
-}
-
-fn taken(sent: SendResult, exchanges: &mut Vec<Exchange>) -> Result<Response, Reason> {
-    exchanges.extend(sent.exchanges);
-    match sent.reply {
-        Reply::Response(response) => Ok(response),
-        Reply::Dropped(text) => Err(Reason::NoAnswer(text)),
-        Reply::Inconclusive(reason) => Err(reason),
-    }
+    public.exchanges.extend(sent.exchanges);
+    sent.reply.response()
 }
 
 /// Whether a challenge has a flow of the password stage alone.

@@ -1,9 +1,9 @@
 //! What the references of a case name while it runs.
 use crate::accounts::account::AccountView;
-use crate::accounts::random::generate;
+use crate::accounts::random::{NoRandomSource, generate};
 use crate::case::template::{self, Scope};
 use serde_json::{Value, json};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 /// The values of one running case.
@@ -15,6 +15,7 @@ pub struct Variables {
     saved: BTreeMap<String, Value>,
     accounts: BTreeMap<String, AccountView>,
     fresh: RefCell<BTreeMap<String, Value>>,
+    not_random: Cell<Option<NoRandomSource>>,
     /// `server.*` and `operator.*`.
     given: BTreeMap<String, Value>,
 }
@@ -27,7 +28,8 @@ impl Variables {
         given: BTreeMap<String, Value>,
     ) -> Self {
         let (values, saved) = (values.into_iter().collect(), BTreeMap::new());
-        Variables { values, saved, accounts, fresh: RefCell::default(), given }
+        let (fresh, not_random) = Default::default();
+        Variables { values, saved, accounts, fresh, not_random, given }
     }
 
     /// Keeps a value for later steps.
@@ -48,9 +50,19 @@ impl Variables {
         known.map(|known| *known = json!(value)).is_some()
     }
 
-    fn fresh(&self, member: &str) -> Value {
-        let mut fresh = self.fresh.borrow_mut();
-        fresh.entry(member.to_owned()).or_insert_with(|| json!(generate(member))).clone()
+    /// Why values could not be made up, if one was asked for.
+    pub fn not_random(&self) -> Option<NoRandomSource> {
+        self.not_random.get()
+    }
+
+    fn fresh(&self, member: &str) -> Option<Value> {
+        if let Some(known) = self.fresh.borrow().get(member) {
+            return Some(known.clone());
+        }
+        let value = generate(member).map(Value::String);
+        let value = value.inspect_err(|error| self.not_random.set(Some(*error))).ok()?;
+        self.fresh.borrow_mut().insert(member.to_owned(), value.clone());
+        Some(value)
     }
 }
 
@@ -74,7 +86,7 @@ impl Variables {
             return template::fill(value, &|inner: &str| self.find(inner, &path)).ok();
         }
         if let Some(member) = name.strip_prefix("new.") {
-            return Some(self.fresh(member));
+            return self.fresh(member);
         }
         if let Some(value) = self.given.get(name) {
             return Some(value.clone());

@@ -72,7 +72,7 @@ pub fn cases(data: &[u8]) {
     if !faults.is_empty() {
         return told(&faults);
     }
-    let selected: Vec<&Case> = suite.cases().collect();
+    let selected: Vec<_> = suite.shared_cases().collect();
     for facts in [facts(0, false), facts(2, false), facts(2, true)] {
         let plan = plan::plan(&selected, register, v1, &facts);
         let _ = (plan.logins(), plan.requests(), plan.accounts());

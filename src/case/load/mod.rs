@@ -53,7 +53,8 @@ pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     let mut cases = Vec::new();
     if let Some(list) = root.member("cases") {
         for part in reader.list(list, "`cases`") {
-            cases.extend(case::read_case(&mut reader, part, &area, document.name(), &lets));
+            let rows = case::read_case(&mut reader, part, &area, document.name(), &lets);
+            cases.extend(rows.into_iter().map(std::sync::Arc::new));
         }
     }
     let about = written.and_then(|written| written.about).map_or_else(String::new, |text| text.0);

@@ -8,7 +8,7 @@ use crate::model::reason::Reason;
 use crate::model::run::{StandingOutcome, Verdict};
 use crate::plan::selection::selects_standing;
 use crate::requirements::Requirement;
-use crate::run::executor::too_long;
+use crate::run::case_runner::too_long;
 
 /// What the standing checks say. They have looked at the exchanges of each case when it was over; here they look at those
 /// outside cases, and leave out what turned out to be no answer of the homeserver.

@@ -26,7 +26,7 @@ impl Routes for ByName {
 }
 
 /// The case of a text that leaves out what does not matter here.
-fn case(body: &str) -> Case {
+fn case(body: &str) -> std::sync::Arc<Case> {
     let indented: String = body.lines().map(|line| format!("    {line}\n")).collect();
     let text = format!(
         "about: x\ncases:\n  - id: x\n    title: x\n    impact: session\n    \
