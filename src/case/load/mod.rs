@@ -2,7 +2,7 @@
 //!
 //! What can be seen in one file is checked here: shapes, words, references to nothing, steps
 //! without expectations. What needs the register or the specification is checked by
-//! [`crate::plan::lint`].
+//! [`crate::plan::lint()`].
 mod case;
 mod expect;
 mod references;
