@@ -86,6 +86,9 @@ pub enum Location {
 }
 
 impl Location {
+    const ALL: [Location; 4] =
+        [Location::Path, Location::Query, Location::Header, Location::Cookie];
+
     /// The word that the files use.
     pub fn as_str(self) -> &'static str {
         match self {

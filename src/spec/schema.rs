@@ -4,10 +4,10 @@
 //! Schema 2020-12), whichever format it was written in. So `$ref` with siblings means the same in
 //! both formats, `1.0` is an integer in both, and nothing is fetched while a body is judged. Where
 //! in which file a part of it was written is found again by walking the files the same way.
-use super::folder::{Faults, Folder, Place};
+use super::folder::{Folder, FolderReader};
 use super::{formats, locations};
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::document::{pointer_below, pointer_tokens};
+use crate::yaml::document::{Document, Part, pointer_below, pointer_tokens};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
@@ -23,7 +23,7 @@ struct Inner {
     value: Value,
     folder: Arc<Folder>,
     /// The file with it.
-    path: String,
+    document: Document,
     /// JSON Pointer to it there.
     pointer: String,
     /// Compiled when a body is first judged, or why that is impossible, which [`Schema::compile`]
@@ -77,12 +77,12 @@ struct Origin {
 
 impl Schema {
     /// Takes the resolved value, and where in which folder it was written.
-    pub(super) fn new(value: Value, folder: &Arc<Folder>, origin: Place<'_>) -> Schema {
+    pub(super) fn new(value: Value, folder: &Arc<Folder>, origin: Part<'_>) -> Schema {
         Schema(Arc::new(Inner {
             value,
             folder: folder.clone(),
-            path: origin.path.to_owned(),
-            pointer: origin.part.pointer(),
+            document: origin.document().clone(),
+            pointer: origin.pointer(),
             validator: OnceLock::new(),
             locations: OnceLock::new(),
         }))
@@ -135,10 +135,8 @@ impl Schema {
     /// File and line, from 1, of a part of the schema, given by its JSON Pointer in
     /// [`Schema::value`]; of the nearest thing around it if there is no such part.
     pub fn place(&self, pointer: &str) -> (String, u32) {
-        match self.0.walk(pointer) {
-            Some(place) => (place.part.document().name().to_owned(), place.part.line()),
-            None => (self.0.path.clone(), 1),
-        }
+        let part = self.0.walk(pointer);
+        (part.document().name().to_owned(), part.line())
     }
 
     /// Makes sure that the schema can be used.
@@ -153,10 +151,7 @@ impl Schema {
             }
             Err(error) => {
                 let message = format!("not a schema: {}", error.masked());
-                Err(match self.0.walk(error.instance_path().as_str()) {
-                    Some(place) => place.part.fault(message),
-                    None => Diagnostic::in_file(self.0.path.as_str(), message),
-                })
+                Err(self.0.walk(error.instance_path().as_str()).fault(message))
             }
         }
     }
@@ -169,7 +164,7 @@ impl Schema {
     fn validator(&self) -> Result<&Validator, UnusableSchema> {
         let built = self.0.validator.get_or_init(|| {
             build(&self.0.value).map_err(|error| UnusableSchema {
-                path: self.0.path.clone(),
+                path: self.0.folder.path(&self.0.document).to_owned(),
                 pointer: self.0.pointer.clone(),
                 why: error.masked().to_string(),
             })
@@ -287,26 +282,23 @@ impl PartialEq for Schema {
 }
 
 impl Inner {
-    /// The place where the part of the schema at `pointer` was written, or what is around it.
-    fn walk(&self, pointer: &str) -> Option<Place<'_>> {
-        let mut faults = Faults::default();
-        let whole = self.folder.open(&self.path, &mut faults)?;
-        let part = whole.part.document().part(&self.pointer)?;
-        let mut place = self.folder.target(Place { part, ..whole }, &mut faults);
+    /// The part of a file where that of the schema at `pointer` was written, or what is around it.
+    fn walk(&self, pointer: &str) -> Part<'_> {
+        let mut files = FolderReader::new(&self.folder);
+        let mut part = files.target(self.document.near(&self.pointer));
         for token in pointer_tokens(pointer).filter(|t| t != "$ref") {
-            let child = match place.value() {
-                Value::Array(_) => place.part.child(&token).map(|part| Place { part, ..place }),
-                Value::Object(_) => self.folder.member(place, &token, &mut faults).or_else(|| {
+            let child = match part.value() {
+                Value::Array(_) => part.child(&token),
+                Value::Object(_) => files.member(part, &token).or_else(|| {
                     // Draft 4 writes a list under `items` for what is called `prefixItems` today.
-                    let older = if token == "prefixItems" { "items" } else { "" };
-                    self.folder.member(place, older, &mut faults)
+                    files.member(part, if token == "prefixItems" { "items" } else { "" })
                 }),
                 _ => None,
             };
             let Some(child) = child else { break };
-            place = child;
+            part = child;
         }
-        Some(place)
+        part
     }
 }
 

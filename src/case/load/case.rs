@@ -164,8 +164,8 @@ pub(super) fn read_case<'d>(
             setup,
             steps,
         };
-        check_references(reader, &case);
-        check_asserted(reader, &case);
+        check_references(reader, &case, part.document());
+        check_asserted(reader, &case, part.document());
         cases.push(case);
     }
     cases

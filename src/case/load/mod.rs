@@ -106,7 +106,7 @@ fn check_syntax(reader: &mut Reader<'_>, part: Part<'_>) {
     }
     let at = part.pointer();
     for (below, error) in errors {
-        reader.fault(reader.near(&format!("{at}{below}")), error.to_string());
+        reader.fault(part.document().near(&format!("{at}{below}")), error.to_string());
     }
 }
 
