@@ -11,11 +11,9 @@ use std::time::Duration;
 /// One case file.
 #[derive(Debug, Clone)]
 pub struct CaseFile {
-    /// The file with its positions.
     pub document: Document,
     /// The file's stem.
     pub area: String,
-    /// What the file is about, in one line.
     pub about: String,
     /// Its cases, rows of tables already expanded.
     pub cases: Vec<Case>,
@@ -28,19 +26,15 @@ pub struct Case {
     pub id: String,
     /// What is true of a server that passes.
     pub title: String,
-    /// The area of its file.
     pub area: String,
-    /// Its file as shown to readers.
     pub file: String,
     /// Line of the case, or of the row.
     pub line: u32,
-    /// Its place in the file.
     pub pointer: String,
     /// Requirement ids, in the order written.
     pub checks: Vec<String>,
     /// What must be there for it to apply.
     pub needs: Vec<Need>,
-    /// What it does to its accounts.
     pub impact: Impact,
     /// How many wrong passwords it tries on a known account.
     pub wrong_passwords: u32,
@@ -113,7 +107,6 @@ pub enum Need {
     Feature(Feature),
     /// `account alice`, `account carol disposable`.
     Account {
-        /// The name that the case uses.
         name: String,
         /// Whether the case may ruin it.
         disposable: bool,
@@ -174,7 +167,6 @@ impl Feature {
         ("oauth_aware", Feature::OauthAware),
     ];
 
-    /// Its word.
     pub fn as_str(self) -> &'static str {
         Feature::ALL.iter().find(|(_, f)| *f == self).map_or("", |(word, _)| word)
     }
@@ -183,7 +175,6 @@ impl Feature {
 /// What a case does to its accounts, from harmless to final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Impact {
-    /// Nothing.
     Reads,
     /// Makes sessions of its own and ends them.
     Session,
@@ -228,29 +219,21 @@ pub enum Limits {
 /// One request and what is expected of its answer.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Its place in the file.
     pub pointer: String,
-    /// Line in the file.
     pub line: u32,
-    /// What is called.
     pub target: Target,
     /// Values for the `{names}` in the path.
     pub params: Vec<(String, Value)>,
-    /// Query parameters.
     pub query: Vec<(String, Value)>,
     /// Further headers.
     pub headers: Vec<(String, Value)>,
     /// Which path prefix, if not the run's.
     pub api: Option<Api>,
-    /// How the request says who asks.
     pub auth: Auth,
-    /// What is sent.
     pub body: Body,
-    /// The Content-Type of a body.
     pub media_type: MediaType,
     /// The account that passes interactive auth, if it is asked for.
     pub uia: Option<String>,
-    /// How often the request is sent.
     pub send: Send,
     /// How long before the request the case pauses.
     pub wait: Option<Duration>,
@@ -261,9 +244,7 @@ pub struct Step {
     pub optional: Option<String>,
     /// Why the published schema is not applied to the answer, if it is not.
     pub schema_off: Option<String>,
-    /// What is expected.
     pub blocks: Vec<Block>,
-    /// What is kept for later steps.
     pub save: Vec<(String, Source)>,
 }
 
@@ -274,7 +255,6 @@ pub enum Target {
     Call(String),
     /// A method and a path that no file describes; both may hold references.
     Raw {
-        /// The method.
         method: String,
         /// The path below the base URL.
         path: String,
@@ -286,15 +266,10 @@ pub enum Target {
 /// What an operator can do to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Act {
-    /// Locks it.
     Lock,
-    /// Takes that back.
     Unlock,
-    /// Suspends it.
     Suspend,
-    /// Deactivates it.
     Deactivate,
-    /// Binds an e-mail address to it.
     BindEmail,
 }
 
@@ -308,7 +283,6 @@ impl Act {
         ("bind_email", Act::BindEmail),
     ];
 
-    /// Its word.
     pub fn as_str(self) -> &'static str {
         Act::ALL.iter().find(|(_, act)| *act == self).map_or("", |(word, _)| word)
     }
@@ -342,7 +316,6 @@ pub enum Api {
 }
 
 impl Api {
-    /// `r0` or `v3`.
     pub fn as_str(self) -> &'static str {
         match self {
             Api::R0 => "r0",
@@ -354,7 +327,6 @@ impl Api {
 /// How a request says who asks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
-    /// Not at all.
     None,
     /// `Authorization: Bearer …`.
     Bearer(Value),
@@ -367,9 +339,7 @@ pub enum Auth {
 /// What is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
-    /// Nothing.
     None,
-    /// JSON.
     Json(Value),
     /// Text as written, with references.
     Text(String),
@@ -382,16 +352,13 @@ pub enum Body {
 pub enum MediaType {
     /// `application/json`.
     Json,
-    /// None at all.
     None,
-    /// As written.
     Given(String),
 }
 
 /// How often a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Send {
-    /// Once.
     Once,
     /// That often at the same time.
     Parallel(u32),
@@ -399,9 +366,7 @@ pub enum Send {
     Repeat(u32),
     /// Until an answer has this status, at most so often.
     Until {
-        /// The status that ends it.
         status: u16,
-        /// The most requests.
         at_most: u32,
     },
 }
@@ -409,9 +374,7 @@ pub enum Send {
 /// The expectations of one requirement at one step.
 #[derive(Debug, Clone)]
 pub struct Block {
-    /// The keyword it stands under.
     pub level: Level,
-    /// The requirement.
     pub req: String,
     /// It says something only of answers like this.
     pub when: Option<Expect>,
@@ -419,33 +382,27 @@ pub struct Block {
     pub exactly: Option<u32>,
     /// The outcomes that are allowed; without `one_of` there is one, without a name.
     pub branches: Vec<Branch>,
-    /// Its place in the file.
     pub pointer: String,
-    /// Line in the file.
     pub line: u32,
 }
 
 /// One outcome that is allowed.
 #[derive(Debug, Clone)]
 pub struct Branch {
-    /// Its name, for the report.
     pub name: Option<String>,
     /// Why taking it deserves a warning.
     pub warn: Option<String>,
-    /// What the answer then looks like.
     pub expect: Expect,
 }
 
 /// What an answer looks like.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// Its status.
     pub status: Option<StatusRule>,
     /// Its headers, by name.
     pub headers: Vec<(String, Matcher)>,
     /// Its JSON body, by pointer.
     pub body: Vec<(String, Matcher)>,
-    /// Its body as text.
     pub text: Option<Matcher>,
 }
 
@@ -510,6 +467,5 @@ pub enum Source {
     Header(String),
     /// A parameter in the query of `Location`.
     Location(String),
-    /// The status.
     Status,
 }

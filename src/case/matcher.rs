@@ -68,9 +68,7 @@ impl Kind {
 /// Bounds, both inclusive; at least one is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// Not less than this.
     pub min: Option<f64>,
-    /// Not more than this.
     pub max: Option<f64>,
 }
 
@@ -126,9 +124,7 @@ impl Pattern {
 pub struct UrlRule {
     /// One of these schemes, each a text or a reference; empty: any.
     pub schemes: Vec<String>,
-    /// No `?query`.
     pub no_query: bool,
-    /// No `#fragment`.
     pub no_fragment: bool,
 }
 
@@ -141,19 +137,14 @@ pub enum Matcher {
     Exactly(Value),
     /// Equal to one of these values, in which every reference is filled; no file says it.
     ExactlyOne(Vec<Value>),
-    /// The other way round.
     Not(Box<Matcher>),
-    /// Of this kind.
     Type(Kind),
     /// A string in which this expression is found.
     Pattern(Pattern),
-    /// Equal to one of these.
     In(Vec<Value>),
-    /// A number within bounds.
     Range(Range),
     /// A string (in characters), list or object of a size within bounds.
     Length(Range),
-    /// There at all, or not.
     Present(bool),
     /// A string with this part, a list with an item, or an object with this key.
     Contains(Box<Matcher>),
@@ -165,11 +156,8 @@ pub enum Matcher {
     Members(Vec<(String, Matcher)>),
     /// A list without equal items; or whose items differ at this JSON Pointer.
     Unique(Option<String>),
-    /// A string that is an absolute URL.
     Url(UrlRule),
-    /// Absent, or matching.
     WhenPresent(Box<Matcher>),
-    /// All of these.
     All(Vec<Matcher>),
     /// For headers: the media type's essence, whatever its parameters.
     MediaType(String),
@@ -182,9 +170,7 @@ pub enum Matcher {
 pub struct ValueMismatch {
     /// Where below the place that was checked; empty for the place itself.
     pub below: String,
-    /// What the matcher asks for.
     pub expected: String,
-    /// What was there.
     pub actual: String,
 }
 

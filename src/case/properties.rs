@@ -5,7 +5,6 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 impl Case {
-    /// When it runs.
     pub fn phase(&self) -> Phase {
         match (self.last, self.limits, self.impact) {
             (true, _, _) => Phase::Last,
@@ -111,7 +110,6 @@ const IDENTIFYING: [&str; 8] = [
 ];
 
 impl Step {
-    /// Whether it is a login.
     pub fn is_login(&self) -> bool {
         matches!(&self.target, Target::Call(operation) if operation == "login")
     }

@@ -89,7 +89,6 @@ impl Suite {
         if faults.is_empty() { Ok(Suite { files }) } else { Err(faults) }
     }
 
-    /// This suite and another one behind it.
     pub fn and(mut self, other: Suite) -> Suite {
         self.files.extend(other.files);
         self

@@ -7,7 +7,6 @@ use crate::plan::facts::{AccountFacts, Allow, Facts, Given};
 
 /// What there is only so much of, by the index of the account that was given.
 pub(super) struct Permits {
-    /// Wrong passwords that may still be tried.
     wrong_passwords: Vec<u32>,
     /// Disposable accounts that are not yet used up.
     disposable: Vec<usize>,
@@ -67,11 +66,9 @@ struct Wanted<'c> {
     case: &'c Case,
     index: usize,
     name: &'c str,
-    /// Whether the case uses its password.
     password: bool,
     /// Whether nobody may need it.
     disposable: bool,
-    /// The accounts that the case already has.
     taken: Vec<&'c Slot>,
 }
 

@@ -62,7 +62,6 @@ impl Capability {
         OF_SERVER.into_iter().chain(OF_OPERATOR).chain(given)
     }
 
-    /// Its name.
     pub fn as_str(self) -> &'static str {
         self.name
     }

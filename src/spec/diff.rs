@@ -16,7 +16,6 @@ pub struct Difference {
     pub what: String,
     /// How the first has it; `absent` if it has not.
     pub ours: String,
-    /// How the second has it.
     pub theirs: String,
 }
 

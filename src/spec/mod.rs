@@ -47,13 +47,10 @@ pub struct Operation {
     pub request: Option<RequestBody>,
     /// The answers by status: `200`, `2XX` or `default`.
     pub responses: BTreeMap<String, Response>,
-    /// Whether an access token is asked for.
     pub security: Security,
     /// The version in which it came to this path, as `1.3`; none for r0 and v1.1.
     pub added_in: Option<String>,
-    /// Whether the file marks it so.
     pub deprecated: bool,
-    /// The file that describes it, as shown to a reader.
     pub file: String,
     /// The line there, from 1.
     pub line: u32,
@@ -62,26 +59,18 @@ pub struct Operation {
 /// Something that is sent outside of the body.
 #[derive(Debug, Clone)]
 pub struct Parameter {
-    /// Its name.
     pub name: String,
-    /// Where it is sent.
     pub location: Location,
-    /// Whether it must be sent.
     pub required: bool,
-    /// What it may hold.
     pub schema: Schema,
 }
 
 /// Where a parameter is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Location {
-    /// In the path, in place of its name in braces.
     Path,
-    /// In the query of the URL.
     Query,
-    /// As a header.
     Header,
-    /// As a cookie.
     Cookie,
 }
 
@@ -89,7 +78,6 @@ impl Location {
     const ALL: [Location; 4] =
         [Location::Path, Location::Query, Location::Header, Location::Cookie];
 
-    /// The word that the files use.
     pub fn as_str(self) -> &'static str {
         match self {
             Location::Path => "path",
@@ -103,11 +91,9 @@ impl Location {
 /// A body that is sent.
 #[derive(Debug, Clone)]
 pub struct RequestBody {
-    /// Whether it must be sent.
     pub required: bool,
     /// What it holds if it is JSON.
     pub schema: Option<Schema>,
-    /// The media types that may be sent.
     pub media_types: Vec<String>,
 }
 
@@ -118,36 +104,28 @@ pub struct Response {
     pub description: Option<String>,
     /// What the body holds if it is JSON and described.
     pub schema: Option<Schema>,
-    /// The media types that it may have.
     pub media_types: Vec<String>,
-    /// The headers that are described.
     pub headers: Vec<Header>,
 }
 
 /// A header of an answer.
 #[derive(Debug, Clone)]
 pub struct Header {
-    /// Its name as written.
     pub name: String,
-    /// Whether it is always there.
     pub required: bool,
-    /// What it may hold.
     pub schema: Schema,
 }
 
 /// Whether an operation asks for an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Security {
-    /// It works without.
     None,
     /// It works without, and differently with one.
     Optional,
-    /// It needs one.
     Required,
 }
 
 impl Security {
-    /// The word used in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Security::None => "none",
@@ -162,7 +140,6 @@ impl Security {
 pub enum SchemaCheck {
     /// The status is not documented for this operation, or without a schema.
     NoSchema,
-    /// The body is as documented.
     Valid,
     /// The body differs in these ways; at least one.
     Violations(Vec<SchemaViolation>),
@@ -173,7 +150,6 @@ pub enum SchemaCheck {
 /// A way in which an answer can differ from its documented schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SchemaLocation {
-    /// Id of the operation.
     pub operation: String,
     /// As the file writes it: `200`, `2XX`, `default`.
     pub status: String,

@@ -57,7 +57,6 @@ pub struct SchemaViolation {
     pub actual: String,
     /// The specification's file with the keyword.
     pub spec_file: String,
-    /// Its line there, from 1.
     pub spec_line: u32,
     /// How many violations of the same location and keyword there are beyond those that are listed.
     pub more: usize,

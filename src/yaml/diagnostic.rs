@@ -32,7 +32,6 @@ impl SourceText {
         &self.name
     }
 
-    /// The whole text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -80,7 +79,6 @@ pub enum Severity {
 /// A place in a file with a few words on it.
 #[derive(Debug, Clone)]
 pub struct Label {
-    /// The file.
     pub source: Arc<SourceText>,
     /// Bytes of its text.
     pub span: Range<usize>,
@@ -170,7 +168,6 @@ impl Diagnostic {
         self
     }
 
-    /// The name of the file.
     pub fn file(&self) -> &str {
         &self.name
     }

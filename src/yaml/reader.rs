@@ -46,7 +46,6 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// Records a fault at a value.
     pub fn fault(&mut self, part: Part<'_>, message: impl Into<String>) {
         self.add(part.fault(message));
     }

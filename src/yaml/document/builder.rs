@@ -15,7 +15,6 @@ const MAX_FAULTS: usize = 100;
 
 /// A list or mapping that is being read.
 struct Frame {
-    /// Its index in the nodes.
     node: u32,
     /// Its last child so far; 0 for none.
     last_child: u32,

@@ -92,7 +92,6 @@ impl Document {
         self.0.source.name()
     }
 
-    /// The whole text.
     pub fn text(&self) -> &str {
         self.0.source.text()
     }
@@ -161,7 +160,6 @@ pub struct Part<'d> {
 }
 
 impl<'d> Part<'d> {
-    /// The value.
     pub fn value(self) -> &'d Value {
         self.value
     }
@@ -191,7 +189,6 @@ impl<'d> Part<'d> {
         items.zip(self.children()).map(move |(value, node)| Part { document, value, node })
     }
 
-    /// The member of that name.
     pub fn member(self, name: &str) -> Option<Part<'d>> {
         self.members().find(|(key, _)| *key == name).map(|(_, part)| part)
     }
