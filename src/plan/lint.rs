@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Every fault of the case files that shows only beside the register and the specification.
 pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnostic> {
-    let mut faults = Vec::new();
+    let (mut faults, mut known) = (Vec::new(), BTreeSet::new());
     let mut first: BTreeMap<&str, &Case> = BTreeMap::new();
     for case in suite.cases() {
         let Some(document) = suite.document(case) else { continue };
@@ -21,7 +21,7 @@ pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnost
         let mut at = |pointer: &str, message: String, help: Option<String>| {
             let fault = Diagnostic::at(document, pointer, message);
             // What several rows use is wrong once.
-            if !faults.iter().any(|known: &Diagnostic| known.says_the_same(&fault)) {
+            if known.insert(fault.to_string()) {
                 faults.push(match help {
                     Some(help) => fault.with_help(help),
                     None => fault,

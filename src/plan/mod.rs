@@ -109,21 +109,21 @@ impl Plan {
     }
 
     fn running(&self) -> impl Iterator<Item = &Case> {
-        let running = self.cases.iter().filter(|p| matches!(p.disposition, Disposition::Run(_)));
-        running.map(|planned| &planned.case)
+        (0..self.cases.len()).filter_map(|at| self.to_run(at)).map(|(planned, _)| &planned.case)
+    }
+
+    fn slots(&self) -> BTreeSet<&Slot> {
+        let running = (0..self.cases.len()).filter_map(|at| self.to_run(at));
+        running.flat_map(|(_, assignment)| assignment.accounts.values()).collect()
     }
 
     /// Which of the accounts that were given it uses, by index.
     pub fn given_in_use(&self, accounts: &AccountFacts) -> BTreeSet<usize> {
-        let assigned = self.cases.iter().filter_map(|planned| match &planned.disposition {
-            Disposition::Run(assignment) => Some(assignment.accounts.values()),
-            Disposition::Not(..) => None,
-        });
         let index = |slot: &Slot| match slot {
             Slot::Main(index) if *index < accounts.given.len() => Some(*index),
             Slot::Main(_) | Slot::WrongPassword | Slot::Fresh(..) => None,
         };
-        assigned.flatten().filter_map(index).collect()
+        self.slots().into_iter().filter_map(index).collect()
     }
 
     /// Whether a case that is not skipped needs an account.
@@ -137,16 +137,7 @@ impl Plan {
 
     /// How many accounts it makes at most.
     pub fn accounts(&self) -> usize {
-        let slots: BTreeSet<&Slot> = self
-            .cases
-            .iter()
-            .filter_map(|planned| match &planned.disposition {
-                Disposition::Run(assignment) => Some(assignment.accounts.values()),
-                Disposition::Not(..) => None,
-            })
-            .flatten()
-            .collect();
-        slots.len()
+        self.slots().len()
     }
 }
 

@@ -105,9 +105,9 @@ impl Schema {
             self.violations_of(&error, &mut origins, &mut all);
         }
         let mut beyond: HashMap<(String, String), usize> = HashMap::new();
-        for (location, keyword, count) in origins.into_values().flat_map(Origin::counts) {
+        for (place, count) in origins.into_values().flat_map(|origin: Origin| origin.counts) {
             // What several parts of a schema say of one place counts once.
-            let more = beyond.entry((location, keyword)).or_default();
+            let more = beyond.entry(place).or_default();
             *more = (*more).max(count.saturating_sub(MOST_ALIKE));
         }
         all.sort_by(|a, b| a.key().cmp(&b.key()));
@@ -189,62 +189,41 @@ impl Schema {
         let Some(origin) = origins.get_mut(evaluated) else { return };
         let keyword = keyword(error);
         let parent = error.instance_path().as_str();
+        let mut add = |name, pointer, expected: &str, actual: &str| {
+            all.extend(origin.violation(name, pointer, keyword, expected, actual));
+        };
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                if let Some(location) = origin.child(Some(name), keyword) {
-                    let pointer = pointer_below(parent, name);
-                    all.push(origin.violation(pointer, location, keyword, "present", "absent"));
-                }
+                add(Some(name), pointer_below(parent, name), "present", "absent");
             }
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 for name in unexpected {
-                    if let Some(location) = origin.child(Some("*"), keyword) {
-                        let pointer = pointer_below(parent, name);
-                        all.push(origin.violation(pointer, location, keyword, "absent", "present"));
-                    }
+                    add(Some("*"), pointer_below(parent, name), "absent", "present");
                 }
             }
-            kind => {
-                if let Some(location) = origin.child(None, keyword) {
-                    let actual = actual(kind, error.instance());
-                    let expected = expected(kind);
-                    all.push(origin.violation(
-                        parent.to_owned(),
-                        location,
-                        keyword,
-                        &expected,
-                        actual,
-                    ));
-                }
-            }
+            kind => add(None, parent.to_owned(), &expected(kind), actual(kind, error.instance())),
         }
     }
 }
 
 impl Origin {
-    /// Counts a violation at a child of the location, or at the location itself. Gives its location, if not enough of them
-    /// are listed yet.
-    fn child(&mut self, name: Option<&str>, keyword: &str) -> Option<String> {
-        let location = match name {
-            None => self.location.clone(),
-            Some(name) => pointer_below(&self.location, name),
-        };
-        let count = self.counts.entry((location.clone(), keyword.to_owned())).or_default();
-        *count += 1;
-        (*count <= MOST_ALIKE).then_some(location)
-    }
-
+    /// Counts a violation at a child of the location, or at the location itself; gives it, if not
+    /// enough of them are listed yet.
     fn violation(
-        &self,
+        &mut self,
+        child: Option<&str>,
         pointer: String,
-        location: String,
         keyword: &str,
         expected: &str,
         actual: &str,
-    ) -> SchemaViolation {
-        SchemaViolation {
+    ) -> Option<SchemaViolation> {
+        let location =
+            child.map_or(self.location.clone(), |name| pointer_below(&self.location, name));
+        let count = self.counts.entry((location.clone(), keyword.to_owned())).or_default();
+        *count += 1;
+        (*count <= MOST_ALIKE).then(|| SchemaViolation {
             pointer,
             location,
             keyword: keyword.to_owned(),
@@ -253,11 +232,7 @@ impl Origin {
             spec_file: self.file.clone(),
             spec_line: self.line,
             more: 0,
-        }
-    }
-
-    fn counts(self) -> impl Iterator<Item = (String, String, usize)> {
-        self.counts.into_iter().map(|((location, keyword), count)| (location, keyword, count))
+        })
     }
 }
 

@@ -127,12 +127,6 @@ impl Diagnostic {
         Diagnostic { primary: Some(Box::new(label)), ..Diagnostic::in_file(source.name(), message) }
     }
 
-    /// Whether it is the same message at the same place.
-    pub fn says_the_same(&self, other: &Diagnostic) -> bool {
-        let span = |fault: &Diagnostic| fault.primary.as_ref().map(|label| label.span.clone());
-        self.message == other.message && self.name == other.name && span(self) == span(other)
-    }
-
     /// Says a few words at the primary place; nothing happens where there is none.
     pub fn with_label(mut self, text: impl Into<String>) -> Diagnostic {
         if let Some(label) = &mut self.primary {
