@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// One case file.
 #[derive(Debug, Clone)]
@@ -128,7 +129,20 @@ impl Need {
 }
 
 /// What a probe can see that is no login flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Feature {
     /// `GET /login` answers 200.
     Legacy,
@@ -153,27 +167,26 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// Every feature with the word that case files use for it.
-    pub const ALL: [(&'static str, Feature); 10] = [
-        ("legacy", Feature::Legacy),
-        ("no_legacy", Feature::NoLegacy),
-        ("oauth", Feature::Oauth),
-        ("refresh", Feature::Refresh),
-        ("get_token", Feature::GetToken),
-        ("no_get_token", Feature::NoGetToken),
-        ("get_token_denied", Feature::GetTokenDenied),
-        ("uia_password", Feature::UiaPassword),
-        ("identity_providers", Feature::IdentityProviders),
-        ("oauth_aware", Feature::OauthAware),
-    ];
-
     pub fn as_str(self) -> &'static str {
-        Feature::ALL.iter().find(|(_, f)| *f == self).map_or("", |(word, _)| word)
+        self.into()
     }
 }
 
 /// What a case does to its accounts, from harmless to final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Impact {
     Reads,
     /// Makes sessions of its own and ends them.
@@ -186,24 +199,6 @@ pub enum Impact {
     LocksOut,
     /// Leaves the account unusable.
     Destroys,
-}
-
-impl Impact {
-    /// Every impact with the word that case files use for it.
-    pub const ALL: [(&'static str, Impact); 6] = [
-        ("reads", Impact::Reads),
-        ("session", Impact::Session),
-        ("account", Impact::Account),
-        ("ends-sessions", Impact::EndsSessions),
-        ("locks-out", Impact::LocksOut),
-        ("destroys", Impact::Destroys),
-    ];
-}
-
-impl fmt::Display for Impact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Impact::ALL.iter().find(|(_, i)| i == self).map_or("", |(word, _)| word))
-    }
 }
 
 /// Who deals with 429.
@@ -263,8 +258,21 @@ pub enum Target {
     Operator(Act),
 }
 
-/// What an operator can do to an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What an operator can do to an account; its word is also what `needs: [operator NAME]` names.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Act {
     Lock,
     Unlock,
@@ -274,17 +282,8 @@ pub enum Act {
 }
 
 impl Act {
-    /// Every act with its word, which also is what `needs: [operator NAME]` names.
-    pub const ALL: [(&'static str, Act); 5] = [
-        ("lock", Act::Lock),
-        ("unlock", Act::Unlock),
-        ("suspend", Act::Suspend),
-        ("deactivate", Act::Deactivate),
-        ("bind_email", Act::BindEmail),
-    ];
-
     pub fn as_str(self) -> &'static str {
-        Act::ALL.iter().find(|(_, act)| *act == self).map_or("", |(word, _)| word)
+        self.into()
     }
 
     /// The names of what it is told: the account, and what is done to it.
@@ -306,8 +305,9 @@ pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
 ];
 
 /// The path prefix of the client API: `/_matrix/client/r0` or `/_matrix/client/v3`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Api {
     /// Releases r0.0 to r0.6.
     R0,
@@ -317,10 +317,7 @@ pub enum Api {
 
 impl Api {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Api::R0 => "r0",
-            Api::V3 => "v3",
-        }
+        self.into()
     }
 }
 

@@ -8,11 +8,12 @@ use regex::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::OnceLock;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use url::Url;
 
 /// The kinds of JSON value that `type:` may name; `integer` is a number without a fraction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     String,
     Number,
@@ -24,17 +25,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind with the word that case files use for it.
-    pub const ALL: [(&'static str, Kind); 7] = [
-        ("string", Kind::String),
-        ("number", Kind::Number),
-        ("integer", Kind::Integer),
-        ("boolean", Kind::Boolean),
-        ("object", Kind::Object),
-        ("array", Kind::Array),
-        ("null", Kind::Null),
-    ];
-
     /// The kind with a noun and its article, for sentences.
     pub fn described(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ use crate::yaml::diagnostic::did_you_mean;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use strum::VariantArray as _;
 
 /// Something that a project says its homeserver or its operator has, so that a run without it is no green one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Capability {
     /// Every capability: the server's, then the operator's.
     pub fn all() -> impl Iterator<Item = Capability> {
         let values = OPERATOR_VALUES.iter().map(|(name, _)| *name);
-        let names = values.chain(Act::ALL.iter().map(|(name, _)| *name));
+        let names = values.chain(Act::VARIANTS.iter().map(|act| act.as_str()));
         let given = names.map(|name| Capability { name, what: What::Operator });
         OF_SERVER.into_iter().chain(OF_OPERATOR).chain(given)
     }

@@ -51,12 +51,6 @@ pub enum Allow {
     RateLimit,
 }
 
-impl Allow {
-    /// Every class with its word on the command line.
-    pub const ALL: [(&'static str, Allow); 2] =
-        [("destructive", Allow::Destructive), ("rate-limit", Allow::RateLimit)];
-}
-
 /// Which accounts a run can use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFacts {

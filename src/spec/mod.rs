@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use strum::{EnumString, IntoStaticStr};
 
 /// The operations that a set of files describes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,7 +67,8 @@ pub struct Parameter {
 }
 
 /// Where a parameter is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Location {
     Path,
     Query,
@@ -75,16 +77,8 @@ pub enum Location {
 }
 
 impl Location {
-    const ALL: [Location; 4] =
-        [Location::Path, Location::Query, Location::Header, Location::Cookie];
-
     pub fn as_str(self) -> &'static str {
-        match self {
-            Location::Path => "path",
-            Location::Query => "query",
-            Location::Header => "header",
-            Location::Cookie => "cookie",
-        }
+        self.into()
     }
 }
 
@@ -117,7 +111,8 @@ pub struct Header {
 }
 
 /// Whether an operation asks for an access token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Security {
     None,
     /// It works without, and differently with one.
@@ -127,11 +122,7 @@ pub enum Security {
 
 impl Security {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Security::None => "none",
-            Security::Optional => "optional",
-            Security::Required => "required",
-        }
+        self.into()
     }
 }
 

@@ -245,7 +245,7 @@ impl<'f> OperationReader<'f> {
 
     fn parameter(&mut self, document: &Document<'f>, written: Written<'f>) -> Option<Parameter> {
         let Written { name, location, part } = written;
-        let Some(location) = Location::ALL.into_iter().find(|l| l.as_str() == location) else {
+        let Ok(location) = location.parse::<Location>() else {
             let message =
                 format!("`{location}`: a parameter is sent in query, path, header or cookie");
             let at = self.files.member(part, "in").unwrap_or(part);
