@@ -384,41 +384,30 @@ fn size(value: &Value) -> Option<usize> {
     }
 }
 
-/// The items of a list or the members of an object, each with its token in a JSON Pointer.
-fn items(value: &Value) -> Option<Box<dyn Iterator<Item = (Token<'_>, &Value)> + '_>> {
+/// The items of a list or the members of an object.
+fn items(value: &Value) -> Option<Vec<&Value>> {
     match value {
-        Value::Array(items) => {
-            Some(Box::new(items.iter().enumerate().map(|(at, item)| (Token::Index(at), item))))
-        }
-        Value::Object(members) => {
-            Some(Box::new(members.iter().map(|(key, value)| (Token::Name(key), value))))
-        }
+        Value::Array(items) => Some(items.iter().collect()),
+        Value::Object(members) => Some(members.values().collect()),
         _ => None,
     }
 }
 
-/// Written out only where something is wrong.
-enum Token<'v> {
-    Index(usize),
-    Name(&'v str),
-}
-
-impl Token<'_> {
-    fn text(&self) -> Cow<'_, str> {
-        match self {
-            Token::Index(at) => Cow::Owned(at.to_string()),
-            Token::Name(name) => Cow::Borrowed(name),
-        }
-    }
+/// The reference token that leads to the n-th of these.
+fn token(value: &Value, at: usize) -> String {
+    let name = value.as_object().and_then(|members| members.keys().nth(at));
+    name.map_or_else(|| at.to_string(), String::clone)
 }
 
 fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
-    let mut items = items.peekable();
-    let inner = if items.peek().is_some() { inner.filled(scope)? } else { Cow::Borrowed(inner) };
-    for (token, item) in items {
+    if items.is_empty() {
+        return HOLDS;
+    }
+    let inner = inner.filled(scope)?;
+    for (at, item) in items.into_iter().enumerate() {
         if let Err(mismatch) = inner.check(Some(item), scope)? {
-            return Ok(Err(mismatch.under(&token.text())));
+            return Ok(Err(mismatch.under(&token(value, at))));
         }
     }
     HOLDS
@@ -426,11 +415,12 @@ fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
 
 fn some(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
-    let mut items = items.peekable();
-    let filled = if items.peek().is_some() { inner.filled(scope)? } else { Cow::Borrowed(inner) };
-    for (_, item) in items {
-        if filled.check(Some(item), scope)?.is_ok() {
-            return HOLDS;
+    if !items.is_empty() {
+        let filled = inner.filled(scope)?;
+        for item in items {
+            if filled.check(Some(item), scope)?.is_ok() {
+                return HOLDS;
+            }
         }
     }
     fails(format!("an item that is {}", inner.described(scope)?), Some(value))

@@ -81,14 +81,9 @@ impl Case {
 
     /// Whether a server that does as asked ends or renews the session that the case logged in for.
     pub fn ends_its_session(&self) -> bool {
+        #[rustfmt::skip]
         const ENDING: [&str; 7] = [
-            "logout",
-            "logout_all",
-            "deleteDevice",
-            "deleteDevices",
-            "refresh",
-            "changePassword",
-            "deactivateAccount",
+            "logout", "logout_all", "deleteDevice", "deleteDevices", "refresh", "changePassword", "deactivateAccount",
         ];
         self.all_steps().any(|step| match &step.target {
             Target::Call(operation) => ENDING.contains(&operation.as_str()) && step.may_succeed(),
@@ -98,15 +93,9 @@ impl Case {
 }
 
 /// The members of an account that say who somebody is, or prove it.
+#[rustfmt::skip]
 const IDENTIFYING: [&str; 8] = [
-    "user_id",
-    "user",
-    "localpart",
-    "password",
-    "password_other_case",
-    "password_shortened",
-    "password_escaped",
-    "login",
+    "user_id", "user", "localpart", "password", "password_other_case", "password_shortened", "password_escaped", "login",
 ];
 
 impl Step {
@@ -131,13 +120,9 @@ impl Step {
 
     /// Whether nothing is the matter with this login, and the server is to accept it.
     fn is_good_login(&self) -> bool {
+        #[rustfmt::skip]
         const MEMBERS: [&str; 6] = [
-            "type",
-            "identifier",
-            "password",
-            "device_id",
-            "initial_device_display_name",
-            "refresh_token",
+            "type", "identifier", "password", "device_id", "initial_device_display_name", "refresh_token",
         ];
         let Body::Json(Value::Object(body)) = &self.body else { return false };
         let plain = self.headers.is_empty() && self.query.is_empty() && self.auth == Auth::None;

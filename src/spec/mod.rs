@@ -162,20 +162,19 @@ impl Spec {
     pub fn from_dir(dir: &Path) -> Result<Spec, Vec<Diagnostic>> {
         let name = dir.display().to_string();
         let shown = format!("{}/", name.trim_end_matches('/'));
-        load::load(&name, &shown, load::folder_files(dir)?)?.compiled()
+        let spec = load::load(&name, &shown, load::folder_files(dir)?)?;
+        spec.compile().map(|()| spec)
     }
 
     /// As [`Spec::from_dir`], from texts: the name to show, and relative path (with `/`) and text
     /// of each file.
-    ///
-    /// # Errors
-    /// As [`Spec::from_dir`].
     pub fn from_files(
         name: &str,
         files: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Spec, Vec<Diagnostic>> {
         let files = files.into_iter().map(|(path, text)| (path, Ok(text)));
-        load::load(name, "", files)?.compiled()
+        let spec = load::load(name, "", files)?;
+        spec.compile().map(|()| spec)
     }
 
     /// Today's surface: the files under `spec/v1`, as they were when the program was built. Read
@@ -188,9 +187,6 @@ impl Spec {
     }
 
     /// The surface of r0.5 and r0.6: the files under `spec/r0`, as [`Spec::bundled_v1`].
-    ///
-    /// # Errors
-    /// Faults of these files; a test shows that there are none.
     pub fn bundled_r0() -> Result<Spec, Vec<Diagnostic>> {
         bundled::r0()
     }
@@ -300,11 +296,6 @@ impl Spec {
             faults.extend(schema.compile().err());
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
-    }
-
-    fn compiled(self) -> Result<Spec, Vec<Diagnostic>> {
-        self.compile()?;
-        Ok(self)
     }
 }
 

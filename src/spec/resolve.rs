@@ -168,23 +168,10 @@ impl<'f, 'r> SchemaReader<'f, 'r> {
 
 /// Keywords that name or illustrate and would only be in the way; definitions are read where they
 /// are referred to.
+#[rustfmt::skip]
 const IGNORED: [&str; 16] = [
-    "$ref",
-    "$schema",
-    "$id",
-    "id",
-    "$anchor",
-    "$dynamicAnchor",
-    "$dynamicRef",
-    "$vocabulary",
-    "$comment",
-    "$defs",
-    "definitions",
-    "example",
-    "examples",
-    "discriminator",
-    "xml",
-    "externalDocs",
+    "$ref", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$vocabulary", "$comment", "$defs",
+    "definitions", "example", "examples", "discriminator", "xml", "externalDocs",
 ];
 
 fn is_type(value: &Value) -> bool {

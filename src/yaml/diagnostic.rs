@@ -198,28 +198,19 @@ impl Diagnostic {
 
     /// One snippet for each file that a label points into, the primary one first.
     fn snippets<'a>(&'a self, primary: &'a Label) -> Vec<Snippet<'a, Annotation<'a>>> {
-        let mut files: Vec<&Arc<SourceText>> = vec![&primary.source];
-        for label in &self.others {
-            if !files.iter().any(|f| Arc::ptr_eq(f, &label.source)) {
-                files.push(&label.source);
+        let others = self.others.iter().map(|label| (AnnotationKind::Context, label));
+        let mut files: Vec<(&'a SourceText, Vec<Annotation<'a>>)> = Vec::new();
+        for (kind, label) in std::iter::once((AnnotationKind::Primary, primary)).chain(others) {
+            let (file, annotation) = (label.source.as_ref(), annotation(kind, label));
+            match files.iter_mut().find(|(known, _)| std::ptr::eq(*known, file)) {
+                Some((_, annotations)) => annotations.push(annotation),
+                None => files.push((file, vec![annotation])),
             }
         }
-        let labels = || {
-            let others = self.others.iter().map(|l| (AnnotationKind::Context, l));
-            std::iter::once((AnnotationKind::Primary, primary)).chain(others)
+        let snippet = |(file, annotations): (&'a SourceText, _)| {
+            Snippet::source(file.text()).path(file.name().to_owned()).annotations(annotations)
         };
-        let snippet = |file: &Arc<SourceText>| {
-            let here = labels().filter(|(_, l)| Arc::ptr_eq(&l.source, file));
-            let annotations = here.map(|(kind, l)| annotation(kind, l)).collect::<Vec<_>>();
-            (file.name().to_owned(), annotations)
-        };
-        files
-            .into_iter()
-            .map(|file| {
-                let (name, annotations) = snippet(file);
-                Snippet::source(file.text()).path(name).annotations(annotations)
-            })
-            .collect()
+        files.into_iter().map(snippet).collect()
     }
 }
 

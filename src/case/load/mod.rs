@@ -18,19 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// What `$alice.…` may name, for any account name.
+#[rustfmt::skip]
 pub const ACCOUNT_MEMBERS: [&str; 12] = [
-    "user_id",
-    "user",
-    "localpart",
-    "server_name",
-    "password",
-    "password_other_case",
-    "password_shortened",
-    "login",
-    "password_escaped",
-    "token",
-    "token_other_case",
-    "device_id",
+    "user_id", "user", "localpart", "server_name", "password", "password_other_case", "password_shortened", "login",
+    "password_escaped", "token", "token_other_case", "device_id",
 ];
 /// Of these, what only a shared session gives.
 pub const SESSION_MEMBERS: [&str; 3] = ["token", "token_other_case", "device_id"];
@@ -112,14 +103,7 @@ fn check_syntax(reader: &mut Reader<'_>, part: Part<'_>) {
 
 /// Whether a name is `new.…` with a known member, or one of its numbered siblings.
 pub fn is_new(name: &str) -> bool {
-    name.strip_prefix("new.").is_some_and(|member| {
-        NEW_MEMBERS.iter().any(|known| {
-            member.strip_prefix(known).is_some_and(|rest| {
-                rest.is_empty()
-                    || rest.strip_prefix('_').is_some_and(|n| {
-                        n.len() == 1 && ('2'..='9').contains(&n.chars().next().unwrap_or('0'))
-                    })
-            })
-        })
-    })
+    let Some(member) = name.strip_prefix("new.") else { return false };
+    let numbered = member.rsplit_once('_').filter(|(_, n)| matches!(n.as_bytes(), [b'2'..=b'9']));
+    NEW_MEMBERS.contains(&numbered.map_or(member, |(first, _)| first))
 }
