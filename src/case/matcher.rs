@@ -87,11 +87,8 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads an expression.
-    ///
-    /// # Errors
-    /// Why it is not one, in words.
-    pub fn new(source: &str) -> Result<Pattern, String> {
+    /// Reads an expression; the error says in words why it is not one.
+    pub(crate) fn new(source: &str) -> Result<Pattern, String> {
         regex_syntax::parse(source).map_err(|error| error.to_string())?;
         let pattern = Pattern { source: source.to_owned(), compiled: OnceLock::new() };
         // What can be read may still be too large to compile, and would then match nothing, unnoticed. Counted

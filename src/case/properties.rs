@@ -134,7 +134,6 @@ impl Step {
             && self.may_succeed()
     }
 
-    /// Whether an answer with status 200 would be as expected.
     fn may_succeed(&self) -> bool {
         let ruled = |branch: &Branch| branch.expect.status.as_ref().is_none_or(|s| s.holds(200));
         self.blocks.iter().all(|block| block.branches.iter().any(ruled))

@@ -85,7 +85,7 @@ impl Suite {
         self.files.iter().flat_map(|file| &file.cases)
     }
 
-    /// The document that a case stands in.
+    /// The document that a case is in.
     pub fn document(&self, case: &Case) -> Option<&Document> {
         self.files.iter().find(|file| file.document.name() == case.file).map(|file| &file.document)
     }

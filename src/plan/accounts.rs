@@ -8,7 +8,6 @@ use crate::plan::facts::{AccountFacts, Allow, Facts, Given};
 /// What there is only so much of, by the index of the account that was given.
 pub(super) struct Permits {
     wrong_passwords: Vec<u32>,
-    /// Disposable accounts that are not yet used up.
     disposable: Vec<usize>,
 }
 
@@ -197,7 +196,6 @@ fn wrongs_slot(
     Ok(Slot::Main(index))
 }
 
-/// Whether a case uses the password of the account of that name.
 fn uses_password(case: &Case, account: &str) -> bool {
     let (prefix, login) = (format!("{account}.password"), format!("{account}.login"));
     let named = |name: &String| name.starts_with(&prefix) || *name == login;

@@ -1,4 +1,4 @@
-//! What has to be there by `--require`: names of capabilities, and whether the target has them. Pure.
+//! Capabilities for `--require`: their names, and whether the target has them. Pure.
 use crate::case::ast::{Act, Feature, OPERATOR_VALUES};
 use crate::model::run::{Required, Verdict};
 use crate::plan::facts::{AccountFacts, Facts};
@@ -29,7 +29,6 @@ enum What {
     Operator,
 }
 
-/// What the server has to have.
 const OF_SERVER: [Capability; 9] = [
     Capability { name: "password", what: What::Flow("m.login.password") },
     Capability { name: "token", what: What::Flow("m.login.token") },
@@ -48,7 +47,6 @@ const OF_SERVER: [Capability; 9] = [
     Capability { name: "registration", what: What::Registration },
 ];
 
-/// What the operator has to give.
 const OF_OPERATOR: [Capability; 2] = [
     Capability { name: "account", what: What::Account },
     Capability { name: "disposable", what: What::Disposable },

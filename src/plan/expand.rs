@@ -80,7 +80,6 @@ fn is_offered(operation: &Operation, facts: &Facts) -> bool {
     optional && release.is_none_or(|release| facts.listed.has_at_least(release))
 }
 
-/// The `{names}` of a path.
 pub(super) fn names_in(path: &str) -> Vec<String> {
     path.split('{')
         .skip(1)

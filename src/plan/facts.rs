@@ -1,4 +1,4 @@
-//! What the target offers, as far as the probe could see. Pure.
+//! Probe results: what the target offers. Pure.
 use crate::case::ast::{Api, Feature};
 use crate::http::message::{Response, clipped};
 use crate::model::release::Listed;

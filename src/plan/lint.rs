@@ -7,7 +7,7 @@ use crate::spec::Spec;
 use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Every fault of the case files that shows only beside the register and the specification.
+/// Every fault of the case files that shows only next to the register and the specification.
 pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnostic> {
     let (mut faults, mut known) = (Vec::new(), BTreeSet::new());
     let mut first: BTreeMap<&str, &Case> = BTreeMap::new();
@@ -67,7 +67,7 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
     }
 }
 
-/// A refusal says something only beside its positive control: what is sent was known to be good but
+/// A refusal says something only next to its positive control: what is sent was known to be good but
 /// for the one thing that is wrong. Accounts get a good login before they are refused one
 /// ([`Case::wants_proof_of`]); what is left to the file is that wrong passwords are tried on an
 /// account and counted, and that what an earlier step saved is what that step was to bring.

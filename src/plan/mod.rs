@@ -209,7 +209,6 @@ fn disposition(
     accounts::assign(case, index, facts, permits)
 }
 
-/// That there is nothing to make rows of.
 fn nothing_of(each: Each) -> &'static str {
     match each {
         Each::Operations => "no operation of the specification files is to be expected here",

@@ -1,4 +1,4 @@
-//! Where the operations of a specification lie on a server. Pure.
+//! Methods and paths of operations on a server. Pure.
 use crate::case::ast::Api;
 use crate::spec::Spec;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Which cases to run, as asked for on the command line. Pure.
+//! Selection of cases by the options of the command line. Pure.
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::check::whole_run::{CHECKS, WholeRunCheck};

@@ -30,7 +30,6 @@ pub struct SpecDiff {
     pub only_theirs: Vec<String>,
 }
 
-/// What is compared: what it is, and how it is.
 type Facts = BTreeMap<String, String>;
 
 /// Compares two specifications. Operations are the same if their ids are, else if method and path

@@ -8,13 +8,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-/// How many references may follow one on another.
+/// The longest chain of references.
 const MAX_CHAIN: usize = 32;
 
 /// A folder of files by relative path, each parsed when it is first needed.
 #[derive(Debug)]
 pub(super) struct Folder {
-    /// Stands before the paths where a reader sees them.
+    /// The prefix of the paths where a reader sees them.
     shown: String,
     files: BTreeMap<String, File>,
 }

@@ -10,11 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How many files of a folder are read at most.
 const MAX_FILES: usize = 2_000;
-/// How deep folders may stand in each other.
+/// The deepest nesting of folders that is read.
 const MAX_FOLDERS: usize = 8;
-/// How the names of files end that are read.
 const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Relative path and text of a file, or why it could not be read.

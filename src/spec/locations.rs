@@ -1,4 +1,4 @@
-//! Where a body can differ from a schema, and where in a body a part of a schema speaks of.
+//! Places of a body that a schema speaks of, and the keywords that can be violated there.
 use super::formats;
 use crate::yaml::document::{pointer_below, pointer_tokens};
 use jsonschema::Draft;

@@ -10,7 +10,7 @@ use crate::yaml::document::Part;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// What stands in the r0 files where the version of the path belongs.
+/// The placeholder of the r0 files for the version in a path.
 const VERSION_TOKEN: &str = "%CLIENT_MAJOR_VERSION%";
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 /// What describes a parameter's or a header's value in Swagger, beside the parameter itself.
@@ -35,18 +35,16 @@ enum Format {
     OpenApi31,
 }
 
-/// What holds for all operations of a document.
+/// Defaults of a document for all its operations.
 struct Document<'f> {
     format: Format,
     base_path: String,
     consumes: Vec<String>,
     produces: Vec<String>,
     security: Security,
-    /// The security schemes that are defined.
     schemes: Vec<&'f str>,
 }
 
-/// A parameter as it was written.
 struct Written<'f> {
     name: String,
     location: String,
@@ -261,7 +259,7 @@ impl<'f> OperationReader<'f> {
         })
     }
 
-    /// What a parameter or a header may hold.
+    /// The schema of a parameter or a header.
     fn value_schema(&mut self, format: Format, part: Part<'f>) -> Schema {
         if format == Format::Swagger2 {
             return SchemaReader::new(&mut self.files).read_only(part, &VALUE_KEYWORDS);

@@ -7,9 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// How deep schemas may stand in each other, all references followed.
+/// The deepest nesting of schemas, all references followed.
 const MAX_DEPTH: usize = 96;
-/// How many schemas one schema may hold, all references followed.
+/// The most schemas in one schema, all references followed.
 const MAX_SCHEMAS: usize = 20_000;
 
 /// Reads one schema of a folder.

@@ -1,4 +1,4 @@
-//! Schemas of the specification, and what a body does against them.
+//! Schemas of the specification, and the violations of a body.
 //!
 //! A schema is brought into one self-contained value, references resolved, in one dialect (JSON
 //! Schema 2020-12), whichever format it was written in. So `$ref` with siblings means the same in
@@ -22,7 +22,6 @@ pub struct Schema(Arc<Inner>);
 struct Inner {
     value: Value,
     folder: Arc<Folder>,
-    /// The file with it.
     document: Document,
     /// JSON Pointer to it there.
     pointer: String,
@@ -62,7 +61,7 @@ pub struct SchemaViolation {
     pub more: usize,
 }
 
-/// How many violations of one location and keyword are listed; a list may hold a hundred thousand.
+/// The most violations listed for one location and keyword; a list may hold a hundred thousand.
 const MOST_ALIKE: usize = 200;
 
 /// Where the part of a schema stands that an evaluation path leads to.
@@ -70,7 +69,6 @@ struct Origin {
     location: String,
     file: String,
     line: u32,
-    /// How many violations there are, by location and keyword.
     counts: HashMap<(String, String), usize>,
 }
 

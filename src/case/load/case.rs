@@ -247,7 +247,6 @@ pub(super) fn read_without<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Vec<P
     items.filter_map(|item| reader.value(item, "an item of `without`")).collect()
 }
 
-/// Records a key that is no JSON Pointer.
 pub(super) fn check_pointer_key(reader: &mut Reader<'_>, pointer: &str, part: Part<'_>) {
     if !is_pointer(pointer) {
         let fault = part.key_fault(format!("`{pointer}` is not a JSON Pointer"));

@@ -82,7 +82,6 @@ fn named_value<'d>(reader: &mut Reader<'d>, name: &str, value: Part<'d>) -> (Str
     (name.to_owned(), value.value().clone())
 }
 
-/// What names of values are made of.
 const NAMES: &str = "names are lower-case letters, digits and `_`";
 
 fn is_plain_name(name: &str) -> bool {

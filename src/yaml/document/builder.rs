@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How many parts all aliases of a file together may stand for.
+/// The most parts that all aliases of a file may stand for together.
 const MAX_ALIASED: usize = 100_000;
-/// After that many faults the rest of a file is not looked at.
+/// After that many faults the rest of a file is not read.
 const MAX_FAULTS: usize = 100;
 
 /// A list or mapping that is being read.

@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use strum::VariantArray;
 
-/// After that many faults of one part the rest of it is not looked at.
+/// After that many faults of one part the rest of it is not read.
 const MAX_FAULTS: usize = 100;
 /// Stands between the text of an error and the way out; a text is all that serde carries.
 const HELP: &str = "\nhelp: ";
@@ -73,11 +73,8 @@ pub fn word<'d, D: Deserializer<'d>, T: Word>(source: D, what: &str) -> Result<T
     checked(source, |word: String| word_of(&word, what))
 }
 
-/// The value that a word stands for.
-///
-/// # Errors
-/// That it is not `what`, and which word it may have been.
-pub fn word_of<T: Word>(word: &str, what: &str) -> Result<T, String> {
+/// The value that a word stands for; the error says that it is not `what`, and what it may have been.
+pub(crate) fn word_of<T: Word>(word: &str, what: &str) -> Result<T, String> {
     T::from_str(word).or_else(|_| {
         let known = T::VARIANTS.iter().map(|known| (*known).into());
         Err(unknown(word, what, known))
