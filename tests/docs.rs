@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use strum::VariantArray as _;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -477,8 +478,8 @@ fn peers_names_cases_that_exist() {
 #[test]
 fn the_case_format_names_every_feature_and_impact() {
     let words = code_words(&prose(&read("docs/case-format.md")));
-    let features = Feature::ALL.iter().map(|(word, _)| *word);
-    let impacts = Impact::ALL.iter().map(|(word, _)| *word);
+    let features = Feature::VARIANTS.iter().map(|feature| feature.as_str());
+    let impacts = Impact::VARIANTS.iter().map(|impact| impact.into());
     for word in features.chain(impacts) {
         assert!(words.iter().any(|known| known == word), "docs/case-format.md: {word}");
     }

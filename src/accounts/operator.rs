@@ -10,6 +10,7 @@ use crate::model::reason::Reason;
 use crate::redact::{ExposeSecret, SecretKind, SecretString, Vault};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use strum::VariantArray as _;
 
 /// Everything that the operator gave.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +84,7 @@ impl Operator {
             ("phone", self.phone.is_some()),
             ("registration", self.registration_token.is_some()),
         ];
-        let acts = Act::ALL.map(|(word, act)| (word, self.can(act)));
+        let acts = Act::VARIANTS.iter().map(|act| (act.as_str(), self.can(*act)));
         let names = given.into_iter().chain(acts).filter(|(_, there)| *there);
         names.map(|(name, _)| name.to_owned()).collect()
     }

@@ -5,19 +5,17 @@ use crate::model::run::Level;
 use crate::yaml::document::Document;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// One case file.
 #[derive(Debug, Clone)]
 pub struct CaseFile {
-    /// The file with its positions.
     pub document: Document,
     /// The file's stem.
     pub area: String,
-    /// What the file is about, in one line.
     pub about: String,
     /// Its cases, rows of tables already expanded.
     pub cases: Vec<Arc<Case>>,
@@ -30,19 +28,15 @@ pub struct Case {
     pub id: String,
     /// What is true of a server that passes.
     pub title: String,
-    /// The area of its file.
     pub area: String,
-    /// Its file as shown to readers.
     pub file: String,
     /// Line of the case, or of the row.
     pub line: u32,
-    /// Its place in the file.
     pub pointer: String,
     /// Requirement ids, in the order written.
     pub checks: Vec<String>,
     /// What must be there for it to apply.
     pub needs: Vec<Need>,
-    /// What it does to its accounts.
     pub impact: Impact,
     /// How many wrong passwords it tries on a known account.
     pub wrong_passwords: u32,
@@ -100,112 +94,6 @@ impl Phase {
     }
 }
 
-impl Case {
-    /// When it runs.
-    pub fn phase(&self) -> Phase {
-        match (self.last, self.limits, self.impact) {
-            (true, _, _) => Phase::Last,
-            (_, Limits::Observe, _) => Phase::Bursts,
-            (_, _, Impact::Destroys) => Phase::Destroying,
-            _ => Phase::Ordinary,
-        }
-    }
-
-    /// Set-up and steps, in the order sent.
-    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
-        self.setup.iter().chain(&self.steps)
-    }
-
-    /// The names behind the references of a request.
-    pub fn sent(&self, step: &Step) -> BTreeSet<String> {
-        self.behind(step.request_references())
-    }
-
-    /// The names behind the references of a value.
-    pub fn names_in(&self, value: &Value) -> BTreeSet<String> {
-        self.behind(references_of(std::slice::from_ref(value)))
-    }
-
-    /// These names, and those in the case's own values that they stand for.
-    fn behind(&self, mut open: Vec<String>) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        while let Some(name) = open.pop() {
-            let inner = self.values.iter().find(|(known, _)| *known == name);
-            if found.insert(name)
-                && let Some((_, value)) = inner
-            {
-                open.extend(references_of(std::slice::from_ref(value)));
-            }
-        }
-        found
-    }
-
-    /// Whether one of its requests must be refused that names this account, or holds its password,
-    /// before the case itself has logged in there. The refusal means something only of an account
-    /// that is known to work: a good login is its positive control.
-    pub fn wants_proof_of(&self, account: &str) -> bool {
-        let names = |step: &Step| {
-            let of_account = |name: &String| {
-                let member = name.strip_prefix(account).and_then(|rest| rest.strip_prefix('.'));
-                member.is_some_and(|member| IDENTIFYING.contains(&member))
-            };
-            step.uia.as_deref() == Some(account) || self.sent(step).iter().any(of_account)
-        };
-        let refused = |step: &Step| step.must_be_refused() && names(step);
-        let logged_in = |step: &Step| step.is_login() && step.must_succeed() && names(step);
-        let mut known = self.setup.iter().any(logged_in);
-        self.steps.iter().any(|step| {
-            let unknown = !known && refused(step);
-            known |= logged_in(step);
-            unknown
-        })
-    }
-
-    /// How many logins it sends at most, apart from a look at the one that proved its account.
-    pub fn logins(&self) -> usize {
-        let looks = self.all_steps().find(|step| step.is_login()).is_some_and(Step::is_proof);
-        let sent: usize = self.all_steps().filter(|step| step.is_login()).map(Step::times).sum();
-        sent.saturating_sub(usize::from(looks))
-    }
-
-    /// Whether it logs in only to have a session, so that any other session of the account would do.
-    pub fn takes_any_session(&self) -> bool {
-        let mut logins = self.all_steps().filter(|step| step.is_login());
-        let (first, second) = (logins.next(), logins.next());
-        let in_setup = self.setup.iter().any(Step::is_login);
-        in_setup && second.is_none() && first.is_some_and(Step::is_good_login)
-    }
-
-    /// Whether a server that does as asked ends or renews the session that the case logged in for.
-    pub fn ends_its_session(&self) -> bool {
-        const ENDING: [&str; 7] = [
-            "logout",
-            "logout_all",
-            "deleteDevice",
-            "deleteDevices",
-            "refresh",
-            "changePassword",
-            "deactivateAccount",
-        ];
-        self.all_steps().any(|step| match &step.target {
-            Target::Call(operation) => ENDING.contains(&operation.as_str()) && step.may_succeed(),
-            Target::Raw { .. } | Target::Operator(_) => false,
-        })
-    }
-}
-
-/// The members of an account that say who somebody is, or prove it.
-const IDENTIFYING: [&str; 8] = [
-    "user_id",
-    "user",
-    "localpart",
-    "password",
-    "password_other_case",
-    "password_shortened",
-    "password_escaped",
-    "login",
-];
-
 /// What must be there for a case to apply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Need {
@@ -221,7 +109,6 @@ pub enum Need {
     Feature(Feature),
     /// `account alice`, `account carol disposable`.
     Account {
-        /// The name that the case uses.
         name: String,
         /// Whether the case may ruin it.
         disposable: bool,
@@ -243,7 +130,20 @@ impl Need {
 }
 
 /// What a probe can see that is no login flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Feature {
     /// `GET /login` answers 200.
     Legacy,
@@ -268,30 +168,27 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// Every feature with the word that case files use for it.
-    pub const ALL: [(&'static str, Feature); 10] = [
-        ("legacy", Feature::Legacy),
-        ("no_legacy", Feature::NoLegacy),
-        ("oauth", Feature::Oauth),
-        ("refresh", Feature::Refresh),
-        ("get_token", Feature::GetToken),
-        ("no_get_token", Feature::NoGetToken),
-        ("get_token_denied", Feature::GetTokenDenied),
-        ("uia_password", Feature::UiaPassword),
-        ("identity_providers", Feature::IdentityProviders),
-        ("oauth_aware", Feature::OauthAware),
-    ];
-
-    /// Its word.
     pub fn as_str(self) -> &'static str {
-        Feature::ALL.iter().find(|(_, f)| *f == self).map_or("", |(word, _)| word)
+        self.into()
     }
 }
 
 /// What a case does to its accounts, from harmless to final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Impact {
-    /// Nothing.
     Reads,
     /// Makes sessions of its own and ends them.
     Session,
@@ -303,24 +200,6 @@ pub enum Impact {
     LocksOut,
     /// Leaves the account unusable.
     Destroys,
-}
-
-impl Impact {
-    /// Every impact with the word that case files use for it.
-    pub const ALL: [(&'static str, Impact); 6] = [
-        ("reads", Impact::Reads),
-        ("session", Impact::Session),
-        ("account", Impact::Account),
-        ("ends-sessions", Impact::EndsSessions),
-        ("locks-out", Impact::LocksOut),
-        ("destroys", Impact::Destroys),
-    ];
-}
-
-impl fmt::Display for Impact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Impact::ALL.iter().find(|(_, i)| i == self).map_or("", |(word, _)| word))
-    }
 }
 
 /// Who deals with 429.
@@ -336,29 +215,21 @@ pub enum Limits {
 /// One request and what is expected of its answer.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Its place in the file.
     pub pointer: String,
-    /// Line in the file.
     pub line: u32,
-    /// What is called.
     pub target: Target,
     /// Values for the `{names}` in the path.
     pub params: Vec<(String, Value)>,
-    /// Query parameters.
     pub query: Vec<(String, Value)>,
     /// Further headers.
     pub headers: Vec<(String, Value)>,
     /// Which path prefix, if not the run's.
     pub api: Option<Api>,
-    /// How the request says who asks.
     pub auth: Auth,
-    /// What is sent.
     pub body: Body,
-    /// The Content-Type of a body.
     pub media_type: MediaType,
     /// The account that passes interactive auth, if it is asked for.
     pub uia: Option<String>,
-    /// How often the request is sent.
     pub send: Send,
     /// How long before the request the case pauses.
     pub wait: Option<Duration>,
@@ -369,9 +240,7 @@ pub struct Step {
     pub optional: Option<String>,
     /// Why the published schema is not applied to the answer, if it is not.
     pub schema_off: Option<String>,
-    /// What is expected.
     pub blocks: Vec<Block>,
-    /// What is kept for later steps.
     pub save: Vec<(String, Source)>,
 }
 
@@ -382,7 +251,6 @@ pub enum Target {
     Call(String),
     /// A method and a path that no file describes; both may hold references.
     Raw {
-        /// The method.
         method: String,
         /// The path below the base URL.
         path: String,
@@ -391,34 +259,32 @@ pub enum Target {
     Operator(Act),
 }
 
-/// What an operator can do to an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What an operator can do to an account; its word is also what `needs: [operator NAME]` names.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Act {
-    /// Locks it.
     Lock,
-    /// Takes that back.
     Unlock,
-    /// Suspends it.
     Suspend,
-    /// Deactivates it.
     Deactivate,
-    /// Binds an e-mail address to it.
     BindEmail,
 }
 
 impl Act {
-    /// Every act with its word, which also is what `needs: [operator NAME]` names.
-    pub const ALL: [(&'static str, Act); 5] = [
-        ("lock", Act::Lock),
-        ("unlock", Act::Unlock),
-        ("suspend", Act::Suspend),
-        ("deactivate", Act::Deactivate),
-        ("bind_email", Act::BindEmail),
-    ];
-
-    /// Its word.
     pub fn as_str(self) -> &'static str {
-        Act::ALL.iter().find(|(_, act)| *act == self).map_or("", |(word, _)| word)
+        self.into()
     }
 
     /// The names of what it is told: the account, and what is done to it.
@@ -440,8 +306,9 @@ pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
 ];
 
 /// The path prefix of the client API: `/_matrix/client/r0` or `/_matrix/client/v3`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Api {
     /// Releases r0.0 to r0.6.
     R0,
@@ -450,19 +317,14 @@ pub enum Api {
 }
 
 impl Api {
-    /// `r0` or `v3`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Api::R0 => "r0",
-            Api::V3 => "v3",
-        }
+        self.into()
     }
 }
 
 /// How a request says who asks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
-    /// Not at all.
     None,
     /// `Authorization: Bearer …`.
     Bearer(Value),
@@ -475,9 +337,7 @@ pub enum Auth {
 /// What is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
-    /// Nothing.
     None,
-    /// JSON.
     Json(Value),
     /// Text as written, with references.
     Text(String),
@@ -490,16 +350,13 @@ pub enum Body {
 pub enum MediaType {
     /// `application/json`.
     Json,
-    /// None at all.
     None,
-    /// As written.
     Given(String),
 }
 
 /// How often a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Send {
-    /// Once.
     Once,
     /// That often at the same time.
     Parallel(u32),
@@ -507,9 +364,7 @@ pub enum Send {
     Repeat(u32),
     /// Until an answer has this status, at most so often.
     Until {
-        /// The status that ends it.
         status: u16,
-        /// The most requests.
         at_most: u32,
     },
 }
@@ -517,9 +372,7 @@ pub enum Send {
 /// The expectations of one requirement at one step.
 #[derive(Debug, Clone)]
 pub struct Block {
-    /// The keyword it stands under.
     pub level: Level,
-    /// The requirement.
     pub req: String,
     /// It says something only of answers like this.
     pub when: Option<Expect>,
@@ -527,33 +380,27 @@ pub struct Block {
     pub exactly: Option<u32>,
     /// The outcomes that are allowed; without `one_of` there is one, without a name.
     pub branches: Vec<Branch>,
-    /// Its place in the file.
     pub pointer: String,
-    /// Line in the file.
     pub line: u32,
 }
 
 /// One outcome that is allowed.
 #[derive(Debug, Clone)]
 pub struct Branch {
-    /// Its name, for the report.
     pub name: Option<String>,
     /// Why taking it deserves a warning.
     pub warn: Option<String>,
-    /// What the answer then looks like.
     pub expect: Expect,
 }
 
 /// What an answer looks like.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// Its status.
     pub status: Option<StatusRule>,
     /// Its headers, by name.
     pub headers: Vec<(String, Matcher)>,
     /// Its JSON body, by pointer.
     pub body: Vec<(String, Matcher)>,
-    /// Its body as text.
     pub text: Option<Matcher>,
 }
 
@@ -618,113 +465,5 @@ pub enum Source {
     Header(String),
     /// A parameter in the query of `Location`.
     Location(String),
-    /// The status.
     Status,
-}
-
-impl Step {
-    /// Whether it is a login.
-    pub fn is_login(&self) -> bool {
-        matches!(&self.target, Target::Call(operation) if operation == "login")
-    }
-
-    /// How many requests it sends at most.
-    pub fn times(&self) -> usize {
-        match self.send {
-            Send::Once => 1,
-            Send::Parallel(times) | Send::Repeat(times) => times as usize,
-            Send::Until { at_most, .. } => at_most as usize,
-        }
-    }
-
-    /// Whether it sends again what proved an account: `body: $alice.login`.
-    fn is_proof(&self) -> bool {
-        let Body::Json(Value::String(body)) = &self.body else { return false };
-        body.starts_with('$') && body.ends_with(".login") && self.send == Send::Once
-    }
-
-    /// Whether nothing is the matter with this login, and the server is to accept it.
-    fn is_good_login(&self) -> bool {
-        const MEMBERS: [&str; 6] = [
-            "type",
-            "identifier",
-            "password",
-            "device_id",
-            "initial_device_display_name",
-            "refresh_token",
-        ];
-        let Body::Json(Value::Object(body)) = &self.body else { return false };
-        let plain = self.headers.is_empty() && self.query.is_empty() && self.auth == Auth::None;
-        plain
-            && self.send == Send::Once
-            && self.media_type == MediaType::Json
-            && body.get("type").is_some_and(|name| name == "m.login.password")
-            && body.keys().all(|key| MEMBERS.contains(&key.as_str()))
-            && self.may_succeed()
-    }
-
-    /// Whether an answer with status 200 would be as expected.
-    fn may_succeed(&self) -> bool {
-        let ruled = |branch: &Branch| branch.expect.status.as_ref().is_none_or(|s| s.holds(200));
-        self.blocks.iter().all(|block| block.branches.iter().any(ruled))
-    }
-
-    /// Whether an answer is as expected only if it refuses: with a status from 400 on.
-    pub fn must_be_refused(&self) -> bool {
-        self.must(|status| {
-            !(200..300).any(|code| status.holds(code)) && (400..600).any(|code| status.holds(code))
-        })
-    }
-
-    /// Whether an answer is as expected only if it is a success.
-    pub fn must_succeed(&self) -> bool {
-        self.must(StatusRule::is_success)
-    }
-
-    /// Whether each branch of a block that looks at every answer has such a status.
-    fn must(&self, is: impl Fn(&StatusRule) -> bool) -> bool {
-        let ruled = |branch: &Branch| branch.expect.status.as_ref().is_some_and(&is);
-        let all = |block: &Block| block.when.is_none() && block.branches.iter().all(ruled);
-        self.blocks.iter().any(|block| !block.branches.is_empty() && all(block))
-    }
-
-    /// Setup steps and steps; each reference of the request, in no order.
-    pub fn request_references(&self) -> Vec<String> {
-        let mut values: Vec<Value> = Vec::new();
-        for (_, value) in self.params.iter().chain(&self.query).chain(&self.headers) {
-            values.push(value.clone());
-        }
-        match &self.auth {
-            Auth::None => {}
-            Auth::Bearer(value) | Auth::Query(value) | Auth::Raw(value) => {
-                values.push(value.clone());
-            }
-        }
-        match &self.body {
-            Body::Json(value) => values.push(value.clone()),
-            Body::Text(text) => values.push(Value::String(text.clone())),
-            Body::None | Body::Bytes(_) => {}
-        }
-        if let Target::Raw { method, path } = &self.target {
-            values.push(Value::String(method.clone()));
-            values.push(Value::String(path.clone()));
-        }
-        references_of(&values)
-    }
-}
-
-impl Expect {
-    /// Each reference in it.
-    pub fn references(&self) -> Vec<String> {
-        let pointers: Vec<_> =
-            self.body.iter().map(|(pointer, _)| Value::String(pointer.clone())).collect();
-        let matchers = self.headers.iter().chain(&self.body).map(|(_, matcher)| matcher);
-        let mut names = references_of(&pointers);
-        names.extend(matchers.chain(&self.text).flat_map(Matcher::references));
-        names
-    }
-}
-
-fn references_of(values: &[Value]) -> Vec<String> {
-    values.iter().flat_map(super::template::references).map(|(name, _)| name).collect()
 }

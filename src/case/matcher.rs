@@ -1,18 +1,19 @@
 //! What an expectation means: a [`Matcher`] against one JSON value, one header or the text of an
 //! answer. Pure; a mismatch says in words what was expected and what came.
 use super::template::{self, FillError, Scope};
+use super::value::unique;
+pub use super::value::{equal, shown};
 use crate::yaml::document::pointer_token;
 use regex::Regex;
-use serde_json::{Number, Value};
+use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use url::Url;
 
 /// The kinds of JSON value that `type:` may name; `integer` is a number without a fraction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     String,
     Number,
@@ -24,17 +25,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind with the word that case files use for it.
-    pub const ALL: [(&'static str, Kind); 7] = [
-        ("string", Kind::String),
-        ("number", Kind::Number),
-        ("integer", Kind::Integer),
-        ("boolean", Kind::Boolean),
-        ("object", Kind::Object),
-        ("array", Kind::Array),
-        ("null", Kind::Null),
-    ];
-
     /// The kind with a noun and its article, for sentences.
     pub fn described(self) -> &'static str {
         match self {
@@ -68,9 +58,7 @@ impl Kind {
 /// Bounds, both inclusive; at least one is given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// Not less than this.
     pub min: Option<f64>,
-    /// Not more than this.
     pub max: Option<f64>,
 }
 
@@ -111,7 +99,7 @@ pub enum PatternError {
 
 impl Pattern {
     /// Reads an expression.
-    pub fn new(source: &str) -> Result<Pattern, PatternError> {
+    pub(crate) fn new(source: &str) -> Result<Pattern, PatternError> {
         regex_syntax::parse(source)?;
         let pattern = Pattern { source: source.to_owned(), compiled: OnceLock::new() };
         // What can be read may still be too large to compile, and would then match nothing, unnoticed. Counted
@@ -134,9 +122,7 @@ impl Pattern {
 pub struct UrlRule {
     /// One of these schemes, each a text or a reference; empty: any.
     pub schemes: Vec<String>,
-    /// No `?query`.
     pub no_query: bool,
-    /// No `#fragment`.
     pub no_fragment: bool,
 }
 
@@ -149,19 +135,14 @@ pub enum Matcher {
     Exactly(Value),
     /// Equal to one of these values, in which every reference is filled; no file says it.
     ExactlyOne(Vec<Value>),
-    /// The other way round.
     Not(Box<Matcher>),
-    /// Of this kind.
     Type(Kind),
     /// A string in which this expression is found.
     Pattern(Pattern),
-    /// Equal to one of these.
     In(Vec<Value>),
-    /// A number within bounds.
     Range(Range),
     /// A string (in characters), list or object of a size within bounds.
     Length(Range),
-    /// There at all, or not.
     Present(bool),
     /// A string with this part, a list with an item, or an object with this key.
     Contains(Box<Matcher>),
@@ -173,11 +154,8 @@ pub enum Matcher {
     Members(Vec<(String, Matcher)>),
     /// A list without equal items; or whose items differ at this JSON Pointer.
     Unique(Option<String>),
-    /// A string that is an absolute URL.
     Url(UrlRule),
-    /// Absent, or matching.
     WhenPresent(Box<Matcher>),
-    /// All of these.
     All(Vec<Matcher>),
     /// For headers: the media type's essence, whatever its parameters.
     MediaType(String),
@@ -190,9 +168,7 @@ pub enum Matcher {
 pub struct ValueMismatch {
     /// Where below the place that was checked; empty for the place itself.
     pub below: String,
-    /// What the matcher asks for.
     pub expected: String,
-    /// What was there.
     pub actual: String,
 }
 
@@ -388,113 +364,6 @@ impl Matcher {
     }
 }
 
-/// Equality as JSON has it: `1` and `1.0` are one number, and the order of members means nothing.
-pub fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => NumberKey::of(a) == NumberKey::of(b),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
-        }
-        _ => a == b,
-    }
-}
-
-/// A number by its value, however it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum NumberKey {
-    Integer(i128),
-    /// The bits of a number with a fraction, or of one too large to be told from its neighbours.
-    Float(u64),
-}
-
-impl NumberKey {
-    fn of(number: &Number) -> NumberKey {
-        /// Below this every whole number of this type is exact in `i128`.
-        const LARGEST: f64 = (1_u128 << 100) as f64;
-        let whole = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
-        match (whole, number.as_f64()) {
-            (Some(whole), _) => NumberKey::Integer(whole),
-            (None, Some(float)) if float.fract() == 0.0 && float.abs() < LARGEST => {
-                NumberKey::Integer(float as i128)
-            }
-            // A JSON number is an integer or has a value as float.
-            (None, float) => NumberKey::Float(float.unwrap_or(f64::NAN).to_bits()),
-        }
-    }
-}
-
-/// A value by what it means: equal by [`equal`], with a hash to match.
-struct Canonical<'v>(&'v Value);
-
-impl PartialEq for Canonical<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        equal(self.0, other.0)
-    }
-}
-
-impl Eq for Canonical<'_> {}
-
-impl Hash for Canonical<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        std::mem::discriminant(self.0).hash(state);
-        match self.0 {
-            Value::Null => {}
-            Value::Bool(value) => value.hash(state),
-            Value::Number(number) => NumberKey::of(number).hash(state),
-            Value::String(text) => text.hash(state),
-            Value::Array(items) => {
-                items.len().hash(state);
-                items.iter().for_each(|item| Canonical(item).hash(state));
-            }
-            Value::Object(members) => {
-                let mut members: Vec<(&String, &Value)> = members.iter().collect();
-                members.sort_unstable_by_key(|(key, _)| *key);
-                members.len().hash(state);
-                for (key, value) in members {
-                    key.hash(state);
-                    Canonical(value).hash(state);
-                }
-            }
-        }
-    }
-}
-
-/// A value for a reader: as JSON, cut when it is long; `absent` when it is not there. Of a long value no more is
-/// written out than is shown.
-pub fn shown(value: Option<&Value>) -> String {
-    const LONGEST: usize = 200;
-    let Some(value) = value else { return "absent".to_owned() };
-    let mut start = Start { bytes: Vec::new(), most: (LONGEST + 1) * 4 };
-    // An error says that there is more.
-    let _ = serde_json::to_writer(&mut start, value);
-    let text = String::from_utf8_lossy(&start.bytes);
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.into_owned(),
-    }
-}
-
-/// Takes the beginning of what is written.
-struct Start {
-    bytes: Vec<u8>,
-    most: usize,
-}
-
-impl std::io::Write for Start {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let room = self.most.saturating_sub(self.bytes.len()).min(bytes.len());
-        self.bytes.extend(bytes.iter().take(room));
-        Ok(room)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// `Text/HTML; charset=x` → `text/html`.
 pub fn media_type_essence(header: &str) -> String {
     header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -523,41 +392,30 @@ fn size(value: &Value) -> Option<usize> {
     }
 }
 
-/// The items of a list or the members of an object, each with its token in a JSON Pointer.
-fn items(value: &Value) -> Option<Box<dyn Iterator<Item = (Token<'_>, &Value)> + '_>> {
+/// The items of a list or the members of an object.
+fn items(value: &Value) -> Option<Vec<&Value>> {
     match value {
-        Value::Array(items) => {
-            Some(Box::new(items.iter().enumerate().map(|(at, item)| (Token::Index(at), item))))
-        }
-        Value::Object(members) => {
-            Some(Box::new(members.iter().map(|(key, value)| (Token::Name(key), value))))
-        }
+        Value::Array(items) => Some(items.iter().collect()),
+        Value::Object(members) => Some(members.values().collect()),
         _ => None,
     }
 }
 
-/// Written out only where something is wrong.
-enum Token<'v> {
-    Index(usize),
-    Name(&'v str),
-}
-
-impl Token<'_> {
-    fn text(&self) -> Cow<'_, str> {
-        match self {
-            Token::Index(at) => Cow::Owned(at.to_string()),
-            Token::Name(name) => Cow::Borrowed(name),
-        }
-    }
+/// The reference token that leads to the n-th of these.
+fn token(value: &Value, at: usize) -> String {
+    let name = value.as_object().and_then(|members| members.keys().nth(at));
+    name.map_or_else(|| at.to_string(), String::clone)
 }
 
 fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
-    let mut items = items.peekable();
-    let inner = if items.peek().is_some() { inner.filled(scope)? } else { Cow::Borrowed(inner) };
-    for (token, item) in items {
+    if items.is_empty() {
+        return HOLDS;
+    }
+    let inner = inner.filled(scope)?;
+    for (at, item) in items.into_iter().enumerate() {
         if let Err(mismatch) = inner.check(Some(item), scope)? {
-            return Ok(Err(mismatch.under(&token.text())));
+            return Ok(Err(mismatch.under(&token(value, at))));
         }
     }
     HOLDS
@@ -565,11 +423,12 @@ fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
 
 fn some(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
-    let mut items = items.peekable();
-    let filled = if items.peek().is_some() { inner.filled(scope)? } else { Cow::Borrowed(inner) };
-    for (_, item) in items {
-        if filled.check(Some(item), scope)?.is_ok() {
-            return HOLDS;
+    if !items.is_empty() {
+        let filled = inner.filled(scope)?;
+        for item in items {
+            if filled.check(Some(item), scope)?.is_ok() {
+                return HOLDS;
+            }
         }
     }
     fails(format!("an item that is {}", inner.described(scope)?), Some(value))
@@ -612,15 +471,6 @@ fn check_members(members: &[(String, Matcher)], value: &Value, scope: &dyn Scope
         }
     }
     HOLDS
-}
-
-fn unique(items: &[Value], by: &Option<String>) -> bool {
-    let mut seen = HashSet::with_capacity(items.len());
-    let mut keys = items.iter().filter_map(|item| match by {
-        Some(pointer) => item.pointer(pointer),
-        None => Some(item),
-    });
-    keys.all(|key| seen.insert(Canonical(key)))
 }
 
 /// The schemes of a rule with references filled in, each once.

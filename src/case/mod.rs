@@ -1,9 +1,11 @@
 //! Case files: the language of cases, reading them, matchers, references, all files as a suite.
 //!
-//! [`ast`] is what a case file may say, [`load`] reads it, [`matcher`] is what an expectation means, and
-//! [`template`] carries values from one step to the next.
+//! [`ast`] is what a case file may say, [`load`] reads it, `properties` follow from it, [`matcher`] is
+//! what an expectation means, and [`template`] carries values from one step to the next.
 pub mod ast;
 pub mod load;
 pub mod matcher;
+mod properties;
 pub mod suite;
 pub mod template;
+mod value;

@@ -15,24 +15,10 @@ pub struct Suite {
 }
 
 /// The order in which a reader finds the areas most easily; others follow by name.
+#[rustfmt::skip]
 const AREAS: [&str; 17] = [
-    "discovery",
-    "flows",
-    "wire",
-    "routes",
-    "cors",
-    "login",
-    "password",
-    "identifier",
-    "login_token",
-    "device",
-    "token",
-    "refresh",
-    "logout",
-    "uia",
-    "account_state",
-    "sso",
-    "appservice",
+    "discovery", "flows", "wire", "routes", "cors", "login", "password", "identifier", "login_token", "device",
+    "token", "refresh", "logout", "uia", "account_state", "sso", "appservice",
 ];
 
 impl Suite {
@@ -58,14 +44,7 @@ impl Suite {
                 .with_help("case files end in .yaml");
             return Err(vec![fault]);
         }
-        let (mut files, mut faults) = (Vec::new(), Vec::new());
-        for path in paths {
-            match Document::read(&path, path.display().to_string()).and_then(case_file) {
-                Ok(file) => files.push(file),
-                Err(found) => faults.extend(found),
-            }
-        }
-        if faults.is_empty() { Ok(Suite { files }) } else { Err(faults) }
+        Suite::of(paths.iter().map(|path| Document::read(path, path.display().to_string())))
     }
 
     /// Case files from memory: name to show, and text.
@@ -75,22 +54,28 @@ impl Suite {
     pub fn from_texts(
         texts: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Suite, Vec<Diagnostic>> {
-        let (mut files, mut faults) = (Vec::new(), Vec::new());
         let texts: Vec<(String, String)> = texts.into_iter().collect();
-        for document in parse_all(&texts) {
+        let mut suite = Suite::of(parse_all(&texts).into_iter())?;
+        suite.files.sort_by_key(|file| {
+            let known = AREAS.iter().position(|area| *area == file.area);
+            (known.unwrap_or(AREAS.len()), file.area.clone())
+        });
+        Ok(suite)
+    }
+
+    fn of(
+        documents: impl Iterator<Item = Result<Document, Vec<Diagnostic>>>,
+    ) -> Result<Suite, Vec<Diagnostic>> {
+        let (mut files, mut faults) = (Vec::new(), Vec::new());
+        for document in documents {
             match document.and_then(case_file) {
                 Ok(file) => files.push(file),
                 Err(found) => faults.extend(found),
             }
         }
-        files.sort_by_key(|file| {
-            let known = AREAS.iter().position(|area| *area == file.area);
-            (known.unwrap_or(AREAS.len()), file.area.clone())
-        });
         if faults.is_empty() { Ok(Suite { files }) } else { Err(faults) }
     }
 
-    /// This suite and another one behind it.
     pub fn and(mut self, other: Suite) -> Suite {
         self.files.extend(other.files);
         self
@@ -106,7 +91,7 @@ impl Suite {
         self.files.iter().flat_map(|file| &file.cases)
     }
 
-    /// The document that a case stands in.
+    /// The document that a case is in.
     pub fn document(&self, case: &Case) -> Option<&Document> {
         self.files.iter().find(|file| file.document.name() == case.file).map(|file| &file.document)
     }

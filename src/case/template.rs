@@ -4,6 +4,7 @@
 //! longer string and needs a scalar; `$$` is a dollar. Any other dollar is an error.
 use crate::yaml::document::{pointer_below, pointer_token};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Why a string with a dollar cannot be read.
@@ -163,7 +164,7 @@ pub fn fill(value: &Value, scope: &dyn Scope) -> Result<Value, FillError> {
     Ok(match value {
         Value::String(text) => match pieces(text)?.as_slice() {
             [Piece::Whole(name)] => lookup(name, scope)?,
-            parts => Value::String(join(parts, scope)?),
+            parts => Value::String(join(parts, scope, |filled| filled.into())?),
         },
         Value::Array(items) => {
             Value::Array(items.iter().map(|item| fill(item, scope)).collect::<Result<_, _>>()?)
@@ -180,30 +181,25 @@ pub fn fill(value: &Value, scope: &dyn Scope) -> Result<Value, FillError> {
 
 /// The same for a string that stays a string.
 pub fn fill_text(text: &str, scope: &dyn Scope) -> Result<String, FillError> {
-    join(&pieces(text)?, scope)
+    join(&pieces(text)?, scope, |filled| filled.into())
 }
 
 /// The same for a JSON Pointer: what is put in is escaped as one reference token.
 pub fn fill_pointer(pointer: &str, scope: &dyn Scope) -> Result<String, FillError> {
-    let mut whole = String::new();
-    for piece in pieces(pointer)? {
-        match piece {
-            Piece::Text(text) => whole.push_str(&text),
-            Piece::Whole(name) | Piece::Inside(name) => {
-                whole.push_str(&pointer_token(&scalar(&name, lookup(&name, scope)?)?));
-            }
-        }
-    }
-    Ok(whole)
+    join(&pieces(pointer)?, scope, pointer_token)
 }
 
-fn join(parts: &[Piece], scope: &dyn Scope) -> Result<String, FillError> {
+fn join(
+    parts: &[Piece],
+    scope: &dyn Scope,
+    written: fn(&str) -> Cow<'_, str>,
+) -> Result<String, FillError> {
     let mut whole = String::new();
     for part in parts {
         match part {
             Piece::Text(text) => whole.push_str(text),
             Piece::Whole(name) | Piece::Inside(name) => {
-                whole.push_str(&scalar(name, lookup(name, scope)?)?);
+                whole.push_str(&written(&scalar(name, lookup(name, scope)?)?));
             }
         }
     }

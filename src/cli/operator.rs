@@ -7,6 +7,7 @@ use crate::redact::SecretString;
 use crate::yaml::document;
 use crate::yaml::reader::Reader;
 use std::path::Path;
+use strum::VariantArray as _;
 
 /// How a file with a secret is read: its path, and the secret or why there is none.
 pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, SecretError>;
@@ -112,9 +113,10 @@ impl<'d> Part<'_, 'd> {
         &mut self,
         node: document::Part<'d>,
     ) -> std::collections::BTreeMap<Act, ExternalCommand> {
-        let words = Act::ALL.map(|(word, _)| word);
+        let words: Vec<&str> = Act::VARIANTS.iter().map(|act| act.as_str()).collect();
         let known = self.reader.object(node, "`hooks`", &words).is_some();
-        let hooks = Act::ALL.iter().filter(|_| known).filter_map(|(word, act)| {
+        let hooks = Act::VARIANTS.iter().filter(|_| known).filter_map(|act| {
+            let word = act.as_str();
             let node = node.member(word)?;
             let line = self.reader.string(node, &format!("`{word}`"))?;
             let program = ExternalCommand::parse(line);

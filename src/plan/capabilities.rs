@@ -1,4 +1,4 @@
-//! What has to be there by `--require`: names of capabilities, and whether the target has them. Pure.
+//! Capabilities for `--require`: their names, and whether the target has them. Pure.
 use crate::case::ast::{Act, Feature, OPERATOR_VALUES};
 use crate::model::run::{Required, Verdict};
 use crate::plan::facts::{AccountFacts, Facts};
@@ -6,6 +6,7 @@ use crate::yaml::diagnostic::did_you_mean;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use strum::VariantArray as _;
 
 /// Something that a project says its homeserver or its operator has, so that a run without it is no green one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,6 @@ enum What {
     Operator,
 }
 
-/// What the server has to have.
 const OF_SERVER: [Capability; 9] = [
     Capability { name: "password", what: What::Flow("m.login.password") },
     Capability { name: "token", what: What::Flow("m.login.token") },
@@ -47,7 +47,6 @@ const OF_SERVER: [Capability; 9] = [
     Capability { name: "registration", what: What::Registration },
 ];
 
-/// What the operator has to give.
 const OF_OPERATOR: [Capability; 2] = [
     Capability { name: "account", what: What::Account },
     Capability { name: "disposable", what: What::Disposable },
@@ -57,12 +56,11 @@ impl Capability {
     /// Every capability: the server's, then the operator's.
     pub fn all() -> impl Iterator<Item = Capability> {
         let values = OPERATOR_VALUES.iter().map(|(name, _)| *name);
-        let names = values.chain(Act::ALL.iter().map(|(name, _)| *name));
+        let names = values.chain(Act::VARIANTS.iter().map(|act| act.as_str()));
         let given = names.map(|name| Capability { name, what: What::Operator });
         OF_SERVER.into_iter().chain(OF_OPERATOR).chain(given)
     }
 
-    /// Its name.
     pub fn as_str(self) -> &'static str {
         self.name
     }

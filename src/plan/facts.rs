@@ -1,4 +1,4 @@
-//! What the target offers, as far as the probe could see. Pure.
+//! Probe results: what the target offers. Pure.
 use crate::case::ast::{Api, Feature};
 use crate::http::message::{Response, clipped};
 use crate::model::reason::Reason;
@@ -22,9 +22,7 @@ pub struct Facts {
     /// Why there was no session to look with though there is an account; what only a session shows
     /// is then unknown and not absent.
     pub no_session: Option<Reason>,
-    /// Which path prefix to use.
     pub api: Api,
-    /// Which accounts can be had.
     pub accounts: AccountFacts,
     /// Whether the server says that users can register with it.
     pub registers: bool,
@@ -39,7 +37,6 @@ pub struct Facts {
 /// An identity provider, as `GET /login` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// Its id.
     pub id: String,
     /// Its icon, as `server/media`, if it is an `mxc:` URI with nothing unusual in it.
     pub icon: Option<String>,
@@ -52,12 +49,6 @@ pub enum Allow {
     Destructive,
     /// Bursts that provoke rate limiting.
     RateLimit,
-}
-
-impl Allow {
-    /// Every class with its word on the command line.
-    pub const ALL: [(&'static str, Allow); 2] =
-        [("destructive", Allow::Destructive), ("rate-limit", Allow::RateLimit)];
 }
 
 /// Which accounts a run can use.
@@ -76,7 +67,6 @@ pub struct AccountFacts {
 /// An account that was given and that the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedAccount {
-    /// What it would have been used for.
     pub given: Given,
     /// The server's answer, and what to try.
     pub reason: Reason,
@@ -85,7 +75,6 @@ pub struct RefusedAccount {
 /// What is known of an account that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Given {
-    /// Whether its password is known.
     pub password: bool,
     /// Whether nobody needs it.
     pub disposable: bool,

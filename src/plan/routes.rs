@@ -1,4 +1,4 @@
-//! Where the operations of a specification lie on a server. Pure.
+//! Methods and paths of operations on a server. Pure.
 use crate::case::ast::Api;
 use crate::spec::Spec;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ pub trait Routes: Send + Sync {
 /// Where an operation lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Its method.
     pub method: String,
     /// Its path with `{names}`, below the base URL.
     pub path: String,
@@ -26,7 +25,6 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The routes of a specification for a server that serves this prefix.
     pub fn new(spec: Arc<Spec>, api: Api) -> Self {
         Paths { spec, api }
     }

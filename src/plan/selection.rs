@@ -1,4 +1,4 @@
-//! Which cases to run, as asked for on the command line. Pure.
+//! Selection of cases by the options of the command line. Pure.
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::check::whole_run::{CHECKS, WholeRunCheck};
@@ -15,9 +15,7 @@ pub struct Selection {
     pub cases: Vec<String>,
     /// Globs over requirement ids.
     pub requirements: Vec<String>,
-    /// Areas.
     pub areas: Vec<String>,
-    /// Levels.
     pub levels: Vec<Level>,
     /// Globs over case ids to leave out.
     pub skip: Vec<String>,
@@ -77,9 +75,7 @@ fn is_or_row(id: &str, case: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{option} `{word}` names nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
 pub struct NoMatch {
-    /// The option it was given to.
     pub option: &'static str,
-    /// The word.
     pub word: String,
     /// What it was probably meant to be.
     pub near: Option<String>,

@@ -16,7 +16,6 @@ pub struct Difference {
     pub what: String,
     /// How the first has it; `absent` if it has not.
     pub ours: String,
-    /// How the second has it.
     pub theirs: String,
 }
 
@@ -31,7 +30,6 @@ pub struct SpecDiff {
     pub only_theirs: Vec<String>,
 }
 
-/// What is compared: what it is, and how it is.
 type Facts = BTreeMap<String, String>;
 
 /// Compares two specifications. Operations are the same if their ids are, else if method and path

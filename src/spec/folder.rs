@@ -1,20 +1,24 @@
 //! The files of a specification folder and the references between them.
-use crate::yaml::diagnostic::{Diagnostic, Severity, did_you_mean};
+use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
 use crate::yaml::document::{Document, Part};
+use crate::yaml::reader::Reader;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
-/// How many references may follow one on another.
+/// The longest chain of references.
 const MAX_CHAIN: usize = 32;
 
-/// A folder of files, each parsed when it is first needed.
+/// A folder of files by relative path, each parsed when it is first needed.
 #[derive(Debug)]
 pub(super) struct Folder {
+    /// The prefix of the paths where a reader sees them.
+    shown: String,
     files: BTreeMap<String, File>,
 }
 
-/// A file of the folder: what was read, and the document once somebody asked for it.
 #[derive(Debug)]
 struct File {
     shown: String,
@@ -22,96 +26,17 @@ struct File {
     parsed: OnceLock<Result<Document, Vec<Diagnostic>>>,
 }
 
-/// A value in a file of the folder.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'f> {
-    /// Relative path of the file, with `/` between its parts.
-    pub path: &'f str,
-    /// The value.
-    pub part: Part<'f>,
-}
-
-/// The members of a mapping, each with its place, references resolved.
-pub(super) type Members<'f> = Vec<(&'f str, Place<'f>)>;
-
-/// Where a reference leads, if not to a value.
-enum RefFault {
-    /// Out of the folder: never followed, but published files do it.
-    Leaves(String),
-    /// Nowhere.
-    Broken(String, Option<String>),
-}
-
-/// Collects the faults of a folder; the same one met twice, through two references, counts once.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    all: Vec<Diagnostic>,
-    seen: BTreeSet<String>,
-}
-
-impl Faults {
-    /// Adds a fault unless it is known.
-    pub fn add(&mut self, fault: Diagnostic) {
-        if self.seen.insert(fault.to_string()) {
-            self.all.push(fault);
-        }
-    }
-
-    /// Adds a fault of the value at a place.
-    pub fn at(&mut self, place: Place<'_>, message: impl Into<String>) {
-        self.add(place.part.fault(message));
-    }
-
-    /// Adds a fault of the key of the value at a place.
-    pub fn at_key(&mut self, place: Place<'_>, message: impl Into<String>) {
-        self.add(place.part.key_fault(message));
-    }
-
-    /// The warnings, or all errors if there is one.
-    pub fn finish(self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            self.all.into_iter().partition(|d| d.severity == Severity::Error);
-        if errors.is_empty() { Ok(warnings) } else { Err(errors) }
-    }
-}
-
-impl<'f> Place<'f> {
-    /// The value there.
-    pub fn value(self) -> &'f Value {
-        self.part.value()
-    }
-
-    /// The items of a list; none for anything else.
-    pub fn items(self) -> impl Iterator<Item = Place<'f>> {
-        self.part.items().map(move |part| Place { part, ..self })
-    }
-
-    /// What names the place, whatever way led there.
-    pub fn identity(self) -> (&'f str, u32) {
-        (self.path, self.part.id())
-    }
-
-    /// The member itself, with whatever it is: references are not followed.
-    fn own(self, key: &str) -> Option<Place<'f>> {
-        self.part.member(key).map(|part| Place { part, ..self })
-    }
-
-    /// The reference that it is, and the place of that text. (A property may be *named* `$ref`; its
-    /// value is a schema then and no text.)
-    fn reference(self) -> Option<(Place<'f>, &'f str)> {
-        let text = self.value().get("$ref")?.as_str()?;
-        Some((self.own("$ref")?, text))
-    }
-}
-
 impl Folder {
-    /// Takes relative path, name to show, and text or why it could not be read, of each file.
+    /// Takes relative path (with `/`), and text or why it could not be read, of each file.
     pub fn new(
-        files: impl IntoIterator<Item = (String, String, Result<String, Diagnostic>)>,
+        shown: &str,
+        files: impl IntoIterator<Item = (String, Result<String, Diagnostic>)>,
     ) -> Folder {
-        let file =
-            |(path, shown, content)| (path, File { shown, content, parsed: OnceLock::new() });
-        Folder { files: files.into_iter().map(file).collect() }
+        let file = |(path, content)| {
+            let shown = format!("{shown}{path}");
+            (path, File { shown, content, parsed: OnceLock::new() })
+        };
+        Folder { shown: shown.to_owned(), files: files.into_iter().map(file).collect() }
     }
 
     /// The files that may be OpenAPI documents: those at the top, and those below that say so.
@@ -124,73 +49,116 @@ impl Folder {
         self.files.iter().filter(may_be).map(|(path, _)| path.as_str())
     }
 
+    /// The relative path of a document of this folder.
+    pub fn path<'d>(&self, document: &'d Document) -> &'d str {
+        let name = document.name();
+        name.strip_prefix(&self.shown).unwrap_or(name)
+    }
+}
+
+/// The members of a mapping, references resolved.
+pub(super) type Members<'f> = Vec<(&'f str, Part<'f>)>;
+
+/// Where a reference leads, if not to a value.
+enum RefFault {
+    /// Out of the folder: never followed, but published files do it.
+    Leaves(String),
+    /// Nowhere.
+    Broken(String, Option<String>),
+}
+
+/// Reads parts of a folder's files as if nothing were a reference.
+pub(super) struct FolderReader<'f> {
+    pub folder: &'f Arc<Folder>,
+    pub reader: Reader<'f>,
+}
+
+impl<'f> FolderReader<'f> {
+    pub fn new(folder: &'f Arc<Folder>) -> FolderReader<'f> {
+        FolderReader { folder, reader: Reader::default() }
+    }
+
+    /// Records a fault at a value.
+    pub fn fault(&mut self, part: Part<'_>, message: impl Into<String>) {
+        self.reader.fault(part, message);
+    }
+
     /// The whole of a file, if it is there and is YAML; else the faults are told.
-    pub fn open(&self, path: &str, faults: &mut Faults) -> Option<Place<'_>> {
-        let (path, file) = self.files.get_key_value(path)?;
-        match file.document() {
-            Ok(document) => Some(Place { path, part: document.root() }),
-            Err(found) => {
-                found.iter().for_each(|fault| faults.add(fault.clone()));
+    pub fn open(&mut self, path: &str) -> Option<Part<'f>> {
+        match self.folder.files.get(path)?.document() {
+            Ok(document) => Some(document.root()),
+            Err(faults) => {
+                faults.iter().for_each(|fault| self.reader.add(fault.clone()));
                 None
             }
         }
     }
 
-    /// The members of the mapping at a place. Where it is a reference, those of the target come
-    /// first, and what stands beside the reference replaces them key by key, not deeply: so the
-    /// specification's own tools do it, and some published schemas rely on it. Empty, with a fault,
-    /// for what is no mapping.
-    pub fn members<'f>(&'f self, place: Place<'f>, faults: &mut Faults) -> Members<'f> {
-        self.chained_members(place, faults, 0)
+    /// The members of a mapping. Where it is a reference, those of the target come first, and what
+    /// stands beside the reference replaces them key by key, not deeply: so the specification's own
+    /// tools do it, and some published schemas rely on it. Empty, with a fault, for what is no mapping.
+    pub fn members(&mut self, part: Part<'f>) -> Members<'f> {
+        self.chained_members(part, 0)
     }
 
-    /// One member of the mapping at a place, as [`Folder::members`] would give it.
-    pub fn member<'f>(
-        &'f self,
-        place: Place<'f>,
+    /// One member of a mapping, as [`FolderReader::members`] would give it.
+    pub fn member(&mut self, part: Part<'f>, key: &str) -> Option<Part<'f>> {
+        match part.value().is_object() && reference(part).is_none() {
+            true => part.member(key),
+            false => self.members(part).into_iter().find(|(name, _)| *name == key).map(|(_, p)| p),
+        }
+    }
+
+    /// A member that is a plain value; `what` says in a fault what it is.
+    pub fn plain<T: Deserialize<'f>>(
+        &mut self,
+        owner: Part<'f>,
         key: &str,
-        faults: &mut Faults,
-    ) -> Option<Place<'f>> {
-        match place.value().is_object() && place.reference().is_none() {
-            true => place.own(key),
-            false => {
-                self.members(place, faults).into_iter().find(|(k, _)| *k == key).map(|(_, p)| p)
-            }
+        what: &str,
+    ) -> Option<T> {
+        let part = self.member(owner, key)?;
+        let value = T::deserialize(part.value());
+        if value.is_err() {
+            let fault = part.fault(format!("`{key}` is {what}"));
+            self.reader.add(match part.value() {
+                Value::Number(_) if what == "text" => fault.with_help("put it in quotes"),
+                _ => fault,
+            });
         }
+        value.ok()
     }
 
-    /// The place that a chain of references without anything beside them ends at.
-    pub fn target<'f>(&'f self, place: Place<'f>, faults: &mut Faults) -> Place<'f> {
-        let mut place = place;
+    /// The text of a member.
+    pub fn text(&mut self, owner: Part<'f>, key: &str) -> Option<String> {
+        self.plain(owner, key, "text")
+    }
+
+    /// What a chain of references without anything beside them ends at.
+    pub fn target(&mut self, part: Part<'f>) -> Part<'f> {
+        let mut part = part;
         for _ in 0..MAX_CHAIN {
-            let is_alone = place.value().as_object().is_some_and(|map| map.len() == 1);
-            let Some((at, text)) = place.reference().filter(|_| is_alone) else { return place };
-            let Some(target) = self.follow(at, text, faults) else { return place };
-            place = target;
+            let is_alone = part.value().as_object().is_some_and(|map| map.len() == 1);
+            let Some((at, text)) = reference(part).filter(|_| is_alone) else { return part };
+            let Some(target) = self.follow(at, text) else { return part };
+            part = target;
         }
-        place
+        part
     }
 
-    fn chained_members<'f>(
-        &'f self,
-        place: Place<'f>,
-        faults: &mut Faults,
-        depth: usize,
-    ) -> Members<'f> {
-        if !place.value().is_object() {
-            faults.at(place, "a mapping is expected here");
+    fn chained_members(&mut self, part: Part<'f>, depth: usize) -> Members<'f> {
+        if !part.value().is_object() {
+            self.fault(part, "a mapping is expected here");
             return Members::new();
         }
-        let beside = place.part.members().map(|(key, part)| (key, Place { part, ..place }));
-        let Some((at, text)) = place.reference() else { return beside.collect() };
+        let Some((at, text)) = reference(part) else { return part.members().collect() };
         if depth >= MAX_CHAIN {
-            faults.at(at, "the references go round in a circle");
+            self.fault(at, "the references go round in a circle");
             return Members::new();
         }
-        let target = self.follow(at, text, faults);
-        let target = target.map(|target| self.chained_members(target, faults, depth + 1));
-        let mut members = target.unwrap_or_default();
-        for (key, value) in beside.filter(|(key, _)| *key != "$ref") {
+        let target = self.follow(at, text);
+        let mut members =
+            target.map(|target| self.chained_members(target, depth + 1)).unwrap_or_default();
+        for (key, value) in part.members().filter(|(key, _)| *key != "$ref") {
             match members.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, slot)) => *slot = value,
                 None => members.push((key, value)),
@@ -199,45 +167,43 @@ impl Folder {
         members
     }
 
-    /// The value that a reference means, written at a place; none, with a fault, if it means none.
-    fn follow<'f>(&'f self, at: Place<'f>, text: &str, faults: &mut Faults) -> Option<Place<'f>> {
-        let fault = match self.lookup(at.path, text, faults) {
+    /// The value that a reference means, written at a part; none, with a fault, if it means none.
+    fn follow(&mut self, at: Part<'f>, text: &str) -> Option<Part<'f>> {
+        let fault = match self.lookup(self.folder.path(at.document()), text) {
             // Where the target is no YAML, its own faults say so.
             Ok(target) => return target,
             Err(fault) => fault,
         };
-        faults.add(match fault {
-            RefFault::Leaves(message) => at.part.fault(message).as_warning(),
-            RefFault::Broken(message, None) => at.part.fault(message),
-            RefFault::Broken(message, Some(help)) => at.part.fault(message).with_help(help),
+        self.reader.add(match fault {
+            RefFault::Leaves(message) => at.fault(message).as_warning(),
+            RefFault::Broken(message, None) => at.fault(message),
+            RefFault::Broken(message, Some(help)) => at.fault(message).with_help(help),
         });
         None
     }
 
-    fn lookup<'f>(
-        &'f self,
-        from: &str,
-        reference: &str,
-        faults: &mut Faults,
-    ) -> Result<Option<Place<'f>>, RefFault> {
+    fn lookup(&mut self, from: &str, reference: &str) -> Result<Option<Part<'f>>, RefFault> {
         let (file, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let path = join(from, file).map_err(|why| why.of(reference))?;
-        if !self.files.contains_key(&path) {
-            let near = did_you_mean(&path, self.files.keys().map(String::as_str));
-            let help = near.map(|near| format!("there is `{near}`"));
-            return Err(RefFault::Broken(
-                format!("`{reference}`: there is no file `{path}`"),
-                help,
-            ));
+        if !self.folder.files.contains_key(&path) {
+            let near = did_you_mean(&path, self.folder.files.keys().map(String::as_str));
+            let message = format!("`{reference}`: there is no file `{path}`");
+            return Err(RefFault::Broken(message, near.map(|near| format!("there is `{near}`"))));
         }
-        let Some(whole) = self.open(&path, faults) else { return Ok(None) };
-        let pointer = percent_decoded(fragment);
+        let Some(whole) = self.open(&path) else { return Ok(None) };
+        let pointer = percent_decode_str(fragment).decode_utf8_lossy();
         let is_pointer = pointer.is_empty() || pointer.starts_with('/');
-        let part = whole.part.document().part(&pointer).filter(|_| is_pointer);
+        let part = whole.document().part(&pointer).filter(|_| is_pointer);
         let nothing = || format!("`{reference}`: there is nothing at `{pointer}` in `{path}`");
-        let part = part.ok_or_else(|| RefFault::Broken(nothing(), None))?;
-        Ok(Some(Place { part, ..whole }))
+        part.map(Some).ok_or_else(|| RefFault::Broken(nothing(), None))
     }
+}
+
+/// The reference that a part is, and the place of that text. (A property may be *named* `$ref`; its
+/// value is a schema then and no text.)
+fn reference(part: Part<'_>) -> Option<(Part<'_>, &str)> {
+    let text = part.value().get("$ref")?.as_str()?;
+    Some((part.member("$ref")?, text))
 }
 
 impl File {
@@ -297,30 +263,6 @@ fn join(from: &str, to: &str) -> Result<String, Outside> {
     Ok(parts.join("/"))
 }
 
-/// The text of a URI fragment; a stray percent sign is kept.
-fn percent_decoded(fragment: &str) -> String {
-    if !fragment.contains('%') {
-        return fragment.to_owned();
-    }
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code =
-            after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,12 +280,5 @@ mod tests {
         for address in ["https://example.org/b.yaml", "//example.org/b.yaml", "file:b.yaml"] {
             assert_eq!(join("d/a.yaml", address), Err(Outside::Address), "{address}");
         }
-    }
-
-    #[test]
-    fn fragments_are_percent_decoded() {
-        assert_eq!(percent_decoded("/a%20b~1%7Bc%7D"), "/a b~1{c}");
-        assert_eq!(percent_decoded("/100%"), "/100%");
-        assert_eq!(percent_decoded("/%zz"), "/%zz");
     }
 }

@@ -4,17 +4,15 @@
 use super::Spec;
 use super::folder::Folder;
 use super::openapi::OperationReader;
-use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::diagnostic::{Diagnostic, Severity};
 use crate::yaml::document::read_text;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How many files of a folder are read at most.
 const MAX_FILES: usize = 2_000;
-/// How deep folders may stand in each other.
+/// The deepest nesting of folders that is read.
 const MAX_FOLDERS: usize = 8;
-/// How the names of files end that are read.
 const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
 /// Relative path and text of a file, or why it could not be read.
@@ -75,19 +73,19 @@ pub(super) fn load(
     shown: &str,
     files: impl IntoIterator<Item = FileText>,
 ) -> Result<Spec, Vec<Diagnostic>> {
-    let files = files.into_iter().map(|(path, text)| {
-        let name = format!("{shown}{path}");
-        (path, name, text)
-    });
-    let folder = Arc::new(Folder::new(files));
+    let folder = Arc::new(Folder::new(shown, files));
     let mut reader = OperationReader::new(&folder);
     let documents = folder.candidates().filter(|path| reader.read(path)).count();
     let (operations, mut faults) = reader.finish();
     if documents == 0 {
         let message = "there is no OpenAPI document here (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
-        faults.add(Diagnostic::in_file(name, message));
+        faults.push(Diagnostic::in_file(name, message));
     }
-    let notes = faults.finish()?;
+    let is_error = |fault: &Diagnostic| fault.severity == Severity::Error;
+    let (errors, notes): (Vec<_>, Vec<_>) = faults.into_iter().partition(is_error);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let operations = operations.into_iter().map(Arc::new).collect();
     Ok(Spec::new(name.to_owned(), operations, notes))
 }

@@ -1,4 +1,4 @@
-//! Where a body can differ from a schema, and where in a body a part of a schema speaks of.
+//! Places of a body that a schema speaks of, and the keywords that can be violated there.
 use super::formats;
 use crate::yaml::document::{pointer_below, pointer_tokens};
 use jsonschema::Draft;
@@ -26,12 +26,8 @@ pub(super) enum Holds {
 pub(super) fn holds(keyword: &str) -> Option<Holds> {
     Some(match keyword {
         "not" | "if" | "then" | "else" | "propertyNames" => Holds::Schema,
-        "items"
-        | "additionalProperties"
-        | "additionalItems"
-        | "contains"
-        | "unevaluatedItems"
-        | "unevaluatedProperties" => Holds::Each,
+        "items" | "additionalProperties" | "additionalItems" | "contains" => Holds::Each,
+        "unevaluatedItems" | "unevaluatedProperties" => Holds::Each,
         "properties" => Holds::Named,
         "patternProperties" => Holds::Matching,
         "allOf" | "anyOf" | "oneOf" => Holds::List,
@@ -109,22 +105,10 @@ pub(super) fn collect(schema: &Value, here: &str, all: &mut BTreeSet<(String, St
 }
 
 /// The keywords that say something of the value itself and hold no schemas.
+#[rustfmt::skip]
 const ASSERTIONS: [&str; 15] = [
-    "enum",
-    "const",
-    "pattern",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
+    "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
 ];
 
 fn collect_below(keyword: &str, value: &Value, here: &str, all: &mut BTreeSet<(String, String)>) {

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use strum::{EnumString, IntoStaticStr};
 
 /// The operations that a set of files describes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,13 +48,10 @@ pub struct Operation {
     pub request: Option<RequestBody>,
     /// The answers by status: `200`, `2XX` or `default`.
     pub responses: BTreeMap<String, Response>,
-    /// Whether an access token is asked for.
     pub security: Security,
     /// The version in which it came to this path, as `1.3`; none for r0 and v1.1.
     pub added_in: Option<String>,
-    /// Whether the file marks it so.
     pub deprecated: bool,
-    /// The file that describes it, as shown to a reader.
     pub file: String,
     /// The line there, from 1.
     pub line: u32,
@@ -62,49 +60,34 @@ pub struct Operation {
 /// Something that is sent outside of the body.
 #[derive(Debug, Clone)]
 pub struct Parameter {
-    /// Its name.
     pub name: String,
-    /// Where it is sent.
     pub location: Location,
-    /// Whether it must be sent.
     pub required: bool,
-    /// What it may hold.
     pub schema: Schema,
 }
 
 /// Where a parameter is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Location {
-    /// In the path, in place of its name in braces.
     Path,
-    /// In the query of the URL.
     Query,
-    /// As a header.
     Header,
-    /// As a cookie.
     Cookie,
 }
 
 impl Location {
-    /// The word that the files use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Location::Path => "path",
-            Location::Query => "query",
-            Location::Header => "header",
-            Location::Cookie => "cookie",
-        }
+        self.into()
     }
 }
 
 /// A body that is sent.
 #[derive(Debug, Clone)]
 pub struct RequestBody {
-    /// Whether it must be sent.
     pub required: bool,
     /// What it holds if it is JSON.
     pub schema: Option<Schema>,
-    /// The media types that may be sent.
     pub media_types: Vec<String>,
 }
 
@@ -115,42 +98,31 @@ pub struct Response {
     pub description: Option<String>,
     /// What the body holds if it is JSON and described.
     pub schema: Option<Schema>,
-    /// The media types that it may have.
     pub media_types: Vec<String>,
-    /// The headers that are described.
     pub headers: Vec<Header>,
 }
 
 /// A header of an answer.
 #[derive(Debug, Clone)]
 pub struct Header {
-    /// Its name as written.
     pub name: String,
-    /// Whether it is always there.
     pub required: bool,
-    /// What it may hold.
     pub schema: Schema,
 }
 
 /// Whether an operation asks for an access token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Security {
-    /// It works without.
     None,
     /// It works without, and differently with one.
     Optional,
-    /// It needs one.
     Required,
 }
 
 impl Security {
-    /// The word used in reports.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Security::None => "none",
-            Security::Optional => "optional",
-            Security::Required => "required",
-        }
+        self.into()
     }
 }
 
@@ -159,7 +131,6 @@ impl Security {
 pub enum SchemaCheck {
     /// The status is not documented for this operation, or without a schema.
     NoSchema,
-    /// The body is as documented.
     Valid,
     /// The body differs in these ways; at least one.
     Violations(Vec<SchemaViolation>),
@@ -170,7 +141,6 @@ pub enum SchemaCheck {
 /// A way in which an answer can differ from its documented schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SchemaLocation {
-    /// Id of the operation.
     pub operation: String,
     /// As the file writes it: `200`, `2XX`, `default`.
     pub status: String,
@@ -192,20 +162,19 @@ impl Spec {
     pub fn from_dir(dir: &Path) -> Result<Spec, Vec<Diagnostic>> {
         let name = dir.display().to_string();
         let shown = format!("{}/", name.trim_end_matches('/'));
-        load::load(&name, &shown, load::folder_files(dir)?)?.compiled()
+        let spec = load::load(&name, &shown, load::folder_files(dir)?)?;
+        spec.compile().map(|()| spec)
     }
 
     /// As [`Spec::from_dir`], from texts: the name to show, and relative path (with `/`) and text
     /// of each file.
-    ///
-    /// # Errors
-    /// As [`Spec::from_dir`].
     pub fn from_files(
         name: &str,
         files: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Spec, Vec<Diagnostic>> {
         let files = files.into_iter().map(|(path, text)| (path, Ok(text)));
-        load::load(name, "", files)?.compiled()
+        let spec = load::load(name, "", files)?;
+        spec.compile().map(|()| spec)
     }
 
     /// Today's surface: the files under `spec/v1`, as they were when the program was built. Read
@@ -218,9 +187,6 @@ impl Spec {
     }
 
     /// The surface of r0.5 and r0.6: the files under `spec/r0`, as [`Spec::bundled_v1`].
-    ///
-    /// # Errors
-    /// Faults of these files; a test shows that there are none.
     pub fn bundled_r0() -> Result<Spec, Vec<Diagnostic>> {
         bundled::r0()
     }
@@ -330,11 +296,6 @@ impl Spec {
             faults.extend(schema.compile().err());
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
-    }
-
-    fn compiled(self) -> Result<Spec, Vec<Diagnostic>> {
-        self.compile()?;
-        Ok(self)
     }
 }
 

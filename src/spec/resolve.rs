@@ -1,89 +1,89 @@
 //! From schemas as they are written, with references, to one self-contained value.
-use super::folder::{Faults, Folder, Members, Place};
+use super::folder::{FolderReader, Members};
 use super::locations::{Holds, holds};
 use super::schema::Schema;
-use crate::yaml::document::pointer_below;
+use crate::yaml::document::{Part, pointer_below};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::sync::Arc;
 
-/// How deep schemas may stand in each other, all references followed.
+/// The deepest nesting of schemas, all references followed.
 const MAX_DEPTH: usize = 96;
-/// How many schemas one schema may hold, all references followed.
+/// The most schemas in one schema, all references followed.
 const MAX_SCHEMAS: usize = 20_000;
 
-/// Reads schemas of a folder; faults are collected.
-pub(super) struct Reader<'f, 'r> {
-    folder: &'f Arc<Folder>,
-    faults: &'r mut Faults,
+/// Reads one schema of a folder.
+pub(super) struct SchemaReader<'f, 'r> {
+    files: &'r mut FolderReader<'f>,
     /// The schemas that are being read, with where they stand in the value.
-    open: Vec<((&'f str, u32), String)>,
+    open: Vec<(Identity<'f>, String)>,
     /// How many schemas this one holds so far.
     count: usize,
 }
 
-impl<'f, 'r> Reader<'f, 'r> {
-    /// A reader that tells faults to `faults`.
-    pub fn new(folder: &'f Arc<Folder>, faults: &'r mut Faults) -> Reader<'f, 'r> {
-        Reader { folder, faults, open: Vec::new(), count: 0 }
+/// Tells a part from all others of the folder.
+pub(super) type Identity<'f> = (&'f str, u32);
+
+pub(super) fn identity(part: Part<'_>) -> Identity<'_> {
+    (part.document().name(), part.id())
+}
+
+impl<'f, 'r> SchemaReader<'f, 'r> {
+    pub fn new(files: &'r mut FolderReader<'f>) -> SchemaReader<'f, 'r> {
+        SchemaReader { files, open: Vec::new(), count: 0 }
     }
 
-    /// The schema at a place.
-    pub fn read(mut self, origin: Place<'f>) -> Schema {
+    pub fn read(mut self, origin: Part<'f>) -> Schema {
         let value = self.schema(origin, "");
-        self.finish(value, origin)
+        Schema::new(value, self.files.folder, origin)
     }
 
-    /// The schema that stands among other things at a place (Swagger writes those of parameters and
-    /// headers so): only these keywords of it.
-    pub fn read_only(mut self, origin: Place<'f>, keywords: &[&str]) -> Schema {
-        let members = self.folder.members(origin, self.faults);
-        let members = members.into_iter().filter(|(k, _)| keywords.contains(k)).collect();
+    /// The schema that stands among other things (Swagger writes those of parameters and headers
+    /// so): only these keywords of it.
+    pub fn read_only(mut self, origin: Part<'f>, keywords: &[&str]) -> Schema {
+        let mut members = self.files.members(origin);
+        members.retain(|(keyword, _)| keywords.contains(keyword));
         let value = self.keywords(members, "");
-        self.finish(value, origin)
-    }
-
-    fn finish(self, value: Value, origin: Place<'f>) -> Schema {
-        Schema::new(value, self.folder, origin)
+        Schema::new(value, self.files.folder, origin)
     }
 
     /// `here` is where it will stand in the value. A fault gives a schema that accepts anything, so
     /// that one fault does not cause others.
-    fn schema(&mut self, place: Place<'f>, here: &str) -> Value {
-        let place = self.folder.target(place, self.faults);
-        match place.value() {
-            Value::Bool(_) => return place.value().clone(),
+    fn schema(&mut self, part: Part<'f>, here: &str) -> Value {
+        let part = self.files.target(part);
+        match part.value() {
+            Value::Bool(_) => return part.value().clone(),
             Value::Object(_) => {}
             _ => {
-                self.faults.at(place, "a schema is a mapping");
+                self.files.fault(part, "a schema is a mapping");
                 return Value::Bool(true);
             }
         }
-        let identity = place.identity();
+        let identity = identity(part);
         if let Some((_, earlier)) = self.open.iter().find(|(known, _)| *known == identity) {
             return json!({ "$ref": fragment(earlier) });
         }
         self.count += 1;
         if self.open.len() >= MAX_DEPTH || self.count > MAX_SCHEMAS {
-            self.faults.at(place, "this schema is too large when all its references are followed");
+            self.files.fault(part, "this schema is too large when all its references are followed");
             return Value::Bool(true);
         }
         self.open.push((identity, here.to_owned()));
-        let members = self.folder.members(place, self.faults);
+        let members = self.files.members(part);
         let value = self.keywords(members, here);
         self.open.pop();
         value
     }
 
     fn keywords(&mut self, members: Members<'f>, here: &str) -> Value {
-        let is_file = |(k, p): &(&str, Place<'_>)| *k == "type" && p.value() == "file";
+        let is_file = |(k, p): &(&str, Part<'_>)| *k == "type" && p.value() == "file";
         if members.iter().any(is_file) {
             // Swagger's word for a body that is no JSON.
             return Value::Bool(true);
         }
         let mut schema = Map::new();
-        for (keyword, place) in members {
-            if let Some((keyword, value)) = self.keyword(keyword, place, here) {
+        for (keyword, part) in members {
+            if let Some((keyword, value)) = self.keyword(keyword, part, here) {
                 schema.insert(keyword.into_owned(), value);
             }
         }
@@ -95,49 +95,49 @@ impl<'f, 'r> Reader<'f, 'r> {
     fn keyword<'k>(
         &mut self,
         keyword: &'k str,
-        place: Place<'f>,
+        part: Part<'f>,
         here: &str,
     ) -> Option<(Cow<'k, str>, Value)> {
         if IGNORED.contains(&keyword) {
             return None;
         }
-        if keyword == "items" && place.value().is_array() {
+        if keyword == "items" && part.value().is_array() {
             let there = pointer_below(here, "prefixItems");
-            return Some(("prefixItems".into(), self.list(place, &there)));
+            return Some(("prefixItems".into(), self.list(part, &there)));
         }
         let there = pointer_below(here, keyword);
         let value = match holds(keyword) {
-            Some(Holds::Schema | Holds::Each) => self.schema(place, &there),
-            Some(Holds::Named | Holds::Matching) => self.named(place, &there),
-            Some(Holds::List | Holds::Items) => self.list(place, &there),
+            Some(Holds::Schema | Holds::Each) => self.schema(part, &there),
+            Some(Holds::Named | Holds::Matching) => self.named(part, &there),
+            Some(Holds::List | Holds::Items) => self.list(part, &there),
             None => {
-                self.check_type_of(keyword, place)?;
-                place.value().clone()
+                self.check_type_of(keyword, part)?;
+                part.value().clone()
             }
         };
         Some((keyword.into(), value))
     }
 
-    fn named(&mut self, place: Place<'f>, here: &str) -> Value {
-        let members = self.folder.members(place, self.faults);
-        let read = |(name, place): (&str, Place<'f>)| {
-            (name.to_owned(), self.schema(place, &pointer_below(here, name)))
+    fn named(&mut self, part: Part<'f>, here: &str) -> Value {
+        let members = self.files.members(part);
+        let read = |(name, part): (&str, Part<'f>)| {
+            (name.to_owned(), self.schema(part, &pointer_below(here, name)))
         };
         Value::Object(members.into_iter().map(read).collect())
     }
 
-    fn list(&mut self, place: Place<'f>, here: &str) -> Value {
-        if place.value().as_array().is_none_or(Vec::is_empty) {
-            self.faults.at(place, "a list of schemas is expected here");
+    fn list(&mut self, part: Part<'f>, here: &str) -> Value {
+        if part.value().as_array().is_none_or(Vec::is_empty) {
+            self.files.fault(part, "a list of schemas is expected here");
             return json!([true]);
         }
-        let read = |(i, item): (usize, Place<'f>)| self.schema(item, &format!("{here}/{i}"));
-        Value::Array(place.items().enumerate().map(read).collect())
+        let read = |(i, item): (usize, Part<'f>)| self.schema(item, &format!("{here}/{i}"));
+        Value::Array(part.items().enumerate().map(read).collect())
     }
 
     /// None, and a fault, if what stands under a keyword is of the wrong type.
-    fn check_type_of(&mut self, keyword: &str, place: Place<'f>) -> Option<()> {
-        let value = place.value();
+    fn check_type_of(&mut self, keyword: &str, part: Part<'f>) -> Option<()> {
+        let value = part.value();
         let texts = |v: &Value| v.as_array().is_some_and(|list| list.iter().all(Value::is_string));
         let (right, expected) = match keyword {
             "type" => (
@@ -160,7 +160,7 @@ impl<'f, 'r> Reader<'f, 'r> {
             _ => (true, ""),
         };
         if !right {
-            self.faults.at(place, format!("`{keyword}` is {expected}"));
+            self.files.fault(part, format!("`{keyword}` is {expected}"));
         }
         right.then_some(())
     }
@@ -168,23 +168,10 @@ impl<'f, 'r> Reader<'f, 'r> {
 
 /// Keywords that name or illustrate and would only be in the way; definitions are read where they
 /// are referred to.
+#[rustfmt::skip]
 const IGNORED: [&str; 16] = [
-    "$ref",
-    "$schema",
-    "$id",
-    "id",
-    "$anchor",
-    "$dynamicAnchor",
-    "$dynamicRef",
-    "$vocabulary",
-    "$comment",
-    "$defs",
-    "definitions",
-    "example",
-    "examples",
-    "discriminator",
-    "xml",
-    "externalDocs",
+    "$ref", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$vocabulary", "$comment", "$defs",
+    "definitions", "example", "examples", "discriminator", "xml", "externalDocs",
 ];
 
 fn is_type(value: &Value) -> bool {
@@ -212,16 +199,9 @@ fn exclusive_limits(schema: &mut Map<String, Value>) {
 
 /// A JSON Pointer as a URI fragment.
 fn fragment(pointer: &str) -> String {
-    let mut fragment = "#".to_owned();
-    for byte in pointer.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'~' | b'-' | b'_' | b'.' => {
-                fragment.push(char::from(byte));
-            }
-            byte => fragment.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    fragment
+    const SAFE: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'~').remove(b'-').remove(b'_').remove(b'.');
+    format!("#{}", utf8_percent_encode(pointer, SAFE))
 }
 
 #[cfg(test)]

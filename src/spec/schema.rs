@@ -1,13 +1,13 @@
-//! Schemas of the specification, and what a body does against them.
+//! Schemas of the specification, and the violations of a body.
 //!
 //! A schema is brought into one self-contained value, references resolved, in one dialect (JSON
 //! Schema 2020-12), whichever format it was written in. So `$ref` with siblings means the same in
 //! both formats, `1.0` is an integer in both, and nothing is fetched while a body is judged. Where
 //! in which file a part of it was written is found again by walking the files the same way.
-use super::folder::{Faults, Folder, Place};
+use super::folder::{Folder, FolderReader};
 use super::{formats, locations};
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::document::{pointer_below, pointer_tokens};
+use crate::yaml::document::{Document, Part, pointer_below, pointer_tokens};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
@@ -22,8 +22,7 @@ pub struct Schema(Arc<Inner>);
 struct Inner {
     value: Value,
     folder: Arc<Folder>,
-    /// The file with it.
-    path: String,
+    document: Document,
     /// JSON Pointer to it there.
     pointer: String,
     /// Compiled when a body is first judged, or why that is impossible, which [`Schema::compile`]
@@ -57,13 +56,12 @@ pub struct SchemaViolation {
     pub actual: String,
     /// The specification's file with the keyword.
     pub spec_file: String,
-    /// Its line there, from 1.
     pub spec_line: u32,
     /// How many violations of the same location and keyword there are beyond those that are listed.
     pub more: usize,
 }
 
-/// How many violations of one location and keyword are listed; a list may hold a hundred thousand.
+/// The most violations listed for one location and keyword; a list may hold a hundred thousand.
 const MOST_ALIKE: usize = 200;
 
 /// Where the part of a schema stands that an evaluation path leads to.
@@ -71,18 +69,17 @@ struct Origin {
     location: String,
     file: String,
     line: u32,
-    /// How many violations there are, by location and keyword.
     counts: HashMap<(String, String), usize>,
 }
 
 impl Schema {
     /// Takes the resolved value, and where in which folder it was written.
-    pub(super) fn new(value: Value, folder: &Arc<Folder>, origin: Place<'_>) -> Schema {
+    pub(super) fn new(value: Value, folder: &Arc<Folder>, origin: Part<'_>) -> Schema {
         Schema(Arc::new(Inner {
             value,
             folder: folder.clone(),
-            path: origin.path.to_owned(),
-            pointer: origin.part.pointer(),
+            document: origin.document().clone(),
+            pointer: origin.pointer(),
             validator: OnceLock::new(),
             locations: OnceLock::new(),
         }))
@@ -106,9 +103,9 @@ impl Schema {
             self.violations_of(&error, &mut origins, &mut all);
         }
         let mut beyond: HashMap<(String, String), usize> = HashMap::new();
-        for (location, keyword, count) in origins.into_values().flat_map(Origin::counts) {
+        for (place, count) in origins.into_values().flat_map(|origin: Origin| origin.counts) {
             // What several parts of a schema say of one place counts once.
-            let more = beyond.entry((location, keyword)).or_default();
+            let more = beyond.entry(place).or_default();
             *more = (*more).max(count.saturating_sub(MOST_ALIKE));
         }
         all.sort_by(|a, b| a.key().cmp(&b.key()));
@@ -135,10 +132,8 @@ impl Schema {
     /// File and line, from 1, of a part of the schema, given by its JSON Pointer in
     /// [`Schema::value`]; of the nearest thing around it if there is no such part.
     pub fn place(&self, pointer: &str) -> (String, u32) {
-        match self.0.walk(pointer) {
-            Some(place) => (place.part.document().name().to_owned(), place.part.line()),
-            None => (self.0.path.clone(), 1),
-        }
+        let part = self.0.walk(pointer);
+        (part.document().name().to_owned(), part.line())
     }
 
     /// Makes sure that the schema can be used.
@@ -153,10 +148,7 @@ impl Schema {
             }
             Err(error) => {
                 let message = format!("not a schema: {}", error.masked());
-                Err(match self.0.walk(error.instance_path().as_str()) {
-                    Some(place) => place.part.fault(message),
-                    None => Diagnostic::in_file(self.0.path.as_str(), message),
-                })
+                Err(self.0.walk(error.instance_path().as_str()).fault(message))
             }
         }
     }
@@ -169,7 +161,7 @@ impl Schema {
     fn validator(&self) -> Result<&Validator, UnusableSchema> {
         let built = self.0.validator.get_or_init(|| {
             build(&self.0.value).map_err(|error| UnusableSchema {
-                path: self.0.path.clone(),
+                path: self.0.folder.path(&self.0.document).to_owned(),
                 pointer: self.0.pointer.clone(),
                 why: error.masked().to_string(),
             })
@@ -195,62 +187,41 @@ impl Schema {
         let Some(origin) = origins.get_mut(evaluated) else { return };
         let keyword = keyword(error);
         let parent = error.instance_path().as_str();
+        let mut add = |name, pointer, expected: &str, actual: &str| {
+            all.extend(origin.violation(name, pointer, keyword, expected, actual));
+        };
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                if let Some(location) = origin.child(Some(name), keyword) {
-                    let pointer = pointer_below(parent, name);
-                    all.push(origin.violation(pointer, location, keyword, "present", "absent"));
-                }
+                add(Some(name), pointer_below(parent, name), "present", "absent");
             }
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 for name in unexpected {
-                    if let Some(location) = origin.child(Some("*"), keyword) {
-                        let pointer = pointer_below(parent, name);
-                        all.push(origin.violation(pointer, location, keyword, "absent", "present"));
-                    }
+                    add(Some("*"), pointer_below(parent, name), "absent", "present");
                 }
             }
-            kind => {
-                if let Some(location) = origin.child(None, keyword) {
-                    let actual = actual(kind, error.instance());
-                    let expected = expected(kind);
-                    all.push(origin.violation(
-                        parent.to_owned(),
-                        location,
-                        keyword,
-                        &expected,
-                        actual,
-                    ));
-                }
-            }
+            kind => add(None, parent.to_owned(), &expected(kind), actual(kind, error.instance())),
         }
     }
 }
 
 impl Origin {
-    /// Counts a violation at a child of the location, or at the location itself. Gives its location, if not enough of them
-    /// are listed yet.
-    fn child(&mut self, name: Option<&str>, keyword: &str) -> Option<String> {
-        let location = match name {
-            None => self.location.clone(),
-            Some(name) => pointer_below(&self.location, name),
-        };
-        let count = self.counts.entry((location.clone(), keyword.to_owned())).or_default();
-        *count += 1;
-        (*count <= MOST_ALIKE).then_some(location)
-    }
-
+    /// Counts a violation at a child of the location, or at the location itself; gives it, if not
+    /// enough of them are listed yet.
     fn violation(
-        &self,
+        &mut self,
+        child: Option<&str>,
         pointer: String,
-        location: String,
         keyword: &str,
         expected: &str,
         actual: &str,
-    ) -> SchemaViolation {
-        SchemaViolation {
+    ) -> Option<SchemaViolation> {
+        let location =
+            child.map_or(self.location.clone(), |name| pointer_below(&self.location, name));
+        let count = self.counts.entry((location.clone(), keyword.to_owned())).or_default();
+        *count += 1;
+        (*count <= MOST_ALIKE).then(|| SchemaViolation {
             pointer,
             location,
             keyword: keyword.to_owned(),
@@ -259,11 +230,7 @@ impl Origin {
             spec_file: self.file.clone(),
             spec_line: self.line,
             more: 0,
-        }
-    }
-
-    fn counts(self) -> impl Iterator<Item = (String, String, usize)> {
-        self.counts.into_iter().map(|((location, keyword), count)| (location, keyword, count))
+        })
     }
 }
 
@@ -287,26 +254,23 @@ impl PartialEq for Schema {
 }
 
 impl Inner {
-    /// The place where the part of the schema at `pointer` was written, or what is around it.
-    fn walk(&self, pointer: &str) -> Option<Place<'_>> {
-        let mut faults = Faults::default();
-        let whole = self.folder.open(&self.path, &mut faults)?;
-        let part = whole.part.document().part(&self.pointer)?;
-        let mut place = self.folder.target(Place { part, ..whole }, &mut faults);
+    /// The part of a file where that of the schema at `pointer` was written, or what is around it.
+    fn walk(&self, pointer: &str) -> Part<'_> {
+        let mut files = FolderReader::new(&self.folder);
+        let mut part = files.target(self.document.near(&self.pointer));
         for token in pointer_tokens(pointer).filter(|t| t != "$ref") {
-            let child = match place.value() {
-                Value::Array(_) => place.part.child(&token).map(|part| Place { part, ..place }),
-                Value::Object(_) => self.folder.member(place, &token, &mut faults).or_else(|| {
+            let child = match part.value() {
+                Value::Array(_) => part.child(&token),
+                Value::Object(_) => files.member(part, &token).or_else(|| {
                     // Draft 4 writes a list under `items` for what is called `prefixItems` today.
-                    let older = if token == "prefixItems" { "items" } else { "" };
-                    self.folder.member(place, older, &mut faults)
+                    files.member(part, if token == "prefixItems" { "items" } else { "" })
                 }),
                 _ => None,
             };
             let Some(child) = child else { break };
-            place = child;
+            part = child;
         }
-        Some(place)
+        part
     }
 }
 

@@ -32,7 +32,6 @@ impl SourceText {
         &self.name
     }
 
-    /// The whole text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -80,7 +79,6 @@ pub enum Severity {
 /// A place in a file with a few words on it.
 #[derive(Debug, Clone)]
 pub struct Label {
-    /// The file.
     pub source: Arc<SourceText>,
     /// Bytes of its text.
     pub span: Range<usize>,
@@ -129,12 +127,6 @@ impl Diagnostic {
         Diagnostic { primary: Some(Box::new(label)), ..Diagnostic::in_file(source.name(), message) }
     }
 
-    /// Whether it is the same message at the same place.
-    pub fn says_the_same(&self, other: &Diagnostic) -> bool {
-        let span = |fault: &Diagnostic| fault.primary.as_ref().map(|label| label.span.clone());
-        self.message == other.message && self.name == other.name && span(self) == span(other)
-    }
-
     /// Says a few words at the primary place; nothing happens where there is none.
     pub fn with_label(mut self, text: impl Into<String>) -> Diagnostic {
         if let Some(label) = &mut self.primary {
@@ -170,7 +162,6 @@ impl Diagnostic {
         self
     }
 
-    /// The name of the file.
     pub fn file(&self) -> &str {
         &self.name
     }
@@ -207,28 +198,19 @@ impl Diagnostic {
 
     /// One snippet for each file that a label points into, the primary one first.
     fn snippets<'a>(&'a self, primary: &'a Label) -> Vec<Snippet<'a, Annotation<'a>>> {
-        let mut files: Vec<&Arc<SourceText>> = vec![&primary.source];
-        for label in &self.others {
-            if !files.iter().any(|f| Arc::ptr_eq(f, &label.source)) {
-                files.push(&label.source);
+        let others = self.others.iter().map(|label| (AnnotationKind::Context, label));
+        let mut files: Vec<(&'a SourceText, Vec<Annotation<'a>>)> = Vec::new();
+        for (kind, label) in std::iter::once((AnnotationKind::Primary, primary)).chain(others) {
+            let (file, annotation) = (label.source.as_ref(), annotation(kind, label));
+            match files.iter_mut().find(|(known, _)| std::ptr::eq(*known, file)) {
+                Some((_, annotations)) => annotations.push(annotation),
+                None => files.push((file, vec![annotation])),
             }
         }
-        let labels = || {
-            let others = self.others.iter().map(|l| (AnnotationKind::Context, l));
-            std::iter::once((AnnotationKind::Primary, primary)).chain(others)
+        let snippet = |(file, annotations): (&'a SourceText, _)| {
+            Snippet::source(file.text()).path(file.name().to_owned()).annotations(annotations)
         };
-        let snippet = |file: &Arc<SourceText>| {
-            let here = labels().filter(|(_, l)| Arc::ptr_eq(&l.source, file));
-            let annotations = here.map(|(kind, l)| annotation(kind, l)).collect::<Vec<_>>();
-            (file.name().to_owned(), annotations)
-        };
-        files
-            .into_iter()
-            .map(|file| {
-                let (name, annotations) = snippet(file);
-                Snippet::source(file.text()).path(name).annotations(annotations)
-            })
-            .collect()
+        files.into_iter().map(snippet).collect()
     }
 }
 

@@ -5,41 +5,47 @@ use crate::yaml::document::de::kind;
 use crate::yaml::document::{Document, Part};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::marker::PhantomData;
 
-/// Collects faults while a file is read.
+/// Collects faults while a file, or a folder of them, is read.
+#[derive(Default)]
 pub struct Reader<'d> {
-    document: &'d Document,
     faults: Vec<Diagnostic>,
+    /// Each fault with its place in one line.
+    known: HashSet<String>,
+    documents: PhantomData<&'d Document>,
 }
 
 impl<'d> Reader<'d> {
     /// Starts at the file's root.
     pub fn new(document: &'d Document) -> (Self, Part<'d>) {
-        (Reader { document, faults: Vec::new() }, document.root())
+        (Reader::default(), document.root())
     }
 
     /// The value, or the faults in the order of the text if there are any.
     ///
     /// # Errors
     /// Whatever was recorded.
-    pub fn finish<T>(mut self, value: T) -> Result<T, Vec<Diagnostic>> {
-        self.faults.sort_by_key(|fault| fault.primary.as_ref().map(|label| label.span.start));
-        if self.faults.is_empty() { Ok(value) } else { Err(self.faults) }
+    pub fn finish<T>(self, value: T) -> Result<T, Vec<Diagnostic>> {
+        let faults = self.faults();
+        if faults.is_empty() { Ok(value) } else { Err(faults) }
     }
 
-    /// Records a fault. What is read twice, because several rows use it, is wrong once.
+    /// The faults, by file and in the order of its text.
+    pub fn faults(mut self) -> Vec<Diagnostic> {
+        let start = |fault: &Diagnostic| fault.primary.as_ref().map(|label| label.span.start);
+        self.faults.sort_by(|a, b| (&a.name, start(a)).cmp(&(&b.name, start(b))));
+        self.faults
+    }
+
+    /// Records a fault. What is read twice, because several rows or references use it, is wrong once.
     pub fn add(&mut self, fault: Diagnostic) {
-        if !self.faults.iter().any(|known| known.says_the_same(&fault)) {
+        if self.known.insert(fault.to_string()) {
             self.faults.push(fault);
         }
     }
 
-    /// The part at a JSON Pointer, or the nearest one around it.
-    pub fn near(&self, pointer: &str) -> Part<'d> {
-        self.document.near(pointer)
-    }
-
-    /// Records a fault at a value.
     pub fn fault(&mut self, part: Part<'_>, message: impl Into<String>) {
         self.add(part.fault(message));
     }

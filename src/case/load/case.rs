@@ -5,11 +5,12 @@ use super::{Values, is_plain_name, named_value, named_values};
 use crate::case::ast::*;
 use crate::model::release::SpecVersion;
 use crate::yaml::document::Part;
-use crate::yaml::document::de::{Text, checked, kind, some, unknown, with_help, word};
+use crate::yaml::document::de::{Text, checked, kind, some, unknown, with_help, word, word_of};
 use crate::yaml::reader::Reader;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::num::NonZeroU32;
+use strum::VariantArray as _;
 
 /// What a case says by itself; what depends on rows or other members is read part by part.
 #[derive(Deserialize, Default)]
@@ -58,7 +59,7 @@ fn title<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error>
 }
 
 fn impact<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Impact>, D::Error> {
-    word(source, "an impact", &Impact::ALL).map(Some)
+    word(source, "an impact").map(Some)
 }
 
 impl<'d> Deserialize<'d> for Need {
@@ -77,7 +78,7 @@ fn need(text: &str) -> Result<Need, String> {
         ["version", version] => SpecVersion::parse(version).map(Need::Version),
         ["before", version] => SpecVersion::parse(version).map(Need::Before),
         ["capability", name] => Some(Need::Capability(owned(name))),
-        ["feature", name] => return feature(name).map(Need::Feature),
+        ["feature", name] => return word_of(name, "a feature").map(Need::Feature),
         ["account", name] if is_plain_name(name) => {
             Some(Need::Account { name: owned(name), disposable: false })
         }
@@ -91,15 +92,9 @@ fn need(text: &str) -> Result<Need, String> {
     need.ok_or_else(|| with_help(format!("`{text}` is not a need"), HELP))
 }
 
-fn feature(name: &str) -> Result<Feature, String> {
-    let found = Feature::ALL.iter().find(|(known, _)| *known == name);
-    let known = Feature::ALL.iter().map(|(known, _)| *known);
-    found.map(|(_, feature)| *feature).ok_or_else(|| unknown(name, "a feature", known))
-}
-
 fn operator_help(name: &str) -> Result<String, String> {
     let given = OPERATOR_VALUES.iter().map(|(known, _)| *known);
-    let mut known = given.chain(Act::ALL.iter().map(|(word, _)| *word));
+    let mut known = given.chain(Act::VARIANTS.iter().map(|act| act.as_str()));
     match known.clone().any(|known| known == name) {
         true => Ok(name.to_owned()),
         false => Err(unknown(name, "something that an operator gives", known.by_ref())),
@@ -164,8 +159,8 @@ pub(super) fn read_case<'d>(
             setup,
             steps,
         };
-        check_references(reader, &case);
-        check_asserted(reader, &case);
+        check_references(reader, &case, part.document());
+        check_asserted(reader, &case, part.document());
         cases.push(case);
     }
     cases
@@ -252,7 +247,6 @@ pub(super) fn read_without<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Vec<P
     items.filter_map(|item| reader.value(item, "an item of `without`")).collect()
 }
 
-/// Records a key that is no JSON Pointer.
 pub(super) fn check_pointer_key(reader: &mut Reader<'_>, pointer: &str, part: Part<'_>) {
     if !is_pointer(pointer) {
         let fault = part.key_fault(format!("`{pointer}` is not a JSON Pointer"));

@@ -314,7 +314,7 @@ fn read_operator<'d>(reader: &mut Reader<'d>, key: &str, part: Part<'d>) -> Opti
 struct Named(#[serde(deserialize_with = "kind")] Kind);
 
 fn kind<'d, D: Deserializer<'d>>(source: D) -> Result<Kind, D::Error> {
-    word(source, "a kind of value", &Kind::ALL)
+    word(source, "a kind of value")
 }
 
 impl<'d> Deserialize<'d> for Pattern {

@@ -2,7 +2,7 @@
 //!
 //! What can be seen in one file is checked here: shapes, words, references to nothing, steps
 //! without expectations. What needs the register or the specification is checked by
-//! [`crate::plan::lint`].
+//! [`crate::plan::lint()`].
 mod case;
 mod expect;
 mod references;
@@ -18,19 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// What `$alice.…` may name, for any account name.
+#[rustfmt::skip]
 pub const ACCOUNT_MEMBERS: [&str; 12] = [
-    "user_id",
-    "user",
-    "localpart",
-    "server_name",
-    "password",
-    "password_other_case",
-    "password_shortened",
-    "login",
-    "password_escaped",
-    "token",
-    "token_other_case",
-    "device_id",
+    "user_id", "user", "localpart", "server_name", "password", "password_other_case", "password_shortened", "login",
+    "password_escaped", "token", "token_other_case", "device_id",
 ];
 /// Of these, what only a shared session gives.
 pub const SESSION_MEMBERS: [&str; 3] = ["token", "token_other_case", "device_id"];
@@ -92,7 +83,6 @@ fn named_value<'d>(reader: &mut Reader<'d>, name: &str, value: Part<'d>) -> (Str
     (name.to_owned(), value.value().clone())
 }
 
-/// What names of values are made of.
 const NAMES: &str = "names are lower-case letters, digits and `_`";
 
 fn is_plain_name(name: &str) -> bool {
@@ -107,20 +97,13 @@ fn check_syntax(reader: &mut Reader<'_>, part: Part<'_>) {
     }
     let at = part.pointer();
     for (below, error) in errors {
-        reader.fault(reader.near(&format!("{at}{below}")), error.to_string());
+        reader.fault(part.document().near(&format!("{at}{below}")), error.to_string());
     }
 }
 
 /// Whether a name is `new.…` with a known member, or one of its numbered siblings.
 pub fn is_new(name: &str) -> bool {
-    name.strip_prefix("new.").is_some_and(|member| {
-        NEW_MEMBERS.iter().any(|known| {
-            member.strip_prefix(known).is_some_and(|rest| {
-                rest.is_empty()
-                    || rest.strip_prefix('_').is_some_and(|n| {
-                        n.len() == 1 && ('2'..='9').contains(&n.chars().next().unwrap_or('0'))
-                    })
-            })
-        })
-    })
+    let Some(member) = name.strip_prefix("new.") else { return false };
+    let numbered = member.rsplit_once('_').filter(|(_, n)| matches!(n.as_bytes(), [b'2'..=b'9']));
+    NEW_MEMBERS.contains(&numbered.map_or(member, |(first, _)| first))
 }

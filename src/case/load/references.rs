@@ -3,11 +3,12 @@ use super::{ACCOUNT_MEMBERS, NEW_MEMBERS, SERVER_MEMBERS, SESSION_MEMBERS, is_ne
 use crate::case::ast::*;
 use crate::case::template;
 use crate::yaml::diagnostic::did_you_mean;
+use crate::yaml::document::Document;
 use crate::yaml::reader::Reader;
 use std::collections::BTreeSet;
 
 /// Every reference names something that is known at its step.
-pub(super) fn check_references(reader: &mut Reader, case: &Case) {
+pub(super) fn check_references(reader: &mut Reader<'_>, case: &Case, document: &Document) {
     let mut known: BTreeSet<String> = case.values.iter().map(|(name, _)| name.clone()).collect();
     known.extend(SERVER_MEMBERS.iter().map(|member| format!("server.{member}")));
     for need in &case.needs {
@@ -27,30 +28,30 @@ pub(super) fn check_references(reader: &mut Reader, case: &Case) {
             _ => {}
         }
     }
-    check_circles(reader, case);
+    check_circles(reader, case, document);
     let nested = case
         .values
         .iter()
         .flat_map(|(_, value)| template::references(value).into_iter().map(|(name, _)| name));
     for name in nested.collect::<Vec<_>>() {
-        check_reference(reader, &name, &known, &case.pointer);
+        check_reference(reader, &name, &known, &case.pointer, document);
     }
     for step in case.all_steps() {
         for name in step.request_references() {
-            check_reference(reader, &name, &known, &step.pointer);
+            check_reference(reader, &name, &known, &step.pointer, document);
         }
         known.extend(step.save.iter().map(|(name, _)| name.clone()));
         for block in &step.blocks {
             let expects = block.when.iter().chain(block.branches.iter().map(|b| &b.expect));
             for name in expects.flat_map(Expect::references).collect::<Vec<_>>() {
-                check_reference(reader, &name, &known, &block.pointer);
+                check_reference(reader, &name, &known, &block.pointer, document);
             }
         }
         if let Some(account) = &step.uia
             && !known.contains(&format!("{account}.password"))
         {
             reader.fault_with_help(
-                reader.near(&step.pointer),
+                document.near(&step.pointer),
                 format!("`uia: {account}` names no account of this case"),
                 format!("add `account {account}` to `needs`"),
             );
@@ -59,7 +60,7 @@ pub(super) fn check_references(reader: &mut Reader, case: &Case) {
 }
 
 /// A value that leads back to itself never ends.
-fn check_circles(reader: &mut Reader, case: &Case) {
+fn check_circles(reader: &mut Reader<'_>, case: &Case, document: &Document) {
     let inner = |name: &str| {
         let value = case.values.iter().find(|(known, _)| known == name);
         let found = value.map(|(_, value)| template::references(value)).unwrap_or_default();
@@ -72,12 +73,18 @@ fn check_circles(reader: &mut Reader, case: &Case) {
         }
         if met.contains(name) {
             let fault = format!("the value of `${name}` leads back to itself");
-            reader.fault(reader.near(&case.pointer), fault);
+            reader.fault(document.near(&case.pointer), fault);
         }
     }
 }
 
-fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, below: &str) {
+fn check_reference(
+    reader: &mut Reader<'_>,
+    name: &str,
+    known: &BTreeSet<String>,
+    below: &str,
+    document: &Document,
+) {
     if known.contains(name) || is_new(name) {
         return;
     }
@@ -99,19 +106,19 @@ fn check_reference(reader: &mut Reader, name: &str, known: &BTreeSet<String>, be
         },
     };
     let fault = format!("`${name}` has no value here");
-    let part = reader.near(below);
+    let part = document.near(below);
     let written = template::references(part.value()).into_iter().find(|(known, _)| known == name);
     // A row may have brought it in: then it is not in the step.
-    let at = written.map_or(part, |(_, inner)| reader.near(&format!("{below}{inner}")));
+    let at = written.map_or(part, |(_, inner)| document.near(&format!("{below}{inner}")));
     reader.fault_with_help(at, fault, help);
 }
 
 /// Every requirement of `checks` has a block that can decide it.
-pub(super) fn check_asserted(reader: &mut Reader, case: &Case) {
+pub(super) fn check_asserted(reader: &mut Reader<'_>, case: &Case, document: &Document) {
     for check in &case.checks {
         let decided = case.steps.iter().flat_map(|s| &s.blocks).any(|block| block.req == *check);
         if !decided {
-            reader.fault(reader.near(&case.pointer), format!("no block decides `{check}`"));
+            reader.fault(document.near(&case.pointer), format!("no block decides `{check}`"));
         }
     }
 }

@@ -78,7 +78,7 @@ struct Until {
 }
 
 fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Act>, D::Error> {
-    word(source, "something that an operator does", &Act::ALL).map(Some)
+    word(source, "something that an operator does").map(Some)
 }
 
 fn path<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {

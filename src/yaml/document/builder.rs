@@ -8,14 +8,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How many parts all aliases of a file together may stand for.
+/// The most parts that all aliases of a file may stand for together.
 const MAX_ALIASED: usize = 100_000;
-/// After that many faults the rest of a file is not looked at.
+/// After that many faults the rest of a file is not read.
 const MAX_FAULTS: usize = 100;
 
 /// A list or mapping that is being read.
 struct Frame {
-    /// Its index in the nodes.
     node: u32,
     /// Its last child so far; 0 for none.
     last_child: u32,
@@ -161,16 +160,16 @@ impl Builder {
         }
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         let Content::Mapping { map, key } = &mut frame.content else { return Ok(()) };
-        let earlier = match map.contains_key(text.as_ref()) {
-            true => map.keys().position(|k| *k == text),
-            false => None,
-        };
+        // Most keys are new: the place of the first is looked for only where there is one.
+        let known = map.contains_key(text.as_ref());
+        let earlier = known.then(|| map.keys().position(|key| *key == text)).flatten();
         *key = Some((text.clone().into_owned(), place));
+        let parent = frame.node;
         if let Some(position) = earlier {
-            let first = self.key_of_child(frame_node(&self.frames), position);
-            let fault =
-                Diagnostic::at_span(&self.source, range(place), format!("duplicate key `{text}`"))
-                    .with_label("again here");
+            let first = self.key_of_child(parent, position);
+            let message = format!("duplicate key `{text}`");
+            let fault = Diagnostic::at_span(&self.source, range(place), message);
+            let fault = fault.with_label("again here");
             self.faults.push(match first {
                 Some(first) => fault.with_other(range(first), "first written here"),
                 None => fault,
@@ -345,10 +344,6 @@ impl Builder {
 /// How many parts a scalar counts for: a long text for more than a short one.
 fn weight(scalar: &Value) -> usize {
     1 + scalar.as_str().map_or(0, |text| text.len() / 64)
-}
-
-fn frame_node(frames: &[Frame]) -> u32 {
-    frames.last().map_or(0, |f| f.node)
 }
 
 fn place(span: &Span) -> (u32, u32) {

@@ -16,8 +16,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
+use std::str::FromStr;
+use strum::VariantArray;
 
-/// After that many faults of one part the rest of it is not looked at.
+/// After that many faults of one part the rest of it is not read.
 const MAX_FAULTS: usize = 100;
 /// Stands between the text of an error and the way out; a text is all that serde carries.
 const HELP: &str = "\nhelp: ";
@@ -66,18 +68,23 @@ pub fn text<'d, D: Deserializer<'d>, T: From<String>>(source: D) -> Result<T, D:
     Text::deserialize(source).map(|Text(text)| T::from(text))
 }
 
-/// A word of a table, for `deserialize_with`; `what` names it.
-pub fn word<'d, D: Deserializer<'d>, T: Copy>(
-    source: D,
-    what: &str,
-    known: &[(&str, T)],
-) -> Result<T, D::Error> {
-    checked(source, |word: String| {
-        let found = known.iter().find(|(known, _)| *known == word);
-        let fault = || unknown(&word, what, known.iter().map(|(known, _)| *known));
-        found.map(|(_, value)| *value).ok_or_else(fault)
+/// A word that stands for a value, for `deserialize_with`; `what` names it.
+pub fn word<'d, D: Deserializer<'d>, T: Word>(source: D, what: &str) -> Result<T, D::Error> {
+    checked(source, |word: String| word_of(&word, what))
+}
+
+/// The value that a word stands for; the error says that it is not `what`, and what it may have been.
+pub(crate) fn word_of<T: Word>(word: &str, what: &str) -> Result<T, String> {
+    T::from_str(word).or_else(|_| {
+        let known = T::VARIANTS.iter().map(|known| (*known).into());
+        Err(unknown(word, what, known))
     })
 }
+
+/// A value that files name by a word.
+pub trait Word: VariantArray + Into<&'static str> + FromStr + Copy {}
+
+impl<T: VariantArray + Into<&'static str> + FromStr + Copy> Word for T {}
 
 /// A list with something in it, for `deserialize_with`.
 pub fn some<'d, D: Deserializer<'d>, T: Deserialize<'d>>(source: D) -> Result<Vec<T>, D::Error> {

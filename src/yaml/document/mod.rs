@@ -92,7 +92,6 @@ impl Document {
         self.0.source.name()
     }
 
-    /// The whole text.
     pub fn text(&self) -> &str {
         self.0.source.text()
     }
@@ -161,7 +160,6 @@ pub struct Part<'d> {
 }
 
 impl<'d> Part<'d> {
-    /// The value.
     pub fn value(self) -> &'d Value {
         self.value
     }
@@ -191,7 +189,6 @@ impl<'d> Part<'d> {
         items.zip(self.children()).map(move |(value, node)| Part { document, value, node })
     }
 
-    /// The member of that name.
     pub fn member(self, name: &str) -> Option<Part<'d>> {
         self.members().find(|(key, _)| *key == name).map(|(_, part)| part)
     }
@@ -294,31 +291,22 @@ fn range(span: (u32, u32)) -> Range<usize> {
 /// Reads many texts (name and text of each) as [`Document::parse`] does, on all processors; the
 /// results come in the order of the texts.
 pub fn parse_all(texts: &[(String, String)]) -> Vec<Result<Document, Vec<Diagnostic>>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(texts.len());
-    if threads < 2 {
-        return texts.iter().map(|(name, text)| Document::parse(name, text)).collect();
-    }
     // The largest texts first, or the last thread would still be busy when the others are done.
-    let mut order: Vec<usize> = (0..texts.len()).collect();
-    order.sort_by_key(|i| texts.get(*i).map(|(_, text)| std::cmp::Reverse(text.len())));
+    let mut order: Vec<(usize, &(String, String))> = texts.iter().enumerate().collect();
+    order.sort_by_key(|(_, (_, text))| std::cmp::Reverse(text.len()));
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut done = Vec::new();
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Some((name, text)) = texts.get(*index) {
-                done.push((*index, Document::parse(name, text)));
-            }
-        }
-        done
+        let one = || order.get(next.fetch_add(1, Ordering::Relaxed));
+        let parse =
+            |(at, (name, text)): &(usize, &(String, String))| (*at, Document::parse(name, text));
+        std::iter::from_fn(one).map(parse).collect::<Vec<_>>()
     };
     let mut all = std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let others = std::thread::available_parallelism().map_or(1, usize::from).min(texts.len());
+        let threads: Vec<_> = (1..others).map(|_| scope.spawn(work)).collect();
         let mut all = work();
         for thread in threads {
-            match thread.join() {
-                Ok(done) => all.extend(done),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            all.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         all
     });
