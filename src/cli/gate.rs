@@ -27,6 +27,9 @@ pub(super) fn policies(args: &TestArgs, material: &Material) -> Result<Policies,
             true
         }
     });
+    if args.update_baseline && args.baseline.is_none() {
+        return Err(Failure::usage("--update-baseline: which --baseline FILE?"));
+    }
     let baseline = match &args.baseline {
         Some(path) => Some(Arc::new(read(path, material, args.update_baseline)?)),
         None => None,

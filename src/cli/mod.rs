@@ -15,6 +15,7 @@ mod selftest;
 mod target;
 mod test;
 
+use crate::accounts::operator::Operator;
 use crate::baseline;
 use crate::case::suite::Suite;
 use crate::model::exit;
@@ -26,7 +27,8 @@ use crate::spec::Spec;
 use crate::yaml::diagnostic::{Diagnostic, Severity};
 use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
-use clap::{CommandFactory as _, Parser as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -101,14 +103,15 @@ fn on_panic(panic: &std::panic::PanicHookInfo<'_>) {
 /// Does what was typed and returns the exit status.
 pub fn main() -> u8 {
     std::panic::set_hook(Box::new(on_panic));
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let matches = match Cli::command().try_get_matches_from(&typed) {
+        Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
         }
     };
-    match dispatch(cli) {
+    match options(matches, &typed).and_then(|(cli, operator)| dispatch(cli, operator)) {
         Ok(status) => status,
         Err(failure) => {
             if !failure.text.is_empty() {
@@ -119,9 +122,21 @@ pub fn main() -> u8 {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<u8, Failure> {
+/// Options as the command line, the environment and the config file give them.
+fn options(matches: ArgMatches, typed: &[OsString]) -> Result<(Cli, Operator), Failure> {
+    let (matches, operator) = config::complete(matches, typed)?;
+    if let Some((_, command)) = matches.subcommand() {
+        let is_there = |id: &str| command.try_contains_id(id).is_ok_and(|is_there| is_there);
+        if let Some((_, why)) = args::exclusive(is_there) {
+            return Err(Failure::usage(why));
+        }
+    }
+    Ok((Cli::from_arg_matches(&matches).map_err(config::refused)?, operator))
+}
+
+fn dispatch(cli: Cli, operator: Operator) -> Result<u8, Failure> {
     match cli.command {
-        Command::Run(args) => test::run(*args),
+        Command::Run(args) => test::run(*args, operator),
         Command::Demo(args) => test::demo(*args),
         Command::Serve(args) => test::serve(args),
         Command::Selftest(args) => selftest::selftest(&args),

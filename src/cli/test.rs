@@ -3,8 +3,8 @@ use super::args::*;
 use super::checked::{checked, sentence};
 use super::progress::Bar;
 use super::{
-    Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
-    width, write,
+    Failure, accounts, colors_results, formats, gate, material, plural, print, say, target, width,
+    write,
 };
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::operator::Operator;
@@ -27,12 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-const DEFAULT_JOBS: u16 = 4;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
-
-pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
-    let operator = config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
+pub(super) fn run(args: RunArgs, operator: Operator) -> Result<u8, Failure> {
     let target = target(&args)?;
     let material = material(&args.test)?;
     let transport = transport(&args, target)?;
@@ -40,7 +35,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
     job.operator = operator;
-    job.wait_ready = args.wait_ready.unwrap_or(Duration::ZERO);
+    job.wait_ready = args.wait_ready;
     let runtime = runtime()?;
     let ended = match args.dry_run {
         true => runtime.block_on(dry_run(material, job)),
@@ -65,9 +60,8 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let running = start(settings).await?;
-        let timeout = args.test.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let target = running.url().parse().map_err(no_target)?;
-        let transport = Transport::to(target, timeout);
+        let transport = Transport::to(target, args.test.timeout);
         let mut job = job(&args.test, transport, &material)?;
         job.sources.maker = Some(AccountProvider::Open);
         job.operator = operator;
@@ -171,9 +165,9 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
         sources: AccountSources::default(),
         operator: Operator::default(),
         api: match args.api {
-            None | Some(ApiArg::Auto) => None,
-            Some(ApiArg::R0) => Some(Api::R0),
-            Some(ApiArg::V3) => Some(Api::V3),
+            ApiArg::Auto => None,
+            ApiArg::R0 => Some(Api::R0),
+            ApiArg::V3 => Some(Api::V3),
         },
         selection: Selection {
             cases: args.case.clone(),
@@ -185,11 +179,11 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
             all_standing: false,
         },
         allowed: args.allow.iter().map(allow).collect(),
-        jobs: usize::from(args.jobs.unwrap_or(DEFAULT_JOBS)),
-        max_wait: args.max_wait.unwrap_or(DEFAULT_MAX_WAIT),
+        jobs: usize::from(args.jobs),
+        max_wait: args.max_wait,
         wait_ready: Duration::ZERO,
         gate: Gate {
-            fail_on_should: args.fail_on == Some(FailOn::Should),
+            fail_on_should: args.fail_on == FailOn::Should,
             allow_blocked: args.allow_blocked,
         },
         fail_fast: args.fail_fast,
@@ -221,25 +215,14 @@ fn sources(args: &RunArgs) -> Result<AccountSources, Failure> {
         Some(path) => accounts::read(path).map_err(|faults| Failure::files(&faults))?,
         None => Vec::new(),
     };
-    let token = args.registration_token_file.as_deref();
-    let secret = args.registration_shared_secret_file.as_deref();
-    let program = args.account_command.as_deref();
-    let maker = match (&args.register, token, secret, program) {
-        (None, None, None, None) => None,
-        (_, Some(token), None, None) => Some(AccountProvider::Token(self::secret(token)?)),
-        (None, None, Some(secret), None) => {
-            Some(AccountProvider::SharedSecret(self::secret(secret)?))
-        }
-        (None, None, None, Some(line)) => {
-            Some(AccountProvider::ExternalCommand(command("--account-command", line)?))
-        }
-        (Some(_), None, None, None) => Some(AccountProvider::Open),
-        _ => {
-            return Err(Failure::usage(
-                "there is one way to make accounts: --register, --registration-token-file, \
-                 --registration-shared-secret-file or --account-command",
-            ));
-        }
+    let maker = if let Some(token) = &args.registration_token_file {
+        Some(AccountProvider::Token(secret(token)?))
+    } else if let Some(file) = &args.registration_shared_secret_file {
+        Some(AccountProvider::SharedSecret(secret(file)?))
+    } else if let Some(line) = &args.account_command {
+        Some(AccountProvider::ExternalCommand(command("--account-command", line)?))
+    } else {
+        args.register.as_ref().map(|_| AccountProvider::Open)
     };
     Ok(AccountSources { supplied, maker })
 }
@@ -247,11 +230,8 @@ fn sources(args: &RunArgs) -> Result<AccountSources, Failure> {
 /// The web server of a server name with `--discover`, else the homeserver itself.
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     match (&args.url, &args.discover) {
+        (_, Some(name)) => target::server_name(name).map_err(Failure::usage),
         (Some(url), None) => url.parse().map_err(no_target),
-        (None, Some(name)) => target::server_name(name).map_err(Failure::usage),
-        (Some(_), Some(_)) => Err(Failure::usage(
-            "a URL or --discover NAME, not both (HOMESPEC_URL and HOMESPEC_DISCOVER count too)",
-        )),
         (None, None) => Err(Failure::usage(
             "which homeserver? give its URL: homespec run https://matrix.example.org, or its server \
              name: homespec run --discover example.org\n\
@@ -277,7 +257,7 @@ fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
         return Err(Failure::usage("--proxy: there is no proxy in front of a unix socket"));
     }
     Ok(Transport {
-        timeout: args.test.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        timeout: args.test.timeout,
         ca: args.ca.clone(),
         insecure: args.insecure,
         proxy,
