@@ -2,7 +2,7 @@
 use super::ast::{Case, CaseFile};
 use super::load::case_file;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::document::{Document, parse_all};
+use crate::yaml::document::Document;
 use std::fs;
 use std::path::Path;
 
@@ -75,9 +75,8 @@ impl Suite {
         texts: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Suite, Vec<Diagnostic>> {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
-        let texts: Vec<(String, String)> = texts.into_iter().collect();
-        for document in parse_all(&texts) {
-            match document.and_then(case_file) {
+        for (name, text) in texts {
+            match Document::parse(name, text).and_then(case_file) {
                 Ok(file) => files.push(file),
                 Err(found) => faults.extend(found),
             }

@@ -7,6 +7,7 @@
 //! do not fit, `.nan` and the like are faults.
 mod builder;
 pub mod de;
+mod events;
 mod scalar;
 
 use crate::yaml::diagnostic::{Diagnostic, Label, SourceText};
@@ -17,7 +18,6 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 /// Where one part of the value stands. Its children come in the order of the value's own children.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Node {
     key: Option<(u32, u32)>,
     value: (u32, u32),
@@ -289,41 +289,6 @@ impl Diagnostic {
 
 fn range(span: (u32, u32)) -> Range<usize> {
     span.0 as usize..span.1 as usize
-}
-
-/// Reads many texts (name and text of each) as [`Document::parse`] does, on all processors; the
-/// results come in the order of the texts.
-pub fn parse_all(texts: &[(String, String)]) -> Vec<Result<Document, Vec<Diagnostic>>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(texts.len());
-    if threads < 2 {
-        return texts.iter().map(|(name, text)| Document::parse(name, text)).collect();
-    }
-    // The largest texts first, or the last thread would still be busy when the others are done.
-    let mut order: Vec<usize> = (0..texts.len()).collect();
-    order.sort_by_key(|i| texts.get(*i).map(|(_, text)| std::cmp::Reverse(text.len())));
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Some((name, text)) = texts.get(*index) {
-                done.push((*index, Document::parse(name, text)));
-            }
-        }
-        done
-    };
-    let mut all = std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = work();
-        for thread in threads {
-            match thread.join() {
-                Ok(done) => all.extend(done),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    });
-    all.sort_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The text of the file at `path`; `name` is what to call it in a fault.
