@@ -255,7 +255,7 @@ fn files_that_are_wrong_are_status_3_and_nothing_is_sent() {
         (&["run", &closed, "--registration-token-file", "empty"], "is empty"),
         (&["check", "cases/own.yaml"], "a case has no `title`"),
         (&["check", "cases"], "a case has no `title`"),
-        (&["check", "bad.yaml"], "`many` for '--jobs <N>': it is a whole number from 1"),
+        (&["check", "bad.yaml"], "invalid value `many` for `jobs`: it is a whole number from 1"),
         (&["check", "--spec", "spec"], "login.yaml"),
         (&["report", "run.json"], "run.json"),
     ] {

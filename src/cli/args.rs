@@ -1,7 +1,10 @@
 //! What can be typed: clap types only.
 use super::duration;
 use crate::model::run::Level;
-use clap::builder::PossibleValuesParser;
+use crate::plan::capabilities::Capability;
+use crate::plan::facts::Allow;
+use crate::{report, selftest};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -239,7 +242,7 @@ pub struct TestArgs {
         value_delimiter = ',',
         help_heading = "Selection"
     )]
-    pub level: Vec<LevelArg>,
+    pub level: Vec<Level>,
     /// Leave out the cases of these ids
     #[arg(
         long,
@@ -260,7 +263,7 @@ pub struct TestArgs {
         value_delimiter = ',',
         help_heading = "Gate"
     )]
-    pub require: Vec<String>,
+    pub require: Vec<Capability>,
     /// The findings that are known and accepted: a new one fails, and so does one that is fixed and
     /// still listed
     #[arg(long, value_name = "FILE", env = "HOMESPEC_BASELINE", help_heading = "Gate")]
@@ -277,7 +280,7 @@ pub struct TestArgs {
         ignore_case = true,
         value_delimiter = ','
     )]
-    pub allow: Vec<AllowArg>,
+    pub allow: Vec<Allow>,
     /// What a failing run is: a broken MUST, or a broken SHOULD too
     #[arg(
         long,
@@ -339,7 +342,7 @@ pub struct OutputArgs {
         value_delimiter = ',',
         help_heading = "Reports"
     )]
-    pub report: Vec<String>,
+    pub report: Vec<report::Format>,
 }
 
 /// How the reference homeserver is to behave.
@@ -378,8 +381,8 @@ pub struct SelftestArgs {
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = MatrixFormat::Table)]
-    pub format: MatrixFormat,
+    #[arg(long, value_enum, default_value_t = selftest::Format::Table)]
+    pub format: selftest::Format,
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
@@ -430,17 +433,6 @@ fn count(text: &str) -> Result<u16, &'static str> {
     number.map(NonZeroU16::get).map_err(|_| "it is a whole number from 1 to 65535")
 }
 
-/// How the kill matrix is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MatrixFormat {
-    /// A line a fault, a quirk and a requirement.
-    Table,
-    /// One object, with everything.
-    Json,
-    /// Tables for a page.
-    Markdown,
-}
-
 /// `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -478,6 +470,27 @@ pub enum CompareFormat {
     Json,
 }
 
+/// Gives values of other parts of the crate, which know nothing of clap, their words.
+macro_rules! words {
+    ($($type:ty { $($word:literal = $value:ident),* })*) => {$(
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(<$type>::$value),*]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(PossibleValue::new(match self { $(<$type>::$value => $word),* }))
+            }
+        }
+    )*};
+}
+
+words! {
+    Level { "must" = Must, "should" = Should, "may" = May }
+    Allow { "destructive" = Destructive, "rate-limit" = RateLimit }
+    selftest::Format { "table" = Table, "json" = Json, "markdown" = Markdown }
+}
+
 /// A path prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -485,33 +498,6 @@ pub enum ApiArg {
     Auto,
     R0,
     V3,
-}
-
-/// A level on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum LevelArg {
-    Must,
-    Should,
-    May,
-}
-
-impl From<LevelArg> for Level {
-    fn from(level: LevelArg) -> Level {
-        match level {
-            LevelArg::Must => Level::Must,
-            LevelArg::Should => Level::Should,
-            LevelArg::May => Level::May,
-        }
-    }
-}
-
-/// A class of cases on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum AllowArg {
-    Destructive,
-    RateLimit,
 }
 
 /// What fails a run.

@@ -10,6 +10,7 @@ use crate::yaml::reader::Reader;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, ValueHint};
 use serde_json::Value;
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ fn with_defaults(values: Values) -> clap::Command {
 
 /// The failure for what clap refuses only with the values of the file.
 pub fn refused(error: clap::Error) -> Failure {
-    Failure::usage(sentence(&error.to_string()))
+    Failure::usage(error.to_string().trim_start_matches("error: "))
 }
 
 /// The faults of a config file; files with secrets that it names are not read.
@@ -164,8 +165,11 @@ fn refusal(arg: &Arg, part: Part<'_>, text: &str) -> Option<Diagnostic> {
     let alone = clap::Command::new(COMMAND).no_binary_name(true).arg(arg.clone());
     let error = alone.try_get_matches_from(typed).err()?;
     let is_secret = confidential::holds_secrets(part.document().text());
-    let shown = if is_secret { "`…`".to_owned() } else { format!("`{text}`") };
-    let fault = part.fault(sentence(&error.to_string().replace(&format!("'{text}'"), &shown)));
+    let shown = if is_secret { String::new() } else { format!(" `{text}`") };
+    let why = error.source().map(ToString::to_string);
+    let why = why.filter(|why| !is_secret || !why.contains(text));
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let fault = part.fault(format!("invalid value{shown} for `{}`{why}", key(arg)));
     Some(match (error.get(ContextKind::SuggestedValue), error.get(ContextKind::ValidValue)) {
         (Some(ContextValue::String(near)), _) => fault.with_help(format!("did you mean `{near}`?")),
         (_, Some(ContextValue::Strings(all))) if !all.is_empty() => {
@@ -173,12 +177,6 @@ fn refusal(arg: &Arg, part: Part<'_>, text: &str) -> Option<Diagnostic> {
         }
         _ => fault,
     })
-}
-
-/// The first line of what clap says.
-fn sentence(text: &str) -> String {
-    let first = text.lines().next().unwrap_or_default();
-    first.trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]
@@ -284,12 +282,14 @@ mod tests {
             check(&document).iter().map(|fault| fault.render(false)).collect()
         };
         for (text, place, words) in [
-            ("jobs: many", ":1:7", "`many` for '--jobs <N>': it is a whole number from 1"),
-            ("x: 1\njobs: 0", ":2:7", "`0` for '--jobs <N>'"),
+            ("jobs: many", ":1:7", "invalid value `many` for `jobs`: it is a whole number from 1"),
+            ("x: 1\njobs: 0", ":2:7", "invalid value `0` for `jobs`"),
             ("urls: x", ":1:1", "did you mean `url`?"),
             ("level: [must, shuold]", ":1:15", "did you mean `should`?"),
             ("level: x", ":1:8", "one of: must, should, may"),
             ("register: closed", ":1:11", "one of: open"),
+            ("report: pdf", ":1:9", "there are json, junit, "),
+            ("require: passwort", ":1:10", "did you mean `password`?"),
             ("timeout: soon", ":1:10", "a number of seconds, or a time such as"),
             ("insecure: 1", ":1:11", "`insecure` must be true or false, not a number"),
             ("ca: true", ":1:5", "`ca` must be a string, not a boolean"),
@@ -302,7 +302,10 @@ mod tests {
             assert!(all.contains(&format!("homespec.yaml{place}")), "{text}: {all}");
             assert!(all.contains(words), "{text}: {all}");
         }
-        for key in ["jobs", "timeout", "level", "register", "insecure", "hunter2", "api"] {
+        for key in [
+            "jobs", "timeout", "level", "register", "insecure", "hunter2", "api", "report",
+            "require",
+        ] {
             for value in ["hunter2", "\"hunter2'a\"", "\"hunter2`a\"", "\"hunter2\\nhunter2\""] {
                 let all = faults(&format!("operator: {{}}\n{key}: {value}\n")).join("\n");
                 assert!(!all.is_empty() && !all.contains("hunter2"), "{all}");

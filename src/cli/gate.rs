@@ -16,17 +16,13 @@ use std::sync::Arc;
 
 /// What the options ask of a run beside the specification; says which entries of the baseline nobody has explained.
 pub(super) fn policies(args: &TestArgs, material: &Material) -> Result<Policies, Failure> {
-    let parse = |word: &String| word.parse::<Capability>();
-    let required: Result<Vec<Capability>, _> = args.require.iter().map(parse).collect();
-    let mut required = required.map_err(|error| Failure::usage(format!("--require: {error}")))?;
     // Asked for twice, by several lists, is asked for once.
-    let mut seen = Vec::new();
-    required.retain(|one| {
-        !seen.contains(one) && {
-            seen.push(*one);
-            true
+    let mut required: Vec<Capability> = Vec::new();
+    for one in &args.require {
+        if !required.contains(one) {
+            required.push(*one);
         }
-    });
+    }
     if args.update_baseline && args.baseline.is_none() {
         return Err(Failure::usage("--update-baseline: which --baseline FILE?"));
     }

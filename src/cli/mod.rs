@@ -295,7 +295,7 @@ fn read_run(path: &Path) -> Result<crate::model::run::Run, Failure> {
 
 fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     let run = read_run(path)?;
-    let formats = formats(output)?;
+    let formats = formats(output);
     let folder = output.out.clone().unwrap_or_else(|| {
         path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")).to_owned()
     });
@@ -315,17 +315,11 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     Ok(if written.withheld.is_empty() || graver { run.exit_status } else { exit::REPORT })
 }
 
-fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {
-    if output.report.is_empty() {
-        return Ok(report::Format::DEFAULT.to_vec());
+fn formats(output: &OutputArgs) -> Vec<report::Format> {
+    match output.report.as_slice() {
+        [] => report::Format::DEFAULT.to_vec(),
+        asked => asked.to_vec(),
     }
-    let parse = |word: &String| word.parse::<report::Format>();
-    output
-        .report
-        .iter()
-        .map(parse)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::usage(format!("--report: {error}")))
 }
 
 fn write(

@@ -48,7 +48,7 @@ pub(super) fn run(args: RunArgs, operator: Operator) -> Result<u8, Failure> {
 
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let material = material(&args.test)?;
-    let rate_limited = args.test.allow.contains(&AllowArg::RateLimit);
+    let rate_limited = args.test.allow.contains(&Allow::RateLimit);
     let mut settings = settings(&args.reference)?;
     if rate_limited {
         // Something to run into, and quick to recover from.
@@ -155,10 +155,6 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job, Failure> {
-    let allow = |word: &AllowArg| match word {
-        AllowArg::Destructive => Allow::Destructive,
-        AllowArg::RateLimit => Allow::RateLimit,
-    };
     Ok(Job {
         transport,
         discover: false,
@@ -173,12 +169,12 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
             cases: args.case.clone(),
             requirements: args.requirement.clone(),
             areas: args.area.clone(),
-            levels: args.level.iter().map(|level| (*level).into()).collect(),
+            levels: args.level.clone(),
             skip: args.skip.clone(),
             rerun: args.rerun.as_deref().map(|path| rerun(path, material)).transpose()?,
             all_standing: false,
         },
-        allowed: args.allow.iter().map(allow).collect(),
+        allowed: args.allow.iter().copied().collect(),
         jobs: usize::from(args.jobs),
         max_wait: args.max_wait,
         wait_ready: Duration::ZERO,
@@ -337,7 +333,7 @@ fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
 }
 
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
-    let formats = formats(&args.output)?;
+    let formats = formats(&args.output);
     let (policies, gating) = (job.policies.clone(), job.gate.gating());
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
