@@ -51,12 +51,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The events of a text, each as its kind, the distance of its start from that of the one before, its length and, of a
-/// scalar that is not as written, its text. None if there is an anchor, a tag or something that is not YAML.
+/// scalar that is not as written, its text. The number of all comes first. None if there is an anchor, a tag or something that is not YAML.
 fn compact(text: &str) -> Option<Vec<u8>> {
     let mut options = Options::default();
     options.emit_anchor_events = true;
     options.set_emit_comments(false);
-    let (mut bytes, mut last) = (Vec::new(), 0);
+    let (mut bytes, mut last, mut count) = (Vec::new(), 0, 0);
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.ok()?;
         let place = span.byte_range().unwrap_or(0..0);
@@ -84,8 +84,12 @@ fn compact(text: &str) -> Option<Vec<u8>> {
             bytes.extend(own.bytes());
         }
         last = place.start;
+        count += 1;
     }
-    Some(bytes)
+    let mut all = Vec::new();
+    number(&mut all, count);
+    all.extend(bytes);
+    Some(all)
 }
 
 /// What is between the quotation marks.

@@ -3,8 +3,9 @@ use super::ast::{Case, CaseFile};
 use super::load::case_file;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::Document;
-use std::fs;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::{fs, thread};
 
 /// Every case, by file.
 #[derive(Debug, Clone, Default)]
@@ -75,8 +76,8 @@ impl Suite {
         texts: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Suite, Vec<Diagnostic>> {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
-        for (name, text) in texts {
-            match Document::parse(name, text).and_then(case_file) {
+        for file in read_all(&texts.into_iter().collect::<Vec<_>>()) {
+            match file {
                 Ok(file) => files.push(file),
                 Err(found) => faults.extend(found),
             }
@@ -103,6 +104,27 @@ impl Suite {
     pub fn document(&self, case: &Case) -> Option<&Document> {
         self.files.iter().find(|file| file.document.name() == case.file).map(|file| &file.document)
     }
+}
+
+/// Reads each text on one of as many threads as there are processors; the files come in the order of the texts.
+fn read_all(texts: &[(String, String)]) -> Vec<Result<CaseFile, Vec<Diagnostic>>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let read = |(index, (name, text)): (usize, &(String, String))| {
+        (index, Document::parse(name.as_str(), text.as_str()).and_then(case_file))
+    };
+    let work = |first: usize| -> Vec<_> {
+        texts.iter().enumerate().skip(first).step_by(threads).map(read).collect()
+    };
+    let mut files = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || work(first))).collect();
+        let mut files = work(0);
+        for other in others {
+            files.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        files
+    });
+    files.sort_by_key(|(index, _)| *index);
+    files.into_iter().map(|(_, file)| file).collect()
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, Vec<Diagnostic>> {

@@ -43,7 +43,7 @@ pub fn complete(
     if named.is_none() && !path.is_file() {
         return Ok((matches, Operator::default()));
     }
-    let (mut values, operator) = read(&path).map_err(|faults| Failure::files(&told(faults)))?;
+    let (mut values, operator) = read(&path).map_err(told)?;
     // Both say where the homeserver is: one that was given overrides both of the file.
     const TARGET: [&str; 2] = ["url", "discover"];
     if TARGET.iter().any(|id| run.contains_id(id)) {

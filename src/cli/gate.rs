@@ -39,9 +39,8 @@ fn read(path: &Path, material: &Material, will_write: bool) -> Result<Baseline, 
     if will_write && !path.exists() {
         return Ok(Baseline { file: name, entries: Vec::new() });
     }
-    let read = Document::read(path, name.as_str())
-        .and_then(|document| load::load(&document, &material.register, &material.suite));
-    let baseline = read.map_err(|faults| Failure::files(&faults))?;
+    let document = Document::read(path, name.as_str())?;
+    let baseline = load::load(&document, &material.register, &material.suite)?;
     let unexplained = baseline.entries.iter().filter(|entry| entry.reason == TODO).count();
     if unexplained > 0 {
         let (noun, has) = if unexplained == 1 { ("entry", "has") } else { ("entries", "have") };
@@ -61,10 +60,7 @@ pub(super) fn update(policies: &Policies, run: &Run, gating: Verdict) -> Result<
         return Ok(());
     }
     let document = match path.exists() {
-        true => Some(
-            Document::read(path, baseline.file.as_str())
-                .map_err(|faults| Failure::files(&faults))?,
-        ),
+        true => Some(Document::read(path, baseline.file.as_str())?),
         false => None,
     };
     let text = append::appended(document.as_ref(), &new)

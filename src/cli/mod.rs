@@ -29,7 +29,6 @@ use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -50,19 +49,15 @@ impl Failure {
     fn usage(text: impl Into<String>) -> Failure {
         Failure::new(exit::USAGE, format!("error: {}", text.into()))
     }
+}
 
-    fn files(faults: &[Diagnostic]) -> Failure {
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(faults: Vec<Diagnostic>) -> Failure {
         let color = colors_errors();
         let mut text: String = faults.iter().map(|fault| fault.render(color) + "\n").collect();
         let count = faults.len();
         text += &format!("error: {count} fault{} in the files; nothing was sent", plural(count));
         Failure::new(exit::FILES, text)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -207,16 +202,13 @@ fn width() -> usize {
 
 /// The cases and specification files that the options ask for.
 fn material(args: &args::TestArgs) -> Result<Material, Failure> {
-    let load = || -> Result<Material, Vec<Diagnostic>> {
-        let suite = match (&args.only_cases, &args.cases) {
-            (Some(only), _) => Some(Suite::from_path(only)?),
-            (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
-            (None, None) => None,
-        };
-        let spec = args.spec.as_deref().map(Spec::from_dir).transpose()?;
-        Material::load(suite, spec)
+    let suite = match (&args.only_cases, &args.cases) {
+        (Some(only), _) => Some(Suite::from_path(only)?),
+        (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
+        (None, None) => None,
     };
-    load().map_err(|faults| Failure::files(&faults))
+    let spec = args.spec.as_deref().map(Spec::from_dir).transpose()?;
+    Ok(Material::load(suite, spec)?)
 }
 
 fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
@@ -237,7 +229,7 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
         say(&warning.render(colors_errors()))?;
     }
     if !faults.is_empty() {
-        return Err(Failure::files(&faults));
+        return Err(faults.into());
     }
     let what = match paths {
         [] => "the bundled cases".to_owned(),
@@ -251,11 +243,9 @@ fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
         return Err(Failure::usage("--spec checks a folder of its own; give no PATH beside it"));
     }
     let bundled = |spec: &Spec| if spec.is_r0() { Spec::bundled_r0() } else { Spec::bundled_v1() };
-    let described = Spec::from_dir(dir).and_then(|spec| {
-        spec.compile()?;
-        Ok(crate::spec::describe(&spec, &bundled(&spec)?))
-    });
-    print(&described.map_err(|faults| Failure::files(&faults))?)
+    let spec = Spec::from_dir(dir)?;
+    spec.compile()?;
+    print(&crate::spec::describe(&spec, &bundled(&spec)?))
 }
 
 /// The faults of case files, of a config file, of one with accounts, or of a baseline, which may name the cases of the

@@ -9,8 +9,8 @@ use crate::selftest::{Asked, Reach, SelftestError, matrix};
 use std::sync::Arc;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
-    let material = Material::load(None, None).map_err(|faults| Failure::files(&faults))?;
-    let catalogue = schema_faults::bundled().map_err(|faults| Failure::files(&faults))?;
+    let material = Material::load(None, None)?;
+    let catalogue = schema_faults::bundled()?;
     let asked = Asked::of(&material, catalogue, &args.name).map_err(failed)?;
     let reach = if args.full { Reach::Full } else { Reach::Named };
     let count = Count::of(asked.faults.len() + asked.quirks.len());

@@ -110,7 +110,7 @@ fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
         upstream: behind,
         faults: args.reference.fault.clone(),
         quirks: args.reference.quirk.clone(),
-        catalogue: catalogue()?,
+        catalogue: schema_faults::bundled()?,
     };
     runtime()?.block_on(async {
         let running = reference::front(layer)
@@ -123,17 +123,13 @@ fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
     })
 }
 
-fn catalogue() -> Result<Catalogue, Failure> {
-    schema_faults::bundled().map_err(|faults| Failure::files(&faults))
-}
-
 fn settings(args: &ReferenceArgs) -> Result<Settings, Failure> {
     // Making it takes longer than all else at the start, and most runs name nothing of it.
     let named = !args.fault.is_empty() || !args.quirk.is_empty();
     let mut settings = Settings {
         faults: args.fault.clone(),
         quirks: args.quirk.clone(),
-        catalogue: if named { catalogue()? } else { Catalogue::default() },
+        catalogue: if named { schema_faults::bundled()? } else { Catalogue::default() },
         ..Settings::default()
     };
     if !args.versions.is_empty() {
@@ -208,7 +204,7 @@ fn rerun(path: &Path, material: &Material) -> Result<Rerun, Failure> {
 
 fn sources(args: &RunArgs) -> Result<AccountSources, Failure> {
     let supplied = match &args.accounts {
-        Some(path) => accounts::read(path).map_err(|faults| Failure::files(&faults))?,
+        Some(path) => accounts::read(path)?,
         None => Vec::new(),
     };
     let maker = if let Some(token) = &args.registration_token_file {
@@ -281,7 +277,7 @@ fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Failure> {
 fn headers(path: &Path) -> Result<Vec<(String, SecretString)>, Failure> {
     let name = path.display().to_string();
     let text = accounts::read_text(path).map_err(unreadable)?;
-    target::headers(&name, &text).map_err(|faults| Failure::files(&faults))
+    Ok(target::headers(&name, &text)?)
 }
 
 fn secret(path: &Path) -> Result<SecretString, Failure> {

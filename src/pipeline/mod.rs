@@ -61,12 +61,14 @@ impl Material {
     /// # Errors
     /// Every fault of every file.
     pub fn load(suite: Option<Suite>, spec: Option<Spec>) -> Result<Material, Vec<Diagnostic>> {
-        let register = Register::bundled()?;
-        let suite = match suite {
-            Some(suite) => suite,
-            None => Suite::bundled()?,
-        };
-        let (v1, r0) = (Spec::bundled_v1()?, Spec::bundled_r0()?);
+        let (suite, rest) = std::thread::scope(|scope| {
+            let rest = scope.spawn(|| -> Result<_, Vec<Diagnostic>> {
+                Ok((Register::bundled()?, Spec::bundled_v1()?, Spec::bundled_r0()?))
+            });
+            let suite = suite.map_or_else(Suite::bundled, Ok);
+            (suite, rest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let ((register, v1, r0), suite) = (rest?, suite?);
         let (v1, r0) = match spec {
             Some(spec) => (spec.clone().over(v1), spec.over(r0)),
             None => (v1, r0),

@@ -68,6 +68,7 @@ impl Builder {
     pub(super) fn run(mut self) -> Result<Document, Vec<Diagnostic>> {
         let source = self.source.clone();
         let Some(events) = Events::of(source.text()) else { return self.scan() };
+        self.nodes.reserve(events.size_hint().1.unwrap_or_default());
         for (event, span) in events {
             if self.event(event, &span).is_err() {
                 break;

@@ -8,13 +8,17 @@ pub(super) struct Events<'t> {
     text: &'t str,
     bytes: &'t [u8],
     start: usize,
+    /// How many events are left at most.
+    left: usize,
 }
 
 impl<'t> Events<'t> {
     /// The events of one of the texts that are carried inside the program.
     pub(super) fn of(text: &'t str) -> Option<Events<'t>> {
         let (_, bytes) = crate::bundled::EVENTS.iter().find(|(known, _)| *known == text)?;
-        Some(Events { text, bytes, start: 0 })
+        let mut events = Events { text, bytes, start: 0, left: 0 };
+        events.left = events.number()?;
+        Some(events)
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -49,6 +53,7 @@ impl<'t> Iterator for Events<'t> {
 
     fn next(&mut self) -> Option<(Event<'t>, Span)> {
         let kind = self.byte()?;
+        self.left = self.left.checked_sub(1)?;
         self.start += self.number()?;
         let (start, end) = (self.start, self.start + self.number()?);
         let scalar = |text: &'t str, style| Event::Scalar(Cow::Borrowed(text), style, 0, None);
@@ -65,5 +70,9 @@ impl<'t> Iterator for Events<'t> {
         };
         let marker = |at| Marker::new(at, 0, 0).with_byte_offset(Some(at));
         Some((event, Span::new(marker(start), marker(end))))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.left))
     }
 }
