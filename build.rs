@@ -16,36 +16,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let (mut code, mut events) = (String::new(), String::new());
-    let mut include = |constant: &str, path: &str| -> Result<String, Box<dyn std::error::Error>> {
-        let file = root.join(path);
+    let (mut texts, mut events, mut code) = (String::new(), String::new(), String::new());
+    let mut include = |path: &str| -> Result<String, Box<dyn std::error::Error>> {
+        let (file, name) = (root.join(path), path.replace(['/', '.', '-'], "_").to_uppercase());
+        writeln!(texts, "const {name}: &str = include_str!({file:?});")?;
         // A file that is not as it should be is read, and its faults told, when the program starts.
         if let Some(bytes) = compact(&fs::read_to_string(&file)?) {
-            let name = format!("{}.events", path.replace('/', "."));
-            fs::write(out.join(&name), bytes)?;
-            writeln!(events, "({constant}, include_bytes!({:?})),", out.join(&name))?;
+            let compact = out.join(format!("{name}.events"));
+            fs::write(&compact, bytes)?;
+            writeln!(events, "({name}, include_bytes!({compact:?})),")?;
         }
-        Ok(format!("include_str!({file:?})"))
+        Ok(name)
     };
     for (constant, folder, ending) in BUNDLES {
         println!("cargo::rerun-if-changed={folder}");
         writeln!(code, "/// Path below `{folder}` and text of every file there.")?;
         writeln!(code, "pub const {constant}: &[(&str, &str)] = &[")?;
-        for (index, path) in files(&root.join(folder), "", ending)?.iter().enumerate() {
-            let text = include(&format!("{constant}[{index}].1"), &format!("{folder}/{path}"))?;
-            writeln!(code, "({path:?}, {text}),")?;
+        for path in files(&root.join(folder), "", ending)? {
+            writeln!(code, "({path:?}, {}),", include(&format!("{folder}/{path}"))?)?;
         }
         writeln!(code, "];")?;
     }
     let (constant, path) = REGISTER;
     println!("cargo::rerun-if-changed={path}");
-    writeln!(
-        code,
-        "/// Text of `{path}`.\npub const {constant}: &str = {};",
-        include(constant, path)?
-    )?;
+    writeln!(code, "/// Text of `{path}`.\npub const {constant}: &str = {};", include(path)?)?;
     writeln!(code, "/// Each of these texts with the events of the YAML parser.")?;
-    writeln!(code, "pub const EVENTS: &[(&str, &[u8])] = &[{events}];")?;
+    writeln!(code, "pub const EVENTS: &[(&str, &[u8])] = &[{events}];\n{texts}")?;
     fs::write(out.join("bundled.rs"), code)?;
     Ok(())
 }
