@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 /// A part of the crate (a file or folder below `src`), what it may use of the other parts, and why
 /// it stands where it stands. From the bottom up: a part may only use what stands above it here.
 const PARTS: &[(&str, &[&str], &str)] = &[
-    ("bundled", &[], "files as text, nothing else"),
+    ("bundled", &[], "files as text and what the build script read of them, nothing else"),
     ("files", &[], "writing whole files; knows no content"),
     ("model", &[], "run.json is a value of it: it knows nothing of how that came to be"),
-    ("yaml", &[], "text with places, and faults of files as data"),
+    ("yaml", &["bundled"], "text with places, and faults of files as data"),
     (
         "redact",
         &["model"],
         "replaces secrets in a run; knows the forms of a text, not where it comes from",
     ),
-    ("requirements", &["model", "yaml"], "read from a file"),
+    ("requirements", &["bundled", "model", "yaml"], "read from a file"),
     ("spec", &["bundled", "yaml"], "read from files, of any release"),
     (
         "case",

@@ -255,7 +255,7 @@ fn files_that_are_wrong_are_status_3_and_nothing_is_sent() {
         (&["run", &closed, "--registration-token-file", "empty"], "is empty"),
         (&["check", "cases/own.yaml"], "a case has no `title`"),
         (&["check", "cases"], "a case has no `title`"),
-        (&["check", "bad.yaml"], "`jobs` must be a whole number from 1"),
+        (&["check", "bad.yaml"], "invalid value `many` for `jobs`: it is a whole number from 1"),
         (&["check", "--spec", "spec"], "login.yaml"),
         (&["report", "run.json"], "run.json"),
     ] {
@@ -698,11 +698,7 @@ fn times_have_units_wherever_they_are_given() {
     assert_ends(&by_environment("20s"), 0, "");
     assert_ends(&by_environment("soon"), 2, "a time such as 250ms");
     write(at, "homespec.yaml", "timeout: soon\n");
-    assert_ends(
-        &run_in(at, &["run", &url]),
-        3,
-        "`timeout` is a number of seconds, or a time such as",
-    );
+    assert_ends(&run_in(at, &["run", &url]), 3, "it is a number of seconds, or a time such as");
     // The unit is not lost on the way.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());

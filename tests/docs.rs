@@ -375,26 +375,27 @@ fn config_keys(page: &str) -> Vec<(String, String)> {
 #[test]
 fn config_keys_are_those_of_the_program() {
     let keys = config_keys(&read("docs/options.md"));
-    let mut text = String::new();
+    let folder = tempfile::tempdir().unwrap();
+    // Some exclude each other, so each is in a file of its own.
     for (option, key) in &keys {
         let name = option.split(' ').next().unwrap().trim_start_matches("--");
         assert!(name == key || option == "[URL]", "{option} has the key {key}");
         let value = match option.split_once(' ') {
             Some((_, "DURATION" | "N")) => "1",
             Some((_, "API")) => "auto",
+            Some((_, "HOW")) => "open",
             Some((_, "CLASS")) => "destructive",
             Some((_, "LEVEL")) => "must",
             Some(_) => "x",
             None if option.starts_with("--") => "true",
             None => "http://127.0.0.1:1",
         };
-        text += &format!("{key}: {value}\n");
+        let file = folder.path().join(format!("{key}.yaml"));
+        fs::write(&file, format!("{key}: {value}\n")).unwrap();
     }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("homespec.yaml");
-    fs::write(&file, text).unwrap();
+    let files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let checked =
-        Command::new(env!("CARGO_BIN_EXE_homespec")).arg("check").arg(&file).output().unwrap();
+        Command::new(env!("CARGO_BIN_EXE_homespec")).arg("check").args(files).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 
     let program = Cli::command();

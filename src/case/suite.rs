@@ -2,10 +2,11 @@
 use super::ast::{Case, CaseFile};
 use super::load::case_file;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::document::{Document, parse_all};
-use std::fs;
-use std::path::Path;
+use crate::yaml::document::Document;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, thread};
 
 /// Every case, by file.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,8 @@ impl Suite {
                 .with_help("case files end in .yaml");
             return Err(vec![fault]);
         }
-        Suite::of(paths.iter().map(|path| Document::read(path, path.display().to_string())))
+        let read = |path: &PathBuf| Document::read(path, path.display().to_string()).and_then(case_file);
+        Suite::of(paths.iter().map(read))
     }
 
     /// Case files from memory: name to show, and text.
@@ -55,7 +57,7 @@ impl Suite {
         texts: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Suite, Vec<Diagnostic>> {
         let texts: Vec<(String, String)> = texts.into_iter().collect();
-        let mut suite = Suite::of(parse_all(&texts).into_iter())?;
+        let mut suite = Suite::of(read_all(&texts).into_iter())?;
         suite.files.sort_by_key(|file| {
             let known = AREAS.iter().position(|area| *area == file.area);
             (known.unwrap_or(AREAS.len()), file.area.clone())
@@ -64,11 +66,11 @@ impl Suite {
     }
 
     fn of(
-        documents: impl Iterator<Item = Result<Document, Vec<Diagnostic>>>,
+        read: impl Iterator<Item = Result<CaseFile, Vec<Diagnostic>>>,
     ) -> Result<Suite, Vec<Diagnostic>> {
         let (mut files, mut faults) = (Vec::new(), Vec::new());
-        for document in documents {
-            match document.and_then(case_file) {
+        for file in read {
+            match file {
                 Ok(file) => files.push(file),
                 Err(found) => faults.extend(found),
             }
@@ -97,7 +99,28 @@ impl Suite {
     }
 }
 
-fn yaml_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, Vec<Diagnostic>> {
+/// Reads each text on one of as many threads as there are processors; the files come in the order of the texts.
+fn read_all(texts: &[(String, String)]) -> Vec<Result<CaseFile, Vec<Diagnostic>>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let read = |(index, (name, text)): (usize, &(String, String))| {
+        (index, Document::parse(name.as_str(), text.as_str()).and_then(case_file))
+    };
+    let work = |first: usize| -> Vec<_> {
+        texts.iter().enumerate().skip(first).step_by(threads).map(read).collect()
+    };
+    let mut files = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || work(first))).collect();
+        let mut files = work(0);
+        for other in others {
+            files.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        files
+    });
+    files.sort_by_key(|(index, _)| *index);
+    files.into_iter().map(|(_, file)| file).collect()
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
     let unreadable = |error: std::io::Error| {
         vec![Diagnostic::in_file(folder.display().to_string(), format!("cannot be read: {error}"))]
     };

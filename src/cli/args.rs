@@ -1,8 +1,13 @@
 //! What can be typed: clap types only.
 use super::duration;
 use crate::model::run::Level;
-use clap::builder::PossibleValuesParser;
+use crate::plan::capabilities::Capability;
+use crate::plan::facts::Allow;
+use crate::report;
+use crate::selftest;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -160,9 +165,10 @@ pub struct RunArgs {
         value_name = "DURATION",
         env = "HOMESPEC_WAIT_READY",
         value_parser = duration::parse,
+        default_value = "0s",
         help_heading = "Transport"
     )]
-    pub wait_ready: Option<Duration>,
+    pub wait_ready: Duration,
     /// Read options from this file instead of ./homespec.yaml
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CONFIG")]
     pub config: Option<PathBuf>,
@@ -190,8 +196,8 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// Which path prefix; auto reads /versions
-    #[arg(long, value_enum, env = "HOMESPEC_API")]
-    pub api: Option<ApiArg>,
+    #[arg(long, value_enum, env = "HOMESPEC_API", ignore_case = true, default_value = "auto")]
+    pub api: ApiArg,
     /// OpenAPI files to use instead of the bundled ones, where they have the operation
     #[arg(long, value_name = "DIR", env = "HOMESPEC_SPEC", help_heading = "Cases")]
     pub spec: Option<PathBuf>,
@@ -199,13 +205,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "DIR", env = "HOMESPEC_CASES", help_heading = "Cases")]
     pub cases: Option<PathBuf>,
     /// Use just the cases of a folder
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "HOMESPEC_ONLY_CASES",
-        conflicts_with = "cases",
-        help_heading = "Cases"
-    )]
+    #[arg(long, value_name = "DIR", env = "HOMESPEC_ONLY_CASES", help_heading = "Cases")]
     pub only_cases: Option<PathBuf>,
     /// Run the cases of these ids; * and ? stand for any characters
     #[arg(
@@ -239,10 +239,11 @@ pub struct TestArgs {
         long,
         value_enum,
         env = "HOMESPEC_LEVEL",
+        ignore_case = true,
         value_delimiter = ',',
         help_heading = "Selection"
     )]
-    pub level: Vec<LevelArg>,
+    pub level: Vec<Level>,
     /// Leave out the cases of these ids
     #[arg(
         long,
@@ -263,35 +264,62 @@ pub struct TestArgs {
         value_delimiter = ',',
         help_heading = "Gate"
     )]
-    pub require: Vec<String>,
+    pub require: Vec<Capability>,
     /// The findings that are known and accepted: a new one fails, and so does one that is fixed and
     /// still listed
     #[arg(long, value_name = "FILE", env = "HOMESPEC_BASELINE", help_heading = "Gate")]
     pub baseline: Option<PathBuf>,
     /// Add what is new to the baseline, with TODO for the reason
-    #[arg(long, requires = "baseline", help_heading = "Gate")]
+    #[arg(long, help_heading = "Gate")]
     pub update_baseline: bool,
     /// Allow what is not done unasked: `destructive` on supplied accounts, `rate-limit` for bursts
-    #[arg(long, value_name = "CLASS", value_enum, env = "HOMESPEC_ALLOW", value_delimiter = ',')]
-    pub allow: Vec<AllowArg>,
+    #[arg(
+        long,
+        value_name = "CLASS",
+        value_enum,
+        env = "HOMESPEC_ALLOW",
+        ignore_case = true,
+        value_delimiter = ','
+    )]
+    pub allow: Vec<Allow>,
     /// What a failing run is: a broken MUST, or a broken SHOULD too
-    #[arg(long, value_name = "LEVEL", value_enum, env = "HOMESPEC_FAIL_ON", help_heading = "Gate")]
-    pub fail_on: Option<FailOn>,
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        env = "HOMESPEC_FAIL_ON",
+        ignore_case = true,
+        default_value = "must",
+        help_heading = "Gate"
+    )]
+    pub fail_on: FailOn,
     /// End the run with the first case that fails
     #[arg(long, env = "HOMESPEC_FAIL_FAST", help_heading = "Gate")]
     pub fail_fast: bool,
     /// Accept MUSTs that could not be decided
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED", help_heading = "Gate")]
     pub allow_blocked: bool,
-    /// How many cases run at once [default: 4]
-    #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// For one request, in seconds or as 500ms, 30s, 2m [default: 30s]
-    #[arg(long, value_name = "DURATION", env = "HOMESPEC_TIMEOUT", value_parser = duration::parse)]
-    pub timeout: Option<Duration>,
-    /// For all waiting for rate limits together, in seconds or as 30s, 5m, 1h30m [default: 60s]
-    #[arg(long, value_name = "DURATION", env = "HOMESPEC_MAX_WAIT", value_parser = duration::parse)]
-    pub max_wait: Option<Duration>,
+    /// How many cases run at once
+    #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = count, default_value = "4")]
+    pub jobs: u16,
+    /// For one request, in seconds or as 500ms, 30s, 2m
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "HOMESPEC_TIMEOUT",
+        value_parser = duration::parse,
+        default_value = "30s"
+    )]
+    pub timeout: Duration,
+    /// For all waiting for rate limits together, in seconds or as 30s, 5m, 1h30m
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "HOMESPEC_MAX_WAIT",
+        value_parser = duration::parse,
+        default_value = "60s"
+    )]
+    pub max_wait: Duration,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: OutputArgs,
@@ -315,7 +343,7 @@ pub struct OutputArgs {
         value_delimiter = ',',
         help_heading = "Reports"
     )]
-    pub report: Vec<String>,
+    pub report: Vec<report::Format>,
 }
 
 /// How the reference homeserver is to behave.
@@ -354,8 +382,8 @@ pub struct SelftestArgs {
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = MatrixFormat::Table)]
-    pub format: MatrixFormat,
+    #[arg(long, value_enum, default_value_t = selftest::Format::Table)]
+    pub format: selftest::Format,
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
@@ -363,22 +391,47 @@ pub struct SelftestArgs {
     #[arg(long, conflicts_with = "format")]
     pub propose_also: bool,
     /// How many faults and quirks run at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<u16>,
     /// Say which fault or quirk is done
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// How the kill matrix is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MatrixFormat {
-    /// A line a fault, a quirk and a requirement.
-    Table,
-    /// One object, with everything.
-    Json,
-    /// Tables for a page.
-    Markdown,
+/// Options that exclude each other whether they are typed, in the environment or in a config file, and what is said
+/// then. (clap's own conflicts would not see the file, whose values are defaults.)
+pub const EXCLUSIVE: [(&str, &[&str], &str); 4] = [
+    (
+        "discover",
+        &["url"],
+        "a URL or --discover NAME, not both (HOMESPEC_URL and HOMESPEC_DISCOVER count too)",
+    ),
+    (
+        "only_cases",
+        &["cases"],
+        "--cases or --only-cases, not both (HOMESPEC_CASES and HOMESPEC_ONLY_CASES count too)",
+    ),
+    (
+        "registration_shared_secret_file",
+        &["register", "registration_token_file", "account_command"],
+        ONE_WAY,
+    ),
+    ("account_command", &["register", "registration_token_file"], ONE_WAY),
+];
+const ONE_WAY: &str = "there is one way to make accounts: --register, --registration-token-file, \
+                       --registration-shared-secret-file or --account-command";
+
+/// Returns the first id in [`EXCLUSIVE`] that another option excludes, and the sentence.
+pub fn exclusive(is_there: impl Fn(&str) -> bool) -> Option<(&'static str, &'static str)> {
+    let (id, _, why) = EXCLUSIVE
+        .iter()
+        .find(|(id, others, _)| is_there(id) && others.iter().any(|o| is_there(o)))?;
+    Some((id, why))
+}
+
+fn count(text: &str) -> Result<u16, &'static str> {
+    let number = text.parse::<NonZeroU16>();
+    number.map(NonZeroU16::get).map_err(|_| "it is a whole number from 1 to 65535")
 }
 
 /// `list`.
@@ -418,6 +471,27 @@ pub enum CompareFormat {
     Json,
 }
 
+/// Gives values of other parts of the crate, which know nothing of clap, their words.
+macro_rules! words {
+    ($($type:ty { $($word:literal = $value:ident),* })*) => {$(
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(<$type>::$value),*]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(PossibleValue::new(match self { $(<$type>::$value => $word),* }))
+            }
+        }
+    )*};
+}
+
+words! {
+    Level { "must" = Must, "should" = Should, "may" = May }
+    Allow { "destructive" = Destructive, "rate-limit" = RateLimit }
+    selftest::Format { "table" = Table, "json" = Json, "markdown" = Markdown }
+}
+
 /// A path prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -425,33 +499,6 @@ pub enum ApiArg {
     Auto,
     R0,
     V3,
-}
-
-/// A level on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum LevelArg {
-    Must,
-    Should,
-    May,
-}
-
-impl From<LevelArg> for Level {
-    fn from(level: LevelArg) -> Level {
-        match level {
-            LevelArg::Must => Level::Must,
-            LevelArg::Should => Level::Should,
-            LevelArg::May => Level::May,
-        }
-    }
-}
-
-/// A class of cases on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum AllowArg {
-    Destructive,
-    RateLimit,
 }
 
 /// What fails a run.

@@ -8,8 +8,8 @@ use crate::reference::{self, Fault};
 use crate::requirements::{NEEDS, Register, Requirement};
 
 pub(super) fn explain(id: &str) -> Result<u8, Failure> {
-    let register = Register::bundled().map_err(|faults| Failure::files(&faults))?;
-    let suite = Suite::bundled().map_err(|faults| Failure::files(&faults))?;
+    let register = Register::bundled()?;
+    let suite = Suite::bundled()?;
     if let Some(requirement) = register.get(id) {
         let faults = reference::faults().map_err(super::no_faults)?;
         return print(&explain_requirement(requirement, &suite, faults));

@@ -16,17 +16,16 @@ use std::sync::Arc;
 
 /// What the options ask of a run beside the specification; says which entries of the baseline nobody has explained.
 pub(super) fn policies(args: &TestArgs, material: &Material) -> Result<Policies, Failure> {
-    let parse = |word: &String| word.parse::<Capability>();
-    let required: Result<Vec<Capability>, _> = args.require.iter().map(parse).collect();
-    let mut required = required.map_err(|error| Failure::usage(format!("--require: {error}")))?;
     // Asked for twice, by several lists, is asked for once.
-    let mut seen = Vec::new();
-    required.retain(|one| {
-        !seen.contains(one) && {
-            seen.push(*one);
-            true
+    let mut required: Vec<Capability> = Vec::new();
+    for one in &args.require {
+        if !required.contains(one) {
+            required.push(*one);
         }
-    });
+    }
+    if args.update_baseline && args.baseline.is_none() {
+        return Err(Failure::usage("--update-baseline: which --baseline FILE?"));
+    }
     let baseline = match &args.baseline {
         Some(path) => Some(Arc::new(read(path, material, args.update_baseline)?)),
         None => None,
@@ -40,9 +39,8 @@ fn read(path: &Path, material: &Material, will_write: bool) -> Result<Baseline, 
     if will_write && !path.exists() {
         return Ok(Baseline { file: name, entries: Vec::new() });
     }
-    let read = Document::read(path, name.as_str())
-        .and_then(|document| load::load(&document, &material.register, &material.suite));
-    let baseline = read.map_err(|faults| Failure::files(&faults))?;
+    let document = Document::read(path, name.as_str())?;
+    let baseline = load::load(&document, &material.register, &material.suite)?;
     let unexplained = baseline.entries.iter().filter(|entry| entry.reason == TODO).count();
     if unexplained > 0 {
         let (noun, has) = if unexplained == 1 { ("entry", "has") } else { ("entries", "have") };
@@ -62,10 +60,7 @@ pub(super) fn update(policies: &Policies, run: &Run, gating: Verdict) -> Result<
         return Ok(());
     }
     let document = match path.exists() {
-        true => Some(
-            Document::read(path, baseline.file.as_str())
-                .map_err(|faults| Failure::files(&faults))?,
-        ),
+        true => Some(Document::read(path, baseline.file.as_str())?),
         false => None,
     };
     let text = append::appended(document.as_ref(), &new)

@@ -3,7 +3,7 @@ use super::args::{ListArgs, ListFormat};
 use super::{Failure, print};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
-use crate::reference::{self, Catalogue};
+use crate::reference;
 use crate::requirements::{Register, Requirement};
 use crate::selftest::schema_faults;
 use serde_json::{Value, json};
@@ -22,46 +22,32 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
     match args.format {
         ListFormat::Table => print(&table(&rows)),
         ListFormat::Json => {
-            let list: Vec<Value> = rows.iter().map(|row| Value::Object(row.clone())).collect();
-            let text = serde_json::to_string_pretty(&list).map_err(std::io::Error::from)?;
+            let text = serde_json::to_string_pretty(&rows).map_err(std::io::Error::from)?;
             print(&format!("{text}\n"))
         }
     }
 }
 
-type Row = serde_json::Map<String, Value>;
-
-fn row(members: Value) -> Row {
-    match members {
-        Value::Object(members) => members,
-        _ => Row::new(),
-    }
-}
-
-fn suite() -> Result<Suite, Failure> {
-    Suite::bundled().map_err(|faults| Failure::files(&faults))
-}
-
-fn cases() -> Result<Vec<Row>, Failure> {
-    let suite = suite()?;
+fn cases() -> Result<Vec<Value>, Failure> {
+    let suite = Suite::bundled()?;
     let checks = crate::check::whole_run::CHECKS.iter().map(|check| {
-        row(json!({
+        json!({
             "id": check.id, "area": crate::check::whole_run::AREA, "impact": "reads",
             "requirements": [check.requirement], "title": check.title,
-        }))
+        })
     });
     let of_files = suite.cases().map(|case: &Case| {
-        row(json!({
+        json!({
             "id": case.id, "area": case.area, "impact": case.impact.to_string(),
             "requirements": case.checks, "title": case.title, "file": case.file, "line": case.line,
-        }))
+        })
     });
     Ok(of_files.chain(checks).collect())
 }
 
-fn requirements() -> Result<Vec<Row>, Failure> {
-    let register = Register::bundled().map_err(|faults| Failure::files(&faults))?;
-    let suite = suite()?;
+fn requirements() -> Result<Vec<Value>, Failure> {
+    let register = Register::bundled()?;
+    let suite = Suite::bundled()?;
     let mut deciders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for case in suite.cases() {
         for id in &case.checks {
@@ -76,42 +62,37 @@ fn requirements() -> Result<Vec<Row>, Failure> {
         if !requirement.standing.is_empty() {
             by.push("standing");
         }
-        row(json!({
+        json!({
             "id": requirement.id, "level": requirement.level.as_str(),
             "mark": requirement.mark.as_str(), "since": requirement.since.to_string(),
             "decided_by": by, "title": requirement.title,
-        }))
+        })
     };
     Ok(register.iter().map(of).collect())
 }
 
-/// What is made from schemas, beside the tables.
-fn catalogue() -> Result<Catalogue, Failure> {
-    schema_faults::bundled().map_err(|faults| Failure::files(&faults))
-}
-
-fn faults() -> Result<Vec<Row>, Failure> {
+fn faults() -> Result<Vec<Value>, Failure> {
     let of = |fault: &reference::Fault| {
-        row(json!({
+        json!({
             "name": fault.name, "kind": fault.kind.as_str(), "requirement": fault.requirement,
             "also": fault.also, "about": fault.about, "clause": fault.clause,
-        }))
+        })
     };
-    Ok(catalogue()?.all_faults().map_err(super::no_faults)?.map(of).collect())
+    Ok(schema_faults::bundled()?.all_faults().map_err(super::no_faults)?.map(of).collect())
 }
 
-fn quirks() -> Result<Vec<Row>, Failure> {
+fn quirks() -> Result<Vec<Value>, Failure> {
     let of = |quirk: &reference::Quirk| {
-        row(json!({
+        json!({
             "name": quirk.name, "kind": quirk.kind().as_str(), "about": quirk.about,
             "clause": quirk.clause,
-        }))
+        })
     };
-    Ok(catalogue()?.all_quirks().map(of).collect())
+    Ok(schema_faults::bundled()?.all_quirks().map(of).collect())
 }
 
 /// Columns by the members of the first row; what is only for machines stays out.
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Value]) -> String {
     const HIDDEN: [&str; 6] = ["file", "line", "clause", "also", "mark", "impact"];
     const LONGEST: usize = 60;
     let cell = |value: &Value| match value {
@@ -128,11 +109,13 @@ fn table(rows: &[Row]) -> String {
         }
         other => other.to_string(),
     };
-    let Some(first) = rows.first() else { return String::new() };
+    let Some(first) = rows.first().and_then(Value::as_object) else { return String::new() };
     let keys: Vec<&String> = first.keys().filter(|key| !HIDDEN.contains(&key.as_str())).collect();
     let cells: Vec<Vec<String>> = rows
         .iter()
-        .map(|row| keys.iter().map(|key| row.get(*key).map_or(String::new(), cell)).collect())
+        .map(|row| {
+            keys.iter().map(|key| row.get(key.as_str()).map_or(String::new(), cell)).collect()
+        })
         .collect();
     let width = |column: usize| {
         let of_column = cells.iter().filter_map(|row| row.get(column));

@@ -15,6 +15,7 @@ mod selftest;
 mod target;
 mod test;
 
+use crate::accounts::operator::Operator;
 use crate::baseline;
 use crate::case::suite::Suite;
 use crate::model::exit;
@@ -26,8 +27,8 @@ use crate::spec::Spec;
 use crate::yaml::diagnostic::{Diagnostic, Severity};
 use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
-use clap::{CommandFactory as _, Parser as _};
-use std::fmt;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -48,19 +49,15 @@ impl Failure {
     fn usage(text: impl std::fmt::Display) -> Failure {
         Failure::new(exit::USAGE, format!("error: {text}"))
     }
+}
 
-    fn files(faults: &[Diagnostic]) -> Failure {
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(faults: Vec<Diagnostic>) -> Failure {
         let color = colors_errors();
         let mut text: String = faults.iter().map(|fault| fault.render(color) + "\n").collect();
         let count = faults.len();
         text += &format!("error: {count} fault{} in the files; nothing was sent", plural(count));
         Failure::new(exit::FILES, text)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -101,14 +98,15 @@ fn on_panic(panic: &std::panic::PanicHookInfo<'_>) {
 /// Does what was typed and returns the exit status.
 pub fn main() -> u8 {
     std::panic::set_hook(Box::new(on_panic));
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let matches = match Cli::command().try_get_matches_from(&typed) {
+        Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
         }
     };
-    match dispatch(cli) {
+    match options(matches, &typed).and_then(|(cli, operator)| dispatch(cli, operator)) {
         Ok(status) => status,
         Err(failure) => {
             if !failure.text.is_empty() {
@@ -119,9 +117,21 @@ pub fn main() -> u8 {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<u8, Failure> {
+/// Options as the command line, the environment and the config file give them.
+fn options(matches: ArgMatches, typed: &[OsString]) -> Result<(Cli, Operator), Failure> {
+    let (matches, operator) = config::complete(matches, typed)?;
+    if let Some((_, command)) = matches.subcommand() {
+        let is_there = |id: &str| command.try_contains_id(id).is_ok_and(|is_there| is_there);
+        if let Some((_, why)) = args::exclusive(is_there) {
+            return Err(Failure::usage(why));
+        }
+    }
+    Ok((Cli::from_arg_matches(&matches).map_err(config::refused)?, operator))
+}
+
+fn dispatch(cli: Cli, operator: Operator) -> Result<u8, Failure> {
     match cli.command {
-        Command::Run(args) => test::run(*args),
+        Command::Run(args) => test::run(*args, operator),
         Command::Demo(args) => test::demo(*args),
         Command::Serve(args) => test::serve(args),
         Command::Selftest(args) => selftest::selftest(&args),
@@ -192,16 +202,13 @@ fn width() -> usize {
 
 /// The cases and specification files that the options ask for.
 fn material(args: &args::TestArgs) -> Result<Material, Failure> {
-    let load = || -> Result<Material, Vec<Diagnostic>> {
-        let suite = match (&args.only_cases, &args.cases) {
-            (Some(only), _) => Some(Suite::from_path(only)?),
-            (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
-            (None, None) => None,
-        };
-        let spec = args.spec.as_deref().map(Spec::from_dir).transpose()?;
-        Material::load(suite, spec)
+    let suite = match (&args.only_cases, &args.cases) {
+        (Some(only), _) => Some(Suite::from_path(only)?),
+        (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
+        (None, None) => None,
     };
-    load().map_err(|faults| Failure::files(&faults))
+    let spec = args.spec.as_deref().map(Spec::from_dir).transpose()?;
+    Ok(Material::load(suite, spec)?)
 }
 
 fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
@@ -222,7 +229,7 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
         say(&warning.render(colors_errors()))?;
     }
     if !faults.is_empty() {
-        return Err(Failure::files(&faults));
+        return Err(faults.into());
     }
     let what = match paths {
         [] => "the bundled cases".to_owned(),
@@ -236,11 +243,9 @@ fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
         return Err(Failure::usage("--spec checks a folder of its own; give no PATH beside it"));
     }
     let bundled = |spec: &Spec| if spec.is_r0() { Spec::bundled_r0() } else { Spec::bundled_v1() };
-    let described = Spec::from_dir(dir).and_then(|spec| {
-        spec.compile()?;
-        Ok(crate::spec::describe(&spec, &bundled(&spec)?))
-    });
-    print(&described.map_err(|faults| Failure::files(&faults))?)
+    let spec = Spec::from_dir(dir)?;
+    spec.compile()?;
+    print(&crate::spec::describe(&spec, &bundled(&spec)?))
 }
 
 /// The faults of case files, of a config file, of one with accounts, or of a baseline, which may name the cases of the
@@ -280,7 +285,7 @@ fn read_run(path: &Path) -> Result<crate::model::run::Run, Failure> {
 
 fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     let run = read_run(path)?;
-    let formats = formats(output)?;
+    let formats = formats(output);
     let folder = output.out.clone().unwrap_or_else(|| {
         path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")).to_owned()
     });
@@ -300,17 +305,11 @@ fn render_again(path: &Path, output: &OutputArgs) -> Result<u8, Failure> {
     Ok(if written.withheld.is_empty() || graver { run.exit_status } else { exit::REPORT })
 }
 
-fn formats(output: &OutputArgs) -> Result<Vec<report::Format>, Failure> {
-    if output.report.is_empty() {
-        return Ok(report::Format::DEFAULT.to_vec());
+fn formats(output: &OutputArgs) -> Vec<report::Format> {
+    match output.report.as_slice() {
+        [] => report::Format::DEFAULT.to_vec(),
+        asked => asked.to_vec(),
     }
-    let parse = |word: &String| word.parse::<report::Format>();
-    output
-        .report
-        .iter()
-        .map(parse)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::usage(format!("--report: {error}")))
 }
 
 fn write(

@@ -1,16 +1,16 @@
 //! `selftest`: the kill matrix.
-use super::args::{MatrixFormat, SelftestArgs};
+use super::args::SelftestArgs;
 use super::progress::Count;
 use super::{Failure, print, say};
 use crate::model::exit;
 use crate::pipeline::Material;
 use crate::selftest::schema_faults;
-use crate::selftest::{Asked, Format, Matrix, Reach, SelftestError, matrix};
+use crate::selftest::{Asked, Reach, SelftestError, matrix};
 use std::sync::Arc;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
-    let material = Material::load(None, None).map_err(|faults| Failure::files(&faults))?;
-    let catalogue = schema_faults::bundled().map_err(|faults| Failure::files(&faults))?;
+    let material = Material::load(None, None)?;
+    let catalogue = schema_faults::bundled()?;
     let asked = Asked::of(&material, catalogue, &args.name).map_err(failed)?;
     let reach = if args.full { Reach::Full } else { Reach::Named };
     let count = Count::of(asked.faults.len() + asked.quirks.len());
@@ -27,28 +27,15 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let made = runtime.block_on(matrix(Arc::new(material), &asked, reach, jobs, &told));
     count.clear();
     let matrix = made.map_err(failed)?;
-    let text =
-        if args.propose_also { matrix.proposals() } else { matrix.render(format(args.format)) };
+    let text = if args.propose_also { matrix.proposals() } else { matrix.render(args.format) };
     print(&text)?;
-    Ok(status(&matrix))
+    Ok(if matrix.is_clean() { exit::CONFORMS } else { exit::BROKEN })
 }
 
 fn failed(error: SelftestError) -> Failure {
     match error {
         SelftestError::NoMatch(words) => names_nothing(&words),
         error => Failure::new(exit::OWN_FAULT, format!("error: {error}")),
-    }
-}
-
-fn status(matrix: &Matrix) -> u8 {
-    if matrix.is_clean() { exit::CONFORMS } else { exit::BROKEN }
-}
-
-fn format(wanted: MatrixFormat) -> Format {
-    match wanted {
-        MatrixFormat::Table => Format::Table,
-        MatrixFormat::Json => Format::Json,
-        MatrixFormat::Markdown => Format::Markdown,
     }
 }
 

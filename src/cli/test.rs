@@ -3,8 +3,8 @@ use super::args::*;
 use super::checked::{checked, sentence};
 use super::progress::Bar;
 use super::{
-    Failure, accounts, colors_results, config, formats, gate, material, plural, print, say, target,
-    width, write,
+    Failure, accounts, colors_results, formats, gate, material, plural, print, say, target, width,
+    write,
 };
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::operator::Operator;
@@ -27,12 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-const DEFAULT_JOBS: u16 = 4;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
-
-pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
-    let operator = config::fill(&mut args).map_err(|faults| Failure::files(&faults))?;
+pub(super) fn run(args: RunArgs, operator: Operator) -> Result<u8, Failure> {
     let target = target(&args)?;
     let material = material(&args.test)?;
     let transport = transport(&args, target)?;
@@ -40,7 +35,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
     job.discover = args.discover.is_some();
     job.sources = sources(&args)?;
     job.operator = operator;
-    job.wait_ready = args.wait_ready.unwrap_or(Duration::ZERO);
+    job.wait_ready = args.wait_ready;
     let runtime = runtime()?;
     let ended = match args.dry_run {
         true => runtime.block_on(dry_run(material, job)),
@@ -53,7 +48,7 @@ pub(super) fn run(mut args: RunArgs) -> Result<u8, Failure> {
 
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let material = material(&args.test)?;
-    let rate_limited = args.test.allow.contains(&AllowArg::RateLimit);
+    let rate_limited = args.test.allow.contains(&Allow::RateLimit);
     let mut settings = settings(&args.reference)?;
     if rate_limited {
         // Something to run into, and quick to recover from.
@@ -65,9 +60,8 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let running = start(settings).await?;
-        let timeout = args.test.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let target = running.url().parse().map_err(no_target)?;
-        let transport = Transport::to(target, timeout);
+        let transport = Transport::to(target, args.test.timeout);
         let mut job = job(&args.test, transport, &material)?;
         job.sources.maker = Some(AccountProvider::Open);
         job.operator = operator;
@@ -116,7 +110,7 @@ fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
         upstream: behind,
         faults: args.reference.fault.clone(),
         quirks: args.reference.quirk.clone(),
-        catalogue: catalogue()?,
+        catalogue: schema_faults::bundled()?,
     };
     runtime()?.block_on(async {
         let running = reference::front(layer)
@@ -129,17 +123,13 @@ fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
     })
 }
 
-fn catalogue() -> Result<Catalogue, Failure> {
-    schema_faults::bundled().map_err(|faults| Failure::files(&faults))
-}
-
 fn settings(args: &ReferenceArgs) -> Result<Settings, Failure> {
     // Making it takes longer than all else at the start, and most runs name nothing of it.
     let named = !args.fault.is_empty() || !args.quirk.is_empty();
     let mut settings = Settings {
         faults: args.fault.clone(),
         quirks: args.quirk.clone(),
-        catalogue: if named { catalogue()? } else { Catalogue::default() },
+        catalogue: if named { schema_faults::bundled()? } else { Catalogue::default() },
         ..Settings::default()
     };
     if !args.versions.is_empty() {
@@ -161,35 +151,31 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job, Failure> {
-    let allow = |word: &AllowArg| match word {
-        AllowArg::Destructive => Allow::Destructive,
-        AllowArg::RateLimit => Allow::RateLimit,
-    };
     Ok(Job {
         transport,
         discover: false,
         sources: AccountSources::default(),
         operator: Operator::default(),
         api: match args.api {
-            None | Some(ApiArg::Auto) => None,
-            Some(ApiArg::R0) => Some(Api::R0),
-            Some(ApiArg::V3) => Some(Api::V3),
+            ApiArg::Auto => None,
+            ApiArg::R0 => Some(Api::R0),
+            ApiArg::V3 => Some(Api::V3),
         },
         selection: Selection {
             cases: args.case.clone(),
             requirements: args.requirement.clone(),
             areas: args.area.clone(),
-            levels: args.level.iter().map(|level| (*level).into()).collect(),
+            levels: args.level.clone(),
             skip: args.skip.clone(),
             rerun: args.rerun.as_deref().map(|path| rerun(path, material)).transpose()?,
             all_standing: false,
         },
-        allowed: args.allow.iter().map(allow).collect(),
-        jobs: usize::from(args.jobs.unwrap_or(DEFAULT_JOBS)),
-        max_wait: args.max_wait.unwrap_or(DEFAULT_MAX_WAIT),
+        allowed: args.allow.iter().copied().collect(),
+        jobs: usize::from(args.jobs),
+        max_wait: args.max_wait,
         wait_ready: Duration::ZERO,
         gate: Gate {
-            fail_on_should: args.fail_on == Some(FailOn::Should),
+            fail_on_should: args.fail_on == FailOn::Should,
             allow_blocked: args.allow_blocked,
         },
         fail_fast: args.fail_fast,
@@ -218,28 +204,17 @@ fn rerun(path: &Path, material: &Material) -> Result<Rerun, Failure> {
 
 fn sources(args: &RunArgs) -> Result<AccountSources, Failure> {
     let supplied = match &args.accounts {
-        Some(path) => accounts::read(path).map_err(|faults| Failure::files(&faults))?,
+        Some(path) => accounts::read(path)?,
         None => Vec::new(),
     };
-    let token = args.registration_token_file.as_deref();
-    let secret = args.registration_shared_secret_file.as_deref();
-    let program = args.account_command.as_deref();
-    let maker = match (&args.register, token, secret, program) {
-        (None, None, None, None) => None,
-        (_, Some(token), None, None) => Some(AccountProvider::Token(self::secret(token)?)),
-        (None, None, Some(secret), None) => {
-            Some(AccountProvider::SharedSecret(self::secret(secret)?))
-        }
-        (None, None, None, Some(line)) => {
-            Some(AccountProvider::ExternalCommand(command("--account-command", line)?))
-        }
-        (Some(_), None, None, None) => Some(AccountProvider::Open),
-        _ => {
-            return Err(Failure::usage(
-                "there is one way to make accounts: --register, --registration-token-file, \
-                 --registration-shared-secret-file or --account-command",
-            ));
-        }
+    let maker = if let Some(token) = &args.registration_token_file {
+        Some(AccountProvider::Token(secret(token)?))
+    } else if let Some(file) = &args.registration_shared_secret_file {
+        Some(AccountProvider::SharedSecret(secret(file)?))
+    } else if let Some(line) = &args.account_command {
+        Some(AccountProvider::ExternalCommand(command("--account-command", line)?))
+    } else {
+        args.register.as_ref().map(|_| AccountProvider::Open)
     };
     Ok(AccountSources { supplied, maker })
 }
@@ -247,11 +222,8 @@ fn sources(args: &RunArgs) -> Result<AccountSources, Failure> {
 /// The web server of a server name with `--discover`, else the homeserver itself.
 fn target(args: &RunArgs) -> Result<Target, Failure> {
     match (&args.url, &args.discover) {
+        (_, Some(name)) => target::server_name(name).map_err(Failure::usage),
         (Some(url), None) => url.parse().map_err(no_target),
-        (None, Some(name)) => target::server_name(name).map_err(Failure::usage),
-        (Some(_), Some(_)) => Err(Failure::usage(
-            "a URL or --discover NAME, not both (HOMESPEC_URL and HOMESPEC_DISCOVER count too)",
-        )),
         (None, None) => Err(Failure::usage(
             "which homeserver? give its URL: homespec run https://matrix.example.org, or its server \
              name: homespec run --discover example.org\n\
@@ -277,7 +249,7 @@ fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
         return Err(Failure::usage("--proxy: there is no proxy in front of a unix socket"));
     }
     Ok(Transport {
-        timeout: args.test.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        timeout: args.test.timeout,
         ca: args.ca.clone(),
         insecure: args.insecure,
         proxy,
@@ -305,7 +277,7 @@ fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Failure> {
 fn headers(path: &Path) -> Result<Vec<(String, SecretString)>, Failure> {
     let name = path.display().to_string();
     let text = accounts::read_text(path).map_err(unreadable)?;
-    target::headers(&name, &text).map_err(|faults| Failure::files(&faults))
+    Ok(target::headers(&name, &text)?)
 }
 
 fn secret(path: &Path) -> Result<SecretString, Failure> {
@@ -358,7 +330,7 @@ fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
 }
 
 async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failure> {
-    let formats = formats(&args.output)?;
+    let formats = formats(&args.output);
     let (policies, gating) = (job.policies.clone(), job.gate.gating());
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());

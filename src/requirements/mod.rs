@@ -20,7 +20,7 @@ use std::collections::HashMap;
 
 /// The name under which the bundled register is shown.
 const BUNDLED_NAME: &str = "spec/requirements.yaml";
-const BUNDLED_TEXT: &str = include_str!("../../spec/requirements.yaml");
+const BUNDLED_TEXT: &str = crate::bundled::REGISTER;
 
 /// The words of `needs`, and what each of them means to a reader.
 pub const NEEDS: &[(&str, &str)] = &[

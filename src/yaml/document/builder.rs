@@ -1,4 +1,5 @@
 //! From the parser's events to the value and the places of its parts.
+use super::events::Events;
 use super::scalar::plain_scalar;
 use super::{Document, Inner, MAX_BYTES, MAX_DEPTH, Node, range};
 use crate::yaml::diagnostic::{Diagnostic, SourceText};
@@ -62,7 +63,21 @@ impl Builder {
         }
     }
 
+    /// Reads the text, by the events that the build script wrote where it is carried inside the program.
     pub(super) fn run(mut self) -> Result<Document, Vec<Diagnostic>> {
+        let source = self.source.clone();
+        let Some(events) = Events::of(source.text()) else { return self.scan() };
+        self.nodes.reserve(events.size_hint().1.unwrap_or_default());
+        for (event, span) in events {
+            if self.event(event, &span).is_err() {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    /// Reads the text by scanning it.
+    pub(super) fn scan(mut self) -> Result<Document, Vec<Diagnostic>> {
         let source = self.source.clone();
         if source.text().len() > MAX_BYTES {
             let message = format!("the file is larger than {MAX_BYTES} bytes");
@@ -77,9 +92,14 @@ impl Builder {
                 break;
             }
         }
-        match self.faults.is_empty() {
-            true => Ok(Document(Arc::new(Inner { source, value: self.root, nodes: self.nodes }))),
-            false => Err(self.faults),
+        self.finish()
+    }
+
+    fn finish(self) -> Result<Document, Vec<Diagnostic>> {
+        let Builder { source, root: value, nodes, faults, .. } = self;
+        match faults.is_empty() {
+            true => Ok(Document(Arc::new(Inner { source, value, nodes }))),
+            false => Err(faults),
         }
     }
 

@@ -7,6 +7,7 @@
 //! do not fit, `.nan` and the like are faults.
 mod builder;
 pub mod de;
+mod events;
 mod scalar;
 
 use crate::yaml::diagnostic::{Diagnostic, Label, SourceText};
@@ -17,7 +18,6 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 /// Where one part of the value stands. Its children come in the order of the value's own children.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Node {
     key: Option<(u32, u32)>,
     value: (u32, u32),
@@ -286,32 +286,6 @@ impl Diagnostic {
 
 fn range(span: (u32, u32)) -> Range<usize> {
     span.0 as usize..span.1 as usize
-}
-
-/// Reads many texts (name and text of each) as [`Document::parse`] does, on all processors; the
-/// results come in the order of the texts.
-pub fn parse_all(texts: &[(String, String)]) -> Vec<Result<Document, Vec<Diagnostic>>> {
-    // The largest texts first, or the last thread would still be busy when the others are done.
-    let mut order: Vec<(usize, &(String, String))> = texts.iter().enumerate().collect();
-    order.sort_by_key(|(_, (_, text))| std::cmp::Reverse(text.len()));
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let one = || order.get(next.fetch_add(1, Ordering::Relaxed));
-        let parse =
-            |(at, (name, text)): &(usize, &(String, String))| (*at, Document::parse(name, text));
-        std::iter::from_fn(one).map(parse).collect::<Vec<_>>()
-    };
-    let mut all = std::thread::scope(|scope| {
-        let others = std::thread::available_parallelism().map_or(1, usize::from).min(texts.len());
-        let threads: Vec<_> = (1..others).map(|_| scope.spawn(work)).collect();
-        let mut all = work();
-        for thread in threads {
-            all.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    });
-    all.sort_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The text of the file at `path`; `name` is what to call it in a fault.

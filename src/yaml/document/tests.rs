@@ -1,5 +1,8 @@
 //! Values, places and faults of files.
 use super::*;
+use crate::bundled::{CASES, SPEC_R0, SPEC_V1};
+
+const BUNDLES: [&[(&str, &str)]; 3] = [CASES, SPEC_R0, SPEC_V1];
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::json;
@@ -146,16 +149,17 @@ fn published_files_may_use_aliases_and_core_tags() {
 }
 
 #[test]
-fn many_texts_are_read_in_their_order() {
-    let text = |i: usize| (format!("{i}.yaml"), "a: 1\n".repeat(i % 3));
-    let texts: Vec<_> = (0..50).map(text).collect();
-    for (i, result) in parse_all(&texts).iter().enumerate() {
-        match result {
-            Ok(document) => assert_eq!(document.name(), format!("{i}.yaml")),
-            Err(faults) => assert!(i % 3 == 2 && faults[0].name == format!("{i}.yaml")),
+fn what_the_build_script_wrote_is_what_the_reader_gives() {
+    let texts = crate::bundled::EVENTS.iter().map(|(text, _)| *text);
+    assert_eq!(texts.clone().count(), BUNDLES.iter().map(|bundle| bundle.len()).sum::<usize>() + 1);
+    for text in texts {
+        let builder = |lenient| Builder::new("x.yaml".to_owned(), text.to_owned(), lenient);
+        let written = builder(false).run().unwrap();
+        for lenient in [false, true] {
+            let scanned = builder(lenient).scan().unwrap();
+            assert!(written.value() == scanned.value() && written.0.nodes == scanned.0.nodes);
         }
     }
-    assert!(parse_all(&[]).is_empty());
 }
 
 #[test]
