@@ -169,9 +169,9 @@ fn what_was_typed_wrongly_is_status_2() {
     for (arguments, part) in [
         (&["run"][..], "which homeserver?"),
         (&["run", "matrix.example.org"], "is no homeserver URL"),
-        (&["run", "ftp://x"], "it begins with https://, http:// or unix:/"),
+        (&["run", "ftp://x"], "it must begin with https://, http:// or unix:/"),
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
-        (&["run", "http://user:secret@x"], "it holds a user name"),
+        (&["run", "http://user:secret@x"], "it has a user name"),
         (&["run", "http://x", "--jobs", "0"], "--jobs"),
         (&["run", "http://x", "--timeout=-1"], "'--timeout <DURATION>': it is a number of seconds"),
         (&["run", "http://x", "--max-wait", "5 apples"], "a time such as 250ms, 30s, 5m or 1h30m"),
@@ -708,7 +708,7 @@ fn times_have_units_wherever_they_are_given() {
     let url = format!("http://{}", silent.local_addr().unwrap());
     std::fs::remove_file(at.join("homespec.yaml")).unwrap();
     let arguments = ["run", &url, "--case", "versions", "--timeout", "300ms"];
-    assert_ends(&run_in(at, &arguments), 5, "no whole answer within 0.3 s");
+    assert_ends(&run_in(at, &arguments), 5, "no complete response within 0.3 s");
 }
 
 // Programs of the operator.

@@ -182,7 +182,7 @@ const NOT_MATRIX: &str = "does not look like a Matrix homeserver: GET /_matrix/c
 
 #[test]
 fn a_server_without_answers_is_refused_in_one_sentence() {
-    let no_answer = "cannot be reached: no whole answer within 1 s";
+    let no_answer = "cannot be reached: no complete response within 1 s";
     let cases: [(Act, &str); 11] = [
         (server::silence(), no_answer),
         (server::drip(), no_answer),
@@ -243,7 +243,7 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
             answer("429 No", "Retry-After: 99999999999999999999999999\r\n", "no"),
             "it limits everything".to_owned(),
         ),
-        (server::bomb(), "200 with a compressed body that was not asked for".to_owned()),
+        (server::bomb(), "200 with a compressed body, although the request did not ask for it".to_owned()),
         (server::long(100), "answered 200 with a body of more than 1048576 bytes".to_owned()),
         (
             server::endless("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", "more "),

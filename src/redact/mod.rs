@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
-/// What a secret is; its stable name in reports is `‹KIND N›`.
+/// The kind of a secret; its stable name in reports is `‹KIND N›`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretKind {
     /// An account's password.
@@ -83,7 +83,7 @@ impl SecretKind {
     }
 }
 
-/// Who says that something is a secret: the first of these knows best of which kind it is.
+/// The source of a secret; the first of these knows its kind best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
     /// It was given by the operator, or made by the run.
@@ -104,7 +104,7 @@ const SHORTEST_LOOSE: usize = 8;
 /// most half of it, so only a server that sends nothing but secrets reaches it; then nothing is shown.
 const MOST: usize = 64 << 20;
 
-/// Why secrets cannot be kept out of what is shown, so that nothing may be.
+/// Secrets cannot be redacted, so nothing may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedactionError {
     /// Together they are longer than what can be remembered.
@@ -144,10 +144,8 @@ impl Borrow<str> for Hidden {
     }
 }
 
-/// What is known of a secret.
 struct Entry {
     value: Hidden,
-    /// Who says so, and what it is.
     kind: (Origin, SecretKind),
     /// Its name, once it was needed.
     name: Option<String>,
@@ -164,12 +162,12 @@ struct Known {
     counts: BTreeMap<SecretKind, usize>,
     /// Bytes of all of it.
     size: usize,
-    /// Why not all of it is known.
+    /// The error, if not all secrets are known.
     fault: Option<RedactionError>,
 }
 
 impl Known {
-    /// Whether so many bytes more can be kept; if not, that is remembered.
+    /// Returns false, and remembers it, if this number of bytes does not fit.
     fn has_room(&mut self, bytes: usize) -> bool {
         self.size = self.size.saturating_add(bytes);
         if self.size > MOST {
@@ -267,7 +265,7 @@ impl Vault {
         self.names.known().fault.get_or_insert(why);
     }
 
-    /// What replaces all that is known so far. Names last as long as the vault.
+    /// Returns the redactor for all secrets known so far. Names last as long as the vault.
     pub fn redactor(&self) -> Redactor {
         let mut last = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.names.known();
@@ -325,8 +323,8 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Where the names of secrets stand in a text, in order: a password that is a word of its own name is
-/// not replaced in there.
+/// The places of secret names in a text, in order: a password that is a word of its own name is not
+/// replaced in there.
 pub fn names_in(text: &str) -> Vec<(usize, usize)> {
     text.match_indices('‹')
         .filter_map(|(start, quote)| {

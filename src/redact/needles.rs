@@ -22,13 +22,12 @@ pub(super) struct Needles {
     beginnings: Beginnings,
 }
 
-/// What of the needles begins at a place.
+/// The needles that begin at a place.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Begun {
     /// The longest needle that stands there whole: its length and its secret.
     pub whole: Option<(usize, usize)>,
-    /// How much of the needle stands there that has most in common with the place, and its secret;
-    /// nothing, if that is all of it.
+    /// The length of the longest partial match, and its secret; nothing for a complete match.
     pub part: Option<(usize, usize)>,
 }
 
@@ -45,7 +44,7 @@ impl Needles {
         Needles { sorted, parents, beginnings }
     }
 
-    /// What begins with the first byte of `text`.
+    /// The needles that begin with the first byte of `text`.
     pub fn begun(&self, text: &[u8]) -> Begun {
         if !self.beginnings.has(text) {
             return Begun::default();
@@ -93,7 +92,7 @@ impl Needles {
     }
 }
 
-/// How many bytes two texts begin with alike, of which so many are known.
+/// The length of the common beginning of two texts, at least `known`.
 fn common(one: &[u8], other: &[u8], known: usize) -> usize {
     const STEP: usize = 32;
     let mut same = known;

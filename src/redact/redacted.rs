@@ -44,7 +44,7 @@ impl RedactedRun {
         self.run.exit_status = status;
     }
 
-    /// What to look for before anything of it is shown.
+    /// The secrets to look for before anything of it is shown.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }

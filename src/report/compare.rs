@@ -96,7 +96,7 @@ fn rows(comparison: &Comparison, change: Change) -> impl Iterator<Item = &Row> {
     comparison.requirements.iter().filter(move |row| row.change == change)
 }
 
-/// What deserves a list.
+/// The changes that are listed.
 fn shown() -> impl Iterator<Item = Change> {
     Change::ALL.into_iter().filter(|change| !matches!(change, Change::None | Change::NotCompared))
 }

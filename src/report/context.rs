@@ -1,5 +1,5 @@
-//! What the templates are given of a run: only what the pages show, as plain values. Their filters cut,
-//! escape and name it.
+//! The values for the templates: only what the pages show, as plain values. The templates' filters
+//! cut, escape and format them.
 use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{
     self, BODY_LIMIT, Exchanges, Issue, Occurrence, Place, ReasonGroup, SHOWN_LIMIT,
@@ -72,7 +72,7 @@ pub(super) fn of(run: &Run) -> Value {
     }
 }
 
-/// What the row of a requirement or a case says of other parts of the run.
+/// Lookups for the rows of requirements and cases.
 struct Index<'r> {
     /// The area of each case.
     areas: HashMap<&'r str, &'r str>,

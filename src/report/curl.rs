@@ -3,7 +3,7 @@ use super::text;
 use crate::model::run::{Header, RecordedExchange, RecordedRequest};
 use std::borrow::Cow;
 
-/// How to fill in the names that stand for secrets; every report that has `curl` lines shows it.
+/// Instructions for the names of secrets; every report with `curl` lines shows them.
 pub const SECRETS_NOTE: &str = "A name in angle quotes, such as ‹access_token 2›, stands for a secret that was replaced; \
      put a valid value of your own in its place before you run a curl line.";
 
@@ -75,7 +75,7 @@ fn by_socket(url: &str) -> (Option<&str>, Cow<'_, str>) {
     }
 }
 
-/// What keeps curl from reading patterns into the URL, or from tidying its path.
+/// Options that keep curl from expanding patterns in the URL and from normalising its path.
 fn url_options(url: &str) -> impl Iterator<Item = &'static str> {
     let glob = url.contains(['[', ']', '{', '}']).then_some("--globoff");
     let path = url.split(['?', '#']).next().unwrap_or_default();

@@ -1,11 +1,11 @@
-//! Where two short texts differ, so that a reader need not compare them letter by letter.
+//! The difference of two short texts, so that readers need not compare them letter by letter.
 
 /// A text in three parts, the middle one being what the other text does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Marked<'a> {
     /// The same in both texts.
     pub before: &'a str,
-    /// What differs; empty if this text has nothing that the other lacks.
+    /// The part that differs; may be empty.
     pub differs: &'a str,
     /// The same in both texts.
     pub after: &'a str,

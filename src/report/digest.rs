@@ -1,5 +1,5 @@
-//! What more than one report says about a run: counts, the sentence at the top, the issues in order,
-//! what is undecided and why. Pure, and without any mark-up.
+//! Parts that several reports share: counts, the sentence at the top, the issues in order,
+//! undecided requirements and their reasons. Pure, without markup.
 use super::text::{count, cut, one_line, visible};
 use crate::model::run::{
     CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, Reason,
@@ -8,16 +8,16 @@ use crate::model::run::{
 };
 use std::collections::HashMap;
 
-/// How many characters of a body a report shows; `run.json` has it all.
+/// The most characters of a body in a report; `run.json` has all of them.
 pub(super) const BODY_LIMIT: usize = 4_000;
-/// How many characters of a single value or sentence a report shows.
+/// The most characters of a value or sentence in a report.
 pub(super) const VALUE_LIMIT: usize = 1_000;
-/// How many characters of the server's name for itself, or of a version, a report shows.
+/// The most characters of the server's name, or of a version, in a report.
 const NAME_LIMIT: usize = 200;
-/// How many exchanges or findings of one requirement a report shows.
+/// The most exchanges or findings of one requirement in a report.
 pub(super) const SHOWN_LIMIT: usize = 10;
 
-/// The code under which stands what gives no reason.
+/// The code for outcomes without a reason.
 const NO_REASON: &str = "no_reason";
 
 /// The verdicts of the requirements that apply to this server.
@@ -46,7 +46,7 @@ pub(super) fn outcome(run: &Run) -> String {
     }
 }
 
-/// Whether what fails the run is a finding that no baseline knows; without a baseline, a broken MUST.
+/// Returns true if an unknown finding fails the run; without a baseline, a broken MUST.
 fn news(run: &Run) -> bool {
     match &run.baseline {
         Some(baseline) => baseline.new > 0,
@@ -58,7 +58,7 @@ fn lacks_required(run: &Run) -> bool {
     run.required.iter().any(|one| one.verdict == Verdict::Failed)
 }
 
-/// What the baseline says in numbers, if there is one.
+/// The counts of the baseline, if there is one.
 pub(super) fn baseline(run: &Run) -> Option<String> {
     let baseline = run.baseline.as_ref()?;
     let (fixed, expired) =
@@ -82,12 +82,12 @@ pub(super) fn outdated_entries(run: &Run) -> &[OutdatedEntry] {
     run.baseline.as_ref().map_or(&[], |baseline| &baseline.outdated)
 }
 
-/// What is required and not known to be there.
+/// The required features that the server lacks or that are unknown.
 pub(super) fn lacking(run: &Run) -> Vec<&Required> {
     run.required.iter().filter(|one| one.verdict != Verdict::Passed).collect()
 }
 
-/// How much was decided and how, in one or two sentences.
+/// Describes in one or two sentences how many requirements were decided, and how.
 pub(super) fn sentence(run: &Run) -> String {
     let tally = applicable(run);
     let decided = [(tally.failed, "failed"), (tally.warned, "warned"), (tally.passed, "passed")];
@@ -113,7 +113,7 @@ fn list_counts(counts: &[(usize, &str)]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// What the homeserver is: its name if it tells, its versions, the prefix that was used.
+/// Describes the homeserver: its name, its versions, the path prefix.
 pub(super) fn server(run: &Run) -> String {
     let name = cut(run.target.server.as_deref().unwrap_or("name not told"), NAME_LIMIT);
     format!("{name}, {}, api {}", versions(&run.target.versions), run.target.api)
@@ -153,7 +153,7 @@ pub(super) fn selection(run: &Run) -> Option<String> {
     narrowed.then(|| format!("{} of {} selected{by}", s.selected, count(s.available, "case")))
 }
 
-/// How a requirement binds, in the words of a reader.
+/// The level of a requirement and its mark, in words.
 pub(super) fn level_words(level: Level, mark: Mark) -> String {
     match mark {
         Mark::Plain => level.to_string(),
@@ -163,7 +163,7 @@ pub(super) fn level_words(level: Level, mark: Mark) -> String {
     }
 }
 
-/// Where something was seen.
+/// The source of an occurrence.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
     /// In a case.
@@ -172,14 +172,14 @@ pub(super) enum Place<'a> {
     Standing(&'a StandingOutcome),
 }
 
-/// One showing of an issue: a finding, or a decision that names no finding (a branch that warns).
+/// One occurrence of an issue: a finding, or a decision without a finding (a branch that warns).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occurrence<'a> {
     /// Where.
     pub place: Place<'a>,
     /// The finding, if there is one.
     pub finding: Option<&'a Finding>,
-    /// What the case decided about this requirement.
+    /// The decision of the case about this requirement.
     pub decision: Option<&'a Decision>,
 }
 
@@ -188,7 +188,7 @@ pub(super) struct Occurrence<'a> {
 pub(super) struct Issue<'a> {
     /// Its id.
     pub id: &'a str,
-    /// What the register says of it.
+    /// The requirement, if the register has it.
     pub requirement: Option<&'a RequirementOutcome>,
     /// Failed, warned, or passed where something was only observed (MAY).
     pub severity: Verdict,
@@ -197,7 +197,7 @@ pub(super) struct Issue<'a> {
 }
 
 impl<'a> Issue<'a> {
-    /// How it binds: as the register says, else as its gravity shows.
+    /// The level in the register, otherwise that of its severity.
     pub(super) fn level_word(&self) -> &'static str {
         let by_severity = match self.severity {
             Verdict::Failed => Level::Must,
@@ -207,29 +207,28 @@ impl<'a> Issue<'a> {
         self.requirement.map_or(by_severity, |r| r.level).as_str()
     }
 
-    /// What it asks for; empty if the register does not have it.
+    /// The title in the register, or an empty text.
     pub(super) fn title(&self) -> &str {
         self.requirement.map_or("", |r| r.title.as_str())
     }
 
-    /// Whether a baseline knows every showing.
+    /// Returns true if the baseline knows every occurrence.
     pub(super) fn is_known(&self) -> bool {
         self.occurrences.iter().all(Occurrence::is_known)
     }
 
-    /// The first showing that is news, else the first.
+    /// The first occurrence that is not known, otherwise the first.
     pub(super) fn first(&self) -> Option<&Occurrence<'a>> {
         self.occurrences.iter().find(|s| !s.is_known()).or(self.occurrences.first())
     }
 }
 
 impl<'a> Occurrence<'a> {
-    /// Whether a baseline knows it.
     pub(super) fn is_known(&self) -> bool {
         self.finding.is_some_and(|f| f.known)
     }
 
-    /// What is wrong, in one sentence.
+    /// The deviation, in one sentence.
     pub(super) fn message(&self) -> &'a str {
         match (self.finding, self.decision) {
             (Some(finding), _) => &finding.message,
@@ -266,7 +265,7 @@ pub(super) fn standing_name(standing: &StandingOutcome) -> String {
 /// All exchanges of a run by id.
 pub(super) type Exchanges<'a> = HashMap<&'a str, &'a RecordedExchange>;
 
-/// All exchanges by id; of several with one id the first counts, as for [`Run::exchange`].
+/// All exchanges by id; of several with the same id the first counts, as for [`Run::exchange`].
 pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
     let in_cases = run.cases.iter().flat_map(|c| &c.exchanges);
     let outside = run.support.iter().flat_map(|s| &s.exchanges);
@@ -277,7 +276,7 @@ pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
     by_id
 }
 
-/// How many headers of a message a report shows.
+/// The most headers of a message in a report.
 const HEADER_LIMIT: usize = 40;
 
 /// The request as text: method and URL, headers, body; visible, and cut where it is long.
@@ -313,7 +312,7 @@ fn message(first: &str, headers: &[Header], body: Option<&str>) -> String {
     lines.join("\n")
 }
 
-/// Every requirement that is not met: the gravest first, then in register order.
+/// Every requirement that is not met, most severe first, then in register order.
 pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
     let register: HashMap<&str, (usize, &RequirementOutcome)> =
         run.requirements.iter().enumerate().map(|(n, r)| (r.id.as_str(), (n, r))).collect();
@@ -368,7 +367,7 @@ fn is_bare(case: &CaseOutcome, decision: &Decision) -> bool {
         && !case.findings.iter().any(|f| f.requirement == decision.requirement)
 }
 
-/// What was not decided for one reason.
+/// Requirements and cases that were not decided for one reason.
 #[derive(Debug)]
 pub(super) struct ReasonGroup<'a> {
     /// The reason's code.
@@ -382,12 +381,11 @@ pub(super) struct ReasonGroup<'a> {
 }
 
 impl ReasonGroup<'_> {
-    /// How much there is of it: `3 requirements, 2 cases`.
+    /// Its size: `3 requirements, 2 cases`.
     pub(super) fn number(&self) -> String {
         requirements_and_cases(self.requirements.len(), self.cases.len())
     }
 
-    /// What an operator can do about it.
     pub(super) fn remedy(&self) -> Option<&'static str> {
         remedy(self.code)
     }
@@ -450,8 +448,8 @@ fn group<'a>(code: &'a str, all: &[&Undecided<'a>]) -> ReasonGroup<'a> {
     group
 }
 
-/// What an operator can do about a reason, by the part of its code before the colon; a line of a
-/// terminal holds it.
+/// The remedy for a reason, by the part of its code before the colon; it fits in a line of a
+/// terminal.
 pub(super) fn remedy(code: &str) -> Option<&'static str> {
     let head = code.split(':').next().unwrap_or(code);
     Some(match head {
@@ -482,7 +480,7 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
     })
 }
 
-/// What to do when there are too few accounts.
+/// The remedy for too few accounts.
 const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
 
 /// The verdicts of the cases of one area.

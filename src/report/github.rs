@@ -5,7 +5,7 @@ use crate::model::run::{CaseOutcome, OutdatedEntry, Run, Verdict};
 
 /// GitHub keeps ten annotations of a kind for each step and drops the rest without a word.
 const LIMIT: usize = 9;
-/// How many characters of a message are sent.
+/// The most characters of a message.
 const MESSAGE_LIMIT: usize = 600;
 
 /// At most nine workflow commands for the gravest of what is not as it should be, and a tenth that says

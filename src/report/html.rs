@@ -14,10 +14,9 @@ use minijinja::value::Value;
 use minijinja::{HtmlEscape, context};
 use sha2::{Digest as _, Sha256};
 
-/// How the page looks.
 const STYLE: &str = include_str!("report.css");
 
-/// What the page does: filters, copying, unfolding, the choice of a theme.
+/// Filters, copying, unfolding, the choice of a theme.
 const SCRIPT: &str = include_str!("report.js");
 
 /// The run as a self-contained HTML page, whose policy forbids every load, every other style and script

@@ -37,7 +37,6 @@ pub fn junit(run: &Run, dialect: Dialect) -> String {
     write(run, &suites, dialect)
 }
 
-/// What the texts of the test cases are looked up in.
 struct Sources<'a> {
     exchanges: Exchanges<'a>,
     register: HashMap<&'a str, &'a RequirementOutcome>,
@@ -223,7 +222,7 @@ fn system_out(requirements: &[String], findings: &Findings<'_>, sources: &Source
     out
 }
 
-/// What decides the result of a test case.
+/// The values that decide the result of a test case.
 struct Findings<'a> {
     verdict: Verdict,
     reason: Option<&'a Reason>,
@@ -243,7 +242,7 @@ impl<'a> Findings<'a> {
         if self.is_known() { Verdict::Skipped } else { self.verdict }
     }
 
-    /// Whether a baseline knows everything that fails it.
+    /// Returns true if the baseline knows everything that fails it.
     fn is_known(&self) -> bool {
         let mut broken = self.broken().peekable();
         self.verdict == Verdict::Failed

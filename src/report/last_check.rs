@@ -27,7 +27,7 @@ pub enum Withheld {
     NotChecked {
         /// The report.
         report: String,
-        /// What went wrong.
+        /// The cause.
         why: String,
     },
     /// It could not be rendered.
@@ -54,7 +54,7 @@ impl<'r> Publisher<'r> {
         self.run
     }
 
-    /// What `render` makes of the run; `report` is what to call it.
+    /// Renders the run with `render`; `report` is its name in messages.
     ///
     /// # Errors
     /// It holds a secret, or could not be rendered or looked through.
@@ -97,7 +97,7 @@ struct LastCheck<'s> {
     by_end: Vec<Vec<(usize, &'s str)>>,
 }
 
-/// How many bytes of its end a secret is found by.
+/// Bytes at its end by which a secret is found.
 const END: usize = 16;
 /// Shorter secrets are looked for only as they stand: behind escapes, or over the end of a line, they
 /// would be met by chance.
@@ -150,7 +150,7 @@ impl<'s> LastCheck<'s> {
         Err(Withheld::Leak { report: report.to_owned(), secrets })
     }
 
-    /// How often each secret is there, in each reading.
+    /// Counts each secret in each reading of the text.
     fn found(&self, text: &str) -> BTreeMap<(usize, usize), usize> {
         let mut counts = BTreeMap::new();
         self.count(0, text.as_bytes(), &mut counts);

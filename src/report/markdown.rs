@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
 const LIMIT: usize = 900 * 1024;
-/// Where the list of issues ends, so that there is room for what was not decided.
+/// The limit of the list of issues, which leaves room for undecided requirements.
 const ISSUES_LIMIT: usize = 700 * 1024;
-/// What is kept free for headings, and for the line at the end of each list that counts the rest.
+/// Room for headings, and for the line after each list that counts the rest.
 const RESERVE: usize = 16 * 1024;
 
 /// The run as Markdown (GitHub's flavour; plain CommonMark with tables suffices), under 900 KiB.
@@ -93,13 +93,13 @@ pub(super) fn prose(text: &str) -> String {
     out
 }
 
-/// Whether a full stop here would make a forge take what follows for a web address.
+/// Returns true if a full stop here would start a web address.
 fn ends_with_www(before: &str) -> bool {
     let tail = before.len().checked_sub(3).and_then(|start| before.get(start..));
     tail.is_some_and(|t| t.eq_ignore_ascii_case("www"))
 }
 
-/// Whether a full stop or bracket here would make a numbered list of the line.
+/// Returns true if a full stop or bracket here would start a numbered list.
 fn is_list_number(before: &str, next: Option<&char>) -> bool {
     before.chars().all(|c| c.is_ascii_digit()) && next.is_none_or(|c| *c == ' ')
 }

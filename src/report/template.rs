@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 pub struct RenderError {
     /// The name of its file.
     report: &'static str,
-    /// What is wrong with its template or the values it was given.
+    /// The error in its template or its values.
     cause: String,
 }
 

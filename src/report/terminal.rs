@@ -7,17 +7,16 @@ use std::path::PathBuf;
 
 /// Lines of a screen; the summary has at most one fewer, for the prompt that follows.
 const HEIGHT: usize = 24;
-/// How many broken MUSTs are listed.
+/// The most broken MUSTs in the list.
 const BROKEN: usize = 8;
-/// How many SHOULDs that are not followed are listed.
+/// The most broken SHOULDs in the list.
 const WARNED: usize = 3;
-/// How many entries of the baseline that no longer hold are listed, and how much that is required and lacking.
+/// The most outdated baseline entries, and lacking required features, in their lists.
 const LISTED: usize = 6;
-/// How many reasons for blocked requirements are listed.
+/// The most reasons for blocked requirements in the list.
 const BLOCKED: usize = 2;
 
-/// How many lines each note that is shown may take: the first may be the one sentence that says why nothing
-/// was tested.
+/// The most lines of each note: the first may be the sentence that says why nothing was tested.
 const NOTES: [usize; 2] = [5, 2];
 
 /// The summary of a run: what was tested, how much of it was decided, what broke, what was blocked and
@@ -35,7 +34,7 @@ pub fn terminal(run: &Run, paths: &[PathBuf], width: usize, color: bool) -> Stri
     lines.join("\n") + "\n"
 }
 
-/// How lines are made.
+/// The width and colours of the output.
 struct Page {
     width: usize,
     color: bool,
@@ -84,7 +83,7 @@ fn style(verdict: Verdict) -> Style {
     color.on_default().bold()
 }
 
-/// What was tested and the answer.
+/// The target and the result.
 fn head(run: &Run, page: &Page) -> Vec<String> {
     let worst = match run.exit_status {
         0 => Verdict::Passed,
@@ -106,7 +105,7 @@ fn head(run: &Run, page: &Page) -> Vec<String> {
     lines
 }
 
-/// What the operator is to do or know, and where the reports are.
+/// Notes for the operator, and the paths of the reports.
 fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(first) = run.not_cleaned_up.first() {
@@ -134,7 +133,7 @@ fn more(total: usize, shown: usize) -> String {
     }
 }
 
-/// What is listed under one heading.
+/// A heading with its list.
 struct Section {
     heading: String,
     entries: Vec<Vec<String>>,
@@ -144,7 +143,7 @@ struct Section {
 }
 
 impl Section {
-    /// How many lines it would like to have, with at most `limit` entries.
+    /// The number of lines for at most `limit` entries.
     fn selection(&self, limit: usize) -> usize {
         let shown: usize = self.entries.iter().take(limit).map(Vec::len).sum();
         match self.entries.len() {
@@ -174,7 +173,7 @@ impl Section {
     }
 }
 
-/// What broke, what was our fault, what was only warned of, what was blocked; in at most `room` lines.
+/// Broken, errored, warned and blocked requirements, in at most `room` lines.
 fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
     let issues = digest::issues(run);
     let errored = digest::undecided(run, RequirementVerdict::Errored);

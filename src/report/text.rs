@@ -5,7 +5,7 @@
 //! text as it came.
 use std::borrow::Cow;
 
-/// What stands in the place of a character that cannot be shown.
+/// Replaces a character that cannot be shown.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// The text without terminal colour and cursor sequences, with U+FFFD for every other character that
@@ -34,7 +34,7 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
-/// What follows a CSI sequence (`ESC [`, parameters, a final byte) at the start of the text.
+/// The text after a CSI sequence (`ESC [`, parameters, a final byte) at the start of `text`.
 fn after_csi(text: &str) -> Option<&str> {
     let body = text.strip_prefix("\u{1b}[").or_else(|| text.strip_prefix('\u{9b}'))?;
     let end = body.find(|c: char| !(' '..='?').contains(&c))?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What came of writing reports.
+/// The result of writing reports.
 #[derive(Debug, Default)]
 pub struct Written {
     /// Those that are there, in the order asked for.
@@ -72,11 +72,11 @@ fn once_each(formats: &[Format]) -> Vec<Format> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {cause}", path.display())]
 pub struct WriteError {
-    /// What was tried: `make the folder`, `write reports to`, `write`, `replace`.
+    /// The failed action: `create the folder`, `write reports to`, `write`, `replace`.
     action: &'static str,
     /// The folder or the report.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub cause: io::Error,
 }
 

@@ -1,14 +1,14 @@
-//! What came of faults and quirks, as values, and what follows from it. Pure.
+//! The results of faults and quirks as values. Pure.
 use crate::model::run::{Level, Reason, RequirementOutcome, RequirementVerdict, Verdict};
 use crate::reference::{Fault, Kind, Quirk};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What came of one fault.
+/// The result of one fault.
 #[derive(Debug, Clone)]
 pub struct FaultOutcome {
     /// The fault.
     pub name: &'static str,
-    /// How it is made.
+    /// Its kind.
     pub kind: Kind,
     /// The requirement that it breaks.
     pub requirement: &'static str,
@@ -16,15 +16,15 @@ pub struct FaultOutcome {
     pub also: &'static [&'static str],
     /// The clause that is broken.
     pub clause: &'static str,
-    /// What the homeserver does instead.
+    /// The deviating behaviour.
     pub about: &'static str,
     /// The operation whose schema it was made from, if it was.
     pub operation: Option<&'static str>,
-    /// Whether it shows each time; another one may be caught by other cases in another run.
+    /// True if it shows each time; otherwise other cases may catch it in another run.
     pub steady: bool,
-    /// How it ended.
+    /// Its result.
     pub end: FaultEnd,
-    /// How the requirement that it breaks ended.
+    /// The verdict of the requirement that it breaks.
     pub verdict: RequirementVerdict,
     /// The cases (or `standing::ID`) whose decision on that requirement caught it.
     pub caught_by: Vec<String>,
@@ -54,13 +54,13 @@ impl FaultOutcome {
         }
     }
 
-    /// Whether it was caught, through its own requirement and no other.
+    /// Returns true if it was caught by its own requirement and broke no unlisted one.
     pub fn is_clean(&self) -> bool {
         !matches!(self.end, FaultEnd::Survived(_)) && self.unexpected.is_empty()
     }
 }
 
-/// How a fault ended.
+/// The result of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultEnd {
     /// The requirement ended as a broken one of its level does.
@@ -74,8 +74,9 @@ pub enum FaultEnd {
 }
 
 impl FaultEnd {
-    /// How a fault ended after a run: `wanted` is what breaking the requirement comes to (none where nothing comes of
-    /// it), `verdict` how it ended, `found` whether there is a finding of that gravity, `why` the reason of the run.
+    /// The result of a fault after a run. `wanted` is the verdict of the broken requirement (none
+    /// if nothing can be caught), `verdict` its verdict in the run, `found` tells if a finding has
+    /// that severity, `why` is the reason of the run.
     pub(super) fn of(
         wanted: Option<Verdict>,
         verdict: RequirementVerdict,
@@ -108,24 +109,25 @@ impl FaultEnd {
 pub struct Red {
     /// Its id.
     pub requirement: String,
-    /// What it is now.
+    /// Its verdict now.
     pub verdict: RequirementVerdict,
     /// An example of why.
     pub why: String,
 }
 
-/// What came of one quirk.
+/// The result of one quirk.
 #[derive(Debug, Clone)]
 pub struct QuirkOutcome {
     /// The quirk.
     pub name: &'static str,
-    /// How it is made.
+    /// Its kind.
     pub kind: Kind,
-    /// What the homeserver does.
+    /// The behaviour of the homeserver.
     pub about: &'static str,
-    /// Whether it shows each time that there is occasion for it.
+    /// True if it shows at every opportunity.
     pub steady: bool,
-    /// What it must not do to a verdict: make it worse, or change passed and skipped of an id that it does not list.
+    /// Verdicts that it must not cause: worse ones, or passed and skipped swapped for ids that it
+    /// does not list.
     pub flagged: Vec<Red>,
     /// Verdicts that it changed as it may.
     pub changed: Vec<Change>,
@@ -142,7 +144,7 @@ pub struct Change {
     pub after: RequirementVerdict,
 }
 
-/// How a run was made to look for a quirk.
+/// The cases of a run with a quirk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// All cases.
@@ -193,7 +195,7 @@ impl QuirkOutcome {
     }
 }
 
-/// Whether a difference comes from what was run and not from the quirk.
+/// Returns true if a difference comes from the selection of cases and not from the quirk.
 fn says_nothing(outcome: &RequirementOutcome, was: RequirementVerdict, scope: Scope) -> bool {
     use RequirementVerdict::{Passed, Skipped, Untested};
     // A finding stands, however few cases were run.
@@ -201,8 +203,8 @@ fn says_nothing(outcome: &RequirementOutcome, was: RequirementVerdict, scope: Sc
     is_mild && (outcome.verdict == Untested || was == Untested || scope == Scope::Few)
 }
 
-/// Whether a quirk may change a verdict so: what gets better may; passed and skipped may for ids that it lists, which may
-/// also warn, where it is advice that is not followed; blocked where the server refuses by a policy of its own.
+/// Returns true if a quirk may change a verdict like this: improvements; passed and skipped for ids
+/// that it lists, which may also warn; blocked if the server refuses by its own policy.
 fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutcome) -> bool {
     use RequirementVerdict::{Blocked, Errored, Failed, Passed, Skipped, Untested, Warned};
     let listed = quirk.changes.contains(&outcome.id.as_str());
@@ -232,14 +234,14 @@ fn is_policy(reason: &Reason) -> bool {
 pub struct Row {
     /// Its id.
     pub requirement: String,
-    /// How binding it is.
+    /// Its level.
     pub level: Level,
-    /// Whether a case or a standing check decides it, on whatever server: none of the reference homeserver's settings
-    /// is asked for it.
+    /// True if a case or a standing check decides it on any server, whatever the settings of the
+    /// reference homeserver.
     pub decided: bool,
-    /// How many faults break it, by how they are made.
+    /// The number of faults that break it, by kind.
     pub faults: BTreeMap<&'static str, usize>,
-    /// How many of them ended how, by [`FaultEnd::as_str`].
+    /// Their results, by [`FaultEnd::as_str`].
     pub ends: BTreeMap<&'static str, usize>,
     /// The cases (and `standing::ID`) that caught those of them that show each time, in alphabetical order.
     pub caught_by: BTreeSet<String>,
@@ -258,23 +260,22 @@ impl Row {
         }
     }
 
-    /// How many faults break it.
+    /// The number of faults that break it.
     pub fn total(&self) -> usize {
         self.faults.values().sum()
     }
 
-    /// How many faults of a kind break it.
+    /// The number of faults of a kind that break it.
     pub fn of_kind(&self, kind: Kind) -> usize {
         self.faults.get(kind.as_str()).copied().unwrap_or(0)
     }
 
-    /// How many of them were caught.
+    /// The number of faults that were caught.
     pub fn caught(&self) -> usize {
         self.ends.get(FaultEnd::Caught.as_str()).copied().unwrap_or(0)
     }
 
-    /// Whether a fault is owed and none was ever caught: it is decided, and no permission (MAY), of which nothing can
-    /// be broken.
+    /// Returns true if it needs a fault and none was caught: it is decided, and is not a MAY.
     fn lacks_fault(&self) -> bool {
         let survived = self.ends.contains_key("survived");
         self.decided && self.level != Level::May && self.caught() == 0 && !survived
@@ -318,20 +319,20 @@ impl Matrix {
         Matrix { faults, quirks, requirements, without_fault }
     }
 
-    /// Whether every fault is caught at the right place, no quirk is flagged, and every decided MUST and SHOULD that was
-    /// asked for has a fault.
+    /// Returns true if every fault is caught by its requirement, no quirk is flagged, and every
+    /// selected MUST and SHOULD that is decided has a fault.
     pub fn is_clean(&self) -> bool {
         self.faults.iter().all(FaultOutcome::is_clean)
             && self.quirks.iter().all(|quirk| quirk.flagged.is_empty())
             && self.without_fault.is_empty()
     }
 
-    /// How many faults ended so.
+    /// The number of faults with this result.
     pub fn ended(&self, word: &str) -> usize {
         self.faults.iter().filter(|fault| fault.end.as_str() == word).count()
     }
 
-    /// How many quirks were not flagged.
+    /// The number of quirks that were not flagged.
     pub fn accepted(&self) -> usize {
         self.quirks.iter().filter(|quirk| quirk.flagged.is_empty()).count()
     }

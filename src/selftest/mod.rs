@@ -37,7 +37,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use url::Url;
 
-/// How much is run for each fault and quirk.
+/// The cases that run for each fault and quirk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// The cases of the requirements that it names, and all standing checks.
@@ -46,7 +46,7 @@ pub enum Reach {
     Full,
 }
 
-/// Why the matrix could not be made.
+/// The matrix could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SelftestError {
     /// The reference homeserver does not start.
@@ -75,7 +75,7 @@ pub enum SelftestError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// What a matrix is to be made of.
+/// The contents of a matrix.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// Faults.
@@ -87,7 +87,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What globs over the names of faults and quirks and over ids of requirements name, everything without any: a
+    /// Globs over the names of faults and quirks and the ids of requirements; empty for all. A
     /// requirement stands for the faults that break it and the quirks that list it.
     ///
     /// # Errors
@@ -174,8 +174,8 @@ pub async fn matrix(
     ))
 }
 
-/// Whether anything decides a requirement, on whatever server: which runs do is left open, so that nothing is proven only
-/// because a run of the reference homeserver skipped it.
+/// Returns true if anything decides a requirement, on any server. It does not depend on runs, so a
+/// requirement that the reference homeserver skips still needs a fault.
 fn is_decided(material: &Material, requirement: &Requirement) -> bool {
     material.covers(&requirement.id) || !requirement.standing.is_empty()
 }
@@ -238,7 +238,7 @@ async fn one_fault(
     Ok(judge(material, fault, &run, clean))
 }
 
-/// What a run says of a fault, given one without.
+/// Judges a fault by a run with it and one without.
 fn judge(
     material: &Arc<Material>,
     fault: &'static Fault,
@@ -337,7 +337,7 @@ const UNSHOWN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Why a fault is not looked for.
+/// Returns the reason if nothing can catch a fault.
 fn out_of_reach(material: &Material, fault: &Fault) -> Option<String> {
     if let Some((_, why)) = UNSHOWN.iter().find(|(name, _)| *name == fault.name) {
         return Some((*why).to_owned());
@@ -358,8 +358,8 @@ fn named_selection(material: &Material, fault: &Fault) -> Selection {
     Selection { requirements, all_standing: true, ..Selection::default() }
 }
 
-/// Whether a requirement is broken only in cases that saw answers of the place: what they looked for was in the answer
-/// that a fault made from its schema has changed. What checks on every answer say follows from nothing.
+/// Returns true if a requirement is broken only in cases with responses of the place: a shape fault
+/// may have removed what they looked for. Findings of standing checks never follow from it.
 fn follows(run: &Run, requirement: &str, place: Place) -> bool {
     let of_answers = run.standing.iter().flat_map(|standing| &standing.findings);
     let breaks = |finding: &Finding| finding.requirement == requirement;
@@ -394,7 +394,7 @@ fn showing(clean: &Run, place: Place) -> Option<Selection> {
     (!cases.is_empty()).then(|| Selection { cases, all_standing: true, ..Selection::default() })
 }
 
-/// Whether an exchange has an answer of the place, and what stands around the member meant.
+/// Returns true if an exchange has a response of the place, with the parent of the member.
 fn shows(exchange: &RecordedExchange, place: Place) -> bool {
     let Some(answer) = exchange.response.as_ref().filter(|answer| answer.status == place.status)
     else {
@@ -408,7 +408,7 @@ fn shows(exchange: &RecordedExchange, place: Place) -> bool {
         && has_place(&body, if place.pointer.ends_with("/*") { place.pointer } else { around })
 }
 
-/// Whether there is a value at a pointer in which `*` stands for any item or member.
+/// Returns true if there is a value at a pointer in which `*` stands for any item or member.
 fn has_place(value: &serde_json::Value, pointer: &str) -> bool {
     let Some(rest) = pointer.strip_prefix('/') else { return true };
     let (head, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -423,7 +423,7 @@ fn has_place(value: &serde_json::Value, pointer: &str) -> bool {
     }
 }
 
-/// What breaking a requirement comes to for the server that was run.
+/// The verdict of a broken requirement on the tested server.
 fn wanted(material: &Arc<Material>, fault: &Fault, run: &Run) -> Option<Verdict> {
     let listed = Listed::new(run.target.versions.clone());
     let requirement = material.register.get(fault.requirement)?;
@@ -544,7 +544,8 @@ async fn run(
     Ok(run?.into_run())
 }
 
-/// What an operator of a reference homeserver with these settings can give and do.
+/// Returns everything that the operator of a reference homeserver with these settings can give and
+/// do.
 pub fn operator_of(settings: &Settings) -> Operator {
     let bound = |medium: &str| {
         let bound = settings.third_party.iter().find(|bound| bound.medium == medium)?;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// The version of the JSON form. It changes when a member goes or means something else, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// How a matrix is written.
+/// The format of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A line a fault, a quirk and a requirement.
@@ -33,8 +33,8 @@ impl Matrix {
 }
 
 impl Matrix {
-    /// Where the `also` lists of faults that are written by hand differ from what was seen: `+` for a requirement that
-    /// turned red and is not listed, `-` for one that is listed and was found kept, then the list that would be right.
+    /// Differences between the `also` lists of faults and the result: `+` for a requirement that
+    /// broke and is not listed, `-` for one that is listed and holds, then the correct list.
     pub fn proposals(&self) -> String {
         let by_hand = self.faults.iter().filter(|fault| fault.kind != Kind::Shape);
         let differ = by_hand.filter(|f| !(f.unexpected.is_empty() && f.unseen.is_empty()));
@@ -245,7 +245,7 @@ fn cell(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "\\<").replace('*', "\\*")
 }
 
-/// What became of the faults that were not caught, in brackets.
+/// The results of faults that were not caught, in brackets.
 fn not_caught(ends: &BTreeMap<&'static str, usize>) -> String {
     let others = ends.iter().filter(|(word, _)| **word != FaultEnd::Caught.as_str());
     let words: Vec<String> =
@@ -268,7 +268,7 @@ fn catchers(row: &Row) -> String {
         .join(", ")
 }
 
-/// How a fault ended, with the verdict where it was caught.
+/// The result of a fault; if it was caught, the verdict.
 fn end(fault: &FaultOutcome) -> String {
     match &fault.end {
         FaultEnd::Caught => fault.verdict.as_str().to_owned(),
