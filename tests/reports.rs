@@ -209,7 +209,7 @@ fn every_report_says_what_gates() {
     let run = runs::gated();
     let terminal = report::terminal(&run, &[], 100, false);
     for part in [
-        "Lacks what is required",
+        "Lacks required features",
         "Baseline: 0 new, 2 known, 1 fixed, 1 expired, 1 added (known.yaml)",
         "  refresh: a sentence",
         "Baseline out of date: 2 entries",

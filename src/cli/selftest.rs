@@ -5,7 +5,7 @@ use super::{Failure, print, say};
 use crate::model::exit;
 use crate::pipeline::Material;
 use crate::selftest::schema_faults;
-use crate::selftest::{Asked, Format, Matrix, Reach, SelftestError, matrix};
+use crate::selftest::{Asked, Matrix, Reach, Rendering, SelftestError, matrix};
 use std::sync::Arc;
 
 pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
@@ -27,8 +27,10 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let made = runtime.block_on(matrix(Arc::new(material), &asked, reach, jobs, &told));
     count.clear();
     let matrix = made.map_err(failed)?;
-    let text =
-        if args.propose_also { matrix.proposals() } else { matrix.render(format(args.format)) };
+    let text = match args.propose_also {
+        true => matrix.proposals(),
+        false => matrix.render(format(args.format)).map_err(failed)?,
+    };
     print(&text)?;
     Ok(status(&matrix))
 }
@@ -44,11 +46,11 @@ fn status(matrix: &Matrix) -> u8 {
     if matrix.is_clean() { exit::CONFORMS } else { exit::BROKEN }
 }
 
-fn format(wanted: MatrixFormat) -> Format {
+fn format(wanted: MatrixFormat) -> Rendering {
     match wanted {
-        MatrixFormat::Table => Format::Table,
-        MatrixFormat::Json => Format::Json,
-        MatrixFormat::Markdown => Format::Markdown,
+        MatrixFormat::Table => Rendering::Table,
+        MatrixFormat::Json => Rendering::Json,
+        MatrixFormat::Markdown => Rendering::Markdown,
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body and nothing else: its media type stands in `headers`.
     pub body: Option<Vec<u8>>,
-    /// Whether the published schema is ignored for its response.
+    /// True if the published schema is ignored for its response.
     pub schema_off: bool,
 }
 

@@ -2,7 +2,7 @@
 //! cut, escape and format them.
 use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{
-    self, BODY_LIMIT, Exchanges, Issue, Occurrence, Place, ReasonGroup, SHOWN_LIMIT,
+    self, BODY_LIMIT, Exchanges, FoundIn, Issue, Occurrence, ReasonGroup, SHOWN_LIMIT,
 };
 use super::template::ready;
 use super::text::{anchor, cut};
@@ -31,7 +31,7 @@ const STANDING: &str = "standing";
 /// The run as the templates see it.
 pub(super) fn of(run: &Run) -> Value {
     let issues = digest::issues(run);
-    let index = Index::of(run, &issues);
+    let lookup = Lookup::of(run, &issues);
     let exchanges = digest::exchanges(run);
     let applicable = digest::applicable(run);
     context! {
@@ -62,18 +62,18 @@ pub(super) fn of(run: &Run) -> Value {
         has_standing => !run.standing.is_empty(),
         has_known => issues.iter().any(|issue| issue.occurrences.iter().any(Occurrence::is_known)),
         issues => issue_lists(&issues, &exchanges),
-        undecided => undecided(run, &index),
+        undecided => undecided(run, &lookup),
         areas => areas(run),
         groups => groups(run),
-        requirements => run.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
-        cases => run.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),
-        area_of_case => Serde(&index.areas),
-        level_of_requirement => Serde(&index.levels),
+        requirements => run.requirements.iter().map(|r| lookup.requirement(r)).collect::<Vec<_>>(),
+        cases => run.cases.iter().map(|case| lookup.case(case)).collect::<Vec<_>>(),
+        area_of_case => Serde(&lookup.areas),
+        level_of_requirement => Serde(&lookup.levels),
     }
 }
 
 /// Lookups for the rows of requirements and cases.
-struct Index<'r> {
+struct Lookup<'r> {
     /// The area of each case.
     areas: HashMap<&'r str, &'r str>,
     /// The level of each requirement.
@@ -82,9 +82,9 @@ struct Index<'r> {
     known: HashMap<(RequirementVerdict, &'r str), bool>,
 }
 
-impl<'r> Index<'r> {
-    fn of(run: &'r Run, issues: &[Issue<'r>]) -> Index<'r> {
-        Index {
+impl<'r> Lookup<'r> {
+    fn of(run: &'r Run, issues: &[Issue<'r>]) -> Lookup<'r> {
+        Lookup {
             areas: run.cases.iter().map(|case| (&*case.id, &*case.area)).collect(),
             levels: run.requirements.iter().map(|r| (&*r.id, r.level)).collect(),
             known: issues.iter().map(|i| ((i.severity.into(), i.id), i.is_known())).collect(),
@@ -145,9 +145,9 @@ fn issue_lists(issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {
 }
 
 fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
-    let area = |occurrence: &Occurrence<'_>| match occurrence.place {
-        Place::Case(case) => case.area.to_string(),
-        Place::Standing(_) => STANDING.to_owned(),
+    let area = |occurrence: &Occurrence<'_>| match occurrence.found_in {
+        FoundIn::Case(case) => case.area.to_string(),
+        FoundIn::Standing(_) => STANDING.to_owned(),
     };
     let areas: Vec<String> = issue.occurrences.iter().map(area).collect();
     let mut occurrences: Vec<&Occurrence<'_>> = issue.occurrences.iter().collect();
@@ -169,9 +169,9 @@ fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
 }
 
 fn occurrence(occurrence: &Occurrence<'_>, exchanges: &Exchanges<'_>) -> Value {
-    let (case, standing) = match occurrence.place {
-        Place::Case(case) => (Some(&*case.id), None),
-        Place::Standing(s) => (None, Some(context! { count => s.count, observed => s.observed })),
+    let (case, standing) = match occurrence.found_in {
+        FoundIn::Case(case) => (Some(&*case.id), None),
+        FoundIn::Standing(s) => (None, Some(context! { count => s.count, observed => s.observed })),
     };
     context! {
         message => occurrence.message(),
@@ -198,7 +198,7 @@ fn exchange(exchange: &RecordedExchange) -> Value {
     }
 }
 
-fn undecided(run: &Run, index: &Index<'_>) -> Vec<Value> {
+fn undecided(run: &Run, lookup: &Lookup<'_>) -> Vec<Value> {
     let lists = [
         ("Errored (internal error)", RequirementVerdict::Errored),
         ("Blocked", RequirementVerdict::Blocked),
@@ -215,14 +215,14 @@ fn undecided(run: &Run, index: &Index<'_>) -> Vec<Value> {
                 verdict => verdict.as_str(),
                 requirements,
                 number => digest::requirements_and_cases(requirements, cases),
-                reasons => groups.iter().map(|group| reason(group, index)).collect::<Vec<_>>(),
+                reasons => groups.iter().map(|group| reason(group, lookup)).collect::<Vec<_>>(),
             }
         })
     };
     lists.into_iter().filter_map(list).collect()
 }
 
-fn reason(group: &ReasonGroup<'_>, index: &Index<'_>) -> Value {
+fn reason(group: &ReasonGroup<'_>, lookup: &Lookup<'_>) -> Value {
     context! {
         code => group.code,
         number => group.number(),
@@ -230,21 +230,21 @@ fn reason(group: &ReasonGroup<'_>, index: &Index<'_>) -> Value {
         text_count => group.texts.len(),
         remedy => group.remedy(),
         requirements =>
-            group.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
-        cases => group.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),
+            group.requirements.iter().map(|r| lookup.requirement(r)).collect::<Vec<_>>(),
+        cases => group.cases.iter().map(|case| lookup.case(case)).collect::<Vec<_>>(),
     }
 }
 
 /// The cases by area.
 fn areas(run: &Run) -> Value {
     let verdicts = |cases: &[&CaseOutcome]| cases.iter().map(|c| c.verdict.into()).collect();
-    counts(digest::areas(run).iter().map(|area| (area.name, verdicts(&area.cases))))
+    counts(digest::areas(run).iter().map(|(name, cases)| (*name, verdicts(cases))))
 }
 
 /// The requirements by group.
 fn groups(run: &Run) -> Value {
     let verdicts = |all: &[&RequirementOutcome]| all.iter().map(|r| r.verdict).collect();
-    counts(digest::groups(run).iter().map(|group| (group.name, verdicts(&group.requirements))))
+    counts(digest::groups(run).iter().map(|(name, all)| (*name, verdicts(all))))
 }
 
 /// Rows of a table with how many of each name ended how, and the words for those verdicts that something

@@ -32,15 +32,15 @@ pub(super) fn outcome(run: &Run) -> String {
         0 if tally.failed > 0 => "Only known deviations".into(),
         0 if tally.blocked > 0 => "No deviation in what was decided".into(),
         0 => "Conforms".into(),
-        1 if !news(run) && lacks_required(run) => "Lacks what is required".into(),
+        1 if !news(run) && lacks_required(run) => "Lacks required features".into(),
         1 if !news(run) => "The baseline is out of date".into(),
-        1 if run.no_usable_account => "Does not conform; and no account could be used".into(),
+        1 if run.no_usable_account => "Does not conform, and no account could be used".into(),
         1 => "Does not conform".into(),
         5 if run.no_usable_account => {
             "No account could be used: what needs one is not decided".into()
         }
         5 => "Not fully decided".into(),
-        70 => "No verdict: homespec itself failed".into(),
+        70 => "No verdict: internal error".into(),
         130 => "Interrupted".into(),
         status => format!("Ended with exit status {status}"),
     }
@@ -157,7 +157,7 @@ pub(super) fn selection(run: &Run) -> Option<String> {
 pub(super) fn level_words(level: Level, mark: Mark) -> String {
     match mark {
         Mark::Plain => level.to_string(),
-        Mark::Soft => format!("{} (lower case in the source)", level.as_str().to_lowercase()),
+        Mark::Soft => format!("{level}, stated in prose"),
         Mark::Derived => format!("{level}, follows from several rules"),
         Mark::Schema => format!("{level}, follows from the published schema"),
     }
@@ -165,18 +165,18 @@ pub(super) fn level_words(level: Level, mark: Mark) -> String {
 
 /// The source of an occurrence.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum FoundIn<'a> {
     /// In a case.
     Case(&'a CaseOutcome),
-    /// On any answer of the run.
+    /// In any response of the run.
     Standing(&'a StandingOutcome),
 }
 
 /// One occurrence of an issue: a finding, or a decision without a finding (a branch that warns).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occurrence<'a> {
-    /// Where.
-    pub place: Place<'a>,
+    /// Its source.
+    pub found_in: FoundIn<'a>,
     /// The finding, if there is one.
     pub finding: Option<&'a Finding>,
     /// The decision of the case about this requirement.
@@ -239,10 +239,10 @@ impl<'a> Occurrence<'a> {
 
     /// File and line of the expectation.
     pub(super) fn file(&self) -> Option<(&'a str, u32)> {
-        match (self.finding, self.place) {
+        match (self.finding, self.found_in) {
             (Some(f), _) => Some((&f.file, f.line)),
-            (None, Place::Case(case)) => Some((&case.file, case.line)),
-            (None, Place::Standing(_)) => None,
+            (None, FoundIn::Case(case)) => Some((&case.file, case.line)),
+            (None, FoundIn::Standing(_)) => None,
         }
     }
 
@@ -341,12 +341,12 @@ fn occurrences(run: &Run) -> impl Iterator<Item = (Verdict, &str, Occurrence<'_>
             (
                 f.verdict,
                 f.requirement.as_str(),
-                Occurrence { place: Place::Case(case), finding: Some(f), decision },
+                Occurrence { found_in: FoundIn::Case(case), finding: Some(f), decision },
             )
         });
         let bare = case.decisions.iter().filter(move |d| is_bare(case, d)).map(move |d| {
             let occurrence =
-                Occurrence { place: Place::Case(case), finding: None, decision: Some(d) };
+                Occurrence { found_in: FoundIn::Case(case), finding: None, decision: Some(d) };
             (d.verdict, d.requirement.as_str(), occurrence)
         });
         found.chain(bare)
@@ -354,7 +354,7 @@ fn occurrences(run: &Run) -> impl Iterator<Item = (Verdict, &str, Occurrence<'_>
     let standing = run.standing.iter().flat_map(|standing| {
         standing.findings.iter().map(move |f| {
             let occurrence =
-                Occurrence { place: Place::Standing(standing), finding: Some(f), decision: None };
+                Occurrence { found_in: FoundIn::Standing(standing), finding: Some(f), decision: None };
             (f.verdict, f.requirement.as_str(), occurrence)
         })
     });
@@ -483,38 +483,14 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
 /// The remedy for too few accounts.
 const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
 
-/// The verdicts of the cases of one area.
-#[derive(Debug)]
-pub(super) struct Area<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// In plan order.
-    pub cases: Vec<&'a CaseOutcome>,
+/// The cases by area, in plan order.
+pub(super) fn areas(run: &Run) -> Vec<(&str, Vec<&CaseOutcome>)> {
+    by_name(&run.cases, |case| case.area.as_str())
 }
 
-/// The cases by area, in the order in which the areas are first met.
-pub(super) fn areas(run: &Run) -> Vec<Area<'_>> {
-    by_name(&run.cases, |c| c.area.as_str())
-        .into_iter()
-        .map(|(name, cases)| Area { name, cases })
-        .collect()
-}
-
-/// The requirements of one group: those whose ids begin with the same word.
-#[derive(Debug)]
-pub(super) struct Group<'a> {
-    /// The word.
-    pub name: &'a str,
-    /// In register order.
-    pub requirements: Vec<&'a RequirementOutcome>,
-}
-
-/// The requirements by group, in register order.
-pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
+/// The requirements by group, the first word of their ids, in register order.
+pub(super) fn groups(run: &Run) -> Vec<(&str, Vec<&RequirementOutcome>)> {
     by_name(&run.requirements, |r| r.id.split('.').next().unwrap_or(&r.id))
-        .into_iter()
-        .map(|(name, requirements)| Group { name, requirements })
-        .collect()
 }
 
 /// The items by name, both in the order in which they are met.

@@ -5,7 +5,7 @@ use super::digest::VALUE_LIMIT;
 use super::template::{self, RenderError, Template, ready};
 use super::text::{cut, one_line, safe_link, visible};
 use crate::model::run::Run;
-use minijinja::context;
+use minijinja::{Environment, context};
 use minijinja::value::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,10 +32,16 @@ pub fn markdown(run: &Run) -> Result<String, RenderError> {
     })
 }
 
-static PAGE: Template = Template::new("report.md", || {
+/// The environment of templates for Markdown pages.
+pub(super) fn environment() -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = template::environment(|text| prose(&cut(text, VALUE_LIMIT)))?;
     environment.add_filter("code", |text: &str| ready(code(text)));
-    environment.add_filter("code_in_table", |text: &str| ready(code_in_table(text)));
+    environment.add_filter("code_in_table", |text: &str| ready(code(text).replace('|', "\\|")));
+    Ok(environment)
+}
+
+static PAGE: Template = Template::new("report.md", || {
+    let mut environment = environment()?;
     environment.add_filter("fence", |text: &str, language: &str| ready(fence(language, text)));
     environment.add_filter("link", |url: &str| safe_link(url).map(|url| ready(format!("<{url}>"))));
     environment.add_template("report.md", include_str!("report.md.j2"))?;
@@ -58,7 +64,7 @@ fn fits() -> Value {
 }
 
 /// Text as prose, on one line, with everything escaped that Markdown or a forge would act on.
-pub(super) fn prose(text: &str) -> String {
+fn prose(text: &str) -> String {
     let text = one_line(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -115,11 +121,6 @@ fn code(text: &str) -> String {
     format!("{ticks}{pad}{text}{pad}{ticks}")
 }
 
-/// [`code`] for the cell of a table, where a pipe needs a backslash even in a code span.
-pub(super) fn code_in_table(text: &str) -> String {
-    code(text).replace('|', "\\|")
-}
-
 /// Text as a fenced block; the fence is longer than any run of backticks in the text.
 fn fence(language: &str, text: &str) -> String {
     let text = visible(text);
@@ -174,6 +175,8 @@ mod tests {
         assert_eq!(code("a `` b"), "```a `` b```");
         assert_eq!(code("`"), "`` ` ``");
         assert_eq!(code(""), "(empty)");
-        assert_eq!(code_in_table("a|b"), "`a\\|b`");
+        let environment = environment().unwrap();
+        let cell = environment.render_str("{{ text|code_in_table }}", context! { text => "a|b" });
+        assert_eq!(cell.unwrap(), "`a\\|b`");
     }
 }

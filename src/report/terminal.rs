@@ -1,4 +1,4 @@
-//! The summary at the end of a run on a terminal: a screenful, the answer first.
+//! The summary at the end of a run on a terminal: one screen, the result first.
 use super::digest::{self, Issue, ReasonGroup};
 use super::text::{count, duration, fit, one_line};
 use crate::model::run::{OutdatedEntry, Required, RequirementVerdict, Run, Verdict};
@@ -19,8 +19,8 @@ const BLOCKED: usize = 2;
 /// The most lines of each note: the first may be the sentence that says why nothing was tested.
 const NOTES: [usize; 2] = [5, 2];
 
-/// The summary of a run: what was tested, how much of it was decided, what broke, what was blocked and
-/// what to do about it, where the reports are (`paths`). Ends with a newline; at most 25 lines.
+/// The summary of a run: the target, the number of decided requirements, broken and blocked ones with
+/// remedies, and the paths of the reports. Ends with a newline; at most 25 lines.
 ///
 /// `width` is the width of the terminal in columns (less than 40 counts as 40); no line but those
 /// with paths is longer. With `color` the outcome is coloured; without it the text is plain.
@@ -137,6 +137,7 @@ fn more(total: usize, shown: usize) -> String {
 struct Section {
     heading: String,
     entries: Vec<Vec<String>>,
+    /// The name of an entry; may be empty.
     noun: &'static str,
     /// Lines that it gets before any other section gets more.
     floor: usize,
@@ -163,7 +164,11 @@ impl Section {
             let room_for_more = usize::from(left > 1);
             if lines.len() + entry.len() + room_for_more > room {
                 if lines.len() < room {
-                    lines.push(format!("  and {left} more{}", self.noun));
+                    let more = match self.noun {
+                        "" => format!("{left} more"),
+                        noun => count(left, &format!("more {noun}")),
+                    };
+                    lines.push(format!("  and {more}"));
                 }
                 break;
             }
@@ -233,7 +238,7 @@ fn issue_line(issue: &Issue<'_>, page: &Page) -> String {
 
 fn lacking_section(run: &Run, page: &Page) -> Section {
     let lacking = digest::lacking(run);
-    let heading = format!("Required and lacking: {}", lacking.len());
+    let heading = format!("Missing required features: {}", lacking.len());
     let entry = |one: &&Required| vec![page.line(&format!("  {}: {}", one.name, one.text))];
     let entries = lacking.iter().map(entry).collect();
     Section { heading: page.styled(style(Verdict::Failed), &heading), entries, noun: "", floor: 3 }
@@ -266,7 +271,7 @@ fn reason_section(
     let number: usize = groups.iter().map(|g| g.requirements.len()).sum();
     let heading = format!("{title}: {}", count(number, "requirement"));
     let entries = groups.iter().map(|g| reason_lines(g, page)).collect();
-    Section { heading: page.styled(style(verdict), &heading), entries, noun: " reasons", floor }
+    Section { heading: page.styled(style(verdict), &heading), entries, noun: "reason", floor }
 }
 
 /// A line with the reason and one with what to do about it.

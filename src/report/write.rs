@@ -36,7 +36,7 @@ pub fn write_all(
             Err(why) => withheld.push(why),
         }
     }
-    fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;
+    fs::create_dir_all(dir).map_err(|e| WriteError::new("create the folder", dir, e))?;
     let mut drafts = Vec::new();
     for (path, text) in &texts {
         let draft = Draft::write(path, text.as_bytes());
