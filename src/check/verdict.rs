@@ -125,7 +125,7 @@ fn found(
     match &judged.judgement {
         Judgement::Broken { mismatches, .. } => mismatches
             .iter()
-            .map(|miss| finding(weight.severity, sentence(miss), miss.clone(), None))
+            .map(|miss| finding(weight.severity, miss.sentence(), miss.clone(), None))
             .collect(),
         Judgement::PassedWithWarning { branch, why, .. } => {
             let severity = weight.severity.at_most_warns();
@@ -150,17 +150,6 @@ fn preferred(judged: &Judged<'_>) -> String {
         .filter_map(|branch| branch.name.as_deref())
         .collect();
     good.join(" or ")
-}
-
-fn sentence(miss: &Mismatch) -> String {
-    match miss.place.as_str() {
-        "status" => format!("the answer has {}, not {}", miss.actual, miss.expected),
-        "answer" => format!("there was no answer: {}", miss.actual),
-        "answers" => format!("{} answers, not {}", miss.actual, miss.expected),
-        "body" => format!("the body is {}, not {}", miss.actual, miss.expected),
-        "" => format!("the body is {}, not {}", miss.actual, miss.expected),
-        place => format!("{place} is {}, not {}", miss.actual, miss.expected),
-    }
 }
 
 fn decision(
@@ -194,7 +183,7 @@ fn decision(
     if observed || (weight.severity == Severity::Observes && !judged.is_empty()) {
         return of(Verdict::Passed, None, branch);
     }
-    let text = "the server's answers gave no occasion to look at it".to_owned();
+    let text = "no response exercised this check".to_owned();
     of(
         Verdict::Skipped,
         Some(Reason { code: "not_observed".to_owned(), text: text.into() }),
