@@ -243,7 +243,10 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
             answer("429 No", "Retry-After: 99999999999999999999999999\r\n", "no"),
             "it limits everything".to_owned(),
         ),
-        (server::bomb(), "200 with a compressed body, although the request did not ask for it".to_owned()),
+        (
+            server::bomb(),
+            "200 with a compressed body, although the request did not ask for it".to_owned(),
+        ),
         (server::long(100), "answered 200 with a body of more than 1048576 bytes".to_owned()),
         (
             server::endless("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", "more "),

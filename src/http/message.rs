@@ -160,7 +160,9 @@ impl Response {
     pub fn json(&self) -> Result<&Value, &str> {
         let parsed = self.json.get_or_init(|| {
             if let Some(coding) = self.coding() {
-                return Err(format!("it is compressed ({coding:?}), although the request did not ask for it"));
+                return Err(format!(
+                    "it is compressed ({coding:?}), although the request did not ask for it"
+                ));
             }
             if self.truncated {
                 return Err("it is too long to be read".to_owned());

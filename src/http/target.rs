@@ -133,14 +133,13 @@ fn socket(rest: &str) -> Result<Target, String> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, prefix) = rest.split_once(':').unwrap_or((rest, ""));
     if !Path::new(path).is_absolute() {
-        return Err(
-            "a socket needs its absolute path, as in unix:/run/homeserver.sock".to_owned()
-        );
+        return Err("a socket needs its absolute path, as in unix:/run/homeserver.sock".to_owned());
     }
     let prefix = prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
         return Err(
-            "the part after the colon must be a path, as in unix:/run/homeserver.sock:/prefix".to_owned()
+            "the part after the colon must be a path, as in unix:/run/homeserver.sock:/prefix"
+                .to_owned(),
         );
     }
     // The same rules, and the same encoding, as for a URL with a host.

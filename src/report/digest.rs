@@ -353,8 +353,11 @@ fn occurrences(run: &Run) -> impl Iterator<Item = (Verdict, &str, Occurrence<'_>
     });
     let standing = run.standing.iter().flat_map(|standing| {
         standing.findings.iter().map(move |f| {
-            let occurrence =
-                Occurrence { found_in: FoundIn::Standing(standing), finding: Some(f), decision: None };
+            let occurrence = Occurrence {
+                found_in: FoundIn::Standing(standing),
+                finding: Some(f),
+                decision: None,
+            };
             (f.verdict, f.requirement.as_str(), occurrence)
         })
     });

@@ -5,8 +5,8 @@ use super::digest::VALUE_LIMIT;
 use super::template::{self, RenderError, Template, ready};
 use super::text::{cut, one_line, safe_link, visible};
 use crate::model::run::Run;
-use minijinja::{Environment, context};
 use minijinja::value::Value;
+use minijinja::{Environment, context};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.

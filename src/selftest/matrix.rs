@@ -85,7 +85,11 @@ impl FaultEnd {
     /// The result of a fault after a run. `wanted` is the verdict of the broken requirement (none if
     /// nothing can be caught), `verdict` its verdict in the run, `found` tells if a finding has that
     /// severity.
-    pub(super) fn of(wanted: Option<Verdict>, verdict: RequirementVerdict, found: bool) -> FaultEnd {
+    pub(super) fn of(
+        wanted: Option<Verdict>,
+        verdict: RequirementVerdict,
+        found: bool,
+    ) -> FaultEnd {
         match wanted {
             None => FaultEnd::Observed,
             // A step behind the one that broke may be out of reach: the requirement is then blocked in one case and

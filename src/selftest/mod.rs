@@ -10,7 +10,8 @@ mod show;
 mod upstream;
 
 pub use matrix::{
-    FaultEnd, FaultOutcome, Matrix, QuirkOutcome, RequirementFaults, UnexpectedVerdict, VerdictChange,
+    FaultEnd, FaultOutcome, Matrix, QuirkOutcome, RequirementFaults, UnexpectedVerdict,
+    VerdictChange,
 };
 pub use show::{Rendering, SCHEMA_VERSION};
 pub use upstream::in_front;
@@ -154,9 +155,10 @@ pub async fn matrix(
     };
     let faults = in_parallel(jobs, &asked.faults, fault, |outcome| told(outcome.name)).await?;
     let quirks = in_parallel(jobs, &asked.quirks, quirk, |outcome| told(outcome.name)).await?;
-    let rows = material.register.iter().map(|r| {
-        RequirementFaults::new(&r.id, r.level, is_decided(&material, r))
-    });
+    let rows = material
+        .register
+        .iter()
+        .map(|r| RequirementFaults::new(&r.id, r.level, is_decided(&material, r)));
     let asked = |id: &str| asked.requirements.contains(id);
     Ok(Matrix::of(faults, quirks, rows.collect(), &asked))
 }

@@ -117,9 +117,9 @@ fn proposal(fault: &FaultOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::matrix::RequirementFaults;
     use crate::model::run::{Level, RequirementVerdict};
     use crate::reference::faults;
+    use crate::selftest::matrix::RequirementFaults;
 
     fn matrix() -> Matrix {
         let of = |name: &str, end: FaultEnd, why: Option<&str>| {
