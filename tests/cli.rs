@@ -177,7 +177,7 @@ fn what_was_typed_wrongly_is_status_2() {
         (&["run", "http://x", "--max-wait", "5 apples"], "a time such as 250ms, 30s, 5m or 1h30m"),
         (&["run", "http://x", "--wait-ready", "soon"], "a time such as 250ms"),
         (&["demo", "--onyl-cases", "x"], "--only-cases"),
-        (&["demo", "--report", "pdf"], "\"pdf\" is no report format"),
+        (&["demo", "--report", "pdf"], "\"pdf\" is not a report format"),
         (&["demo", "--case", "versoins"], "did you mean `versions`?"),
         (&["demo", "--skip", "versoins"], "--skip `versoins` names nothing"),
         (&["demo", "--requirement", "versions.get.okay"], "did you mean `versions.get.ok`?"),

@@ -387,7 +387,7 @@ fn a_server_that_turns_into_something_else_ends_the_run_with_one_reason() {
 
 #[test]
 fn a_server_that_answers_nothing_but_the_control_request_is_not_asked_for_ever() {
-    const STOPPED: &str = "the run stopped asking: ";
+    const STOPPED: &str = "the run stopped sending: ";
     let good = Good::start();
     let url = turning(good.address(), 60, "GET /_matrix/client/v", server::silence()).url();
     let ended = homespec(&url, &["--register", "open"]);
@@ -519,7 +519,7 @@ fn large_answers_do_not_fill_the_memory() {
     });
     let ended = homespec(&padded.url(), &["--register", "open", "--timeout", "10"]);
     is_sound(&ended, "padded");
-    let full = "the run stopped asking: the server's answers came to 32 MiB";
+    let full = "the run stopped sending: the server's responses came to 32 MiB";
     assert!(ended.run.notes[0].contains(full), "{:?}", ended.run.notes);
     let many = in_front(good.address(), |answer| {
         let values = vec![serde_json::json!({ "a": {} }); 5_000];

@@ -51,7 +51,7 @@ struct State {
 
 impl State {
     fn stop(&mut self, why: &str) {
-        let reason = reason(format!("the run stopped asking: {why}"));
+        let reason = reason(format!("the run stopped sending: {why}"));
         self.lost.get_or_insert(TargetLost { reason, evidence: None });
     }
 }
@@ -103,9 +103,9 @@ impl LivenessMonitor {
         state.in_a_row += 1;
         state.all_together += 1;
         let text = if state.in_a_row >= IN_A_ROW {
-            format!("{IN_A_ROW} requests in a row had no answer")
+            format!("{IN_A_ROW} requests in a row got no response")
         } else if state.all_together >= ALL_TOGETHER {
-            format!("{ALL_TOGETHER} requests had no answer")
+            format!("{ALL_TOGETHER} requests got no response")
         } else {
             return;
         };
@@ -133,7 +133,7 @@ impl LivenessMonitor {
         state.lost.get_or_insert(TargetLost { reason: reason(text), evidence }).clone()
     }
 
-    /// The target is there again, for the clean-up: that the run stopped asking stays true.
+    /// The target is there again, for the clean-up: that the run stopped sending stays true.
     pub fn is_back(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_back = true;
     }

@@ -66,7 +66,7 @@ impl Bucket {
     }
 }
 
-/// A member and whether a value is of its type.
+/// A member and the test of its type.
 type Member = (&'static str, fn(&Value) -> bool);
 
 /// The members of a login with the type that their schema gives them.
@@ -191,7 +191,6 @@ impl RateLimits {
     }
 }
 
-/// Changes what is counted of an operation, which begins with nothing.
 fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut LimitHit)) {
     if let Some(hit) = hits.iter_mut().find(|hit| hit.operation == operation) {
         return change(hit);

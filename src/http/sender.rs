@@ -95,7 +95,7 @@ impl RequestSender {
             self.created.note(&exchange);
             self.liveness.note(&exchange.result);
             if self.http.is_full() {
-                self.liveness.stop(&format!("the server's answers came to {} MiB", ROOM >> 20));
+                self.liveness.stop(&format!("the server's responses came to {} MiB", ROOM >> 20));
             }
             let result = exchange.result.clone();
             exchanges.push(exchange);

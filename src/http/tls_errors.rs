@@ -3,7 +3,6 @@ use crate::http::tls::{Refusal, webpki_error};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
-/// The most names of a certificate in a message.
 const NAMES: usize = 3;
 
 /// Describes why there is no TLS session, and what to do.

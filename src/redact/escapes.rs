@@ -55,7 +55,7 @@ impl View<'_> {
         (at(start), at(end))
     }
 
-    /// With the escapes of one kind taken off once; nothing, if there are none.
+    /// Decodes one layer of escapes of one kind; nothing if there are none.
     fn without(&self, escapes: Escapes) -> Option<View<'static>> {
         let rest = |at: usize| self.bytes.get(at..).unwrap_or_default();
         let signs = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == escapes.sign());

@@ -39,7 +39,7 @@ pub enum SecretKind {
     RefreshToken,
     /// A login token, single use.
     LoginToken,
-    /// The session of an interactive authentication: whoever has it goes on with it.
+    /// The session of interactive auth, which lets its holder continue.
     UiaSession,
     /// A cookie of the server.
     Cookie,
@@ -86,11 +86,11 @@ impl SecretKind {
 /// The source of a secret; the first of these knows its kind best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
-    /// It was given by the operator, or made by the run.
+    /// It was given by the operator, or created by the run.
     Ours,
-    /// An answer held it.
+    /// A response contained it.
     Answered,
-    /// A request held it: cases send tokens where others belong.
+    /// A request contained it: cases send tokens in other places too.
     Sent,
 }
 
@@ -282,10 +282,10 @@ impl Vault {
         last.insert(Redactor::new(&secrets, &logins, self.names.clone())).clone()
     }
 
-    /// All that is known so far, to look for it.
+    /// All secrets known so far, for the final check.
     ///
     /// # Errors
-    /// That is not all there is.
+    /// Not all secrets are known.
     pub fn secrets(&self) -> Result<Secrets, RedactionError> {
         let known = self.names.known();
         match &known.fault {

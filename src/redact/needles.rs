@@ -2,7 +2,6 @@
 //! there is nothing in it that could fail to be built.
 use super::{Hidden, SHORTEST};
 
-/// A text to be found.
 pub(super) struct Needle {
     /// The text; never shorter than [`FEWEST`] bytes.
     pub text: Hidden,
@@ -18,7 +17,6 @@ pub(super) struct Needles {
     sorted: Vec<Needle>,
     /// For each the longest other one that it begins with.
     parents: Vec<Option<usize>>,
-    /// Which first bytes there are.
     beginnings: Beginnings,
 }
 
@@ -66,9 +64,9 @@ impl Needles {
             .map(|needle| (needle.text.as_str().len(), needle.secret))
     }
 
-    /// How many needles are not greater than the text, and how many bytes the last of these and the
-    /// one behind it have in common with it. What is known to be common is not compared again, so
-    /// that needles which begin alike take no longer.
+    /// Returns the number of needles that are not greater than the text, and the lengths that the
+    /// last of these and the next one have in common with it. Known common bytes are not compared
+    /// again, so needles that begin alike take no longer.
     fn place(&self, text: &[u8]) -> (usize, usize, usize) {
         let (mut low, mut high) = (0, self.sorted.len());
         let (mut before, mut after) = (0, 0);

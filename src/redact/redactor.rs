@@ -17,7 +17,6 @@ use std::sync::Arc;
 pub struct Redactor(Result<Arc<Index>, RedactionError>);
 
 struct Index {
-    /// Secrets as they stand.
     plain: Needles,
     /// The beginnings of their base64 forms.
     base64: Needles,
@@ -65,7 +64,7 @@ impl Redactor {
         Redactor(Ok(Arc::new(Index { plain, base64, known, names })))
     }
 
-    /// One that shows nothing.
+    /// A redactor that shows nothing.
     pub(super) fn broken(why: RedactionError) -> Redactor {
         Redactor(Err(why))
     }

@@ -14,7 +14,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use std::collections::{BTreeSet, HashMap};
 
-/// The columns of the tables, what wants attention first.
+/// The columns of the tables, most severe first.
 const VERDICTS: [RequirementVerdict; 7] = [
     RequirementVerdict::Failed,
     RequirementVerdict::Errored,
@@ -25,10 +25,8 @@ const VERDICTS: [RequirementVerdict; 7] = [
     RequirementVerdict::Untested,
 ];
 
-/// The word for what is not seen by a case but by a standing check.
 const STANDING: &str = "standing";
 
-/// The run as the templates see it.
 pub(super) fn of(run: &Run) -> Value {
     let issues = digest::issues(run);
     let lookup = Lookup::of(run, &issues);
@@ -74,11 +72,9 @@ pub(super) fn of(run: &Run) -> Value {
 
 /// Lookups for the rows of requirements and cases.
 struct Lookup<'r> {
-    /// The area of each case.
     areas: HashMap<&'r str, &'r str>,
-    /// The level of each requirement.
     levels: HashMap<&'r str, Level>,
-    /// The requirements that are not met, and whether a baseline knows all that shows it.
+    /// The broken requirements, and whether the baseline knows all their occurrences.
     known: HashMap<(RequirementVerdict, &'r str), bool>,
 }
 
@@ -120,7 +116,7 @@ impl<'r> Lookup<'r> {
     }
 }
 
-/// The choices of the page's filter by area under which something is found: the first words of these
+/// The values of the page's area filter that match something: the first words of these
 /// requirements, and these areas of cases.
 fn found_under<'s>(
     requirements: impl IntoIterator<Item = &'s str>,
@@ -184,7 +180,6 @@ fn occurrence(occurrence: &Occurrence<'_>, exchanges: &Exchanges<'_>) -> Value {
     }
 }
 
-/// Request, answer and the line that sends it again, in the length that a page shows.
 fn exchange(exchange: &RecordedExchange) -> Value {
     context! {
         id => &*exchange.id,
@@ -235,20 +230,17 @@ fn reason(group: &ReasonGroup<'_>, lookup: &Lookup<'_>) -> Value {
     }
 }
 
-/// The cases by area.
 fn areas(run: &Run) -> Value {
     let verdicts = |cases: &[&CaseOutcome]| cases.iter().map(|c| c.verdict.into()).collect();
     counts(digest::areas(run).iter().map(|(name, cases)| (*name, verdicts(cases))))
 }
 
-/// The requirements by group.
 fn groups(run: &Run) -> Value {
     let verdicts = |all: &[&RequirementOutcome]| all.iter().map(|r| r.verdict).collect();
     counts(digest::groups(run).iter().map(|(name, all)| (*name, verdicts(all))))
 }
 
-/// Rows of a table with how many of each name ended how, and the words for those verdicts that something
-/// has.
+/// The rows of a table, each with its verdicts counted, and the verdicts that occur.
 fn counts<'r>(rows: impl Iterator<Item = (&'r str, Vec<RequirementVerdict>)>) -> Value {
     let mut met = BTreeSet::new();
     let rows: Vec<Value> = rows

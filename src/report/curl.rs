@@ -10,8 +10,8 @@ pub const SECRETS_NOTE: &str = "A name in angle quotes, such as ‹access_token 
 /// Headers that curl sets by itself, to the same effect.
 const SET_BY_CURL: [&str; 3] = ["host", "user-agent", "content-length"];
 
-/// A line for a POSIX shell that sends the request of this exchange again with curl and shows status,
-/// headers and body of the answer (`-i`).
+/// A line for a POSIX shell that repeats the request of this exchange with curl and shows status,
+/// headers and body of the response (`-i`).
 ///
 /// Secrets keep the names that the run gave them, see [`SECRETS_NOTE`]. A request that no shell line
 /// can carry (bytes that are not text, control characters) gives a comment that says so.
@@ -25,7 +25,7 @@ pub fn curl(exchange: &RecordedExchange) -> String {
     }
 }
 
-/// Which part of the request would come out wrong.
+/// The part of the request that a shell line cannot carry.
 fn what_no_line_can_carry(request: &RecordedRequest) -> Option<&'static str> {
     let is_binary =
         |t: &str| t.chars().any(|c| c == '\u{fffd}' || (c.is_control() && !"\r\n\t".contains(c)));

@@ -11,8 +11,8 @@ pub(super) struct Marked<'a> {
     pub after: &'a str,
 }
 
-/// Both texts, cut where they begin to differ and where they agree again. The cuts lie between words,
-/// for half a word that is marked is harder to read than a whole one.
+/// Both texts, cut where they begin to differ and where they agree again. The cuts are between
+/// words, because whole words are easier to read than marked parts of words.
 pub(super) fn difference<'a>(one: &'a str, other: &'a str) -> (Marked<'a>, Marked<'a>) {
     let (a, b) = (words(one), words(other));
     let same = |(x, y): &(&&str, &&str)| x == y;

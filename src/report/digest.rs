@@ -10,17 +10,13 @@ use std::collections::HashMap;
 
 /// The most characters of a body in a report; `run.json` has all of them.
 pub(super) const BODY_LIMIT: usize = 4_000;
-/// The most characters of a value or sentence in a report.
 pub(super) const VALUE_LIMIT: usize = 1_000;
 /// The most characters of the server's name, or of a version, in a report.
 const NAME_LIMIT: usize = 200;
-/// The most exchanges or findings of one requirement in a report.
 pub(super) const SHOWN_LIMIT: usize = 10;
 
-/// The code for outcomes without a reason.
 const NO_REASON: &str = "no_reason";
 
-/// The verdicts of the requirements that apply to this server.
 pub(super) fn applicable(run: &Run) -> RequirementTally {
     run.requirements.iter().filter(|r| r.applies).map(|r| r.verdict).collect()
 }
@@ -72,12 +68,10 @@ pub(super) fn baseline(run: &Run) -> Option<String> {
     Some(format!("{text} ({})", baseline.file))
 }
 
-/// An entry that no longer holds, in a line.
 pub(super) fn outdated(entry: &OutdatedEntry) -> String {
     format!("{} in {} ({}): {}", entry.requirement, entry.case, entry.place, entry.text)
 }
 
-/// The entries that no longer hold.
 pub(super) fn outdated_entries(run: &Run) -> &[OutdatedEntry] {
     run.baseline.as_ref().map_or(&[], |baseline| &baseline.outdated)
 }
@@ -119,7 +113,6 @@ pub(super) fn server(run: &Run) -> String {
     format!("{name}, {}, api {}", versions(&run.target.versions), run.target.api)
 }
 
-/// A short form of a list of versions.
 fn versions(all: &[UntrustedText]) -> String {
     match all {
         [] => "no versions listed".into(),
@@ -131,7 +124,7 @@ fn versions(all: &[UntrustedText]) -> String {
     }
 }
 
-/// Which part of the cases ran, if it was not all of them.
+/// The selection of cases, if not all of them ran.
 pub(super) fn selection(run: &Run) -> Option<String> {
     let s = &run.selection;
     let levels: Vec<UntrustedText> = s.levels.iter().map(|level| level.as_str().into()).collect();
@@ -166,7 +159,6 @@ pub(super) fn level_words(level: Level, mark: Mark) -> String {
 /// The source of an occurrence.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FoundIn<'a> {
-    /// In a case.
     Case(&'a CaseOutcome),
     /// In any response of the run.
     Standing(&'a StandingOutcome),
@@ -237,7 +229,6 @@ impl<'a> Occurrence<'a> {
         }
     }
 
-    /// File and line of the expectation.
     pub(super) fn file(&self) -> Option<(&'a str, u32)> {
         match (self.finding, self.found_in) {
             (Some(f), _) => Some((&f.file, f.line)),
@@ -246,12 +237,10 @@ impl<'a> Occurrence<'a> {
         }
     }
 
-    /// The exchange that shows it.
     pub(super) fn exchange(&self, exchanges: &Exchanges<'a>) -> Option<&'a RecordedExchange> {
         exchanges.get(self.finding?.exchange.as_deref()?).copied()
     }
 
-    /// The branch that the server took.
     pub(super) fn branch(&self) -> Option<&'a str> {
         self.decision.and_then(|d| d.branch.as_deref())
     }
@@ -262,7 +251,6 @@ pub(super) fn standing_name(standing: &StandingOutcome) -> String {
     format!("standing::{}", standing.requirement)
 }
 
-/// All exchanges of a run by id.
 pub(super) type Exchanges<'a> = HashMap<&'a str, &'a RecordedExchange>;
 
 /// All exchanges by id; of several with the same id the first counts, as for [`Run::exchange`].
@@ -276,17 +264,16 @@ pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
     by_id
 }
 
-/// The most headers of a message in a report.
 const HEADER_LIMIT: usize = 40;
 
-/// The request as text: method and URL, headers, body; visible, and cut where it is long.
+/// The request as text: method and URL, headers, body; made visible and cut.
 pub(super) fn sent(exchange: &RecordedExchange) -> String {
     let request = &exchange.request;
     let first = format!("{} {}", request.method, request.url);
     message(&first, &request.headers, request.body.as_deref())
 }
 
-/// The answer as text: status, headers, body; or that there was none, and why.
+/// The response as text: status, headers, body; or the reason why there is none.
 pub(super) fn came(exchange: &RecordedExchange) -> String {
     match (&exchange.response, &exchange.trouble) {
         (Some(r), _) => {
@@ -364,7 +351,7 @@ fn occurrences(run: &Run) -> impl Iterator<Item = (Verdict, &str, Occurrence<'_>
     cases.chain(standing)
 }
 
-/// A decision against the server that no finding explains.
+/// Returns true for a decision against the server without a finding.
 fn is_bare(case: &CaseOutcome, decision: &Decision) -> bool {
     matches!(decision.verdict, Verdict::Warned | Verdict::Failed)
         && !case.findings.iter().any(|f| f.requirement == decision.requirement)
@@ -403,7 +390,7 @@ pub(super) fn requirements_and_cases(requirements: usize, cases: usize) -> Strin
     }
 }
 
-/// Everything that ended this way, by reason; the reason with most requirements first.
+/// Everything with this verdict, by reason; the reason with most requirements first.
 pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGroup<'_>> {
     let requirements = run.requirements.iter().filter(|r| r.verdict == verdict);
     let cases = run.cases.iter().filter(|c| Some(c.verdict) == verdict.verdict());
@@ -415,7 +402,6 @@ pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGro
     groups
 }
 
-/// One thing that was not decided.
 enum Undecided<'a> {
     Requirement(&'a RequirementOutcome),
     Case(&'a CaseOutcome),
@@ -483,7 +469,6 @@ pub(super) fn remedy(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The remedy for too few accounts.
 const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
 
 /// The cases by area, in plan order.
@@ -496,7 +481,7 @@ pub(super) fn groups(run: &Run) -> Vec<(&str, Vec<&RequirementOutcome>)> {
     by_name(&run.requirements, |r| r.id.split('.').next().unwrap_or(&r.id))
 }
 
-/// The items by name, both in the order in which they are met.
+/// Groups items by name, in the order of the first of each.
 fn by_name<'a, 'k, T>(
     items: &'a [T],
     name: impl Fn(&'a T) -> &'k str,

@@ -5,7 +5,6 @@ use crate::model::run::{CaseOutcome, OutdatedEntry, Run, Verdict};
 
 /// GitHub keeps ten annotations of a kind for each step and silently drops the rest.
 const LIMIT: usize = 9;
-/// The most characters of a message.
 const MESSAGE_LIMIT: usize = 600;
 
 /// At most nine workflow commands for the most severe findings, and a tenth that says how many more
@@ -27,7 +26,6 @@ fn errors(run: &Run) -> impl Iterator<Item = String> {
     lacking.chain(outdated(run)).chain(of_severity(run, Verdict::Failed)).chain(own)
 }
 
-/// Entries of the baseline that no longer hold, at their lines.
 fn outdated(run: &Run) -> impl Iterator<Item = String> {
     let entry = |entry: &OutdatedEntry, file: &str| {
         let title = format!("baseline: {}", entry.why.as_str());
@@ -71,12 +69,10 @@ fn command(name: &str, place: Option<(&str, u32)>, title: &str, message: &str) -
     )
 }
 
-/// The message of a workflow command.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The value of a workflow command's property.
 fn property(text: &str) -> String {
     data(&visible(text)).replace(':', "%3A").replace(',', "%2C")
 }

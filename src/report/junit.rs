@@ -43,13 +43,11 @@ struct Sources<'a> {
     register: HashMap<&'a str, &'a RequirementOutcome>,
 }
 
-/// One `<testsuite>`.
 struct TestSuite {
     name: String,
     tests: Vec<TestCase>,
 }
 
-/// One `<testcase>`.
 struct TestCase {
     classname: String,
     name: String,
@@ -142,7 +140,8 @@ fn of_required(one: &Required) -> TestCase {
     of_ours("require", format!("require::{}", one.name), one.verdict, &one.text)
 }
 
-/// Each entry that no longer holds is a failed test: whoever reads only this file sees why the run is red.
+/// Each entry that no longer holds is a failed test, so that this file alone shows why the run
+/// failed.
 fn of_baseline(baseline: &BaselineOutcome) -> Vec<TestCase> {
     let test = |entry: &OutdatedEntry| {
         let OutdatedEntry { requirement, case, place, line, text, reason, .. } = entry;
@@ -232,13 +231,13 @@ struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    /// The lowest level of a finding that stands in the result; the others are warnings.
+    /// The lowest level of a finding in the result; the others are warnings.
     fn result_level(&self) -> Option<Level> {
         (self.verdict > Verdict::Warned && !self.is_known()).then_some(Level::Must)
     }
 
-    /// The verdict as readers of JUnit are to take it: what a baseline knows is skipped, as tests are that are
-    /// expected to fail.
+    /// The verdict for readers of JUnit: known findings are skipped, like tests that are expected
+    /// to fail.
     fn in_junit(&self) -> Verdict {
         if self.is_known() { Verdict::Skipped } else { self.verdict }
     }
@@ -313,7 +312,6 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The code and the sentence of the reason.
     fn why(&self, default: &str) -> (String, String) {
         match self.reason {
             Some(reason) => {
@@ -323,7 +321,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The requirement and the sentence of the first broken MUST, and how many more there are.
+    /// The requirement and sentence of the first broken MUST, with the number of others.
     fn first_broken(&self, default: &str) -> (String, String) {
         let count = self.broken().count() + self.bare(Verdict::Failed).count();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
@@ -383,7 +381,7 @@ fn describe_exchange(exchange: &RecordedExchange) -> String {
     format!("  exchange: {}\n  answer:   {came}\n  again:    {again}", value(&sent))
 }
 
-/// Server text in the middle of a line; what follows its line ends stays under it.
+/// Text inside a line, with its further lines indented.
 fn value(text: &str) -> String {
     indented(text, VALUE_LIMIT)
 }
@@ -471,7 +469,7 @@ fn write_test(xml: &mut Xml, test: &TestCase, dialect: Dialect) {
     xml.close("testcase");
 }
 
-/// Seconds with three decimals, as the schema wants them.
+/// Seconds with three decimals, as the schema requires.
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }

@@ -1,4 +1,4 @@
-//! Reports into a folder, whole or not at all.
+//! Writing reports to a folder, completely or not at all.
 use super::{Format, Publisher, Withheld};
 use crate::files::{Draft, sync_folder, try_folder};
 use std::fs;
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// The result of writing reports.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Those that are there, in the order asked for.
+    /// The written reports, in the order of the formats.
     pub paths: Vec<PathBuf>,
-    /// Those of which nothing was written.
+    /// The reports that were not written.
     pub withheld: Vec<Withheld>,
 }
 
@@ -49,7 +49,7 @@ pub fn write_all(
     Ok(Written { paths: texts.into_iter().map(|(path, _)| path).collect(), withheld })
 }
 
-/// Tries whether reports can be written to `dir`, and leaves it as it was.
+/// Checks that reports can be written to `dir`, and leaves it unchanged.
 ///
 /// # Errors
 /// The folder cannot be made, or no file can be written in it.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The result of one fault.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultOutcome {
-    /// The fault.
+    /// Its name.
     pub name: &'static str,
     /// Its kind.
     #[serde(serialize_with = "word_of_kind")]
@@ -120,7 +120,7 @@ pub struct UnexpectedVerdict {
 /// The result of one quirk.
 #[derive(Debug, Clone, Serialize)]
 pub struct QuirkOutcome {
-    /// The quirk.
+    /// Its name.
     pub name: &'static str,
     /// Its kind.
     #[serde(serialize_with = "word_of_kind")]
