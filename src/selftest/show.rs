@@ -40,8 +40,9 @@ impl Matrix {
     fn page(&self, template: &str) -> Result<String, minijinja::Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true);
-        environment.set_syntax(syntax.keep_trailing_newline(true).build()?);
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+        environment.set_syntax(syntax.build()?);
         environment.add_filter("code", |word: &str| format!("`{word}`"));
         environment.add_filter("cell", cell);
         environment.render_str(template, context! { sum => self.sum(), ..Serde(self) })
