@@ -242,7 +242,7 @@ fn what_is_required_and_lacking_fails() {
     assert_ends(
         &require("password,oauth"),
         1,
-        &["Lacks what is required", "does not offer the OAuth 2.0 API"],
+        &["Lacks required features", "does not offer the OAuth 2.0 API"],
     );
     let junit = read(folder.path(), "reports/junit.xml");
     assert!(junit.contains("name=\"require::oauth\"") && junit.contains("<failure"), "{junit}");

@@ -169,15 +169,15 @@ fn what_was_typed_wrongly_is_status_2() {
     for (arguments, part) in [
         (&["run"][..], "which homeserver?"),
         (&["run", "matrix.example.org"], "is no homeserver URL"),
-        (&["run", "ftp://x"], "it begins with https://, http:// or unix:/"),
+        (&["run", "ftp://x"], "it must begin with https://, http:// or unix:/"),
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
-        (&["run", "http://user:secret@x"], "it holds a user name"),
+        (&["run", "http://user:secret@x"], "it has a user name"),
         (&["run", "http://x", "--jobs", "0"], "--jobs"),
         (&["run", "http://x", "--timeout=-1"], "'--timeout <DURATION>': it is a number of seconds"),
         (&["run", "http://x", "--max-wait", "5 apples"], "a time such as 250ms, 30s, 5m or 1h30m"),
         (&["run", "http://x", "--wait-ready", "soon"], "a time such as 250ms"),
         (&["demo", "--onyl-cases", "x"], "--only-cases"),
-        (&["demo", "--report", "pdf"], "\"pdf\" is no report format"),
+        (&["demo", "--report", "pdf"], "\"pdf\" is not a report format"),
         (&["demo", "--case", "versoins"], "did you mean `versions`?"),
         (&["demo", "--skip", "versoins"], "--skip `versoins` names nothing"),
         (&["demo", "--requirement", "versions.get.okay"], "did you mean `versions.get.ok`?"),
@@ -704,7 +704,7 @@ fn times_have_units_wherever_they_are_given() {
     let url = format!("http://{}", silent.local_addr().unwrap());
     std::fs::remove_file(at.join("homespec.yaml")).unwrap();
     let arguments = ["run", &url, "--case", "versions", "--timeout", "300ms"];
-    assert_ends(&run_in(at, &arguments), 5, "no whole answer within 0.3 s");
+    assert_ends(&run_in(at, &arguments), 5, "no complete response within 0.3 s");
 }
 
 // Programs of the operator.

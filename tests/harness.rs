@@ -131,7 +131,7 @@ fn a_failure_says_what_where_why_and_how_to_see_it_again() {
     let trials = reference().only_cases(own.path()).case("*teapot").trials().unwrap();
     let failure = ended(trials).remove("own::versions-are-a-teapot").unwrap().unwrap_err();
     let first = failure.lines().next().unwrap();
-    assert_eq!(first, "Error: versions.get.ok (MUST): the answer has status 200, not status 418");
+    assert_eq!(first, "Error: versions.get.ok (MUST): expected 418, got 200");
     for part in [
         "expected  status 418",
         "actual    status 200",

@@ -182,7 +182,7 @@ const NOT_MATRIX: &str = "does not look like a Matrix homeserver: GET /_matrix/c
 
 #[test]
 fn a_server_without_answers_is_refused_in_one_sentence() {
-    let no_answer = "cannot be reached: no whole answer within 1 s";
+    let no_answer = "cannot be reached: no complete response within 1 s";
     let cases: [(Act, &str); 11] = [
         (server::silence(), no_answer),
         (server::drip(), no_answer),
@@ -243,7 +243,10 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
             answer("429 No", "Retry-After: 99999999999999999999999999\r\n", "no"),
             "it limits everything".to_owned(),
         ),
-        (server::bomb(), "200 with a compressed body that was not asked for".to_owned()),
+        (
+            server::bomb(),
+            "200 with a compressed body, although the request did not ask for it".to_owned(),
+        ),
         (server::long(100), "answered 200 with a body of more than 1048576 bytes".to_owned()),
         (
             server::endless("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", "more "),
@@ -384,7 +387,7 @@ fn a_server_that_turns_into_something_else_ends_the_run_with_one_reason() {
 
 #[test]
 fn a_server_that_answers_nothing_but_the_control_request_is_not_asked_for_ever() {
-    const STOPPED: &str = "the run stopped asking: ";
+    const STOPPED: &str = "the run stopped sending: ";
     let good = Good::start();
     let url = turning(good.address(), 60, "GET /_matrix/client/v", server::silence()).url();
     let ended = homespec(&url, &["--register", "open"]);
@@ -516,7 +519,7 @@ fn large_answers_do_not_fill_the_memory() {
     });
     let ended = homespec(&padded.url(), &["--register", "open", "--timeout", "10"]);
     is_sound(&ended, "padded");
-    let full = "the run stopped asking: the server's answers came to 32 MiB";
+    let full = "the run stopped sending: the server's responses came to 32 MiB";
     assert!(ended.run.notes[0].contains(full), "{:?}", ended.run.notes);
     let many = in_front(good.address(), |answer| {
         let values = vec![serde_json::json!({ "a": {} }); 5_000];

@@ -209,7 +209,7 @@ fn every_report_says_what_gates() {
     let run = runs::gated();
     let terminal = report::terminal(&run, &[], 100, false);
     for part in [
-        "Lacks what is required",
+        "Lacks required features",
         "Baseline: 0 new, 2 known, 1 fixed, 1 expired, 1 added (known.yaml)",
         "  refresh: a sentence",
         "Baseline out of date: 2 entries",
@@ -776,7 +776,7 @@ fn a_report_that_would_hold_a_secret_is_withheld_and_the_others_are_written() {
     let withheld: Vec<&str> = leaks.iter().map(|(report, _)| *report).collect();
     assert!(withheld.contains(&"report.md"), "{withheld:?}");
     assert_eq!(leaks[0].1, ["‹access_token 1›"]);
-    let said = "report.md is withheld: it would hold ‹access_token 1›; please report";
+    let said = "report.md is withheld: it would contain ‹access_token 1›; please report";
     assert!(
         written.withheld.iter().any(|why| why.to_string().starts_with(said)),
         "{:?}",

@@ -341,7 +341,7 @@ fn the_wrong_scheme_is_said_in_time_also_where_the_port_is_silent() {
     }
     // Silence that no scheme explains stays what it is, and takes no longer.
     let ended = quick(&[&format!("https://{}", silent(&home)), "--timeout", "2"]);
-    ended.says(5, "no whole answer within 2 s");
+    ended.says(5, "no complete response within 2 s");
     assert!(ended.took < Duration::from_millis(3000), "{:?}", ended.took);
 }
 
@@ -420,7 +420,7 @@ fn a_ca_file_without_certificates_is_refused() {
     let not_one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let cut_off = "-----BEGIN CERTIFICATE-----\nAAAA\n";
     for (text, words) in [
-        ("nothing here\n", "holds none in PEM"),
+        ("nothing here\n", "has none in PEM"),
         (cut_off, "not whole PEM"),
         (not_one, "cannot be read as a certificate"),
     ] {
@@ -513,7 +513,7 @@ fn a_search_that_leads_nowhere_says_why() {
         (file(&closed), "cannot be reached"),
         (to("http://localhost/"), "plain HTTP"),
         (to("/again"), "too many"),
-        (String::new(), "has no answer"),
+        (String::new(), "got no response"),
     ] {
         let (address, _) = canned(&home.runtime, Some((&authority, &["localhost"])), vec![said]);
         let name = format!("localhost:{}", address.port());
@@ -568,7 +568,7 @@ fn a_proxy_gets_its_credentials_from_a_file_and_nobody_else_does() {
     let auth = home.write("proxy-auth", "me:open sesame\n");
     let ended = quick(&["http://hs.example", "--proxy", &proxy]);
     ended.says(5, "it asks for a user and a password (--proxy-auth-file FILE)");
-    quick(&["https://hs.example", "--proxy", &proxy, "--insecure"]).says(5, "by way of the proxy");
+    quick(&["https://hs.example", "--proxy", &proxy, "--insecure"]).says(5, "through the proxy");
     let ended = quick(&["http://hs.example", "--proxy", &proxy, "--proxy-auth-file", &auth, "-v"]);
     ended.says(0, "Conforms");
     assert!(!seen.lock().unwrap().is_empty());

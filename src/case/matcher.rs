@@ -202,7 +202,7 @@ impl Matcher {
                 _ => HOLDS,
             },
             (Matcher::Not(inner), _) => match inner.check(value, scope)? {
-                Ok(()) => fails(format!("not {}", inner.described(scope)?), value),
+                Ok(()) => fails(format!("anything but {}", inner.described(scope)?), value),
                 Err(_) => HOLDS,
             },
             (Matcher::WhenPresent(_), None) => HOLDS,
@@ -301,7 +301,7 @@ impl Matcher {
                 let all: Vec<String> = wanted.iter().map(|one| shown(Some(one))).collect();
                 format!("one of {}", all.join(", "))
             }
-            Matcher::Not(inner) => format!("not {}", inner.described(scope)?),
+            Matcher::Not(inner) => format!("anything but {}", inner.described(scope)?),
             Matcher::Type(kind) => kind.described().to_owned(),
             Matcher::Pattern(pattern) => format!("a string matching {}", pattern.source),
             Matcher::In(wanted) => format!("one of {}", filled_list(wanted, scope)?),

@@ -16,6 +16,24 @@ pub struct Mismatch {
     pub actual: String,
 }
 
+impl Mismatch {
+    /// `expected 400, got 500 M_UNKNOWN`, with the place unless it is the status.
+    pub fn sentence(&self) -> String {
+        let Mismatch { place, expected, actual } = self;
+        match place.as_str() {
+            "status" => {
+                let bare = |text: &str| text.replace("status ", "").replace(" with errcode ", " ");
+                let expected = bare(expected).replacen("not ", "anything but ", 1);
+                format!("expected {expected}, got {}", bare(actual).replace('"', ""))
+            }
+            "answer" => format!("no response: {actual}"),
+            "answers" => format!("expected {expected}, got {actual}"),
+            "" | "body" => format!("body: expected {expected}, got {actual}"),
+            place => format!("{place}: expected {expected}, got {actual}"),
+        }
+    }
+}
+
 /// What one block says of the answers of its step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {

@@ -184,21 +184,13 @@ fn finding(
         let path = exchange.request.path.split('?').next().unwrap_or_default();
         format!("{} {path}", exchange.request.method)
     });
-    let where_ = match miss.place.as_str() {
-        "" => "the body".to_owned(),
-        place => place.to_owned(),
-    };
     let (file, line) =
         place.unwrap_or_else(|| ("spec/requirements.yaml".to_owned(), requirement.line));
     Finding {
         requirement: requirement.id.clone(),
         level: requirement.level,
         verdict,
-        message: format!(
-            "the answer to {what}: {where_} is {}, not {}",
-            miss.actual, miss.expected
-        )
-        .into(),
+        message: format!("{what}: {}", miss.sentence()).into(),
         expected: miss.expected.into(),
         actual: miss.actual.into(),
         pointer: miss.place.into(),

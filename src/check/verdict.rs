@@ -174,7 +174,7 @@ fn findings(case: &Case, ruling: &Ruling<'_>, exchange: &dyn Fn(usize) -> String
         };
         match &one.judgement {
             Judgement::Broken { mismatches, .. } => {
-                mismatches.iter().map(|miss| finding(sentence(miss), miss.clone(), None)).collect()
+                mismatches.iter().map(|miss| finding(miss.sentence(), miss.clone(), None)).collect()
             }
             Judgement::PassedWithWarning { branch, why, .. } => {
                 let miss = Mismatch {
@@ -209,17 +209,6 @@ fn preferred(judged: &Judged<'_>) -> String {
         .filter_map(|branch| branch.name.as_deref())
         .collect();
     good.join(" or ")
-}
-
-fn sentence(miss: &Mismatch) -> String {
-    match miss.place.as_str() {
-        "status" => format!("the answer has {}, not {}", miss.actual, miss.expected),
-        "answer" => format!("there was no answer: {}", miss.actual),
-        "answers" => format!("{} answers, not {}", miss.actual, miss.expected),
-        "body" => format!("the body is {}, not {}", miss.actual, miss.expected),
-        "" => format!("the body is {}, not {}", miss.actual, miss.expected),
-        place => format!("{place} is {}, not {}", miss.actual, miss.expected),
-    }
 }
 
 fn verdict(

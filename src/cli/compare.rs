@@ -11,8 +11,8 @@ pub(super) fn compare(paths: &[PathBuf], format: CompareFormat) -> Result<u8, Fa
     let runs = paths.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     let comparison = compare::compare(&runs);
     print(&match format {
-        CompareFormat::Table => report::compare_table(&comparison),
-        CompareFormat::Markdown => report::compare_markdown(&comparison),
+        CompareFormat::Table => report::compare_table(&comparison)?,
+        CompareFormat::Markdown => report::compare_markdown(&comparison)?,
         CompareFormat::Json => report::compare_json(&comparison)?,
     })?;
     let regressions = comparison.tally.of(compare::Change::Regression);

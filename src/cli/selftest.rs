@@ -27,7 +27,10 @@ pub(super) fn selftest(args: &SelftestArgs) -> Result<u8, Failure> {
     let made = runtime.block_on(matrix(Arc::new(material), &asked, reach, jobs, &told));
     count.clear();
     let matrix = made.map_err(failed)?;
-    let text = if args.propose_also { matrix.proposals() } else { matrix.render(args.format) };
+    let text = match args.propose_also {
+        true => matrix.proposals(),
+        false => matrix.render(args.format).map_err(failed)?,
+    };
     print(&text)?;
     Ok(if matrix.is_clean() { exit::CONFORMS } else { exit::BROKEN })
 }

@@ -1,15 +1,16 @@
-//! Work that takes its time, beside that of the async workers.
+//! Long computations, outside the async workers.
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tokio::sync::oneshot;
 
-/// Does work on a thread of its own, and waits for it; a panic in it goes on here. Nothing where there can be no thread.
+/// Runs work on a thread of its own and waits for it; a panic in it continues here. Returns nothing
+/// if no thread can start.
 ///
-/// Who no longer waits leaves the thread to its work, and neither the runtime nor the program waits for it. The threads of
-/// tokio are not used: each would keep the memory that the largest of its pieces of work took.
+/// If the caller stops waiting, the thread continues, and neither the runtime nor the program waits
+/// for it. tokio's threads are not used: each would keep the memory of its largest computation.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (send, receive) = oneshot::channel();
     let work = move || {
-        // Nobody may wait for it any more.
+        // The caller may have stopped waiting.
         let _ = send.send(catch_unwind(AssertUnwindSafe(work)));
     };
     std::thread::Builder::new().name("judging".to_owned()).spawn(work).ok()?;

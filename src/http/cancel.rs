@@ -1,10 +1,10 @@
-//! Telling a run to stop asking, and its clean-up to stop too.
+//! Cancellation of a run, and of its clean-up.
 use crate::model::reason::Reason;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
-/// Set once; everything that waits for something else than an answer wakes up.
+/// A flag that is set once; everything that waits, except for a response, wakes up.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Arc<Inner>);
 
@@ -13,21 +13,21 @@ struct Inner {
     cause: OnceLock<CancelCause>,
     interrupted: AtomicBool,
     waiting: Notify,
-    /// That of the clean-up.
+    /// The cancellation of the clean-up.
     next: OnceLock<Cancellation>,
 }
 
-/// Why a run stops before its end.
+/// The cause of an early end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelCause {
     /// A signal.
     Interrupted,
-    /// A case failed, and that was to be the end.
+    /// A case failed, with `--fail-fast`.
     FailFast,
 }
 
 impl CancelCause {
-    /// The reason of everything that it kept from being asked.
+    /// The reason for everything that was not sent because of it.
     pub fn reason(self) -> Reason {
         match self {
             CancelCause::Interrupted => Reason::Interrupted,
@@ -37,7 +37,7 @@ impl CancelCause {
 }
 
 impl Cancellation {
-    /// Asks the run to stop; of several causes the first counts.
+    /// Cancels the run; of several causes the first counts.
     pub fn set(&self, cause: CancelCause) {
         if cause == CancelCause::Interrupted {
             self.0.interrupted.store(true, Ordering::SeqCst);
@@ -46,7 +46,7 @@ impl Cancellation {
         self.0.waiting.notify_waiters();
     }
 
-    /// Takes a signal: the first one stops the run, a second one its clean-up.
+    /// Handles a signal: the first stops the run, the second its clean-up.
     pub fn interrupt(&self) {
         if self.is_interrupted() {
             self.of_clean_up().set(CancelCause::Interrupted);
@@ -54,37 +54,37 @@ impl Cancellation {
         self.set(CancelCause::Interrupted);
     }
 
-    /// What stops the clean-up of the run.
+    /// The cancellation of the run's clean-up.
     pub fn of_clean_up(&self) -> Cancellation {
         self.0.next.get_or_init(Cancellation::default).clone()
     }
 
-    /// Why it was asked to stop, if it was.
+    /// Returns the cause if it was cancelled.
     pub fn cause(&self) -> Option<CancelCause> {
         self.0.cause.get().copied()
     }
 
-    /// Whether it was asked to stop.
+    /// Returns true if it was cancelled.
     pub fn is_set(&self) -> bool {
         self.cause().is_some()
     }
 
-    /// Whether a signal came: then nothing more is judged either.
+    /// Returns true after a signal: then judging stops too.
     pub fn is_interrupted(&self) -> bool {
         self.0.interrupted.load(Ordering::SeqCst)
     }
 
-    /// The reason of what is not asked any more.
+    /// The reason for what is no longer sent.
     pub fn reason(&self) -> Reason {
         self.cause().unwrap_or(CancelCause::Interrupted).reason()
     }
 
-    /// Ends when it was asked to stop.
+    /// Completes when it is cancelled.
     pub async fn stopped(&self) {
         self.until(|stop| stop.is_set()).await;
     }
 
-    /// Ends when a signal came.
+    /// Completes after a signal.
     pub async fn interrupted(&self) {
         self.until(Cancellation::is_interrupted).await;
     }

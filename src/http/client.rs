@@ -20,35 +20,35 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-/// How much of an answer is read, in bytes.
+/// The longest body that is read, in bytes.
 pub const LONGEST_BODY: usize = 1 << 20;
-/// How much is read of all answers of a run together, in bytes: they are kept to its end.
+/// The most bytes that are read in one run: all responses are kept to its end.
 pub const ROOM: usize = 32 << 20;
 /// The longest headers of an answer, names and values together, in bytes.
 const LONGEST_HEADERS: usize = 32 << 10;
 
-/// How the target is reached.
+/// The target and the settings to reach it.
 #[derive(Debug, Clone)]
 pub struct Transport {
-    /// Where the homeserver is.
+    /// The homeserver.
     pub target: Target,
     /// For one request, from connecting to the last byte.
     pub timeout: Duration,
     /// A file with certificates to trust, in PEM, beside those of the system.
     pub ca: Option<PathBuf>,
-    /// Whether certificates are not checked.
+    /// Switches off the check of certificates.
     pub insecure: bool,
     /// A proxy for every request; behind a unix socket there is none.
     pub proxy: Option<Proxy>,
-    /// Host names with the address to use instead of asking the DNS. Port 0, and a URL that names a
-    /// port, leave the URL's.
+    /// Host names with the address to use instead of a DNS lookup. A port of the URL takes
+    /// precedence; port 0 means the URL's.
     pub resolve: Vec<(String, SocketAddr)>,
     /// Headers for every request.
     pub headers: Vec<(String, SecretString)>,
 }
 
 impl Transport {
-    /// Straight to the target, with nothing special about it.
+    /// A direct connection to the target, with default settings.
     pub fn to(target: Target, timeout: Duration) -> Transport {
         Transport {
             target,
@@ -61,7 +61,6 @@ impl Transport {
         }
     }
 
-    /// Whether certificates may have to be looked at.
     fn uses_tls(&self) -> bool {
         let by_proxy = self.proxy.as_ref().is_some_and(|proxy| proxy.url.scheme() == "https");
         by_proxy || self.target.scheme() == "https"
@@ -71,13 +70,13 @@ impl Transport {
 /// A proxy: HTTP (with CONNECT for `https` targets) or SOCKS 5.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// Where it is, without a user name.
+    /// Its URL, without a user name.
     pub url: Url,
     /// `user:password`, if it asks for them.
     pub credentials: Option<SecretString>,
 }
 
-/// Why there can be no client.
+/// A client could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The certificate file cannot be read.
@@ -91,7 +90,7 @@ pub enum ClientError {
     /// A header that no request can carry.
     #[error("`{0}` is not a header that can be sent")]
     Header(String),
-    /// Certificates are to be checked, and there is nothing to check them with.
+    /// Certificates must be checked, and no trusted certificate exists.
     #[error(
         "{target} needs certificates to trust, and this system has none: name a file of them with \
          --ca FILE, or where the system's are with SSL_CERT_FILE or SSL_CERT_DIR"
@@ -113,7 +112,8 @@ pub enum ClientError {
     },
 }
 
-/// How long a question beside the first one may take: by the other scheme, or for a well-known file.
+/// The longest time for an extra request after the first: by the other scheme, or for a well-known
+/// file.
 const ASIDE: Duration = Duration::from_secs(5);
 
 /// Sends requests to one target.
@@ -127,16 +127,16 @@ pub struct HttpClient {
     headers: HeaderMap,
     vault: Arc<Vault>,
     transport: Arc<Transport>,
-    /// How many bytes of answers have been read so far.
+    /// Bytes of responses that were read so far.
     read: Arc<AtomicUsize>,
-    /// Held by whoever parses or judges a large answer.
+    /// Held while a large response is parsed or judged.
     large: Arc<Semaphore>,
     has_seen_large: Arc<AtomicBool>,
-    /// Requests that may have begun something and were broken off.
+    /// Cancelled requests that may have created something.
     broken_off: Arc<Mutex<Vec<String>>>,
 }
 
-/// A request under way that may begin something; noted where it is broken off.
+/// A running request that may create something; recorded if it is cancelled.
 struct UnderWay<'h> {
     broken_off: &'h Mutex<Vec<String>>,
     what: Option<String>,
@@ -156,7 +156,7 @@ impl Drop for UnderWay<'_> {
 }
 
 impl HttpClient {
-    /// Prepares clients; nothing is sent yet.
+    /// Creates the client; sends nothing.
     pub fn new(transport: &Transport, vault: Arc<Vault>) -> Result<HttpClient, ClientError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &transport.headers {
@@ -169,7 +169,7 @@ impl HttpClient {
             vault.learn(SecretKind::Proxy, password);
             vault.learn(SecretKind::Proxy, &format!("{user}:{password}"));
         }
-        // Made once: it reads the system's certificates.
+        // Created once, because it reads the system's certificates.
         let tls = tls_config(transport)?;
         Ok(HttpClient {
             pooled: client(transport, tls.clone(), true)?,
@@ -187,38 +187,39 @@ impl HttpClient {
         })
     }
 
-    /// How the target is reached.
+    /// The target and the settings to reach it.
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
 
-    /// How long a question beside the first one may take, so that both together end within the time for one.
+    /// The time for an extra request, so that it and the first end within the time for one.
     pub fn time_aside(&self) -> Duration {
         (self.timeout / 2).min(ASIDE)
     }
 
-    /// Where requests go.
+    /// The homeserver.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Whether the answers so far are as many as a run can keep, [`ROOM`].
+    /// Returns true if the responses so far fill [`ROOM`].
     pub fn is_full(&self) -> bool {
         self.read.load(Ordering::Relaxed) >= ROOM
     }
 
-    /// Whether an answer was so large that no second one is to be parsed beside it.
+    /// Returns true after a response so large that it must be parsed alone.
     pub fn has_seen_large(&self) -> bool {
         self.has_seen_large.load(Ordering::Relaxed)
     }
 
-    /// Waits until no other large answer is parsed or judged; none is while what this gives is kept.
+    /// Waits until no other large response is parsed or judged, and keeps others waiting while the
+    /// permit exists.
     pub async fn alone(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         self.large.clone().acquire_owned().await.ok()
     }
 
-    /// The requests that were broken off and may have begun a session or made an account, in a reader's words.
+    /// Describes the cancelled requests that may have created a session or an account.
     pub fn broken_off(&self) -> Vec<String> {
         self.broken_off.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -231,7 +232,7 @@ impl HttpClient {
         UnderWay { broken_off: &self.broken_off, what }
     }
 
-    /// Remembers the secrets of an answer; those of a large one beside other work.
+    /// Learns the secrets of a response; those of a large one on another thread.
     async fn learn(&self, request: &Request, response: &Response) {
         let (vault, path, heard) = (self.vault.clone(), request.path.clone(), response.clone());
         let learn = move || {
@@ -253,7 +254,7 @@ impl HttpClient {
         }
     }
 
-    /// Where secrets are remembered.
+    /// The vault that remembers secrets.
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
     }
@@ -269,8 +270,8 @@ impl HttpClient {
     }
 
     /// Sends one request to the same host and port by the other of `http` and `https`, without the
-    /// operator's headers and whatever the certificate: only to see who answers. With the URL that
-    /// was used; nothing if there is no such URL.
+    /// operator's headers and with any certificate, only to see what answers. Returns it with the
+    /// URL; nothing if there is no such URL.
     pub async fn send_by_other_scheme(&self, request: &Request) -> Option<(String, Exchange)> {
         let Target::Web(url) = &self.target else { return None };
         let mut url = url.clone();
@@ -278,7 +279,7 @@ impl HttpClient {
         let scheme = if url.scheme() == "http" { "https" } else { "http" };
         url.set_scheme(scheme).and_then(|()| url.set_port(port)).ok()?;
         let (target, headers) = (Target::Web(url), Vec::new());
-        // Whoever does not speak the scheme may say nothing at all.
+        // A server that does not speak the scheme may not respond at all.
         let timeout = self.time_aside();
         let (insecure, ca) = (true, None);
         let transport =
@@ -315,8 +316,8 @@ impl HttpClient {
         Exchange { request: request.clone(), url, sent_headers, result, duration, shared: false }
     }
 
-    /// With a proxy in between, what is in the way may be the proxy: 407 is its own answer (RFC 9110,
-    /// section 15.5.8), and a connection that fails was made by it, or to it.
+    /// Attributes a failure to the proxy: 407 is its own response (RFC 9110, section 15.5.8), and
+    /// it made the connection.
     fn by_way_of(
         &self,
         result: Result<Response, TransportError>,
@@ -324,7 +325,7 @@ impl HttpClient {
         let Some(proxy) = &self.proxy else { return result };
         let blame = |what: &str| TransportError {
             kind: TransportErrorKind::Connect,
-            text: format!("by way of the proxy {proxy}: {what}"),
+            text: format!("through the proxy {proxy}: {what}"),
         };
         match result {
             Ok(response) if response.status == 407 => {
@@ -364,7 +365,7 @@ impl HttpClient {
     }
 
     fn timed_out(&self) -> TransportError {
-        let text = format!("no whole answer within {} s", self.timeout.as_secs_f64());
+        let text = format!("no complete response within {} s", self.timeout.as_secs_f64());
         TransportError { kind: TransportErrorKind::Timeout, text }
     }
 
@@ -461,9 +462,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError
     let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| refused("one in it is not whole PEM".to_owned()))?;
+        .map_err(|_| refused("one in it is incomplete PEM".to_owned()))?;
     // A file in another format reads like an empty one.
-    if found.is_empty() { Err(refused("it holds none in PEM".to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(refused("it has none in PEM".to_owned())) } else { Ok(found) }
 }
 
 #[cfg(unix)]

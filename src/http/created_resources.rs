@@ -1,4 +1,4 @@
-//! Which sessions and accounts a run has made and not yet ended, so that they can be ended.
+//! Sessions and accounts that a run created and must clean up.
 use crate::http::message::{Exchange, Request, TransportErrorKind};
 use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
@@ -6,21 +6,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::form_urlencoded;
 
-/// A session that the run made.
+/// A session that the run created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Whose it is.
+    /// Its user.
     pub user_id: String,
     /// Its device.
     pub device_id: String,
     /// Its access tokens, the newest last.
     pub tokens: Vec<String>,
     refresh_tokens: Vec<String>,
-    /// Whether its newest token came from a refresh.
+    /// True if its newest token came from a refresh.
     renewed: bool,
 }
 
-/// An account that the run made.
+/// An account that the run created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedAccount {
     /// The full Matrix ID.
@@ -29,20 +29,20 @@ pub struct CreatedAccount {
     pub login_name: String,
     /// Its password, if it has one and the run has seen it.
     pub password: Option<String>,
-    /// Whether it is a guest.
+    /// True for a guest.
     pub guest: bool,
 }
 
-/// A login that may have opened a session, though its answer does not tell.
+/// A login that may have opened a session, although its response does not say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncertainLogin {
-    /// The name that it was sent with; nothing where a token said whose it is.
+    /// The name in the request; nothing if a token identified the user.
     pub name: Option<String>,
     /// The device that it asked for.
     pub device_id: Option<String>,
 }
 
-/// Everything that a run made, in the order made.
+/// Everything that a run created, in that order.
 #[derive(Debug, Default)]
 pub struct CreatedResources(Mutex<Entries>);
 
@@ -50,17 +50,17 @@ pub struct CreatedResources(Mutex<Entries>);
 struct Entries {
     sessions: Vec<Session>,
     accounts: Vec<CreatedAccount>,
-    /// The names of every account that the run ever made.
+    /// The names of all accounts that the run ever created.
     made: BTreeSet<String>,
     uncertain: Vec<UncertainLogin>,
-    /// Accounts that may have been made, though no answer tells.
+    /// Accounts that may have been created, although no response says so.
     uncertain_accounts: Vec<CreatedAccount>,
     /// Device ids that the run made up and sent with a login.
     chosen_devices: BTreeSet<String>,
 }
 
 impl Entries {
-    /// Whose a request's token is, if the run made its session.
+    /// Returns the user of a request's token, if the run created its session.
     fn asker(&self, request: &Request) -> Option<String> {
         let token = token_of(request)?;
         let owner = self.sessions.iter().find(|session| session.tokens.contains(&token));
@@ -107,7 +107,7 @@ impl Entries {
 }
 
 impl CreatedResources {
-    /// Reads an exchange for sessions and accounts that it began or ended.
+    /// Records the sessions and accounts that an exchange created or ended.
     pub fn note(&self, exchange: &Exchange) {
         self.note_chosen_device(exchange);
         self.note_uncertain(exchange);
@@ -155,7 +155,7 @@ impl CreatedResources {
         let Ok(body) = response.json() else { return };
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
         let user_id = text("user_id").unwrap_or_default();
-        // What an application service registers is its own; one user is used again by later runs.
+        // Users of an application service are its own; later runs use one of them again.
         if posted("/register") && sent("type").is_none() {
             let guest = query.contains("kind=guest");
             let login_name = sent("username").unwrap_or_else(|| user_id.clone());
@@ -184,7 +184,7 @@ impl CreatedResources {
         }
     }
 
-    /// Remembers a login or a registration that may have been done though no whole answer says so.
+    /// Remembers a login or registration that may have succeeded without a complete response.
     fn note_uncertain(&self, exchange: &Exchange) {
         if !is_uncertain(exchange) {
             return;
@@ -209,7 +209,7 @@ impl CreatedResources {
         }
     }
 
-    /// The user whose access token a request has, if the run began the session.
+    /// Returns the user of a request's access token, if the run created the session.
     pub fn asker(&self, request: &Request) -> Option<String> {
         self.entries().asker(request)
     }
@@ -223,33 +223,33 @@ impl CreatedResources {
         }
     }
 
-    /// The logins that may have opened a session which no answer told of, in the order sent.
+    /// The logins that may have opened a session without a complete response, in the order sent.
     pub fn uncertain_logins(&self) -> Vec<UncertainLogin> {
         self.entries().uncertain.clone()
     }
 
-    /// The accounts that may have been made though no answer tells; their names are those asked for.
+    /// The accounts that may have been created without a complete response, by the requested name.
     pub fn uncertain_accounts(&self) -> Vec<CreatedAccount> {
         self.entries().uncertain_accounts.clone()
     }
 
-    /// Whether a name is that of an account of the run's own, or was made up and is nobody's.
+    /// Returns true for the name of an account that the run created, or a name that it made up.
     pub fn is_own_name(&self, name: &str) -> bool {
         localpart(name).starts_with(FRESH) || self.entries().made.contains(name)
     }
 
-    /// Whether the run made up this device id.
+    /// Returns true if the run chose this device id.
     pub fn chose_device(&self, device_id: &str) -> bool {
         self.entries().chosen_devices.contains(device_id)
     }
 
-    /// Strikes out a session that is known to be over.
+    /// Removes a session that has ended.
     pub fn ended(&self, session: &Session) {
         self.entries().sessions.retain(|known| known != session);
     }
 
-    /// An account that a program of the operator's made for the run, with its session if it has one:
-    /// no exchange tells of these.
+    /// Adds an account that the account command created, with its session if it has one: no
+    /// exchange shows these.
     pub fn add_account(&self, account: CreatedAccount, session: Option<(String, Option<String>)>) {
         let mut entries = self.entries();
         if let Some((token, device_id)) = session {
@@ -264,16 +264,16 @@ impl CreatedResources {
         entries.made(account);
     }
 
-    /// Whether the session that a login with this token began is open, and neither a refresh nor a
-    /// later login on its device gave it another one.
+    /// Returns true if the session of a login with this token is open, and neither a refresh nor a
+    /// later login on its device replaced the token.
     pub fn is_as_begun(&self, token: &str) -> bool {
         let entries = self.entries();
         let is_last = |tokens: &[String]| tokens.last().is_some_and(|last| last == token);
         entries.sessions.iter().any(|session| !session.renewed && is_last(&session.tokens))
     }
 
-    /// Puts sessions and accounts in the order of the exchanges that began them: several cases at once
-    /// make theirs in the order of chance.
+    /// Sorts sessions and accounts by the exchanges that created them: with several cases at once,
+    /// their order is random.
     pub fn sort<'e>(&self, exchanges: impl Iterator<Item = &'e Exchange>) {
         let mut ranks: HashMap<String, usize> = HashMap::new();
         for (rank, exchange) in exchanges.enumerate() {
@@ -296,12 +296,12 @@ impl CreatedResources {
         self.entries().sessions.clone()
     }
 
-    /// The accounts that were made and not deactivated, as far as is known.
+    /// The accounts that were created and not deactivated, as far as is known.
     pub fn made(&self) -> Vec<CreatedAccount> {
         self.entries().accounts.clone()
     }
 
-    /// Strikes out an account that is gone, and its sessions with it.
+    /// Removes an account that no longer exists, and its sessions.
     pub fn remove(&self, user_id: &str) {
         let mut entries = self.entries();
         entries.accounts.retain(|account| account.user_id != user_id);
@@ -313,20 +313,20 @@ impl CreatedResources {
     }
 }
 
-/// Whether a request deletes devices, and with each the session on it.
+/// Returns true for a request that deletes devices and their sessions.
 fn ends_devices(method: &str, path: &str) -> bool {
     let one = method == "DELETE" && path.contains("/devices/");
     one || (method == "POST" && path.ends_with("/delete_devices"))
 }
 
-/// Whether a request is a login, by its path: cases also send it as no operation.
+/// Returns true for a login, by its path: cases also send it without an operation.
 fn begins_session(exchange: &Exchange) -> bool {
     let path = exchange.request.path.split('?').next().unwrap_or_default();
     exchange.request.method == "POST" && path.ends_with("/login")
 }
 
-/// Whether a request may have been done, though no whole answer says so: none came, or that of something in front, or
-/// one that says it was done and holds no access token.
+/// Returns true if a request may have succeeded without a complete response: none came, or a
+/// gateway's, or a success without an access token.
 fn is_uncertain(exchange: &Exchange) -> bool {
     match &exchange.result {
         Err(trouble) => matches!(

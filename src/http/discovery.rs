@@ -8,39 +8,39 @@ use serde_json::Value;
 use std::sync::Arc;
 use url::Url;
 
-/// Where the file lies.
+/// The path of the file.
 pub const WELL_KNOWN: &str = "/.well-known/matrix/client";
 
-/// How many redirects are followed. Anywhere else none is, but this request carries nothing secret, and
-/// web servers that forward `example.org` to `www.example.org` are common.
+/// The most redirects that are followed. Other requests follow none, but this one carries no
+/// secret, and web servers often redirect `example.org` to `www.example.org`.
 const MOST_REDIRECTS: usize = 5;
 
-/// How much of a text from there stands in a message, in characters.
+/// The longest quotation in a message, in characters.
 const LONGEST_QUOTE: usize = 200;
 
-/// Why a well-known file says of no homeserver where it is.
+/// A well-known file that leads to no homeserver.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotDiscovered {
     /// No connection, or no answer on it.
-    #[error("GET {url} has no answer: {why}")]
+    #[error("GET {url} got no response: {why}")]
     NoAnswer {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// The cause.
         why: String,
     },
-    /// There is no file. Clients go on without it (`IGNORE`); here nothing is guessed.
+    /// There is no file. Clients continue without it (`IGNORE`); homespec does not guess.
     #[error(
         "GET {url} answered 404, so there is no well-known file; give the homeserver's own URL"
     )]
     NoFile {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
     },
     /// Neither a file nor its absence (`FAIL_PROMPT`).
     #[error("GET {url} answered {status}")]
     Status {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// The status.
         status: u16,
@@ -48,32 +48,32 @@ pub enum NotDiscovered {
     /// The file is not what it should be (`FAIL_PROMPT`).
     #[error("the well-known file {url} is not usable: {why}")]
     Unusable {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// The cause.
         why: String,
     },
-    /// The file says where, but nothing can be there (`FAIL_ERROR`).
+    /// The file has an invalid URL (`FAIL_ERROR`).
     #[error("the well-known file {url} has {base_url} as base_url of m.homeserver: {why}")]
     BaseUrl {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What stands there, quoted and cut.
+        /// The value, quoted and cut.
         base_url: String,
-        /// What is wrong with it.
+        /// The error in it.
         why: &'static str,
     },
     /// A redirect that is not followed.
     #[error("GET {url} is a redirect to {to}, which is not followed: {why}")]
     Redirect {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// Where it leads, quoted and cut.
+        /// The location, quoted and cut.
         to: String,
-        /// Why not.
+        /// The cause.
         why: &'static str,
     },
-    /// A redirect led where no request can be prepared.
+    /// No request can be made for the target of a redirect.
     #[error("{0}")]
     Client(String),
 }
@@ -84,12 +84,12 @@ impl From<ClientError> for NotDiscovered {
     }
 }
 
-/// What a look for the homeserver came to.
+/// The result of a search for the homeserver.
 #[derive(Debug)]
 pub struct Search {
     /// The homeserver's base URL, or why there is none.
     pub found: Result<Url, NotDiscovered>,
-    /// What was sent and what came back.
+    /// The requests and responses.
     pub exchanges: Vec<Exchange>,
 }
 
@@ -110,8 +110,9 @@ pub struct Delegation {
     pub url: Url,
 }
 
-/// Looks whether the host of the target is a server name whose well-known file names another URL: for a hint where the
-/// target is no homeserver. Sends one request, without the operator's headers; no redirect is followed.
+/// Checks if the host of the target is a server name whose well-known file names another URL: a
+/// hint for a target that is not a homeserver. Sends one request, without the operator's headers;
+/// follows no redirect.
 pub async fn delegation(http: &HttpClient, exchanges: &mut Vec<Exchange>) -> Option<Delegation> {
     let (name, root) = server_name(http.target())?;
     let target = Target::Web(root);
@@ -130,7 +131,7 @@ pub async fn delegation(http: &HttpClient, exchanges: &mut Vec<Exchange>) -> Opt
 fn server_name(target: &Target) -> Option<(String, Url)> {
     let Target::Web(url) = target else { return None };
     let mut root = url.clone();
-    // A port of plain HTTP is none of HTTPS.
+    // A port of plain HTTP is not one of HTTPS.
     if url.scheme() == "http" && (url.port().is_some() || root.set_scheme("https").is_err()) {
         return None;
     }
@@ -149,7 +150,7 @@ async fn follow(
     let mut path = WELL_KNOWN.to_owned();
     for left in (0..=MOST_REDIRECTS).rev() {
         let http = HttpClient::new(&transport, vault.clone())?;
-        // It is another server's answer: nothing of the specification's is asked of it.
+        // It is another server's response, which the specification does not cover.
         let exchange = http.send(&Request::new(None, "GET", &path)).await;
         let (url, result) = (exchange.url.clone(), exchange.result.clone());
         exchanges.push(exchange);
@@ -170,7 +171,6 @@ async fn follow(
     Err(NotDiscovered::Client("too many redirects".to_owned()))
 }
 
-/// Where an answer sends the client on.
 fn redirect(response: &Response) -> Option<String> {
     if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -178,29 +178,29 @@ fn redirect(response: &Response) -> Option<String> {
     response.header("location")
 }
 
-/// What to ask for next, if `left` further redirects may be followed.
+/// Returns the next URL, if `left` more redirects may be followed.
 fn next(url: &str, location: &str, left: usize) -> Result<Url, NotDiscovered> {
     let refused =
         |why| Err(NotDiscovered::Redirect { url: url.to_owned(), to: quoted(location), why });
-    let Ok(from) = Url::parse(url) else { return refused("it leads from nowhere") };
+    let Ok(from) = Url::parse(url) else { return refused("its own URL is invalid") };
     let Ok(mut to) = from.join(location) else { return refused("it is not a URL") };
     if left == 0 {
-        return refused("there were too many before it");
+        return refused("there were too many redirects");
     }
     if !matches!(to.scheme(), "http" | "https") || !to.has_host() {
-        return refused("only http:// and https:// are");
+        return refused("only http:// and https:// are followed");
     }
     if from.scheme() == "https" && to.scheme() == "http" {
-        return refused("what comes over plain HTTP may be anybody's");
+        return refused("it leads from https:// to http://");
     }
     if has_user(&to) {
-        return refused("it holds a user name");
+        return refused("it has a user name");
     }
     to.set_fragment(None);
     Ok(to)
 }
 
-/// What the file says: Client-Server API, "Well-known URIs", step 3.
+/// Reads the file: Client-Server API, "Well-known URIs", step 3.
 fn base_url(url: &str, response: &Response) -> Result<Url, NotDiscovered> {
     let url = url.to_owned();
     match response.status {
@@ -229,7 +229,7 @@ fn homeserver(text: &str) -> Result<Url, &'static str> {
         return Err("it is neither http:// nor https://");
     }
     if has_user(&url) {
-        return Err("it holds a user name");
+        return Err("it has a user name");
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it has a query or a fragment");

@@ -1,10 +1,9 @@
-//! From an error of the HTTP library to a [`TransportError`]: where a request failed, in a reader's words.
+//! Conversion of errors of the HTTP library to [`TransportError`].
 use crate::http::message::{TransportError, TransportErrorKind};
 use crate::http::tls_errors::tls_words;
 use std::error::Error;
 use std::io;
 
-/// Where a request failed, and why.
 pub(super) fn trouble(error: &reqwest::Error) -> TransportError {
     if let Some(tls) = causes(error).find_map(tls_error) {
         let kind = match tls {
@@ -17,7 +16,7 @@ pub(super) fn trouble(error: &reqwest::Error) -> TransportError {
         return TransportError { kind, text: tls_words(tls) };
     }
     let text = innermost(error);
-    // A handshake that is not answered is a connection that takes too long.
+    // A handshake without a response is a timeout.
     let kind = if error.is_timeout() {
         TransportErrorKind::Timeout
     } else if error.is_connect() {
@@ -30,7 +29,7 @@ pub(super) fn trouble(error: &reqwest::Error) -> TransportError {
     TransportError { kind, text }
 }
 
-/// The last cause in the chain: the only one that says what happened.
+/// The last cause in the chain, the only one with details.
 pub(super) fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -1,22 +1,22 @@
-//! How releases before r0.4.0 name a user: the `identifier` object came with r0.4.0, and a server that
+//! User names in logins before r0.4.0: the `identifier` object came with r0.4.0, and a server that
 //! lists nothing newer need not read it (Client-Server API r0.3.0, "Login").
 use crate::http::message::Request;
 use crate::model::release::{Listed, SpecVersion};
 use serde_json::{Map, Value, json};
 
-/// In which words a server is spoken to.
+/// The form of user names in requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoginDialect {
     old_identifiers: bool,
 }
 
 impl LoginDialect {
-    /// The words for a server that lists this.
+    /// The form for a server that lists these versions.
     pub fn of(listed: &Listed) -> LoginDialect {
         LoginDialect { old_identifiers: !listed.has_at_least(SpecVersion::R(0, 4, 0)) }
     }
 
-    /// The request in these words; any other request as it is.
+    /// Rewrites a login to this form; returns any other request unchanged.
     pub fn speak(self, request: &Request) -> Request {
         let mut request = request.clone();
         if self.old_identifiers

@@ -1,13 +1,13 @@
-//! Whether the target still is what the probe found, so that a server that goes away or turns into
-//! something else ends the run with one reason instead of a finding for each case.
+//! Detection of a lost target, so that a server that goes away or changes ends the run with one
+//! reason instead of a finding for each case.
 use crate::http::message::{Exchange, Request, Response, TransportError, TransportErrorKind};
 use crate::model::reason::Reason;
 use serde_json::Value;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// How many requests in a row may go without an answer, though the control requests have one.
+/// Requests in a row without a response that end a run, even if the control requests have one.
 const IN_A_ROW: usize = 10;
-/// How many requests of a run may go without an answer: each may take the whole `--timeout`.
+/// Requests without a response that end a run: each may take the whole `--timeout`.
 const ALL_TOGETHER: usize = 30;
 
 /// A request that the probe saw answered as only a homeserver answers it.
@@ -20,24 +20,24 @@ pub struct Control {
 }
 
 impl Control {
-    /// Whether the answer is what it was: success, with the list.
+    /// Returns true for the same kind of response as before: success, with the list.
     pub fn is_met_by(&self, response: &Response) -> bool {
         response.is_success() && has_list(response, self.list)
     }
 }
 
-/// Whether the answer's body has a list of this name.
+/// Returns true if the response body has a list of this name.
 pub fn has_list(response: &Response, name: &str) -> bool {
     response.json().is_ok_and(|body| body.get(name).is_some_and(Value::is_array))
 }
 
-/// Why nothing is asked any more.
+/// The run stopped sending requests.
 #[derive(Debug, Clone)]
 pub struct TargetLost {
     /// For everything that is not asked.
     pub reason: Reason,
-    /// What a control request is answered with in place of what the probe saw. The same as answer to
-    /// another request says nothing of the homeserver.
+    /// The changed response to a control request. The same response to another request proves
+    /// nothing about the homeserver.
     pub evidence: Option<Response>,
 }
 
@@ -51,7 +51,7 @@ struct State {
 
 impl State {
     fn stop(&mut self, why: &str) {
-        let reason = Reason::TargetLost(format!("the run stopped asking: {why}"));
+        let reason = Reason::TargetLost(format!("the run stopped sending: {why}"));
         self.lost.get_or_insert(TargetLost { reason, evidence: None });
     }
 }
@@ -69,7 +69,7 @@ impl LivenessMonitor {
         let _ = self.controls.set(controls);
     }
 
-    /// What is to be asked to see whether the target still is what it was.
+    /// The control requests.
     pub fn controls(&self) -> &[Control] {
         self.controls.get().map_or(&[], Vec::as_slice)
     }
@@ -79,12 +79,12 @@ impl LivenessMonitor {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    /// Why the run stopped asking, if it did.
+    /// Returns the reason if the run stopped sending.
     pub fn lost(&self) -> Option<TargetLost> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lost.clone()
     }
 
-    /// Why nothing is to be asked now, if that is so.
+    /// Returns the reason if nothing may be sent now.
     pub fn stops(&self) -> Option<TargetLost> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.lost.clone().filter(|_| !state.is_back)
@@ -103,9 +103,9 @@ impl LivenessMonitor {
         state.in_a_row += 1;
         state.all_together += 1;
         let text = if state.in_a_row >= IN_A_ROW {
-            format!("{IN_A_ROW} requests in a row had no answer")
+            format!("{IN_A_ROW} requests in a row got no response")
         } else if state.all_together >= ALL_TOGETHER {
-            format!("{ALL_TOGETHER} requests had no answer")
+            format!("{ALL_TOGETHER} requests got no response")
         } else {
             return;
         };
@@ -133,7 +133,7 @@ impl LivenessMonitor {
         state.lost.get_or_insert(TargetLost { reason: Reason::TargetLost(text), evidence }).clone()
     }
 
-    /// The target is there again, for the clean-up: that the run stopped asking stays true.
+    /// The target is there again, for the clean-up: that the run stopped sending stays true.
     pub fn is_back(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_back = true;
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// What every request says of where it comes from, so that CORS can be looked at.
+/// The `Origin` header of every request, so that CORS headers can be checked.
 pub const ORIGIN: &str = "https://homespec.invalid";
 
 /// One request, ready to be sent.
@@ -20,7 +20,7 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body and nothing else: its media type stands in `headers`.
     pub body: Option<Vec<u8>>,
-    /// Whether the published schema is left aside for its answer.
+    /// True if the published schema is ignored for its response.
     pub schema_off: bool,
 }
 
@@ -50,12 +50,12 @@ impl Request {
         self
     }
 
-    /// Whether it is a login.
+    /// Returns true for a login.
     pub fn is_login(&self) -> bool {
         self.operation.as_deref() == Some("login")
     }
 
-    /// Its body as JSON, if it is some.
+    /// Its body, if it is JSON.
     pub fn json_body(&self) -> Option<Value> {
         serde_json::from_slice(self.body.as_deref()?).ok()
     }
@@ -66,11 +66,11 @@ impl Request {
     }
 }
 
-/// From this many bytes on a body is parsed and judged beside other work, one at a time: parsed it may be
-/// eighty times as large as its text.
+/// From this number of bytes on, a body is parsed and judged alone, on another thread: parsed, it
+/// may be eighty times as large as its text.
 pub const LARGE: usize = 64 << 10;
-/// The most JSON values of one answer that are looked at. The largest lists of a homeserver have some thousand; parsed,
-/// this many take 80 MB at worst, and every check is done with them within a second.
+/// The most JSON values of one response that are judged. The largest lists of a homeserver have
+/// some thousand; this many take at most 80 MB, and every check of them ends within a second.
 pub const MOST_VALUES: usize = 250_000;
 
 /// An answer as it came over the wire. Cheap to clone: clones share what was received and what is parsed of it.
@@ -89,7 +89,7 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body, up to the limit.
     pub body: Vec<u8>,
-    /// Whether there was more.
+    /// True if the body was longer than what was read.
     pub truncated: bool,
 }
 
@@ -113,17 +113,17 @@ impl Response {
         Response { received, json: Arc::default() }
     }
 
-    /// The same answer, of which nothing is parsed yet: what is parsed of it lives no longer than it does.
+    /// A copy without the parsed body, so that its own parsed body is dropped with it.
     pub fn unparsed(&self) -> Response {
         Response { received: self.received.clone(), json: Arc::default() }
     }
 
-    /// Whether what is parsed of it is kept for its clones.
+    /// Returns true if the parsed body is kept, also for clones.
     pub fn is_parsed(&self) -> bool {
         self.json.get().is_some()
     }
 
-    /// Its headers and its body as they came, copied only where clones of the answer are left.
+    /// Its headers and body as received, copied only if clones of the response exist.
     pub fn into_received(self) -> Received {
         let Response { received, .. } = self;
         Arc::try_unwrap(received).unwrap_or_else(|shared| Received {
@@ -134,12 +134,12 @@ impl Response {
         })
     }
 
-    /// Whether its body is one of those that are parsed and judged one at a time, see [`LARGE`].
+    /// Returns true if its body must be parsed and judged alone, see [`LARGE`].
     pub fn is_large(&self) -> bool {
         self.body.len() >= LARGE
     }
 
-    /// Why the body is not looked at, if it is beyond what is read or parsed of one answer.
+    /// Returns the reason if the body is too large to be read or parsed.
     pub fn beyond_bounds(&self) -> Option<Reason> {
         let is_over = || has_too_many_values(&self.body);
         match self.truncated {
@@ -148,20 +148,22 @@ impl Response {
         }
     }
 
-    /// Whether its status says that it was done, in whatever of the 2xx. Which of them is right is for one
-    /// requirement to say: all else goes by what was done.
+    /// Returns true for any 2xx status. One requirement checks the exact status; everything else
+    /// needs to know only that the request was done.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The body as JSON, or why it is none, in words that hold nothing of the body.
+    /// The body as JSON, or the error, in words without anything of the body.
     pub fn json(&self) -> Result<&Value, &str> {
         let parsed = self.json.get_or_init(|| {
             if let Some(coding) = self.coding() {
-                return Err(format!("it is compressed ({coding:?}), which was not asked for"));
+                return Err(format!(
+                    "it is compressed ({coding:?}), although the request did not ask for it"
+                ));
             }
             if self.truncated {
-                return Err("it is longer than what is read of an answer".to_owned());
+                return Err("it is too long to be read".to_owned());
             }
             if self.body.is_empty() {
                 return Err("it is empty".to_owned());
@@ -169,8 +171,7 @@ impl Response {
             if has_too_many_values(&self.body) {
                 return Err(format!("it has more than {MOST_VALUES} values"));
             }
-            // A reader may ignore a byte order mark (RFC 8259, section 8.1); that it is there is for the
-            // standing check to say.
+            // A reader may ignore a byte order mark (RFC 8259, section 8.1); a standing check reports it.
             let text = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
             serde_json::from_slice(text).map_err(|error| match self.is_html() {
                 true => "it is a page for browsers".to_owned(),
@@ -187,12 +188,12 @@ impl Response {
         (!values.is_empty()).then(|| values.join(", "))
     }
 
-    /// How the body is compressed: no request asks for that, and nothing is unpacked.
+    /// The content coding of the body. No request asks for one, and nothing is decompressed.
     pub fn coding(&self) -> Option<String> {
         self.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity"))
     }
 
-    /// Whether it is a page for browsers, and not JSON that is called one.
+    /// Returns true for a page for browsers, but not for JSON with the media type of one.
     pub fn is_page(&self) -> bool {
         self.is_html() && self.json().is_err()
     }
@@ -208,7 +209,7 @@ impl Response {
         self.json().ok()?.pointer(pointer)?.as_str()
     }
 
-    /// Whether it is an interactive-auth challenge: 401 with a list of flows (Client-Server API,
+    /// Returns true for an interactive-auth challenge: 401 with a list of flows (Client-Server API,
     /// "User-Interactive Authentication API").
     pub fn is_challenge(&self) -> bool {
         self.status == 401
@@ -221,10 +222,10 @@ impl Response {
     }
 }
 
-/// Whether a body may hold more JSON values than [`MOST_VALUES`]: a value begins behind every comma, and at every bracket
-/// and brace, outside of strings. Reads the text once.
+/// Returns true if a body may have more JSON values than [`MOST_VALUES`]: a value begins after
+/// every comma, and at every bracket and brace, outside strings. Reads the text once.
 fn has_too_many_values(body: &[u8]) -> bool {
-    // Each takes two bytes at least.
+    // Each has at least two bytes.
     if body.len() / 2 < MOST_VALUES {
         return false;
     }
@@ -241,13 +242,13 @@ fn has_too_many_values(body: &[u8]) -> bool {
     values > MOST_VALUES
 }
 
-/// What became of one request.
+/// One request and its result.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// It was answered.
+    /// The server responded.
     Response(Response),
-    /// The server dropped it twice running on fresh connections while it answered a control
-    /// request in between.
+    /// The server dropped it twice in a row on new connections, and answered a control request in
+    /// between.
     Dropped(String),
     /// It cannot be decided.
     Inconclusive(Reason),
@@ -264,10 +265,10 @@ impl Reply {
     }
 }
 
-/// A request with what came of it on the wire.
+/// A request with its result on the wire.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// What was sent.
+    /// The request as sent.
     pub request: Request,
     /// The full URL.
     pub url: String,
@@ -277,26 +278,26 @@ pub struct Exchange {
     pub result: Result<Response, TransportError>,
     /// From sending to the last byte.
     pub duration: Duration,
-    /// Whether it stands here a second time: it was sent once, for something earlier in the run.
+    /// True for a copy of an exchange that was sent earlier in the run.
     pub shared: bool,
 }
 
 impl Exchange {
-    /// The same, looked at again.
+    /// A copy that is marked as shared.
     pub fn again(&self) -> Exchange {
         Exchange { shared: true, ..self.unparsed() }
     }
 }
 
 impl Exchange {
-    /// The same, of whose answer nothing is parsed yet.
+    /// A copy without the parsed body.
     pub fn unparsed(&self) -> Exchange {
         let mut unparsed = self.clone();
         unparsed.forget_parsed();
         unparsed
     }
 
-    /// Lets go of what was parsed of the answer, which may be many times as large as its text.
+    /// Drops the parsed body, which may be many times as large as its text.
     pub fn forget_parsed(&mut self) {
         if let Ok(response) = &mut self.result {
             *response = response.unparsed();
@@ -304,16 +305,16 @@ impl Exchange {
     }
 }
 
-/// Why a request has no answer.
+/// A request without a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportError {
-    /// Where it failed.
+    /// The kind of failure.
     pub kind: TransportErrorKind,
     /// The innermost cause, in words.
     pub text: String,
 }
 
-/// Where a request failed.
+/// The stage in which a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportErrorKind {
     /// No connection: refused, no such host.
@@ -324,7 +325,7 @@ pub enum TransportErrorKind {
     Timeout,
     /// The connection was closed before the answer was whole.
     Closed,
-    /// What came is not HTTP, or not TLS.
+    /// The response is not HTTP, or not TLS.
     Protocol,
     /// The request could not be built from what the case asks for.
     Request,
@@ -339,7 +340,7 @@ impl std::fmt::Display for TransportError {
 /// The most of a server's text that is shown as a name, in characters.
 const LONGEST: usize = 255;
 
-/// What kind of answer this is, for a sentence: its status and what the body is, not what it says.
+/// Describes a response for a sentence: its status and the kind of its body.
 pub fn words(response: &Response) -> String {
     let status = response.status;
     let body =
@@ -347,7 +348,7 @@ pub fn words(response: &Response) -> String {
             (Ok(_), Some(errcode), _) => clipped(errcode),
             (Ok(_), None, _) => "JSON that is not Matrix's".to_owned(),
             _ if response.coding().is_some() => {
-                "a compressed body that was not asked for".to_owned()
+                "a compressed body, although the request did not ask for it".to_owned()
             }
             _ if response.truncated => format!("a body of more than {} bytes", response.body.len()),
             _ if response.body.is_empty() => "an empty body".to_owned(),

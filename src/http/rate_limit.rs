@@ -1,4 +1,4 @@
-//! Rate limits: how long a 429 asks to wait, and one budget for all waiting of a run.
+//! Rate limits: the wait that a 429 asks for, and one budget for all waits of a run.
 use crate::http::message::{Request, Response};
 use crate::model::reason::Reason;
 use crate::model::run::LimitHit;
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 /// The shortest wait: servers round down.
 const FLOOR: Duration = Duration::from_millis(100);
-/// Waited when a 429 does not say how long.
+/// The wait if a 429 gives none.
 const UNSAID: Duration = Duration::from_secs(1);
-/// Nothing waits longer than this in one go, whatever a server says.
+/// The longest single wait, whatever a server asks for.
 const CAP: Duration = Duration::from_secs(24 * 3600);
 
-/// How long an answer asks to wait: `Retry-After` in seconds or as a date, else `retry_after_ms`
-/// (Client-Server API, "Rate limiting"), within a floor and a cap.
+/// Returns the wait that a response asks for: `Retry-After` in seconds or as a date, else
+/// `retry_after_ms` (Client-Server API, "Rate limiting"), within a floor and a cap.
 pub fn retry_after(response: &Response, now: SystemTime) -> Duration {
     let header = response.header("retry-after").and_then(|value| from_header(value.trim(), now));
     let in_body = || {
@@ -43,15 +43,15 @@ fn from_header(value: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
-/// What a server limits together, as far as can be told from a request.
+/// Requests that a server probably limits together.
 ///
-/// Servers count what they look at: a login that is refused for its form alone may cost nothing
-/// while good ones have to wait. So a limit that one kind of request met says nothing of the others.
+/// Servers count only requests that pass their first checks: a malformed login may cost nothing while
+/// good ones must wait. So a limit for one kind of request says nothing about the others.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket {
     /// The operation, or method and path.
     pub operation: String,
-    /// For a login what is asked for and of whom; else empty.
+    /// For a login its type and account; otherwise empty.
     pub kind: String,
 }
 
@@ -67,7 +67,7 @@ impl Bucket {
     }
 }
 
-/// A member and whether a value is of its type.
+/// A member and the test of its type.
 type Member = (&'static str, fn(&Value) -> bool);
 
 /// The members of a login with the type that their schema gives them.
@@ -108,9 +108,8 @@ fn kind_of_login(request: &Request) -> String {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When requests of a kind may be sent again.
     until: BTreeMap<Bucket, Instant>,
-    /// All waiting so far ends here; waiting that overlaps is paid for once.
+    /// The end of all waits so far; overlapping waits count once.
     waiting_until: Option<Instant>,
     spent: Duration,
     hits: Vec<LimitHit>,
@@ -124,12 +123,12 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// A budget for all waiting together.
+    /// Creates a budget for all waits together.
     pub fn new(budget: Duration) -> Self {
         RateLimits { budget, state: Mutex::default() }
     }
 
-    /// Waits until an operation may be called, if the budget allows.
+    /// Waits until an operation may be called, if the budget permits.
     ///
     /// # Errors
     /// The reason to block with, when it does not; nothing was waited then.
@@ -159,7 +158,7 @@ impl RateLimits {
         Ok(())
     }
 
-    /// Takes note of a 429.
+    /// Records a 429.
     pub fn hit(&self, bucket: &Bucket, response: &Response) {
         let wait = retry_after(response, SystemTime::now());
         let until = Instant::now() + wait;
@@ -173,7 +172,7 @@ impl RateLimits {
         *known = (*known).max(until);
     }
 
-    /// What was met, in the order of first meeting; how many cases are blocked is not known here.
+    /// The limits that were hit, in the order of the first hit; the number of blocked cases is not known here.
     pub fn hits(&self) -> Vec<LimitHit> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).hits.clone()
     }
@@ -184,7 +183,6 @@ fn seconds(time: Duration) -> u128 {
     time.as_nanos().div_ceil(1_000_000_000)
 }
 
-/// Changes what is counted of an operation, which begins with nothing.
 fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut LimitHit)) {
     if let Some(hit) = hits.iter_mut().find(|hit| hit.operation == operation) {
         return change(hit);

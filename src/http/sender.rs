@@ -1,5 +1,5 @@
-//! Delivering one request of a case: waiting for limits, trying again what says nothing of the
-//! homeserver, telling a dropped connection from a server that is not there.
+//! Sending one request of a case: waiting for limits, repeating requests whose result says nothing
+//! about the homeserver, and telling a dropped connection from a lost server.
 use crate::case::ast;
 use crate::http::cancel::Cancellation;
 use crate::http::client::{HttpClient, ROOM};
@@ -17,44 +17,43 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a target that failed a control request gets to come back: a restart is no reason to
-/// give up a run.
+/// Time for a target that failed a control request to come back: a restart must not end a run.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two control requests.
+/// The pause between two control requests.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// Delivers requests to one target.
+/// Sends requests to one target.
 #[derive(Debug, Clone)]
 pub struct RequestSender {
-    /// The wire.
+    /// The HTTP client.
     pub http: HttpClient,
-    /// What the server limits.
+    /// The server's rate limits.
     pub limits: Arc<RateLimits>,
-    /// Which sessions were made.
+    /// The resources to clean up.
     pub created: Arc<CreatedResources>,
-    /// What is known of the accounts that were given.
+    /// The supplied accounts.
     pub supplied: Arc<SuppliedAccounts>,
-    /// Ends every waiting.
+    /// Ends every wait.
     pub stop: Cancellation,
-    /// In which words the server is spoken to.
+    /// The form of user names in requests.
     pub dialect: LoginDialect,
-    /// Whether the target still is what the probe found.
+    /// Detects that the target is lost.
     pub liveness: Arc<LivenessMonitor>,
 }
 
-/// What came of one request, and every exchange that it took.
+/// The result of one request, with every exchange that it took.
 #[derive(Debug)]
 pub struct SendResult {
     /// For the case.
     pub reply: Reply,
     /// In the order sent.
     pub exchanges: Vec<Exchange>,
-    /// Which of them the reply speaks of.
+    /// The exchange that the reply is about.
     pub shown: usize,
 }
 
 impl RequestSender {
-    /// Sends a request until there is something to say.
+    /// Sends a request, and repeats it until there is a result.
     pub async fn send(&self, request: &Request, limits: ast::Limits) -> SendResult {
         if let Some(lost) = self.liveness.stops() {
             let reply = Reply::Inconclusive(lost.reason);
@@ -108,7 +107,7 @@ impl RequestSender {
             self.created.note(&exchange);
             self.liveness.note(&exchange.result);
             if self.http.is_full() {
-                self.liveness.stop(&format!("the server's answers came to {} MiB", ROOM >> 20));
+                self.liveness.stop(&format!("the server's responses came to {} MiB", ROOM >> 20));
             }
             let result = exchange.result.clone();
             exchanges.push(exchange);
@@ -128,7 +127,7 @@ impl RequestSender {
         }
     }
 
-    /// Asks the control requests again, for a case that went wrong: whether the target itself did.
+    /// Repeats the control requests after a case went wrong, to see if the target is lost.
     ///
     /// It has two seconds to answer as a homeserver does; without that, nothing more is asked.
     pub async fn check_up(&self) -> Option<TargetLost> {
@@ -151,15 +150,15 @@ impl RequestSender {
         }
     }
 
-    /// Forgets that the target was lost, if it is there again.
+    /// Resumes sending if the target is back.
     pub async fn look_again(&self) {
         if self.liveness.stops().is_some() && self.evidence_of_loss().await.is_none() {
             self.liveness.is_back();
         }
     }
 
-    /// What a control request came to, if the target is not there any more: it has no answer, or a gateway's,
-    /// or one that is given to everything.
+    /// Returns the exchange of a failed control request if the target is lost: no response, a
+    /// gateway's, or the one that every request gets.
     ///
     /// A homeserver that now answers a control request wrongly is still there, and its answers are for the
     /// cases to judge: it answers the other one as before, or at least does not say the same whatever is asked.
@@ -171,7 +170,7 @@ impl RequestSender {
             if is_gateway(response) {
                 return Some(exchange);
             }
-            // A limit may stand before everything, and whoever keeps one is still there.
+            // A rate limit may cover everything, and a server that has one is still there.
             if is_limited(response) || control.is_met_by(response) {
                 return None;
             }
@@ -226,7 +225,7 @@ impl RequestSender {
                 ) =>
             {
                 Reply::Dropped(format!(
-                    "the connection ended twice without an answer ({second}), while another request was answered in between"
+                    "the connection ended twice without a response ({second}), while another request got one in between"
                 ))
             }
             Err(second) => Reply::Inconclusive(no_answer(&second)),
@@ -234,8 +233,8 @@ impl RequestSender {
     }
 }
 
-/// Requests that no homeserver gives one and the same answer to: for one a token is missing, the other is
-/// unknown to it.
+/// Requests that a homeserver never answers alike: one lacks a token, and the other has an unknown
+/// path.
 fn unrelated_requests() -> [Request; 2] {
     [
         Request::new(Some("getTokenOwner"), "GET", "/_matrix/client/v3/account/whoami"),
@@ -247,7 +246,7 @@ fn control() -> Request {
     Request::new(Some("getVersions"), "GET", "/_matrix/client/versions")
 }
 
-/// 429, or the code of that refusal under another status: the code says what is meant.
+/// Returns true for 429, or its errcode with another status.
 fn is_limited(response: &Response) -> bool {
     response.status == 429 || response.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
 }
@@ -256,7 +255,7 @@ fn is_gateway(response: &Response) -> bool {
     matches!(response.status, 502..=504) && response.text_at("/errcode").is_none()
 }
 
-/// The answer for the case, if it can be judged.
+/// Returns the response for the case, if it can be judged.
 fn reply_of(response: Response) -> Reply {
     if response.coding().is_some() {
         // HTTP allows it to whoever is not told otherwise (RFC 9110, section 12.5.3), so it is no

@@ -1,6 +1,6 @@
-//! The accounts that the operator gave, as a run comes to know them: the name that logs in, how many passwords were
-//! refused, and which devices were there before the run. A server may lock an account for passwords that it refuses,
-//! so those are counted, and held back beyond [`WRONG_PASSWORDS`].
+//! The supplied accounts: the name that logs in, the number of refused passwords, and the devices
+//! before the run. A server may lock an account after refused passwords, so they are counted and
+//! limited to [`WRONG_PASSWORDS`].
 use crate::http::created_resources::{CreatedResources, Session, UncertainLogin};
 use crate::http::message::{Exchange, Request, Response};
 use crate::model::reason::Reason;
@@ -10,57 +10,57 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Wrong passwords on one account that somebody needs, in a whole run: servers lock accounts.
+/// The most wrong passwords on one account in use, in a whole run: servers lock accounts.
 pub const WRONG_PASSWORDS: u32 = 2;
 
-/// An account that the operator gave.
+/// A supplied account.
 #[derive(Debug, Clone)]
 pub struct SuppliedAccount {
     /// A localpart or a full Matrix ID.
     pub user: String,
-    /// How it proves itself.
+    /// Its credential.
     pub credential: Credential,
-    /// Whether nobody needs it.
+    /// True if it may be ruined.
     pub disposable: bool,
 }
 
-/// How a supplied account proves itself.
+/// The credential of a supplied account.
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// Its password.
     Password(SecretString),
-    /// An access token of a session that is left alone.
+    /// An access token of a session that is not ended.
     AccessToken(SecretString),
 }
 
-/// What a run knows of an account that the operator gave.
+/// A supplied account, with the results of its logins.
 #[derive(Debug, Clone)]
 pub struct SuppliedAccountState {
     /// The user as given: a localpart or a full Matrix ID.
     pub given: String,
-    /// How it proves itself.
+    /// Its credential.
     pub credential: Credential,
-    /// Whether nobody needs it.
+    /// True if it may be ruined.
     pub disposable: bool,
     /// The name that logged in.
     pub login_name: Option<String>,
-    /// The full Matrix ID, once the server has told it.
+    /// The full Matrix ID, after the server has returned it.
     pub user_id: Option<String>,
-    /// The ids of its devices when it was proven; nothing if the list could not be had.
+    /// The ids of its devices at the proof; nothing if the list was not available.
     pub devices: Option<BTreeSet<String>>,
-    /// How many logins before that list may have opened a session of which no answer told.
+    /// Logins before that list that may have opened a session without a response.
     pub uncertain_before: usize,
-    /// How many passwords were refused, those in flight included.
+    /// Refused passwords, including those in flight.
     refused: u32,
-    /// The names that were refused with the right password, and where.
+    /// The names that were refused with the right password, by place.
     refused_names: BTreeSet<(Place, String)>,
-    /// The names that the right password logged in with, the one that proved it apart.
+    /// Other names that logged in with the right password.
     taken_names: BTreeSet<String>,
-    /// Whether interactive auth refused a name and a password that log in.
+    /// True if interactive auth refused a name and password that log in.
     is_refused_in_stage: bool,
 }
 
-/// Where a password is sent.
+/// The kind of request that carries a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Login,
@@ -76,7 +76,7 @@ impl SuppliedAccountState {
         }
     }
 
-    /// Whether a name in a login can be meant for it. Servers may take capitals for small letters.
+    /// Returns true if a name in a login can mean this account. Servers may ignore case.
     pub fn is_named(&self, name: &str) -> bool {
         self.is_known_as(|known| known.eq_ignore_ascii_case(name))
     }
@@ -92,18 +92,18 @@ impl SuppliedAccountState {
             || (self.given.starts_with('@') && is(localpart(&self.given)))
     }
 
-    /// Whether a login was one of this account.
+    /// Returns true for a login of this account.
     pub fn is_of(&self, login: &UncertainLogin) -> bool {
         login.name.as_deref().is_some_and(|name| self.is_named(name))
     }
 
-    /// Whether a form of its full id has logged in.
     fn has_logged_in(&self, form: impl Fn(&str) -> &str) -> bool {
         let Some(name) = self.user_id.as_deref().map(form) else { return false };
         self.login_name.as_deref() == Some(name) || self.taken_names.contains(name)
     }
 
-    /// Whether the server refused the name before with the right password; one that does not log in passes no stage.
+    /// Returns true if the server refused the name before with the right password; a name that does
+    /// not log in passes no stage either.
     fn refused_name(&self, place: Place, name: &str) -> bool {
         [Place::Login, place]
             .iter()
@@ -116,18 +116,17 @@ impl SuppliedAccountState {
     }
 }
 
-/// All accounts that the operator gave.
+/// All supplied accounts.
 #[derive(Debug, Default)]
 pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccountState>>);
 
-/// A password on its way that the server may refuse.
+/// A password in flight that the server may refuse.
 #[derive(Debug)]
 pub struct Attempt {
     account: usize,
     place: Place,
     name: String,
     is_right: bool,
-    /// Whether the name and the password have logged in before.
     is_proven: bool,
 }
 
@@ -150,7 +149,7 @@ impl SuppliedAccounts {
         SuppliedAccounts(Mutex::new(supplied.iter().map(account).collect()))
     }
 
-    /// The newest open session of each: its devices are listed with it, so it is ended last.
+    /// The newest open session of each account: it lists the devices, so it is ended last.
     pub fn last_sessions(&self, created: &CreatedResources) -> Vec<Session> {
         let open = created.open();
         let newest = |account: &SuppliedAccountState| {
@@ -160,13 +159,13 @@ impl SuppliedAccounts {
         self.accounts().iter().filter_map(newest).collect()
     }
 
-    /// All of them as they are known now.
+    /// A snapshot of all of them.
     pub fn all(&self) -> Vec<SuppliedAccountState> {
         self.accounts().clone()
     }
 
-    /// The other spelling of a name as given: the localpart of a full Matrix ID, or the full Matrix ID of a localpart
-    /// where another account tells the server's name.
+    /// The other spelling of a name: the localpart of a full Matrix ID, or the full Matrix ID of a
+    /// localpart if another account shows the server's name.
     pub fn other_spelling(&self, given: &str) -> Option<String> {
         if given.starts_with('@') {
             return Some(localpart(given).to_owned());
@@ -178,7 +177,7 @@ impl SuppliedAccounts {
         Some(format!("@{given}:{server}"))
     }
 
-    /// The account given as `given` logged in by this name, and the server calls it `user_id`.
+    /// Records that the account `given` logged in by this name and has the id `user_id`.
     pub fn prove(&self, given: &str, login_name: Option<&str>, user_id: &str) {
         for account in self.accounts().iter_mut().filter(|account| account.given == given) {
             account.login_name = login_name.map(str::to_owned);
@@ -186,8 +185,8 @@ impl SuppliedAccounts {
         }
     }
 
-    /// The devices of the account given as `given`, as they were when it was proven, and the logins so far that may have
-    /// opened sessions of which no answer told.
+    /// Records the devices of the account `given` at its proof, and the logins so far that may have
+    /// opened sessions without a complete response.
     pub fn list_devices(
         &self,
         given: &str,
@@ -200,9 +199,9 @@ impl SuppliedAccounts {
         }
     }
 
-    /// Counts a password before it is sent; nothing is to be counted at a login where it has logged in by this name
-    /// before, or where nobody needs the account. `asker` is the user whose access token the request has. What is
-    /// permitted must be settled.
+    /// Counts a password before it is sent. Nothing is counted for a login with a name that has
+    /// logged in before, or for a disposable account. `asker` is the user of the request's access
+    /// token. Each permit must be settled.
     ///
     /// # Errors
     /// The reason to block with, where sending it could lock the account.
@@ -221,7 +220,7 @@ impl SuppliedAccounts {
         };
         let is_free = account.disposable || account.password().is_none();
         let is_proven = account.is_proven_by(&name, &password);
-        // That the right password does not pass the stage of somebody else's request is how it must be.
+        // The right password must not pass the stage of another user's request.
         let is_own_stage = place == Place::Stage && account.user_id.as_deref() == asker;
         if is_free || (is_proven && !is_own_stage) {
             return Ok(None);
@@ -241,7 +240,7 @@ impl SuppliedAccounts {
         Ok(Some(Attempt { account: index, place, name, is_right, is_proven }))
     }
 
-    /// Takes note of what came of a password that was permitted. What was not answered counts as refused.
+    /// Records the result of a permitted password. Without a response it counts as refused.
     pub fn settle(&self, attempt: &Attempt, request: &Request, exchanges: &[Exchange]) {
         let sent = || exchanges.iter().filter(|exchange| exchange.request == *request);
         let is_refused = |exchange: &&Exchange| match &exchange.result {
@@ -299,7 +298,7 @@ fn meant(accounts: &[SuppliedAccountState], name: &str) -> Option<usize> {
     Some(accounts.iter().position(is_same).unwrap_or(index))
 }
 
-/// The ids in a list of devices, if an answer is one.
+/// Returns the ids if the response is a list of devices.
 pub fn device_ids(response: &Response) -> Option<BTreeSet<String>> {
     let body = response.json().ok().filter(|_| response.is_success())?;
     let devices = body.get("devices")?.as_array()?.iter();
@@ -308,14 +307,14 @@ pub fn device_ids(response: &Response) -> Option<BTreeSet<String>> {
     )
 }
 
-/// Whether a password was right: the request was done, or the stage counts as completed.
+/// Returns true if a password was right: the request succeeded, or the stage is completed.
 fn is_taken(response: &Response) -> bool {
     let completed = response.json().ok().and_then(|body| body.get("completed")?.as_array());
     response.is_success()
         || completed.is_some_and(|stages| stages.contains(&json!("m.login.password")))
 }
 
-/// The user and the password that a request sends, at login or in interactive auth.
+/// Returns the user and password of a request, at login or in interactive auth.
 fn password_of(request: &Request) -> Option<(Place, String, String)> {
     let body = request.json_body()?;
     let (place, auth) = match body.get("auth") {

@@ -1,27 +1,26 @@
-//! Where the homeserver is, as a value.
+//! The address of a homeserver.
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use url::{Host, ParseError, Url};
 
-/// Where a homeserver is reached.
+/// The address of a homeserver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Behind an `http` or `https` URL; it may have a path.
     Web(Url),
     /// Behind a unix socket.
     Socket {
-        /// Where the socket lies, as an absolute path.
+        /// The absolute path of the socket.
         path: PathBuf,
-        /// What stands before `/_matrix`: empty, or a path that begins with a slash and ends
-        /// without one.
+        /// The path before `/_matrix`: empty, or with a slash at its beginning and none at its end.
         prefix: String,
     },
 }
 
 impl Target {
-    /// The URL below which requests are sent, without a slash at its end. Behind a socket there is no
-    /// host to name; what stands there goes into the `Host` header.
+    /// The base URL of requests, without a slash at its end. A socket has no host; the one here
+    /// goes into the `Host` header.
     pub fn origin(&self) -> String {
         match self {
             Target::Web(url) => url.as_str().trim_end_matches('/').to_owned(),
@@ -29,8 +28,8 @@ impl Target {
         }
     }
 
-    /// The URL of what lies at `path` below the target, as reports show it. That of a socket has the
-    /// form `unix:SOCKET:PATH`.
+    /// The URL of `path` below the target, as reports show it. That of a socket has the form
+    /// `unix:SOCKET:PATH`.
     pub fn url_of(&self, path: &str) -> String {
         match self {
             Target::Web(_) => self.origin() + path,
@@ -40,7 +39,7 @@ impl Target {
         }
     }
 
-    /// `http` or `https`: what a URL of this homeserver begins with, as far as can be told from here.
+    /// The scheme of the homeserver's URLs, as far as the target shows: `http` or `https`.
     pub fn scheme(&self) -> &str {
         match self {
             Target::Web(url) => url.scheme(),
@@ -50,7 +49,7 @@ impl Target {
 }
 
 impl fmt::Display for Target {
-    /// As it is typed, without a slash at its end.
+    /// As given, without a slash at its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Target::Web(_) => f.write_str(&self.origin()),
@@ -59,7 +58,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why a text is no target, in a sentence that holds nothing that may be a password.
+/// An invalid target, in a sentence without anything that may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoTargetUrl(String);
@@ -91,19 +90,19 @@ fn web(text: &str) -> Result<Url, String> {
         Err(error) => return Err(error.to_string()),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it holds a user name; accounts are given with --accounts FILE".to_owned());
+        return Err("it has a user name; give accounts with --accounts FILE".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it has a query or a fragment".to_owned());
     }
     if let Some((base, _)) = url.as_str().split_once("/_matrix") {
-        return Err(format!("`/_matrix` and what follows is added to it: did you mean {base}?"));
+        return Err(format!("homespec adds `/_matrix` and the rest itself; did you mean {base}?"));
     }
     Ok(url)
 }
 
 fn without_scheme(text: &str) -> String {
-    const SCHEMES: &str = "it begins with https://, http:// or unix:/";
+    const SCHEMES: &str = "it must begin with https://, http:// or unix:/";
     let scheme = if is_near(text) { "http" } else { "https" };
     let meant = format!("{scheme}://{text}");
     let is_host = |url: &Url| url.host_str().is_some_and(|host| !host.is_empty());
@@ -120,7 +119,7 @@ fn without_scheme(text: &str) -> String {
     }
 }
 
-/// Whether a text without a scheme names this machine or an address: hardly ever is there TLS.
+/// Returns true if a text without a scheme names this machine or an address, where TLS is rare.
 fn is_near(text: &str) -> bool {
     match Url::parse(&format!("http://{text}")).ok().as_ref().and_then(Url::host) {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -130,18 +129,17 @@ fn is_near(text: &str) -> bool {
 }
 
 fn socket(rest: &str) -> Result<Target, String> {
-    // `unix:///path` is how others write it.
+    // Other programs write `unix:///path`.
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, prefix) = rest.split_once(':').unwrap_or((rest, ""));
     if !Path::new(path).is_absolute() {
-        return Err(
-            "a socket is named by its absolute path, as in unix:/run/homeserver.sock".to_owned()
-        );
+        return Err("a socket needs its absolute path, as in unix:/run/homeserver.sock".to_owned());
     }
     let prefix = prefix.trim_end_matches('/');
     if !prefix.is_empty() && !prefix.starts_with('/') {
         return Err(
-            "behind the colon stands a path, as in unix:/run/homeserver.sock:/prefix".to_owned()
+            "the part after the colon must be a path, as in unix:/run/homeserver.sock:/prefix"
+                .to_owned(),
         );
     }
     // The same rules, and the same encoding, as for a URL with a host.
@@ -199,10 +197,10 @@ mod tests {
             ("localhost:8008", "did you mean http://localhost:8008?"),
             ("127.0.0.1:8008", "did you mean http://127.0.0.1:8008?"),
             ("[::1]:8008", "did you mean http://[::1]:8008?"),
-            ("file:/etc/passwd", "begins with https://"),
-            ("ftp://hs.example", "begins with https://"),
+            ("file:/etc/passwd", "begin with https://"),
+            ("ftp://hs.example", "begin with https://"),
             ("/run/hs.sock", "unix:/"),
-            ("", "begins with https://"),
+            ("", "begin with https://"),
             ("https://hs.example/?a", "a query"),
             ("https://hs.example/#a", "a fragment"),
             ("https://hs.example/_matrix/client", "did you mean https://hs.example?"),

@@ -1,5 +1,5 @@
-//! TLS of the client: which certificates are trusted, and on which terms. Every configuration names its
-//! cryptography provider; nothing is installed for the whole process, which belongs to whoever uses the library.
+//! TLS of the client. Every configuration names its cryptography provider; nothing is installed for
+//! the whole process, which belongs to the user of the library.
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
@@ -11,10 +11,10 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// Which certificates of servers are accepted.
+/// The certificates of servers that are accepted.
 #[derive(Debug)]
 pub(super) enum Trust {
-    /// None: there is no TLS in use.
+    /// None: TLS is not used.
     Nothing,
     /// Any, unchecked.
     Anything,
@@ -22,13 +22,13 @@ pub(super) enum Trust {
     SystemAnd(Vec<CertificateDer<'static>>),
 }
 
-/// Why there is no configuration.
+/// A TLS configuration could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SetupError {
     /// The system has no certificates, and none are given.
     #[error("the system has no certificates")]
     NoCertificates,
-    /// One of the given certificates is none, or cannot be one of an authority.
+    /// A given certificate is invalid, or cannot belong to an authority.
     #[error("one in it cannot be read as a certificate")]
     Unusable,
     /// Anything else.
@@ -64,12 +64,12 @@ pub(super) fn config(trust: Trust) -> Result<ClientConfig, SetupError> {
     Ok(config)
 }
 
-/// The platform's verifier, and beside it one for a certificate that was given itself.
+/// The platform's verifier, and one for server certificates from `--ca`.
 #[derive(Debug)]
 struct Verifier {
     platform: rustls_platform_verifier::Verifier,
     given: Vec<CertificateDer<'static>>,
-    /// Trusts the given ones alone; there is none if none is given.
+    /// Trusts only the given certificates; nothing if there are none.
     of_given: Option<Arc<WebPkiServerVerifier>>,
 }
 
@@ -106,10 +106,10 @@ impl Verifier {
         Ok(Verifier { platform, given, of_given })
     }
 
-    /// Checks a server certificate that is byte for byte one of the given ones, as `openssl req -x509` makes it: an
-    /// authority's by its extensions, and the server's own all the same. Whoever gave it trusts it, so it needs no
-    /// issuer; dates and name are checked here, and its key by the signature of the handshake. Nothing if it is not
-    /// one of them.
+    /// Checks a server certificate that is byte for byte one of the given ones, such as one of
+    /// `openssl req -x509`: an authority's by its extensions, and still the server's own. The user
+    /// trusts it, so it needs no issuer. Dates and name are checked here, and its key by the
+    /// signature of the handshake. Returns nothing for any other certificate.
     fn verify_given(
         &self,
         leaf: &CertificateDer<'_>,
@@ -120,7 +120,7 @@ impl Verifier {
         let verifier = self.of_given.as_ref()?;
         self.given.iter().find(|given| given.as_ref() == leaf.as_ref())?;
         Some(match verifier.verify_server_cert(leaf, intermediates, name, &[], now) {
-            // webpki looks at the dates before it looks for an issuer, and at the name after that.
+            // webpki checks the dates before the issuer, and the name after that.
             Err(Error::InvalidCertificate(why)) if lacks_only_issuer_or_name(&why) => {
                 has_name(leaf, name).map(|()| ServerCertVerified::assertion())
             }
@@ -135,8 +135,8 @@ fn lacks_only_issuer_or_name(error: &CertificateError) -> bool {
         || matches!(webpki_error(error), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Whether a certificate that is trusted itself is for this name. If it has no `subjectAltName` at all, its common
-/// name counts, as for curl: `openssl req -x509 -subj /CN=NAME` makes such ones.
+/// Returns true if a trusted server certificate is for this name. Without any `subjectAltName`, its
+/// common name counts, as in curl: `openssl req -x509 -subj /CN=NAME` creates such certificates.
 fn has_name(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
     let refused = match verify_server_name(&ParsedCertificate::try_from(leaf)?, name) {
         Ok(()) => return Ok(()),
@@ -195,15 +195,15 @@ fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// Why a certificate is refused, with what a reader wants to know beside it.
+/// A refused certificate, with details for the message.
 #[derive(Debug, thiserror::Error)]
 #[error("the certificate is refused")]
 pub(super) struct Refusal {
-    /// What the verifier said.
+    /// The verifier's error.
     pub error: CertificateError,
-    /// Whether its issuer is its own subject.
+    /// True if its issuer is its own subject.
     pub self_signed: bool,
-    /// Whether certificates were given to trust, and it was none of them.
+    /// True if `--ca` was given and it is not among those certificates.
     pub given_others: bool,
 }
 
@@ -220,7 +220,7 @@ impl Refusal {
     }
 }
 
-/// The error of webpki behind one that rustls has no variant for.
+/// The webpki error inside an error without a rustls variant.
 pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
         CertificateError::Other(OtherError(inner)) => inner.downcast_ref(),
@@ -274,7 +274,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Accepts whatever comes, for `--insecure`.
+/// Accepts every certificate, for `--insecure`.
 #[derive(Debug)]
 struct AcceptAny;
 
@@ -308,7 +308,7 @@ impl ServerCertVerifier for AcceptAny {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// All there are: no signature is checked, so none has to be understood.
+    /// All schemes: no signature is checked.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         use SignatureScheme as Scheme;
         vec![

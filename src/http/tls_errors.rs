@@ -3,16 +3,15 @@ use crate::http::tls::{Refusal, webpki_error};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
-/// How many names of a certificate are told.
 const NAMES: usize = 3;
 
-/// Why there is no TLS session, and what to do about it.
+/// Describes why there is no TLS session, and what to do.
 pub(super) fn tls_words(error: &Error) -> String {
     match error {
         Error::InvalidMessage(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. }
-        | Error::PeerSentOversizedRecord => "what it answers is not TLS".to_owned(),
+        | Error::PeerSentOversizedRecord => "its response is not TLS".to_owned(),
         Error::InvalidCertificate(why) => {
             format!("{}, or use --insecure", certificate_words(why))
         }
@@ -26,16 +25,16 @@ pub(super) fn tls_words(error: &Error) -> String {
                 .to_owned()
         }
         Error::PeerMisbehaved(_) | Error::DecryptError | Error::NoCertificatesPresented => {
-            "it breaks the rules of TLS; look at what serves TLS there".to_owned()
+            "it violates the TLS protocol; check what serves TLS there".to_owned()
         }
         Error::UnsupportedNameType => {
-            "the host in the URL is no name that a certificate can have".to_owned()
+            "a certificate cannot have the host in the URL as a name".to_owned()
         }
         _ => "TLS failed for a reason that the TLS library does not name".to_owned(),
     }
 }
 
-/// What a server means that ends the handshake with an alert (RFC 8446, section 6).
+/// Explains the alert of a server that ended the handshake (RFC 8446, section 6).
 fn alert_words(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     let words = match alert {
@@ -63,7 +62,7 @@ fn alert_words(alert: AlertDescription) -> String {
     words.to_owned()
 }
 
-/// Why a certificate is refused, and what to do; `, or use --insecure` follows.
+/// Describes why a certificate is refused, and what to do; `, or use --insecure` follows.
 fn certificate_words(error: &CertificateError) -> String {
     match refusal(error) {
         Some(refusal) => words(&refusal.error, Some(refusal)),
@@ -206,7 +205,7 @@ fn webpki_words(error: &webpki::Error, refusal: Option<&Refusal>) -> String {
             "its certificate has a critical extension that is not understood; make one without it"
         }
         Pki::EmptyEkuExtension => {
-            "its certificate is for no purpose at all; make one with the extended key usage serverAuth"
+            "its certificate has no purpose; make one with the extended key usage serverAuth"
         }
         Pki::CertDistrusted => "its certificate is distrusted; get a new one",
         Pki::SignatureAlgorithmMismatch => {

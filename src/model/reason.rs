@@ -76,7 +76,7 @@ reasons! {
     NotAllowed = "not_allowed", remedy: "allow it with --allow rate-limit" =>
         { BurstNotAllowed => "a burst of requests is sent only with --allow rate-limit"; }
     NotObserved = "not_observed" => {
-        NotObserved => "the server's answers gave no occasion to look at it";
+        NotObserved => "no response exercised this check";
         NotExercised => "no response exercised this check";
         TooFewAnswers => "there were not enough answers to compare";
     }
@@ -111,18 +111,18 @@ reasons! {
             answer to the question";
     }
     Gateway = "gateway", remedy: "a proxy answered in the homeserver's place; look at its log" =>
-        { Gateway { status: u16 } => "something in front of the homeserver answered {status} twice"; }
+        { Gateway { status: u16 } => "a gateway in front of the homeserver answered {status} twice"; }
     NoAnswer = "no_answer", remedy: CONNECTION => { NoAnswer(why: String) => "{why}"; }
     Timeout = "timeout", remedy: CONNECTION => { Timeout(why: String) => "{why}"; }
     Unreachable = "unreachable", remedy: CONNECTION => { Unreachable(why: String) => "{why}"; }
     TargetLost = "target_lost", remedy: CONNECTION => { TargetLost(why: String) => "{why}"; }
     TooLarge = "too_large" => {
-        AnswerTooLong { bytes: usize } => "the answer is longer than the {bytes} bytes that are read";
-        TooManyValues { most: usize } => "the answer has more than {most} JSON values, and is not looked at";
+        AnswerTooLong { bytes: usize } => "the response is longer than {bytes} bytes";
+        TooManyValues { most: usize } => "the response has more than {most} JSON values";
     }
-    TooLong = "too_long" => { TooLong { seconds: u64 } => "judging the answers took more than {seconds} s"; }
+    TooLong = "too_long" => { TooLong { seconds: u64 } => "judging the responses took more than {seconds} s"; }
     Compressed = "compressed", remedy: "see what the proxy in front of the homeserver does to its answers" =>
-        { Compressed => "the answer is compressed, which was not asked for, and homespec unpacks nothing"; }
+        { Compressed => "the response is compressed, although the request did not ask for it; homespec decompresses nothing"; }
     Request = "request", remedy: "the request cannot be sent as it is written; fix the case" =>
         { Request(why: String) => "{why}"; }
     NotDiscovered = "not_discovered", remedy: "give the homeserver's own URL, or fix the well-known file" =>

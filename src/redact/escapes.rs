@@ -10,7 +10,7 @@ enum Escapes {
     Html,
 }
 
-/// How many layers of percent- and JSON-escapes are taken off: a token stands in an address inside
+/// Layers of percent- and JSON-escapes that are decoded: a token may be in an address inside
 /// another address, and errors quote JSON in JSON.
 const LAYERS: usize = 2;
 
@@ -18,8 +18,8 @@ const LAYERS: usize = 2;
 pub(super) struct View<'t> {
     /// The bytes, escapes taken off.
     pub bytes: Cow<'t, [u8]>,
-    /// Where each byte begins in the first text, and where the last one ends; nothing, if the bytes
-    /// are the text.
+    /// The place of each byte in the original text, and the end of the last one; nothing if the
+    /// bytes are the text.
     starts: Option<Vec<usize>>,
 }
 
@@ -45,7 +45,7 @@ fn below(view: &View<'_>, layers: usize, html: bool, see: &mut dyn FnMut(&View<'
 }
 
 impl View<'_> {
-    /// Where the bytes of a range stand in the first text.
+    /// The place of a range of bytes in the original text.
     pub fn span(&self, start: usize, end: usize) -> (usize, usize) {
         let at = |place: usize| match &self.starts {
             None => place,
@@ -55,7 +55,7 @@ impl View<'_> {
         (at(start), at(end))
     }
 
-    /// With the escapes of one kind taken off once; nothing, if there are none.
+    /// Decodes one layer of escapes of one kind; nothing if there are none.
     fn without(&self, escapes: Escapes) -> Option<View<'static>> {
         let rest = |at: usize| self.bytes.get(at..).unwrap_or_default();
         let signs = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == escapes.sign());
@@ -92,7 +92,7 @@ impl Escapes {
     }
 }
 
-/// What one escape stands for: a byte, of several that make a character, or a character.
+/// A decoded escape: a byte, one of several of a character, or a character.
 struct Meant {
     bytes: [u8; 4],
     length: usize,

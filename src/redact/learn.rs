@@ -1,5 +1,5 @@
-//! What of a request or an answer is a secret: by the name of what holds it, by the shape of it
-//! where logging in answers, and by both in bodies that are no JSON.
+//! Secrets of requests and responses: found by the name of their member or header, by their shape
+//! in responses to logins, and by both in bodies that are not JSON.
 use super::escapes::views;
 use super::{Origin, RedactionError, SHORTEST, SHORTEST_LOOSE, SecretKind, Vault};
 use base64::Engine as _;
@@ -27,7 +27,7 @@ const MEMBERS: [(&str, SecretKind); 13] = [
     ("cookie", SecretKind::Cookie),
 ];
 
-/// What names of members and headers have in them where a value that looks like a token is one.
+/// Parts of the names of members and headers whose token-like values are secrets.
 const TELLING: [&str; 9] =
     ["token", "password", "passwd", "secret", "session", "cookie", "credential", "apikey", "jwt"];
 
@@ -45,7 +45,7 @@ const SHORTEST_SHAPE: usize = 16;
 pub struct Heard<'a> {
     /// Path and query of the request.
     pub path: &'a str,
-    /// Whether the answer says that the request was carried out.
+    /// True if the response says that the request succeeded.
     pub granted: bool,
     /// Its headers, names in lower case.
     pub headers: &'a [(String, String)],
@@ -255,7 +255,7 @@ fn tells(name: &str) -> bool {
     TELLING.iter().any(|part| word.contains(part))
 }
 
-/// Whether a value is one long word with a digit in it, and no address.
+/// Returns true for one long word with a digit in it that is not an address.
 fn looks_like_token(value: &str) -> bool {
     value.len() >= SHORTEST_LOOSE
         && value.bytes().any(|byte| byte.is_ascii_digit())
@@ -264,8 +264,8 @@ fn looks_like_token(value: &str) -> bool {
         && !value.starts_with("m.")
 }
 
-/// What the value of an `Authorization` header holds beside itself: what follows the scheme, and the
-/// password of `Basic`.
+/// The secrets inside an `Authorization` header: the part after the scheme, and the password of
+/// `Basic`.
 fn credentials(value: &str) -> Vec<String> {
     let Some((_, secret)) = value.split_once(' ') else { return Vec::new() };
     let mut all = vec![secret.trim().to_owned()];

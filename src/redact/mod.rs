@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 words! {
-    /// What a secret is; its stable name in reports is `‹KIND N›`.
+    /// The kind of a secret; its stable name in reports is `‹KIND N›`.
     pub enum SecretKind {
         /// An account's password.
         Password = "password",
@@ -40,7 +40,7 @@ words! {
         RefreshToken = "refresh_token",
         /// A login token, single use.
         LoginToken = "login_token",
-        /// The session of an interactive authentication: whoever has it goes on with it.
+        /// The session of interactive auth, which lets its holder continue.
         UiaSession = "uia_session",
         /// A cookie of the server.
         Cookie = "cookie",
@@ -51,14 +51,14 @@ words! {
     }
 }
 
-/// Who says that something is a secret: the first of these knows best of which kind it is.
+/// The source of a secret; the first of these knows its kind best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
-    /// It was given by the operator, or made by the run.
+    /// It was given by the operator, or created by the run.
     Ours,
-    /// An answer held it.
+    /// A response contained it.
     Answered,
-    /// A request held it: cases send tokens where others belong.
+    /// A request contained it: cases send tokens in other places too.
     Sent,
 }
 
@@ -72,7 +72,7 @@ const SHORTEST_LOOSE: usize = 8;
 /// most half of it, so only a server that sends nothing but secrets reaches it; then nothing is shown.
 const MOST: usize = 64 << 20;
 
-/// Why secrets cannot be kept out of what is shown, so that nothing may be.
+/// Secrets cannot be redacted, so nothing may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedactionError {
     /// Together they are longer than what can be remembered.
@@ -112,10 +112,8 @@ impl Borrow<str> for Hidden {
     }
 }
 
-/// What is known of a secret.
 struct Entry {
     value: Hidden,
-    /// Who says so, and what it is.
     kind: (Origin, SecretKind),
     /// Its name, once it was needed.
     name: Option<String>,
@@ -132,12 +130,12 @@ struct Known {
     counts: BTreeMap<SecretKind, usize>,
     /// Bytes of all of it.
     size: usize,
-    /// Why not all of it is known.
+    /// The error, if not all secrets are known.
     fault: Option<RedactionError>,
 }
 
 impl Known {
-    /// Whether so many bytes more can be kept; if not, that is remembered.
+    /// Returns false, and remembers it, if this number of bytes does not fit.
     fn has_room(&mut self, bytes: usize) -> bool {
         self.size = self.size.saturating_add(bytes);
         if self.size > MOST {
@@ -235,7 +233,7 @@ impl Vault {
         self.names.known().fault.get_or_insert(why);
     }
 
-    /// What replaces all that is known so far. Names last as long as the vault.
+    /// Returns the redactor for all secrets known so far. Names last as long as the vault.
     pub fn redactor(&self) -> Redactor {
         let mut last = self.redactor.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.names.known();
@@ -252,10 +250,10 @@ impl Vault {
         last.insert(Redactor::new(&secrets, &logins, self.names.clone())).clone()
     }
 
-    /// All that is known so far, to look for it.
+    /// All secrets known so far, for the final check.
     ///
     /// # Errors
-    /// That is not all there is.
+    /// Not all secrets are known.
     pub fn secrets(&self) -> Result<Secrets, RedactionError> {
         let known = self.names.known();
         match &known.fault {
@@ -293,8 +291,8 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Where the names of secrets stand in a text, in order: a password that is a word of its own name is
-/// not replaced in there.
+/// The places of secret names in a text, in order: a password that is a word of its own name is not
+/// replaced in there.
 pub fn names_in(text: &str) -> Vec<(usize, usize)> {
     text.match_indices('‹')
         .filter_map(|(start, quote)| {

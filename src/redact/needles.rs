@@ -2,7 +2,6 @@
 //! there is nothing in it that could fail to be built.
 use super::{Hidden, SHORTEST};
 
-/// A text to be found.
 pub(super) struct Needle {
     /// The text; never shorter than [`FEWEST`] bytes.
     pub text: Hidden,
@@ -18,17 +17,15 @@ pub(super) struct Needles {
     sorted: Vec<Needle>,
     /// For each the longest other one that it begins with.
     parents: Vec<Option<usize>>,
-    /// Which first bytes there are.
     beginnings: Beginnings,
 }
 
-/// What of the needles begins at a place.
+/// The needles that begin at a place.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Begun {
     /// The longest needle that stands there whole: its length and its secret.
     pub whole: Option<(usize, usize)>,
-    /// How much of the needle stands there that has most in common with the place, and its secret;
-    /// nothing, if that is all of it.
+    /// The length of the longest partial match, and its secret; nothing for a complete match.
     pub part: Option<(usize, usize)>,
 }
 
@@ -45,7 +42,7 @@ impl Needles {
         Needles { sorted, parents, beginnings }
     }
 
-    /// What begins with the first byte of `text`.
+    /// The needles that begin with the first byte of `text`.
     pub fn begun(&self, text: &[u8]) -> Begun {
         if !self.beginnings.has(text) {
             return Begun::default();
@@ -67,9 +64,9 @@ impl Needles {
             .map(|needle| (needle.text.as_str().len(), needle.secret))
     }
 
-    /// How many needles are not greater than the text, and how many bytes the last of these and the
-    /// one behind it have in common with it. What is known to be common is not compared again, so
-    /// that needles which begin alike take no longer.
+    /// Returns the number of needles that are not greater than the text, and the lengths that the
+    /// last of these and the next one have in common with it. Known common bytes are not compared
+    /// again, so needles that begin alike take no longer.
     fn place(&self, text: &[u8]) -> (usize, usize, usize) {
         let (mut low, mut high) = (0, self.sorted.len());
         let (mut before, mut after) = (0, 0);
@@ -93,7 +90,7 @@ impl Needles {
     }
 }
 
-/// How many bytes two texts begin with alike, of which so many are known.
+/// The length of the common beginning of two texts, at least `known`.
 fn common(one: &[u8], other: &[u8], known: usize) -> usize {
     const STEP: usize = 32;
     let mut same = known;

@@ -44,7 +44,7 @@ impl RedactedRun {
         RedactedRun { run: Run { exit_status, ..self.run }, ..self }
     }
 
-    /// What to look for before anything of it is shown.
+    /// The secrets to look for before anything of it is shown.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }

@@ -16,13 +16,11 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Redactor(Result<Arc<Index>, RedactionError>);
 
-/// What is searched for.
 struct Index {
-    /// Secrets as they stand.
     plain: Needles,
-    /// How base64 of them begins.
+    /// The beginnings of their base64 forms.
     base64: Needles,
-    /// How many secrets and logins were known.
+    /// The number of known secrets and logins.
     known: (usize, usize),
     names: Arc<Names>,
 }
@@ -46,8 +44,8 @@ const SHORTEST_BEGINNING: usize = 8;
 /// The longest stretch of a secret that is searched for as one, in bytes: of a text that repeats
 /// itself, each place is compared with so much at most.
 const LONGEST_PIECE: usize = 4 << 10;
-/// How many bytes of a secret its base64 is recognised by; a multiple of three. What follows belongs
-/// to it as far as it is base64.
+/// Bytes of a secret that identify its base64 form; a multiple of three. The base64 text after it
+/// belongs to it.
 const BASE64_OF: usize = 192;
 
 impl Redactor {
@@ -66,7 +64,7 @@ impl Redactor {
         Redactor(Ok(Arc::new(Index { plain, base64, known, names })))
     }
 
-    /// One that shows nothing.
+    /// A redactor that shows nothing.
     pub(super) fn broken(why: RedactionError) -> Redactor {
         Redactor(Err(why))
     }
@@ -93,14 +91,13 @@ impl Redactor {
         self.redacted(text).unwrap_or_else(|why| format!("(withheld: {why})"))
     }
 
-    /// Whether it was made of so many secrets and logins.
     pub(super) fn knows(&self, known: (usize, usize)) -> bool {
         self.0.as_ref().is_ok_and(|index| index.known == known)
     }
 }
 
 impl Index {
-    /// Where secrets stand, in order and apart from each other, and which they are.
+    /// The places of secrets, in order and without overlap, with the secrets there.
     fn places(&self, text: &str) -> Vec<(usize, usize, Vec<usize>)> {
         let mut found = Vec::new();
         views(text, &mut |view| self.look(view, &mut found));
@@ -160,8 +157,7 @@ impl Index {
     }
 }
 
-/// How many bytes stand in front of an ellipsis, of so many that are those of a secret; a secret may
-/// have dots of its own.
+/// The number of bytes before an ellipsis, at most those of a secret; a secret may contain dots.
 fn cut_off(rest: &[u8], common: usize) -> Option<usize> {
     let least = SHORTEST_BEGINNING.max(common.saturating_sub(3));
     let is_ellipsis = |length: &usize| {
@@ -171,7 +167,7 @@ fn cut_off(rest: &[u8], common: usize) -> Option<usize> {
     (least..=common).rev().find(is_ellipsis)
 }
 
-/// How much of what follows a piece of base64 belongs to it.
+/// The length of the base64 text at the beginning of `bytes`.
 fn rest_of_base64(bytes: &[u8]) -> usize {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let letters = bytes.iter().take_while(|byte| is_letter(byte)).count();

@@ -1,8 +1,8 @@
-//! What the templates are given of a run: only what the pages show, as plain values. Their filters cut,
-//! escape and name it.
+//! The values for the templates: only what the pages show, as plain values. The templates' filters
+//! cut, escape and format them.
 use super::curl::{SECRETS_NOTE, curl};
 use super::digest::{
-    self, BODY_LIMIT, Exchanges, Issue, Occurrence, Place, ReasonGroup, SHOWN_LIMIT,
+    self, BODY_LIMIT, Exchanges, FoundIn, Issue, Occurrence, ReasonGroup, SHOWN_LIMIT,
 };
 use super::template::ready;
 use super::text::{anchor, cut};
@@ -14,7 +14,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use std::collections::{BTreeSet, HashMap};
 
-/// The columns of the tables, what wants attention first.
+/// The columns of the tables, most severe first.
 const VERDICTS: [RequirementVerdict; 7] = [
     RequirementVerdict::Failed,
     RequirementVerdict::Errored,
@@ -25,13 +25,11 @@ const VERDICTS: [RequirementVerdict; 7] = [
     RequirementVerdict::Untested,
 ];
 
-/// The word for what is not seen by a case but by a standing check.
 const STANDING: &str = "standing";
 
-/// The run as the templates see it.
 pub(super) fn of(run: &Run) -> Value {
     let issues = digest::issues(run);
-    let index = Index::of(run, &issues);
+    let lookup = Lookup::of(run, &issues);
     let exchanges = digest::exchanges(run);
     let applicable = digest::applicable(run);
     context! {
@@ -62,29 +60,27 @@ pub(super) fn of(run: &Run) -> Value {
         has_standing => !run.standing.is_empty(),
         has_known => issues.iter().any(|issue| issue.occurrences.iter().any(Occurrence::is_known)),
         issues => issue_lists(&issues, &exchanges),
-        undecided => undecided(run, &index),
+        undecided => undecided(run, &lookup),
         areas => areas(run),
         groups => groups(run),
-        requirements => run.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
-        cases => run.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),
-        area_of_case => Serde(&index.areas),
-        level_of_requirement => Serde(&index.levels),
+        requirements => run.requirements.iter().map(|r| lookup.requirement(r)).collect::<Vec<_>>(),
+        cases => run.cases.iter().map(|case| lookup.case(case)).collect::<Vec<_>>(),
+        area_of_case => Serde(&lookup.areas),
+        level_of_requirement => Serde(&lookup.levels),
     }
 }
 
-/// What the row of a requirement or a case says of other parts of the run.
-struct Index<'r> {
-    /// The area of each case.
+/// Lookups for the rows of requirements and cases.
+struct Lookup<'r> {
     areas: HashMap<&'r str, &'r str>,
-    /// The level of each requirement.
     levels: HashMap<&'r str, Level>,
-    /// The requirements that are not met, and whether a baseline knows all that shows it.
+    /// The broken requirements, and whether the baseline knows all their occurrences.
     known: HashMap<(RequirementVerdict, &'r str), bool>,
 }
 
-impl<'r> Index<'r> {
-    fn of(run: &'r Run, issues: &[Issue<'r>]) -> Index<'r> {
-        Index {
+impl<'r> Lookup<'r> {
+    fn of(run: &'r Run, issues: &[Issue<'r>]) -> Lookup<'r> {
+        Lookup {
             areas: run.cases.iter().map(|case| (&*case.id, &*case.area)).collect(),
             levels: run.requirements.iter().map(|r| (&*r.id, r.level)).collect(),
             known: issues.iter().map(|i| ((i.severity.into(), i.id), i.is_known())).collect(),
@@ -120,7 +116,7 @@ impl<'r> Index<'r> {
     }
 }
 
-/// The choices of the page's filter by area under which something is found: the first words of these
+/// The values of the page's area filter that match something: the first words of these
 /// requirements, and these areas of cases.
 fn found_under<'s>(
     requirements: impl IntoIterator<Item = &'s str>,
@@ -145,9 +141,9 @@ fn issue_lists(issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {
 }
 
 fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
-    let area = |occurrence: &Occurrence<'_>| match occurrence.place {
-        Place::Case(case) => case.area.to_string(),
-        Place::Standing(_) => STANDING.to_owned(),
+    let area = |occurrence: &Occurrence<'_>| match occurrence.found_in {
+        FoundIn::Case(case) => case.area.to_string(),
+        FoundIn::Standing(_) => STANDING.to_owned(),
     };
     let areas: Vec<String> = issue.occurrences.iter().map(area).collect();
     let mut occurrences: Vec<&Occurrence<'_>> = issue.occurrences.iter().collect();
@@ -169,9 +165,9 @@ fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
 }
 
 fn occurrence(occurrence: &Occurrence<'_>, exchanges: &Exchanges<'_>) -> Value {
-    let (case, standing) = match occurrence.place {
-        Place::Case(case) => (Some(&*case.id), None),
-        Place::Standing(s) => (None, Some(context! { count => s.count, observed => s.observed })),
+    let (case, standing) = match occurrence.found_in {
+        FoundIn::Case(case) => (Some(&*case.id), None),
+        FoundIn::Standing(s) => (None, Some(context! { count => s.count, observed => s.observed })),
     };
     context! {
         message => occurrence.message(),
@@ -184,7 +180,6 @@ fn occurrence(occurrence: &Occurrence<'_>, exchanges: &Exchanges<'_>) -> Value {
     }
 }
 
-/// Request, answer and the line that sends it again, in the length that a page shows.
 fn exchange(exchange: &RecordedExchange) -> Value {
     context! {
         id => &*exchange.id,
@@ -198,7 +193,7 @@ fn exchange(exchange: &RecordedExchange) -> Value {
     }
 }
 
-fn undecided(run: &Run, index: &Index<'_>) -> Vec<Value> {
+fn undecided(run: &Run, lookup: &Lookup<'_>) -> Vec<Value> {
     let lists = [
         ("Errored (internal error)", RequirementVerdict::Errored),
         ("Blocked", RequirementVerdict::Blocked),
@@ -215,14 +210,14 @@ fn undecided(run: &Run, index: &Index<'_>) -> Vec<Value> {
                 verdict => verdict.as_str(),
                 requirements,
                 number => digest::requirements_and_cases(requirements, cases),
-                reasons => groups.iter().map(|group| reason(group, index)).collect::<Vec<_>>(),
+                reasons => groups.iter().map(|group| reason(group, lookup)).collect::<Vec<_>>(),
             }
         })
     };
     lists.into_iter().filter_map(list).collect()
 }
 
-fn reason(group: &ReasonGroup<'_>, index: &Index<'_>) -> Value {
+fn reason(group: &ReasonGroup<'_>, lookup: &Lookup<'_>) -> Value {
     context! {
         code => group.code,
         number => group.number(),
@@ -230,25 +225,22 @@ fn reason(group: &ReasonGroup<'_>, index: &Index<'_>) -> Value {
         text_count => group.texts.len(),
         remedy => group.remedy,
         requirements =>
-            group.requirements.iter().map(|r| index.requirement(r)).collect::<Vec<_>>(),
-        cases => group.cases.iter().map(|case| index.case(case)).collect::<Vec<_>>(),
+            group.requirements.iter().map(|r| lookup.requirement(r)).collect::<Vec<_>>(),
+        cases => group.cases.iter().map(|case| lookup.case(case)).collect::<Vec<_>>(),
     }
 }
 
-/// The cases by area.
 fn areas(run: &Run) -> Value {
     let verdicts = |cases: &[&CaseOutcome]| cases.iter().map(|c| c.verdict.into()).collect();
-    counts(digest::areas(run).iter().map(|area| (area.name, verdicts(&area.cases))))
+    counts(digest::areas(run).iter().map(|(name, cases)| (*name, verdicts(cases))))
 }
 
-/// The requirements by group.
 fn groups(run: &Run) -> Value {
     let verdicts = |all: &[&RequirementOutcome]| all.iter().map(|r| r.verdict).collect();
-    counts(digest::groups(run).iter().map(|group| (group.name, verdicts(&group.requirements))))
+    counts(digest::groups(run).iter().map(|(name, all)| (*name, verdicts(all))))
 }
 
-/// Rows of a table with how many of each name ended how, and the words for those verdicts that something
-/// has.
+/// The rows of a table, each with its verdicts counted, and the verdicts that occur.
 fn counts<'r>(rows: impl Iterator<Item = (&'r str, Vec<RequirementVerdict>)>) -> Value {
     let mut met = BTreeSet::new();
     let rows: Vec<Value> = rows

@@ -3,15 +3,15 @@ use super::text;
 use crate::model::run::{Header, RecordedExchange, RecordedRequest};
 use std::borrow::Cow;
 
-/// How to fill in the names that stand for secrets; every report that has `curl` lines shows it.
+/// Instructions for the names of secrets; every report with `curl` lines shows them.
 pub const SECRETS_NOTE: &str = "A name in angle quotes, such as ‹access_token 2›, stands for a secret that was replaced; \
      put a valid value of your own in its place before you run a curl line.";
 
 /// Headers that curl sets by itself, to the same effect.
 const SET_BY_CURL: [&str; 3] = ["host", "user-agent", "content-length"];
 
-/// A line for a POSIX shell that sends the request of this exchange again with curl and shows status,
-/// headers and body of the answer (`-i`).
+/// A line for a POSIX shell that repeats the request of this exchange with curl and shows status,
+/// headers and body of the response (`-i`).
 ///
 /// Secrets keep the names that the run gave them, see [`SECRETS_NOTE`]. A request that no shell line
 /// can carry (bytes that are not text, control characters) gives a comment that says so.
@@ -25,7 +25,7 @@ pub fn curl(exchange: &RecordedExchange) -> String {
     }
 }
 
-/// Which part of the request would come out wrong.
+/// The part of the request that a shell line cannot carry.
 fn what_no_line_can_carry(request: &RecordedRequest) -> Option<&'static str> {
     let is_binary =
         |t: &str| t.chars().any(|c| c == '\u{fffd}' || (c.is_control() && !"\r\n\t".contains(c)));
@@ -75,7 +75,7 @@ fn by_socket(url: &str) -> (Option<&str>, Cow<'_, str>) {
     }
 }
 
-/// What keeps curl from reading patterns into the URL, or from tidying its path.
+/// Options that keep curl from expanding patterns in the URL and from normalising its path.
 fn url_options(url: &str) -> impl Iterator<Item = &'static str> {
     let glob = url.contains(['[', ']', '{', '}']).then_some("--globoff");
     let path = url.split(['?', '#']).next().unwrap_or_default();

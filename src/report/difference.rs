@@ -1,18 +1,18 @@
-//! Where two short texts differ, so that a reader need not compare them letter by letter.
+//! The difference of two short texts, so that readers need not compare them letter by letter.
 
 /// A text in three parts, the middle one being what the other text does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Marked<'a> {
     /// The same in both texts.
     pub before: &'a str,
-    /// What differs; empty if this text has nothing that the other lacks.
+    /// The part that differs; may be empty.
     pub differs: &'a str,
     /// The same in both texts.
     pub after: &'a str,
 }
 
-/// Both texts, cut where they begin to differ and where they agree again. The cuts lie between words,
-/// for half a word that is marked is harder to read than a whole one.
+/// Both texts, cut where they begin to differ and where they agree again. The cuts are between
+/// words, because whole words are easier to read than marked parts of words.
 pub(super) fn difference<'a>(one: &'a str, other: &'a str) -> (Marked<'a>, Marked<'a>) {
     let (a, b) = (words(one), words(other));
     let same = |(x, y): &(&&str, &&str)| x == y;

@@ -1,5 +1,5 @@
-//! What more than one report says about a run: counts, the sentence at the top, the issues in order,
-//! what is undecided and why. Pure, and without any mark-up.
+//! Parts that several reports share: counts, the sentence at the top, the issues in order,
+//! undecided requirements and their reasons. Pure, without markup.
 use super::text::{count, cut, one_line, visible};
 use crate::model::run::{
     CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, RecordedExchange,
@@ -8,19 +8,15 @@ use crate::model::run::{
 };
 use std::collections::HashMap;
 
-/// How many characters of a body a report shows; `run.json` has it all.
+/// The most characters of a body in a report; `run.json` has all of them.
 pub(super) const BODY_LIMIT: usize = 4_000;
-/// How many characters of a single value or sentence a report shows.
 pub(super) const VALUE_LIMIT: usize = 1_000;
-/// How many characters of the server's name for itself, or of a version, a report shows.
+/// The most characters of the server's name, or of a version, in a report.
 const NAME_LIMIT: usize = 200;
-/// How many exchanges or findings of one requirement a report shows.
 pub(super) const SHOWN_LIMIT: usize = 10;
 
-/// The code under which stands what gives no reason.
 const NO_REASON: &str = "no_reason";
 
-/// The verdicts of the requirements that apply to this server.
 pub(super) fn applicable(run: &Run) -> RequirementTally {
     run.requirements.iter().filter(|r| r.applies).map(|r| r.verdict).collect()
 }
@@ -32,21 +28,21 @@ pub(super) fn outcome(run: &Run) -> String {
         0 if tally.failed > 0 => "Only known deviations".into(),
         0 if tally.blocked > 0 => "No deviation in what was decided".into(),
         0 => "Conforms".into(),
-        1 if !news(run) && lacks_required(run) => "Lacks what is required".into(),
+        1 if !news(run) && lacks_required(run) => "Lacks required features".into(),
         1 if !news(run) => "The baseline is out of date".into(),
-        1 if run.no_usable_account => "Does not conform; and no account could be used".into(),
+        1 if run.no_usable_account => "Does not conform, and no account could be used".into(),
         1 => "Does not conform".into(),
         5 if run.no_usable_account => {
             "No account could be used: what needs one is not decided".into()
         }
         5 => "Not fully decided".into(),
-        70 => "No verdict: homespec itself failed".into(),
+        70 => "No verdict: internal error".into(),
         130 => "Interrupted".into(),
         status => format!("Ended with exit status {status}"),
     }
 }
 
-/// Whether what fails the run is a finding that no baseline knows; without a baseline, a broken MUST.
+/// Returns true if an unknown finding fails the run; without a baseline, a broken MUST.
 fn news(run: &Run) -> bool {
     match &run.baseline {
         Some(baseline) => baseline.new > 0,
@@ -58,7 +54,7 @@ fn lacks_required(run: &Run) -> bool {
     run.required.iter().any(|one| one.verdict == Verdict::Failed)
 }
 
-/// What the baseline says in numbers, if there is one.
+/// The counts of the baseline, if there is one.
 pub(super) fn baseline(run: &Run) -> Option<String> {
     let baseline = run.baseline.as_ref()?;
     let (fixed, expired) =
@@ -72,22 +68,20 @@ pub(super) fn baseline(run: &Run) -> Option<String> {
     Some(format!("{text} ({})", baseline.file))
 }
 
-/// An entry that no longer holds, in a line.
 pub(super) fn outdated(entry: &OutdatedEntry) -> String {
     format!("{} in {} ({}): {}", entry.requirement, entry.case, entry.place, entry.text)
 }
 
-/// The entries that no longer hold.
 pub(super) fn outdated_entries(run: &Run) -> &[OutdatedEntry] {
     run.baseline.as_ref().map_or(&[], |baseline| &baseline.outdated)
 }
 
-/// What is required and not known to be there.
+/// The required features that the server lacks or that are unknown.
 pub(super) fn lacking(run: &Run) -> Vec<&Required> {
     run.required.iter().filter(|one| one.verdict != Verdict::Passed).collect()
 }
 
-/// How much was decided and how, in one or two sentences.
+/// Describes in one or two sentences how many requirements were decided, and how.
 pub(super) fn sentence(run: &Run) -> String {
     let tally = applicable(run);
     let decided = [(tally.failed, "failed"), (tally.warned, "warned"), (tally.passed, "passed")];
@@ -113,13 +107,12 @@ fn list_counts(counts: &[(usize, &str)]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// What the homeserver is: its name if it tells, its versions, the prefix that was used.
+/// Describes the homeserver: its name, its versions, the path prefix.
 pub(super) fn server(run: &Run) -> String {
     let name = cut(run.target.server.as_deref().unwrap_or("name not told"), NAME_LIMIT);
     format!("{name}, {}, api {}", versions(&run.target.versions), run.target.api)
 }
 
-/// A short form of a list of versions.
 fn versions(all: &[UntrustedText]) -> String {
     match all {
         [] => "no versions listed".into(),
@@ -131,7 +124,7 @@ fn versions(all: &[UntrustedText]) -> String {
     }
 }
 
-/// Which part of the cases ran, if it was not all of them.
+/// The selection of cases, if not all of them ran.
 pub(super) fn selection(run: &Run) -> Option<String> {
     let s = &run.selection;
     let levels: Vec<UntrustedText> = s.levels.iter().map(|level| level.as_str().into()).collect();
@@ -153,33 +146,32 @@ pub(super) fn selection(run: &Run) -> Option<String> {
     narrowed.then(|| format!("{} of {} selected{by}", s.selected, count(s.available, "case")))
 }
 
-/// How a requirement binds, in the words of a reader.
+/// The level of a requirement and its mark, in words.
 pub(super) fn level_words(level: Level, mark: Mark) -> String {
     match mark {
         Mark::Plain => level.to_string(),
-        Mark::Soft => format!("{} (lower case in the source)", level.as_str().to_lowercase()),
+        Mark::Soft => format!("{level}, stated in prose"),
         Mark::Derived => format!("{level}, follows from several rules"),
         Mark::Schema => format!("{level}, follows from the published schema"),
     }
 }
 
-/// Where something was seen.
+/// The source of an occurrence.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
-    /// In a case.
+pub(super) enum FoundIn<'a> {
     Case(&'a CaseOutcome),
-    /// On any answer of the run.
+    /// In any response of the run.
     Standing(&'a StandingOutcome),
 }
 
-/// One showing of an issue: a finding, or a decision that names no finding (a branch that warns).
+/// One occurrence of an issue: a finding, or a decision without a finding (a branch that warns).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occurrence<'a> {
-    /// Where.
-    pub place: Place<'a>,
+    /// Its source.
+    pub found_in: FoundIn<'a>,
     /// The finding, if there is one.
     pub finding: Option<&'a Finding>,
-    /// What the case decided about this requirement.
+    /// The decision of the case about this requirement.
     pub decision: Option<&'a Decision>,
 }
 
@@ -188,7 +180,7 @@ pub(super) struct Occurrence<'a> {
 pub(super) struct Issue<'a> {
     /// Its id.
     pub id: &'a str,
-    /// What the register says of it.
+    /// The requirement, if the register has it.
     pub requirement: Option<&'a RequirementOutcome>,
     /// Failed, warned, or passed where something was only observed (MAY).
     pub severity: Verdict,
@@ -197,7 +189,7 @@ pub(super) struct Issue<'a> {
 }
 
 impl<'a> Issue<'a> {
-    /// How it binds: as the register says, else as its gravity shows.
+    /// The level in the register, otherwise that of its severity.
     pub(super) fn level_word(&self) -> &'static str {
         let by_severity = match self.severity {
             Verdict::Failed => Level::Must,
@@ -207,29 +199,28 @@ impl<'a> Issue<'a> {
         self.requirement.map_or(by_severity, |r| r.level).as_str()
     }
 
-    /// What it asks for; empty if the register does not have it.
+    /// The title in the register, or an empty text.
     pub(super) fn title(&self) -> &str {
         self.requirement.map_or("", |r| r.title.as_str())
     }
 
-    /// Whether a baseline knows every showing.
+    /// Returns true if the baseline knows every occurrence.
     pub(super) fn is_known(&self) -> bool {
         self.occurrences.iter().all(Occurrence::is_known)
     }
 
-    /// The first showing that is news, else the first.
+    /// The first occurrence that is not known, otherwise the first.
     pub(super) fn first(&self) -> Option<&Occurrence<'a>> {
         self.occurrences.iter().find(|s| !s.is_known()).or(self.occurrences.first())
     }
 }
 
 impl<'a> Occurrence<'a> {
-    /// Whether a baseline knows it.
     pub(super) fn is_known(&self) -> bool {
         self.finding.is_some_and(|f| f.known)
     }
 
-    /// What is wrong, in one sentence.
+    /// The deviation, in one sentence.
     pub(super) fn message(&self) -> &'a str {
         match (self.finding, self.decision) {
             (Some(finding), _) => &finding.message,
@@ -238,21 +229,18 @@ impl<'a> Occurrence<'a> {
         }
     }
 
-    /// File and line of the expectation.
     pub(super) fn file(&self) -> Option<(&'a str, u32)> {
-        match (self.finding, self.place) {
+        match (self.finding, self.found_in) {
             (Some(f), _) => Some((&f.file, f.line)),
-            (None, Place::Case(case)) => Some((&case.file, case.line)),
-            (None, Place::Standing(_)) => None,
+            (None, FoundIn::Case(case)) => Some((&case.file, case.line)),
+            (None, FoundIn::Standing(_)) => None,
         }
     }
 
-    /// The exchange that shows it.
     pub(super) fn exchange(&self, exchanges: &Exchanges<'a>) -> Option<&'a RecordedExchange> {
         exchanges.get(self.finding?.exchange.as_deref()?).copied()
     }
 
-    /// The branch that the server took.
     pub(super) fn branch(&self) -> Option<&'a str> {
         self.decision.and_then(|d| d.branch.as_deref())
     }
@@ -263,10 +251,9 @@ pub(super) fn standing_name(standing: &StandingOutcome) -> String {
     format!("standing::{}", standing.requirement)
 }
 
-/// All exchanges of a run by id.
 pub(super) type Exchanges<'a> = HashMap<&'a str, &'a RecordedExchange>;
 
-/// All exchanges by id; of several with one id the first counts, as for [`Run::exchange`].
+/// All exchanges by id; of several with the same id the first counts, as for [`Run::exchange`].
 pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
     let in_cases = run.cases.iter().flat_map(|c| &c.exchanges);
     let outside = run.support.iter().flat_map(|s| &s.exchanges);
@@ -277,17 +264,16 @@ pub(super) fn exchanges(run: &Run) -> Exchanges<'_> {
     by_id
 }
 
-/// How many headers of a message a report shows.
 const HEADER_LIMIT: usize = 40;
 
-/// The request as text: method and URL, headers, body; visible, and cut where it is long.
+/// The request as text: method and URL, headers, body; made visible and cut.
 pub(super) fn sent(exchange: &RecordedExchange) -> String {
     let request = &exchange.request;
     let first = format!("{} {}", request.method, request.url);
     message(&first, &request.headers, request.body.as_deref())
 }
 
-/// The answer as text: status, headers, body; or that there was none, and why.
+/// The response as text: status, headers, body; or the reason why there is none.
 pub(super) fn came(exchange: &RecordedExchange) -> String {
     match (&exchange.response, &exchange.trouble) {
         (Some(r), _) => {
@@ -313,7 +299,7 @@ fn message(first: &str, headers: &[Header], body: Option<&str>) -> String {
     lines.join("\n")
 }
 
-/// Every requirement that is not met: the gravest first, then in register order.
+/// Every requirement that is not met, most severe first, then in register order.
 pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
     let register: HashMap<&str, (usize, &RequirementOutcome)> =
         run.requirements.iter().enumerate().map(|(n, r)| (r.id.as_str(), (n, r))).collect();
@@ -342,33 +328,36 @@ fn occurrences(run: &Run) -> impl Iterator<Item = (Verdict, &str, Occurrence<'_>
             (
                 f.verdict,
                 f.requirement.as_str(),
-                Occurrence { place: Place::Case(case), finding: Some(f), decision },
+                Occurrence { found_in: FoundIn::Case(case), finding: Some(f), decision },
             )
         });
         let bare = case.decisions.iter().filter(move |d| is_bare(case, d)).map(move |d| {
             let occurrence =
-                Occurrence { place: Place::Case(case), finding: None, decision: Some(d) };
+                Occurrence { found_in: FoundIn::Case(case), finding: None, decision: Some(d) };
             (d.verdict, d.requirement.as_str(), occurrence)
         });
         found.chain(bare)
     });
     let standing = run.standing.iter().flat_map(|standing| {
         standing.findings.iter().map(move |f| {
-            let occurrence =
-                Occurrence { place: Place::Standing(standing), finding: Some(f), decision: None };
+            let occurrence = Occurrence {
+                found_in: FoundIn::Standing(standing),
+                finding: Some(f),
+                decision: None,
+            };
             (f.verdict, f.requirement.as_str(), occurrence)
         })
     });
     cases.chain(standing)
 }
 
-/// A decision against the server that no finding explains.
+/// Returns true for a decision against the server without a finding.
 fn is_bare(case: &CaseOutcome, decision: &Decision) -> bool {
     matches!(decision.verdict, Verdict::Warned | Verdict::Failed)
         && !case.findings.iter().any(|f| f.requirement == decision.requirement)
 }
 
-/// What was not decided for one reason.
+/// Requirements and cases that were not decided for one reason.
 #[derive(Debug)]
 pub(super) struct ReasonGroup<'a> {
     /// The reason's code.
@@ -384,7 +373,7 @@ pub(super) struct ReasonGroup<'a> {
 }
 
 impl ReasonGroup<'_> {
-    /// How much there is of it: `3 requirements, 2 cases`.
+    /// Its size: `3 requirements, 2 cases`.
     pub(super) fn number(&self) -> String {
         requirements_and_cases(self.requirements.len(), self.cases.len())
     }
@@ -399,7 +388,7 @@ pub(super) fn requirements_and_cases(requirements: usize, cases: usize) -> Strin
     }
 }
 
-/// Everything that ended this way, by reason; the reason with most requirements first.
+/// Everything with this verdict, by reason; the reason with most requirements first.
 pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGroup<'_>> {
     let requirements = run.requirements.iter().filter(|r| r.verdict == verdict);
     let cases = run.cases.iter().filter(|c| Some(c.verdict) == verdict.verdict());
@@ -411,7 +400,6 @@ pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGro
     groups
 }
 
-/// One thing that was not decided.
 enum Undecided<'a> {
     Requirement(&'a RequirementOutcome),
     Case(&'a CaseOutcome),
@@ -449,41 +437,17 @@ fn group<'a>(code: &'a str, all: &[&Undecided<'a>]) -> ReasonGroup<'a> {
     group
 }
 
-/// The verdicts of the cases of one area.
-#[derive(Debug)]
-pub(super) struct Area<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// In plan order.
-    pub cases: Vec<&'a CaseOutcome>,
+/// The cases by area, in plan order.
+pub(super) fn areas(run: &Run) -> Vec<(&str, Vec<&CaseOutcome>)> {
+    by_name(&run.cases, |case| case.area.as_str())
 }
 
-/// The cases by area, in the order in which the areas are first met.
-pub(super) fn areas(run: &Run) -> Vec<Area<'_>> {
-    by_name(&run.cases, |c| c.area.as_str())
-        .into_iter()
-        .map(|(name, cases)| Area { name, cases })
-        .collect()
-}
-
-/// The requirements of one group: those whose ids begin with the same word.
-#[derive(Debug)]
-pub(super) struct Group<'a> {
-    /// The word.
-    pub name: &'a str,
-    /// In register order.
-    pub requirements: Vec<&'a RequirementOutcome>,
-}
-
-/// The requirements by group, in register order.
-pub(super) fn groups(run: &Run) -> Vec<Group<'_>> {
+/// The requirements by group, the first word of their ids, in register order.
+pub(super) fn groups(run: &Run) -> Vec<(&str, Vec<&RequirementOutcome>)> {
     by_name(&run.requirements, |r| r.id.split('.').next().unwrap_or(&r.id))
-        .into_iter()
-        .map(|(name, requirements)| Group { name, requirements })
-        .collect()
 }
 
-/// The items by name, both in the order in which they are met.
+/// Groups items by name, in the order of the first of each.
 fn by_name<'a, 'k, T>(
     items: &'a [T],
     name: impl Fn(&'a T) -> &'k str,

@@ -3,16 +3,15 @@ use super::digest::{self, Occurrence};
 use super::text::{cut, visible};
 use crate::model::run::{CaseOutcome, OutdatedEntry, Run, Verdict};
 
-/// GitHub keeps ten annotations of a kind for each step and drops the rest without a word.
+/// GitHub keeps ten annotations of a kind for each step and silently drops the rest.
 const LIMIT: usize = 9;
-/// How many characters of a message are sent.
 const MESSAGE_LIMIT: usize = 600;
 
-/// At most nine workflow commands for the gravest of what is not as it should be, and a tenth that says
-/// how many more there are: `::error` for a broken MUST and for our own faults, `::warning` for a broken
-/// SHOULD. What a baseline knows is left out. Each is one line; no text in it can start another command.
+/// At most nine workflow commands for the most severe findings, and a tenth that says how many more
+/// there are: `::error` for a broken MUST and for internal errors, `::warning` for a broken SHOULD.
+/// Known findings are left out. Each is one line; no text in it can start another command.
 pub fn github_annotations(run: &Run) -> Vec<String> {
-    let all: Vec<String> = errors(run).chain(of_gravity(run, Verdict::Warned)).collect();
+    let all: Vec<String> = errors(run).chain(of_severity(run, Verdict::Warned)).collect();
     let left = all.len().saturating_sub(LIMIT);
     let more =
         (left > 0).then(|| format!("::notice title=homespec::and {left} more, see the report"));
@@ -20,14 +19,13 @@ pub fn github_annotations(run: &Run) -> Vec<String> {
 }
 
 fn errors(run: &Run) -> impl Iterator<Item = String> {
-    let own = run.cases.iter().filter(|c| c.verdict == Verdict::Errored).map(own_fault);
+    let own = run.cases.iter().filter(|c| c.verdict == Verdict::Errored).map(internal_error);
     let lacking = digest::lacking(run).into_iter().filter(|one| one.verdict == Verdict::Failed);
     let lacking =
         lacking.map(|one| command("error", None, &format!("required: {}", one.name), &one.text));
-    lacking.chain(outdated(run)).chain(of_gravity(run, Verdict::Failed)).chain(own)
+    lacking.chain(outdated(run)).chain(of_severity(run, Verdict::Failed)).chain(own)
 }
 
-/// Entries of the baseline that no longer hold, at their lines.
 fn outdated(run: &Run) -> impl Iterator<Item = String> {
     let entry = |entry: &OutdatedEntry, file: &str| {
         let title = format!("baseline: {}", entry.why.as_str());
@@ -37,8 +35,8 @@ fn outdated(run: &Run) -> impl Iterator<Item = String> {
     baseline.flat_map(move |b| b.outdated.iter().map(move |one| entry(one, &b.file)))
 }
 
-/// One annotation for each requirement, at the place of its first showing that is news.
-fn of_gravity(run: &Run, severity: Verdict) -> Vec<String> {
+/// One annotation for each requirement, at the place of its first unknown occurrence.
+fn of_severity(run: &Run, severity: Verdict) -> Vec<String> {
     let command = if severity == Verdict::Failed { "error" } else { "warning" };
     let annotation = |issue: &digest::Issue<'_>| {
         let occurrence = issue.occurrences.iter().find(|s| !s.is_known())?;
@@ -55,7 +53,7 @@ fn message(occurrence: &Occurrence<'_>) -> String {
     }
 }
 
-fn own_fault(case: &CaseOutcome) -> String {
+fn internal_error(case: &CaseOutcome) -> String {
     let text = case.reason.as_ref().map_or("no reason was recorded", |r| &r.text);
     command("error", Some((&case.file, case.line)), &format!("{} (errored)", case.id), text)
 }
@@ -71,12 +69,10 @@ fn command(name: &str, place: Option<(&str, u32)>, title: &str, message: &str) -
     )
 }
 
-/// The message of a workflow command.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The value of a workflow command's property.
 fn property(text: &str) -> String {
     data(&visible(text)).replace(':', "%3A").replace(',', "%2C")
 }

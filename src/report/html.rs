@@ -14,10 +14,8 @@ use minijinja::value::Value;
 use minijinja::{HtmlEscape, context};
 use sha2::{Digest as _, Sha256};
 
-/// How the page looks.
 const STYLE: &str = include_str!("report.css");
 
-/// What the page does: filters, copying, unfolding, the choice of a theme.
 const SCRIPT: &str = include_str!("report.js");
 
 /// The run as a self-contained HTML page, whose policy forbids every load, every other style and script
@@ -41,7 +39,7 @@ static PAGE: Template = Template::new("report.html", || {
     Ok(environment)
 });
 
-/// A text of ours that is in the page as it is, and how the policy names it.
+/// A constant text of the page, with its hash for the policy.
 fn inline(text: &str) -> Value {
     // A browser hashes what it has parsed, which has no carriage returns.
     let text = text.replace("\r\n", "\n");
@@ -49,7 +47,6 @@ fn inline(text: &str) -> Value {
     context! { text => ready(text), hash }
 }
 
-/// Text on one line, not too long, escaped.
 fn line(text: &str) -> String {
     escape(&one_line(&cut(text, VALUE_LIMIT)))
 }

@@ -45,7 +45,7 @@ struct Version {
     schema_version: Option<u64>,
 }
 
-/// Why a text is not read as a `run.json`.
+/// A text that is not a valid `run.json`.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It is cut off, or something else than JSON.

@@ -10,7 +10,7 @@ use crate::model::run::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// For whom the file is.
+/// The readers of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dialect {
     /// With what GitLab, Buildkite, CircleCI, GitHub actions and libraries read beyond the schemas:
@@ -23,55 +23,53 @@ pub enum Dialect {
 
 /// The run as JUnit XML: a suite for each area and one, `standing`, for the checks on every answer.
 ///
-/// A broken MUST is a `<failure>`, or a `<skipped>` where a baseline knows all of it, what was blocked or errored an `<error>`, what was skipped a
-/// `<skipped>` with the reason; a broken SHOULD passes, with the warning in `<system-out>`.
+/// A broken MUST is a `<failure>`, or a `<skipped>` if the baseline knows all of it. Blocked and errored
+/// are an `<error>`, skipped is a `<skipped>` with the reason. A broken SHOULD passes, with the warning
+/// in `<system-out>`.
 pub fn junit(run: &Run, dialect: Dialect) -> String {
     let exchanges = digest::exchanges(run);
     let register = run.requirements.iter().map(|r| (r.id.as_str(), r)).collect();
     let sources = Sources { exchanges, register };
     let mut names = HashSet::new();
-    let suites: Vec<Suite> = suites(run, &sources)
+    let suites: Vec<TestSuite> = suites(run, &sources)
         .into_iter()
         .map(|suite| suite.with_unique_names(&mut names))
         .collect();
     write(run, &suites, dialect)
 }
 
-/// What the texts of the test cases are looked up in.
 struct Sources<'a> {
     exchanges: Exchanges<'a>,
     register: HashMap<&'a str, &'a RequirementOutcome>,
 }
 
-/// One `<testsuite>`.
-struct Suite {
+struct TestSuite {
     name: String,
-    tests: Vec<Test>,
+    tests: Vec<TestCase>,
 }
 
-/// One `<testcase>`.
-struct Test {
+struct TestCase {
     classname: String,
     name: String,
     place: Option<(String, u32)>,
     duration_ms: u64,
     requirements: Vec<String>,
     verdict: Verdict,
-    result: Option<Outcome>,
+    result: Option<TestResult>,
     out: String,
 }
 
 /// The child of a `<testcase>` that says why it did not pass.
-struct Outcome {
+struct TestResult {
     element: &'static str,
     kind: Option<String>,
     message: String,
     text: String,
 }
 
-impl Suite {
+impl TestSuite {
     /// Readers drop the second of two test cases with one class and name.
-    fn with_unique_names(mut self, taken: &mut HashSet<(String, String)>) -> Suite {
+    fn with_unique_names(mut self, taken: &mut HashSet<(String, String)>) -> TestSuite {
         for test in &mut self.tests {
             let plain = test.name.clone();
             let mut n = 1;
@@ -92,18 +90,18 @@ impl Suite {
     }
 }
 
-fn suites(run: &Run, sources: &Sources<'_>) -> Vec<Suite> {
-    let areas = digest::areas(run).into_iter().map(|area| Suite {
-        name: class(area.name),
-        tests: area.cases.iter().map(|case| of_case(case, sources)).collect(),
+fn suites(run: &Run, sources: &Sources<'_>) -> Vec<TestSuite> {
+    let areas = digest::areas(run).into_iter().map(|(name, cases)| TestSuite {
+        name: class(name),
+        tests: cases.iter().map(|case| of_case(case, sources)).collect(),
     });
-    let standing = Suite {
+    let standing = TestSuite {
         name: class("standing"),
         tests: run.standing.iter().map(|s| of_standing(s, sources)).collect(),
     };
     let required =
-        Suite { name: class("require"), tests: run.required.iter().map(of_required).collect() };
-    let baseline = Suite {
+        TestSuite { name: class("require"), tests: run.required.iter().map(of_required).collect() };
+    let baseline = TestSuite {
         name: class("baseline"),
         tests: run.baseline.iter().flat_map(of_baseline).collect(),
     };
@@ -112,21 +110,21 @@ fn suites(run: &Run, sources: &Sources<'_>) -> Vec<Suite> {
     areas.chain(further).collect()
 }
 
-/// A test case that stands for no case.
-fn of_ours(suite: &str, name: String, verdict: Verdict, text: &str) -> Test {
+/// A test case without a case of the suite.
+fn of_ours(suite: &str, name: String, verdict: Verdict, text: &str) -> TestCase {
     let message = cut(&visible(text), VALUE_LIMIT).into_owned();
     let element = match verdict {
         Verdict::Failed => Some("failure"),
         Verdict::Blocked => Some("error"),
         _ => None,
     };
-    let result = element.map(|element| Outcome {
+    let result = element.map(|element| TestResult {
         element,
         kind: Some(suite.to_owned()),
         message: message.clone(),
         text: String::new(),
     });
-    Test {
+    TestCase {
         classname: class(suite),
         name: visible(&name),
         place: None,
@@ -138,19 +136,20 @@ fn of_ours(suite: &str, name: String, verdict: Verdict, text: &str) -> Test {
     }
 }
 
-fn of_required(one: &Required) -> Test {
+fn of_required(one: &Required) -> TestCase {
     of_ours("require", format!("require::{}", one.name), one.verdict, &one.text)
 }
 
-/// Each entry that no longer holds is a failed test: whoever reads only this file sees why the run is red.
-fn of_baseline(baseline: &BaselineOutcome) -> Vec<Test> {
+/// Each entry that no longer holds is a failed test, so that this file alone shows why the run
+/// failed.
+fn of_baseline(baseline: &BaselineOutcome) -> Vec<TestCase> {
     let test = |entry: &OutdatedEntry| {
         let OutdatedEntry { requirement, case, place, line, text, reason, .. } = entry;
         let name = format!("baseline::{requirement} in {case} ({place})");
         let text = format!("{text} (accepted for: {reason})");
         let place = Some((visible(&baseline.file), *line));
         let requirements = vec![requirement.clone()];
-        Test { place, requirements, ..of_ours("baseline", name, Verdict::Failed, &text) }
+        TestCase { place, requirements, ..of_ours("baseline", name, Verdict::Failed, &text) }
     };
     baseline.outdated.iter().map(test).collect()
 }
@@ -159,7 +158,7 @@ fn class(area: &str) -> String {
     format!("homespec.{}", visible(area))
 }
 
-fn of_case(case: &CaseOutcome, sources: &Sources<'_>) -> Test {
+fn of_case(case: &CaseOutcome, sources: &Sources<'_>) -> TestCase {
     let findings = Findings {
         verdict: case.verdict,
         reason: case.reason.as_ref(),
@@ -170,7 +169,7 @@ fn of_case(case: &CaseOutcome, sources: &Sources<'_>) -> Test {
     if let Some(branch) = &case.branch {
         out.push_str(&format!("branch: {}\n", visible(branch)));
     }
-    Test {
+    TestCase {
         classname: class(&case.area),
         name: visible(&case.id),
         place: Some((visible(&case.file), case.line)),
@@ -182,7 +181,7 @@ fn of_case(case: &CaseOutcome, sources: &Sources<'_>) -> Test {
     }
 }
 
-fn of_standing(standing: &StandingOutcome, sources: &Sources<'_>) -> Test {
+fn of_standing(standing: &StandingOutcome, sources: &Sources<'_>) -> TestCase {
     let findings = Findings {
         verdict: standing.verdict,
         reason: standing.reason.as_ref(),
@@ -191,7 +190,7 @@ fn of_standing(standing: &StandingOutcome, sources: &Sources<'_>) -> Test {
     };
     let requirements = vec![standing.requirement.clone()];
     let count = format!("broken by {} of {} answers\n", standing.count, standing.observed);
-    Test {
+    TestCase {
         classname: class("standing"),
         name: visible(&digest::standing_name(standing)),
         place: standing.findings.first().map(|f| (visible(&f.file), f.line)),
@@ -223,7 +222,7 @@ fn system_out(requirements: &[String], findings: &Findings<'_>, sources: &Source
     out
 }
 
-/// What decides the result of a test case.
+/// The values that decide the result of a test case.
 struct Findings<'a> {
     verdict: Verdict,
     reason: Option<&'a RecordedReason>,
@@ -232,18 +231,18 @@ struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    /// The lowest level of a finding that stands in the result; the others are warnings.
+    /// The lowest level of a finding in the result; the others are warnings.
     fn result_level(&self) -> Option<Level> {
         (self.verdict > Verdict::Warned && !self.is_known()).then_some(Level::Must)
     }
 
-    /// The verdict as readers of JUnit are to take it: what a baseline knows is skipped, as tests are that are
-    /// expected to fail.
+    /// The verdict for readers of JUnit: known findings are skipped, like tests that are expected
+    /// to fail.
     fn in_junit(&self) -> Verdict {
         if self.is_known() { Verdict::Skipped } else { self.verdict }
     }
 
-    /// Whether a baseline knows everything that fails it.
+    /// Returns true if the baseline knows everything that fails it.
     fn is_known(&self) -> bool {
         let mut broken = self.broken().peekable();
         self.verdict == Verdict::Failed
@@ -265,7 +264,7 @@ impl<'a> Findings<'a> {
         self.decisions.iter().filter(is_bare)
     }
 
-    fn result(&self, sources: &Sources<'_>) -> Option<Outcome> {
+    fn result(&self, sources: &Sources<'_>) -> Option<TestResult> {
         if self.is_known() {
             return Some(self.known());
         }
@@ -293,19 +292,19 @@ impl<'a> Findings<'a> {
         for decision in self.bare(self.verdict) {
             text.push_str(&format!("\n{}\n", bare(decision)));
         }
-        Some(Outcome { element, kind: Some(kind), message, text })
+        Some(TestResult { element, kind: Some(kind), message, text })
     }
 
-    fn known(&self) -> Outcome {
+    fn known(&self) -> TestResult {
         let (id, message) = self.first_broken("failed");
         let message = format!("known, it is in the baseline: {id}: {message}");
-        Outcome { element: "skipped", kind: None, message, text: String::new() }
+        TestResult { element: "skipped", kind: None, message, text: String::new() }
     }
 
     /// Readers show the message of a skipped test and seldom its text.
-    fn skipped(&self) -> Outcome {
+    fn skipped(&self) -> TestResult {
         let (code, message) = self.why("skipped");
-        Outcome {
+        TestResult {
             element: "skipped",
             kind: None,
             message: format!("{code}: {message}"),
@@ -313,7 +312,6 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The code and the sentence of the reason.
     fn why(&self, default: &str) -> (String, String) {
         match self.reason {
             Some(reason) => (
@@ -324,7 +322,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The requirement and the sentence of the first broken MUST, and how many more there are.
+    /// The requirement and sentence of the first broken MUST, with the number of others.
     fn first_broken(&self, default: &str) -> (String, String) {
         let count = self.broken().count() + self.bare(Verdict::Failed).count();
         let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
@@ -384,7 +382,7 @@ fn describe_exchange(exchange: &RecordedExchange) -> String {
     format!("  exchange: {}\n  answer:   {came}\n  again:    {again}", value(&sent))
 }
 
-/// Server text in the middle of a line; what follows its line ends stays under it.
+/// Text inside a line, with its further lines indented.
 fn value(text: &str) -> String {
     indented(text, VALUE_LIMIT)
 }
@@ -393,7 +391,7 @@ fn indented(text: &str, limit: usize) -> String {
     cut(&visible(text), limit).replace('\n', "\n            ")
 }
 
-fn write(run: &Run, suites: &[Suite], dialect: Dialect) -> String {
+fn write(run: &Run, suites: &[TestSuite], dialect: Dialect) -> String {
     let total: Tally = suites.iter().flat_map(|s| &s.tests).map(|t| t.verdict).collect();
     let mut xml = Xml::new();
     let mut attributes = vec![("name", "homespec".to_owned())];
@@ -419,7 +417,7 @@ fn counts(tally: Tally) -> [(&'static str, String); 3] {
     ]
 }
 
-fn write_suite(xml: &mut Xml, run: &Run, suite: &Suite, dialect: Dialect) {
+fn write_suite(xml: &mut Xml, run: &Run, suite: &TestSuite, dialect: Dialect) {
     let tally = suite.tally();
     let mut attributes = vec![("name", suite.name.clone())];
     attributes.extend(counts(tally));
@@ -448,7 +446,7 @@ fn write_properties(xml: &mut Xml, properties: &[(&str, String)]) {
     xml.close("properties");
 }
 
-fn write_test(xml: &mut Xml, test: &Test, dialect: Dialect) {
+fn write_test(xml: &mut Xml, test: &TestCase, dialect: Dialect) {
     let mut attributes = vec![
         ("name", test.name.clone()),
         ("classname", test.classname.clone()),
@@ -472,7 +470,7 @@ fn write_test(xml: &mut Xml, test: &Test, dialect: Dialect) {
     xml.close("testcase");
 }
 
-/// Seconds with three decimals, as the schema wants them.
+/// Seconds with three decimals, as the schema requires.
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }

@@ -1,4 +1,4 @@
-//! The last check of what is about to be written or printed: whether it still holds a secret.
+//! The final check for secrets in everything that is written or printed.
 //!
 //! It shares no code with the search that replaced the secrets, and reads the finished text.
 use super::RenderError;
@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 /// A report that is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Withheld {
-    /// It would hold secrets, which were to be replaced before.
+    /// It would contain secrets that should have been replaced.
     #[error(
-        "{report} is withheld: it would hold {}; please report this internal error",
+        "{report} is withheld: it would contain {}; please report this internal error",
         .secrets.join(", ")
     )]
     Leak {
@@ -22,12 +22,12 @@ pub enum Withheld {
         /// The names of the secrets.
         secrets: Vec<String>,
     },
-    /// It could not be looked through.
+    /// It could not be checked.
     #[error("{report} is withheld: it could not be checked for secrets ({why})")]
     NotChecked {
         /// The report.
         report: String,
-        /// What went wrong.
+        /// The cause.
         why: String,
     },
     /// It could not be rendered.
@@ -35,11 +35,11 @@ pub enum Withheld {
     NotRendered(#[from] RenderError),
 }
 
-/// Makes the reports of one run, and looks through each before it is handed out.
+/// Makes the reports of one run, and checks each for secrets before it is shown.
 pub struct Publisher<'r> {
     run: &'r RedactedRun,
     check: Result<LastCheck<'r>, String>,
-    /// The run with its untrusted text made meaningless; made when it is first needed.
+    /// The run with meaningless untrusted text, made on demand.
     blank: OnceCell<Run>,
 }
 
@@ -54,7 +54,7 @@ impl<'r> Publisher<'r> {
         self.run
     }
 
-    /// What `render` makes of the run; `report` is what to call it.
+    /// Renders the run with `render`; `report` is its name in messages.
     ///
     /// # Errors
     /// It holds a secret, or could not be rendered or looked through.
@@ -73,8 +73,8 @@ impl<'r> Publisher<'r> {
     }
 }
 
-/// Hands a text out that is no report of a run. `render` makes it, with what it is given over each
-/// untrusted text in it, of which secrets are to be replaced already.
+/// Checks a text that is not a report of a run. `render` makes it, with a function that it calls
+/// for each untrusted text; secrets are already replaced there.
 ///
 /// # Errors
 /// It holds a secret, or could not be looked through.
@@ -88,26 +88,24 @@ pub fn checked(
     check.passed(report, render(&str::to_owned), || Ok(render(&meaningless)))
 }
 
-/// Looks for secrets in finished texts.
 struct LastCheck<'s> {
     secrets: &'s Secrets,
-    /// Finds how secrets end: where many begin alike, as tokens do, their ends tell them apart.
+    /// Finds the ends of secrets: tokens often begin alike, and their ends differ.
     ends: AhoCorasick,
-    /// For each end the secrets that have it, with their numbers.
+    /// The secrets with each end, with their numbers.
     by_end: Vec<Vec<(usize, &'s str)>>,
 }
 
-/// How many bytes of its end a secret is found by.
+/// Bytes at its end by which a secret is found.
 const END: usize = 16;
-/// Shorter secrets are looked for only as they stand: behind escapes, or over the end of a line, they
-/// would be met by chance.
+/// Shorter secrets are searched only in plain form: in escaped or joined text, they would match by
+/// chance.
 const SHORT: usize = 8;
 
-/// A way to read the finished text.
 type Reading = fn(&[u8]) -> Option<Vec<u8>>;
 
-/// The ways to read a text beside the text itself: without the line breaks that reports put in the
-/// place of spaces, and with one and two layers of escapes taken off.
+/// Readings of a text in addition to the text itself: without the line breaks that reports put in
+/// place of spaces, and with one and two layers of escapes decoded.
 const READINGS: [Reading; 3] = [joined, unescaped, |text| {
     let once = unescaped(text)?;
     Some(unescaped(&once).unwrap_or(once))
@@ -126,9 +124,9 @@ impl<'s> LastCheck<'s> {
         Ok(LastCheck { secrets, ends, by_end })
     }
 
-    /// The text, if nothing is in it that is not in what `blank` makes, too. That is the same text
-    /// without anything of others in it: a secret that is a word of ours, such as the password
-    /// `password`, is in every report and gives nothing away there.
+    /// Returns the text if its secrets are also in the text of `blank`, which is the same without
+    /// untrusted text: a secret that is homespec's own word, such as the password `password`, is in
+    /// every report and reveals nothing there.
     fn passed(
         &self,
         report: &str,
@@ -150,7 +148,7 @@ impl<'s> LastCheck<'s> {
         Err(Withheld::Leak { report: report.to_owned(), secrets })
     }
 
-    /// How often each secret is there, in each reading.
+    /// Counts each secret in each reading of the text.
     fn found(&self, text: &str) -> BTreeMap<(usize, usize), usize> {
         let mut counts = BTreeMap::new();
         self.count(0, text.as_bytes(), &mut counts);
@@ -176,8 +174,7 @@ impl<'s> LastCheck<'s> {
     }
 }
 
-/// With a space in the place of each line break and the indentation behind it; nothing, if there are
-/// none.
+/// Replaces each line break and the indentation after it by a space; nothing if there are none.
 fn joined(text: &[u8]) -> Option<Vec<u8>> {
     let mut lines = text.split(|byte| *byte == b'\n');
     let mut all = lines.next()?.to_vec();
@@ -190,8 +187,8 @@ fn joined(text: &[u8]) -> Option<Vec<u8>> {
     changed.then_some(all)
 }
 
-/// With a layer of escapes taken off, of whatever kind: JSON, Markdown, XML, HTML and percent; nothing,
-/// if there are none.
+/// Decodes one layer of escapes of any kind: JSON, Markdown, XML, HTML and percent; nothing if
+/// there are none.
 fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     let mut rest = text;
@@ -221,14 +218,14 @@ fn unescaped(text: &[u8]) -> Option<Vec<u8>> {
     changed.then_some(all)
 }
 
-/// The byte of a percent-escape, whose sign is `first`.
+/// The byte of a percent-escape that begins with `first`.
 fn percent(first: u8, tail: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
     let is_escape = first == b'%' && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_escape { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
-/// The character of another escape, whose sign is `first`, and how many bytes behind that it takes.
+/// The character of another escape that begins with `first`, and the number of bytes after it.
 fn escape(first: u8, tail: &[u8]) -> Option<(char, usize)> {
     const NAMED: [(&[u8], char); 9] = [
         (b"amp;", '&'),
@@ -268,8 +265,8 @@ fn blank(run: &Run) -> Run {
     }
 }
 
-/// A text of the same shape, so that a report of it has the same layout, with other letters and
-/// digits. Names of secrets stay: they are words of ours, wherever they stand.
+/// A text of the same shape with other letters and digits, so that its report has the same layout.
+/// Names of secrets stay: they are homespec's own words.
 fn meaningless(text: &str) -> String {
     let mut all = String::with_capacity(text.len());
     let mut at = 0;
@@ -359,7 +356,7 @@ mod tests {
         };
         assert!(checked("‹password 1› and alice").is_ok());
         let leak = checked("a password").unwrap_err();
-        assert!(leak.to_string().contains("x is withheld: it would hold ‹token"), "{leak}");
+        assert!(leak.to_string().contains("x is withheld: it would contain ‹token"), "{leak}");
     }
 
     static BROKEN: Template = Template::new("report.html", || environment(str::to_owned));

@@ -5,15 +5,15 @@ use super::digest::VALUE_LIMIT;
 use super::template::{self, RenderError, Template, ready};
 use super::text::{cut, one_line, safe_link, visible};
 use crate::model::run::Run;
-use minijinja::context;
 use minijinja::value::Value;
+use minijinja::{Environment, context};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// GitHub drops a whole summary over 1 MiB, so the report ends well before.
 const LIMIT: usize = 900 * 1024;
-/// Where the list of issues ends, so that there is room for what was not decided.
+/// The limit of the list of issues, which leaves room for undecided requirements.
 const ISSUES_LIMIT: usize = 700 * 1024;
-/// What is kept free for headings, and for the line at the end of each list that counts the rest.
+/// Room for headings, and for the line after each list that counts the rest.
 const RESERVE: usize = 16 * 1024;
 
 /// The run as Markdown (GitHub's flavour; plain CommonMark with tables suffices), under 900 KiB.
@@ -32,10 +32,16 @@ pub fn markdown(run: &Run) -> Result<String, RenderError> {
     })
 }
 
-static PAGE: Template = Template::new("report.md", || {
+/// The environment of templates for Markdown pages.
+pub(super) fn environment() -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = template::environment(|text| prose(&cut(text, VALUE_LIMIT)))?;
     environment.add_filter("code", |text: &str| ready(code(text)));
-    environment.add_filter("code_in_table", |text: &str| ready(code_in_table(text)));
+    environment.add_filter("code_in_table", |text: &str| ready(code(text).replace('|', "\\|")));
+    Ok(environment)
+}
+
+static PAGE: Template = Template::new("report.md", || {
+    let mut environment = environment()?;
     environment.add_filter("fence", |text: &str, language: &str| ready(fence(language, text)));
     environment.add_filter("link", |url: &str| safe_link(url).map(|url| ready(format!("<{url}>"))));
     environment.add_template("report.md", include_str!("report.md.j2"))?;
@@ -58,7 +64,7 @@ fn fits() -> Value {
 }
 
 /// Text as prose, on one line, with everything escaped that Markdown or a forge would act on.
-pub(super) fn prose(text: &str) -> String {
+fn prose(text: &str) -> String {
     let text = one_line(text);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -93,13 +99,13 @@ pub(super) fn prose(text: &str) -> String {
     out
 }
 
-/// Whether a full stop here would make a forge take what follows for a web address.
+/// Returns true if a full stop here would start a web address.
 fn ends_with_www(before: &str) -> bool {
     let tail = before.len().checked_sub(3).and_then(|start| before.get(start..));
     tail.is_some_and(|t| t.eq_ignore_ascii_case("www"))
 }
 
-/// Whether a full stop or bracket here would make a numbered list of the line.
+/// Returns true if a full stop or bracket here would start a numbered list.
 fn is_list_number(before: &str, next: Option<&char>) -> bool {
     before.chars().all(|c| c.is_ascii_digit()) && next.is_none_or(|c| *c == ' ')
 }
@@ -113,11 +119,6 @@ fn code(text: &str) -> String {
     let ticks = "`".repeat(longest_run(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{ticks}{pad}{text}{pad}{ticks}")
-}
-
-/// [`code`] for the cell of a table, where a pipe needs a backslash even in a code span.
-pub(super) fn code_in_table(text: &str) -> String {
-    code(text).replace('|', "\\|")
 }
 
 /// Text as a fenced block; the fence is longer than any run of backticks in the text.
@@ -174,6 +175,8 @@ mod tests {
         assert_eq!(code("a `` b"), "```a `` b```");
         assert_eq!(code("`"), "`` ` ``");
         assert_eq!(code(""), "(empty)");
-        assert_eq!(code_in_table("a|b"), "`a\\|b`");
+        let environment = environment().unwrap();
+        let cell = environment.render_str("{{ text|code_in_table }}", context! { text => "a|b" });
+        assert_eq!(cell.unwrap(), "`a\\|b`");
     }
 }

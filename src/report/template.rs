@@ -11,13 +11,13 @@ use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior};
 use std::sync::LazyLock;
 
-/// A report that could not be made, so that nothing of it is written. No run can cause it.
+/// A report that cannot be rendered; nothing of it is written. No run can cause it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{report} cannot be rendered: {cause}; please report this internal error")]
 pub struct RenderError {
     /// The name of its file.
     report: &'static str,
-    /// What is wrong with its template or the values it was given.
+    /// The error in its template or its values.
     cause: String,
 }
 

@@ -1,4 +1,4 @@
-//! The summary at the end of a run on a terminal: a screenful, the answer first.
+//! The summary at the end of a run on a terminal: one screen, the result first.
 use super::digest::{self, Issue, ReasonGroup};
 use super::text::{count, duration, fit, one_line};
 use crate::model::run::{OutdatedEntry, Required, RequirementVerdict, Run, Verdict};
@@ -7,21 +7,20 @@ use std::path::PathBuf;
 
 /// Lines of a screen; the summary has at most one fewer, for the prompt that follows.
 const HEIGHT: usize = 24;
-/// How many broken MUSTs are listed.
+/// The most broken MUSTs in the list.
 const BROKEN: usize = 8;
-/// How many SHOULDs that are not followed are listed.
+/// The most broken SHOULDs in the list.
 const WARNED: usize = 3;
-/// How many entries of the baseline that no longer hold are listed, and how much that is required and lacking.
+/// The most outdated baseline entries, and lacking required features, in their lists.
 const LISTED: usize = 6;
-/// How many reasons for blocked requirements are listed.
+/// The most reasons for blocked requirements in the list.
 const BLOCKED: usize = 2;
 
-/// How many lines each note that is shown may take: the first may be the one sentence that says why nothing
-/// was tested.
+/// The most lines of each note: the first may be the sentence that says why nothing was tested.
 const NOTES: [usize; 2] = [5, 2];
 
-/// The summary of a run: what was tested, how much of it was decided, what broke, what was blocked and
-/// what to do about it, where the reports are (`paths`). Ends with a newline; at most 25 lines.
+/// The summary of a run: the target, the number of decided requirements, broken and blocked ones with
+/// remedies, and the paths of the reports. Ends with a newline; at most 25 lines.
 ///
 /// `width` is the width of the terminal in columns (less than 40 counts as 40); no line but those
 /// with paths is longer. With `color` the outcome is coloured; without it the text is plain.
@@ -35,7 +34,7 @@ pub fn terminal(run: &Run, paths: &[PathBuf], width: usize, color: bool) -> Stri
     lines.join("\n") + "\n"
 }
 
-/// How lines are made.
+/// The width and colours of the output.
 struct Page {
     width: usize,
     color: bool,
@@ -84,7 +83,7 @@ fn style(verdict: Verdict) -> Style {
     color.on_default().bold()
 }
 
-/// What was tested and the answer.
+/// The target and the result.
 fn head(run: &Run, page: &Page) -> Vec<String> {
     let worst = match run.exit_status {
         0 => Verdict::Passed,
@@ -106,7 +105,7 @@ fn head(run: &Run, page: &Page) -> Vec<String> {
     lines
 }
 
-/// What the operator is to do or know, and where the reports are.
+/// Notes for the operator, and the paths of the reports.
 fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(first) = run.not_cleaned_up.first() {
@@ -134,22 +133,25 @@ fn more(total: usize, shown: usize) -> String {
     }
 }
 
-/// What is listed under one heading.
+/// A heading with its list.
 struct Section {
     heading: String,
     entries: Vec<Vec<String>>,
+    /// The name of an entry; may be empty.
     noun: &'static str,
+    /// The most entries.
+    limit: usize,
     /// Lines that it gets before any other section gets more.
     floor: usize,
 }
 
 impl Section {
-    /// How many lines it would like to have, with at most `limit` entries.
-    fn selection(&self, limit: usize) -> usize {
-        let shown: usize = self.entries.iter().take(limit).map(Vec::len).sum();
+    /// The number of lines that it needs.
+    fn wanted(&self) -> usize {
+        let shown: usize = self.entries.iter().take(self.limit).map(Vec::len).sum();
         match self.entries.len() {
             0 => 0,
-            n => 1 + shown + usize::from(n > limit),
+            n => 1 + shown + usize::from(n > self.limit),
         }
     }
 
@@ -164,7 +166,11 @@ impl Section {
             let room_for_more = usize::from(left > 1);
             if lines.len() + entry.len() + room_for_more > room {
                 if lines.len() < room {
-                    lines.push(format!("  and {left} more{}", self.noun));
+                    let more = match self.noun {
+                        "" => format!("{left} more"),
+                        noun => count(left, &format!("more {noun}")),
+                    };
+                    lines.push(format!("  and {more}"));
                 }
                 break;
             }
@@ -174,44 +180,46 @@ impl Section {
     }
 }
 
-/// What broke, what was our fault, what was only warned of, what was blocked; in at most `room` lines.
+/// Broken, errored, warned and blocked requirements, in at most `room` lines.
 fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
+    use Verdict::{Blocked, Errored, Failed, Warned};
     let issues = digest::issues(run);
     let errored = digest::undecided(run, RequirementVerdict::Errored);
     let blocked = digest::undecided(run, RequirementVerdict::Blocked);
+    let section = |verdict, (heading, entries): (String, Vec<_>), noun, limit, floor| {
+        let heading = page.styled(style(verdict), &heading);
+        Section { heading, entries, noun, limit, floor }
+    };
+    let broken = |title, verdict| issue_list(title, verdict, &issues, page);
+    let open = |title, groups: &[_]| reason_list(title, groups, page);
     let sections = [
-        (lacking_section(run, page), LISTED),
-        (outdated_section(run, page), LISTED),
-        (issue_section("Broken", Verdict::Failed, &issues, page, 4), BROKEN),
-        (reason_section("Errored (internal error)", Verdict::Errored, &errored, page, 2), BLOCKED),
-        (issue_section("Warned", Verdict::Warned, &issues, page, 1), WARNED),
-        (reason_section("Blocked", Verdict::Blocked, &blocked, page, 4), BLOCKED),
+        section(Failed, lacking_list(run, page), "", LISTED, 3),
+        section(Failed, outdated_list(run, page), "", LISTED, 3),
+        section(Failed, broken("Broken", Failed), "", BROKEN, 4),
+        section(Errored, open("Errored (internal error)", &errored), "reason", BLOCKED, 2),
+        section(Warned, broken("Warned", Warned), "", WARNED, 1),
+        section(Blocked, open("Blocked", &blocked), "reason", BLOCKED, 4),
     ];
     let room = room.saturating_sub(1);
-    let mut shares: Vec<usize> =
-        sections.iter().map(|(s, limit)| s.selection(*limit).min(s.floor)).collect();
+    let mut shares: Vec<usize> = sections.iter().map(|s| s.wanted().min(s.floor)).collect();
     let mut left = room.saturating_sub(shares.iter().sum());
-    for (share, (section, limit)) in shares.iter_mut().zip(&sections) {
-        let more = section.selection(*limit).saturating_sub(*share).min(left);
+    for (share, section) in shares.iter_mut().zip(&sections) {
+        let more = section.wanted().saturating_sub(*share).min(left);
         *share += more;
         left -= more;
     }
-    let lines: Vec<String> = sections
-        .iter()
-        .zip(shares)
-        .flat_map(|((section, _), share)| section.lines(share))
-        .take(room)
-        .collect();
+    let shared = sections.iter().zip(shares);
+    let lines: Vec<String> =
+        shared.flat_map(|(section, share)| section.lines(share)).take(room).collect();
     if lines.is_empty() { lines } else { [vec![String::new()], lines].concat() }
 }
 
-fn issue_section(
+fn issue_list(
     title: &str,
     verdict: Verdict,
     issues: &[Issue<'_>],
     page: &Page,
-    floor: usize,
-) -> Section {
+) -> (String, Vec<Vec<String>>) {
     let (known, new): (Vec<_>, Vec<_>) =
         issues.iter().filter(|i| i.severity == verdict).partition(|i| i.is_known());
     let heading = format!("{title}: {}", count(new.len() + known.len(), "requirement"));
@@ -220,57 +228,45 @@ fn issue_section(
         n if new.is_empty() => format!("{heading}, {}", if n == 1 { "known" } else { "all known" }),
         n => format!("{heading}, {n} of them known"),
     };
-    // What is known scrolls away first.
-    let entries = new.into_iter().chain(known).map(|i| vec![issue_line(i, page)]).collect();
-    Section { heading: page.styled(style(verdict), &heading), entries, noun: "", floor }
+    // Known issues scroll away first.
+    (heading, new.into_iter().chain(known).map(|i| vec![issue_line(i, page)]).collect())
 }
 
-/// The requirement, its level, and what is wrong in the reader's words.
 fn issue_line(issue: &Issue<'_>, page: &Page) -> String {
     let message = issue.first().map_or("", |s| s.message());
     let known = if issue.is_known() { " (known)" } else { "" };
     page.line(&format!("  {} {}{known}: {message}", issue.level_word(), issue.id))
 }
 
-fn lacking_section(run: &Run, page: &Page) -> Section {
+fn lacking_list(run: &Run, page: &Page) -> (String, Vec<Vec<String>>) {
     let lacking = digest::lacking(run);
-    let heading = format!("Required and lacking: {}", lacking.len());
+    let heading = format!("Missing required features: {}", lacking.len());
     let entry = |one: &&Required| vec![page.line(&format!("  {}: {}", one.name, one.text))];
-    let entries = lacking.iter().map(entry).collect();
-    Section { heading: page.styled(style(Verdict::Failed), &heading), entries, noun: "", floor: 3 }
+    (heading, lacking.iter().map(entry).collect())
 }
 
-fn outdated_section(run: &Run, page: &Page) -> Section {
+fn outdated_list(run: &Run, page: &Page) -> (String, Vec<Vec<String>>) {
     let outdated = digest::outdated_entries(run);
     let number = match outdated.len() {
         1 => "1 entry".to_owned(),
         n => format!("{n} entries"),
     };
-    let heading = format!(
-        "Baseline out of date: {number}; remove what is fixed, fix or renew what has expired"
-    );
+    let heading =
+        format!("Baseline out of date: {number}; remove fixed entries, fix or renew expired ones");
     let entry = |one: &OutdatedEntry| {
         let OutdatedEntry { why, requirement, case, place, .. } = one;
         vec![page.line(&format!("  {} {requirement} in {case} ({place})", why.as_str()))]
     };
-    let entries = outdated.iter().map(entry).collect();
-    Section { heading: page.styled(style(Verdict::Failed), &heading), entries, noun: "", floor: 3 }
+    (heading, outdated.iter().map(entry).collect())
 }
 
-fn reason_section(
-    title: &str,
-    verdict: Verdict,
-    groups: &[ReasonGroup<'_>],
-    page: &Page,
-    floor: usize,
-) -> Section {
+fn reason_list(title: &str, groups: &[ReasonGroup<'_>], page: &Page) -> (String, Vec<Vec<String>>) {
     let number: usize = groups.iter().map(|g| g.requirements.len()).sum();
     let heading = format!("{title}: {}", count(number, "requirement"));
-    let entries = groups.iter().map(|g| reason_lines(g, page)).collect();
-    Section { heading: page.styled(style(verdict), &heading), entries, noun: " reasons", floor }
+    (heading, groups.iter().map(|g| reason_lines(g, page)).collect())
 }
 
-/// A line with the reason and one with what to do about it.
+/// A line with the reason and one with the remedy.
 fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
     let text = group.texts.first().copied().unwrap_or("no reason was recorded");
     let more = more(group.texts.len(), 1);

@@ -1,11 +1,11 @@
-//! Text that a server, a case file or a configuration wrote, made fit for a reader.
+//! Untrusted text, made fit for display.
 //!
 //! Every report but `run.json` shows text through [`visible`]: nothing in it can move a cursor,
 //! reorder a line or break an XML file, and nothing disappears without a trace. `run.json` keeps the
 //! text as it came.
 use std::borrow::Cow;
 
-/// What stands in the place of a character that cannot be shown.
+/// Replaces a character that cannot be shown.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// The text without terminal colour and cursor sequences, with U+FFFD for every other character that
@@ -34,7 +34,7 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
-/// What follows a CSI sequence (`ESC [`, parameters, a final byte) at the start of the text.
+/// The text after a CSI sequence (`ESC [`, parameters, a final byte) at the start of `text`.
 fn after_csi(text: &str) -> Option<&str> {
     let body = text.strip_prefix("\u{1b}[").or_else(|| text.strip_prefix('\u{9b}'))?;
     let end = body.find(|c: char| !(' '..='?').contains(&c))?;
@@ -53,13 +53,13 @@ fn is_shapeless(c: char) -> bool {
         || (c as u32) & 0xfffe == 0xfffe
 }
 
-/// Text of a server, made fit for one line of a terminal: what cannot be shown is U+FFFD, and every
-/// run of white space one space.
+/// Untrusted text for one line of a terminal: characters that cannot be shown become U+FFFD, and
+/// each run of white space one space.
 pub fn one_line(text: &str) -> String {
     visible(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The first `limit` characters; if there are more, how many are missing is said at the end.
+/// The first `limit` characters, with the number of missing ones at the end.
 pub(super) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     match text.char_indices().nth(limit) {
         None => Cow::Borrowed(text),
@@ -90,13 +90,13 @@ pub(super) fn safe_link(url: &str) -> Option<&str> {
     (known && url.chars().all(inert)).then_some(url)
 }
 
-/// The fragment of a page under which something of this kind is found.
+/// The fragment of a page for something of this kind.
 pub(super) fn anchor(kind: &str, id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     format!("{kind}-{}", id.chars().map(plain).collect::<String>())
 }
 
-/// A number with its noun, which is in the plural unless there is one.
+/// A number with its noun in singular or plural.
 pub(super) fn count(number: usize, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
@@ -104,7 +104,7 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// Milliseconds in the words of a reader: `850 ms`, `12.3 s`, `4 min 5 s`.
+/// Milliseconds as `850 ms`, `12.3 s`, `4 min 5 s`.
 pub(super) fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),

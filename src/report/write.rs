@@ -1,16 +1,16 @@
-//! Reports into a folder, whole or not at all.
+//! Writing reports to a folder, completely or not at all.
 use super::{Format, Publisher, Withheld};
 use crate::files::{Draft, sync_folder, try_folder};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What came of writing reports.
+/// The result of writing reports.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Those that are there, in the order asked for.
+    /// The written reports, in the order of the formats.
     pub paths: Vec<PathBuf>,
-    /// Those of which nothing was written.
+    /// The reports that were not written.
     pub withheld: Vec<Withheld>,
 }
 
@@ -36,7 +36,7 @@ pub fn write_all(
             Err(why) => withheld.push(why),
         }
     }
-    fs::create_dir_all(dir).map_err(|e| WriteError::new("make the folder", dir, e))?;
+    fs::create_dir_all(dir).map_err(|e| WriteError::new("create the folder", dir, e))?;
     let mut drafts = Vec::new();
     for (path, text) in &texts {
         let draft = Draft::write(path, text.as_bytes());
@@ -49,7 +49,7 @@ pub fn write_all(
     Ok(Written { paths: texts.into_iter().map(|(path, _)| path).collect(), withheld })
 }
 
-/// Tries whether reports can be written to `dir`, and leaves it as it was.
+/// Checks that reports can be written to `dir`, and leaves it unchanged.
 ///
 /// # Errors
 /// The folder cannot be made, or no file can be written in it.
@@ -72,11 +72,11 @@ fn once_each(formats: &[Format]) -> Vec<Format> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {cause}", path.display())]
 pub struct WriteError {
-    /// What was tried: `make the folder`, `write reports to`, `write`, `replace`.
+    /// The failed action: `create the folder`, `write reports to`, `write`, `replace`.
     action: &'static str,
     /// The folder or the report.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     pub cause: io::Error,
 }
 

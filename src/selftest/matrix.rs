@@ -1,43 +1,49 @@
-//! What came of faults and quirks, as values, and what follows from it. Pure.
+//! The results of faults and quirks as values. Pure.
 use crate::model::reason::ReasonCode;
 use crate::model::run::{Level, RecordedReason, RequirementOutcome, RequirementVerdict, Verdict};
 use crate::reference::{Fault, Kind, Quirk};
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What came of one fault.
-#[derive(Debug, Clone)]
+/// The result of one fault.
+#[derive(Debug, Clone, Serialize)]
 pub struct FaultOutcome {
-    /// The fault.
+    /// Its name.
     pub name: &'static str,
-    /// How it is made.
+    /// Its kind.
+    #[serde(serialize_with = "word_of_kind")]
     pub kind: Kind,
     /// The requirement that it breaks.
     pub requirement: &'static str,
     /// Other requirements that it is known to break.
+    #[serde(skip)]
     pub also: &'static [&'static str],
     /// The clause that is broken.
     pub clause: &'static str,
-    /// What the homeserver does instead.
+    /// The deviating behaviour.
     pub about: &'static str,
     /// The operation whose schema it was made from, if it was.
     pub operation: Option<&'static str>,
-    /// Whether it shows each time; another one may be caught by other cases in another run.
+    /// True if it shows each time; otherwise other cases may catch it in another run.
     pub steady: bool,
-    /// How it ended.
+    /// Its result.
     pub end: FaultEnd,
-    /// How the requirement that it breaks ended.
+    /// The reason, if it is out of reach or survived.
+    pub why: Option<String>,
+    /// The verdict of the requirement that it breaks.
     pub verdict: RequirementVerdict,
     /// The cases (or `standing::ID`) whose decision on that requirement caught it.
     pub caught_by: Vec<String>,
-    /// Requirements that turned red and are not in its `also` list.
-    pub unexpected: Vec<Red>,
-    /// Requirements of its `also` list that the run decided and found kept.
+    /// Requirements that broke and are not in its `also` list.
+    pub unexpected: Vec<UnexpectedVerdict>,
+    /// Requirements of its `also` list that held in the run.
+    #[serde(skip)]
     pub unseen: Vec<&'static str>,
 }
 
 impl FaultOutcome {
-    /// The outcome of a fault of which nothing was seen yet.
-    pub(super) fn of(fault: &Fault, end: FaultEnd) -> FaultOutcome {
+    /// The outcome of a fault before its run.
+    pub(super) fn of(fault: &Fault, end: FaultEnd, why: Option<String>) -> FaultOutcome {
         FaultOutcome {
             name: fault.name,
             kind: fault.kind,
@@ -48,6 +54,7 @@ impl FaultOutcome {
             operation: fault.place.map(|place| place.operation),
             steady: fault.is_steady(),
             end,
+            why,
             verdict: RequirementVerdict::Untested,
             caught_by: Vec::new(),
             unexpected: Vec::new(),
@@ -55,86 +62,84 @@ impl FaultOutcome {
         }
     }
 
-    /// Whether it was caught, through its own requirement and no other.
+    /// Returns true if it was caught by its own requirement and broke no unlisted one.
     pub fn is_clean(&self) -> bool {
-        !matches!(self.end, FaultEnd::Survived(_)) && self.unexpected.is_empty()
+        self.end != FaultEnd::Survived && self.unexpected.is_empty()
     }
 }
 
-/// How a fault ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The result of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FaultEnd {
     /// The requirement ended as a broken one of its level does.
     Caught,
     /// A permission (MAY) was not used: there is nothing to catch.
     Observed,
-    /// Nothing in the suite decides the requirement, and the register or this program says why.
-    OutOfReach(String),
-    /// It ended otherwise; why, if the run says so.
-    Survived(String),
+    /// Nothing in the suite decides the requirement, with the reason.
+    OutOfReach,
+    /// It ended otherwise.
+    Survived,
 }
 
 impl FaultEnd {
-    /// How a fault ended after a run: `wanted` is what breaking the requirement comes to (none where nothing comes of
-    /// it), `verdict` how it ended, `found` whether there is a finding of that gravity, `why` the reason of the run.
+    /// The result of a fault after a run. `wanted` is the verdict of the broken requirement (none if
+    /// nothing can be caught), `verdict` its verdict in the run, `found` tells if a finding has that
+    /// severity.
     pub(super) fn of(
         wanted: Option<Verdict>,
         verdict: RequirementVerdict,
         found: bool,
-        why: &str,
     ) -> FaultEnd {
         match wanted {
             None => FaultEnd::Observed,
-            Some(wanted) if RequirementVerdict::from(wanted) == verdict => FaultEnd::Caught,
             // A step behind the one that broke may be out of reach: the requirement is then blocked in one case and
             // broken in another, and the finding is what counts.
-            Some(_) if found => FaultEnd::Caught,
-            Some(_) => FaultEnd::Survived(why.to_owned()),
-        }
-    }
-
-    /// `caught`, `observed`, `out_of_reach` or `survived`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            FaultEnd::Caught => "caught",
-            FaultEnd::Observed => "observed",
-            FaultEnd::OutOfReach(_) => "out_of_reach",
-            FaultEnd::Survived(_) => "survived",
+            Some(wanted) if found || RequirementVerdict::from(wanted) == verdict => {
+                FaultEnd::Caught
+            }
+            Some(_) => FaultEnd::Survived,
         }
     }
 }
 
+fn word_of_kind<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
 /// A requirement that is worse than without the fault or quirk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Red {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnexpectedVerdict {
     /// Its id.
     pub requirement: String,
-    /// What it is now.
+    /// Its verdict now.
     pub verdict: RequirementVerdict,
     /// An example of why.
     pub why: String,
 }
 
-/// What came of one quirk.
-#[derive(Debug, Clone)]
+/// The result of one quirk.
+#[derive(Debug, Clone, Serialize)]
 pub struct QuirkOutcome {
-    /// The quirk.
+    /// Its name.
     pub name: &'static str,
-    /// How it is made.
+    /// Its kind.
+    #[serde(serialize_with = "word_of_kind")]
     pub kind: Kind,
-    /// What the homeserver does.
+    /// The behaviour of the homeserver.
     pub about: &'static str,
-    /// Whether it shows each time that there is occasion for it.
+    /// True if it shows at every opportunity.
     pub steady: bool,
-    /// What it must not do to a verdict: make it worse, or change passed and skipped of an id that it does not list.
-    pub flagged: Vec<Red>,
-    /// Verdicts that it changed as it may.
-    pub changed: Vec<Change>,
+    /// Verdicts that it must not cause: worse ones, or passed and skipped swapped for ids that it
+    /// does not list.
+    pub flagged: Vec<UnexpectedVerdict>,
+    /// Verdicts that it changed and may change.
+    pub changed: Vec<VerdictChange>,
 }
 
-/// A requirement that ended otherwise with a quirk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+/// A requirement with another verdict under a quirk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictChange {
     /// Its id.
     pub requirement: String,
     /// Without the quirk.
@@ -143,17 +148,18 @@ pub struct Change {
     pub after: RequirementVerdict,
 }
 
-/// How a run was made to look for a quirk.
+/// The cases of a run with a quirk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// All cases.
     All,
-    /// Only a few: what was not observed in them says nothing.
+    /// Only a few: what they did not observe proves nothing.
     Few,
 }
 
 impl QuirkOutcome {
-    /// Compares how requirements ended without the quirk and with it; `why` finds an example of a finding.
+    /// Compares the requirements of runs without and with the quirk; `why` finds an example of a
+    /// finding.
     pub(super) fn of(
         quirk: &Quirk,
         before: &[RequirementOutcome],
@@ -172,12 +178,12 @@ impl QuirkOutcome {
             }
             if is_allowed(quirk, was, outcome) {
                 let requirement = outcome.id.clone();
-                changed.push(Change { requirement, before: was, after: outcome.verdict });
+                changed.push(VerdictChange { requirement, before: was, after: outcome.verdict });
                 continue;
             }
             let reason = outcome.reason.as_ref().map(|reason| reason.text.to_string());
             let why = Some(why(&outcome.id)).filter(|why| !why.is_empty()).or(reason);
-            flagged.push(Red {
+            flagged.push(UnexpectedVerdict {
                 requirement: outcome.id.clone(),
                 verdict: outcome.verdict,
                 why: format!("{} before; {}", was.as_str(), why.unwrap_or_default()),
@@ -194,7 +200,7 @@ impl QuirkOutcome {
     }
 }
 
-/// Whether a difference comes from what was run and not from the quirk.
+/// Returns true if a difference comes from the selection of cases and not from the quirk.
 fn says_nothing(outcome: &RequirementOutcome, was: RequirementVerdict, scope: Scope) -> bool {
     use RequirementVerdict::{Passed, Skipped, Untested};
     // A finding stands, however few cases were run.
@@ -202,8 +208,8 @@ fn says_nothing(outcome: &RequirementOutcome, was: RequirementVerdict, scope: Sc
     is_mild && (outcome.verdict == Untested || was == Untested || scope == Scope::Few)
 }
 
-/// Whether a quirk may change a verdict so: what gets better may; passed and skipped may for ids that it lists, which may
-/// also warn, where it is advice that is not followed; blocked where the server refuses by a policy of its own.
+/// Returns true if a quirk may change a verdict like this: improvements; passed and skipped for ids
+/// that it lists, which may also warn; blocked if the server refuses by its own policy.
 fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutcome) -> bool {
     use RequirementVerdict::{Blocked, Errored, Failed, Passed, Skipped, Untested, Warned};
     let listed = quirk.changes.contains(&outcome.id.as_str());
@@ -220,37 +226,37 @@ fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutco
     }
 }
 
-/// Quirks that refuse now and then what a case needs: what comes behind it is out of reach.
+/// Quirks that sometimes refuse what a case needs: later steps are then out of reach.
 const REFUSES: &[&str] = &["resource-limit"];
 
-/// A server that refuses by a policy of its own leaves the question open: blocked is the truth.
+/// A server that refuses by its own policy leaves the question open: blocked is correct.
 fn is_policy(reason: &RecordedReason) -> bool {
     reason.code.is(ReasonCode::RefusedByPolicy) || reason.text.contains("M_RESOURCE_LIMIT_EXCEEDED")
 }
 
 /// A requirement, with the faults that break it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RequirementFaults {
     /// Its id.
-    pub requirement: String,
-    /// How binding it is.
+    pub id: String,
+    /// Its level.
     pub level: Level,
-    /// Whether a case or a standing check decides it, on whatever server: none of the reference homeserver's settings
-    /// is asked for it.
+    /// True if a case or a standing check decides it on any server, whatever the settings of the
+    /// reference homeserver.
     pub decided: bool,
-    /// How many faults break it, by how they are made.
+    /// The number of faults that break it, by kind.
     pub faults: BTreeMap<&'static str, usize>,
-    /// How many of them ended how, by [`FaultEnd::as_str`].
-    pub ends: BTreeMap<&'static str, usize>,
+    /// Their results.
+    pub ends: BTreeMap<FaultEnd, usize>,
     /// The cases (and `standing::ID`) that caught those of them that show each time, in alphabetical order.
     pub caught_by: BTreeSet<String>,
 }
 
-impl Row {
+impl RequirementFaults {
     /// A requirement without faults.
-    pub(super) fn new(requirement: &str, level: Level, decided: bool) -> Row {
-        Row {
-            requirement: requirement.to_owned(),
+    pub(super) fn new(id: &str, level: Level, decided: bool) -> RequirementFaults {
+        RequirementFaults {
+            id: id.to_owned(),
             level,
             decided,
             faults: BTreeMap::new(),
@@ -259,82 +265,57 @@ impl Row {
         }
     }
 
-    /// How many faults break it.
-    pub fn total(&self) -> usize {
-        self.faults.values().sum()
-    }
-
-    /// How many faults of a kind break it.
-    pub fn of_kind(&self, kind: Kind) -> usize {
-        self.faults.get(kind.as_str()).copied().unwrap_or(0)
-    }
-
-    /// How many of them were caught.
-    pub fn caught(&self) -> usize {
-        self.ends.get(FaultEnd::Caught.as_str()).copied().unwrap_or(0)
-    }
-
-    /// Whether a fault is owed and none was ever caught: it is decided, and no permission (MAY), of which nothing can
-    /// be broken.
+    /// Returns true if it needs a fault and none was caught: it is decided, and is not a MAY.
     fn lacks_fault(&self) -> bool {
-        let survived = self.ends.contains_key("survived");
-        self.decided && self.level != Level::May && self.caught() == 0 && !survived
+        let ended = |end| self.ends.contains_key(&end);
+        let is_owed = self.decided && self.level != Level::May;
+        is_owed && !ended(FaultEnd::Caught) && !ended(FaultEnd::Survived)
     }
 }
 
-/// The whole matrix, or the part of it that was asked for.
-#[derive(Debug, Clone, Default)]
+/// The whole matrix, or the selected part.
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Matrix {
     /// In the order of the catalogue.
     pub faults: Vec<FaultOutcome>,
     /// In the order of the catalogue.
     pub quirks: Vec<QuirkOutcome>,
-    /// Requirements that were asked for, and those that the faults break, in the order of the register.
-    pub requirements: Vec<Row>,
-    /// Ids of decided MUSTs and SHOULDs among those asked for that no fault was seen to break.
+    /// Selected requirements, and those that the faults break, in the order of the register.
+    pub requirements: Vec<RequirementFaults>,
+    /// Ids of selected and decided MUSTs and SHOULDs without a caught fault.
     pub without_fault: Vec<String>,
 }
 
 impl Matrix {
-    /// Puts it together. `requirements` are the rows of the register, still without faults; `asked` says of which a
-    /// fault is owed.
+    /// Assembles the matrix. `requirements` are the rows of the register, without faults; `asked`
+    /// tells which are selected.
     pub(super) fn of(
         faults: Vec<FaultOutcome>,
         quirks: Vec<QuirkOutcome>,
-        mut requirements: Vec<Row>,
+        mut requirements: Vec<RequirementFaults>,
         asked: &dyn Fn(&str) -> bool,
     ) -> Matrix {
         for row in &mut requirements {
-            let of_row = faults.iter().filter(|fault| fault.requirement == row.requirement);
+            let of_row = faults.iter().filter(|fault| fault.requirement == row.id);
             for fault in of_row {
                 *row.faults.entry(fault.kind.as_str()).or_default() += 1;
-                *row.ends.entry(fault.end.as_str()).or_default() += 1;
+                *row.ends.entry(fault.end).or_default() += 1;
                 let catchers = fault.caught_by.iter().filter(|_| fault.steady);
                 row.caught_by.extend(catchers.cloned());
             }
         }
-        requirements.retain(|row| row.total() > 0 || row.decided && asked(&row.requirement));
-        let open = requirements.iter().filter(|row| row.lacks_fault() && asked(&row.requirement));
-        let without_fault = open.map(|row| row.requirement.clone()).collect();
+        requirements.retain(|row| !row.faults.is_empty() || row.decided && asked(&row.id));
+        let open = requirements.iter().filter(|row| row.lacks_fault() && asked(&row.id));
+        let without_fault = open.map(|row| row.id.clone()).collect();
         Matrix { faults, quirks, requirements, without_fault }
     }
 
-    /// Whether every fault is caught at the right place, no quirk is flagged, and every decided MUST and SHOULD that was
-    /// asked for has a fault.
+    /// Returns true if every fault is caught by its requirement, no quirk is flagged, and every
+    /// selected MUST and SHOULD that is decided has a fault.
     pub fn is_clean(&self) -> bool {
         self.faults.iter().all(FaultOutcome::is_clean)
             && self.quirks.iter().all(|quirk| quirk.flagged.is_empty())
             && self.without_fault.is_empty()
-    }
-
-    /// How many faults ended so.
-    pub fn ended(&self, word: &str) -> usize {
-        self.faults.iter().filter(|fault| fault.end.as_str() == word).count()
-    }
-
-    /// How many quirks were not flagged.
-    pub fn accepted(&self) -> usize {
-        self.quirks.iter().filter(|quirk| quirk.flagged.is_empty()).count()
     }
 }
 
@@ -348,20 +329,20 @@ mod tests {
         let fault = faults().unwrap().iter().find(|fault| fault.name == "login-201").unwrap();
         FaultOutcome {
             caught_by: vec!["good-login".to_owned()],
-            ..FaultOutcome::of(fault, FaultEnd::Caught)
+            ..FaultOutcome::of(fault, FaultEnd::Caught, None)
         }
     }
 
-    fn row(level: Level, decided: bool) -> Row {
-        Row::new("login.post.ok.status", level, decided)
+    fn row(level: Level, decided: bool) -> RequirementFaults {
+        RequirementFaults::new("login.post.ok.status", level, decided)
     }
 
-    fn of(faults: Vec<FaultOutcome>, rows: Vec<Row>) -> Matrix {
+    fn of(faults: Vec<FaultOutcome>, rows: Vec<RequirementFaults>) -> Matrix {
         Matrix::of(faults, Vec::new(), rows, &|_| true)
     }
 
-    fn red() -> Red {
-        Red {
+    fn red() -> UnexpectedVerdict {
+        UnexpectedVerdict {
             requirement: "whoami.user".to_owned(),
             verdict: RequirementVerdict::Failed,
             why: String::new(),
@@ -373,14 +354,14 @@ mod tests {
         let matrix = of(vec![caught(), caught()], vec![row(Level::Must, true)]);
         assert!(matrix.is_clean());
         let row = &matrix.requirements[0];
-        assert_eq!((row.total(), row.of_kind(Kind::Data), row.caught()), (2, 2, 2));
+        assert_eq!((&row.faults["data"], &row.ends[&FaultEnd::Caught]), (&2, &2));
         assert_eq!(row.caught_by.iter().collect::<Vec<_>>(), ["good-login"]);
     }
 
     #[test]
     fn a_fault_that_survives_is_not_clean() {
-        let end = FaultEnd::of(Some(Verdict::Failed), RequirementVerdict::Passed, false, "");
-        assert_eq!(end, FaultEnd::Survived(String::new()));
+        let end = FaultEnd::of(Some(Verdict::Failed), RequirementVerdict::Passed, false);
+        assert_eq!(end, FaultEnd::Survived);
         let matrix = of(vec![FaultOutcome { end, ..caught() }], vec![row(Level::Must, true)]);
         assert!(!matrix.is_clean());
         // It is told once.
@@ -390,15 +371,15 @@ mod tests {
     #[test]
     fn a_broken_must_that_only_warns_survives_unless_there_is_a_finding_of_its_gravity() {
         let (wanted, blocked) = (Some(Verdict::Failed), RequirementVerdict::Blocked);
-        let warned = FaultEnd::of(wanted, RequirementVerdict::Warned, false, "");
-        assert_eq!(warned, FaultEnd::Survived(String::new()));
-        assert_eq!(FaultEnd::of(wanted, blocked, true, ""), FaultEnd::Caught);
-        assert_eq!(FaultEnd::of(None, RequirementVerdict::Passed, false, ""), FaultEnd::Observed);
+        let warned = FaultEnd::of(wanted, RequirementVerdict::Warned, false);
+        assert_eq!(warned, FaultEnd::Survived);
+        assert_eq!(FaultEnd::of(wanted, blocked, true), FaultEnd::Caught);
+        assert_eq!(FaultEnd::of(None, RequirementVerdict::Passed, false), FaultEnd::Observed);
     }
 
     #[test]
     fn a_fault_caught_only_through_another_requirement_is_not_clean() {
-        let end = FaultEnd::of(Some(Verdict::Failed), RequirementVerdict::Passed, false, "");
+        let end = FaultEnd::of(Some(Verdict::Failed), RequirementVerdict::Passed, false);
         let elsewhere = FaultOutcome { end, unexpected: vec![red()], ..caught() };
         assert!(!of(vec![elsewhere], Vec::new()).is_clean());
         let both = FaultOutcome { unexpected: vec![red()], ..caught() };
@@ -411,7 +392,7 @@ mod tests {
             let matrix = of(Vec::new(), vec![row(level, true)]);
             assert_eq!(matrix.without_fault, ["login.post.ok.status"]);
             assert!(!matrix.is_clean());
-            let unseen = FaultOutcome { end: FaultEnd::OutOfReach(String::new()), ..caught() };
+            let unseen = FaultOutcome { end: FaultEnd::OutOfReach, ..caught() };
             assert!(!of(vec![unseen], vec![row(level, true)]).is_clean());
         }
         assert!(of(Vec::new(), vec![row(Level::May, true), row(Level::Must, false)]).is_clean());
@@ -424,7 +405,7 @@ mod tests {
     fn what_shows_now_and_then_does_not_say_by_which_cases() {
         let now_and_then = FaultOutcome { steady: false, ..caught() };
         let matrix = of(vec![now_and_then], vec![row(Level::Must, true)]);
-        assert_eq!(matrix.requirements[0].caught(), 1);
+        assert_eq!(matrix.requirements[0].ends[&FaultEnd::Caught], 1);
         assert!(matrix.requirements[0].caught_by.is_empty());
     }
 

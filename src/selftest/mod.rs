@@ -1,15 +1,19 @@
-//! The kill matrix: every fault of the reference homeserver, and what the suite says of it.
+//! The kill matrix: every fault of the reference homeserver, and the cases that catch it.
 //!
-//! A fault names the requirement that it breaks and the clause; what catches it is computed here. A
-//! fault that survives shows a check that cannot fail; a requirement that turns red without being
-//! named shows a false alarm, or a `also:` list that is not complete.
+//! A fault names the requirement that it breaks and the clause; the cases that catch it are computed
+//! here. A fault that survives shows a check that cannot fail. An unlisted requirement that breaks
+//! shows a false alarm, or an incomplete `also:` list.
+mod judge;
 mod matrix;
 pub mod schema_faults;
 mod show;
 mod upstream;
 
-pub use matrix::{Change, FaultEnd, FaultOutcome, Matrix, QuirkOutcome, Red, Row};
-pub use show::{Format, SCHEMA_VERSION};
+pub use matrix::{
+    FaultEnd, FaultOutcome, Matrix, QuirkOutcome, RequirementFaults, UnexpectedVerdict,
+    VerdictChange,
+};
+pub use show::{Rendering, SCHEMA_VERSION};
 pub use upstream::in_front;
 
 use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
@@ -18,17 +22,17 @@ use crate::http::client::Transport;
 use crate::http::target::Target;
 use crate::model::exit::Gate;
 use crate::model::reason::ReasonCode;
-use crate::model::release::Listed;
-use crate::model::run::{CaseOutcome, Finding, RecordedExchange, RequirementVerdict, Run, Verdict};
+use crate::model::run::{CaseOutcome, RecordedExchange, Run};
 use crate::pipeline::{Job, JobError, Material, Policies, RunWithheld, prepare};
 use crate::plan::facts::Allow;
 use crate::plan::selection::{Selection, glob_matches};
 use crate::reference::{
     self, Catalogue, Fault, FaultFileError, FaultNeed, Place, Quirk, Settings, StartError,
 };
-use crate::requirements::{Requirement, Severity};
+use crate::requirements::Requirement;
 use crate::run::executor::Silent;
 use crate::yaml::diagnostic::Diagnostic;
+use judge::{judge, out_of_reach, why};
 use matrix::Scope;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,16 +42,17 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use url::Url;
 
-/// How much is run for each fault and quirk.
+/// The cases that run for each fault and quirk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// The cases of the requirements that it names, and all standing checks.
     Named,
-    /// Everything; faults and quirks made from schemas are still looked for in the few cases that see their answers.
+    /// All cases; for faults and quirks made from schemas, still only the few cases with their
+    /// responses.
     Full,
 }
 
-/// Why the matrix could not be made.
+/// The matrix could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SelftestError {
     /// The reference homeserver does not start.
@@ -59,36 +64,42 @@ pub enum SelftestError {
     /// Nothing of a run may be shown.
     #[error(transparent)]
     Withheld(#[from] RunWithheld),
-    /// A URL of our own is none.
+    /// The reference homeserver's URL is invalid.
     #[error("the reference homeserver's URL cannot be read: {0}")]
     Url(#[from] url::ParseError),
-    /// The bundled files, of which faults are made, are wrong.
+    /// The bundled files have errors.
     #[error("{} faults in the bundled files", .0.len())]
     Files(Vec<Diagnostic>),
-    /// Words that name no fault, no quirk and no requirement.
-    #[error("{} names nothing", .0.join(" or "))]
+    /// Words that match no fault, quirk or requirement.
+    #[error("{} matches nothing", .0.join(" or "))]
     NoMatch(Vec<String>),
-    /// The file of faults is wrong.
+    /// The file of faults has errors.
     #[error(transparent)]
     Faults(#[from] &'static FaultFileError),
     /// A task of the matrix failed.
     #[error("a part of the matrix failed: {0}")]
     Task(#[from] tokio::task::JoinError),
+    /// A template does not fit the matrix.
+    #[error("the matrix cannot be rendered: {0}; please report this internal error")]
+    Page(#[from] minijinja::Error),
+    /// The matrix is not JSON.
+    #[error("the matrix cannot be written as JSON: {0}; please report this internal error")]
+    Json(#[from] serde_json::Error),
 }
 
-/// What a matrix is to be made of.
+/// The contents of a matrix.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// Faults.
     pub faults: Vec<&'static Fault>,
     /// Quirks.
     pub quirks: Vec<&'static Quirk>,
-    /// Requirements of which a fault is owed where something decides them.
+    /// Requirements that need a fault if something decides them.
     requirements: BTreeSet<String>,
 }
 
 impl Asked {
-    /// What globs over the names of faults and quirks and over ids of requirements name, everything without any: a
+    /// Globs over the names of faults and quirks and the ids of requirements; empty for all. A
     /// requirement stands for the faults that break it and the quirks that list it.
     ///
     /// # Errors
@@ -123,7 +134,7 @@ impl Asked {
     }
 }
 
-/// Runs the matrix with so many faults and quirks at once; `told` is called after each.
+/// Runs the matrix with `jobs` faults and quirks at once; `told` is called after each.
 ///
 /// # Errors
 /// The reference homeserver cannot be run.
@@ -135,58 +146,60 @@ pub async fn matrix(
     told: &(dyn Fn(&str) + Sync),
 ) -> Result<Matrix, SelftestError> {
     let clean = Arc::new(baselines(&material, asked).await?);
-    let permits = Arc::new(Semaphore::new(jobs.max(1)));
-    let mut running: JoinSet<Result<One, SelftestError>> = JoinSet::new();
-    for (at, fault) in asked.faults.iter().copied().enumerate() {
-        let (material, clean, permits) = (material.clone(), clean.clone(), permits.clone());
-        running.spawn(async move {
-            let _permit = permits.acquire().await;
-            one_fault(&material, fault, &clean, reach).await.map(|outcome| One::Fault(at, outcome))
-        });
-    }
-    for (at, quirk) in asked.quirks.iter().copied().enumerate() {
-        let (material, clean, permits) = (material.clone(), clean.clone(), permits.clone());
-        running.spawn(async move {
-            let _permit = permits.acquire().await;
-            one_quirk(&material, quirk, &clean).await.map(|outcome| One::Quirk(at, outcome))
-        });
-    }
-    let (mut of_faults, mut of_quirks) = (BTreeMap::new(), BTreeMap::new());
-    while let Some(joined) = running.join_next().await {
-        match joined?? {
-            One::Fault(at, outcome) => {
-                told(outcome.name);
-                of_faults.insert(at, outcome);
-            }
-            One::Quirk(at, outcome) => {
-                told(outcome.name);
-                of_quirks.insert(at, outcome);
-            }
-        }
-    }
-    let rows = material.register.iter().map(|requirement| {
-        Row::new(&requirement.id, requirement.level, is_decided(&material, requirement))
-    });
-    Ok(Matrix::of(
-        of_faults.into_values().collect(),
-        of_quirks.into_values().collect(),
-        rows.collect(),
-        &|id| asked.requirements.contains(id),
-    ))
+    let fault = |fault: &'static Fault| {
+        let (material, clean) = (material.clone(), clean.clone());
+        async move { one_fault(&material, fault, &clean, reach).await }
+    };
+    let quirk = |quirk: &'static Quirk| {
+        let (material, clean) = (material.clone(), clean.clone());
+        async move { one_quirk(&material, quirk, &clean).await }
+    };
+    let faults = in_parallel(jobs, &asked.faults, fault, |outcome| told(outcome.name)).await?;
+    let quirks = in_parallel(jobs, &asked.quirks, quirk, |outcome| told(outcome.name)).await?;
+    let rows = material
+        .register
+        .iter()
+        .map(|r| RequirementFaults::new(&r.id, r.level, is_decided(&material, r)));
+    let asked = |id: &str| asked.requirements.contains(id);
+    Ok(Matrix::of(faults, quirks, rows.collect(), &asked))
 }
 
-/// Whether anything decides a requirement, on whatever server: which runs do is left open, so that nothing is proven only
-/// because a run of the reference homeserver skipped it.
+/// Does work for each item, at most `jobs` at once; the results are in the order of the items.
+/// `told` is called after each.
+async fn in_parallel<I: Copy, O: Send + 'static, F>(
+    jobs: usize,
+    items: &[I],
+    work: impl Fn(I) -> F,
+    told: impl Fn(&O),
+) -> Result<Vec<O>, SelftestError>
+where
+    F: Future<Output = Result<O, SelftestError>> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(jobs.max(1)));
+    let mut running = JoinSet::new();
+    for (at, item) in items.iter().enumerate() {
+        let (permits, work) = (permits.clone(), work(*item));
+        running.spawn(async move {
+            let _permit = permits.acquire().await;
+            work.await.map(|outcome| (at, outcome))
+        });
+    }
+    let mut outcomes = BTreeMap::new();
+    while let Some(joined) = running.join_next().await {
+        let (at, outcome) = joined??;
+        told(&outcome);
+        outcomes.insert(at, outcome);
+    }
+    Ok(outcomes.into_values().collect())
+}
+
+/// Returns true if anything decides a requirement, on any server. It does not depend on runs, so a
+/// requirement that the reference homeserver skips still needs a fault.
 fn is_decided(material: &Material, requirement: &Requirement) -> bool {
     material.covers(&requirement.id) || !requirement.standing.is_empty()
 }
 
-enum One {
-    Fault(usize, FaultOutcome),
-    Quirk(usize, QuirkOutcome),
-}
-
-/// Runs without a fault, by what the faults need to be set up.
+/// Runs without a fault, by the settings that faults need.
 type Baselines = BTreeMap<String, Run>;
 
 fn key(need: FaultNeed) -> String {
@@ -218,7 +231,7 @@ async fn one_fault(
     reach: Reach,
 ) -> Result<FaultOutcome, SelftestError> {
     if let Some(why) = out_of_reach(material, fault) {
-        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
+        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach, Some(why)));
     }
     let clean = clean.get(&key(fault.needs));
     let selection = match (fault.place, reach) {
@@ -227,8 +240,8 @@ async fn one_fault(
         (None, Reach::Named) => Some(named_selection(material, fault)),
     };
     let Some(selection) = selection else {
-        let why = "no answer in a run without faults gives occasion for it".to_owned();
-        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
+        let why = "no response in a run without faults exercises it".to_owned();
+        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach, Some(why)));
     };
     let mut run =
         run(material, fault.settings(settings()?), fault.needs, selection.clone()).await?;
@@ -237,123 +250,14 @@ async fn one_fault(
         .iter()
         .any(|case| case.reason.as_ref().is_some_and(|r| r.code.is(ReasonCode::Registration)))
     {
-        // The fault keeps accounts from being made: it is looked for on given ones.
+        // The fault prevents the creation of accounts, so supplied ones are used.
         run = self::run_with_given_accounts(material, fault, selection).await?;
     }
     Ok(judge(material, fault, &run, clean))
 }
 
-/// What a run says of a fault, given one without.
-fn judge(
-    material: &Arc<Material>,
-    fault: &'static Fault,
-    run: &Run,
-    clean: Option<&Run>,
-) -> FaultOutcome {
-    let outcome = run.requirements.iter().find(|r| r.id == fault.requirement);
-    let verdict = outcome.map_or(RequirementVerdict::Untested, |outcome| outcome.verdict);
-    let reason = outcome.and_then(|o| o.reason.as_ref()).map_or("", |reason| reason.text.as_str());
-    let wanted = match wanted(material, fault, run) {
-        _ if ONLY_WARNS.contains(&fault.name) => Some(Verdict::Warned),
-        Some(_) if fault.mild => Some(Verdict::Warned),
-        wanted => wanted,
-    };
-    let found = wanted.is_some_and(|wanted| has_finding(run, fault.requirement, wanted));
-    let end = FaultEnd::of(wanted, verdict, found, reason);
-    let expected = |id: &str| id == fault.requirement || fault.also.contains(&id);
-    let unexpected = reds(run, clean).into_iter().filter(|red| {
-        let follows = |place| follows(run, &red.requirement, place);
-        !expected(&red.requirement) && !fault.place.is_some_and(follows)
-    });
-    FaultOutcome {
-        verdict,
-        caught_by: catchers(run, fault.requirement),
-        unexpected: unexpected.collect(),
-        unseen: unseen(fault, run),
-        ..FaultOutcome::of(fault, end)
-    }
-}
-
-/// Requirements that a fault's `also` names, and that a run with it decided and found kept. What the run left open
-/// contradicts nothing.
-fn unseen(fault: &Fault, run: &Run) -> Vec<&'static str> {
-    let kept = |id: &str| {
-        let mut outcomes = run.requirements.iter();
-        outcomes.any(|r| r.id == id && r.verdict == RequirementVerdict::Passed)
-    };
-    let also: BTreeSet<&'static str> = fault.also.iter().copied().collect();
-    also.into_iter().filter(|id| *id != fault.requirement && kept(id)).collect()
-}
-
-/// Faults that break a MUST in a way of which the catalogue of requirements says that it deserves a
-/// warning and no more; each was read again when it was put here.
-const ONLY_WARNS: &[&str] = &[
-    // OPTIONS without the headers of a preflight: no browser sends it.
-    "options-bare-405",
-    // null in place of an optional member.
-    "rate-limit-ms-null",
-    "versions-features-null",
-    "flows-get-login-token-null",
-    "devices-name-null",
-    // The tested URL need not be the host of the server name.
-    "well-known-403",
-    "well-known-html",
-    "well-known-bare-key",
-    "well-known-key-with-blank",
-    // Until v1.11 this was the name; the other came with a clarification.
-    "login-page-old-name-alone",
-    // A server without the OAuth API may ask for a token on any path.
-    "metadata-401",
-    // "warn only" in the catalogue.
-    "sso-provider-brand-spaces",
-    // Refused, but as a failed login and not as a malformed one.
-    "login-password-number-403",
-    "login-identifier-typeless-403",
-    "login-identifier-text-403",
-    "login-token-number-403",
-    "refresh-number-401",
-    // The specification's own text names M_UNAUTHORIZED for login failures as well.
-    "login-wrong-password-code-unauthorized",
-    // Leniency with the kind of a flag.
-    "login-refresh-flag-text-taken",
-    // Both statuses stand in the specification for a failed stage.
-    "uia-wrong-password-403",
-    // A client that lost the answer to a finished call may ask for it again.
-    "get-token-session-reusable",
-    // Filed as a clarification: the name that the call had until v1.11 is told from none.
-    "login-page-former-callback",
-    // The code of a failed stage is an example.
-    "uia-wrong-password-code-unknown-token",
-];
-
-/// Faults of decided requirements that the suite cannot show, with the reason.
-const UNSHOWN: &[(&str, &str)] = &[
-    (
-        "flows-429-without-code",
-        "GET /login is limited at random here, which the burst of logins does not provoke",
-    ),
-    (
-        "login-unknown-user-404-later",
-        "one login in a run names somebody unknown: servers as deployed permit an address only a few that fail",
-    ),
-    (
-        "uia-wrong-password-bare-later",
-        "one stage in a run has a wrong password: servers as deployed lock accounts after a few",
-    ),
-];
-
-/// Why a fault is not looked for.
-fn out_of_reach(material: &Material, fault: &Fault) -> Option<String> {
-    if let Some((_, why)) = UNSHOWN.iter().find(|(name, _)| *name == fault.name) {
-        return Some((*why).to_owned());
-    }
-    let requirement = material.register.get(fault.requirement)?;
-    let why = || requirement.untestable.clone().unwrap_or("no case decides it yet".to_owned());
-    (!is_decided(material, requirement)).then(why)
-}
-
-/// The cases of the requirements that a fault names; all cases where only the standing checks look,
-/// since any answer may show it.
+/// The cases of the requirements that a fault names; all cases if only standing checks decide,
+/// since any response may show it.
 fn named_selection(material: &Material, fault: &Fault) -> Selection {
     if !material.covers(fault.requirement) {
         return Selection::default();
@@ -363,25 +267,7 @@ fn named_selection(material: &Material, fault: &Fault) -> Selection {
     Selection { requirements, all_standing: true, ..Selection::default() }
 }
 
-/// Whether a requirement is broken only in cases that saw answers of the place: what they looked for was in the answer
-/// that a fault made from its schema has changed. What checks on every answer say follows from nothing.
-fn follows(run: &Run, requirement: &str, place: Place) -> bool {
-    let of_answers = run.standing.iter().flat_map(|standing| &standing.findings);
-    let breaks = |finding: &Finding| finding.requirement == requirement;
-    let mut cases = run.cases.iter().filter(|case| case.findings.iter().any(breaks));
-    !of_answers.into_iter().any(breaks)
-        && cases.all(|case| {
-            case.exchanges.iter().any(|exchange| {
-                exchange.operation.as_deref() == Some(place.operation)
-                    && exchange
-                        .response
-                        .as_ref()
-                        .is_some_and(|answer| answer.status == place.status)
-            })
-        })
-}
-
-/// A few cases in which a run without faults saw answers of a place; none if there are no such answers.
+/// A few cases in which a run without faults had responses of a place; nothing if there are none.
 fn showing(clean: &Run, place: Place) -> Option<Selection> {
     const ENOUGH: usize = 2;
     let shows = |exchange: &RecordedExchange| shows(exchange, place);
@@ -393,13 +279,13 @@ fn showing(clean: &Run, place: Place) -> Option<Selection> {
     cases.truncate(ENOUGH);
     let outside = || clean.support.iter().flat_map(|support| &support.exchanges).any(shows);
     if cases.is_empty() && outside() {
-        // Any case will do: the answer is given before or after it.
+        // Any case will do: the response comes before or after it.
         cases.extend(clean.cases.iter().find(|case| !case.exchanges.is_empty()).map(id));
     }
     (!cases.is_empty()).then(|| Selection { cases, all_standing: true, ..Selection::default() })
 }
 
-/// Whether an exchange has an answer of the place, and what stands around the member meant.
+/// Returns true if an exchange has a response of the place, with the parent of the member.
 fn shows(exchange: &RecordedExchange, place: Place) -> bool {
     let Some(answer) = exchange.response.as_ref().filter(|answer| answer.status == place.status)
     else {
@@ -413,7 +299,7 @@ fn shows(exchange: &RecordedExchange, place: Place) -> bool {
         && has_place(&body, if place.pointer.ends_with("/*") { place.pointer } else { around })
 }
 
-/// Whether there is a value at a pointer in which `*` stands for any item or member.
+/// Returns true if there is a value at a pointer in which `*` stands for any item or member.
 fn has_place(value: &serde_json::Value, pointer: &str) -> bool {
     let Some(rest) = pointer.strip_prefix('/') else { return true };
     let (head, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -428,73 +314,7 @@ fn has_place(value: &serde_json::Value, pointer: &str) -> bool {
     }
 }
 
-/// What breaking a requirement comes to for the server that was run.
-fn wanted(material: &Arc<Material>, fault: &Fault, run: &Run) -> Option<Verdict> {
-    let listed = Listed::new(run.target.versions.clone());
-    let requirement = material.register.get(fault.requirement)?;
-    match requirement.severity(&listed) {
-        Severity::Observes => None,
-        severity => Some(severity.verdict()),
-    }
-}
-
-fn has_finding(run: &Run, requirement: &str, wanted: Verdict) -> bool {
-    let of_cases = run.cases.iter().flat_map(|case| &case.findings);
-    let standing = run.standing.iter().flat_map(|standing| &standing.findings);
-    of_cases.chain(standing).any(|f| f.requirement == requirement && f.verdict == wanted)
-}
-
-fn catchers(run: &Run, requirement: &str) -> Vec<String> {
-    let of_cases = run
-        .cases
-        .iter()
-        .filter(|case| case.findings.iter().any(|finding| finding.requirement == requirement));
-    let standing = run.standing.iter().filter(|s| s.requirement == requirement && s.count > 0);
-    of_cases
-        .map(|case| case.id.clone())
-        .chain(standing.map(|s| format!("standing::{}", s.requirement)))
-        .collect()
-}
-
-/// Requirements with a finding that they did not have before: failed where not failed, warned where
-/// neither warned nor failed.
-fn reds(run: &Run, clean: Option<&Run>) -> Vec<Red> {
-    let before = |id: &str| {
-        let found = clean.and_then(|run| run.requirements.iter().find(|r| r.id == id));
-        found.map_or(RequirementVerdict::Untested, |requirement| requirement.verdict)
-    };
-    let is_red = |verdict| {
-        matches!(
-            verdict,
-            RequirementVerdict::Failed | RequirementVerdict::Warned | RequirementVerdict::Errored
-        )
-    };
-    run.requirements
-        .iter()
-        .filter(|requirement| is_red(requirement.verdict))
-        .filter(|requirement| requirement.verdict > before(&requirement.id))
-        .map(|requirement| Red {
-            requirement: requirement.id.clone(),
-            verdict: requirement.verdict,
-            why: why(run, &requirement.id),
-        })
-        .collect()
-}
-
-fn why(run: &Run, requirement: &str) -> String {
-    let of_cases = run
-        .cases
-        .iter()
-        .flat_map(|case| case.findings.iter().map(move |finding| (case.id.as_str(), finding)));
-    let standing = run
-        .standing
-        .iter()
-        .flat_map(|standing| standing.findings.iter().map(move |f| ("standing", f)));
-    let mut all = of_cases.chain(standing).filter(|(_, f)| f.requirement == requirement);
-    all.next().map_or_else(String::new, |(owner, f)| format!("{owner}: {}", f.message))
-}
-
-/// The same with accounts that are there from the start, one of them for each use.
+/// Runs a fault with accounts that exist from the start, one for each use.
 async fn run_with_given_accounts(
     material: &Arc<Material>,
     fault: &'static Fault,
@@ -538,7 +358,7 @@ async fn run(
     need: FaultNeed,
     selection: Selection,
 ) -> Result<Run, SelftestError> {
-    // Some faults need somebody else on the server.
+    // Some faults need another user on the server.
     let bystander = ("bystander".to_owned(), "bystander-password".to_owned());
     let mut settings = settings;
     settings.users.push(bystander);
@@ -549,7 +369,8 @@ async fn run(
     Ok(run?.into_run())
 }
 
-/// What an operator of a reference homeserver with these settings can give and do.
+/// Returns everything that the operator of a reference homeserver with these settings can give and
+/// do.
 pub fn operator_of(settings: &Settings) -> Operator {
     let bound = |medium: &str| {
         let bound = settings.third_party.iter().find(|bound| bound.medium == medium)?;
@@ -593,7 +414,7 @@ fn job(url: &str, need: FaultNeed, selection: Selection) -> Result<Job, Selftest
         api: None,
         selection,
         allowed,
-        // The matrix runs many runs at once; inside of each the order of requests stays the same.
+        // Many runs at once; inside each, the order of requests stays the same.
         jobs: 1,
         max_wait: Duration::from_secs(60),
         wait_ready: Duration::ZERO,

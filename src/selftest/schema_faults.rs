@@ -83,7 +83,8 @@ fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
     Some(Made::Fault(fault))
 }
 
-/// What else the checks on every answer rightly call broken: what other rules say of the same place.
+/// Other requirements that standing checks rightly report as broken, by other rules on the same
+/// place.
 fn also(mutation: &SchemaMutation, register: &Register, is_error: bool) -> &'static [&'static str] {
     let place = mutation.place;
     let unread = matches!(mutation.violation, Violation::Object | Violation::Encoding);
@@ -122,8 +123,8 @@ fn also(mutation: &SchemaMutation, register: &Register, is_error: bool) -> &'sta
     ids.leak()
 }
 
-/// Whether a member that the schema calls optional is none here: taken away from the answer of a server that counts on
-/// it, it leaves no server that behaves legally.
+/// Returns true if an optional member is required here: without it, this server would not behave
+/// legally.
 fn is_counted_on(mutation: &SchemaMutation) -> bool {
     let place = mutation.place;
     COUNTED_ON.iter().any(|(operation, status, pointer)| {
@@ -144,7 +145,7 @@ const COUNTED_ON: &[(&str, u16, &str)] = &[
     ("refresh", 200, "/refresh_token"),
 ];
 
-/// What a client can no longer see without the optional member.
+/// Requirements that cannot be observed without the optional member.
 fn changes(mutation: &SchemaMutation) -> &'static [&'static str] {
     let place = mutation.place;
     let here = |(operation, status, pointer, _): &&(&str, u16, &str, _)| {

@@ -1,27 +1,24 @@
 //! The faults that are edits of answers, in front of another homeserver.
-use super::{
-    FaultEnd, FaultOutcome, SelftestError, job, judge, named_selection, out_of_reach, showing,
-};
+use super::judge::{judge, out_of_reach};
+use super::{FaultEnd, FaultOutcome, SelftestError, in_parallel, job, named_selection, showing};
 use crate::model::run::Run;
 use crate::pipeline::{Job, Material, prepare};
 use crate::plan::selection::Selection;
 use crate::reference::{Catalogue, Fault, FaultNeed, Front, front};
 use crate::run::executor::Silent;
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use url::Url;
 
 /// All the waiting that a run is allowed. There are hundreds of them, and what a limit keeps from being decided with a
 /// fault is not decided without one either.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Runs the faults in front of the homeserver at `upstream`, which lets everybody register, so many at once: for each
-/// the cases of the ids that it names, or those in which its answers are seen, and all standing checks. Faults that no
-/// answer there gives occasion for end as [`FaultEnd::OutOfReach`]. `told` is called after each.
+/// Runs the faults in front of the homeserver at `upstream`, which lets everybody register, `jobs` at
+/// once: for each the cases of the ids that it names, or those with responses of its place, and all
+/// standing checks. Faults that no response exercises end as [`FaultEnd::OutOfReach`]. `told` is
+/// called after each.
 ///
 /// # Errors
 /// A fault that is no edit, or the layer cannot be put up.
@@ -42,23 +39,12 @@ pub async fn in_front(
     };
     let (clean, _) = run(&material, layer.clone(), Selection::default()).await?;
     let clean = Arc::new(clean);
-    let permits = Arc::new(Semaphore::new(jobs.max(1)));
-    let mut running: JoinSet<Result<_, SelftestError>> = JoinSet::new();
-    for (at, fault) in faults.iter().copied().enumerate() {
-        let (material, clean, permits) = (material.clone(), clean.clone(), permits.clone());
+    let one = |fault: &'static Fault| {
+        let (material, clean) = (material.clone(), clean.clone());
         let layer = Front { faults: vec![fault.name.to_owned()], ..layer.clone() };
-        running.spawn(async move {
-            let _permit = permits.acquire().await;
-            Ok((at, one(&material, fault, &clean, layer).await?))
-        });
-    }
-    let mut outcomes = BTreeMap::new();
-    while let Some(joined) = running.join_next().await {
-        let (at, outcome) = joined??;
-        told(outcome.name);
-        outcomes.insert(at, outcome);
-    }
-    Ok(outcomes.into_values().collect())
+        async move { one(&material, fault, &clean, layer).await }
+    };
+    in_parallel(jobs, faults, one, |outcome| told(outcome.name)).await
 }
 
 async fn one(
@@ -68,17 +54,20 @@ async fn one(
     layer: Front,
 ) -> Result<FaultOutcome, SelftestError> {
     if let Some(why) = out_of_reach(material, fault) {
-        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach(why)));
+        return Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach, Some(why)));
     }
     let selection = match fault.place {
         None => Some(named_selection(material, fault)),
         Some(place) => showing(clean, place),
     };
-    let nothing = || FaultEnd::OutOfReach("no answer there gives occasion for it".to_owned());
-    let Some(selection) = selection else { return Ok(FaultOutcome::of(fault, nothing())) };
+    let unexercised = || {
+        let why = "no response there exercises it".to_owned();
+        Ok(FaultOutcome::of(fault, FaultEnd::OutOfReach, Some(why)))
+    };
+    let Some(selection) = selection else { return unexercised() };
     let (run, changed) = run(material, layer, selection).await?;
     if changed == 0 {
-        return Ok(FaultOutcome::of(fault, nothing()));
+        return unexercised();
     }
     Ok(judge(material, fault, &run, Some(clean)))
 }

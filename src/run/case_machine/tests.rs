@@ -431,7 +431,7 @@ fn a_dropped_connection_fails_a_step_and_blocks_a_setup() {
     );
     let played = play(&step, [dropped()]);
     assert_eq!((played.of("a.b"), played.of("c.d")), (Verdict::Failed, Verdict::Blocked));
-    assert!(played.decided.findings[0].message.starts_with("there was no answer"));
+    assert!(played.decided.findings[0].message.starts_with("no response: "));
     let setup = case(
         "checks: [a.b]\nsetup:\n  - { call: zero, must: { status: 200 } }\nsteps:\n  \
          - { call: one, must: { status: 200 } }",
