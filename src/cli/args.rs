@@ -382,8 +382,8 @@ pub struct SelftestArgs {
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = selftest::Format::Table)]
-    pub format: selftest::Format,
+    #[arg(long, value_enum, default_value_t = selftest::Rendering::Table)]
+    pub format: selftest::Rendering,
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
@@ -489,7 +489,7 @@ macro_rules! words {
 words! {
     Level { "must" = Must, "should" = Should, "may" = May }
     Allow { "destructive" = Destructive, "rate-limit" = RateLimit }
-    selftest::Format { "table" = Table, "json" = Json, "markdown" = Markdown }
+    selftest::Rendering { "table" = Table, "json" = Json, "markdown" = Markdown }
 }
 
 /// A path prefix.
