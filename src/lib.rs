@@ -14,10 +14,11 @@ pub mod model;
 pub mod pipeline;
 pub mod plan;
 pub mod redact;
-pub mod reference;
 pub mod report;
 pub mod requirements;
 pub mod run;
 pub mod selftest;
 pub mod spec;
 pub mod yaml;
+
+pub use homespec_reference as reference;

@@ -317,7 +317,7 @@ fn keep(text: String) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::behaviour;
+    use crate::behaviour;
     use std::collections::HashSet;
 
     fn file() -> Value {
@@ -410,7 +410,8 @@ mod tests {
     /// The ids of the register, read as text: this module uses nothing of the rest of the crate.
     #[test]
     fn requirements_are_in_the_register() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/requirements.yaml");
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/requirements.yaml");
         let Ok(register) = std::fs::read_to_string(path) else { return };
         let ids: HashSet<&str> = register
             .lines()
