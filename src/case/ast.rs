@@ -392,6 +392,7 @@ pub enum Target {
 
 /// What an operator can do to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Act {
     /// Locks it.
     Lock,

@@ -53,23 +53,27 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::accounts::operator::Operator;
+pub use crate::accounts::command::{ExternalCommand, InvalidCommand};
+pub use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
+pub use crate::case::ast::{Act, Api};
+pub use crate::model::run::{Level, Run};
+pub use crate::plan::facts::Allow;
+pub use crate::redact::SecretString;
+
 use crate::accounts::pool::{AccountProvider, AccountSources, Credential, SuppliedAccount};
 use crate::baseline::{self, Baseline, STANDING};
-use crate::case::ast::{Api, Case};
+use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::check::whole_run::{AREA, CHECKS};
 use crate::http::client::Transport;
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::Gate;
 use crate::model::run::{
-    CaseOutcome, Finding, Level, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome,
-    Verdict,
+    CaseOutcome, Finding, OutdatedEntry, Reason, RecordedExchange, StandingOutcome, Verdict,
 };
 use crate::pipeline::{
     ActiveRun, Job, JobError, Material, Policies, Prepared, RunWithheld, chosen, prepare,
 };
-use crate::plan::facts::Allow;
 use crate::plan::selection::{Selection, selects_check, selects_standing};
 use crate::plan::{Claim, PlannedCase};
 use crate::redact::RedactedRun;
@@ -137,16 +141,17 @@ impl<T: Into<String>> From<T> for Server {
 
 /// Why there are no trials.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HarnessError {
-    /// Case or specification files are wrong; every fault of every file.
-    #[error("{}", .0.iter().map(|fault| fault.render(false)).collect::<Vec<_>>().join("\n"))]
-    Files(Vec<Diagnostic>),
+    /// Case, specification or baseline files are wrong: every mistake of every file, with its place.
+    #[error("{}", .0.join("\n"))]
+    Files(Vec<String>),
     /// The selection names nothing or is empty, or the settings allow no client.
-    #[error(transparent)]
-    Job(#[from] JobError),
+    #[error("{0}")]
+    Job(String),
     /// Nothing of the run may be shown.
-    #[error(transparent)]
-    Withheld(#[from] RunWithheld),
+    #[error("{0}")]
+    Withheld(String),
     /// The server did not start, or its URL is none.
     #[error("{0}")]
     Start(String),
@@ -154,7 +159,19 @@ pub enum HarnessError {
 
 impl From<Vec<Diagnostic>> for HarnessError {
     fn from(faults: Vec<Diagnostic>) -> HarnessError {
-        HarnessError::Files(faults)
+        HarnessError::Files(faults.iter().map(|fault| fault.render(false)).collect())
+    }
+}
+
+impl From<JobError> for HarnessError {
+    fn from(error: JobError) -> HarnessError {
+        HarnessError::Job(error.to_string())
+    }
+}
+
+impl From<RunWithheld> for HarnessError {
+    fn from(error: RunWithheld) -> HarnessError {
+        HarnessError::Withheld(error.to_string())
     }
 }
 
