@@ -53,12 +53,15 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
+mod error;
+
 pub use crate::accounts::command::{ExternalCommand, InvalidCommand};
 pub use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
 pub use crate::case::ast::{Act, Api};
 pub use crate::model::run::{Level, Run};
 pub use crate::plan::facts::Allow;
 pub use crate::redact::SecretString;
+pub use error::HarnessError;
 
 use crate::accounts::pool::{AccountProvider, AccountSources, Credential, SuppliedAccount};
 use crate::baseline::{self, Baseline, STANDING};
@@ -71,9 +74,7 @@ use crate::model::exit::Gate;
 use crate::model::run::{
     CaseOutcome, Finding, OutdatedEntry, Reason, RecordedExchange, StandingOutcome, Verdict,
 };
-use crate::pipeline::{
-    ActiveRun, Job, JobError, Material, Policies, Prepared, RunWithheld, chosen, prepare,
-};
+use crate::pipeline::{ActiveRun, Job, Material, Policies, Prepared, RunWithheld, chosen, prepare};
 use crate::plan::selection::{Selection, selects_check, selects_standing};
 use crate::plan::{Claim, PlannedCase};
 use crate::redact::RedactedRun;
@@ -136,42 +137,6 @@ impl Server {
 impl<T: Into<String>> From<T> for Server {
     fn from(url: T) -> Server {
         Server::at(url)
-    }
-}
-
-/// Why there are no trials.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HarnessError {
-    /// Case, specification or baseline files are wrong: every mistake of every file, with its place.
-    #[error("{}", .0.join("\n"))]
-    Files(Vec<String>),
-    /// The selection names nothing or is empty, or the settings allow no client.
-    #[error("{0}")]
-    Job(String),
-    /// Nothing of the run may be shown.
-    #[error("{0}")]
-    Withheld(String),
-    /// The server did not start, or its URL is none.
-    #[error("{0}")]
-    Start(String),
-}
-
-impl From<Vec<Diagnostic>> for HarnessError {
-    fn from(faults: Vec<Diagnostic>) -> HarnessError {
-        HarnessError::Files(faults.iter().map(|fault| fault.render(false)).collect())
-    }
-}
-
-impl From<JobError> for HarnessError {
-    fn from(error: JobError) -> HarnessError {
-        HarnessError::Job(error.to_string())
-    }
-}
-
-impl From<RunWithheld> for HarnessError {
-    fn from(error: RunWithheld) -> HarnessError {
-        HarnessError::Withheld(error.to_string())
     }
 }
 
@@ -351,10 +316,13 @@ impl Harness {
     /// # Errors
     /// Files that are wrong, a selection that names nothing.
     pub fn trials(self) -> Result<Vec<Trial>, HarnessError> {
-        let material = Arc::new(self.material()?);
-        let baseline = self.known(&material)?;
-        let mut cases: Vec<Case> =
-            chosen(&material, &self.selection)?.into_iter().cloned().collect();
+        let material = Arc::new(self.material().map_err(HarnessError::files)?);
+        let baseline = self.known(&material).map_err(HarnessError::files)?;
+        let mut cases: Vec<Case> = chosen(&material, &self.selection)
+            .map_err(HarnessError::job)?
+            .into_iter()
+            .cloned()
+            .collect();
         cases.sort_by_key(Case::phase);
         let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
@@ -399,13 +367,14 @@ impl Harness {
     /// cannot be kept out of the result.
     pub fn run(self) -> Result<Run, HarnessError> {
         const JOBS: usize = 4;
-        let material = Arc::new(self.material()?);
-        chosen(&material, &self.selection)?;
-        let (runtime, baseline) = (runtime()?, self.known(&material)?);
+        let material = Arc::new(self.material().map_err(HarnessError::files)?);
+        chosen(&material, &self.selection).map_err(HarnessError::job)?;
+        let runtime = runtime()?;
+        let baseline = self.known(&material).map_err(HarnessError::files)?;
         let (prepared, guard) = self.prepared(material, baseline, JOBS)?;
         let run = runtime.block_on(prepared.run(&Silent));
         drop(guard);
-        Ok(run?.into_run())
+        Ok(run.map_err(HarnessError::withheld)?.into_run())
     }
 
     fn material(&self) -> Result<Material, Vec<Diagnostic>> {
@@ -463,7 +432,7 @@ impl Harness {
             fail_fast: false,
             policies: Policies { baseline, ..Policies::default() },
         };
-        Ok((prepare(material, job)?, server.guard))
+        Ok((prepare(material, job).map_err(HarnessError::job)?, server.guard))
     }
 }
 

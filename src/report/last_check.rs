@@ -64,11 +64,6 @@ impl<'r> Publisher<'r> {
         Publisher { run, check: LastCheck::new(run.secrets()), blank: OnceCell::new() }
     }
 
-    /// The run that it makes reports of.
-    pub fn run(&self) -> &'r RedactedRun {
-        self.run
-    }
-
     /// What `render` makes of the run; `report` is what to call it.
     ///
     /// # Errors
