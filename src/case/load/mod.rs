@@ -63,7 +63,6 @@ pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
-    #[expect(dead_code, reason = "for the readers of the file")]
     about: Option<Text>,
 }
 
