@@ -81,6 +81,10 @@ pub(super) enum When {
     Because(&'static [Refusal]),
 }
 
+/// By a name, because serde takes a reference to be borrowed from the file.
+type Text = &'static str;
+type Bytes = &'static [u8];
+
 /// A change of an answer. What the file of faults cannot say is for quirks and for shapes alone.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,28 +93,28 @@ pub(super) enum Change {
     Status(u16),
     /// Another `errcode`.
     #[serde(rename = "errcode", deserialize_with = "text")]
-    Code(&'static str),
+    Code(Text),
     /// A standard error of this status and code in place of the whole answer.
     #[serde(deserialize_with = "refusal")]
-    Refuse(u16, &'static str),
+    Refuse(u16, Text),
     /// Takes away what the pointer names; `*` stands for all items of a list, or all members of an object.
     #[serde(deserialize_with = "text")]
-    Drop(&'static str),
+    Drop(Text),
     /// Puts a JSON text where the pointer says; a missing member is made, the empty pointer is the whole body.
     #[serde(deserialize_with = "at_value")]
-    Put(&'static str, &'static str),
+    Put(Text, Text),
     /// The same, but only where something is already.
     #[serde(deserialize_with = "at_value")]
-    Replace(&'static str, &'static str),
+    Replace(Text, Text),
     /// Adds a JSON text to the end of a list.
     #[serde(deserialize_with = "at_value")]
-    Push(&'static str, &'static str),
+    Push(Text, Text),
     /// Cuts user ids down to their localparts.
     #[serde(deserialize_with = "text")]
-    StripServer(&'static str),
+    StripServer(Text),
     /// Turns a text into capitals.
     #[serde(deserialize_with = "text")]
-    Capitals(&'static str),
+    Capitals(Text),
     /// Puts the body into a list.
     Wrap,
     /// Writes JSON over many lines.
@@ -118,22 +122,22 @@ pub(super) enum Change {
     Pretty,
     /// Writes this after the body.
     #[serde(deserialize_with = "text")]
-    Suffix(&'static str),
+    Suffix(Text),
     /// Adds a member to an object whose text is in Latin-1.
     #[serde(skip)]
     Latin1,
     /// Other bytes for the body, under this media type.
     #[serde(deserialize_with = "bytes")]
-    Bytes(&'static str, &'static [u8]),
+    Bytes(Text, Bytes),
     /// Another media type for JSON; none if empty.
     #[serde(deserialize_with = "text")]
-    MediaType(&'static str),
+    MediaType(Text),
     /// Sets a header.
     #[serde(deserialize_with = "name_value")]
-    Header(&'static str, &'static str),
+    Header(Text, Text),
     /// Takes a header away.
     #[serde(deserialize_with = "text")]
-    NoHeader(&'static str),
+    NoHeader(Text),
     /// Takes all CORS headers away.
     NoCors,
     /// 204, without a body.
@@ -152,7 +156,7 @@ pub(super) fn keep(text: String) -> &'static str {
     text.leak()
 }
 
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<&'static str, D::Error> {
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Text, D::Error> {
     String::deserialize(from).map(keep)
 }
 
@@ -160,7 +164,7 @@ fn refusals<'de, D: Deserializer<'de>>(from: D) -> Result<&'static [Refusal], D:
     Vec::deserialize(from).map(|list: Vec<Refusal>| &*list.leak())
 }
 
-fn refusal<'de, D: Deserializer<'de>>(from: D) -> Result<(u16, &'static str), D::Error> {
+fn refusal<'de, D: Deserializer<'de>>(from: D) -> Result<(u16, Text), D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Refuse {
@@ -171,7 +175,7 @@ fn refusal<'de, D: Deserializer<'de>>(from: D) -> Result<(u16, &'static str), D:
 }
 
 /// A pointer, and a value as JSON.
-fn at_value<'de, D: Deserializer<'de>>(from: D) -> Result<(&'static str, &'static str), D::Error> {
+fn at_value<'de, D: Deserializer<'de>>(from: D) -> Result<(Text, Text), D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct AtValue {
@@ -182,9 +186,7 @@ fn at_value<'de, D: Deserializer<'de>>(from: D) -> Result<(&'static str, &'stati
 }
 
 /// A header.
-fn name_value<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<(&'static str, &'static str), D::Error> {
+fn name_value<'de, D: Deserializer<'de>>(from: D) -> Result<(Text, Text), D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct NameValue {
@@ -195,7 +197,7 @@ fn name_value<'de, D: Deserializer<'de>>(
 }
 
 /// A media type, and a body as text or in hexadecimal digits.
-fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<(&'static str, &'static [u8]), D::Error> {
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<(Text, Bytes), D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "snake_case")]
     enum As {

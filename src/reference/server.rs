@@ -152,16 +152,16 @@ fn policy(faults: &[String], quirks: &[String]) -> Policy {
 }
 
 /// Those with the wanted names; a name that there is not is refused, with up to three that are like it.
-fn named<T>(
+fn named<T: 'static>(
     kind: &'static str,
     wanted: &[String],
     all: impl Iterator<Item = &'static T>,
     name_of: fn(&'static T) -> &'static str,
 ) -> Result<Vec<&'static T>, StartError> {
-    let all: Vec<&T> = all.collect();
+    let all: Vec<&'static T> = all.collect();
     let is_known = |name: &&String| all.iter().any(|one| name_of(one) == name.as_str());
     let Some(name) = wanted.iter().find(|name| !is_known(name)) else {
-        let is_wanted = |one: &&T| wanted.iter().any(|name| name == name_of(one));
+        let is_wanted = |one: &&'static T| wanted.iter().any(|name| name == name_of(one));
         return Ok(all.into_iter().filter(is_wanted).collect());
     };
     let mut like: Vec<(f64, &'static str)> = all
