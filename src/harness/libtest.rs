@@ -228,13 +228,18 @@ impl Printer {
         match self.format {
             Format::Json => {
                 self.event(&json!({"type": "test", "event": "started", "name": id}))?;
-                let mut event = json!({"type": "test", "name": id, "event": word.to_lowercase()});
-                match end {
-                    Ok(Outcome::Ignored(reason)) => event["message"] = reason.as_str().into(),
-                    Err(failure) => event["stdout"] = failure.as_str().into(),
-                    Ok(Outcome::Passed | Outcome::Warned(_)) => {}
-                }
-                self.event(&event)
+                let event = word.to_lowercase();
+                self.event(&match end {
+                    Ok(Outcome::Passed | Outcome::Warned(_)) => {
+                        json!({"type": "test", "name": id, "event": event})
+                    }
+                    Ok(Outcome::Ignored(reason)) => {
+                        json!({"type": "test", "name": id, "event": event, "message": reason})
+                    }
+                    Err(failure) => {
+                        json!({"type": "test", "name": id, "event": event, "stdout": failure})
+                    }
+                })
             }
             Format::Terse => write!(self.out, "{style}{letter}{style:#}"),
             Format::Pretty => {
