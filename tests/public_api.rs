@@ -38,7 +38,12 @@ fn exports(text: &str) -> Vec<(String, String)> {
 /// inside functions; and traits that such items have.
 fn surface(text: &str, wanted: &dyn Fn(&str) -> bool) -> String {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    // What a macro is given at the top of a file stands for itself: `words! { pub enum … }`.
+    let mut given = false;
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| {
+        given = line.ends_with("! {") && !line.starts_with([' ', 'm']) || given && line != "}";
+        if given { line.strip_prefix("    ").unwrap_or_default() } else { line }
+    });
     let [mut written, mut marks, mut head, mut member] = [const { String::new() }; 4];
     let mut inside = Inside::Nothing;
     for line in lines {
@@ -118,9 +123,13 @@ fn public(file: &Path, folders: &[&str]) -> String {
                 let at = root().join("src").join(path.replace("::", "/"));
                 let at =
                     [at.with_extension("rs"), at.join("mod.rs")].into_iter().find(|p| p.exists());
-                let there = fs::read_to_string(at.unwrap()).unwrap();
+                let at = at.unwrap();
+                let there = fs::read_to_string(&at).unwrap();
                 let said = surface(&there, &|item| item == name);
-                let elsewhere = said.is_empty() || path.starts_with("model::");
+                let others = MODULES.iter().filter(|(_, begins, _)| !file.ends_with(begins));
+                let mut folders = others.flat_map(|(_, _, folders)| folders.iter());
+                let in_another = |folder: &&str| at.starts_with(root().join(folder));
+                let elsewhere = said.is_empty() || folders.any(|folder| in_another(&folder));
                 written +=
                     &if elsewhere { format!("pub use crate::{path}::{name}\n") } else { said };
             }
