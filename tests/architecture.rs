@@ -79,7 +79,7 @@ const PARTS: &[(&str, &[&str], &str)] = &[
         &["baseline", "files", "model", "redact"],
         "pure functions of a run, and a last look for secrets in them",
     ),
-    ("reference", &[], "no mirror of the checks: it uses nothing of the rest"),
+    ("reference", &[], "no mirror of the checks: a package of its own, which cannot use the rest"),
     (
         "harness",
         &[

@@ -16,7 +16,6 @@ pub struct CaseFile {
     pub document: Document,
     /// The file's stem.
     pub area: String,
-    pub about: String,
     /// Its cases, rows of tables already expanded.
     pub cases: Vec<Arc<Case>>,
 }
@@ -274,6 +273,7 @@ pub enum Target {
     VariantArray,
 )]
 #[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
 pub enum Act {
     Lock,
     Unlock,

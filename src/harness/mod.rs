@@ -53,26 +53,22 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::accounts::operator::Operator;
 use crate::accounts::pool::{AccountProvider, AccountSources, Credential, SuppliedAccount};
 use crate::baseline::{self, Baseline};
-use crate::case::ast::{Api, Case};
+use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::harness::live::{Live, Shared};
 use crate::harness::trial::{Part, questions};
 use crate::http::client::Transport;
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::Gate;
-use crate::model::run::{Level, Run};
-use crate::pipeline::{Job, JobError, Material, Policies, Prepared, RunWithheld, chosen, prepare};
-use crate::plan::facts::Allow;
+use crate::pipeline::{Job, Material, Policies, Prepared, chosen, prepare};
 use crate::plan::selection::Selection;
 use crate::run::executor::Silent;
 use crate::run::scheduler::Scheduler;
 use crate::spec::Spec;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::Document;
-use libtest_mimic::Arguments;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -82,10 +78,18 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+mod error;
 mod failure;
 mod live;
 mod trial;
 
+pub use crate::accounts::command::{ExternalCommand, InvalidCommand};
+pub use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
+pub use crate::case::ast::{Act, Api};
+pub use crate::model::run::{Level, Run};
+pub use crate::plan::facts::Allow;
+pub use crate::redact::SecretString;
+pub use error::HarnessError;
 pub use trial::{Outcome, Trial, TrialError};
 
 /// What is tested, and with what. The defaults are those of the command line, but for the reports:
@@ -131,42 +135,6 @@ impl Server {
 impl<T: Into<String>> From<T> for Server {
     fn from(url: T) -> Server {
         Server::at(url)
-    }
-}
-
-/// Why there are no trials, or why none of them can run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HarnessError {
-    /// Case or specification files are wrong; every fault of every file.
-    #[error("{}", .0.iter().map(|fault| fault.render(false)).collect::<Vec<_>>().join("\n"))]
-    Files(Vec<Diagnostic>),
-    /// The selection names nothing or is empty, or the settings allow no client.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// Nothing of the run may be shown.
-    #[error(transparent)]
-    Withheld(#[from] RunWithheld),
-    /// The server did not start.
-    #[error("the server did not start: {0}")]
-    Start(String),
-    /// Starting the server panicked.
-    #[error("starting the server panicked")]
-    Panicked,
-    /// What was given as the server's URL is none.
-    #[error(transparent)]
-    Url(#[from] NoTargetUrl),
-    /// The server cannot be reached, or is no homeserver.
-    #[error("{0}")]
-    Unavailable(String),
-    /// There are no threads to run on.
-    #[error("cannot start the runtime: {0}")]
-    Runtime(#[source] std::io::Error),
-}
-
-impl From<Vec<Diagnostic>> for HarnessError {
-    fn from(faults: Vec<Diagnostic>) -> HarnessError {
-        HarnessError::Files(faults)
     }
 }
 
@@ -346,10 +314,10 @@ impl Harness {
     /// # Errors
     /// Files that are wrong, a selection that names nothing.
     pub fn trials(self) -> Result<Vec<Trial>, HarnessError> {
-        let material = Arc::new(self.material()?);
-        let baseline = self.known(&material)?;
-        let mut cases: Vec<Arc<Case>> =
-            chosen(&material, &self.selection)?.into_iter().cloned().collect();
+        let material = Arc::new(self.material().map_err(HarnessError::files)?);
+        let baseline = self.known(&material).map_err(HarnessError::files)?;
+        let selected = chosen(&material, &self.selection).map_err(HarnessError::job)?;
+        let mut cases: Vec<Arc<Case>> = selected.into_iter().cloned().collect();
         cases.sort_by_key(|case| case.phase());
         let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
@@ -373,8 +341,9 @@ impl Harness {
     /// The whole of a test program: lists or runs the trials as the arguments of the process ask, which are those of
     /// every Rust test program. Gives 0 if none failed, 101 if one did, and 1, with what is wrong on standard error, if
     /// there are no trials. What was not observed or does not apply is shown as ignored.
-    pub fn main(self) -> ExitCode {
-        let arguments = Arguments::from_args();
+    #[cfg(feature = "libtest")]
+    pub fn main(self) -> std::process::ExitCode {
+        let arguments = libtest_mimic::Arguments::from_args();
         match self.trials() {
             Ok(trials) => {
                 let tests = trials.into_iter().map(Trial::into_test).collect();
@@ -382,7 +351,7 @@ impl Harness {
             }
             Err(error) => {
                 eprintln!("Error: {error}");
-                ExitCode::FAILURE
+                std::process::ExitCode::FAILURE
             }
         }
     }
@@ -394,13 +363,14 @@ impl Harness {
     /// cannot be kept out of the result.
     pub fn run(self) -> Result<Run, HarnessError> {
         const JOBS: usize = 4;
-        let material = Arc::new(self.material()?);
-        chosen(&material, &self.selection)?;
-        let (runtime, baseline) = (runtime()?, self.known(&material)?);
+        let material = Arc::new(self.material().map_err(HarnessError::files)?);
+        chosen(&material, &self.selection).map_err(HarnessError::job)?;
+        let runtime = runtime()?;
+        let baseline = self.known(&material).map_err(HarnessError::files)?;
         let (prepared, guard) = self.prepared(material, baseline, JOBS)?;
         let run = runtime.block_on(prepared.run(&Silent));
         drop(guard);
-        Ok(run?.into_run())
+        Ok(run.map_err(HarnessError::withheld)?.into_run())
     }
 
     fn material(&self) -> Result<Material, Vec<Diagnostic>> {
@@ -440,7 +410,7 @@ impl Harness {
         jobs: usize,
     ) -> Result<(Prepared, Option<Box<dyn Any + Send>>), HarnessError> {
         let server = (self.start)().map_err(HarnessError::Start)?;
-        let target: Target = server.url.parse()?;
+        let target: Target = server.url.parse().map_err(HarnessError::url)?;
         let job = Job {
             transport: Transport::to(target, self.timeout),
             discover: false,
@@ -456,7 +426,7 @@ impl Harness {
             fail_fast: false,
             policies: Policies { baseline, ..Policies::default() },
         };
-        Ok((prepare(material, job)?, server.guard))
+        Ok((prepare(material, job).map_err(HarnessError::job)?, server.guard))
     }
 }
 

@@ -5,7 +5,6 @@ use crate::harness::HarnessError;
 use crate::harness::live::Shared;
 use crate::plan::selection::{Selection, selects_check, selects_standing};
 use crate::requirements::Register;
-use libtest_mimic::{Completion, Failed};
 use std::sync::Arc;
 
 /// How a trial ended that did not fail.
@@ -77,8 +76,10 @@ impl Trial {
     }
 }
 
+#[cfg(feature = "libtest")]
 impl Trial {
     pub(super) fn into_test(self) -> libtest_mimic::Trial {
+        use libtest_mimic::{Completion, Failed};
         let id = self.id.clone();
         libtest_mimic::Trial::ignorable_test(self.id.clone(), move || match self.run() {
             Ok(Outcome::Passed) => Ok(Completion::Completed),

@@ -163,6 +163,7 @@ impl Reason {
 
 /// A reason as `run.json` has it, in the words of the program that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedReason {
     /// Its code.
     pub code: RecordedCode,

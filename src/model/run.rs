@@ -18,12 +18,13 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// One whole run against one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Run {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
     pub schema_version: u32,
     /// False if the run was interrupted or stopped early.
     pub complete: bool,
-    /// The exit status of the program, see [`crate::model::exit`].
+    /// The exit status of the program, see `docs/verdicts.md`.
     pub exit_status: u8,
     /// The program that ran.
     pub tool: Tool,
@@ -66,6 +67,7 @@ pub struct Run {
 
 /// The program that made a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Tool {
     /// Always `homespec`.
     pub name: String,
@@ -75,6 +77,7 @@ pub struct Tool {
 
 /// The homeserver under test, as the probe saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Target {
     /// The URL that was given, or that was found for the server name, without a slash at its end;
     /// `unix:SOCKET` for a unix socket.
@@ -93,6 +96,7 @@ pub struct Target {
 
 /// What was selected to run, as typed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedSelection {
     /// Globs over case ids.
     pub cases: Vec<UntrustedText>,
@@ -116,6 +120,7 @@ pub struct RecordedSelection {
 /// What a baseline says of the findings of a run. It counts entries, those that it has and those that
 /// it lacks: findings that differ in nothing an entry can say are one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct BaselineOutcome {
     /// The baseline's file, as given.
     pub file: UntrustedText,
@@ -138,6 +143,7 @@ impl BaselineOutcome {
 
 /// An entry of a baseline that no longer holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct OutdatedEntry {
     /// The requirement.
     pub requirement: String,
@@ -157,6 +163,7 @@ pub struct OutdatedEntry {
 
 words! {
     /// Why an entry of a baseline no longer holds.
+    #[non_exhaustive]
     pub enum Outdated {
         /// Its case was decided and does not show the finding.
         Fixed = "fixed",
@@ -167,6 +174,7 @@ words! {
 
 /// Something that was to be there by `--require`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Required {
     /// Its name, as on the command line.
     pub name: String,
@@ -178,6 +186,7 @@ pub struct Required {
 
 /// A rate limit of the server that the run met.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct LimitHit {
     /// What was limited: an operation such as `login`.
     pub operation: UntrustedText,
@@ -194,6 +203,7 @@ pub struct LimitHit {
 
 /// How one case ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct CaseOutcome {
     /// Stable id; `id[row]` for a row of a table.
     pub id: String,
@@ -227,6 +237,7 @@ pub struct CaseOutcome {
 
 /// What one case says of one requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Decision {
     /// Its id in the register.
     pub requirement: String,
@@ -242,6 +253,7 @@ pub struct Decision {
 
 /// One way in which an answer broke a requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Finding {
     /// The requirement that is broken.
     pub requirement: String,
@@ -273,6 +285,7 @@ pub struct Finding {
 
 /// One request and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedExchange {
     /// `CASE#N`, N from 1; for those outside cases `probe#N` and so on.
     pub id: String,
@@ -293,6 +306,7 @@ pub struct RecordedExchange {
 
 /// A request as it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedRequest {
     /// `GET`, `POST`, …
     pub method: UntrustedText,
@@ -306,6 +320,7 @@ pub struct RecordedRequest {
 
 /// An answer as it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedResponse {
     /// The status code.
     pub status: u16,
@@ -319,6 +334,7 @@ pub struct RecordedResponse {
 
 /// A header line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Header {
     /// Its name in lower case.
     pub name: UntrustedText,
@@ -328,6 +344,7 @@ pub struct Header {
 
 /// What the standing checks say of one requirement, over all answers of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct StandingOutcome {
     /// Its id in the register.
     pub requirement: String,
@@ -346,6 +363,7 @@ pub struct StandingOutcome {
 
 /// How a requirement ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RequirementOutcome {
     /// Its id in the register.
     pub id: String,
@@ -369,6 +387,7 @@ pub struct RequirementOutcome {
 
 /// Exchanges that belong to no case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Support {
     /// `discovery`, `probe`, `accounts`, `sessions`, `clean-up`.
     pub name: String,

@@ -41,6 +41,7 @@ words! {
 
 words! {
     /// In which words the specification says it. All marks gate alike; only the report's wording differs.
+    #[non_exhaustive]
     pub enum Mark {
         /// RFC 2119 capitals.
         Plain = "plain",
@@ -56,6 +57,7 @@ words! {
 /// How many cases ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Tally {
     pub passed: usize,
     pub warned: usize,
@@ -104,6 +106,7 @@ impl FromIterator<Verdict> for Tally {
 /// How many requirements ended how; those without a case are untested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RequirementTally {
     pub passed: usize,
     pub warned: usize,

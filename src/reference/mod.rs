@@ -3,8 +3,8 @@
 //! It serves the login surface of the Matrix Client-Server API by the book, for whichever releases it is told to list.
 //!
 //! Its *faults* break one requirement each; its *quirks* differ in ways that the specification allows. Both change values of
-//! its policy, which by default is the specification, or edit its finished answers. They are written from the clauses, and nothing here uses the rest of the crate, so that the homeserver is no mirror
-//! of the checks that are tried on it.
+//! its policy, which by default is the specification, or edit its finished answers. They are written from the clauses. This is a
+//! package of its own, which cannot use anything of homespec: so the homeserver is no mirror of the checks that are tried on it.
 //!
 //! It is for tests: passwords are kept as they are, single sign-on believes every name, and nothing survives its end.
 

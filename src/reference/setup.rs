@@ -106,7 +106,7 @@ fn operator(settings: &mut Settings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::quirks;
+    use crate::quirks;
 
     #[test]
     fn quirks_that_are_needed_exist() {

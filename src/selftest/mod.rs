@@ -7,6 +7,8 @@ mod judge;
 mod matrix;
 pub mod schema_faults;
 mod show;
+// Only a test puts faults in front of another homeserver.
+#[cfg(feature = "internal")]
 mod upstream;
 
 pub use matrix::{
@@ -14,6 +16,7 @@ pub use matrix::{
     VerdictChange,
 };
 pub use show::{Rendering, SCHEMA_VERSION};
+#[cfg(feature = "internal")]
 pub use upstream::in_front;
 
 use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};

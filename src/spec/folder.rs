@@ -175,7 +175,7 @@ impl<'f> FolderReader<'f> {
             Err(fault) => fault,
         };
         self.reader.add(match fault {
-            RefFault::Leaves(message) => at.fault(message).as_warning(),
+            RefFault::Leaves(message) => at.fault(message).into_warning(),
             RefFault::Broken(message, None) => at.fault(message),
             RefFault::Broken(message, Some(help)) => at.fault(message).with_help(help),
         });

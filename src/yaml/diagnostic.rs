@@ -157,15 +157,10 @@ impl Diagnostic {
     }
 
     /// Makes it one that stops nothing.
-    pub fn as_warning(mut self) -> Diagnostic {
+    pub fn into_warning(mut self) -> Diagnostic {
         self.severity = Severity::Warning;
         self
     }
-
-    pub fn file(&self) -> &str {
-        &self.name
-    }
-
     /// The line from 1; 1 where the fault concerns the file as a whole.
     pub fn line(&self) -> u32 {
         self.primary.as_ref().map_or(1, |l| l.source.line(l.span.start))
