@@ -1,7 +1,8 @@
 //! A comparison of runs: for a terminal, as Markdown, as JSON. Pure.
 use super::json::written;
 use super::markdown;
-use super::template::{RenderError, Template, environment, ready};
+use super::RenderError;
+use super::template::{Template, environment, ready};
 use super::text::{count, one_line};
 use crate::baseline::compare::{Change, Comparison};
 use minijinja::context;
