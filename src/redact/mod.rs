@@ -112,12 +112,10 @@ impl Borrow<str> for Hidden {
     }
 }
 
-/// What is known of a secret.
 struct Entry {
     value: Hidden,
     /// Who says so, and what it is.
     kind: (Origin, SecretKind),
-    /// Its name, once it was needed.
     name: Option<String>,
 }
 
@@ -130,7 +128,6 @@ struct Known {
     logins: Vec<(Hidden, usize)>,
     login_texts: HashSet<Hidden>,
     counts: BTreeMap<SecretKind, usize>,
-    /// Bytes of all of it.
     size: usize,
     /// Why not all of it is known.
     fault: Option<RedactionError>,

@@ -18,7 +18,6 @@ pub(super) struct Needles {
     sorted: Vec<Needle>,
     /// For each the longest other one that it begins with.
     parents: Vec<Option<usize>>,
-    /// Which first bytes there are.
     beginnings: Beginnings,
 }
 

@@ -16,11 +16,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Redactor(Result<Arc<Index>, RedactionError>);
 
-/// What is searched for.
 struct Index {
-    /// Secrets as they stand.
     plain: Needles,
-    /// How base64 of them begins.
     base64: Needles,
     /// How many secrets and logins were known.
     known: (usize, usize),
@@ -33,7 +30,6 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// A place in a text where a secret stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Found {
     start: usize,
