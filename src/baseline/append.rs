@@ -70,7 +70,6 @@ fn begun(document: &Document) -> Result<(String, usize), NoPlace> {
     Ok((text.to_owned(), indent))
 }
 
-/// An entry as text.
 fn written(entry: &Entry, indent: usize) -> String {
     let key = &entry.key;
     let mut members = vec![("requirement", scalar(&key.requirement)), ("case", scalar(&key.case))];

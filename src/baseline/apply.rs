@@ -89,7 +89,6 @@ pub fn new_entries(run: &Run, baseline: &Baseline, gating: Verdict) -> Vec<Entry
     Look::new(run, baseline).new_entries(gating)
 }
 
-/// A finding of a run, as a baseline sees it.
 struct Found {
     key: Key,
     verdict: Verdict,
@@ -99,7 +98,6 @@ struct Found {
     known: bool,
 }
 
-/// A run and a baseline side by side.
 struct Look<'a> {
     run: &'a Run,
     today: Date,
@@ -124,7 +122,6 @@ impl<'a> Look<'a> {
         self.found.iter().any(|found| entry.key.covers(&found.key))
     }
 
-    /// How many entries know something.
     fn used(&self) -> usize {
         self.active.entries.iter().filter(|entry| self.is_shown(entry)).count()
     }
@@ -163,7 +160,6 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// Whether this run would have shown the finding of an entry, if it were still there.
     fn would_show(&self, entry: &Entry) -> bool {
         let (key, run) = (&entry.key, self.run);
         if key.case != STANDING {
@@ -182,7 +178,6 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Whether anything was sent in a part outside cases.
 fn was_sent(run: &Run, support: &str) -> bool {
     run.support.iter().any(|part| part.name == support && !part.exchanges.is_empty())
 }

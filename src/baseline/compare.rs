@@ -172,16 +172,13 @@ fn every_id(runs: &[(String, Run)]) -> Vec<&str> {
     all.map(|requirement| requirement.id.as_str()).filter(|id| seen.insert(*id)).collect()
 }
 
-/// A run by requirement.
 struct View<'r> {
     requirements: HashMap<&'r str, &'r RequirementOutcome>,
     /// What each case, and [`STANDING`], said of a requirement.
     decisions: HashMap<&'r str, BTreeMap<&'r str, Verdict>>,
-    /// What breaks each requirement.
     broken: HashMap<&'r str, Vec<Broken<'r>>>,
 }
 
-/// A way in which a requirement is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Broken<'r> {
     case: &'r str,

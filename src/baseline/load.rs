@@ -67,10 +67,8 @@ pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// The ids that an entry may name.
 struct Known<'a> {
     register: &'a Register,
-    /// The requirements that each case decides.
     checks: HashMap<&'a str, Vec<&'a str>>,
 }
 

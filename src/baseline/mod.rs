@@ -121,7 +121,6 @@ impl Place {
     }
 }
 
-/// Whether a pointer with `*` for any key covers another one.
 fn covers_pointer(pattern: &str, pointer: &str) -> bool {
     let tokens = |text: &'_ str| -> Vec<String> { text.split('/').map(str::to_owned).collect() };
     let (mine, found) = (tokens(pattern), tokens(pointer));

@@ -103,7 +103,6 @@ pub fn judge(
 /// Of so many answers what is parsed is kept from block to block.
 const FEW: usize = 16;
 
-/// What a block has said of the answers so far.
 struct Looked<'b> {
     block: &'b Block,
     responses: usize,

@@ -33,7 +33,6 @@ pub struct Tallied {
     kinds: HashSet<Kind>,
 }
 
-/// A finding, and the operation whose answer shows it.
 #[derive(Debug, Clone)]
 struct Example {
     operation: Option<String>,

@@ -108,7 +108,6 @@ pub fn blames_target(
     })
 }
 
-/// The decision on one requirement, with what it rests on.
 struct Ruling<'t> {
     requirement: &'t str,
     judged: Vec<&'t Judged<'t>>,

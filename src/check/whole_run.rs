@@ -58,7 +58,6 @@ pub fn generated_device_ids(exchanges: &[&Exchange]) -> Seen {
     if known.len() > 1 { Seen::Fine } else { Seen::Nothing }
 }
 
-/// User and device of a login or registration that named no device.
 fn generated(exchange: &Exchange) -> Option<(String, String)> {
     let response = exchange.result.as_ref().ok().filter(|response| response.is_success())?;
     let operation = exchange.request.operation.as_deref()?;

@@ -88,7 +88,6 @@ fn is_broken(run: &Run, gating: Verdict) -> bool {
         })
 }
 
-/// Whether a run is not complete because it was to end with its first failure.
 fn ended_at_a_failure(run: &Run) -> bool {
     let reasons = run.cases.iter().filter_map(|case| case.reason.as_ref());
     reasons.into_iter().any(|reason| reason.code.is(ReasonCode::FailFast))

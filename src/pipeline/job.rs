@@ -87,7 +87,6 @@ impl Job {
     }
 }
 
-/// What a baseline looks at in the exchange that shows a finding of a case.
 fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
     let (_, number) = finding.exchange.as_deref()?.rsplit_once('#')?;
     let exchanged = result.exchanges.get(number.parse::<usize>().ok()?.checked_sub(1)?)?;

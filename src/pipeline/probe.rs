@@ -141,7 +141,6 @@ impl Prepared {
         probe::facts(public, authenticated, *api, accounts, operator.names(), allowed.clone())
     }
 
-    /// The standing checks, for the engine to ask as each case ends.
     fn observe(&self, spec: Arc<Spec>, listed: Listed) -> Observe {
         let (register, stop) = (self.material.register.clone(), self.stop.clone());
         Arc::new(move |owner, exchanges| {
@@ -155,7 +154,6 @@ impl Prepared {
         plan::plan(&selected, &self.material.register, spec, facts)
     }
 
-    /// Looks for the target until it is there, or waiting for it is over.
     async fn look(&mut self, watcher: &dyn Watcher) -> Result<PublicProbe, NotThere> {
         const EVERY: Duration = Duration::from_millis(250);
         let began = Instant::now();

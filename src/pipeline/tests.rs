@@ -23,7 +23,6 @@ impl Routes for Trap {
     }
 }
 
-/// A job on a homeserver where anybody can register.
 fn job(url: &str) -> Job {
     Job {
         transport: Transport::to(url.parse().unwrap(), Duration::from_secs(10)),

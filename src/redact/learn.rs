@@ -92,7 +92,6 @@ impl Vault {
         }
     }
 
-    /// Whose password it is, if the body of a request says so.
     fn learn_login(&self, json: &Value) {
         let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
         let user = text("/identifier/user").or_else(|| text("/user"));

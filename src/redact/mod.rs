@@ -115,7 +115,6 @@ impl Borrow<str> for Hidden {
 struct Entry {
     value: Hidden,
     kind: (Origin, SecretKind),
-    /// Its name, once it was needed.
     name: Option<String>,
 }
 
@@ -128,7 +127,6 @@ struct Known {
     logins: Vec<(Hidden, usize)>,
     login_texts: HashSet<Hidden>,
     counts: BTreeMap<SecretKind, usize>,
-    /// Bytes of all of it.
     size: usize,
     /// The error, if not all secrets are known.
     fault: Option<RedactionError>,

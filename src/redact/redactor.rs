@@ -18,7 +18,6 @@ pub struct Redactor(Result<Arc<Index>, RedactionError>);
 
 struct Index {
     plain: Needles,
-    /// The beginnings of their base64 forms.
     base64: Needles,
     /// The number of known secrets and logins.
     known: (usize, usize),
@@ -31,7 +30,6 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// A place in a text where a secret stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Found {
     start: usize,

@@ -11,7 +11,6 @@ use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// The keys that every requirement has.
 const REQUIRED: [&str; 11] =
     ["id", "group", "level", "mark", "since", "tier", "needs", "title", "source", "url", "check"];
 

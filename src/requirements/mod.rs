@@ -18,7 +18,6 @@ use crate::yaml::document::de::text;
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// The name under which the bundled register is shown.
 const BUNDLED_NAME: &str = "spec/requirements.yaml";
 const BUNDLED_TEXT: &str = crate::bundled::REGISTER;
 

@@ -48,7 +48,6 @@ pub(super) fn is_meant_as_challenge(response: &Response) -> bool {
     response.json().is_ok_and(|body| members.iter().any(|member| body.get(member).is_some()))
 }
 
-/// Whether the published 401 of an operation is the challenge of interactive auth.
 fn is_challenge_schema(schema: &Schema) -> bool {
     schema.locations().iter().any(|(pointer, _)| pointer == "/flows")
 }

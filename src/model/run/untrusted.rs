@@ -93,7 +93,6 @@ impl PartialEq<String> for UntrustedText {
     }
 }
 
-/// What is made of one text.
 type Change<'f, E> = dyn FnMut(&str) -> Result<String, E> + 'f;
 
 impl Run {

@@ -13,9 +13,7 @@ const ALL_SHOWN: usize = 8 * 1024 * 1024;
 /// How exchanges are shown.
 #[derive(Clone, Copy)]
 pub(super) struct View<'r> {
-    /// What replaces secrets.
     redactor: &'r Redactor,
-    /// How much of each body, in bytes.
     longest: usize,
 }
 

@@ -30,7 +30,6 @@ pub(super) fn on_resent(parts: &Parts<'_>) -> Option<String> {
     (total > 0).then(|| format!("{noun} sent again for want of a whole answer: {each}"))
 }
 
-/// The exchanges of each case, and of each part of the run outside cases.
 fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchange]> {
     let support = parts.outcome.support.iter().map(|(_, exchanges)| exchanges.as_slice());
     support.chain(parts.outcome.results.iter().map(|result| result.exchanges.as_slice()))
@@ -59,7 +58,6 @@ fn operation_of(spec: &Spec, exchanged: &Exchange) -> String {
     format!("{} {path}", exchanged.request.method)
 }
 
-/// What the limits that were met left open.
 fn on_limits(parts: &Parts<'_>, cases: &[CaseOutcome]) -> Vec<String> {
     let is_limited = |case: &CaseOutcome| {
         let reason = case.reason.as_ref();
@@ -70,7 +68,6 @@ fn on_limits(parts: &Parts<'_>, cases: &[CaseOutcome]) -> Vec<String> {
     rate_limit_advice::of_limits(&parts.limits_hit, logins, parts.outcome.server.as_deref())
 }
 
-/// What is blocked because a bound on judging was hit.
 fn on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<String> {
     let of_cases = cases.iter().filter_map(|case| case.reason.as_ref());
     let reasons = of_cases.chain(standing.iter().filter_map(|one| one.reason.as_ref()));
@@ -107,7 +104,6 @@ pub(super) fn all(
         .collect()
 }
 
-/// What would decide more requirements, from the reasons of those that were not decided.
 fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for requirement in requirements.iter().filter(|r| r.applies) {

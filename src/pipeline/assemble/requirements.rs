@@ -7,7 +7,6 @@ use crate::model::run::{
 use crate::requirements::Requirement;
 use std::collections::BTreeMap;
 
-/// What decided a requirement, how, and why.
 type Decider<'a> = (&'a str, Verdict, Option<&'a RecordedReason>);
 
 pub(super) fn outcomes(

@@ -45,7 +45,6 @@ pub(super) fn outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
         .collect()
 }
 
-/// Whether the answer is one of the homeserver under test.
 fn is_own(parts: &Parts<'_>, exchanged: &Exchange) -> bool {
     let is_foreign = |foreign: &Response| {
         // How much is read of a body without end depends on what was read before.
