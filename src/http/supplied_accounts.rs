@@ -124,6 +124,8 @@ pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccountState>>);
 #[derive(Debug)]
 pub struct Attempt {
     account: usize,
+    /// Other entries that it is a wrong password of, if the server takes capitals for small letters.
+    wrong_for: Vec<usize>,
     place: Place,
     name: String,
     is_right: bool,
@@ -238,7 +240,12 @@ impl SuppliedAccounts {
             return Err(Reason::WrongPasswords { count: WRONG_PASSWORDS });
         }
         account.refused += u32::from(!is_proven);
-        Ok(Some(Attempt { account: index, place, name, is_right, is_proven }))
+        let is_wrong_for = |(other, account): &(usize, &SuppliedAccountState)| {
+            *other != index && account.is_named(&name) && account.password() != Some(&password)
+        };
+        let wrong_for = accounts.iter().enumerate().filter(is_wrong_for).map(|(other, _)| other);
+        let wrong_for = wrong_for.collect();
+        Ok(Some(Attempt { account: index, wrong_for, place, name, is_right, is_proven }))
     }
 
     /// Takes note of what came of a password that was permitted. What was not answered counts as refused.
@@ -258,15 +265,10 @@ impl SuppliedAccounts {
         });
         let mut accounts = self.accounts();
         let refused = u32::try_from(refused).unwrap_or(u32::MAX);
-        let own = accounts.get(attempt.account).and_then(SuppliedAccountState::password);
-        let own = own.map(str::to_owned);
-        for (index, other) in accounts.iter_mut().enumerate() {
-            // To a server that takes capitals for small letters, another password in another spelling is a wrong one.
-            let is_wrong = index != attempt.account
-                && attempt.is_right
-                && other.is_named(&attempt.name)
-                && other.password() != own.as_deref();
-            other.refused = other.refused.saturating_add(if is_wrong { refused } else { 0 });
+        for index in &attempt.wrong_for {
+            if let Some(other) = accounts.get_mut(*index) {
+                other.refused = other.refused.saturating_add(refused);
+            }
         }
         let Some(account) = accounts.get_mut(attempt.account) else { return };
         let counted = u32::from(!attempt.is_proven);
