@@ -94,7 +94,7 @@ pub async fn call(
         let response = sender.response(&request, Limits::Wait, exchanges).await;
         let response = response.map_err(UiaError::NoResponse)?;
         match auth.answer(&response, credentials) {
-            Ok(Some(answer)) => body["auth"] = answer,
+            Ok(Some(answer)) => insert(&mut body, "auth", answer),
             Ok(None) => return Ok(response),
             Err(why) => return Err(UiaError::Refused(why, response)),
         }
@@ -134,9 +134,15 @@ fn answer_challenge(
         });
     };
     if let Some(session) = challenge.get("session").and_then(Value::as_str) {
-        auth["session"] = json!(session);
+        insert(&mut auth, "session", json!(session));
     }
     Ok((stage, auth))
+}
+
+fn insert(value: &mut Value, name: &str, member: Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
 }
 
 fn completes_a_flow(challenge: &Value) -> bool {

@@ -78,18 +78,21 @@ impl SuppliedAccountState {
 
     /// Whether a name in a login can be meant for it. Servers may take capitals for small letters.
     pub fn is_named(&self, name: &str) -> bool {
-        self.is_known_as(|known| known.eq_ignore_ascii_case(name))
+        self.is_known_as(name, str::eq_ignore_ascii_case)
     }
 
     fn is_spelled(&self, name: &str) -> bool {
-        self.is_known_as(|known| known == name)
+        self.is_known_as(name, |known, name| known == name)
     }
 
-    fn is_known_as(&self, is: impl Fn(&str) -> bool) -> bool {
-        is(&self.given)
-            || self.login_name.as_deref().is_some_and(&is)
-            || self.user_id.as_deref().is_some_and(|id| is(id) || is(localpart(id)))
-            || (self.given.starts_with('@') && is(localpart(&self.given)))
+    fn is_known_as(&self, name: &str, is: impl Fn(&str, &str) -> bool) -> bool {
+        // Of a localpart whose server is not known yet, any full id may be meant.
+        let may_be_full = self.user_id.is_none() && !self.given.starts_with('@');
+        is(&self.given, name)
+            || (may_be_full && is(&self.given, localpart(name)))
+            || self.login_name.as_deref().is_some_and(|known| is(known, name))
+            || self.user_id.as_deref().is_some_and(|id| is(id, name) || is(localpart(id), name))
+            || (self.given.starts_with('@') && is(localpart(&self.given), name))
     }
 
     /// Whether a login was one of this account.
@@ -414,10 +417,15 @@ mod tests {
                 let accounts =
                     SuppliedAccounts::new(&[0, 1].map(|n| given(users[n], passwords[n])));
                 for (user, password) in users.into_iter().zip(passwords) {
-                    let status = if user == "alice" { 200 } else { 403 };
+                    let is_refused = user == "Alice";
+                    let status = if is_refused { 403 } else { 200 };
                     assert_eq!(send(&accounts, &login(user, password), status), Ok(()));
+                    if !is_refused {
+                        accounts.prove("alice", Some("alice"), "@alice:hs");
+                    } else if password == "right" {
+                        assert_eq!(send(&accounts, &login("@Alice:hs", password), 403), Ok(()));
+                    }
                 }
-                accounts.prove("alice", Some("alice"), "@alice:hs");
                 assert_eq!(wrong(&accounts), left, "{users:?} {password}");
             }
         }
