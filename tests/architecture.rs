@@ -250,6 +250,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "reference/",
             "http/background.rs",
             "accounts/cleanup.rs",
+            "accounts/uia.rs",
             "http/sender.rs",
             "accounts/pool.rs",
             "accounts/pool/",

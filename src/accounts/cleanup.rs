@@ -1,5 +1,5 @@
 //! Taking back what a run made: its accounts are deactivated, its sessions logged out.
-use crate::accounts::uia::{self, UiaCredentials, UiaError};
+use crate::accounts::uia::{self, UiaCredentials};
 use crate::case::ast::Limits;
 use crate::http::cancel::Cancellation;
 use crate::http::created_resources::{CreatedAccount, Session};
@@ -7,7 +7,7 @@ use crate::http::message::{Exchange, Request, Response};
 use crate::http::sender::RequestSender;
 use crate::http::supplied_accounts::SuppliedAccountState;
 use crate::plan::routes::Routes;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -206,7 +206,8 @@ impl Cleaner {
             password: account.password.as_deref(),
             registration_token: None,
         };
-        match self.call(request.bearer(token), json!({}), prover, exchanges).await {
+        let request = request.bearer(token);
+        match uia::call(&self.sender, &request, json!({}), prover, exchanges).await {
             Ok(response) if response.is_success() => {
                 // The exchange says so only if its token is known to be the account's.
                 self.sender.created.remove(&account.user_id);
@@ -214,7 +215,7 @@ impl Cleaner {
             }
             Ok(response) if response.status == 401 => Deactivated::TokenOver,
             Ok(response) => Deactivated::Refused(refused("deactivating", &response)),
-            Err(why) => Deactivated::Refused(why),
+            Err(why) => Deactivated::Refused(why.to_string()),
         }
     }
 
@@ -348,22 +349,13 @@ impl Cleaner {
         let request =
             self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
         let body = json!({"devices": devices});
-        let response = self.call(request.bearer(token), body, prover, exchanges).await?;
+        let request = request.bearer(token);
+        let response = uia::call(&self.sender, &request, body, prover, exchanges).await;
+        let response = response.map_err(|why| why.to_string())?;
         match response.is_success() {
             true => Ok(()),
             false => Err(refused("deleting the device", &response)),
         }
-    }
-
-    /// The response to a request, after interactive auth where the server asks for it.
-    async fn call(
-        &self,
-        request: Request,
-        body: Value,
-        credentials: UiaCredentials<'_>,
-        exchanges: &mut Vec<Exchange>,
-    ) -> Result<Response, String> {
-        uia::call(CleanupCall { cleaner: self, request, exchanges }, body, credentials).await
     }
 
     pub(super) fn request(&self, operation: &str) -> Option<Request> {
@@ -381,24 +373,6 @@ impl Cleaner {
         }
         let response = self.sender.response(request, Limits::Wait, exchanges).await;
         response.map_err(|reason| reason.text())
-    }
-}
-
-struct CleanupCall<'c> {
-    cleaner: &'c Cleaner,
-    request: Request,
-    exchanges: &'c mut Vec<Exchange>,
-}
-
-impl uia::Caller for CleanupCall<'_> {
-    type Error = String;
-
-    async fn send(&mut self, body: &Value) -> Result<Response, String> {
-        self.cleaner.send(&self.request.clone().json(body), self.exchanges).await
-    }
-
-    fn refused(&self, why: &UiaError, _: &Response) -> String {
-        why.to_string()
     }
 }
 

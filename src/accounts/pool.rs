@@ -347,11 +347,14 @@ impl AccountPool {
 
     async fn sent(&self, slot: &Slot, request: &Request) -> SendResult {
         let sent = self.sender.send(request, Limits::Wait).await;
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = sent.exchanges.clone();
-        kept.iter_mut().for_each(Exchange::forget_parsed);
-        log.entry(slot.clone()).or_default().extend(kept);
+        self.keep_exchanges(slot, sent.exchanges.clone());
         sent
+    }
+
+    fn keep_exchanges(&self, slot: &Slot, mut exchanges: Vec<Exchange>) {
+        exchanges.iter_mut().for_each(Exchange::forget_parsed);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.entry(slot.clone()).or_default().extend(exchanges);
     }
 }
 

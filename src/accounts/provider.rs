@@ -1,7 +1,7 @@
 //! Where accounts come from: those that were given, and the ways to make further ones.
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::{in_words, said};
-use crate::accounts::uia::UiaError;
+use crate::accounts::uia::UiaRefusal;
 use crate::http::message::{Response, clipped};
 use crate::http::supplied_accounts::{Credential, SuppliedAccount};
 use crate::model::reason::Reason;
@@ -140,7 +140,7 @@ pub(super) fn registration_refused(maker: &AccountProvider, response: &Response)
     Reason::Registration(format!("{option}: {}; {advice}", in_words(by, response)))
 }
 
-pub(super) fn stage_refused(why: &UiaError, with_token: bool, response: &Response) -> Reason {
+pub(super) fn stage_refused(why: &UiaRefusal, with_token: bool, response: &Response) -> Reason {
     let asks_for_token = why.names("m.login.registration_token");
     let (option, advice) = match with_token {
         true if asks_for_token => {

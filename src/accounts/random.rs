@@ -37,13 +37,3 @@ fn random_text(length: usize, alphabet: &[u8]) -> Result<String, NoRandomSource>
     let character = |byte: u8| alphabet.get(usize::from(byte) % alphabet.len());
     Ok(bytes.into_iter().filter_map(character).copied().map(char::from).collect())
 }
-
-/// A localpart that no other run uses.
-pub fn fresh_localpart() -> Result<String, NoRandomSource> {
-    generate("localpart")
-}
-
-/// A password that no other run uses.
-pub fn fresh_password() -> Result<String, NoRandomSource> {
-    generate("password")
-}

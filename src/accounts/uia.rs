@@ -1,6 +1,9 @@
 //! Passing interactive authentication (Client-Server API, "User-Interactive Authentication API"):
 //! which stage to answer next, from the challenge alone.
-use crate::http::message::Response;
+use crate::case::ast::Limits;
+use crate::http::message::{Exchange, Request, Response};
+use crate::http::sender::RequestSender;
+use crate::model::reason::Reason;
 use serde_json::{Value, json};
 
 /// What is known of the account that has to pass.
@@ -14,9 +17,9 @@ pub struct UiaCredentials<'a> {
     pub registration_token: Option<&'a str>,
 }
 
-/// Why interactive auth cannot be passed.
+/// Why a challenge cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UiaError {
+pub enum UiaRefusal {
     /// A stage that was answered is still open.
     #[error("the server did not accept the stage {0}")]
     NotAccepted(String),
@@ -25,14 +28,25 @@ pub enum UiaError {
     NotPassable(Vec<String>),
 }
 
-impl UiaError {
+impl UiaRefusal {
     /// Whether it speaks of a stage.
     pub fn names(&self, stage: &str) -> bool {
         match self {
-            UiaError::NotAccepted(name) => name == stage,
-            UiaError::NotPassable(flows) => flows.iter().any(|flow| flow.contains(stage)),
+            UiaRefusal::NotAccepted(name) => name == stage,
+            UiaRefusal::NotPassable(flows) => flows.iter().any(|flow| flow.contains(stage)),
         }
     }
+}
+
+/// Why a call has no response of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum UiaError {
+    /// The response that it got is a challenge which cannot be answered.
+    #[error("{0}")]
+    Refused(UiaRefusal, Response),
+    /// It got none.
+    #[error("{}", .0.text())]
+    NoResponse(Reason),
 }
 
 /// One pass through interactive auth: a response goes in, the `auth` of the next request comes out. There is at most one
@@ -49,7 +63,7 @@ impl InteractiveAuth {
         &mut self,
         response: &Response,
         credentials: UiaCredentials<'_>,
-    ) -> Result<Option<Value>, UiaError> {
+    ) -> Result<Option<Value>, UiaRefusal> {
         let Some(challenge) = response.json().ok().filter(|_| response.is_challenge()) else {
             return Ok(None);
         };
@@ -65,41 +79,26 @@ impl InteractiveAuth {
     }
 }
 
-/// Somebody who makes a call that the server may challenge.
-pub trait Caller: Send {
-    /// Why there is no response of the call's own.
-    type Error: Send;
-
-    /// Sends the call with a body.
-    fn send(&mut self, body: &Value) -> impl Future<Output = Result<Response, Self::Error>> + Send;
-
-    /// The error for a challenge that cannot be answered.
-    fn refused(&self, why: &UiaError, challenge: &Response) -> Self::Error;
-}
-
-/// Makes a call, with interactive auth where the server asks for it, until the response is the call's own.
-pub async fn call<C: Caller>(
-    mut caller: C,
+/// Makes a call, with interactive auth where the server asks for it, until the response is the call's own; `exchanges` takes
+/// what was sent.
+pub async fn call(
+    sender: &RequestSender,
+    request: &Request,
     mut body: Value,
     credentials: UiaCredentials<'_>,
-) -> Result<Response, C::Error> {
+    exchanges: &mut Vec<Exchange>,
+) -> Result<Response, UiaError> {
     let mut auth = InteractiveAuth::default();
     loop {
-        let response = caller.send(&body).await?;
-        let answer = auth.answer(&response, credentials);
-        match answer.map_err(|why| caller.refused(&why, &response))? {
-            Some(answer) => body = with_auth(body, answer),
-            None => return Ok(response),
+        let request = request.clone().json(&body);
+        let response = sender.response(&request, Limits::Wait, exchanges).await;
+        let response = response.map_err(UiaError::NoResponse)?;
+        match auth.answer(&response, credentials) {
+            Ok(Some(answer)) => insert(&mut body, "auth", answer),
+            Ok(None) => return Ok(response),
+            Err(why) => return Err(UiaError::Refused(why, response)),
         }
     }
-}
-
-/// The body of a request that was challenged, with an `auth`.
-pub fn with_auth(mut body: Value, auth: Value) -> Value {
-    if let Some(members) = body.as_object_mut() {
-        members.insert("auth".to_owned(), auth);
-    }
-    body
 }
 
 /// The next stage to answer, and the `auth` member that does.
@@ -107,7 +106,7 @@ fn answer_challenge(
     challenge: &Value,
     credentials: UiaCredentials<'_>,
     tried: &[String],
-) -> Result<(String, Value), UiaError> {
+) -> Result<(String, Value), UiaRefusal> {
     // A challenge that tells neither what is completed nor an error leaves the rest to be tried.
     let tells = ["completed", "errcode"].iter().any(|member| challenge.get(*member).is_some());
     let completed = match tells {
@@ -115,7 +114,7 @@ fn answer_challenge(
         false => tried.iter().map(String::as_str).collect(),
     };
     if let Some(refused) = tried.iter().find(|stage| !completed.contains(&stage.as_str())) {
-        return Err(UiaError::NotAccepted(refused.clone()));
+        return Err(UiaRefusal::NotAccepted(refused.clone()));
     }
     // The first stage of the shortest flow of which each open stage can be answered.
     let next = |flow: &Vec<&str>| {
@@ -130,14 +129,20 @@ fn answer_challenge(
     let Some((_, (stage, mut auth))) = flows.iter().filter_map(next).min_by_key(|(open, _)| *open)
     else {
         return Err(match tried.last().filter(|_| !tells) {
-            Some(last) => UiaError::NotAccepted(last.clone()),
-            None => UiaError::NotPassable(flows.iter().map(|flow| flow.join(" + ")).collect()),
+            Some(last) => UiaRefusal::NotAccepted(last.clone()),
+            None => UiaRefusal::NotPassable(flows.iter().map(|flow| flow.join(" + ")).collect()),
         });
     };
     if let Some(session) = challenge.get("session").and_then(Value::as_str) {
-        auth["session"] = json!(session);
+        insert(&mut auth, "session", json!(session));
     }
     Ok((stage, auth))
+}
+
+fn insert(value: &mut Value, name: &str, member: Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
 }
 
 fn completes_a_flow(challenge: &Value) -> bool {
@@ -206,11 +211,14 @@ mod tests {
         let tried = ["m.login.dummy".to_owned()];
         assert_eq!(answer_challenge(&challenge, ALICE, &tried).unwrap().0, "m.login.password");
         let refused = json!({"errcode": "M_FORBIDDEN", "flows": challenge["flows"]});
-        assert!(matches!(answer_challenge(&refused, ALICE, &tried), Err(UiaError::NotAccepted(_))));
+        assert!(matches!(
+            answer_challenge(&refused, ALICE, &tried),
+            Err(UiaRefusal::NotAccepted(_))
+        ));
         let both = ["m.login.dummy".to_owned(), "m.login.password".to_owned()];
         assert!(matches!(
             answer_challenge(&challenge, ALICE, &both),
-            Err(UiaError::NotAccepted(_))
+            Err(UiaRefusal::NotAccepted(_))
         ));
     }
 
@@ -231,6 +239,9 @@ mod tests {
         assert!(answer_challenge(&challenge, ALICE, &[]).unwrap_err().names("m.login.sso"));
         let refused = json!({"flows": [{"stages": ["m.login.password"]}]});
         let tried = ["m.login.password".to_owned()];
-        assert!(matches!(answer_challenge(&refused, ALICE, &tried), Err(UiaError::NotAccepted(_))));
+        assert!(matches!(
+            answer_challenge(&refused, ALICE, &tried),
+            Err(UiaRefusal::NotAccepted(_))
+        ));
     }
 }

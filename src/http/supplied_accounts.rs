@@ -78,18 +78,21 @@ impl SuppliedAccountState {
 
     /// Returns true if a name in a login can mean this account. Servers may ignore case.
     pub fn is_named(&self, name: &str) -> bool {
-        self.is_known_as(|known| known.eq_ignore_ascii_case(name))
+        self.is_known_as(name, str::eq_ignore_ascii_case)
     }
 
     fn is_spelled(&self, name: &str) -> bool {
-        self.is_known_as(|known| known == name)
+        self.is_known_as(name, |known, name| known == name)
     }
 
-    fn is_known_as(&self, is: impl Fn(&str) -> bool) -> bool {
-        is(&self.given)
-            || self.login_name.as_deref().is_some_and(&is)
-            || self.user_id.as_deref().is_some_and(|id| is(id) || is(localpart(id)))
-            || (self.given.starts_with('@') && is(localpart(&self.given)))
+    fn is_known_as(&self, name: &str, is: impl Fn(&str, &str) -> bool) -> bool {
+        // Of a localpart whose server is not known yet, any full id may be meant.
+        let may_be_full = self.user_id.is_none() && !self.given.starts_with('@');
+        is(&self.given, name)
+            || (may_be_full && is(&self.given, localpart(name)))
+            || self.login_name.as_deref().is_some_and(|known| is(known, name))
+            || self.user_id.as_deref().is_some_and(|id| is(id, name) || is(localpart(id), name))
+            || (self.given.starts_with('@') && is(localpart(&self.given), name))
     }
 
     /// Returns true for a login of this account.
@@ -124,6 +127,8 @@ pub struct SuppliedAccounts(Mutex<Vec<SuppliedAccountState>>);
 #[derive(Debug)]
 pub struct Attempt {
     account: usize,
+    /// Other entries that it is a wrong password of, if the server takes capitals for small letters.
+    wrong_for: Vec<usize>,
     place: Place,
     name: String,
     is_right: bool,
@@ -237,7 +242,12 @@ impl SuppliedAccounts {
             return Err(Reason::WrongPasswords { count: WRONG_PASSWORDS });
         }
         account.refused += u32::from(!is_proven);
-        Ok(Some(Attempt { account: index, place, name, is_right, is_proven }))
+        let is_wrong_for = |(other, account): &(usize, &SuppliedAccountState)| {
+            *other != index && account.is_named(&name) && account.password() != Some(&password)
+        };
+        let wrong_for = accounts.iter().enumerate().filter(is_wrong_for).map(|(other, _)| other);
+        let wrong_for = wrong_for.collect();
+        Ok(Some(Attempt { account: index, wrong_for, place, name, is_right, is_proven }))
     }
 
     /// Records the result of a permitted password. Without a response it counts as refused.
@@ -257,15 +267,10 @@ impl SuppliedAccounts {
         });
         let mut accounts = self.accounts();
         let refused = u32::try_from(refused).unwrap_or(u32::MAX);
-        let own = accounts.get(attempt.account).and_then(SuppliedAccountState::password);
-        let own = own.map(str::to_owned);
-        for (index, other) in accounts.iter_mut().enumerate() {
-            // To a server that takes capitals for small letters, another password in another spelling is a wrong one.
-            let is_wrong = index != attempt.account
-                && attempt.is_right
-                && other.is_named(&attempt.name)
-                && other.password() != own.as_deref();
-            other.refused = other.refused.saturating_add(if is_wrong { refused } else { 0 });
+        for index in &attempt.wrong_for {
+            if let Some(other) = accounts.get_mut(*index) {
+                other.refused = other.refused.saturating_add(refused);
+            }
         }
         let Some(account) = accounts.get_mut(attempt.account) else { return };
         let counted = u32::from(!attempt.is_proven);
@@ -411,10 +416,15 @@ mod tests {
                 let accounts =
                     SuppliedAccounts::new(&[0, 1].map(|n| given(users[n], passwords[n])));
                 for (user, password) in users.into_iter().zip(passwords) {
-                    let status = if user == "alice" { 200 } else { 403 };
+                    let is_refused = user == "Alice";
+                    let status = if is_refused { 403 } else { 200 };
                     assert_eq!(send(&accounts, &login(user, password), status), Ok(()));
+                    if !is_refused {
+                        accounts.prove("alice", Some("alice"), "@alice:hs");
+                    } else if password == "right" {
+                        assert_eq!(send(&accounts, &login("@Alice:hs", password), 403), Ok(()));
+                    }
                 }
-                accounts.prove("alice", Some("alice"), "@alice:hs");
                 assert_eq!(wrong(&accounts), left, "{users:?} {password}");
             }
         }

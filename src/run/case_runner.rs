@@ -62,9 +62,8 @@ impl Executor {
         let (observe, id) = (self.observe.clone(), case.id.clone());
         let exchanges = result.exchanges.clone();
         let alone = exchanges.iter().any(is_large);
-        match self.beside(alone, move || observe(&id, &exchanges)).await {
-            Ok(tally) => result.standing = tally,
-            Err(Cut::Stopped | Cut::Overdue) => {}
+        if let Ok(tally) = self.beside(alone, move || observe(&id, &exchanges)).await {
+            result.standing = tally;
         }
         Arc::make_mut(&mut result.exchanges).iter_mut().for_each(Exchange::forget_parsed);
         result
@@ -76,10 +75,10 @@ impl Executor {
         &self,
         alone: bool,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Cut> {
+    ) -> Result<T, Reason> {
         let stop = &self.sender.stop;
         if stop.is_interrupted() {
-            return Err(Cut::Stopped);
+            return Err(CancelCause::Interrupted.reason());
         }
         let working = async {
             let _alone = if alone { self.sender.http.alone().await } else { None };
@@ -88,10 +87,10 @@ impl Executor {
         tokio::select! {
             done = working => match done {
                 Ok(Some(done)) => Ok(done),
-                Ok(None) => Err(Cut::Stopped),
-                Err(_) => Err(Cut::Overdue),
+                Ok(None) => Err(CancelCause::Interrupted.reason()),
+                Err(_) => Err(too_long()),
             },
-            () = stop.interrupted() => Err(Cut::Stopped),
+            () = stop.interrupted() => Err(CancelCause::Interrupted.reason()),
         }
     }
 
@@ -162,8 +161,7 @@ impl Executor {
                                 .filter(|e| is_large(e))
                                 .for_each(Exchange::forget_parsed);
                         }
-                        Err(Cut::Stopped) => machine.block(CancelCause::Interrupted.reason()),
-                        Err(Cut::Overdue) => machine.block(too_long()),
+                        Err(reason) => machine.block(reason),
                     }
                 }
                 Next::Send(_) if self.sender.stop.is_set() => {
@@ -344,12 +342,6 @@ fn outcome(sent: &SendResult) -> u16 {
         Reply::Response(response) => response.status,
         Reply::Dropped(_) | Reply::Inconclusive(_) => u16::MAX,
     }
-}
-
-/// Why work beside the async workers was given up.
-enum Cut {
-    Stopped,
-    Overdue,
 }
 
 fn is_large(exchange: &Exchange) -> bool {

@@ -1,6 +1,6 @@
 //! What the target offers, asked before anything is planned.
 use crate::accounts::pool::AccountPool;
-use crate::accounts::random::{NoRandomSource, fresh_localpart};
+use crate::accounts::random::{NoRandomSource, generate};
 use crate::case::ast::{Api, Feature, Limits};
 use crate::http::discovery::{self, Delegation, NotDiscovered};
 use crate::http::liveness::{Control, has_list};
@@ -501,7 +501,7 @@ async fn registers(
     exchanges: &mut Vec<Exchange>,
 ) -> Result<bool, NoRandomSource> {
     let Some(route) = routes.route("checkUsernameAvailability", None) else { return Ok(false) };
-    let path = format!("{}?username={}", route.path, fresh_localpart()?);
+    let path = format!("{}?username={}", route.path, generate("localpart")?);
     let request = Request::new(Some("checkUsernameAvailability"), &route.method, &path);
     let response = sender.response(&request, Limits::Observe, exchanges).await;
     Ok(response.is_ok_and(|response| response.is_success()))

@@ -3,7 +3,7 @@ use crate::accounts::pool::{Account, AccountPool, Origin, learn_password, sessio
 use crate::accounts::provider::{
     AccountProvider, NO_ADMIN_CALL, SHARED_SECRET, registration_refused, stage_refused,
 };
-use crate::accounts::random::{fresh_localpart, fresh_password};
+use crate::accounts::random::generate;
 use crate::accounts::refusal::in_words;
 use crate::accounts::uia::{self, UiaCredentials, UiaError};
 use crate::http::message::{Request, Response};
@@ -11,7 +11,7 @@ use crate::model::reason::Reason;
 use crate::plan::Slot;
 use crate::redact::ExposeSecret;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha1::Sha1;
 use std::sync::PoisonError;
 
@@ -54,7 +54,7 @@ impl AccountPool {
     }
 
     async fn make_one(&self, slot: &Slot, maker: &AccountProvider) -> Result<Account, Reason> {
-        let (localpart, password) = (fresh_localpart()?, fresh_password()?);
+        let (localpart, password) = (generate("localpart")?, generate("password")?);
         learn_password(&self.sender, &password);
         let response = match maker {
             AccountProvider::ExternalCommand(program) => {
@@ -91,8 +91,15 @@ impl AccountPool {
         });
         let credentials =
             UiaCredentials { user: Some(localpart), password: None, registration_token };
-        let (request, with_token) = (self.request("register")?, registration_token.is_some());
-        uia::call(Registration { pool: self, slot, request, with_token }, body, credentials).await
+        let (request, mut exchanges) = (self.request("register")?, Vec::new());
+        let response = uia::call(&self.sender, &request, body, credentials, &mut exchanges).await;
+        self.keep_exchanges(slot, exchanges);
+        response.map_err(|error| match error {
+            UiaError::Refused(why, challenge) => {
+                stage_refused(&why, registration_token.is_some(), &challenge)
+            }
+            UiaError::NoResponse(reason) => reason,
+        })
     }
 
     /// Synapse's admin call: a nonce, then an HMAC-SHA1 over nonce, name, password and `notadmin`,
@@ -121,24 +128,5 @@ impl AccountPool {
             "nonce": text, "username": localpart, "password": password, "admin": false, "mac": mac,
         }));
         self.send(slot, &request).await
-    }
-}
-
-struct Registration<'p> {
-    pool: &'p AccountPool,
-    slot: &'p Slot,
-    request: Request,
-    with_token: bool,
-}
-
-impl uia::Caller for Registration<'_> {
-    type Error = Reason;
-
-    async fn send(&mut self, body: &Value) -> Result<Response, Reason> {
-        self.pool.send(self.slot, &self.request.clone().json(body)).await
-    }
-
-    fn refused(&self, why: &UiaError, challenge: &Response) -> Reason {
-        stage_refused(why, self.with_token, challenge)
     }
 }
