@@ -384,6 +384,8 @@ fn config_keys_are_those_of_the_program() {
             Some((_, "DURATION" | "N")) => "1",
             Some((_, "API")) => "auto",
             Some((_, "HOW")) => "open",
+            Some((_, "FORMAT")) => "json",
+            Some(("--require", _)) => "password",
             Some((_, "CLASS")) => "destructive",
             Some((_, "LEVEL")) => "must",
             Some(_) => "x",

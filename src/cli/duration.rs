@@ -2,8 +2,7 @@
 use jiff::SignedDuration;
 use std::time::Duration;
 
-/// How a time is written, for messages.
-pub const FORM: &str = "a number of seconds, or a time such as 250ms, 30s, 5m or 1h30m";
+const FORM: &str = "a number of seconds, or a time such as 250ms, 30s, 5m or 1h30m";
 
 /// That a text is no time, or less than nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,17 +11,11 @@ pub struct NoDuration;
 
 /// Reads a number of seconds, or a time with units up to hours.
 pub fn parse(text: &str) -> Result<Duration, NoDuration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return seconds_of(seconds).ok_or(NoDuration);
-    }
-    let time: SignedDuration = text.parse().map_err(|_| NoDuration)?;
-    Duration::try_from(time).map_err(|_| NoDuration)
-}
-
-/// A number of seconds as a time; nothing if it is less than 0, or no time at all.
-pub fn seconds_of(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok()
+    let time = match text.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text.trim().parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()),
+    };
+    time.ok_or(NoDuration)
 }
 
 #[cfg(test)]
