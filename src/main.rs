@@ -1,6 +1,6 @@
-//! The program: see [`homespec::cli`].
+//! The program.
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(homespec::cli::main())
+    ExitCode::from(homespec::main())
 }

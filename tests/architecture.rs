@@ -211,7 +211,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "cli/",
         ],
     ),
-    ("the environment", &["std::env", "env::var"], &["cli/"]),
+    ("the environment", &["std::env", "env::var"], &["cli/", "harness/libtest.rs"]),
     ("standard input", &["stdin()"], &["cli/"]),
     (
         "standard output and error",
@@ -224,9 +224,11 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
         &["Instant::now", "SystemTime::now", "Timestamp::now"],
         &[
             "pipeline/mod.rs",
+            "harness/libtest.rs",
             "accounts/cleanup.rs",
             "http/sender.rs",
             "accounts/pool.rs",
+            "accounts/pool/",
             "run/executor.rs",
             "http/client.rs",
             "http/rate_limit.rs",

@@ -17,6 +17,18 @@ const MOST_OUTPUT: usize = 1 << 20;
 /// How much of what a failing program says is shown, in characters.
 const LONGEST_SHOWN: usize = 300;
 
+/// A command line without a program to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidCommand {
+    /// One half of a pair of quotation marks is missing.
+    #[error("a quotation mark is open at its end")]
+    OpenQuotation,
+    /// There is no word in it.
+    #[error("it names no program")]
+    NoProgram,
+}
+
 /// A program with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalCommand {
@@ -32,10 +44,9 @@ impl ExternalCommand {
     ///
     /// # Errors
     /// There is no word in it, or a quotation mark without its other half.
-    pub fn parse(line: &str) -> Result<ExternalCommand, String> {
-        let words = shlex::split(line).ok_or("a quotation mark is open at its end")?;
-        let mut words = words.into_iter();
-        let name = words.next().ok_or("it names no program")?;
+    pub fn parse(line: &str) -> Result<ExternalCommand, InvalidCommand> {
+        let mut words = shlex::split(line).ok_or(InvalidCommand::OpenQuotation)?.into_iter();
+        let name = words.next().ok_or(InvalidCommand::NoProgram)?;
         Ok(ExternalCommand { name, arguments: words.collect(), longest: LONGEST })
     }
 
@@ -46,7 +57,11 @@ impl ExternalCommand {
     /// # Errors
     /// It cannot be started, is killed, or ends with another status than 0: in words, with the
     /// end of what it wrote to standard error.
-    pub async fn run(&self, told: &[(&str, &str)], stop: &Cancellation) -> Result<String, Failed> {
+    pub(crate) async fn run(
+        &self,
+        told: &[(&str, &str)],
+        stop: &Cancellation,
+    ) -> Result<String, Failed> {
         let mut command = Command::new(&self.name);
         command
             .args(&self.arguments)
@@ -84,7 +99,7 @@ impl ExternalCommand {
     }
 
     /// A failure of this program, of which its words say something to a reader.
-    pub fn failed(&self, how: &str, said: &str) -> Failed {
+    pub(crate) fn failed(&self, how: &str, said: &str) -> Failed {
         Failed { name: self.name.clone(), how: how.to_owned(), said: said.to_owned() }
     }
 }
@@ -172,7 +187,7 @@ impl Drop for Group {
 
 /// How a program failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
+pub(crate) struct Failed {
     name: String,
     how: String,
     said: String,
@@ -180,7 +195,7 @@ pub struct Failed {
 
 impl Failed {
     /// For a reader; of what the program said secrets are replaced that are known by now.
-    pub fn text(&self, redactor: &Redactor) -> String {
+    pub(crate) fn text(&self, redactor: &Redactor) -> String {
         let said = match self.said.as_str() {
             "" => String::new(),
             said => format!(": {}", redactor.text(said)),

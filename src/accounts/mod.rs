@@ -6,6 +6,7 @@ pub mod notices;
 pub mod operator;
 pub mod operator_proof;
 pub mod pool;
+pub mod provider;
 pub mod random;
 pub mod refusal;
 pub mod supplied_cleanup;

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that the operator gave.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Operator {
     /// An application service that the server knows.
     pub appservice: Option<Appservice>,
@@ -76,7 +77,7 @@ pub(super) const SERVICE_USER: &str = "homespec";
 
 impl Operator {
     /// The names of what is given, as cases ask for it in `needs`.
-    pub fn names(&self) -> BTreeSet<String> {
+    pub(crate) fn names(&self) -> BTreeSet<String> {
         let given = [
             ("appservice", self.appservice.is_some()),
             ("email", self.email.is_some()),
@@ -93,7 +94,7 @@ impl Operator {
     }
 
     /// The values of `$operator.…`.
-    pub fn values(&self) -> BTreeMap<String, Value> {
+    pub(crate) fn values(&self) -> BTreeMap<String, Value> {
         let mut values = BTreeMap::new();
         let mut put = |name: &str, value: &str| {
             values.insert(format!("operator.{name}"), json!(value));
@@ -127,7 +128,7 @@ impl Operator {
     }
 
     /// Lets a vault know every secret in it.
-    pub fn tell(&self, vault: &Vault) {
+    pub(crate) fn tell(&self, vault: &Vault) {
         let tokens = [self.appservice.as_ref().map(|s| &s.token), self.admin_token.as_ref()];
         let owners = [self.email.as_ref().map(|e| &e.owner), self.phone.as_ref().map(|p| &p.owner)];
         if let Some(token) = &self.registration_token {
@@ -146,7 +147,7 @@ impl Operator {
     ///
     /// # Errors
     /// Why it was not done.
-    pub async fn act(
+    pub(crate) async fn act(
         &self,
         act: Act,
         told: &[(String, String)],
@@ -166,7 +167,7 @@ impl Operator {
     }
 
     /// Whether an act is done by a hook, whose effect is still to be seen.
-    pub fn has_hook(&self, act: Act) -> bool {
+    pub(crate) fn has_hook(&self, act: Act) -> bool {
         self.hooks.contains_key(&act)
     }
 

@@ -16,8 +16,6 @@ pub struct CaseFile {
     pub document: Document,
     /// The file's stem.
     pub area: String,
-    /// What the file is about, in one line.
-    pub about: String,
     /// Its cases, rows of tables already expanded.
     pub cases: Vec<Case>,
 }
@@ -392,6 +390,7 @@ pub enum Target {
 
 /// What an operator can do to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Act {
     /// Locks it.
     Lock,

@@ -1,7 +1,7 @@
 //! What a case has said when it is over: between the machine that ran it and the verdict. Plain data.
 use super::expect::Judgement;
 use crate::case::ast::Block;
-use crate::model::run::Reason;
+use crate::model::run::{Reason, Verdict};
 
 /// What one block said, and of which exchange.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub enum End {
     Stopped(Reason),
     /// It could not go on, for a reason that is not the server's answer to its question.
     Blocked(Reason),
+    /// It did not run, or nothing that it saw counts: each of its requirements ends so.
+    Settled(Verdict, Reason),
     /// A set-up step showed that the server does not offer what the case is about.
     NotOffered(Reason),
 }
@@ -34,4 +36,11 @@ pub struct Trace<'c> {
     pub judged: Vec<Judged<'c>>,
     /// How it ended.
     pub end: End,
+}
+
+impl Trace<'_> {
+    /// The trace of a case that did not run, or of which nothing counts.
+    pub fn settled(verdict: Verdict, reason: Reason) -> Self {
+        Trace { judged: Vec::new(), end: End::Settled(verdict, reason) }
+    }
 }

@@ -2,16 +2,42 @@
 use super::expect::{Judgement, Mismatch};
 use super::trace::{End, Judged, Trace};
 use crate::case::ast::Case;
+use crate::model::release::Listed;
 use crate::model::run::{Decision, Finding, Level, Reason, Verdict};
-use crate::requirements::Severity;
+use crate::requirements::{Register, Severity};
 
-/// What the register says of a requirement, for the server at hand.
+/// How much a requirement that applies counts, for the server at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weight {
     /// Its level.
     pub level: Level,
     /// What breaking it comes to.
     pub severity: Severity,
+}
+
+/// Whether a requirement can be decided at all, known before the case ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applicability {
+    /// The register does not have it, an internal error: files that name such a one are refused.
+    Unknown,
+    /// No release that the server lists has it.
+    OutOfRange,
+    /// It applies, and counts so much.
+    Applies(Weight),
+}
+
+impl Applicability {
+    /// The register's word on a requirement, for a server that lists these releases.
+    pub fn of(register: &Register, listed: &Listed, requirement: &str) -> Applicability {
+        match register.get(requirement) {
+            None => Applicability::Unknown,
+            Some(known) if !known.applies(listed) => Applicability::OutOfRange,
+            Some(known) => Applicability::Applies(Weight {
+                level: known.level,
+                severity: known.severity(listed),
+            }),
+        }
+    }
 }
 
 /// How a case ended.
@@ -48,46 +74,93 @@ impl Decided {
     }
 }
 
-/// Decides the requirements of a case.
+/// Decides the requirements of a case, once: `trace` and `applies` hold all that bears on it.
 ///
-/// `weight` gives the register's word for a requirement, if the register has it: what it does not have is errored.
 /// `exchange` names the case's n-th exchange.
 pub fn decide(
     case: &Case,
     trace: &Trace<'_>,
-    weight: &dyn Fn(&str) -> Option<Weight>,
+    applies: &dyn Fn(&str) -> Applicability,
     exchange: &dyn Fn(usize) -> String,
 ) -> Decided {
-    let mut findings = Vec::new();
-    let mut decisions = Vec::new();
-    for requirement in &case.checks {
-        let judged: Vec<_> = trace.judged.iter().filter(|j| j.block.req == *requirement).collect();
-        let Some(weight) = weight(requirement) else {
-            decisions.push(unknown(requirement));
-            continue;
-        };
-        let found: Vec<_> =
-            judged.iter().flat_map(|one| found(case, one, weight, exchange)).collect();
-        decisions.push(decision(case, requirement, &judged, &found, weight, &trace.end));
-        findings.extend(found.into_iter().map(|(_, finding)| finding));
-    }
+    let rulings = rulings(case, trace, applies);
+    let worst = worst(&rulings);
     // A case that decides nothing is refused when it is read.
-    let verdict = decisions.iter().map(|d| d.verdict).max().unwrap_or(Verdict::Errored);
-    let reason = decisions.iter().find(|d| d.verdict == verdict).and_then(|d| d.reason.clone());
-    let mut names: Vec<String> = Vec::new();
-    for name in decisions.iter().filter_map(|d| d.branch.clone()) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let branch = (!names.is_empty()).then(|| names.join("; "));
+    let verdict = worst.map_or(Verdict::Errored, |ruling| ruling.verdict);
+    let reason = worst.and_then(|ruling| ruling.reason.clone());
+    let findings = rulings.iter().flat_map(|ruling| findings(case, ruling, exchange)).collect();
+    let branch = joined(rulings.iter().filter_map(|ruling| ruling.branch.as_deref()));
+    let decisions = rulings.into_iter().map(Ruling::decision).collect();
     Decided { verdict, decisions, findings, branch, reason }
 }
 
-/// The decision on a requirement that the register does not have: nothing can be said of it.
-fn unknown(requirement: &str) -> Decision {
-    let (requirement, reason) = (requirement.to_owned(), Some(unknown_requirement(requirement)));
-    Decision { requirement, verdict: Verdict::Errored, reason, branch: None }
+/// Whether the target as a whole may be to blame for how a case went: it is checked before the case is decided.
+pub fn blames_target(
+    case: &Case,
+    trace: &Trace<'_>,
+    applies: &dyn Fn(&str) -> Applicability,
+) -> bool {
+    let rulings = rulings(case, trace, applies);
+    worst(&rulings).is_none_or(|ruling| match ruling.verdict {
+        Verdict::Passed | Verdict::Warned => false,
+        Verdict::Blocked => {
+            ruling.reason.as_ref().is_none_or(|reason| reason.code != "rate_limited")
+        }
+        Verdict::Skipped | Verdict::Failed | Verdict::Errored => true,
+    })
+}
+
+/// The decision on one requirement, with what it rests on.
+struct Ruling<'t> {
+    requirement: &'t str,
+    judged: Vec<&'t Judged<'t>>,
+    /// Nothing if it does not apply.
+    weight: Option<Weight>,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    branch: Option<String>,
+}
+
+impl Ruling<'_> {
+    fn decision(self) -> Decision {
+        let Ruling { requirement, verdict, reason, branch, .. } = self;
+        Decision { requirement: requirement.to_owned(), verdict, reason, branch }
+    }
+}
+
+fn rulings<'t>(
+    case: &'t Case,
+    trace: &'t Trace<'_>,
+    applies: &dyn Fn(&str) -> Applicability,
+) -> Vec<Ruling<'t>> {
+    case.checks.iter().map(|id| ruling(case, id, trace, applies(id))).collect()
+}
+
+/// The first of the gravest.
+fn worst<'r, 't>(rulings: &'r [Ruling<'t>]) -> Option<&'r Ruling<'t>> {
+    rulings.iter().rev().max_by_key(|ruling| ruling.verdict)
+}
+
+fn ruling<'t>(
+    case: &Case,
+    requirement: &'t str,
+    trace: &'t Trace<'_>,
+    applies: Applicability,
+) -> Ruling<'t> {
+    let judged: Vec<_> = trace.judged.iter().filter(|j| j.block.req == requirement).collect();
+    let (weight, (verdict, reason), branch) = match applies {
+        Applicability::Unknown => {
+            (None, (Verdict::Errored, Some(unknown_requirement(requirement))), None)
+        }
+        Applicability::OutOfRange => (None, (Verdict::Skipped, Some(out_of_range())), None),
+        Applicability::Applies(weight) => {
+            let decided = verdict(case, requirement, &judged, weight, &trace.end);
+            let is_moot = decided.0 == Verdict::Skipped && matches!(trace.end, End::NotOffered(_));
+            let names = judged.iter().filter(|_| !is_moot).flat_map(|one| taken(one));
+            (Some(weight), decided, joined(names))
+        }
+    };
+    Ruling { requirement, judged, weight, verdict, reason, branch }
 }
 
 /// Why nothing is said of a requirement that the register does not have; files that name one are refused beforehand.
@@ -99,45 +172,53 @@ pub fn unknown_requirement(id: &str) -> Reason {
     }
 }
 
-fn found(
-    case: &Case,
-    judged: &Judged<'_>,
-    weight: Weight,
-    exchange: &dyn Fn(usize) -> String,
-) -> Vec<(Severity, Finding)> {
-    let finding = |severity: Severity, message: String, miss: Mismatch, branch: Option<&str>| {
-        let finding = Finding {
-            requirement: judged.block.req.clone(),
+/// Why nothing is said of a requirement that the server's releases do not have.
+pub fn out_of_range() -> Reason {
+    Reason { code: "version".to_owned(), text: "no release that the server lists has it".into() }
+}
+
+fn findings(case: &Case, ruling: &Ruling<'_>, exchange: &dyn Fn(usize) -> String) -> Vec<Finding> {
+    let Some(weight) = ruling.weight else { return Vec::new() };
+    let of_one = |one: &&Judged<'_>| {
+        let finding = |message: String, miss: Mismatch, branch: Option<&str>| Finding {
+            requirement: ruling.requirement.to_owned(),
             level: weight.level,
-            verdict: severity.verdict(),
+            verdict: severity(one, weight).map_or(Verdict::Passed, Severity::verdict),
             message: message.into(),
             expected: miss.expected.into(),
             actual: miss.actual.into(),
             pointer: miss.place.into(),
             branch: branch.map(str::to_owned),
-            exchange: Some(exchange(judged.exchange)),
+            exchange: Some(exchange(one.exchange)),
             file: case.file.clone(),
-            line: judged.block.line,
+            line: one.block.line,
             known: false,
         };
-        (severity, finding)
-    };
-    match &judged.judgement {
-        Judgement::Broken { mismatches, .. } => mismatches
-            .iter()
-            .map(|miss| finding(weight.severity, sentence(miss), miss.clone(), None))
-            .collect(),
-        Judgement::PassedWithWarning { branch, why, .. } => {
-            let severity = weight.severity.at_most_warns();
-            let miss = Mismatch {
-                place: "branch".to_owned(),
-                expected: preferred(judged),
-                actual: branch.clone(),
-            };
-            let name = Some(branch.as_str()).filter(|name| !name.is_empty());
-            vec![finding(severity, why.clone(), miss, name)]
+        match &one.judgement {
+            Judgement::Broken { mismatches, .. } => {
+                mismatches.iter().map(|miss| finding(sentence(miss), miss.clone(), None)).collect()
+            }
+            Judgement::PassedWithWarning { branch, why, .. } => {
+                let miss = Mismatch {
+                    place: "branch".to_owned(),
+                    expected: preferred(one),
+                    actual: branch.clone(),
+                };
+                let name = Some(branch.as_str()).filter(|name| !name.is_empty());
+                vec![finding(why.clone(), miss, name)]
+            }
+            Judgement::Met { .. } | Judgement::NotObserved => Vec::new(),
         }
-        Judgement::Met { .. } | Judgement::NotObserved => Vec::new(),
+    };
+    ruling.judged.iter().flat_map(of_one).collect()
+}
+
+/// What one block comes to, if it found something.
+fn severity(judged: &Judged<'_>, weight: Weight) -> Option<Severity> {
+    match &judged.judgement {
+        Judgement::Broken { mismatches, .. } if !mismatches.is_empty() => Some(weight.severity),
+        Judgement::PassedWithWarning { .. } => Some(weight.severity.at_most_warns()),
+        Judgement::Broken { .. } | Judgement::Met { .. } | Judgement::NotObserved => None,
     }
 }
 
@@ -163,58 +244,51 @@ fn sentence(miss: &Mismatch) -> String {
     }
 }
 
-fn decision(
+fn verdict(
     case: &Case,
     requirement: &str,
     judged: &[&Judged<'_>],
-    found: &[(Severity, Finding)],
     weight: Weight,
     end: &End,
-) -> Decision {
-    let of = |verdict, reason, branch| Decision {
-        requirement: requirement.to_owned(),
-        verdict,
-        reason,
-        branch,
-    };
-    let branch = branches(judged);
-    let worst = found.iter().map(|(severity, _)| severity.verdict()).max();
-    if let Some(verdict) = worst.filter(|verdict| *verdict > Verdict::Passed) {
-        return of(verdict, None, branch);
+) -> (Verdict, Option<Reason>) {
+    let found = judged.iter().filter_map(|one| severity(one, weight)).map(Severity::verdict).max();
+    if let Some(verdict) = found.filter(|verdict| *verdict > Verdict::Passed) {
+        return (verdict, None);
     }
-    let all = case.steps.iter().flat_map(|s| &s.blocks).filter(|b| b.req == requirement).count();
+    let blocks = case.steps.iter().flat_map(|s| &s.blocks).filter(|b| b.req == requirement).count();
     match end {
-        End::Blocked(reason) | End::Stopped(reason) if judged.len() < all => {
-            return of(Verdict::Blocked, Some(reason.clone()), branch);
+        End::Settled(verdict, reason) => return (*verdict, Some(reason.clone())),
+        End::Blocked(reason) | End::Stopped(reason) if judged.len() < blocks => {
+            return (Verdict::Blocked, Some(reason.clone()));
         }
-        End::NotOffered(reason) => return of(Verdict::Skipped, Some(reason.clone()), None),
-        _ => {}
+        End::NotOffered(reason) => return (Verdict::Skipped, Some(reason.clone())),
+        End::Blocked(_) | End::Stopped(_) | End::Finished => {}
     }
     let observed = judged.iter().any(|one| one.judgement != Judgement::NotObserved);
     if observed || (weight.severity == Severity::Observes && !judged.is_empty()) {
-        return of(Verdict::Passed, None, branch);
+        return (Verdict::Passed, None);
     }
-    let text = "the server's answers gave no occasion to look at it".to_owned();
-    of(
-        Verdict::Skipped,
-        Some(Reason { code: "not_observed".to_owned(), text: text.into() }),
-        branch,
-    )
+    let text = "the server's answers gave no occasion to look at it";
+    (Verdict::Skipped, Some(Reason { code: "not_observed".to_owned(), text: text.into() }))
 }
 
-fn branches(judged: &[&Judged<'_>]) -> Option<String> {
-    let mut names: Vec<String> = Vec::new();
-    for one in judged {
-        let taken = match &one.judgement {
-            Judgement::Met { branches } => branches.clone(),
-            Judgement::PassedWithWarning { branch, .. } => vec![branch.clone()],
-            _ => Vec::new(),
-        };
-        for name in taken {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+/// The branches that one block saw the server take.
+fn taken<'j>(judged: &'j Judged<'_>) -> &'j [String] {
+    match &judged.judgement {
+        Judgement::Met { branches } => branches,
+        Judgement::PassedWithWarning { branch, .. } => std::slice::from_ref(branch),
+        Judgement::Broken { .. } | Judgement::NotObserved => &[],
+    }
+}
+
+/// The different names, in the order met.
+fn joined<S: AsRef<str>>(names: impl Iterator<Item = S>) -> Option<String> {
+    let mut found: Vec<S> = Vec::new();
+    for name in names {
+        if found.iter().all(|known| known.as_ref() != name.as_ref()) {
+            found.push(name);
         }
     }
+    let names: Vec<&str> = found.iter().map(AsRef::as_ref).collect();
     (!names.is_empty()).then(|| names.join("; "))
 }

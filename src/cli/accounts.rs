@@ -1,7 +1,7 @@
 //! The file with supplied accounts, and files that hold one secret.
 use super::confidential;
-use crate::accounts::pool::admission::look_alike;
 use crate::accounts::pool::{Credential, SuppliedAccount};
+use crate::accounts::provider::look_alike;
 use crate::redact::SecretString;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::{Document, Part};

@@ -430,6 +430,7 @@ pub enum ApiArg {
 /// A level on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
+#[allow(unnameable_types)] // By way of an `Into`.
 pub enum LevelArg {
     Must,
     Should,

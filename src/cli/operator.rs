@@ -117,7 +117,7 @@ impl<'d> Part<'_, 'd> {
             let node = node.member(word)?;
             let line = self.reader.string(node, &format!("`{word}`"))?;
             let program = ExternalCommand::parse(line);
-            program.map_err(|why| self.reader.fault(node, why)).ok().map(|p| (*act, p))
+            program.map_err(|why| self.reader.fault(node, why.to_string())).ok().map(|p| (*act, p))
         });
         hooks.collect()
     }

@@ -53,41 +53,44 @@
 //! and at making the accounts, and are ignored if these gave no occasion.
 //!
 //! **Not from inside an async function:** a trial waits for its answers, and blocks its thread.
-use crate::accounts::operator::Operator;
 use crate::accounts::pool::{AccountProvider, AccountSources, Credential, SuppliedAccount};
-use crate::baseline::{self, Baseline, STANDING};
-use crate::case::ast::{Api, Case};
+use crate::baseline::{self, Baseline};
+use crate::case::ast::Case;
 use crate::case::suite::Suite;
-use crate::check::whole_run::{AREA, CHECKS};
+use crate::harness::live::{Live, Shared, Turns};
+use crate::harness::trial::{Part, questions};
 use crate::http::client::Transport;
 use crate::http::target::{NoTargetUrl, Target};
 use crate::model::exit::Gate;
-use crate::model::run::{
-    CaseOutcome, Finding, Level, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome,
-    Verdict,
-};
-use crate::pipeline::{
-    ActiveRun, Job, JobError, Material, Policies, Prepared, RunWithheld, chosen, prepare,
-};
-use crate::plan::facts::Allow;
-use crate::plan::selection::{Selection, selects_check, selects_standing};
-use crate::plan::{Claim, PlannedCase};
-use crate::redact::RedactedRun;
-use crate::report;
-use crate::requirements::Register;
-use crate::run::executor::{CaseResult, Silent};
+use crate::pipeline::{Job, Material, Policies, Prepared, chosen, prepare};
+use crate::plan::selection::Selection;
+use crate::run::executor::Silent;
 use crate::spec::Spec;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::Document;
-use libtest_mimic::{Arguments, Completion, Failed};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+
+mod error;
+mod failure;
+mod libtest;
+mod live;
+mod trial;
+
+pub use crate::accounts::command::{ExternalCommand, InvalidCommand};
+pub use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};
+pub use crate::case::ast::{Act, Api};
+pub use crate::model::run::{Level, Run};
+pub use crate::plan::facts::Allow;
+pub use crate::redact::SecretString;
+pub use error::HarnessError;
+pub use trial::{Outcome, Trial};
 
 /// What is tested, and with what. The defaults are those of the command line, but for the reports:
 /// none is written.
@@ -132,29 +135,6 @@ impl Server {
 impl<T: Into<String>> From<T> for Server {
     fn from(url: T) -> Server {
         Server::at(url)
-    }
-}
-
-/// Why there are no trials.
-#[derive(Debug, thiserror::Error)]
-pub enum HarnessError {
-    /// Case or specification files are wrong; every fault of every file.
-    #[error("{}", .0.iter().map(|fault| fault.render(false)).collect::<Vec<_>>().join("\n"))]
-    Files(Vec<Diagnostic>),
-    /// The selection names nothing or is empty, or the settings allow no client.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// Nothing of the run may be shown.
-    #[error(transparent)]
-    Withheld(#[from] RunWithheld),
-    /// The server did not start, or its URL is none.
-    #[error("{0}")]
-    Start(String),
-}
-
-impl From<Vec<Diagnostic>> for HarnessError {
-    fn from(faults: Vec<Diagnostic>) -> HarnessError {
-        HarnessError::Files(faults)
     }
 }
 
@@ -334,10 +314,13 @@ impl Harness {
     /// # Errors
     /// Files that are wrong, a selection that names nothing.
     pub fn trials(self) -> Result<Vec<Trial>, HarnessError> {
-        let material = Arc::new(self.material()?);
-        let baseline = self.known(&material)?;
-        let mut cases: Vec<Case> =
-            chosen(&material, &self.selection)?.into_iter().cloned().collect();
+        let material = Arc::new(self.material().map_err(HarnessError::files)?);
+        let baseline = self.known(&material).map_err(HarnessError::files)?;
+        let mut cases: Vec<Case> = chosen(&material, &self.selection)
+            .map_err(HarnessError::job)?
+            .into_iter()
+            .cloned()
+            .collect();
         cases.sort_by_key(Case::phase);
         let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
@@ -362,17 +345,7 @@ impl Harness {
     /// every Rust test program. Gives 0 if none failed, 101 if one did, and 1, with what is wrong on standard error, if
     /// there are no trials. What was not observed or does not apply is shown as ignored.
     pub fn main(self) -> ExitCode {
-        let arguments = Arguments::from_args();
-        match self.trials() {
-            Ok(trials) => {
-                let tests = trials.into_iter().map(Trial::into_test).collect();
-                libtest_mimic::run(&arguments, tests).exit_code()
-            }
-            Err(error) => {
-                eprintln!("Error: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        libtest::main(self)
     }
 
     /// Runs everything at once, as the command line does, and gives what came of it.
@@ -382,13 +355,14 @@ impl Harness {
     /// cannot be kept out of the result.
     pub fn run(self) -> Result<Run, HarnessError> {
         const JOBS: usize = 4;
-        let material = Arc::new(self.material()?);
-        chosen(&material, &self.selection)?;
-        let (runtime, baseline) = (runtime()?, self.known(&material)?);
+        let material = Arc::new(self.material().map_err(HarnessError::files)?);
+        chosen(&material, &self.selection).map_err(HarnessError::job)?;
+        let runtime = runtime()?;
+        let baseline = self.known(&material).map_err(HarnessError::files)?;
         let (prepared, guard) = self.prepared(material, baseline, JOBS)?;
         let run = runtime.block_on(prepared.run(&Silent));
         drop(guard);
-        Ok(run?.into_run())
+        Ok(run.map_err(HarnessError::withheld)?.into_run())
     }
 
     fn material(&self) -> Result<Material, Vec<Diagnostic>> {
@@ -446,7 +420,7 @@ impl Harness {
             fail_fast: false,
             policies: Policies { baseline, ..Policies::default() },
         };
-        Ok((prepare(material, job)?, server.guard))
+        Ok((prepare(material, job).map_err(HarnessError::job)?, server.guard))
     }
 }
 
@@ -455,429 +429,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, HarnessError> {
         .enable_all()
         .build()
         .map_err(|error| HarnessError::Start(format!("cannot start the runtime: {error}")))
-}
-
-/// How a trial ended that did not fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The server does what is asked.
-    Passed,
-    /// A SHOULD is broken, or something deserves a word: the text of a failure.
-    Warned(String),
-    /// It does not apply to this server or was not observed, with the reason in words.
-    Ignored(String),
-}
-
-/// One test: a case (with all its rows where the server decides which there are), a check over the
-/// whole run, or a standing check.
-pub struct Trial {
-    id: String,
-    title: String,
-    part: Part,
-}
-
-impl Trial {
-    /// `AREA::CASE`, `AREA::CASE[ROW]`, `whole-run::ID` or `standing::REQUIREMENT`.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// What is true of a server that passes.
-    pub fn title(&self) -> &str {
-        &self.title
-    }
-
-    /// Runs it, and blocks until there is something to say. The first one starts the server.
-    ///
-    /// # Errors
-    /// What is broken or could not be decided: a first line `Error: …`, then what was expected and
-    /// what came, the clause, the place in the case file, the exchange and how to send it again.
-    pub fn run(self) -> Result<Outcome, String> {
-        let Trial { id, mut part, .. } = self;
-        part.runs = true;
-        let ended = part.shared.answer(&part.question, &id);
-        // The last part that is dropped cleans up: before this returns, or the process may be gone.
-        drop(part);
-        ended
-    }
-}
-
-impl Trial {
-    fn into_test(self) -> libtest_mimic::Trial {
-        let id = self.id.clone();
-        libtest_mimic::Trial::ignorable_test(self.id.clone(), move || match self.run() {
-            Ok(Outcome::Passed) => Ok(Completion::Completed),
-            Ok(Outcome::Warned(text)) => {
-                // A line is enough for what passes.
-                let first = text.lines().next().unwrap_or_default();
-                eprintln!("{id}: warned: {}", first.trim_start_matches("Error: "));
-                Ok(Completion::Completed)
-            }
-            Ok(Outcome::Ignored(reason)) => Ok(Completion::ignored_with(reason)),
-            Err(failure) => {
-                // nextest shows a line of this form on standard error as the message of the failure.
-                eprintln!("{}", failure.lines().next().unwrap_or_default());
-                Err(Failed::from(failure))
-            }
-        })
-    }
-}
-
-struct Part {
-    question: Question,
-    runs: bool,
-    shared: Arc<Shared>,
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if let (false, Question::Case(at)) = (self.runs, &self.question) {
-            self.shared.no_longer_wants(*at);
-        }
-    }
-}
-
-/// What a trial asks.
-#[derive(Debug, Clone)]
-enum Question {
-    /// A selected case, by its place in the list.
-    Case(usize),
-    /// A check over the whole run, by its id.
-    WholeRun(&'static str),
-    /// The standing checks of a requirement.
-    Standing(String),
-}
-
-fn questions(
-    cases: &[Case],
-    register: &Register,
-    selection: &Selection,
-) -> Vec<(Question, String, String)> {
-    let of_cases = cases.iter().enumerate().map(|(at, case)| {
-        (Question::Case(at), format!("{}::{}", case.area, case.id), case.title.clone())
-    });
-    let of_run = CHECKS.iter().filter(|check| selects_check(check, selection)).map(|check| {
-        let id = format!("whole-run::{}", check.id);
-        (Question::WholeRun(check.id), id, check.title.to_owned())
-    });
-    let standing = register
-        .iter()
-        .filter(|r| !r.standing.is_empty() && selects_standing(&r.id, r.level, selection))
-        .map(|r| {
-            let id = format!("standing::{}", r.id);
-            (Question::Standing(r.id.clone()), id, r.title.clone())
-        });
-    of_cases.chain(of_run).chain(standing).collect()
-}
-
-/// Starts the server, when the first trial needs it.
-type GoLive = Box<dyn FnOnce() -> Result<Live, String> + Send>;
-
-/// What the trials of one process share.
-struct Shared {
-    cases: Vec<Case>,
-    /// Whether a trial for that case still waits or has run: those filtered out are not.
-    wanted: Vec<AtomicBool>,
-    fail_on_should: bool,
-    /// What passes may be listed in it all the same.
-    has_baseline: bool,
-    register: Arc<Register>,
-    starting: Mutex<Option<GoLive>>,
-    live: OnceLock<Result<Live, String>>,
-}
-
-impl Shared {
-    fn live(&self) -> Result<&Live, String> {
-        let live = self.live.get_or_init(|| match lock(&self.starting).take() {
-            Some(start) => start(),
-            None => Err("starting the server panicked".to_owned()),
-        });
-        live.as_ref().map_err(|why| format!("Error: {why}"))
-    }
-
-    /// The trial of a case was filtered out.
-    fn no_longer_wants(&self, case: usize) {
-        if let Some(wanted) = self.wanted.get(case) {
-            wanted.store(false, Ordering::SeqCst);
-        }
-    }
-
-    fn answer(&self, question: &Question, id: &str) -> Result<Outcome, String> {
-        let live = self.live()?;
-        match question {
-            Question::Case(at) => {
-                let done = self.cases.get(*at).map(|case| live.run_case(case));
-                let done = done.filter(|done| !done.is_empty()).ok_or_else(|| no_result(id))?;
-                let passed = |(_, result): &Done| result.decided.verdict == Verdict::Passed;
-                if !self.has_baseline && done.iter().all(passed) {
-                    return Ok(Outcome::Passed);
-                }
-                let run = live.open.so_far(done).map_err(withheld)?;
-                checked(&run, |run| {
-                    self.of_cases(run.cases.iter().filter(|case| case.area != AREA), id, run)
-                })
-            }
-            Question::WholeRun(check) => {
-                let run = live.whole_run(self).map_err(withheld)?;
-                checked(&run, |run| {
-                    self.of_cases(run.cases.iter().filter(|case| case.id == *check), id, run)
-                })
-            }
-            Question::Standing(requirement) => {
-                let run = live.whole_run(self).map_err(withheld)?;
-                checked(&run, |run| {
-                    match run.standing.iter().find(|one| one.requirement == *requirement) {
-                        Some(outcome) => self.of_standing(outcome, id, run),
-                        None => Err(no_result(id)),
-                    }
-                })
-            }
-        }
-    }
-
-    fn of_cases<'r>(
-        &self,
-        cases: impl Iterator<Item = &'r CaseOutcome>,
-        id: &str,
-        run: &Run,
-    ) -> Result<Outcome, String> {
-        let mut worst: Option<&CaseOutcome> = None;
-        for case in cases {
-            outdated(run, |entry| entry.case == case.id)?;
-            if worst.is_none_or(|known| known.verdict < case.verdict) {
-                worst = Some(case);
-            }
-        }
-        let case = worst.ok_or_else(|| no_result(id))?;
-        let place = format!("{}, {}:{}", case.id, case.file, case.line);
-        let text = || self.text(&case.findings, case.reason.as_ref(), &place, run);
-        self.ended(case.verdict, &case.findings, case.reason.as_ref(), text)
-    }
-
-    fn of_standing(
-        &self,
-        outcome: &StandingOutcome,
-        id: &str,
-        run: &Run,
-    ) -> Result<Outcome, String> {
-        let place = format!("{id}, {} of {} answers", outcome.count, outcome.observed);
-        outdated(run, |e| e.case == STANDING && e.requirement == outcome.requirement)?;
-        let text = || self.text(&outcome.findings, outcome.reason.as_ref(), &place, run);
-        self.ended(outcome.verdict, &outcome.findings, outcome.reason.as_ref(), text)
-    }
-
-    fn ended(
-        &self,
-        verdict: Verdict,
-        findings: &[Finding],
-        reason: Option<&Reason>,
-        text: impl Fn() -> String,
-    ) -> Result<Outcome, String> {
-        match verdict {
-            Verdict::Passed => Ok(Outcome::Passed),
-            Verdict::Skipped => {
-                let why = reason.map_or_else(String::new, |reason| reason.text.to_string());
-                Ok(Outcome::Ignored(why))
-            }
-            Verdict::Warned if !self.fail_on_should => Ok(Outcome::Warned(text())),
-            Verdict::Warned | Verdict::Failed if is_known(findings, verdict) => {
-                Ok(Outcome::Warned(text()))
-            }
-            Verdict::Warned | Verdict::Blocked | Verdict::Failed | Verdict::Errored => Err(text()),
-        }
-    }
-
-    /// What is wrong: each finding, or the reason why nothing could be decided.
-    fn text(
-        &self,
-        findings: &[Finding],
-        reason: Option<&Reason>,
-        place: &str,
-        run: &Run,
-    ) -> String {
-        let mut text = String::new();
-        for finding in findings {
-            text += &format!("Error: {}\n", sentence(finding));
-            text += &format!("  expected  {}\n", finding.expected);
-            text += &format!("  actual    {}\n", finding.actual);
-            if let Some(requirement) = self.register.get(&finding.requirement) {
-                text += &format!("  clause    {}\n", requirement.url);
-            }
-            text += &format!("  place     {}:{}\n", finding.file, finding.line);
-        }
-        if findings.is_empty() {
-            let why = reason.map_or("without a reason", |reason| reason.text.as_str());
-            text += &format!("Error: it could not be decided: {why}\n");
-        }
-        text += &format!("  test      {place}\n");
-        let shown = findings.first().and_then(|finding| finding.exchange.as_deref());
-        if let Some(exchange) = shown.and_then(|id| run.exchange(id)) {
-            text += &exchange_in_full(exchange);
-        }
-        text
-    }
-}
-
-fn withheld(why: RunWithheld) -> String {
-    format!("Error: {why}")
-}
-
-/// What `look` says of a run, if no secret is in it.
-fn checked(
-    run: &RedactedRun,
-    look: impl Fn(&Run) -> Result<Outcome, String>,
-) -> Result<Outcome, String> {
-    let text = |run: &Run| match look(run) {
-        Ok(Outcome::Passed) => String::new(),
-        Ok(Outcome::Warned(text) | Outcome::Ignored(text)) | Err(text) => text,
-    };
-    let checked =
-        report::Publisher::new(run).render("the result of this test", |run| Ok(text(run)));
-    checked.map_err(|why| format!("Error: {why}")).and_then(|_| look(run))
-}
-
-/// Whether a baseline knows all that makes this verdict.
-fn is_known(findings: &[Finding], verdict: Verdict) -> bool {
-    let mut grave = findings.iter().filter(|f| f.verdict == verdict).peekable();
-    grave.peek().is_some() && grave.all(|f| f.known)
-}
-
-/// Fails with the entries of the baseline among these that no longer hold.
-fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), String> {
-    let Some(baseline) = &run.baseline else { return Ok(()) };
-    let line = |entry: &OutdatedEntry| {
-        let OutdatedEntry { requirement, place, text, line, .. } = entry;
-        format!(
-            "Error: baseline entry for {requirement} ({place}): {text}\n  place     {}:{line}\n",
-            baseline.file
-        )
-    };
-    let text: String = baseline.outdated.iter().filter(|one| concerns(one)).map(line).collect();
-    if text.is_empty() { Ok(()) } else { Err(text) }
-}
-
-/// The failure of a trial of which the run says nothing.
-fn no_result(id: &str) -> String {
-    format!("Error: internal error: there is no result for {id}; please report it")
-}
-
-fn sentence(finding: &Finding) -> String {
-    let Finding { requirement, level, message, .. } = finding;
-    format!("{requirement} ({level}): {}", message.replace('\n', " "))
-}
-
-fn exchange_in_full(exchange: &RecordedExchange) -> String {
-    format!("{}{}\n", report::exchange_text(exchange), report::curl(exchange))
-}
-
-type Done = (PlannedCase, CaseResult);
-
-/// A server that runs and was probed.
-struct Live {
-    open: ActiveRun,
-    /// By place in the plan; locked while the case runs.
-    done: Vec<Mutex<Option<Done>>>,
-    turns: Turns,
-    /// The run over all wanted cases, made when the first trial asks for it.
-    whole: Mutex<Option<Arc<RedactedRun>>>,
-    /// What the server needs to run; behind a lock, because nobody promised that threads may share it.
-    _guard: Mutex<Option<Box<dyn Any + Send>>>,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Live {
-    /// Runs a selected case, row by row where the plan made several of it; what another thread runs
-    /// already is waited for.
-    fn run_case(&self, case: &Case) -> Vec<Done> {
-        let is_row = |planned: &PlannedCase| {
-            planned.case.file == case.file && planned.case.pointer == case.pointer
-        };
-        let rows = self.open.plan().cases.iter().zip(&self.done);
-        rows.filter(|(planned, _)| is_row(planned))
-            .map(|(planned, done)| self.run_row(planned, done))
-            .collect()
-    }
-
-    fn run_row(&self, planned: &PlannedCase, done: &Mutex<Option<Done>>) -> Done {
-        let mut done = lock(done);
-        if let Some(known) = &*done {
-            return known.clone();
-        }
-        let turn = self.turns.take(planned);
-        let result = self.runtime.block_on(self.open.run_case(planned));
-        drop(turn);
-        done.insert((planned.clone(), result)).clone()
-    }
-
-    /// The run over everything that this process is to test; runs what has not run yet.
-    fn whole_run(&self, shared: &Shared) -> Result<Arc<RedactedRun>, RunWithheld> {
-        let mut whole = lock(&self.whole);
-        if let Some(run) = &*whole {
-            return Ok(run.clone());
-        }
-        let wanted = shared.cases.iter().zip(&shared.wanted);
-        let done: Vec<Done> = wanted
-            .filter(|(_, wanted)| wanted.load(Ordering::SeqCst))
-            .flat_map(|(case, _)| self.run_case(case))
-            .collect();
-        Ok(whole.insert(Arc::new(self.open.so_far(done)?)).clone())
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.runtime.block_on(self.open.cleanup(&Silent));
-    }
-}
-
-/// Sees to it that an account serves one case at a time, and that bursts and what may wedge a
-/// server run while nothing else does.
-#[derive(Default)]
-struct Turns {
-    busy: Mutex<Busy>,
-    freed: Condvar,
-}
-
-#[derive(Default)]
-struct Busy {
-    claims: BTreeSet<Claim>,
-    running: usize,
-    alone: bool,
-}
-
-impl Turns {
-    fn take(&self, planned: &PlannedCase) -> Turn<'_> {
-        let claims = planned.claims();
-        let alone = planned.case.phase().runs_alone();
-        let must_wait = |busy: &mut Busy| {
-            busy.alone || (alone && busy.running > 0) || !busy.claims.is_disjoint(&claims)
-        };
-        let waited = self.freed.wait_while(lock(&self.busy), must_wait);
-        let mut busy = waited.unwrap_or_else(PoisonError::into_inner);
-        busy.claims.extend(claims.iter().cloned());
-        busy.running += 1;
-        busy.alone = alone;
-        Turn { turns: self, claims }
-    }
-}
-
-/// A turn; over when it is dropped.
-struct Turn<'t> {
-    turns: &'t Turns,
-    claims: BTreeSet<Claim>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut busy = lock(&self.turns.busy);
-        busy.claims.retain(|claim| !self.claims.contains(claim));
-        busy.running -= 1;
-        busy.alone = false;
-        self.turns.freed.notify_all();
-    }
-}
-
-/// A value behind a lock: what a panic of another trial left is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

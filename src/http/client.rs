@@ -101,6 +101,7 @@ pub enum ClientError {
         target: String,
     },
     /// Unix sockets, on a system without them.
+    #[cfg(not(unix))]
     #[error("this system has no unix sockets")]
     NoSockets,
     /// Anything else the HTTP library refuses.

@@ -84,6 +84,7 @@ pub struct VersionRange {
 
 impl VersionRange {
     /// From one release on.
+    #[cfg(test)]
     pub fn since(since: SpecVersion) -> VersionRange {
         VersionRange { since, until: None }
     }
@@ -111,7 +112,7 @@ const ASSUMED: [SpecVersion; 1] = [SpecVersion::NEWEST];
 ///
 /// Where nothing in the list can be read (it is empty, broken, or holds unknown words only) the
 /// server is held to [`SpecVersion::NEWEST`], because rules decided by the list must not be escaped
-/// by a broken one: every rule that still stands is looked at, and [`Listed::is_assumed`] says so.
+/// by a broken one: every rule that still stands is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     all: Vec<String>,
@@ -136,7 +137,7 @@ impl Listed {
     }
 
     /// The releases among the entries, oldest first, each once; never empty, see
-    /// [`Listed::is_assumed`].
+    /// [`Listed`].
     pub fn releases(&self) -> &[SpecVersion] {
         match self.parsed.is_empty() {
             true => &ASSUMED,
@@ -144,29 +145,14 @@ impl Listed {
         }
     }
 
-    /// Whether no entry could be read, so that the newest release is assumed.
-    pub fn is_assumed(&self) -> bool {
-        self.parsed.is_empty()
-    }
-
     /// The newest release.
     pub fn newest(&self) -> SpecVersion {
         self.releases().last().copied().unwrap_or(SpecVersion::NEWEST)
     }
 
-    /// The oldest release.
-    pub fn oldest(&self) -> SpecVersion {
-        self.releases().first().copied().unwrap_or(SpecVersion::NEWEST)
-    }
-
     /// Whether this release or a later one is listed.
     pub fn has_at_least(&self, version: SpecVersion) -> bool {
         self.newest() >= version
-    }
-
-    /// Whether this release or an earlier one is listed.
-    pub fn has_at_most(&self, version: SpecVersion) -> bool {
-        self.oldest() <= version
     }
 
     /// Whether nothing but releases `rX.Y.Z` is listed.
@@ -258,14 +244,14 @@ mod tests {
         let listed = listed(&["v1.10", "org.example", "v1.9", "r0.6.1", "v1.9"]);
         assert_eq!(listed.all().len(), 5);
         assert_eq!(listed.releases(), [R(0, 6, 1), V(1, 9), V(1, 10)]);
-        assert_eq!((listed.oldest(), listed.newest()), (R(0, 6, 1), V(1, 10)));
-        assert!(!listed.is_assumed() && !listed.only_r0());
+        assert_eq!((listed.releases()[0], listed.newest()), (R(0, 6, 1), V(1, 10)));
+        assert!(!listed.parsed.is_empty() && !listed.only_r0());
     }
 
     #[test]
     fn a_list_in_which_nothing_can_be_read_is_held_to_the_newest_release() {
         for listed in [listed(&[]), listed(&["latest", "v1.1-alpha"])] {
-            assert!(listed.is_assumed() && !listed.only_r0());
+            assert!(listed.parsed.is_empty() && !listed.only_r0());
             assert_eq!(listed.releases(), [SpecVersion::NEWEST]);
             assert!(listed.has_at_least(V(1, 19)) && !listed.has_at_least(V(1, 20)));
         }
@@ -310,7 +296,7 @@ mod tests {
             let back = Listed::new(versions.iter().rev().map(SpecVersion::to_string));
             prop_assert_eq!(forth.releases(), back.releases());
             prop_assert_eq!(forth.has_at_least(since), forth.in_range(&VersionRange::since(since)));
-            prop_assert!(forth.oldest() <= forth.newest());
+            prop_assert!(forth.releases()[0] <= forth.newest());
         }
 
         #[test]

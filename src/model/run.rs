@@ -99,6 +99,7 @@ impl fmt::Display for Level {
 /// In which words the specification says it. All marks gate alike; only the report's wording differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Mark {
     /// RFC 2119 capitals.
     Plain,
@@ -124,12 +125,13 @@ impl Mark {
 
 /// One whole run against one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Run {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
     pub schema_version: u32,
     /// False if the run was interrupted or stopped early.
     pub complete: bool,
-    /// The exit status of the program, see [`crate::model::exit`].
+    /// The exit status of the program, see `docs/verdicts.md`.
     pub exit_status: u8,
     /// The program that ran.
     pub tool: Tool,
@@ -172,6 +174,7 @@ pub struct Run {
 
 /// The program that made a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Tool {
     /// Always `homespec`.
     pub name: String,
@@ -181,6 +184,7 @@ pub struct Tool {
 
 /// The homeserver under test, as the probe saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Target {
     /// The URL that was given, or that was found for the server name, without a slash at its end;
     /// `unix:SOCKET` for a unix socket.
@@ -199,6 +203,7 @@ pub struct Target {
 
 /// What was selected to run, as typed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedSelection {
     /// Globs over case ids.
     pub cases: Vec<UntrustedText>,
@@ -222,6 +227,7 @@ pub struct RecordedSelection {
 /// What a baseline says of the findings of a run. It counts entries, those that it has and those that
 /// it lacks: findings that differ in nothing an entry can say are one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct BaselineOutcome {
     /// The baseline's file, as given.
     pub file: UntrustedText,
@@ -244,6 +250,7 @@ impl BaselineOutcome {
 
 /// An entry of a baseline that no longer holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct OutdatedEntry {
     /// The requirement.
     pub requirement: String,
@@ -264,6 +271,7 @@ pub struct OutdatedEntry {
 /// Why an entry of a baseline no longer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Outdated {
     /// Its case was decided and does not show the finding.
     Fixed,
@@ -283,6 +291,7 @@ impl Outdated {
 
 /// Something that was to be there by `--require`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Required {
     /// Its name, as on the command line.
     pub name: String,
@@ -295,6 +304,7 @@ pub struct Required {
 /// How many cases ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Tally {
     pub passed: usize,
     pub warned: usize,
@@ -346,6 +356,7 @@ impl FromIterator<Verdict> for Tally {
 /// How many requirements ended how; those without a case are untested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RequirementTally {
     pub passed: usize,
     pub warned: usize,
@@ -358,6 +369,7 @@ pub struct RequirementTally {
 
 /// A rate limit of the server that the run met.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct LimitHit {
     /// What was limited: an operation such as `login`.
     pub operation: UntrustedText,
@@ -374,6 +386,7 @@ pub struct LimitHit {
 
 /// How one case ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct CaseOutcome {
     /// Stable id; `id[row]` for a row of a table.
     pub id: String,
@@ -407,6 +420,7 @@ pub struct CaseOutcome {
 
 /// Why something was skipped, blocked or errored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Reason {
     /// Enumerated, e.g. `not_offered`, `version`, `not_provided:account bob`, `rate_limited`.
     pub code: String,
@@ -416,6 +430,7 @@ pub struct Reason {
 
 /// What one case says of one requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Decision {
     /// Its id in the register.
     pub requirement: String,
@@ -431,6 +446,7 @@ pub struct Decision {
 
 /// One way in which an answer broke a requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Finding {
     /// The requirement that is broken.
     pub requirement: String,
@@ -462,6 +478,7 @@ pub struct Finding {
 
 /// One request and its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedExchange {
     /// `CASE#N`, N from 1; for those outside cases `probe#N` and so on.
     pub id: String,
@@ -482,6 +499,7 @@ pub struct RecordedExchange {
 
 /// A request as it was sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedRequest {
     /// `GET`, `POST`, …
     pub method: UntrustedText,
@@ -495,6 +513,7 @@ pub struct RecordedRequest {
 
 /// An answer as it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RecordedResponse {
     /// The status code.
     pub status: u16,
@@ -508,6 +527,7 @@ pub struct RecordedResponse {
 
 /// A header line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Header {
     /// Its name in lower case.
     pub name: UntrustedText,
@@ -517,6 +537,7 @@ pub struct Header {
 
 /// What the standing checks say of one requirement, over all answers of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct StandingOutcome {
     /// Its id in the register.
     pub requirement: String,
@@ -535,6 +556,7 @@ pub struct StandingOutcome {
 
 /// How a requirement ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct RequirementOutcome {
     /// Its id in the register.
     pub id: String,
@@ -632,6 +654,7 @@ impl RequirementTally {
 
 /// Exchanges that belong to no case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
 pub struct Support {
     /// `discovery`, `probe`, `accounts`, `sessions`, `clean-up`.
     pub name: String,

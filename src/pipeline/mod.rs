@@ -292,8 +292,6 @@ pub fn chosen<'m>(
 /// What a dry run shows.
 #[derive(Debug)]
 pub struct Preview {
-    /// What the probe's GETs saw.
-    pub facts: Facts,
     /// The plan.
     pub plan: Plan,
 }
@@ -324,7 +322,7 @@ impl Prepared {
             .extend([crate::case::ast::Feature::Refresh, crate::case::ast::Feature::GetToken]);
         let spec = self.material.spec_for(&facts.listed);
         let plan = self.planned(&spec, &facts);
-        Ok(Preview { facts, plan })
+        Ok(Preview { plan })
     }
 
     /// Probes, plans, runs, cleans up, and puts together what came of it.

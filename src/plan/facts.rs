@@ -47,6 +47,7 @@ pub struct Provider {
 
 /// A class of cases that needs the operator's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Allow {
     /// Cases that end sessions, lock or ruin, on supplied accounts.
     Destructive,

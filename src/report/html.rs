@@ -2,10 +2,11 @@
 //!
 //! Style and script are constant: the page's policy names them by their hashes, so that nothing else
 //! can take effect, whatever a server says.
+use super::RenderError;
 use super::context;
 use super::difference::{Marked, difference};
 use super::digest::VALUE_LIMIT;
-use super::template::{self, RenderError, Template, ready};
+use super::template::{self, Template, ready};
 use super::text::{anchor, cut, one_line, safe_link, visible};
 use crate::model::run::Run;
 use base64::Engine as _;

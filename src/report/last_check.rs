@@ -1,12 +1,27 @@
 //! The last check of what is about to be written or printed: whether it still holds a secret.
 //!
 //! It shares no code with the search that replaced the secrets, and reads the finished text.
-use super::RenderError;
 use crate::model::run::Run;
 use crate::redact::{RedactedRun, Secrets, names_in};
 use aho_corasick::AhoCorasick;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
+
+/// A report that could not be made, so that nothing of it is written. No run can cause it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{report} cannot be rendered: {cause}; please report this internal error")]
+pub struct RenderError {
+    /// The name of its file.
+    report: &'static str,
+    /// What is wrong with its template or the values it was given.
+    cause: String,
+}
+
+impl RenderError {
+    pub(super) fn new(report: &'static str, cause: &dyn std::error::Error) -> RenderError {
+        RenderError { report, cause: cause.to_string() }
+    }
+}
 
 /// A report that is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +62,6 @@ impl<'r> Publisher<'r> {
     /// For the reports of this run.
     pub fn new(run: &'r RedactedRun) -> Publisher<'r> {
         Publisher { run, check: LastCheck::new(run.secrets()), blank: OnceCell::new() }
-    }
-
-    /// The run that it makes reports of.
-    pub fn run(&self) -> &'r RedactedRun {
-        self.run
     }
 
     /// What `render` makes of the run; `report` is what to call it.

@@ -1,8 +1,9 @@
 //! `report.md`: for a job summary or a comment on a forge. The answer first, then the numbers, then
 //! only what is not passed.
+use super::RenderError;
 use super::context;
 use super::digest::VALUE_LIMIT;
-use super::template::{self, RenderError, Template, ready};
+use super::template::{self, Template, ready};
 use super::text::{cut, one_line, safe_link, visible};
 use crate::model::run::Run;
 use minijinja::context;

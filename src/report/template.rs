@@ -3,6 +3,7 @@
 //! Every text that a template prints is cut, made visible and escaped for its format, unless a filter
 //! of that format has made it ready before: a filter that is forgotten can make a page ugly, but never
 //! unsafe.
+use super::RenderError;
 use super::digest;
 use super::text;
 use crate::model::run::{Level, Mark};
@@ -10,22 +11,6 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior};
 use std::sync::LazyLock;
-
-/// A report that could not be made, so that nothing of it is written. No run can cause it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{report} cannot be rendered: {cause}; please report this internal error")]
-pub struct RenderError {
-    /// The name of its file.
-    report: &'static str,
-    /// What is wrong with its template or the values it was given.
-    cause: String,
-}
-
-impl RenderError {
-    pub(super) fn new(report: &'static str, cause: &dyn std::error::Error) -> RenderError {
-        RenderError { report, cause: cause.to_string() }
-    }
-}
 
 /// A template, compiled when it is first rendered.
 pub(super) struct Template {

@@ -19,6 +19,7 @@ macro_rules! rules {
 
         impl Rule {
             /// All of them.
+            #[cfg(any(test, feature = "internal"))]
             pub const ALL: &[Rule] = &[$(Rule::$rule,)+];
 
             /// The word used in the register.

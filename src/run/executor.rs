@@ -5,7 +5,8 @@ use crate::accounts::operator_proof::{OperatorProver, Proofs};
 use crate::accounts::pool::AccountPool;
 use crate::case::ast::{Act, Case, Impact, Need};
 use crate::check::tally::Tally;
-use crate::check::verdict::{Decided, Weight, decide};
+use crate::check::trace::Trace;
+use crate::check::verdict::{Applicability, Decided, blames_target, decide};
 use crate::http::background::beside;
 use crate::http::cancel::CancelCause;
 use crate::http::message::{Exchange, Reply, Request, Response};
@@ -130,8 +131,7 @@ impl Executor {
             .iter()
             .map(|planned| match &planned.disposition {
                 Disposition::Not(verdict, reason) => {
-                    let decided = Decided::all(&planned.case, *verdict, reason.clone());
-                    Some(CaseResult::without_running(self.gated(&planned.case, decided)))
+                    Some(self.not_run(&planned.case, *verdict, reason.clone()))
                 }
                 Disposition::Run(_) => None,
             })
@@ -145,16 +145,20 @@ impl Executor {
         self.sender.created.sort(of_accounts.iter().chain(of_cases));
         let result = |(result, planned): (Option<CaseResult>, &PlannedCase)| {
             result.unwrap_or_else(|| match self.sender.stop.cause() {
-                Some(cause) => self.blocked(&planned.case, cause.reason()),
+                Some(cause) => self.not_run(&planned.case, Verdict::Blocked, cause.reason()),
                 None => CaseResult::missing(&planned.case),
             })
         };
         results.into_iter().zip(&plan.cases).map(result).collect()
     }
 
-    fn blocked(&self, case: &Case, reason: Reason) -> CaseResult {
-        let decided = Decided::all(case, Verdict::Blocked, reason);
-        CaseResult::without_running(self.gated(case, decided))
+    fn not_run(&self, case: &Case, verdict: Verdict, reason: Reason) -> CaseResult {
+        let trace = Trace::settled(verdict, reason);
+        CaseResult::without_running(decide(case, &trace, &self.applies(), &|_| String::new()))
+    }
+
+    fn applies(&self) -> impl Fn(&str) -> Applicability {
+        |id| Applicability::of(&self.register, &self.facts.listed, id)
     }
 
     async fn run_phase(
@@ -219,8 +223,7 @@ impl Executor {
         let assignment = match &planned.disposition {
             Disposition::Run(assignment) => assignment.clone(),
             Disposition::Not(verdict, reason) => {
-                let decided = Decided::all(&planned.case, *verdict, reason.clone());
-                return CaseResult::without_running(self.gated(&planned.case, decided));
+                return self.not_run(&planned.case, *verdict, reason.clone());
             }
         };
         self.run_apart(&planned.case, assignment, Logins::Queued(LoginPermit::default())).await
@@ -279,8 +282,7 @@ impl Executor {
         }
     }
 
-    /// Runs a case, and where it did not go well sees whether the target is to blame as a whole: then
-    /// what was found says nothing of the case's question. After a signal it ends soon, whatever it waits for.
+    /// Runs a case. After a signal it ends soon, whatever it waits for.
     async fn run_checked(
         &self,
         case: &Case,
@@ -289,14 +291,7 @@ impl Executor {
     ) -> CaseResult {
         let stop = &self.sender.stop;
         let running = async {
-            let mut result = self.run_case(case, assignment, logins).await;
-            let went_well = matches!(result.decided.verdict, Verdict::Passed | Verdict::Warned)
-                || result.is_rate_limited();
-            let requests = !went_well && !stop.is_interrupted();
-            if requests && let Some(lost) = self.sender.check_up().await {
-                let decided = Decided::all(case, Verdict::Blocked, lost.reason);
-                result.decided = self.gated(case, decided);
-            }
+            let result = self.run_case(case, assignment, logins).await;
             self.observed(case, result).await
         };
         let broken_off = async {
@@ -306,8 +301,8 @@ impl Executor {
         tokio::select! {
             result = running => result,
             () = broken_off => {
-                let standing = None;
-                CaseResult { standing, ..self.blocked(case, CancelCause::Interrupted.reason()) }
+                let reason = CancelCause::Interrupted.reason();
+                CaseResult { standing: None, ..self.not_run(case, Verdict::Blocked, reason) }
             }
         }
     }
@@ -354,13 +349,33 @@ impl Executor {
         }
     }
 
-    async fn run_case(
-        &self,
-        case: &Case,
+    /// Runs the steps of a case and decides it. Where it did not go well the target is checked before: if it is to blame
+    /// as a whole, what was seen says nothing of the case's question.
+    async fn run_case(&self, case: &Case, assignment: &Assignment, logins: Logins) -> CaseResult {
+        let started = Instant::now();
+        let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
+        let steps = self.run_steps(case, assignment, logins, &mut exchanges, &mut shown).await;
+        let duration = started.elapsed();
+        let is_checked =
+            blames_target(case, &steps, &self.applies()) && !self.sender.stop.is_interrupted();
+        let lost = if is_checked { self.sender.check_up().await } else { None };
+        let trace = lost.map_or(steps, |lost| Trace::settled(Verdict::Blocked, lost.reason));
+        let last = exchanges.len().saturating_sub(1);
+        let exchange =
+            |n: usize| format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1);
+        let decided = decide(case, &trace, &self.applies(), &exchange);
+        CaseResult::of(decided, exchanges, duration)
+    }
+
+    /// Runs the steps of a case; `exchanges` takes what is sent, `shown` the places in it that the trace counts.
+    async fn run_steps<'c>(
+        &'c self,
+        case: &'c Case,
         assignment: &Assignment,
         mut logins: Logins,
-    ) -> CaseResult {
-        let started = Instant::now();
+        exchanges: &mut Vec<Exchange>,
+        shown: &mut Vec<usize>,
+    ) -> Trace<'c> {
         let mut left = case.logins();
         if may_open_an_account(assignment) || logs_in_an_owner(case) {
             self.turn(&logins).await;
@@ -374,16 +389,12 @@ impl Executor {
         };
         let accounts = match given {
             Ok(accounts) => accounts,
-            Err(reason) => {
-                let duration = started.elapsed();
-                return CaseResult { duration, ..self.blocked(case, reason) };
-            }
+            Err(reason) => return Trace::settled(Verdict::Blocked, reason),
         };
         let shared_case = Arc::new(case.clone());
         let variables =
             Variables::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
         let mut machine = CaseMachine::new(case, &*self.routes, variables);
-        let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
         let mut expiring = ExpiringTokens::default();
         loop {
             match machine.advance() {
@@ -393,7 +404,7 @@ impl Executor {
                     () = self.sender.stop.stopped() => {}
                 },
                 Next::Operate(act, told) => {
-                    machine.operated(self.operate(act, &told, &accounts, &mut exchanges).await);
+                    machine.operated(self.operate(act, &told, &accounts, exchanges).await);
                 }
                 Next::Judge(judging) => {
                     let (alone, case) = (judging.is_large(), shared_case.clone());
@@ -458,12 +469,7 @@ impl Executor {
                 self.pool.forget_session(slot).await;
             }
         }
-        let last = exchanges.len().saturating_sub(1);
-        let exchange =
-            |n: usize| format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1);
-        let decided = decide(case, &trace, &|id| self.weight(id), &exchange);
-        let decided = self.gated(case, decided);
-        CaseResult::of(decided, exchanges, started.elapsed())
+        trace
     }
 
     /// Proves what the case needs of the operator.
@@ -604,40 +610,6 @@ impl Executor {
         given.extend(self.operator.values());
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));
         given
-    }
-
-    fn weight(&self, id: &str) -> Option<Weight> {
-        self.register.get(id).map(|requirement| Weight {
-            level: requirement.level,
-            severity: requirement.severity(&self.facts.listed),
-        })
-    }
-
-    /// Takes back what is said of requirements that no release the server lists has.
-    fn gated(&self, case: &Case, mut decided: Decided) -> Decided {
-        // What is not in the register is errored, and stays so.
-        let applies =
-            |id: &str| self.register.get(id).is_none_or(|r| r.applies(&self.facts.listed));
-        if case.checks.iter().all(|id| applies(id)) {
-            return decided;
-        }
-        decided.findings.retain(|finding| applies(&finding.requirement));
-        for decision in &mut decided.decisions {
-            if !applies(&decision.requirement) {
-                decision.verdict = Verdict::Skipped;
-                decision.branch = None;
-                decision.reason = Some(Reason {
-                    code: "version".to_owned(),
-                    text: "no release that the server lists has it".into(),
-                });
-            }
-        }
-        let worst = decided.decisions.iter().map(|decision| decision.verdict).max();
-        // A case that decides nothing is refused when it is read.
-        decided.verdict = worst.unwrap_or(Verdict::Errored);
-        let of_worst = decided.decisions.iter().find(|d| d.verdict == decided.verdict);
-        decided.reason = of_worst.and_then(|decision| decision.reason.clone());
-        decided
     }
 }
 

@@ -6,10 +6,13 @@
 mod matrix;
 pub mod schema_faults;
 mod show;
+// Only a test puts faults in front of another homeserver.
+#[cfg(feature = "internal")]
 mod upstream;
 
 pub use matrix::{Change, FaultEnd, FaultOutcome, Matrix, QuirkOutcome, Red, Row};
 pub use show::{Format, SCHEMA_VERSION};
+#[cfg(feature = "internal")]
 pub use upstream::in_front;
 
 use crate::accounts::operator::{Appservice, Email, Operator, Owner, Phone};

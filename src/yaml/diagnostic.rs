@@ -169,12 +169,6 @@ impl Diagnostic {
         self.severity = Severity::Warning;
         self
     }
-
-    /// The name of the file.
-    pub fn file(&self) -> &str {
-        &self.name
-    }
-
     /// The line from 1; 1 where the fault concerns the file as a whole.
     pub fn line(&self) -> u32 {
         self.primary.as_ref().map_or(1, |l| l.source.line(l.span.start))

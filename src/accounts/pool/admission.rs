@@ -1,8 +1,9 @@
 //! Which of the supplied accounts the run uses: those that the server takes, each once.
-use crate::accounts::pool::{AccountPool, SuppliedAccount, WHOAMI};
+use crate::accounts::pool::login::WHOAMI;
+use crate::accounts::pool::{AccountPool, SuppliedAccount};
+use crate::accounts::provider::{count_as_one, may_be_same};
 use crate::accounts::refusal::{ACCOUNT, reason};
 use crate::model::run::Reason;
-use crate::model::user_id::localpart;
 use crate::plan::Slot;
 use crate::plan::facts::{AccountFacts, RefusedAccount};
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,71 +145,5 @@ impl AccountPool {
         }
         self.usable.store(true, Ordering::Relaxed);
         Ok((user_id, device_id))
-    }
-}
-
-/// Whether two spellings, each a localpart or a full Matrix ID, look like one account: the same but for
-/// the server name, where one has none, and for upper and lower case.
-pub fn may_be_same(one: &str, other: &str) -> bool {
-    let server = |user: &str| user.split_once(':').map(|(_, server)| server.to_lowercase());
-    let servers = server(one).zip(server(other));
-    localpart(one).to_lowercase() == localpart(other).to_lowercase()
-        && servers.is_none_or(|(one, other)| one == other)
-}
-
-/// Makes two accounts that are or may be one disposable only if both say so.
-pub fn count_as_one(supplied: &mut [SuppliedAccount], first: usize, again: usize) {
-    let is_disposable =
-        |index| supplied.get(index).is_some_and(|one: &SuppliedAccount| one.disposable);
-    let disposable = is_disposable(first) && is_disposable(again);
-    for index in [first, again] {
-        if let Some(one) = supplied.get_mut(index) {
-            one.disposable = disposable;
-        }
-    }
-}
-
-/// The pairs of accounts that look like one, by their places in the list, the earlier first.
-pub fn look_alike(supplied: &[SuppliedAccount]) -> Vec<(usize, usize)> {
-    let mut by_localpart: BTreeMap<String, Vec<(usize, &str)>> = BTreeMap::new();
-    let mut pairs = Vec::new();
-    for (index, account) in supplied.iter().enumerate() {
-        let known = by_localpart.entry(localpart(&account.user).to_lowercase()).or_default();
-        match known.iter().find(|(_, user)| may_be_same(user, &account.user)) {
-            Some((first, _)) => pairs.push((*first, index)),
-            None => known.push((index, account.user.as_str())),
-        }
-    }
-    pairs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::accounts::pool::Credential;
-
-    #[test]
-    fn spellings_of_one_account_are_known() {
-        for (one, other) in [
-            ("alice", "alice"),
-            ("alice", "Alice"),
-            ("alice", "@alice:hs.example"),
-            ("@alice:hs.example", "@Alice:HS.example"),
-        ] {
-            assert!(may_be_same(one, other), "{one} {other}");
-        }
-        for (one, other) in [("alice", "bob"), ("@alice:a.example", "@alice:b.example")] {
-            assert!(!may_be_same(one, other), "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn a_pair_names_the_first_and_its_repetition() {
-        let supplied = ["alice", "bob", "Alice", "@bob:x"].map(|user| SuppliedAccount {
-            user: user.to_owned(),
-            credential: Credential::Password("secret".to_owned().into()),
-            disposable: false,
-        });
-        assert_eq!(look_alike(&supplied), [(0, 2), (1, 3)]);
     }
 }

@@ -47,7 +47,7 @@ pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     let area = stem(document.name());
     let (mut reader, root) = Reader::new(&document);
-    let written: Option<Written> =
+    let _: Option<Written> =
         reader.read(root, "a case file", &["about", "cases"], &["let", "cases"]);
     let lets = named_values(&mut reader, root.member("let"), "`let`");
     let mut cases = Vec::new();
@@ -56,9 +56,7 @@ pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
             cases.extend(case::read_case(&mut reader, part, &area, document.name(), &lets));
         }
     }
-    let about = written.and_then(|written| written.about).map_or_else(String::new, |text| text.0);
-    let (about, cases) = reader.finish((about, cases))?;
-    Ok(CaseFile { area, about, cases, document })
+    Ok(CaseFile { area, cases: reader.finish(cases)?, document })
 }
 
 /// What a case file says by itself; lists and values are read part by part.

@@ -2,7 +2,7 @@
 use super::*;
 use crate::accounts::account::AccountView;
 use crate::case::load::case_file;
-use crate::check::verdict::{Decided, Weight, decide};
+use crate::check::verdict::{Applicability, Decided, Weight, decide};
 use crate::model::run::{Level, Verdict};
 use crate::requirements::Severity;
 use crate::yaml::document::Document;
@@ -96,18 +96,30 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
             }
         }
     }
-    let decided = decide(case, &machine.finish(), &weight, &|n| format!("x#{}", n + 1));
+    let decided = decide(case, &machine.finish(), &applies, &|n| format!("x#{}", n + 1));
     Played { requests, pauses, left: replies.count(), decided }
 }
 
 /// `should.…` warns, `may.…` is observed, everything else fails.
-fn weight(id: &str) -> Option<Weight> {
-    match id.split('.').next() {
-        Some("should") => Some(Weight { level: Level::Should, severity: Severity::Warns }),
-        Some("may") => Some(Weight { level: Level::May, severity: Severity::Observes }),
-        Some("unknown") => None,
-        _ => Some(Weight { level: Level::Must, severity: Severity::Fails }),
-    }
+fn applies(id: &str) -> Applicability {
+    let (level, severity) = match id.split('.').next() {
+        Some("should") => (Level::Should, Severity::Warns),
+        Some("may") => (Level::May, Severity::Observes),
+        Some("unknown") => return Applicability::Unknown,
+        Some("new") => return Applicability::OutOfRange,
+        _ => (Level::Must, Severity::Fails),
+    };
+    Applicability::Applies(Weight { level, severity })
+}
+
+#[test]
+fn a_requirement_of_no_release_that_the_server_lists_is_skipped_whatever_was_seen() {
+    let case = case(
+        "checks: [a.b, new.c]\nsteps:\n  - call: one\n    must: [{ req: a.b, status: 200 }, { req: new.c, status: 201 }]",
+    );
+    let played = play(&case, [response(200, json!({}))]);
+    assert_eq!((played.verdict(), played.of("new.c")), (Verdict::Passed, Verdict::Skipped));
+    assert!(played.decided.findings.is_empty());
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! Making accounts by registration: with interactive auth, or by Synapse's admin call.
+use crate::accounts::pool::{Account, AccountPool, learn_password, session_from};
+use crate::accounts::provider::{
+    AccountProvider, NO_ADMIN_CALL, SHARED_SECRET, registration_refused, stage_refused,
+};
+use crate::accounts::random::{fresh_localpart, fresh_password};
+use crate::accounts::refusal::{ACCOUNT, REGISTRATION, in_words, reason};
+use crate::accounts::uia::{self, UiaCredentials};
+use crate::http::message::{Request, Response};
+use crate::model::run::Reason;
+use crate::plan::Slot;
+use crate::redact::ExposeSecret;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha1::Sha1;
+use std::sync::PoisonError;
+
+impl AccountPool {
+    /// Makes an account. The first one proves the way that was given: if it is refused, no other is
+    /// asked for, and the operator is told.
+    pub(super) async fn make(
+        &self,
+        slot: &Slot,
+        maker: &AccountProvider,
+    ) -> Result<Account, Reason> {
+        if let Some(reason) = self.maker_refused() {
+            return Err(reason);
+        }
+        let made = self.make_one(slot, maker).await;
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        match &made {
+            Ok(_) => making.works = true,
+            Err(reason) if [ACCOUNT, REGISTRATION].contains(&reason.code.as_str()) => {
+                self.notices.error(&reason.text);
+                if !making.works {
+                    making.refused.get_or_insert_with(|| reason.clone());
+                }
+            }
+            // A limit or a lost answer says nothing of what was given.
+            Err(_) => {}
+        }
+        made
+    }
+
+    /// Makes no more accounts: those that are made cannot be used.
+    pub(super) fn stop_making(&self, why: &Reason) {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.refused.get_or_insert_with(|| why.clone());
+    }
+
+    /// Why the way to make accounts does not work, if that was seen.
+    pub fn maker_refused(&self) -> Option<Reason> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
+    }
+
+    async fn make_one(&self, slot: &Slot, maker: &AccountProvider) -> Result<Account, Reason> {
+        let (localpart, password) = (fresh_localpart(), fresh_password());
+        learn_password(&self.sender, &password);
+        let response = match maker {
+            AccountProvider::ExternalCommand(program) => {
+                return self.make_by_program(slot, program, &localpart, &password).await;
+            }
+            AccountProvider::Open => self.register(slot, &localpart, &password, None).await?,
+            AccountProvider::Token(token) => {
+                self.register(slot, &localpart, &password, Some(token.expose_secret())).await?
+            }
+            AccountProvider::SharedSecret(secret) => {
+                self.register_by_secret(slot, &localpart, &password, secret.expose_secret()).await?
+            }
+        };
+        let user_id = response.text_at("/user_id").filter(|_| response.is_success());
+        let Some(user_id) = user_id else {
+            return Err(registration_refused(maker, &response));
+        };
+        let session = response.text_at("/access_token").map(|token| session_from(&response, token));
+        Ok(Account {
+            login_name: self.name_of_made(user_id, &localpart),
+            user_id: user_id.to_owned(),
+            password: Some(password.into()),
+            session,
+            proven: false,
+            proof: None,
+            refused: Vec::new(),
+            made: true,
+            registered: true,
+            login_refused: None,
+        })
+    }
+
+    async fn register(
+        &self,
+        slot: &Slot,
+        localpart: &str,
+        password: &str,
+        registration_token: Option<&str>,
+    ) -> Result<Response, Reason> {
+        let mut body = json!({
+            "username": localpart,
+            "password": password,
+            "initial_device_display_name": "homespec",
+        });
+        let mut stages: Vec<String> = Vec::new();
+        loop {
+            let response = self.send(slot, &self.request("register")?.json(&body)).await?;
+            let challenge = match response.json() {
+                Ok(challenge) if response.is_challenge() => challenge,
+                _ => return Ok(response),
+            };
+            let prover =
+                UiaCredentials { user: Some(localpart), password: None, registration_token };
+            let auth = uia::answer_challenge(challenge, prover, &stages)
+                .map_err(|why| stage_refused(&why, registration_token.is_some(), &response))?;
+            stages.extend(uia::stage_of(&auth));
+            body = uia::with_auth(body, auth);
+        }
+    }
+
+    /// Synapse's admin call: a nonce, then an HMAC-SHA1 over nonce, name, password and `notadmin`,
+    /// separated by NUL.
+    async fn register_by_secret(
+        &self,
+        slot: &Slot,
+        localpart: &str,
+        password: &str,
+        secret: &str,
+    ) -> Result<Response, Reason> {
+        const PATH: &str = "/_synapse/admin/v1/register";
+        let nonce = self.send(slot, &Request::new(None, "GET", PATH)).await?;
+        let Some(text) = nonce.text_at("/nonce") else {
+            let words = in_words("GET /_synapse/admin/v1/register", &nonce);
+            return Err(reason(REGISTRATION, format!("{SHARED_SECRET}: {words}; {NO_ADMIN_CALL}")));
+        };
+        let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else {
+            let text = format!("{SHARED_SECRET}: the secret cannot be used as a key");
+            return Err(reason(REGISTRATION, text));
+        };
+        mac.update([text, localpart, password, "notadmin"].join("\0").as_bytes());
+        let mac: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = Request::new(None, "POST", PATH).json(&json!({
+            "nonce": text, "username": localpart, "password": password, "admin": false, "mac": mac,
+        }));
+        self.send(slot, &request).await
+    }
+}

@@ -1,0 +1,146 @@
+//! What a trial says of a case or a standing check that is not passed, from the run that it is part of.
+use crate::baseline::STANDING;
+use crate::harness::live::Shared;
+use crate::harness::trial::Outcome;
+use crate::model::run::{
+    CaseOutcome, Finding, OutdatedEntry, Reason, RecordedExchange, Run, StandingOutcome, Verdict,
+};
+use crate::pipeline::RunWithheld;
+use crate::redact::RedactedRun;
+use crate::report;
+
+impl Shared {
+    pub(super) fn of_cases<'r>(
+        &self,
+        cases: impl Iterator<Item = &'r CaseOutcome>,
+        id: &str,
+        run: &Run,
+    ) -> Result<Outcome, String> {
+        let mut worst: Option<&CaseOutcome> = None;
+        for case in cases {
+            outdated(run, |entry| entry.case == case.id)?;
+            if worst.is_none_or(|known| known.verdict < case.verdict) {
+                worst = Some(case);
+            }
+        }
+        let case = worst.ok_or_else(|| no_result(id))?;
+        let place = format!("{}, {}:{}", case.id, case.file, case.line);
+        let text = || self.text(&case.findings, case.reason.as_ref(), &place, run);
+        self.ended(case.verdict, &case.findings, case.reason.as_ref(), text)
+    }
+
+    pub(super) fn of_standing(
+        &self,
+        outcome: &StandingOutcome,
+        id: &str,
+        run: &Run,
+    ) -> Result<Outcome, String> {
+        let place = format!("{id}, {} of {} answers", outcome.count, outcome.observed);
+        outdated(run, |e| e.case == STANDING && e.requirement == outcome.requirement)?;
+        let text = || self.text(&outcome.findings, outcome.reason.as_ref(), &place, run);
+        self.ended(outcome.verdict, &outcome.findings, outcome.reason.as_ref(), text)
+    }
+
+    fn ended(
+        &self,
+        verdict: Verdict,
+        findings: &[Finding],
+        reason: Option<&Reason>,
+        text: impl Fn() -> String,
+    ) -> Result<Outcome, String> {
+        match verdict {
+            Verdict::Passed => Ok(Outcome::Passed),
+            Verdict::Skipped => {
+                let why = reason.map_or_else(String::new, |reason| reason.text.to_string());
+                Ok(Outcome::Ignored(why))
+            }
+            Verdict::Warned if !self.fail_on_should => Ok(Outcome::Warned(text())),
+            Verdict::Warned | Verdict::Failed if is_known(findings, verdict) => {
+                Ok(Outcome::Warned(text()))
+            }
+            Verdict::Warned | Verdict::Blocked | Verdict::Failed | Verdict::Errored => Err(text()),
+        }
+    }
+
+    /// What is wrong: each finding, or the reason why nothing could be decided.
+    fn text(
+        &self,
+        findings: &[Finding],
+        reason: Option<&Reason>,
+        place: &str,
+        run: &Run,
+    ) -> String {
+        let mut text = String::new();
+        for finding in findings {
+            text += &format!("Error: {}\n", sentence(finding));
+            text += &format!("  expected  {}\n", finding.expected);
+            text += &format!("  actual    {}\n", finding.actual);
+            if let Some(requirement) = self.register.get(&finding.requirement) {
+                text += &format!("  clause    {}\n", requirement.url);
+            }
+            text += &format!("  place     {}:{}\n", finding.file, finding.line);
+        }
+        if findings.is_empty() {
+            let why = reason.map_or("without a reason", |reason| reason.text.as_str());
+            text += &format!("Error: it could not be decided: {why}\n");
+        }
+        text += &format!("  test      {place}\n");
+        let shown = findings.first().and_then(|finding| finding.exchange.as_deref());
+        if let Some(exchange) = shown.and_then(|id| run.exchange(id)) {
+            text += &exchange_in_full(exchange);
+        }
+        text
+    }
+}
+
+pub(super) fn withheld(why: RunWithheld) -> String {
+    format!("Error: {why}")
+}
+
+/// What `look` says of a run, if no secret is in it.
+pub(super) fn checked(
+    run: &RedactedRun,
+    look: impl Fn(&Run) -> Result<Outcome, String>,
+) -> Result<Outcome, String> {
+    let text = |run: &Run| match look(run) {
+        Ok(Outcome::Passed) => String::new(),
+        Ok(Outcome::Warned(text) | Outcome::Ignored(text)) | Err(text) => text,
+    };
+    let checked =
+        report::Publisher::new(run).render("the result of this test", |run| Ok(text(run)));
+    checked.map_err(|why| format!("Error: {why}")).and_then(|_| look(run))
+}
+
+/// Whether a baseline knows all that makes this verdict.
+fn is_known(findings: &[Finding], verdict: Verdict) -> bool {
+    let mut grave = findings.iter().filter(|f| f.verdict == verdict).peekable();
+    grave.peek().is_some() && grave.all(|f| f.known)
+}
+
+/// Fails with the entries of the baseline among these that no longer hold.
+fn outdated(run: &Run, concerns: impl Fn(&OutdatedEntry) -> bool) -> Result<(), String> {
+    let Some(baseline) = &run.baseline else { return Ok(()) };
+    let line = |entry: &OutdatedEntry| {
+        let OutdatedEntry { requirement, place, text, line, .. } = entry;
+        format!(
+            "Error: baseline entry for {requirement} ({place}): {text}\n  place     {}:{line}\n",
+            baseline.file
+        )
+    };
+    let text: String = baseline.outdated.iter().filter(|one| concerns(one)).map(line).collect();
+    if text.is_empty() { Ok(()) } else { Err(text) }
+}
+
+/// The failure of a trial of which the run says nothing.
+pub(super) fn no_result(id: &str) -> String {
+    format!("Error: internal error: there is no result for {id}; please report it")
+}
+
+fn sentence(finding: &Finding) -> String {
+    let Finding { requirement, level, message, .. } = finding;
+    format!("{requirement} ({level}): {}", message.replace('\n', " "))
+}
+
+fn exchange_in_full(exchange: &RecordedExchange) -> String {
+    format!("{}{}\n", report::exchange_text(exchange), report::curl(exchange))
+}
