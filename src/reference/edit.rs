@@ -4,7 +4,8 @@ use super::answer::{Answer, Body};
 use super::refusal::Refusal;
 use super::route::{Found, Operation};
 use axum::http::{HeaderMap, Method};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -45,8 +46,9 @@ impl Turn {
     }
 }
 
-/// Which answers of the operations.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Which answers of the operations. What the file of faults cannot say is for quirks alone.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum When {
     /// All, answers to OPTIONS too.
     Always,
@@ -57,8 +59,10 @@ pub(super) enum When {
     /// Answers to OPTIONS without that header.
     BareOptions,
     /// Answers to OPTIONS with status 200.
+    #[serde(skip)]
     GoodOptions,
     /// Answers to requests that name their origin.
+    #[serde(skip)]
     FromOrigin,
     /// Answers of success, OPTIONS left out.
     Success,
@@ -73,54 +77,154 @@ pub(super) enum When {
     /// Interactive-auth challenges after a stage that failed.
     FailedStage,
     /// Refusals for one of these reasons.
+    #[serde(rename = "refused", deserialize_with = "refusals")]
     Because(&'static [Refusal]),
 }
 
-/// A change of an answer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// By a name, because serde takes a reference to be borrowed from the file.
+type Text = &'static str;
+type Bytes = &'static [u8];
+
+/// A change of an answer. What the file of faults cannot say is for quirks and for shapes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Change {
     /// Another status.
     Status(u16),
     /// Another `errcode`.
-    Code(&'static str),
+    #[serde(rename = "errcode", deserialize_with = "text")]
+    Code(Text),
     /// A standard error of this status and code in place of the whole answer.
-    Refuse(u16, &'static str),
+    #[serde(deserialize_with = "refusal")]
+    Refuse(u16, Text),
     /// Takes away what the pointer names; `*` stands for all items of a list, or all members of an object.
-    Drop(&'static str),
+    #[serde(deserialize_with = "text")]
+    Drop(Text),
     /// Puts a JSON text where the pointer says; a missing member is made, the empty pointer is the whole body.
-    Put(&'static str, &'static str),
+    #[serde(deserialize_with = "at_value")]
+    Put(Text, Text),
     /// The same, but only where something is already.
-    Replace(&'static str, &'static str),
+    #[serde(deserialize_with = "at_value")]
+    Replace(Text, Text),
     /// Adds a JSON text to the end of a list.
-    Push(&'static str, &'static str),
+    #[serde(deserialize_with = "at_value")]
+    Push(Text, Text),
     /// Cuts user ids down to their localparts.
-    StripServer(&'static str),
+    #[serde(deserialize_with = "text")]
+    StripServer(Text),
     /// Turns a text into capitals.
-    Capitals(&'static str),
+    #[serde(deserialize_with = "text")]
+    Capitals(Text),
     /// Puts the body into a list.
     Wrap,
     /// Writes JSON over many lines.
+    #[serde(skip)]
     Pretty,
     /// Writes this after the body.
-    Suffix(&'static str),
+    #[serde(deserialize_with = "text")]
+    Suffix(Text),
     /// Adds a member to an object whose text is in Latin-1.
+    #[serde(skip)]
     Latin1,
     /// Other bytes for the body, under this media type.
-    Bytes(&'static str, &'static [u8]),
+    #[serde(deserialize_with = "bytes")]
+    Bytes(Text, Bytes),
     /// Another media type for JSON; none if empty.
-    MediaType(&'static str),
+    #[serde(deserialize_with = "text")]
+    MediaType(Text),
     /// Sets a header.
-    Header(&'static str, &'static str),
+    #[serde(deserialize_with = "name_value")]
+    Header(Text, Text),
     /// Takes a header away.
-    NoHeader(&'static str),
+    #[serde(deserialize_with = "text")]
+    NoHeader(Text),
     /// Takes all CORS headers away.
     NoCors,
     /// 204, without a body.
+    #[serde(skip)]
     NoContent,
     /// Names the origin of the request as the one that may read the answer.
+    #[serde(skip)]
     EchoOrigin,
     /// Gives the wait of `retry_after_ms` as a date.
+    #[serde(skip)]
     RetryAfterDate,
+}
+
+/// Faults live as long as the program, and are read once.
+pub(super) fn keep(text: String) -> &'static str {
+    text.leak()
+}
+
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Text, D::Error> {
+    String::deserialize(from).map(keep)
+}
+
+fn refusals<'de, D: Deserializer<'de>>(from: D) -> Result<&'static [Refusal], D::Error> {
+    Vec::deserialize(from).map(|list: Vec<Refusal>| &*list.leak())
+}
+
+fn refusal<'de, D: Deserializer<'de>>(from: D) -> Result<(u16, Text), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Refuse {
+        status: u16,
+        errcode: String,
+    }
+    Refuse::deserialize(from).map(|new| (new.status, keep(new.errcode)))
+}
+
+/// A pointer, and a value as JSON.
+fn at_value<'de, D: Deserializer<'de>>(from: D) -> Result<(Text, Text), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct AtValue {
+        at: String,
+        value: Value,
+    }
+    AtValue::deserialize(from).map(|new| (keep(new.at), keep(new.value.to_string())))
+}
+
+/// A header.
+fn name_value<'de, D: Deserializer<'de>>(from: D) -> Result<(Text, Text), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NameValue {
+        name: String,
+        value: String,
+    }
+    NameValue::deserialize(from).map(|new| (keep(new.name), keep(new.value)))
+}
+
+/// A media type, and a body as text or in hexadecimal digits.
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<(Text, Bytes), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum As {
+        Text(String),
+        Hex(String),
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        r#type: String,
+        #[serde(flatten)]
+        body: As,
+    }
+    let Body { r#type, body } = Body::deserialize(from)?;
+    let bytes = match body {
+        As::Text(text) => text.into_bytes(),
+        As::Hex(digits) => from_hex(&digits)
+            .ok_or_else(|| D::Error::custom(format!("`{digits}` is not in hexadecimal digits")))?,
+    };
+    Ok((keep(r#type), bytes.leak()))
+}
+
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let byte = |pair: &[u8]| {
+        let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
+        u8::from_str_radix(text, 16).ok()
+    };
+    digits.as_bytes().chunks(2).map(byte).collect()
 }
 
 /// What an edit is chosen by.

@@ -8,8 +8,7 @@
 
 use super::behaviour::behaviour;
 use super::catalogue::{Catalogue, Fault, Kind, Need};
-use super::edit::{Change, Edit, Turn, When};
-use super::refusal::Refusal;
+use super::edit::{Change, Edit, Turn, When, keep};
 use super::route::Operation;
 use serde::Deserialize;
 use serde_json::Value;
@@ -39,9 +38,6 @@ pub enum FaultFileError {
     /// A fault has no edits, and nothing says what it changes in the policy.
     #[error("faults.yaml: `{0}` has no edits and no entry in behaviour.rs")]
     Nothing(String),
-    /// The bytes of an edit are not pairs of hexadecimal digits.
-    #[error("faults.yaml: `{0}` is not a text in hexadecimal digits")]
-    Hex(String),
 }
 
 /// All faults, by area.
@@ -122,10 +118,10 @@ struct EditEntry {
     /// All if absent.
     #[serde(default)]
     of: Operations,
-    when: WhenEntry,
+    when: When,
     #[serde(default)]
     turn: Turn,
-    changes: Vec<ChangeEntry>,
+    changes: Vec<Change>,
 }
 
 /// Operations by their names, or by that of a group, with a dollar before it.
@@ -140,59 +136,6 @@ impl Default for Operations {
     fn default() -> Self {
         Self::Listed(Vec::new())
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WhenEntry {
-    Always,
-    Options,
-    Preflight,
-    BareOptions,
-    Success,
-    Error,
-    Status(u16),
-    Plain(u16),
-    Challenge,
-    FailedStage,
-    Refused(Vec<Refusal>),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ChangeEntry {
-    Status(u16),
-    Errcode(String),
-    Refuse { status: u16, errcode: String },
-    Drop(String),
-    Put { at: String, value: Value },
-    Replace { at: String, value: Value },
-    Push { at: String, value: Value },
-    StripServer(String),
-    Capitals(String),
-    Wrap,
-    Suffix(String),
-    Bytes(BytesEntry),
-    MediaType(String),
-    Header { name: String, value: String },
-    NoHeader(String),
-    NoCors,
-}
-
-/// A body, with its media type.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum BytesEntry {
-    Text {
-        #[serde(rename = "type")]
-        media_type: String,
-        text: String,
-    },
-    Hex {
-        #[serde(rename = "type")]
-        media_type: String,
-        hex: String,
-    },
 }
 
 struct Groups {
@@ -235,8 +178,8 @@ impl FaultEntry {
 
 impl EditEntry {
     fn edit(self, fault: &str, groups: &Groups) -> Result<Edit, FaultFileError> {
-        let on = match self.of {
-            Operations::Listed(operations) => operations,
+        let on = match &self.of {
+            Operations::Listed(operations) => operations.clone(),
             Operations::Group(name) => {
                 let name = name.trim_start_matches('$');
                 let unknown =
@@ -244,74 +187,9 @@ impl EditEntry {
                 groups.operations.get(name).ok_or_else(unknown)?.clone()
             }
         };
-        let changes = self.changes.into_iter().map(ChangeEntry::change);
-        Ok(Edit {
-            on: on.leak(),
-            when: self.when.when(),
-            turn: self.turn,
-            changes: changes.collect::<Result<Vec<Change>, FaultFileError>>()?.leak(),
-        })
+        let EditEntry { when, turn, changes, .. } = self;
+        Ok(Edit { on: on.leak(), when, turn, changes: changes.leak() })
     }
-}
-
-impl WhenEntry {
-    fn when(self) -> When {
-        match self {
-            Self::Always => When::Always,
-            Self::Options => When::Options,
-            Self::Preflight => When::Preflight,
-            Self::BareOptions => When::BareOptions,
-            Self::Success => When::Success,
-            Self::Error => When::Error,
-            Self::Status(status) => When::Status(status),
-            Self::Plain(status) => When::Plain(status),
-            Self::Challenge => When::Challenge,
-            Self::FailedStage => When::FailedStage,
-            Self::Refused(reasons) => When::Because(reasons.leak()),
-        }
-    }
-}
-
-impl ChangeEntry {
-    fn change(self) -> Result<Change, FaultFileError> {
-        Ok(match self {
-            Self::Status(status) => Change::Status(status),
-            Self::Errcode(code) => Change::Code(keep(code)),
-            Self::Refuse { status, errcode } => Change::Refuse(status, keep(errcode)),
-            Self::Drop(at) => Change::Drop(keep(at)),
-            Self::Put { at, value } => Change::Put(keep(at), keep(value.to_string())),
-            Self::Replace { at, value } => Change::Replace(keep(at), keep(value.to_string())),
-            Self::Push { at, value } => Change::Push(keep(at), keep(value.to_string())),
-            Self::StripServer(at) => Change::StripServer(keep(at)),
-            Self::Capitals(at) => Change::Capitals(keep(at)),
-            Self::Wrap => Change::Wrap,
-            Self::Suffix(text) => Change::Suffix(keep(text)),
-            Self::Bytes(BytesEntry::Text { media_type, text }) => {
-                Change::Bytes(keep(media_type), keep(text).as_bytes())
-            }
-            Self::Bytes(BytesEntry::Hex { media_type, hex }) => {
-                Change::Bytes(keep(media_type), from_hex(&hex)?.leak())
-            }
-            Self::MediaType(media_type) => Change::MediaType(keep(media_type)),
-            Self::Header { name, value } => Change::Header(keep(name), keep(value)),
-            Self::NoHeader(name) => Change::NoHeader(keep(name)),
-            Self::NoCors => Change::NoCors,
-        })
-    }
-}
-
-fn from_hex(digits: &str) -> Result<Vec<u8>, FaultFileError> {
-    let byte = |pair: &[u8]| {
-        let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
-        u8::from_str_radix(text, 16).ok()
-    };
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-    bytes.ok_or_else(|| FaultFileError::Hex(digits.to_owned()))
-}
-
-/// Faults live as long as the program, and are read once.
-fn keep(text: String) -> &'static str {
-    text.leak()
 }
 
 #[cfg(test)]

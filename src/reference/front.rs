@@ -11,7 +11,7 @@ use super::layer::Layer;
 use super::refusal_inference::RefusalInference;
 use super::release::{self, Listed};
 use super::route::find;
-use super::server::{self, Running, StartError};
+use super::server::{self, Chosen, Running, StartError};
 use axum::Router;
 use axum::body::{Body as Stream, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -74,9 +74,8 @@ struct Shared {
 /// [`StartError`], with nothing left running.
 pub async fn front(front: Front) -> Result<Running, StartError> {
     let Front { listen, upstream, faults, quirks, catalogue } = front;
-    server::check(&faults, &quirks, catalogue)?;
-    server::check_edits(&faults, &quirks, catalogue)?;
-    let layer = Layer::of(server::edits(&faults, &quirks, catalogue)?);
+    let chosen = Chosen::new(&faults, &quirks, catalogue)?.edits_alone()?;
+    let layer = Layer::of(chosen.edits());
     let client = client(&upstream)
         .map_err(|source| StartError::Client { url: upstream.to_string(), source })?;
     // Which paths there are is the other's business: every one that some release has is known.

@@ -5,7 +5,9 @@
 
 use super::release::{Listed, Release, r0, v1};
 use axum::http::Method;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// An operation of the homeserver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -236,18 +238,7 @@ fn captures(pattern: &str, rest: &str) -> Option<Vec<String>> {
 /// Undoes percent-encoding of a path segment; a percent sign without two digits stands for itself. Bytes that are not
 /// UTF-8 match nothing.
 fn decode(segment: &str) -> Option<String> {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let bytes = segment.as_bytes();
-    let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let escaped = match (byte, digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
-            _ => None,
-        };
-        decoded.push(escaped.unwrap_or(*byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(decoded).ok()
+    percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]

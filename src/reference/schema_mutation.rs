@@ -5,7 +5,7 @@
 //! The schemas come from outside, as plain data, and so does the requirement that each of the faults breaks.
 
 use super::catalogue::{Fault, Kind, Need, Place, Quirk};
-use super::edit::{Change, Edit, Turn, When};
+use super::edit::{Change, Edit, Turn, When, keep};
 use super::release::{self, Listed};
 use super::route::{Found, find};
 use axum::http::Method;
@@ -313,13 +313,7 @@ fn spoken(pointer: &str) -> String {
     dotted(pointer).trim_start_matches('.').to_owned()
 }
 
-/// The tables of faults and quirks live as long as the program, and so does what is made to stand beside them. It is
-/// made once.
-fn keep(text: String) -> &'static str {
-    text.leak()
-}
-
-/// The same for a list.
+/// Mutations live as long as the program, as the tables do, and are made once.
 fn keep_list<T>(list: Vec<T>) -> &'static [T] {
     list.leak()
 }

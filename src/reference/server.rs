@@ -1,7 +1,7 @@
 //! From the socket to a handler and back.
 
 use super::answer::{Answer, Outcome};
-use super::catalogue::{Catalogue, Kind};
+use super::catalogue::{Catalogue, Fault, Quirk};
 use super::context::{Call, RequestContext, ServerContext};
 use super::edit::{Edit, Situation};
 use super::fault::FaultFileError;
@@ -97,55 +97,48 @@ fn nearest_hint(nearest: &[&str]) -> String {
     }
 }
 
-/// Refuses names that are none of a fault or a quirk.
-pub(super) fn check(
-    faults: &[String],
-    quirks: &[String],
-    catalogue: Catalogue,
-) -> Result<(), StartError> {
-    if !faults.is_empty() {
-        let known: Vec<_> = catalogue.all_faults()?.map(|fault| fault.name).collect();
-        check_names("fault", faults, &known)?;
-    }
-    let known: Vec<_> = catalogue.all_quirks().map(|quirk| quirk.name).collect();
-    check_names("quirk", quirks, &known)
+/// Faults and quirks that are switched on, in the order of the tables.
+pub(super) struct Chosen {
+    faults: Vec<&'static Fault>,
+    quirks: Vec<&'static Quirk>,
 }
 
-/// Refuses names of what no edit of answers makes.
-pub(super) fn check_edits(
-    faults: &[String],
-    quirks: &[String],
-    catalogue: Catalogue,
-) -> Result<(), StartError> {
-    let refused = |kind, name: &str| StartError::Behaviour { kind, name: name.to_owned() };
-    if !faults.is_empty() {
-        let mut of_faults = catalogue.all_faults()?.filter(|fault| fault.kind == Kind::Behaviour);
-        if let Some(fault) = of_faults.find(|fault| faults.iter().any(|name| name == fault.name)) {
-            return Err(refused("fault", fault.name));
+impl Chosen {
+    /// Those of these names.
+    ///
+    /// # Errors
+    /// There is none of a name.
+    pub(super) fn new(
+        faults: &[String],
+        quirks: &[String],
+        catalogue: Catalogue,
+    ) -> Result<Self, StartError> {
+        // The file of faults is read only if one is asked for.
+        let all = if faults.is_empty() { None } else { Some(catalogue.all_faults()?) };
+        let of_faults = all.into_iter().flatten();
+        let of_quirks = catalogue.all_quirks();
+        Ok(Self {
+            faults: named("fault", faults, of_faults, |fault| fault.name)?,
+            quirks: named("quirk", quirks, of_quirks, |quirk| quirk.name)?,
+        })
+    }
+
+    /// The same, unless one of them is more than edits of answers.
+    pub(super) fn edits_alone(self) -> Result<Self, StartError> {
+        let fault = self.faults.iter().find(|fault| !fault.kind.is_edit());
+        let quirk = self.quirks.iter().find(|quirk| !quirk.kind().is_edit());
+        let fault = fault.map(|fault| ("fault", fault.name));
+        match fault.or_else(|| quirk.map(|quirk| ("quirk", quirk.name))) {
+            Some((kind, name)) => Err(StartError::Behaviour { kind, name: name.to_owned() }),
+            None => Ok(self),
         }
     }
-    let mut of_quirks = catalogue.all_quirks().filter(|quirk| quirk.kind() == Kind::Behaviour);
-    match of_quirks.find(|quirk| quirks.iter().any(|name| name == quirk.name)) {
-        Some(quirk) => Err(refused("quirk", quirk.name)),
-        None => Ok(()),
-    }
-}
 
-/// The edits of the faults and the quirks of these names, in the order in which they are made.
-pub(super) fn edits(
-    faults: &[String],
-    quirks: &[String],
-    catalogue: Catalogue,
-) -> Result<Vec<&'static Edit>, StartError> {
-    let on = |names: &[String], name: &str| names.iter().any(|wanted| wanted == name);
-    let mut edits = Vec::new();
-    if !faults.is_empty() {
-        let of_faults = catalogue.all_faults()?.filter(|fault| on(faults, fault.name));
-        edits.extend(of_faults.flat_map(|fault| fault.edits));
+    /// Their edits, in the order in which they are made.
+    pub(super) fn edits(&self) -> impl Iterator<Item = &'static Edit> {
+        let of_faults = self.faults.iter().flat_map(|fault| fault.edits);
+        of_faults.chain(self.quirks.iter().flat_map(|quirk| quirk.edits))
     }
-    let of_quirks = catalogue.all_quirks().filter(|quirk| on(quirks, quirk.name));
-    edits.extend(of_quirks.flat_map(|quirk| quirk.edits));
-    Ok(edits)
 }
 
 /// The policy with what the faults and the quirks of these names change in it.
@@ -158,18 +151,22 @@ fn policy(faults: &[String], quirks: &[String]) -> Policy {
     policy
 }
 
-/// Refuses a name that is not among those there are, with up to three that are like it.
-fn check_names(
+/// Those with the wanted names; a name that there is not is refused, with up to three that are like it.
+fn named<T: 'static>(
     kind: &'static str,
     wanted: &[String],
-    known: &[&'static str],
-) -> Result<(), StartError> {
-    let Some(name) = wanted.iter().find(|name| !known.contains(&name.as_str())) else {
-        return Ok(());
+    all: impl Iterator<Item = &'static T>,
+    name_of: fn(&'static T) -> &'static str,
+) -> Result<Vec<&'static T>, StartError> {
+    let all: Vec<&'static T> = all.collect();
+    let is_known = |name: &&String| all.iter().any(|one| name_of(one) == name.as_str());
+    let Some(name) = wanted.iter().find(|name| !is_known(name)) else {
+        let is_wanted = |one: &&'static T| wanted.iter().any(|name| name == name_of(one));
+        return Ok(all.into_iter().filter(is_wanted).collect());
     };
-    let mut like: Vec<(f64, &'static str)> = known
+    let mut like: Vec<(f64, &'static str)> = all
         .iter()
-        .map(|known| (strsim::jaro_winkler(name, known), *known))
+        .map(|one| (strsim::jaro_winkler(name, name_of(one)), name_of(one)))
         .filter(|(like, _)| *like > 0.8)
         .collect();
     like.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -220,9 +217,9 @@ impl Running {
 /// # Errors
 /// [`StartError`], with nothing left running.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
-    check(&settings.faults, &settings.quirks, settings.catalogue)?;
+    let chosen = Chosen::new(&settings.faults, &settings.quirks, settings.catalogue)?;
+    let layer = Layer::of(chosen.edits());
     let settings = quirk::adjust(settings);
-    let layer = Layer::of(edits(&settings.faults, &settings.quirks, settings.catalogue)?);
     let policy = policy(&settings.faults, &settings.quirks);
     let listed = Listed::parse(&settings.versions).map_err(StartError::Version)?;
     let mut store = Store::new().map_err(StartError::Random)?;
