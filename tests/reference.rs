@@ -1775,7 +1775,10 @@ async fn an_old_server_may_know_only_what_is_listed() {
 /// for those of tests.
 #[test]
 fn the_reference_uses_nothing_of_homespec() {
-    let manifest = include_str!("../src/reference/Cargo.toml");
+    let manifest =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/reference/Cargo.toml");
+    // The published crate has only this one's files.
+    let Ok(manifest) = std::fs::read_to_string(manifest) else { return };
     let dependencies = manifest.split_once("[dependencies]").unwrap().1;
     assert!(!dependencies.contains("homespec"), "{dependencies}");
 }

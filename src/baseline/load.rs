@@ -62,7 +62,7 @@ pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
                 format!("`{}` in `{}` has no reason yet", entry.key.requirement, entry.key.case);
             Diagnostic::at(document, &format!("/{ROOT}/{index}/reason"), text)
                 .with_help("say why it is accepted, and until when")
-                .as_warning()
+                .into_warning()
         })
         .collect()
 }

@@ -46,7 +46,7 @@ fn repeated(document: &Document, accounts: &[SuppliedAccount]) -> Vec<Diagnostic
             .with_help(
                 "one account is used as one, and as one in use if either says so; remove one of them",
             )
-            .as_warning()
+            .into_warning()
     };
     look_alike(accounts).into_iter().map(warning).collect()
 }

@@ -5,7 +5,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 use std::any::Any;
-use std::io::{self, Stdout, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -199,15 +199,15 @@ fn panicked(panic: &(dyn Any + Send)) -> String {
     text.map_or_else(|| "test panicked".to_owned(), |text| format!("test panicked: {text}"))
 }
 
-struct Printer {
-    out: AutoStream<Stdout>,
+struct Printer<W> {
+    out: W,
     format: Format,
     /// Of the longest name.
     width: usize,
     filtered_out: usize,
 }
 
-impl Printer {
+impl<W: Write> Printer<W> {
     fn started(&mut self, count: usize) -> io::Result<()> {
         match self.format {
             Format::Json => {
@@ -228,13 +228,18 @@ impl Printer {
         match self.format {
             Format::Json => {
                 self.event(&json!({"type": "test", "event": "started", "name": id}))?;
-                let mut event = json!({"type": "test", "name": id, "event": word.to_lowercase()});
-                match end {
-                    Ok(Outcome::Ignored(reason)) => event["message"] = reason.as_str().into(),
-                    Err(failure) => event["stdout"] = failure.as_str().into(),
-                    Ok(Outcome::Passed | Outcome::Warned(_)) => {}
-                }
-                self.event(&event)
+                let event = word.to_lowercase();
+                self.event(&match end {
+                    Ok(Outcome::Passed | Outcome::Warned(_)) => {
+                        json!({"type": "test", "name": id, "event": event})
+                    }
+                    Ok(Outcome::Ignored(reason)) => {
+                        json!({"type": "test", "name": id, "event": event, "message": reason})
+                    }
+                    Err(failure) => {
+                        json!({"type": "test", "name": id, "event": event, "stdout": failure})
+                    }
+                })
             }
             Format::Terse => write!(self.out, "{style}{letter}{style:#}"),
             Format::Pretty => {
@@ -310,6 +315,42 @@ mod tests {
         let several = options("login:: device:: --skip token --test-threads=3 -q").unwrap();
         assert!(several.selects("device::x") && !several.selects("login::token"));
         assert_eq!(several.threads.map(NonZeroUsize::get), Some(3));
+    }
+
+    /// What is printed of three tests in one format, without colours, and whether none failed.
+    fn printed(format: Format) -> (String, bool) {
+        let ends = [
+            ("a::passes", Ok(Outcome::Passed)),
+            ("a::applies", Ok(Outcome::Ignored("not offered".to_owned()))),
+            ("a::fails", Err("Error: 200\nin full".to_owned())),
+        ];
+        let ends = ends.map(|(id, end)| (id.to_owned(), end));
+        let out = anstream::StripStream::new(Vec::new());
+        let mut printer = Printer { out, format, width: 10, filtered_out: 2 };
+        printer.started(3).unwrap();
+        ends.iter().for_each(|(id, end)| printer.ended(id, end).unwrap());
+        let all_passed = printer.summary(&ends, Duration::from_millis(1500)).unwrap();
+        (String::from_utf8(printer.out.into_inner()).unwrap(), all_passed)
+    }
+
+    #[test]
+    fn results_are_printed_as_test_programs_print_them() {
+        let result = "\ntest result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 2 filtered out; \
+                      finished in 1.50s\n\n";
+        let failures =
+            "\nfailures:\n\n---- a::fails ----\nError: 200\nin full\n\n\nfailures:\n    a::fails\n";
+        let pretty = "\nrunning 3 tests\ntest a::passes  ... ok\ntest a::applies ... ignored (not offered)\n\
+                      test a::fails   ... FAILED\n";
+        assert_eq!(printed(Format::Pretty), (format!("{pretty}{failures}{result}"), false));
+        let terse = format!("\nrunning 3 tests\n.iF{failures}{result}");
+        assert_eq!(printed(Format::Terse).0, terse);
+        let events = printed(Format::Json).0;
+        let events: Vec<Value> =
+            events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.len(), 8);
+        assert_eq!(events[4]["message"], "not offered");
+        assert_eq!(events[6]["stdout"], "Error: 200\nin full");
+        assert_eq!((&events[7]["event"], &events[7]["failed"]), (&json!("failed"), &json!(1)));
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Folder {
             Err(fault) => fault,
         };
         faults.add(match fault {
-            RefFault::Leaves(message) => at.part.fault(message).as_warning(),
+            RefFault::Leaves(message) => at.part.fault(message).into_warning(),
             RefFault::Broken(message, None) => at.part.fault(message),
             RefFault::Broken(message, Some(help)) => at.part.fault(message).with_help(help),
         });

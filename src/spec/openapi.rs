@@ -402,7 +402,7 @@ impl<'f> OperationReader<'f> {
             for (name, place) in members.iter().filter(|(name, _)| !schemes.contains(name)) {
                 // Published files forget it; that a token is asked for is clear all the same.
                 let message = format!("the security scheme `{name}` is not defined");
-                self.faults.add(place.part.key_fault(message).as_warning());
+                self.faults.add(place.part.key_fault(message).into_warning());
             }
             alternatives.push(members.is_empty());
         }

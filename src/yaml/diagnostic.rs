@@ -165,7 +165,7 @@ impl Diagnostic {
     }
 
     /// Makes it one that stops nothing.
-    pub fn as_warning(mut self) -> Diagnostic {
+    pub fn into_warning(mut self) -> Diagnostic {
         self.severity = Severity::Warning;
         self
     }
