@@ -75,10 +75,8 @@ pub fn word<'d, D: Deserializer<'d>, T: Word>(source: D, what: &str) -> Result<T
 
 /// The value that a word stands for; the error says that it is not `what`, and what it may have been.
 pub(crate) fn word_of<T: Word>(word: &str, what: &str) -> Result<T, String> {
-    T::from_str(word).or_else(|_| {
-        let known = T::VARIANTS.iter().map(|known| (*known).into());
-        Err(unknown(word, what, known))
-    })
+    let known = T::VARIANTS.iter().map(|known| (*known).into());
+    T::from_str(word).map_err(|_| unknown(word, what, known))
 }
 
 /// A value that files name by a word.
