@@ -168,7 +168,7 @@ fn a_broken_should_fails_only_when_that_is_asked_for() {
 fn what_was_typed_wrongly_is_status_2() {
     for (arguments, part) in [
         (&["run"][..], "which homeserver?"),
-        (&["run", "matrix.example.org"], "is no homeserver URL"),
+        (&["run", "matrix.example.org"], "is not a homeserver URL"),
         (&["run", "ftp://x"], "it must begin with https://, http:// or unix:/"),
         (&["run", "http://x/?a=b"], "it has a query or a fragment"),
         (&["run", "http://user:secret@x"], "it has a user name"),
@@ -194,7 +194,7 @@ fn what_was_typed_wrongly_is_status_2() {
         ),
         (&["serve", "--upstream", "http://x", "--quirk", "sso-only"], "the quirk `sso-only`"),
         (&["serve", "--upstream", "http://x", "--fault", "login-20"], "did you mean login-20"),
-        (&["serve", "--upstream", "x"], "is no homeserver URL"),
+        (&["serve", "--upstream", "x"], "is not a homeserver URL"),
         (&["serve", "--upstream", "http://x", "--versions", "v1.1"], "cannot be used with"),
         (
             &["run", "http://x", "--register", "open", "--registration-token-file", "f"],

@@ -191,7 +191,7 @@ fn what_is_no_target_is_a_usage_error() {
     for (arguments, words) in [
         (&["localhost:8008"][..], "did you mean http://localhost:8008?"),
         (&["matrix.example"], "did you mean https://matrix.example? Or --discover matrix.example"),
-        (&["file:/etc/passwd"], "begins with https://"),
+        (&["file:/etc/passwd"], "begin with https://"),
         (&["https://a:secret@hs.example"], "a user name"),
         (&["https://hs.example?x"], "a query"),
         (&["unix:hs.sock"], "absolute path"),
@@ -421,7 +421,7 @@ fn a_ca_file_without_certificates_is_refused() {
     let cut_off = "-----BEGIN CERTIFICATE-----\nAAAA\n";
     for (text, words) in [
         ("nothing here\n", "has none in PEM"),
-        (cut_off, "not whole PEM"),
+        (cut_off, "incomplete PEM"),
         (not_one, "cannot be read as a certificate"),
     ] {
         let file = home.write("some.pem", text);
@@ -511,7 +511,7 @@ fn a_search_that_leads_nowhere_says_why() {
         (answer("200 OK", "Content-Type: text/html\r\n", "<html>"), "it is not JSON"),
         (file("file:///etc/passwd"), "neither http:// nor https://"),
         (file(&closed), "cannot be reached"),
-        (to("http://localhost/"), "plain HTTP"),
+        (to("http://localhost/"), "from https:// to http://"),
         (to("/again"), "too many"),
         (String::new(), "got no response"),
     ] {

@@ -79,7 +79,7 @@ impl FromStr for Target {
 fn refused(text: &str, why: &str) -> String {
     // What stands before an @ may be a password.
     let shown = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
-    format!("{shown} is no homeserver URL: {why}")
+    format!("{shown} is not a homeserver URL: {why}")
 }
 
 fn web(text: &str) -> Result<Url, String> {
