@@ -45,7 +45,8 @@ impl Suite {
                 .with_help("case files end in .yaml");
             return Err(vec![fault]);
         }
-        let read = |path: &PathBuf| Document::read(path, path.display().to_string()).and_then(case_file);
+        let read =
+            |path: &PathBuf| Document::read(path, path.display().to_string()).and_then(case_file);
         Suite::of(paths.iter().map(read))
     }
 

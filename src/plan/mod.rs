@@ -145,7 +145,8 @@ impl Plan {
 
 /// Makes a plan of the selected cases.
 pub fn plan(selected: &[&Arc<Case>], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
-    let expanded: Vec<Arc<Case>> = selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
+    let expanded: Vec<Arc<Case>> =
+        selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
     let mut permits = Permits::of(&facts.accounts);
     let mut cases: Vec<PlannedCase> = Vec::new();
     for (index, case) in expanded.into_iter().enumerate() {

@@ -1,7 +1,7 @@
 //! A comparison of runs: for a terminal, as Markdown, as JSON. Pure.
+use super::RenderError;
 use super::json::written;
 use super::markdown;
-use super::RenderError;
 use super::template::{Template, environment, ready};
 use super::text::{count, one_line};
 use crate::baseline::compare::{Change, Comparison};
