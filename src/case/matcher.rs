@@ -91,7 +91,7 @@ pub struct Pattern {
 pub enum PatternError {
     /// It is malformed.
     #[error(transparent)]
-    Syntax(#[from] regex_syntax::Error),
+    Syntax(#[from] Box<regex_syntax::Error>),
     /// It is too large.
     #[error(transparent)]
     Size(#[from] regex::Error),
@@ -100,7 +100,7 @@ pub enum PatternError {
 impl Pattern {
     /// Reads an expression.
     pub(crate) fn new(source: &str) -> Result<Pattern, PatternError> {
-        regex_syntax::parse(source)?;
+        regex_syntax::parse(source).map_err(Box::new)?;
         let pattern = Pattern { source: source.to_owned(), compiled: OnceLock::new() };
         // What can be read may still be too large to compile, and would then match nothing, unnoticed. Counted
         // repetitions make it so, or sheer length.
