@@ -86,10 +86,10 @@ impl SuppliedAccountState {
     }
 
     fn is_known_as(&self, name: &str, is: impl Fn(&str, &str) -> bool) -> bool {
-        // Of a localpart whose server is not known yet, any full id may be meant.
+        // The server of a localpart is not known yet.
         let may_be_full = self.user_id.is_none() && !self.given.starts_with('@');
         is(&self.given, name)
-            || (may_be_full && is(&self.given, localpart(name)))
+            || (may_be_full && self.given == localpart(name))
             || self.login_name.as_deref().is_some_and(|known| is(known, name))
             || self.user_id.as_deref().is_some_and(|id| is(id, name) || is(localpart(id), name))
             || (self.given.starts_with('@') && is(localpart(&self.given), name))
