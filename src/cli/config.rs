@@ -191,19 +191,19 @@ mod tests {
     /// Three values of an option, for the file, the environment and the command line; where there
     /// are fewer the first ones come again.
     fn samples(arg: &Arg) -> [String; 3] {
-        let words: Vec<String> = match arg.get_value_names().map(|names| names.concat()).as_deref()
-        {
-            _ if !arg.get_action().takes_values() => {
-                ["true", "false", "true"].map(str::to_owned).into()
+        let names = arg.get_possible_values();
+        let words = match (arg.get_id().as_str(), arg.get_value_names()) {
+            _ if !arg.get_action().takes_values() => vec!["true", "false", "true"],
+            _ if !names.is_empty() => names.iter().map(|word| word.get_name()).collect(),
+            ("report", _) => vec!["json", "junit", "html"],
+            ("require", _) => vec!["password", "token", "sso"],
+            (_, Some([name])) if ["DURATION", "N"].contains(&name.as_str()) => {
+                vec!["11", "22", "33"]
             }
-            _ if !arg.get_possible_values().is_empty() => {
-                arg.get_possible_values().iter().map(|word| word.get_name().to_owned()).collect()
-            }
-            Some("DURATION" | "N") => ["11", "22", "33"].map(str::to_owned).into(),
-            _ => ["a", "b", "c"].map(str::to_owned).into(),
+            _ => vec!["a", "b", "c"],
         };
         let mut words = words.into_iter().cycle();
-        [(); 3].map(|()| words.next().unwrap())
+        [(); 3].map(|()| words.next().unwrap().to_owned())
     }
 
     fn variable(arg: &Arg) -> &str {
