@@ -122,16 +122,16 @@ async fn end(stop: &Cancellation, until: Instant) -> &'static str {
     }
 }
 
-const LOST: &str = "homespec itself failed while ending it; please report it";
-const NO_TIME: &str = "there was no time left for it";
+const LOST: &str = "internal error while ending it; please report it";
+const NO_TIME: &str = "no time was left";
 const STOPPED: &str = "the clean-up was stopped";
 
 fn account_name(account: &CreatedAccount) -> String {
-    format!("account {}, which the run made and which stays", account.user_id)
+    format!("account {}, which the run created and which stays", account.user_id)
 }
 
 fn uncertain_name(account: &CreatedAccount) -> String {
-    format!("account {}, which the run may have made", account.login_name)
+    format!("account {}, which the run may have created", account.login_name)
 }
 
 pub(super) fn session_name(session: &Session) -> String {
@@ -199,7 +199,7 @@ impl Cleaner {
         exchanges: &mut Vec<Exchange>,
     ) -> Deactivated {
         let Some(request) = self.request("deactivateAccount") else {
-            return Deactivated::Refused("there is no operation to deactivate it".to_owned());
+            return Deactivated::Refused("the specification files have no operation to deactivate it".to_owned());
         };
         let prover = UiaCredentials {
             user: Some(&account.login_name),
@@ -255,7 +255,7 @@ impl Cleaner {
         exchanges: &mut Vec<Exchange>,
     ) -> Result<Response, String> {
         let request =
-            self.request("login").ok_or("there is no operation to log in")?.json(&json!({
+            self.request("login").ok_or("the specification files have no operation to log in")?.json(&json!({
                 "type": "m.login.password",
                 "identifier": {"type": "m.id.user", "user": name},
                 "password": password,
@@ -318,7 +318,7 @@ impl Cleaner {
     ) -> Result<(), Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
         let logout = self.request("logout");
-        let logout = logout.ok_or_else(|| failed("there is no operation to log out".to_owned()))?;
+        let logout = logout.ok_or_else(|| failed("the specification files have no operation to log out".to_owned()))?;
         let mut problem = failed("it has no access token".to_owned());
         for token in session.tokens.iter().rev() {
             problem = match self.send(&logout.clone().bearer(token), exchanges).await {
@@ -347,7 +347,7 @@ impl Cleaner {
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), String> {
         let request =
-            self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
+            self.request("deleteDevices").ok_or("the specification files have no operation to delete devices")?;
         let body = json!({"devices": devices});
         let request = request.bearer(token);
         let response = uia::call(&self.sender, &request, body, prover, exchanges).await;

@@ -22,10 +22,10 @@ const LONGEST_SHOWN: usize = 300;
 #[non_exhaustive]
 pub enum InvalidCommand {
     /// One half of a pair of quotation marks is missing.
-    #[error("a quotation mark is open at its end")]
+    #[error("a quotation mark is not closed")]
     OpenQuotation,
     /// There is no word in it.
-    #[error("it names no program")]
+    #[error("it is empty")]
     NoProgram,
 }
 

@@ -158,7 +158,7 @@ impl Operator {
         let done = match (self.hooks.get(&act), &self.admin_token) {
             (Some(hook), _) => by_hook(hook, act, told, sender).await,
             (None, Some(token)) => by_admin(token, act, told, sender, exchanges).await,
-            (None, None) => Err("there is no hook for it".to_owned()),
+            (None, None) => Err("no hook was given".to_owned()),
         };
         if act == Act::Deactivate && done.is_ok() {
             let user = told.iter().find(|(name, _)| name == "user_id");
@@ -197,7 +197,7 @@ async fn by_hook(
     let ran = hook.run(&variables, &sender.stop).await;
     ran.map(|_| ()).map_err(|failed| {
         let why = failed.text(&sender.http.vault().redactor());
-        format!("{why}; try it by hand: docs/accounts.md says what it is told")
+        format!("{why}; try it by hand: docs/accounts.md describes its environment")
     })
 }
 
@@ -250,7 +250,7 @@ async fn by_admin(
         let advice = match response.status {
             401 => "the token has expired or is another server's: give a new one",
             403 => "give the token of an administrator",
-            404 | 405 => "the server has no such call: give a hook for it",
+            404 | 405 => "the server does not support this call: give a hook",
             _ => "see the server's log",
         };
         why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &response));

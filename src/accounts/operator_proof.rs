@@ -364,7 +364,7 @@ fn refused(text: String) -> Reason {
 
 fn no_effect(act: Act, shown: &str) -> Reason {
     let act = act.as_str();
-    refused(format!("operator.hooks.{act}: it ended with status 0, but {shown}; see what it does"))
+    refused(format!("operator.hooks.{act}: it exited with 0, but {shown}; check the program"))
 }
 
 fn is_owner(response: &Response, user_id: &str) -> bool {

@@ -112,7 +112,7 @@ pub(super) const SHARED_SECRET: &str = "--registration-shared-secret-file";
 
 /// What to try where the admin call that takes the shared secret gives no nonce.
 pub(super) const NO_ADMIN_CALL: &str = "the server has no shared secret, or does not serve that path at this URL: \
-    use the listener itself, or make accounts in another way";
+    use the listener itself, or use another way to create accounts";
 
 pub(super) fn registration_refused(maker: &AccountProvider, response: &Response) -> Reason {
     let by = "POST /register";
@@ -120,20 +120,20 @@ pub(super) fn registration_refused(maker: &AccountProvider, response: &Response)
         AccountProvider::Open => (
             OPEN,
             by,
-            "the server lets nobody register: open registration there, or give accounts with --accounts",
+            "registration is closed: open it, or give accounts with --accounts",
         ),
         AccountProvider::Token(_) => {
-            (TOKEN, by, "see that registration is open to those who know a token")
+            (TOKEN, by, "check that the server permits registration with a token")
         }
         AccountProvider::SharedSecret(_) => (
             SHARED_SECRET,
             "POST /_synapse/admin/v1/register",
-            "see that the file holds the server's `registration_shared_secret` and nothing else",
+            "check that the file holds the server's `registration_shared_secret` and nothing else",
         ),
-        AccountProvider::ExternalCommand(_) => ("--account-command", by, "see what it does"),
+        AccountProvider::ExternalCommand(_) => ("--account-command", by, "check the program"),
     };
     let advice = match response.status {
-        200..300 => "the answer has no user_id: see the server's log",
+        200..300 => "the response has no user_id: see the server's log",
         500.. => "the server failed: see its log",
         _ => advice,
     };
@@ -144,13 +144,13 @@ pub(super) fn stage_refused(why: &UiaRefusal, with_token: bool, response: &Respo
     let asks_for_token = why.names("m.login.registration_token");
     let (option, advice) = match with_token {
         true if asks_for_token => {
-            (TOKEN, "see that the token is right, has not expired and is not used up")
+            (TOKEN, "check that the token is right, has not expired and is not used up")
         }
-        true => (TOKEN, "make accounts in another way: docs/accounts.md"),
+        true => (TOKEN, "use another way to create accounts: docs/accounts.md"),
         false if asks_for_token => {
             (OPEN, "the server asks for a token: give it with --registration-token-file")
         }
-        false => (OPEN, "make accounts in another way: docs/accounts.md"),
+        false => (OPEN, "use another way to create accounts: docs/accounts.md"),
     };
     let why = clipped(&why.to_string());
     let text = format!(

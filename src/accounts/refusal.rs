@@ -29,10 +29,10 @@ pub fn login_advice(user: &str, response: &Response) -> String {
         return advice.to_owned();
     }
     if response.text_at("/errcode").is_some_and(|code| NOT_OFFERED.contains(&code)) {
-        return "see that GET /login lists m.login.password; else give an access_token".to_owned();
+        return "check that GET /login lists m.login.password; otherwise give an access_token".to_owned();
     }
     if response.is_success() {
-        return "the answer has no access_token: see the server's log".to_owned();
+        return "the response has no access_token: see the server's log".to_owned();
     }
     match user.split_once(':') {
         Some((_, server)) => {
@@ -45,7 +45,7 @@ pub fn login_advice(user: &str, response: &Response) -> String {
 /// What to try where an access token is refused.
 pub fn token_advice(response: &Response) -> &'static str {
     state_advice(response).unwrap_or_else(|| match response.is_success() {
-        true => "the answer has no user_id: see the server's log",
+        true => "the response has no user_id: see the server's log",
         false => {
             "the token has expired, was logged out, or is another server's: log in again and \
              give the new one"

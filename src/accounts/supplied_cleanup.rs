@@ -95,7 +95,7 @@ impl SuppliedCleaner {
     fn open_name(&self, account: &SuppliedAccountState) -> String {
         match self.sessions_of(account).last() {
             Some(session) => session_name(session),
-            None => format!("what logins without a whole answer began on {}", name_of(account)),
+            None => format!("sessions of logins with incomplete responses on {}", name_of(account)),
         }
     }
 
@@ -152,7 +152,7 @@ impl SuppliedCleaner {
         let failed = |text: String| Problem { text, is_refused: false };
         let request = self.cleaner.request("getDevices");
         let request =
-            request.ok_or_else(|| failed("there is no operation to list devices".to_owned()))?;
+            request.ok_or_else(|| failed("the specification files have no operation to list devices".to_owned()))?;
         let response =
             self.cleaner.send(&request.bearer(token), exchanges).await.map_err(failed)?;
         let devices = device_ids(&response).ok_or_else(|| Problem {
@@ -291,7 +291,7 @@ fn unheard(
         .collect()
 }
 
-const UNHEARD: &str = "as many logins had no whole answer";
+const UNHEARD: &str = "the same number of logins had incomplete responses";
 
 /// That some logins may have left sessions; nothing, if there were none.
 fn up_to(count: usize, account: &SuppliedAccountState, why: &str) -> Option<String> {
@@ -305,8 +305,8 @@ fn unlisted(why: &str) -> String {
 
 fn strange_devices(ids: &[String], account: &SuppliedAccountState, uncertain: usize) -> String {
     let why = match uncertain {
-        0 => "nothing shows that the run made it".to_owned(),
-        count => format!("{count} of the run's logins had no whole answer"),
+        0 => "it is not certainly the run's own".to_owned(),
+        count => format!("{count} of the run's logins had incomplete responses"),
     };
     let name = name_of(account);
     format!("{} of {name}: new since the start of the run, and not deleted: {why}", devices(ids))

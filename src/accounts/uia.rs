@@ -24,7 +24,7 @@ pub enum UiaRefusal {
     #[error("the server did not accept the stage {0}")]
     NotAccepted(String),
     /// No flow has stages that homespec can answer.
-    #[error("interactive authentication offers only what homespec cannot pass: {}", .0.join("; "))]
+    #[error("interactive auth offers only stages that homespec cannot pass: {}", .0.join("; "))]
     NotPassable(Vec<String>),
 }
 

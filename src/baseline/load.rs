@@ -184,7 +184,7 @@ impl<'d> File<'d> {
         }
         let near = self.known.register.closest(id).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| "`homespec list --requirements` has them all".to_owned());
-        let message = format!("there is no requirement `{id}`");
+        let message = format!("unknown requirement `{id}`");
         self.reader.fault_with_help(entry.nearest("requirement"), message, help);
     }
 
@@ -213,15 +213,15 @@ impl<'d> File<'d> {
     fn refuse_no_case(&mut self, part: Part<'d>, case: &str) {
         let near = self.known.near(case).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| {
-            "`homespec list` has them all; own cases are known if they are given beside the baseline".to_owned()
+            "`homespec list` has them all; for your own cases, give their folder too".to_owned()
         });
-        self.reader.fault_with_help(part, format!("there is no case `{case}`"), help);
+        self.reader.fault_with_help(part, format!("unknown case `{case}`"), help);
     }
 
     fn refuse_unknown_part(&mut self, entry: Part<'d>, name: &str, is_standing: bool) {
         let part = entry.nearest("seen_in");
         if !is_standing {
-            let text = format!("`seen_in` belongs to entries with `case: {STANDING}`");
+            let text = format!("`seen_in` is only for entries with `case: {STANDING}`");
             self.reader.fault(part, text);
         } else if !OUTSIDE.contains(&name) && self.known.checks(name).is_none() {
             self.refuse_no_case(part, name);
@@ -255,7 +255,7 @@ impl<'d> File<'d> {
             other.key == entry.key && other.server == entry.server
         };
         let Some((_, first)) = earlier.iter().find(same) else { return };
-        let fault = part.fault("this entry stands here twice").with_help("remove one of them");
+        let fault = part.fault("duplicate entry").with_help("remove one of them");
         self.reader.add(fault.with_other_label(first.label("first written here")));
     }
 }

@@ -38,11 +38,11 @@ const RELATIONS: [(&str, Relation); 5] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum ServerRangeError {
-    #[error("`{0}` is no server's name")]
+    #[error("`{0}` is not a valid server name")]
     Name(String),
-    #[error("`{0}` is no bound like >=1.150 or <2")]
+    #[error("`{0}` is not a valid bound; examples: >=1.150, <2")]
     Bound(String),
-    #[error("it holds no server: its bounds exclude each other")]
+    #[error("no version matches: its bounds exclude each other")]
     Empty,
 }
 

@@ -42,10 +42,10 @@ pub fn check(document: &Document, folder: &Path) -> Vec<Diagnostic> {
 fn repeated(document: &Document, accounts: &[SuppliedAccount]) -> Vec<Diagnostic> {
     let warning = |(first, again): (usize, usize)| {
         let line = document.line(&format!("/{first}"));
-        let what = format!("this looks like the account of line {line} again");
+        let what = format!("this looks like the same account as in line {line}");
         Diagnostic::at(document, &format!("/{again}"), what)
             .with_help(
-                "one account is used as one, and as one in use if either says so; remove one of them",
+                "duplicates are used as one account, in use if either entry says so; remove one of them",
             )
             .into_warning()
     };
@@ -88,7 +88,7 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
     let given: Vec<_> = ways.iter().filter_map(|key| Some((*key, node.member(key)?))).collect();
     let [(key, value)] = given.as_slice() else {
         let help = "give one of `password`, `password_file`, `access_token`";
-        reader.fault_with_help(node, "an account proves itself in exactly one way", help);
+        reader.fault_with_help(node, "an account has exactly one credential", help);
         return None;
     };
     let text = reader.string(*value, &format!("`{key}`"))?;

@@ -11,8 +11,8 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Says, requirement by requirement, whether a Matrix homeserver's login API does what the
-/// specification asks.
+/// Checks whether a Matrix homeserver's login API conforms to the specification, one requirement at
+/// a time.
 #[derive(Debug, Parser)]
 #[command(
     name = "homespec",
@@ -20,7 +20,7 @@ use std::time::Duration;
     max_term_width = 100,
     after_help = "Exit status: 0 conforms, 1 a requirement is broken or the baseline is out of date, 2 usage, 3 files are wrong, \
                   4 nothing was selected, 5 could not be decided, 6 a report could not be \
-                  written, 70 a fault of homespec, 130 interrupted."
+                  written, 70 an internal error, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -41,7 +41,7 @@ pub enum Command {
     Selftest(SelftestArgs),
     /// List cases, requirements, faults or quirks
     List(ListArgs),
-    /// Explain a requirement or a case: what it asks, where it stands, how to see it by hand
+    /// Explain a requirement or a case: its clause, its file, and a test by hand
     Explain {
         /// The id of a requirement or a case
         #[arg(value_name = "ID")]
@@ -58,7 +58,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         spec: Option<PathBuf>,
     },
-    /// Render the reports of an earlier run again
+    /// Make the reports of an earlier run again
     Report {
         /// The run.json of that run
         #[arg(value_name = "RUN.json")]
@@ -66,8 +66,8 @@ pub enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Compare runs requirement by requirement: what changed and which changes are regressions; of
-    /// more than two, what they differ in
+    /// Compare runs: changes and regressions; with more than two runs, the requirements in which they
+    /// differ
     Compare {
         /// The run.json of each, for two runs the earlier one first
         #[arg(value_name = "RUN.json", num_args = 2.., required = true)]
@@ -95,14 +95,14 @@ pub struct RunArgs {
     )]
     #[arg(value_name = "URL", env = "HOMESPEC_URL", hide_env_values = true)]
     pub url: Option<String>,
-    /// Find the URL by the well-known file of this server name, e.g. example.org
+    /// Find the URL in the well-known file of this server name, e.g. example.org
     #[arg(long, value_name = "NAME", env = "HOMESPEC_DISCOVER", help_heading = "Transport")]
     pub discover: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
-    /// access_token}, with `disposable: true` where nobody needs it; - is standard input
+    /// access_token}, with `disposable: true` for accounts that may be ruined; - is standard input
     #[arg(long, value_name = "FILE", env = "HOMESPEC_ACCOUNTS", help_heading = "Accounts")]
     pub accounts: Option<PathBuf>,
-    /// Make disposable accounts by open registration
+    /// Create disposable accounts by open registration
     #[arg(long, value_name = "HOW", env = "HOMESPEC_REGISTER", value_parser = PossibleValuesParser::new(["open"]), help_heading = "Accounts")]
     pub register: Option<String>,
     /// Make disposable accounts with the registration token in this file
@@ -113,7 +113,7 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub registration_token_file: Option<PathBuf>,
-    /// Make disposable accounts by Synapse's admin call, with the shared secret in this file
+    /// Create disposable accounts by Synapse's admin call, with the shared secret in this file
     #[arg(
         long,
         value_name = "FILE",
@@ -121,7 +121,7 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub registration_shared_secret_file: Option<PathBuf>,
-    /// Make disposable accounts by this program, which prints {"user_id": …, "password": …} each time
+    /// Create disposable accounts by this program, which prints {"user_id": …, "password": …} each time
     #[arg(
         long,
         value_name = "COMMAND",
@@ -129,7 +129,7 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub account_command: Option<String>,
-    /// Certificates to trust beside those of the system, in PEM
+    /// Certificates to trust in addition to those of the system, in PEM
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CA", help_heading = "Transport")]
     pub ca: Option<PathBuf>,
     /// Do not check certificates
@@ -159,7 +159,7 @@ pub struct RunArgs {
     /// Send the headers in this file, one `Name: value` a line, with every request
     #[arg(long, value_name = "FILE", env = "HOMESPEC_HEADER_FILE", help_heading = "Transport")]
     pub header_file: Option<PathBuf>,
-    /// Wait so long for a server that is starting
+    /// How long to wait for a server that is starting
     #[arg(
         long,
         value_name = "DURATION",
@@ -204,7 +204,7 @@ pub struct TestArgs {
     /// Add the cases of a folder
     #[arg(long, value_name = "DIR", env = "HOMESPEC_CASES", help_heading = "Cases")]
     pub cases: Option<PathBuf>,
-    /// Use just the cases of a folder
+    /// Use only the cases of a folder
     #[arg(long, value_name = "DIR", env = "HOMESPEC_ONLY_CASES", help_heading = "Cases")]
     pub only_cases: Option<PathBuf>,
     /// Run the cases of these ids; * and ? stand for any characters
@@ -265,14 +265,13 @@ pub struct TestArgs {
         help_heading = "Gate"
     )]
     pub require: Vec<Capability>,
-    /// The findings that are known and accepted: a new one fails, and so does one that is fixed and
-    /// still listed
+    /// Known findings: a run fails for a new one, and for one that is fixed but still listed
     #[arg(long, value_name = "FILE", env = "HOMESPEC_BASELINE", help_heading = "Gate")]
     pub baseline: Option<PathBuf>,
-    /// Add what is new to the baseline, with TODO for the reason
+    /// Add new findings to the baseline, with TODO as the reason
     #[arg(long, help_heading = "Gate")]
     pub update_baseline: bool,
-    /// Allow what is not done unasked: `destructive` on supplied accounts, `rate-limit` for bursts
+    /// Permit `destructive` cases on supplied accounts, or `rate-limit` bursts
     #[arg(
         long,
         value_name = "CLASS",
@@ -282,7 +281,7 @@ pub struct TestArgs {
         value_delimiter = ','
     )]
     pub allow: Vec<Allow>,
-    /// What a failing run is: a broken MUST, or a broken SHOULD too
+    /// What fails a run: a broken MUST, or a broken SHOULD too
     #[arg(
         long,
         value_name = "LEVEL",
@@ -293,7 +292,7 @@ pub struct TestArgs {
         help_heading = "Gate"
     )]
     pub fail_on: FailOn,
-    /// End the run with the first case that fails
+    /// End the run after the first case that fails
     #[arg(long, env = "HOMESPEC_FAIL_FAST", help_heading = "Gate")]
     pub fail_fast: bool,
     /// Accept MUSTs that could not be decided
@@ -311,7 +310,7 @@ pub struct TestArgs {
         default_value = "30s"
     )]
     pub timeout: Duration,
-    /// For all waiting for rate limits together, in seconds or as 30s, 5m, 1h30m
+    /// For all waits for rate limits together, in seconds or as 30s, 5m, 1h30m
     #[arg(
         long,
         value_name = "DURATION",
@@ -366,8 +365,8 @@ pub struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
     pub listen: std::net::SocketAddr,
-    /// Stand in front of the homeserver at this URL and change its answers: only faults and quirks of the kinds data and
-    /// shape
+    /// Change the responses of the homeserver at this URL; only with faults and quirks of the kinds
+    /// data and shape
     #[arg(long, value_name = "URL", conflicts_with = "versions")]
     pub upstream: Option<String>,
     #[command(flatten)]
@@ -387,13 +386,14 @@ pub struct SelftestArgs {
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
-    /// Print where the `also` lists of faults differ from the requirements that are seen broken, and what they would be
+    /// Print where the `also` lists of faults differ from the requirements that broke, and the lists
+    /// that would fit
     #[arg(long, conflicts_with = "format")]
     pub propose_also: bool,
     /// How many faults and quirks run at once
     #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<u16>,
-    /// Say which fault or quirk is done
+    /// Print each fault or quirk when it is done
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -418,7 +418,7 @@ pub const EXCLUSIVE: [(&str, &[&str], &str); 4] = [
     ),
     ("account_command", &["register", "registration_token_file"], ONE_WAY),
 ];
-const ONE_WAY: &str = "there is one way to make accounts: --register, --registration-token-file, \
+const ONE_WAY: &str = "give only one of --register, --registration-token-file, \
                        --registration-shared-secret-file or --account-command";
 
 /// Returns the first id in [`EXCLUSIVE`] that another option excludes, and the sentence.

@@ -68,7 +68,7 @@ pub fn holds_secrets(text: &str) -> bool {
 /// That a secret is too short: nothing could keep it out of the reports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} has fewer than {SHORTEST} bytes; it could not be told from ordinary words, and would stay readable in the reports"
+    "{0} has fewer than {SHORTEST} bytes; it cannot be distinguished from ordinary words and would stay readable in the reports"
 )]
 pub struct TooShort(String);
 

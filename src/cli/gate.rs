@@ -70,7 +70,7 @@ pub(super) fn update(policies: &Policies, run: &Run, gating: Verdict) -> Result<
     })?;
     let (count, noun) = (new.len(), if new.len() == 1 { "entry" } else { "entries" });
     say(&format!(
-        "note: {count} {noun} added to {}; say why each is accepted, where it says {TODO}",
+        "note: {count} {noun} added to {}; replace each {TODO} with the reason why it is accepted",
         baseline.file
     ))?;
     Ok(())

@@ -79,7 +79,7 @@ impl<'d> Part<'_, 'd> {
         };
         let digits: String = phone.number.chars().filter(char::is_ascii_digit).collect();
         if phone.address.is_empty() || !phone.address.bytes().all(|byte| byte.is_ascii_digit()) {
-            return faulty("address", "`address` is digits only, with the country code in front");
+            return faulty("address", "`address` must be digits only, with the country code first");
         }
         if phone.country.len() != 2 || !phone.country.bytes().all(|b| b.is_ascii_uppercase()) {
             return faulty("country", "`country` is two capital letters, such as GB");
@@ -99,7 +99,7 @@ impl<'d> Part<'_, 'd> {
         if !prefix.is_empty() && prefix.chars().all(fits) {
             return Some(prefix);
         }
-        let what = "`prefix` is the beginning of localparts, such as bridge_, and no pattern";
+        let what = "`prefix` must be the beginning of localparts, such as bridge_, not a pattern";
         self.reader.fault(node.nearest("prefix"), what);
         None
     }
@@ -130,7 +130,7 @@ impl<'d> Part<'_, 'd> {
         if id.starts_with('@') && id.contains(':') {
             return Some(id);
         }
-        self.reader.fault(node.nearest(key), format!("`{key}` is a full Matrix ID here"));
+        self.reader.fault(node.nearest(key), format!("`{key}` must be a full Matrix ID"));
         None
     }
 

@@ -102,13 +102,13 @@ pub enum JobError {
     NoMatch(Vec<NoMatch>),
     /// The selection is empty.
     #[error(
-        "the selection holds no case: its words exclude each other, or name only what is looked at \
-         on every answer; for that select some cases too, e.g. --area login"
+        "the selection has no case: its words exclude each other, or name only checks of every \
+         response; for those select some cases too, e.g. --area login"
     )]
     Empty,
     /// Nothing of an earlier run is to be run again.
     #[error(
-        "nothing to run again: what is selected of {0} passed, was skipped, or is no longer there"
+        "nothing to repeat: the selected part of {0} passed, was skipped, or no longer exists"
     )]
     NothingToRerun(String),
     /// What has to be there by `--require` can only be given by the operator, and was not.

@@ -93,7 +93,7 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
     }
     let made = accounts.can_make && (accounts.made_password || !wanted.password);
     if wanted.password && !made && !accounts.given.iter().any(|given| given.password) {
-        let text = "accounts are known by their access tokens, and this needs a password";
+        let text = "this needs a password, and the accounts have only access tokens";
         return Err(not_provided("password", text.to_owned(), accounts, |given| given.password));
     }
     if wanted.disposable {
@@ -165,7 +165,7 @@ fn disposable_slot(
     let allowed = facts.allowed.contains(&Allow::Destructive) && !ruins;
     let fitting = (0..accounts.main()).find(|index| wanted.fits(*index, accounts));
     fitting.filter(|_| allowed).map(Slot::Main).ok_or_else(|| {
-        let text = "it could harm the account: it needs a disposable one, or one that can be made";
+        let text = "it could harm the account: it needs a disposable one, or a way to create accounts";
         let would_do = |given: &Given| given.disposable && (given.password || !wanted.password);
         not_provided("disposable account", text.to_owned(), accounts, would_do)
     })
@@ -186,7 +186,7 @@ fn wrongs_slot(
         wanted.fits(*index, accounts) && **left >= wanted.case.wrong_passwords
     });
     let Some((index, left)) = permitted else {
-        let text = "no more wrong passwords are tried on an account that somebody needs";
+        let text = "no more wrong passwords are tried on an account in use";
         return Err(not_provided("disposable account", text.to_owned(), accounts, |given| {
             given.password
         }));

@@ -129,7 +129,7 @@ const MOST_PROVIDERS: usize = 20;
 pub fn beyond(versions: &Response, login: Option<&Response>) -> Vec<String> {
     let sentence = |request: &str, what: &str, count: usize, most: usize| {
         (count > most).then(|| {
-            format!("{request} lists {count} {what}, and only the first {most} are looked at")
+            format!("{request} lists {count} {what}; only the first {most} are tested")
         })
     };
     let count = |answer: &Response, name: &str| listed(answer, name).map_or(0, Vec::len);

@@ -14,7 +14,7 @@ pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnost
     for case in suite.cases() {
         let Some(document) = suite.document(case) else { continue };
         if let Some(other) = first.insert(case.id.as_str(), case) {
-            let fault = Diagnostic::at(document, &case.pointer, "a case id that exists already")
+            let fault = Diagnostic::at(document, &case.pointer, "duplicate case id")
                 .with_help(format!("`{}` is also in {}:{}", case.id, other.file, other.line));
             faults.push(fault);
         }
@@ -74,7 +74,7 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
 fn lint_controls(case: &Case, fault: &mut Report<'_>) {
     let accounts: Vec<&str> = case.needs.iter().filter_map(Need::account).collect();
     if case.impact == Impact::LocksOut && accounts.is_empty() {
-        let why = "impact locks-out needs an account: a wrong secret of nobody shows nothing";
+        let why = "impact locks-out needs an account";
         let help = "add `account alice` to `needs`";
         fault(&case.pointer, why.to_owned(), Some(help.to_owned()));
     }
@@ -193,11 +193,11 @@ fn lint_act(case: &Case, step: &Step, act: Act, fault: &mut Report<'_>) {
     let name = act.as_str();
     if !case.needs.contains(&Need::Operator(name.to_owned())) {
         let help = format!("add `operator {name}` to `needs`");
-        fault(&step.pointer, format!("not every operator can {name}"), Some(help));
+        fault(&step.pointer, format!("`operator {name}` must also be in `needs`"), Some(help));
     }
     let given: Vec<&str> = step.params.iter().map(|(name, _)| name.as_str()).collect();
     if given.len() != act.params().len() || !act.params().iter().all(|name| given.contains(name)) {
         let help = format!("give these under `params`: {}", act.params().join(", "));
-        fault(&step.pointer, format!("`{name}` is not told what it needs"), Some(help));
+        fault(&step.pointer, format!("`{name}` lacks parameters"), Some(help));
     }
 }

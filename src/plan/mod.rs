@@ -209,7 +209,7 @@ fn disposition(
 
 fn nothing_of(each: Each) -> &'static str {
     match each {
-        Each::Operations => "no operation of the specification files is to be expected here",
+        Each::Operations => "the specification files have no operation for it",
         Each::IdentityProviders => "the server lists no identity providers",
         Each::ProviderIcons => "the server lists no identity provider with an icon",
     }

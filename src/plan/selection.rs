@@ -73,7 +73,7 @@ fn is_or_row(id: &str, case: &str) -> bool {
 
 /// A word that selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{option} `{word}` names nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+#[error("{option} `{word}` matches nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
 pub struct NoMatch {
     pub option: &'static str,
     pub word: String,

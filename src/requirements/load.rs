@@ -21,7 +21,7 @@ const REQUIRED: [&str; 11] =
 pub(super) fn register(document: &Document) -> Result<Register, Vec<Diagnostic>> {
     let (mut reader, root) = Reader::new(document);
     if !root.value().is_array() {
-        reader.fault(root, "a register is a list of requirements");
+        reader.fault(root, "a register must be a list of requirements");
     }
     let read = |entry| Some((requirement(&mut reader, entry)?, entry));
     let entries: Vec<(Requirement, Part<'_>)> = root.items().filter_map(read).collect();
@@ -80,7 +80,7 @@ fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static s
         (
             "clarification",
             !requirement.clarification || unbounded,
-            "what only explains binds every server, so it has neither `until` nor `exclusive`",
+            "a clarification applies to every server, so it has neither `until` nor `exclusive`",
         ),
     ];
     rules.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, message)| (key, message))
@@ -158,13 +158,13 @@ fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> 
             }
         };
         let first = positions.insert(requirement.id.clone(), position);
-        refuse(first, "this id comes a second time");
+        refuse(first, "duplicate id");
         for watch in &requirement.standing {
             let first = match watch {
                 StandingCheck::Rule(rule) => rules.insert(*rule, position),
                 StandingCheck::Schema(watch) => watched.insert(watch.clone(), position),
             };
-            refuse(first, "it watches what is watched already");
+            refuse(first, "another requirement already watches this place");
         }
     }
     let requirements = entries.into_iter().map(|(requirement, _)| requirement).collect();

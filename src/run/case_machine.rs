@@ -266,7 +266,7 @@ impl<'c> CaseMachine<'c> {
         };
         let account = self.variables.account(name).cloned();
         let account = account
-            .ok_or_else(|| Reason::InteractiveAuth(format!("there is no account `{name}`")))?;
+            .ok_or_else(|| Reason::InteractiveAuth(format!("no account `{name}`")))?;
         let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
@@ -364,7 +364,7 @@ impl<'c> CaseMachine<'c> {
         let name = self.step_name();
         if must_status {
             let text =
-                format!("{name} (line {}) did not end as the later steps need it", step.line);
+                format!("{name} (line {}) did not succeed, and later steps depend on it", step.line);
             self.end = End::Stopped(Reason::NotReached(text));
             self.at = usize::MAX;
             return;
@@ -429,7 +429,7 @@ impl<'c> CaseMachine<'c> {
             _ => None,
         });
         let what = miss.map_or_else(String::new, |miss| {
-            format!(": {} is {}, expected {}", miss.place, miss.actual, miss.expected)
+            format!(": {}", miss.sentence())
         });
         format!("{} (line {}) failed{what}", self.step_name(), step.line)
     }
@@ -447,7 +447,7 @@ impl<'c> CaseMachine<'c> {
             let judgement = Judgement::Broken { mismatches: vec![miss], response: 0 };
             self.judged.push(Judged { block, judgement, exchange });
         }
-        let text = format!("{} got no answer: {text}", self.step_name());
+        let text = format!("{} got no response: {text}", self.step_name());
         self.end = End::Stopped(Reason::NotReached(text));
         self.at = usize::MAX;
     }

@@ -78,7 +78,7 @@ pub(super) fn load(
     let documents = folder.candidates().filter(|path| reader.read(path)).count();
     let (operations, mut faults) = reader.finish();
     if documents == 0 {
-        let message = "there is no OpenAPI document here (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
+        let message = "no OpenAPI document found (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
         faults.push(Diagnostic::in_file(name, message));
     }
     let is_error = |fault: &Diagnostic| fault.severity == Severity::Error;

@@ -73,7 +73,7 @@ impl<'f> OperationReader<'f> {
         let document = self.head(root, format);
         match self.files.member(root, "paths") {
             Some(paths) => self.paths(&document, paths),
-            None => self.files.fault(root, "there is no `paths`"),
+            None => self.files.fault(root, "`paths` is missing"),
         }
         true
     }
@@ -165,7 +165,7 @@ impl<'f> OperationReader<'f> {
         if OTHERS.contains(&key) || key.starts_with("x-") {
             return;
         }
-        let fault = part.key_fault(format!("`{key}` is no method"));
+        let fault = part.key_fault(format!("`{key}` is not an HTTP method"));
         let known = METHODS.iter().chain(&OTHERS).copied();
         self.files.reader.add(match did_you_mean(key, known) {
             Some(near) => fault.with_help(format!("did you mean `{near}`?")),
@@ -383,7 +383,7 @@ impl<'f> OperationReader<'f> {
         for (operation, part) in &self.operations {
             let Operation { id, method, path, .. } = operation;
             let route = (method.as_str(), super::unnamed(path));
-            let twice = |first: &Part<'f>| (*first, format!("{method} {path} is described twice"));
+            let twice = |first: &Part<'f>| (*first, format!("duplicate operation {method} {path}"));
             let named = |first: &Part<'f>| (*first, format!("two operations are named `{id}`"));
             let by_id = || ids.get(id.as_str()).map(named);
             if let Some((first, message)) = routes.get(&route).map(twice).or_else(by_id) {
@@ -413,7 +413,7 @@ impl<'f> OperationReader<'f> {
     fn list(&mut self, owner: Part<'f>, key: &str) -> Option<Vec<Part<'f>>> {
         let list = self.files.member(owner, key)?;
         if !list.value().is_array() {
-            self.files.fault(list, format!("`{key}` is a list"));
+            self.files.fault(list, format!("`{key}` must be a list"));
         }
         Some(list.items().collect())
     }

@@ -316,7 +316,7 @@ fn expected(kind: &ValidationErrorKind) -> String {
         Kind::AdditionalItems { limit } => format!("at most {limit} items"),
         Kind::MinProperties { limit } => format!("at least {limit} members"),
         Kind::MaxProperties { limit } => format!("at most {limit} members"),
-        Kind::UniqueItems => "no item twice".to_owned(),
+        Kind::UniqueItems => "unique items".to_owned(),
         Kind::Contains => "a certain item".to_owned(),
         Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
             "one of the documented shapes".to_owned()

@@ -72,7 +72,7 @@ impl AccountPool {
             return Err(program.failed(&how, ""));
         }
         if !known.insert(user_id.clone()) {
-            let how = format!("printed {user_id} a second time: each call must make a new account");
+            let how = format!("printed {user_id} a second time: each call must create a new account");
             return Err(program.failed(&how, ""));
         }
         Ok(account)
@@ -130,10 +130,10 @@ fn read_account(program: &ExternalCommand, text: &str) -> Result<PrintedAccount,
     let account: PrintedAccount = serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let wanted = r#"{"user_id": …, "password": …}"#;
-        program.failed(&format!("printed something else than one {wanted} ({place})"), "")
+        program.failed(&format!("did not print one {wanted} ({place})"), "")
     })?;
     if !account.user_id.starts_with('@') || !account.user_id.contains(':') {
-        return Err(program.failed("printed a user_id that is no full Matrix ID", ""));
+        return Err(program.failed("printed a user_id that is not a full Matrix ID", ""));
     }
     if account.password.is_none() && account.access_token.is_none() {
         return Err(program.failed("printed neither a password nor an access_token", ""));

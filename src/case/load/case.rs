@@ -172,7 +172,7 @@ fn refuse_double_checks<'d>(reader: &mut Reader<'d>, case: Part<'d>) {
         if let Value::String(id) = item.value()
             && items.iter().take(index).any(|other| other.value() == id)
         {
-            reader.fault(*item, format!("`{id}` stands twice in `checks`"));
+            reader.fault(*item, format!("`{id}` is in `checks` twice"));
         }
     }
 }
@@ -196,7 +196,7 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Opti
     for part in reader.list(each, "`each`") {
         let Some(row) = read_row(reader, part) else { continue };
         if rows.iter().any(|other| other.name == row.name) {
-            reader.fault(part, "two rows of one name");
+            reader.fault(part, "two rows with the same name");
         }
         rows.push(row);
     }
@@ -262,7 +262,7 @@ impl<'d> Deserialize<'d> for Pointer {
         const HELP: &str = "it starts with a slash: `/identifier/user`";
         checked(source, |text: String| match is_pointer(&text) {
             true => Ok(Pointer(text)),
-            false => Err(with_help("a JSON Pointer is expected here", HELP)),
+            false => Err(with_help("expected a JSON Pointer", HELP)),
         })
     }
 }

@@ -78,7 +78,7 @@ struct Until {
 }
 
 fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Act>, D::Error> {
-    word(source, "something that an operator does").map(Some)
+    word(source, "an action of the operator").map(Some)
 }
 
 fn path<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
@@ -322,7 +322,7 @@ fn target<'d>(
         _ => {
             reader.fault_with_help(
                 part,
-                "a step says what it calls",
+                "a step needs exactly one call",
                 "`call` with an operation, `method` with `path` for what no file describes, or `operator`",
             );
             None
@@ -364,7 +364,7 @@ fn read_body<'d>(
     let Some(part) = body else {
         for key in ["with", "without"] {
             if let Some(member) = step.member(key) {
-                let message = format!("`{key}` changes a `body`, and there is none");
+                let message = format!("`{key}` changes a `body`, but the step has none");
                 reader.add(member.key_fault(message));
             }
         }
@@ -444,7 +444,7 @@ fn drop_member(body: &mut Value, pointer: &str) -> bool {
 fn media_type<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &Written) -> MediaType {
     let inside = part.member("raw").and_then(|raw| raw.member("type"));
     if let (Some(_), Some(inside)) = (part.member("type"), inside) {
-        reader.fault(inside, "`type` is given at the step already");
+        reader.fault(inside, "the step already has a `type`");
     }
     let of_raw = || written.raw.as_ref().and_then(|raw| raw.r#type.as_ref());
     match written.r#type.as_ref().or_else(of_raw).map(|Text(text)| text.as_str()) {

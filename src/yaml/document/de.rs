@@ -432,7 +432,7 @@ impl<'d, I: Iterator<Item = (&'d str, Part<'d>)>> MapAccess<'d> for Members<'d, 
         seed: T,
     ) -> Result<T::Value, ReadError<'d>> {
         let Some(part) = self.value.take() else {
-            return Err(ReadError::custom("a value was asked for before its key"));
+            return Err(ReadError::custom("internal error: a value before its key"));
         };
         seed.deserialize(Source { part, left_out: self.left_out }).map_err(|error| error.at(part))
     }
