@@ -358,8 +358,7 @@ fn a_run_says_what_would_decide_more() {
     let (_folder, file) = accounts(&["alice"]);
     let finished = homespec(&["run", &open.url(), "--accounts", &file]);
     let notes = finished.run.notes.join("\n");
-    for way in
-        ["`--register open`", "`disposable: true`", "another account", "`appservice` under"]
+    for way in ["`--register open`", "`disposable: true`", "another account", "`appservice` under"]
     {
         assert!(notes.contains(way), "{way}: {notes}");
     }

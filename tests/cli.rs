@@ -498,7 +498,11 @@ fn check_reads_cases_config_and_specification() {
     let ended = run_in(at, &["check", "--spec", spec.to_str().unwrap()]);
     assert_ends(&ended, 0, "");
     assert!(ended.out.contains("getTokenOwner"), "{}", ended.out);
-    assert_ends(&run_in(at, &["check", "--spec", "x", "cases"]), 2, "--spec and PATH cannot be combined");
+    assert_ends(
+        &run_in(at, &["check", "--spec", "x", "cases"]),
+        2,
+        "--spec and PATH cannot be combined",
+    );
 }
 
 #[test]

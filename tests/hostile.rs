@@ -187,7 +187,10 @@ fn a_server_without_answers_is_refused_in_one_sentence() {
         (server::silence(), no_answer),
         (server::drip(), no_answer),
         (server::drip_body(), no_answer),
-        (server::reset(), "cannot be reached: it closes the connection without a complete response"),
+        (
+            server::reset(),
+            "cannot be reached: it closes the connection without a complete response",
+        ),
         (bytes(""), "cannot be reached: it closes the connection without a complete response"),
         (server::bad_chunks(), "cannot be reached: its response is not valid HTTP"),
         (bytes("SSH-2.0-OpenSSH_9.6\r\n"), "its response is not valid HTTP"),

@@ -198,7 +198,10 @@ fn what_is_no_target_is_a_usage_error() {
         (&["https://hs.example", "--discover", "hs.example"], "not both"),
         (&["--discover", "https://hs.example"], "not a valid server name"),
         (&[], "which homeserver?"),
-        (&["unix:/hs.sock", "--proxy", "http://proxy:1"], "--proxy cannot be used with a unix socket"),
+        (
+            &["unix:/hs.sock", "--proxy", "http://proxy:1"],
+            "--proxy cannot be used with a unix socket",
+        ),
         (&["http://hs", "--proxy", "http://me:secret@proxy:1"], "--proxy-auth-file"),
         (&["http://hs", "--proxy", "proxy:1"], "--proxy must be http"),
         (&["http://hs", "--resolve", "hs:80=::1"], "a port after the name"),
@@ -577,7 +580,8 @@ fn a_proxy_gets_its_credentials_from_a_file_and_nobody_else_does() {
         assert!(!text.contains("sesame") && !text.contains("bWU6b3Bl"), "{name}");
     }
     assert!(!ended.stdout.contains("sesame") && !ended.stdout.contains("bWU6b3Bl"));
-    quick(&["http://hs.example", "--proxy-auth-file", &auth]).says(2, "--proxy-auth-file needs --proxy");
+    quick(&["http://hs.example", "--proxy-auth-file", &auth])
+        .says(2, "--proxy-auth-file needs --proxy");
 }
 
 #[test]

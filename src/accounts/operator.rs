@@ -1,4 +1,4 @@
-//! What only an operator can give or do: values that cases name, and acts on accounts, by hooks or
+//! Values and acts of the operator: values that cases name, and acts on accounts, by hooks or
 //! with an admin's token.
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::in_words;
@@ -147,7 +147,7 @@ impl Operator {
     /// the admin's token. What is sent to the homeserver goes into `exchanges`.
     ///
     /// # Errors
-    /// Why it was not done.
+    /// The reason why it was not done.
     pub(crate) async fn act(
         &self,
         act: Act,
@@ -167,7 +167,7 @@ impl Operator {
         done.map_err(|why| Reason::Operator(format!("{}: {why}", self.key_of(act))))
     }
 
-    /// Whether an act is done by a hook, whose effect is still to be seen.
+    /// Returns true if an act is done by a hook, whose effect is still to be seen.
     pub(crate) fn has_hook(&self, act: Act) -> bool {
         self.hooks.contains_key(&act)
     }

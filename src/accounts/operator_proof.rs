@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 type Proven = Arc<OnceCell<Result<(), Reason>>>;
 
-/// What was proven so far.
+/// Proofs so far.
 #[derive(Debug, Default)]
 pub struct Proofs {
     by_name: Mutex<BTreeMap<String, Proven>>,
@@ -40,7 +40,7 @@ impl Proofs {
         cell.get_or_init(|| self.prove(name, by)).await.clone()
     }
 
-    /// Why the administrator's token is not used any more.
+    /// Returns the reason why the administrator's token is not used any more.
     pub fn admin_refused(&self) -> Option<&Reason> {
         self.admin_refused.get()
     }
@@ -71,10 +71,10 @@ impl Proofs {
     }
 }
 
-/// What a proof is made with.
+/// Prover of the operator's values and acts.
 #[derive(Clone, Copy)]
 pub struct OperatorProver<'a> {
-    /// What was given.
+    /// The values and acts that were given.
     pub operator: &'a Operator,
     /// Sends the requests.
     pub sender: &'a RequestSender,
@@ -242,7 +242,7 @@ impl OperatorProver<'_> {
         self.send(&request, exchanges).await
     }
 
-    /// Whether what a hook was to do shows, by the login of the account that it was done to.
+    /// Checks that the effect of a hook shows, by the login of the account that it was done to.
     ///
     /// # Errors
     /// It does not show; or whether it does could not be asked.

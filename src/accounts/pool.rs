@@ -56,7 +56,7 @@ struct Account {
     /// Those by another name that were refused then.
     refused: Vec<Proof>,
     origin: Origin,
-    /// Why the server refused its login, if it is one that the run registered.
+    /// Reason why the server refused its login, if the run registered it.
     login_refused: Option<Reason>,
 }
 
@@ -95,24 +95,25 @@ pub struct AccountPool {
     log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchange>>>,
     program: Mutex<Printed>,
     making: std::sync::Mutex<Making>,
-    /// What the operator is to be told.
+    /// Notices for the operator.
     pub notices: Arc<Notices>,
     /// Supplied accounts that the server refused.
     refused: Vec<RefusedAccount>,
-    /// Whether any account has been seen to work.
+    /// True if any account was seen to work.
     usable: AtomicBool,
-    /// Whether the first account that was proven logs in by its full id: then others that are made do too.
+    /// True if the first account that was proven logs in by its full id: then others that are
+    /// created do too.
     by_full_id: OnceLock<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Making {
     works: bool,
-    /// Why none can be made, if the first was refused: the others would be too.
+    /// Reason why none can be created, if the first was refused: the others would be too.
     refused: Option<Reason>,
 }
 
-/// How long before its end a shared session is renewed.
+/// Time before its end at which a shared session is renewed.
 const MARGIN: Duration = Duration::from_secs(20);
 
 impl AccountPool {
@@ -227,15 +228,15 @@ impl AccountPool {
         }
     }
 
-    /// Whether the password of the account in a slot is known; an account that was not asked for or
-    /// cannot be had is taken to have one.
+    /// Returns true if the password of the account in a slot is known; an account that was not
+    /// asked for or cannot be had is taken to have one.
     pub async fn has_password(&self, slot: &Slot) -> bool {
         let entry = self.entry(slot);
         let entry = entry.lock().await;
         entry.as_ref().and_then(|e| e.as_ref().ok()).is_none_or(|a| a.password.is_some())
     }
 
-    /// Whether the proof login of a slot returned a refresh token.
+    /// Returns true if the proof login of a slot returned a refresh token.
     pub async fn has_refresh_token(&self, slot: &Slot) -> bool {
         let entry = self.entry(slot);
         let entry = entry.lock().await;
@@ -259,7 +260,7 @@ impl AccountPool {
         proofs
     }
 
-    /// What is known of a slot; nothing yet, if it was not asked for.
+    /// Returns the known state of a slot; nothing yet, if it was not asked for.
     fn entry(&self, slot: &Slot) -> Entry {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.entry(slot.clone()).or_default().clone()

@@ -20,16 +20,17 @@ pub fn said(response: &Response) -> String {
     }
 }
 
-/// What servers say of a login type or a path that they do not have.
+/// Error codes of servers for a login type or a path that they do not have.
 const NOT_OFFERED: [&str; 2] = ["M_UNKNOWN", "M_UNRECOGNIZED"];
 
-/// What to try where a login by password is refused to a user, named as given.
+/// Advice where a login by password is refused to a user, named as given.
 pub fn login_advice(user: &str, response: &Response) -> String {
     if let Some(advice) = state_advice(response) {
         return advice.to_owned();
     }
     if response.text_at("/errcode").is_some_and(|code| NOT_OFFERED.contains(&code)) {
-        return "check that GET /login lists m.login.password; otherwise give an access_token".to_owned();
+        return "check that GET /login lists m.login.password; otherwise give an access_token"
+            .to_owned();
     }
     if response.is_success() {
         return "the response has no access_token: see the server's log".to_owned();
@@ -42,7 +43,7 @@ pub fn login_advice(user: &str, response: &Response) -> String {
     }
 }
 
-/// What to try where an access token is refused.
+/// Advice where an access token is refused.
 pub fn token_advice(response: &Response) -> &'static str {
     state_advice(response).unwrap_or_else(|| match response.is_success() {
         true => "the response has no user_id: see the server's log",
@@ -53,7 +54,7 @@ pub fn token_advice(response: &Response) -> &'static str {
     })
 }
 
-/// What to try where the account's state or the server itself is to blame.
+/// Advice where the account's state or the server itself is the cause.
 fn state_advice(response: &Response) -> Option<&'static str> {
     match response.text_at("/errcode") {
         Some("M_USER_DEACTIVATED") => Some("the account is deactivated: give another one"),

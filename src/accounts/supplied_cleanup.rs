@@ -1,6 +1,6 @@
-//! What a run leaves on accounts that the operator gave: their devices at the end are compared with those at its start.
-//! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
-//! touched.
+//! Clean-up of accounts that the operator gave: their devices at the end are compared with those at
+//! its start. Devices that are certainly the run's own are deleted, and others that may be are
+//! named. No device that was there before is touched.
 use crate::accounts::cleanup::{Cleaner, Cleanup, Ended, Problem, all, refused, session_name};
 use crate::accounts::uia::UiaCredentials;
 use crate::http::created_resources::{CreatedResources, Session, UncertainLogin};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
-/// How many logins are tried for a token that lists devices.
+/// Number of logins that are tried for a token that lists devices.
 const LOGINS: usize = 2;
 
 /// The devices of an account, and the token that they were listed with.
@@ -54,7 +54,7 @@ pub async fn end_supplied(
 
 struct SuppliedCleaner {
     cleaner: Cleaner,
-    /// Whether the devices of an account could not be listed.
+    /// True if the devices of an account could not be listed.
     is_unlisted: AtomicBool,
 }
 
@@ -91,7 +91,8 @@ impl SuppliedCleaner {
         !self.sessions_of(account).is_empty() || !self.uncertain_of(account).is_empty()
     }
 
-    /// What may be open on a touched account, for a clean-up that ends before it is looked at.
+    /// Names the sessions that may be open on a touched account, for a clean-up that ends before it
+    /// looks.
     fn open_name(&self, account: &SuppliedAccountState) -> String {
         match self.sessions_of(account).last() {
             Some(session) => session_name(session),
@@ -151,8 +152,9 @@ impl SuppliedCleaner {
     ) -> Result<Listed, Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
         let request = self.cleaner.request("getDevices");
-        let request =
-            request.ok_or_else(|| failed("the specification files have no operation to list devices".to_owned()))?;
+        let request = request.ok_or_else(|| {
+            failed("the specification files have no operation to list devices".to_owned())
+        })?;
         let response =
             self.cleaner.send(&request.bearer(token), exchanges).await.map_err(failed)?;
         let devices = device_ids(&response).ok_or_else(|| Problem {
@@ -267,8 +269,8 @@ impl SuppliedCleaner {
     }
 }
 
-/// What logins may have left that no list of devices can tell of: those of users who are neither supplied nor the run's
-/// own, and, where a list could not be had, those by a token.
+/// Sessions that logins may have left and that no list of devices shows: those of users who are
+/// neither supplied nor the run's own, and, where a list could not be had, those by a token.
 fn unheard(
     created: &CreatedResources,
     supplied: &[SuppliedAccountState],
@@ -321,7 +323,7 @@ fn devices(ids: &[String]) -> String {
     format!("{noun} {}", told(ids))
 }
 
-/// How many ids are told in one sentence: a server can list as many as it likes.
+/// Maximum number of ids in one sentence: a server can list as many as it likes.
 const TOLD: usize = 100;
 
 fn told<T: AsRef<str>>(ids: &[T]) -> String {

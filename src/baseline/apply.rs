@@ -18,7 +18,7 @@ impl<'b> Active<'b> {
         Active { entries: baseline.entries.iter().filter(counts).collect() }
     }
 
-    /// Whether an entry covers it.
+    /// Returns true if an entry covers it.
     pub fn knows(&self, key: &Key) -> bool {
         self.entries.iter().any(|entry| entry.key.covers(key))
     }
@@ -32,7 +32,7 @@ fn is_expired(entry: &Entry, today: Date) -> bool {
     entry.expires.is_some_and(|last| last < today)
 }
 
-/// What a key takes of the exchange that shows a finding.
+/// Parts of an exchange with a finding that a key needs.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
     /// The operation that was called, if a file describes it.
@@ -92,9 +92,9 @@ pub fn new_entries(run: &Run, baseline: &Baseline, gating: Verdict) -> Vec<Entry
 struct Found {
     key: Key,
     verdict: Verdict,
-    /// What showed it: a case, or a part outside cases.
+    /// Its case, or a part outside cases.
     shown_in: Option<String>,
-    /// Whether an entry that counts covers it.
+    /// True if an entry that counts covers it.
     known: bool,
 }
 
@@ -137,7 +137,8 @@ impl<'a> Look<'a> {
         new
     }
 
-    /// Whether, and why, an entry no longer holds. One about another server, or whose case was not decided, says nothing.
+    /// Returns the reason why an entry no longer holds. One about another server, or whose case was
+    /// not decided, says nothing.
     fn outdated(&self, entry: &Entry) -> Option<OutdatedEntry> {
         if !concerns(entry, self.run.target.server.as_deref()) {
             return None;
@@ -233,7 +234,7 @@ fn entry(found: &Found) -> Entry {
     Entry { key, seen_in, reason, issue: None, server: None, expires: None, line: 0 }
 }
 
-/// Whether a case was decided, as far as it is about a requirement.
+/// Returns true if a case was decided, as far as it is about a requirement.
 fn is_decided(run: &Run, case: &str, requirement: Option<&str>) -> bool {
     let Some(case) = run.cases.iter().find(|outcome| outcome.id == case) else { return false };
     match requirement {

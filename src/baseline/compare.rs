@@ -16,9 +16,9 @@ pub struct Comparison {
     pub runs: Vec<Side>,
     /// Every requirement that any of the runs knows, in the order of the first that does.
     pub requirements: Vec<Row>,
-    /// How many rows changed in which way; of more than two runs, how many differ.
+    /// Number of rows for each change; with more than two runs, number of rows that differ.
     pub tally: ChangeTally,
-    /// What makes the comparison less than it seems: different programs, selections, incomplete runs.
+    /// Limits of the comparison: different programs, selections, incomplete runs.
     pub notes: Vec<String>,
 }
 
@@ -27,13 +27,13 @@ pub struct Comparison {
 pub struct Side {
     /// Its file, as given.
     pub file: String,
-    /// What the server calls itself, else its URL.
+    /// Name that the server gives itself, else its URL.
     pub name: String,
     /// The homespec that made it.
     pub tool: String,
     /// When it began, RFC 3339.
     pub started_at: String,
-    /// Whether it was not stopped early.
+    /// True if it was not stopped early.
     pub complete: bool,
 }
 
@@ -42,9 +42,9 @@ pub struct Side {
 pub struct Row {
     /// Its id.
     pub id: String,
-    /// How binding it is, by the last run that knows it.
+    /// Its level, by the last run that knows it.
     pub level: Level,
-    /// What it asks for.
+    /// Title of the requirement.
     pub title: String,
     /// The verdict in each run, in their order; null where a run does not know it.
     pub verdicts: Vec<Option<RequirementVerdict>>,
@@ -55,7 +55,7 @@ pub struct Row {
     pub new_findings: Vec<String>,
 }
 
-/// How a requirement changed.
+/// Change of a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -105,7 +105,7 @@ impl Change {
     }
 }
 
-/// How many requirements changed in which way.
+/// Number of requirements for each change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
 pub struct ChangeTally {
@@ -120,7 +120,7 @@ pub struct ChangeTally {
 }
 
 impl ChangeTally {
-    /// How many changed in this way.
+    /// Returns the number of requirements with this change.
     pub fn of(mut self, change: Change) -> usize {
         *self.count(change)
     }
@@ -174,7 +174,7 @@ fn every_id(runs: &[(String, Run)]) -> Vec<&str> {
 
 struct View<'r> {
     requirements: HashMap<&'r str, &'r RequirementOutcome>,
-    /// What each case, and [`STANDING`], said of a requirement.
+    /// Verdict of each case, and of [`STANDING`], for a requirement.
     decisions: HashMap<&'r str, BTreeMap<&'r str, Verdict>>,
     broken: HashMap<&'r str, Vec<Broken<'r>>>,
 }
@@ -230,8 +230,8 @@ impl<'r> View<'r> {
         mine.filter(|(case, _)| also(case)).map(|(_, verdict)| *verdict).max()
     }
 
-    /// What breaks a requirement here and not in the other run, though its case was decided there: a case that was
-    /// not, or that the other run does not have, is no news of the server.
+    /// Cases that break a requirement here and not in the other run, though they were decided
+    /// there: a case that was not, or that the other run does not have, is no news of the server.
     fn broken_beside(&self, other: &View<'_>, id: &str) -> Vec<String> {
         let theirs = other.broken.get(id).map_or(&[][..], Vec::as_slice);
         let was_asked = |case: &str| {
@@ -290,7 +290,8 @@ fn change(
     (change, new)
 }
 
-/// Whether several runs say different things; what a run did not select, or does not know, it says nothing of.
+/// Returns true if several runs differ; a run says nothing of a requirement that it did not select
+/// or know.
 fn differs(verdicts: &[Option<RequirementVerdict>]) -> Change {
     let mut said = verdicts.iter().flatten().filter(|v| **v != RequirementVerdict::Untested);
     match said.next() {

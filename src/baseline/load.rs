@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// The one key of the file.
 pub const ROOT: &str = "findings";
-/// Where a standing finding can be seen outside cases.
+/// Parts outside cases in which a standing finding can occur.
 const OUTSIDE: [&str; 4] = ["probe", "accounts", "sessions", "clean-up"];
 
 /// Reads a baseline, strictly.
@@ -52,7 +52,7 @@ pub fn load(
     file.reader.finish(Baseline { file: document.name().to_owned(), entries })
 }
 
-/// What deserves a word and stops nothing: entries that nobody has explained yet.
+/// Warnings: entries that nobody has explained yet.
 pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
     let entries = baseline.entries.iter().enumerate();
     let unexplained = entries.filter(|(_, entry)| entry.reason == TODO);
@@ -81,7 +81,8 @@ impl<'a> Known<'a> {
         Known { register, checks: of_files.chain(of_run).collect() }
     }
 
-    /// What a case decides. Rows that the server's specification makes are known by the case.
+    /// Requirements that a case decides. Rows that the server's specification makes are known by
+    /// the case.
     fn checks(&self, case: &str) -> Option<&Vec<&'a str>> {
         let whole = || case.split_once('[').map(|(whole, _)| whole);
         self.checks.get(case).or_else(|| self.checks.get(whole()?))

@@ -34,7 +34,7 @@ const RELATIONS: [(&str, Relation); 5] = [
     ("=", Relation::Equal),
 ];
 
-/// Why a text is no range of servers, as the end of a sentence.
+/// Error in a text that should be a range of servers, as the end of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum ServerRangeError {
@@ -67,7 +67,8 @@ impl ServerRange {
         }
     }
 
-    /// Whether a server that calls itself this is one of them; none is that does not say its version.
+    /// Returns true if a server with this `Server` header is in the range; false if it gives no
+    /// version.
     pub fn contains(&self, server: Option<&str>) -> bool {
         let Some((name, version)) = server.map(name_and_version) else { return false };
         let named = self.name.as_ref().is_none_or(|mine| mine.eq_ignore_ascii_case(name));
@@ -79,7 +80,8 @@ impl ServerRange {
             }
     }
 
-    /// Whether no version fits all bounds; versions are dense enough between any two for this.
+    /// Returns true if no version fits all bounds; versions are dense enough between any two for
+    /// this.
     fn is_empty(&self) -> bool {
         let lower = self.bounds.iter().filter(|b| b.relation.is_lower());
         lower.into_iter().any(|low| {

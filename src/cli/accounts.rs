@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// The members of an account.
 const KEYS: [&str; 5] = ["user", "password", "password_file", "access_token", "disposable"];
-/// What else a message may quote: what is not ours may be a piece of a password.
+/// Further words that a message may quote: any other may be a piece of a password.
 const WORDS: [&str; 4] = ["token", "username", "name", "pass"];
 
 /// Reads `--accounts FILE`; `-` is standard input. A `password_file` is relative to the file.
@@ -114,7 +114,7 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
     Some(SuppliedAccount { user, credential, disposable })
 }
 
-/// Why the secret in a file cannot be used.
+/// Reason why the secret in a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum SecretError {

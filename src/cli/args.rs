@@ -1,4 +1,4 @@
-//! What can be typed: clap types only.
+//! The command line: clap types only.
 use super::duration;
 use crate::model::run::Level;
 use crate::plan::capabilities::Capability;
@@ -23,12 +23,12 @@ use std::time::Duration;
                   written, 70 an internal error, 130 interrupted."
 )]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Test a homeserver
@@ -72,7 +72,7 @@ pub enum Command {
         /// The run.json of each, for two runs the earlier one first
         #[arg(value_name = "RUN.json", num_args = 2.., required = true)]
         runs: Vec<PathBuf>,
-        /// How to print it
+        /// Format of the output
         #[arg(long, value_enum, default_value_t = CompareFormat::Table)]
         format: CompareFormat,
     },
@@ -159,7 +159,7 @@ pub struct RunArgs {
     /// Send the headers in this file, one `Name: value` a line, with every request
     #[arg(long, value_name = "FILE", env = "HOMESPEC_HEADER_FILE", help_heading = "Transport")]
     pub header_file: Option<PathBuf>,
-    /// How long to wait for a server that is starting
+    /// Time to wait for a server that is starting
     #[arg(
         long,
         value_name = "DURATION",
@@ -192,7 +192,7 @@ pub struct DemoArgs {
     pub test: TestArgs,
 }
 
-/// What `run` and `demo` share.
+/// Options of `run` and `demo`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// Which path prefix; auto reads /versions
@@ -281,7 +281,7 @@ pub struct TestArgs {
         value_delimiter = ','
     )]
     pub allow: Vec<Allow>,
-    /// What fails a run: a broken MUST, or a broken SHOULD too
+    /// Level that fails a run: a broken MUST, or a broken SHOULD too
     #[arg(
         long,
         value_name = "LEVEL",
@@ -298,7 +298,7 @@ pub struct TestArgs {
     /// Accept MUSTs that could not be decided
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED", help_heading = "Gate")]
     pub allow_blocked: bool,
-    /// How many cases run at once
+    /// Number of cases that run at once
     #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = count, default_value = "4")]
     pub jobs: u16,
     /// For one request, in seconds or as 500ms, 30s, 2m
@@ -327,10 +327,10 @@ pub struct TestArgs {
     pub verbose: bool,
 }
 
-/// Where reports go.
+/// Options for reports.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Where the reports go [default: reports]
+    /// Folder for the reports [default: reports]
     #[arg(long, value_name = "DIR", env = "HOMESPEC_OUT", help_heading = "Reports")]
     pub out: Option<PathBuf>,
     /// Which reports to write: json, junit, markdown, html; junit-strict for Jenkins' xUnit plugin
@@ -362,7 +362,7 @@ pub struct ReferenceArgs {
 /// `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
     pub listen: std::net::SocketAddr,
     /// Change the responses of the homeserver at this URL; only with faults and quirks of the kinds
@@ -380,7 +380,7 @@ pub struct SelftestArgs {
     /// Only the faults and quirks of these names, or those of these requirements; * and ? stand for any characters
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
-    /// How to print it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = selftest::Rendering::Table)]
     pub format: selftest::Rendering,
     /// Run all cases for each fault, not only those of the requirements that it names
@@ -390,7 +390,7 @@ pub struct SelftestArgs {
     /// that would fit
     #[arg(long, conflicts_with = "format")]
     pub propose_also: bool,
-    /// How many faults and quirks run at once
+    /// Number of faults and quirks that run at once
     #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<u16>,
     /// Print each fault or quirk when it is done
@@ -446,12 +446,12 @@ pub struct ListArgs {
     /// Every quirk, with its kind
     #[arg(long, group = "what")]
     pub quirks: bool,
-    /// How to print it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
 }
 
-/// How a list is printed.
+/// Formats of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// Columns.
@@ -460,7 +460,7 @@ pub enum ListFormat {
     Json,
 }
 
-/// How a comparison is printed.
+/// Formats of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CompareFormat {
     /// Columns, for a terminal.
@@ -501,7 +501,7 @@ pub enum ApiArg {
     V3,
 }
 
-/// What fails a run.
+/// Levels that fail a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
 pub enum FailOn {

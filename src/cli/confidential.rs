@@ -55,7 +55,7 @@ fn quoting_only(message: &str, words: &[&str]) -> String {
         .0
 }
 
-/// Whether a file has something in it that is no business of others: a member that is called like a
+/// Returns true if a file contains something confidential: a member that is named like a
 /// secret, or an address with a password.
 pub fn holds_secrets(text: &str) -> bool {
     static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {

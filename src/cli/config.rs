@@ -210,7 +210,7 @@ mod tests {
         arg.get_env().and_then(|name| name.to_str()).unwrap()
     }
 
-    /// Where the value of an option comes from if a file has it, and the value.
+    /// Source of the value of an option if a file has it, and the value.
     fn source(arg: &Arg, value: &str, typed: &[String]) -> (ValueSource, Vec<String>) {
         let document = Document::parse("homespec.yaml", format!("{}: {value}\n", key(arg)));
         let nothing = |_: &Path| Ok(String::new().into());

@@ -32,7 +32,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Why a command ended early: what to print, and the exit status.
+/// Early end of a command: the text to print, and the exit status.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit status.
@@ -188,7 +188,7 @@ fn colors_results() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// How many columns a result may take: as `COLUMNS` asks for, else as many as the terminal has.
+/// Maximum number of columns of a result: `COLUMNS`, else the terminal's width.
 fn width() -> usize {
     const DEFAULT: usize = 100;
     const OF_A_TERMINAL: usize = 80;

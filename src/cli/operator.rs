@@ -9,7 +9,7 @@ use crate::yaml::reader::Reader;
 use std::path::Path;
 use strum::VariantArray as _;
 
-/// How a file with a secret is read: its path, and the secret or why there is none.
+/// Reader of a file with a secret, by its path.
 pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, SecretError>;
 
 /// Reads the mapping; faults go to the reader. Paths are relative to `folder`, programs are started
@@ -71,7 +71,7 @@ impl<'d> Part<'_, 'd> {
         self.is_one_number(node, &phone).then_some(phone)
     }
 
-    /// Whether the three spellings of a phone number can be one number.
+    /// Returns true if the three spellings of a phone number can be one number.
     fn is_one_number(&mut self, node: document::Part<'d>, phone: &Phone) -> bool {
         let mut faulty = |key: &str, what: &str| {
             self.reader.fault(node.nearest(key), what);

@@ -36,7 +36,7 @@ const OF_THE_CONNECTION: &str = "the HTTP library sets it for the connection";
 const AUTHORIZATION: &str = "`Authorization` carries the access tokens of the cases, and requests without one are among \
      them; let this machine pass the front end by its address, or by another header";
 
-/// Why a word does not say by which way the homeserver is reached.
+/// Error in an option that describes the connection to the homeserver.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum WayError {
@@ -57,9 +57,7 @@ pub enum WayError {
     ResolvesAddress(String),
     #[error("--resolve: `{0}` has a port after the name; --resolve applies to every port")]
     ResolvesPort(String),
-    #[error(
-        "--resolve gives {host} port {port}, the URL {of_url}; remove one of them"
-    )]
+    #[error("--resolve gives {host} port {port}, the URL {of_url}; remove one of them")]
     TwoPorts { host: String, port: u16, of_url: u16 },
 }
 
@@ -104,7 +102,7 @@ fn address_of(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| Some(SocketAddr::new(without_port()?, 0)))
 }
 
-/// Whether a name is to be found at a port though the URL says another one: the URL's would be taken.
+/// Refuses a name with a port in `--resolve` and another one in the URL: the URL's would be taken.
 pub fn check_ports(target: &Target, resolve: &[(String, SocketAddr)]) -> Result<(), WayError> {
     let Target::Web(url) = target else { return Ok(()) };
     let Some(port) = url.port() else { return Ok(()) };

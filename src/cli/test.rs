@@ -183,7 +183,7 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
     })
 }
 
-/// What did not pass in an earlier run; says what that is.
+/// Reads the parts of an earlier run that did not pass, and prints them.
 fn rerun(path: &Path, material: &Material) -> Result<Rerun, Failure> {
     let rerun = Rerun::of(&super::read_run(path)?, path.display().to_string());
     let gone = rerun.gone(&material.suite, &material.register);
@@ -335,8 +335,9 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
     // A run may take minutes; better to know before it that nothing can be written.
-    report::try_writing(&folder)
-        .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}; no request was sent")))?;
+    report::try_writing(&folder).map_err(|error| {
+        Failure::new(exit::REPORT, format!("error: {error}; no request was sent"))
+    })?;
     let bar = Bar::new(prepared.vault());
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
     let run = prepared.run(&bar).await;

@@ -19,10 +19,10 @@ pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, HarnessError> + Send>;
 
 pub(super) struct Shared {
     pub(super) cases: Vec<Arc<Case>>,
-    /// Whether a trial for that case still waits or has run: those filtered out are not.
+    /// True for a case whose trial still waits or has run: false for those filtered out.
     pub(super) wanted: Vec<AtomicBool>,
     pub(super) fail_on_should: bool,
-    /// What passes may be listed in it all the same.
+    /// True if there is a baseline: what passes may be listed in it all the same.
     pub(super) has_baseline: bool,
     pub(super) register: Arc<Register>,
     pub(super) starting: Mutex<Option<GoLive>>,
@@ -88,7 +88,8 @@ pub(super) struct Live {
     pub(super) scheduler: Scheduler,
     /// The run over all wanted cases, made when the first trial asks for it.
     pub(super) whole: Mutex<Option<Arc<RedactedRun>>>,
-    /// What the server needs to run; behind a lock, because nobody promised that threads may share it.
+    /// Keeps alive what the server needs; behind a lock, because it need not be shareable between
+    /// threads.
     pub(super) _guard: Mutex<Option<Box<dyn Any + Send>>>,
     pub(super) runtime: tokio::runtime::Runtime,
 }

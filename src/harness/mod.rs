@@ -91,8 +91,8 @@ pub use crate::redact::SecretString;
 pub use error::HarnessError;
 pub use trial::{Outcome, Trial, TrialError};
 
-/// What is tested, and with what. The defaults are those of the command line, but for the reports:
-/// none is written.
+/// A target with the options of its test. The defaults are those of the command line, but for the
+/// reports: none is written.
 pub struct Harness {
     start: Start,
     sources: AccountSources,
@@ -258,19 +258,19 @@ impl Harness {
         self
     }
 
-    /// How long one request may take; 30 s.
+    /// Sets the time limit of one request; 30 s by default.
     pub fn timeout(mut self, time: Duration) -> Harness {
         self.timeout = time;
         self
     }
 
-    /// How long all waiting for rate limits together may take; 60 s.
+    /// Sets the time limit of all waits for rate limits together; 60 s by default.
     pub fn max_wait(mut self, time: Duration) -> Harness {
         self.max_wait = time;
         self
     }
 
-    /// How long the server may take until it answers; it is asked once otherwise.
+    /// Sets the time that the server may take to start; without it, it is asked once.
     pub fn wait_ready(mut self, time: Duration) -> Harness {
         self.wait_ready = time;
         self

@@ -123,7 +123,7 @@ fn has_disposable(accounts: &AccountFacts) -> bool {
     accounts.can_make || accounts.given.iter().any(|account| account.disposable)
 }
 
-/// What the target has of what has to be there. `no_target` says why it was not there at all.
+/// Compares `--require` with the target. `no_target` is the reason if there is no target.
 pub fn all(required: &[Capability], facts: &Facts, no_target: Option<&str>) -> Vec<Required> {
     let one = |one: &Capability| {
         let (verdict, text) = match no_target {
@@ -155,7 +155,10 @@ fn seen(one: Capability, facts: &Facts) -> (Verdict, String) {
                 ),
                 None if only_by_session && !there && facts.accounts.main() == 0 => {
                     let why = "only an account shows it, and none was given";
-                    (Verdict::Blocked, format!("it is unknown whether the server offers {what}: {why}"))
+                    (
+                        Verdict::Blocked,
+                        format!("it is unknown whether the server offers {what}: {why}"),
+                    )
                 }
                 None => offered(there, what),
             }

@@ -116,8 +116,8 @@ fn uncontrolled(case: &Case) -> Vec<(&Step, &str)> {
     found
 }
 
-/// Whether a step sends a wrong form of an account's password, or logs in as an account of the case
-/// with a password that the case did not give it.
+/// Returns true if a step sends a wrong form of an account's password, or logs in as an account of
+/// the case with a password that the case did not give it.
 fn tries_wrong_password(case: &Case, step: &Step, accounts: &[&str]) -> bool {
     const WRONG: [&str; 2] = ["password_other_case", "password_shortened"];
     const GIVING: [&str; 2] = ["register", "changePassword"];
@@ -188,7 +188,7 @@ fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
     }
 }
 
-/// What an operator does is asked for in `needs`, and told what it has to know.
+/// An act of the operator must be in `needs`, with all its parameters.
 fn lint_act(case: &Case, step: &Step, act: Act, fault: &mut Report<'_>) {
     let name = act.as_str();
     if !case.needs.contains(&Need::Operator(name.to_owned())) {

@@ -61,7 +61,7 @@ fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<StandingCheck> {
     }
 }
 
-/// What no word by itself can tell: the key and the fault of each.
+/// Contradictions between keys, which no key shows by itself: the key and the fault of each.
 fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static str, &'static str)> {
     let Requirement { since, until, tightened, relaxed, .. } = *requirement;
     let later = |release: Option<SpecVersion>| release.is_none_or(|r| r > since);

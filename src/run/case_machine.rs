@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 mod request;
 
-/// What the machine wants next.
+/// Next action of the machine.
 #[derive(Debug)]
 pub enum Next {
     /// These requests, at the same time; their replies come in the same order.
@@ -45,7 +45,7 @@ pub struct Judging {
     variables: Variables,
 }
 
-/// What came of judging a step: for [`CaseMachine::judged`].
+/// Result of judging a step: for [`CaseMachine::judged`].
 pub struct StepJudged {
     variables: Variables,
     judgements: Result<Vec<Judgement>, FillError>,
@@ -61,7 +61,7 @@ impl Judging {
         StepJudged { variables, judgements }
     }
 
-    /// Whether parsing and judging it takes so much memory that it is done alone.
+    /// Returns true if parsing and judging it takes so much memory that it is done alone.
     pub fn is_large(&self) -> bool {
         self.responses.iter().map(|response| response.body.len()).sum::<usize>() >= LARGE
     }
@@ -91,7 +91,7 @@ pub struct CaseMachine<'c> {
     end: End,
 }
 
-/// How long lies between two tries of a step with `within`.
+/// Pause between two tries of a step with `within`.
 const AGAIN: Duration = Duration::from_millis(250);
 
 impl<'c> CaseMachine<'c> {
@@ -113,8 +113,9 @@ impl<'c> CaseMachine<'c> {
         }
     }
 
-    /// What is to be done next. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`] comes
-    /// [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or [`CaseMachine::block`] in the place of any.
+    /// Next action. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`]
+    /// comes [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or
+    /// [`CaseMachine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = State::Done;
@@ -194,7 +195,7 @@ impl<'c> CaseMachine<'c> {
         }
     }
 
-    /// What there is to say when it is over.
+    /// Returns the trace of the finished case.
     pub fn finish(self) -> Trace<'c> {
         Trace { judged: self.judged, end: self.end }
     }
@@ -204,14 +205,14 @@ impl<'c> CaseMachine<'c> {
         case.all_steps().nth(self.at)
     }
 
-    /// Whether what is parsed of the answers to the current step is of use until the case ends: not of those to a step that
-    /// may send thousands of requests.
+    /// Returns true if the parsed responses of the current step are of use until the case ends: not
+    /// those of a step that may send thousands of requests.
     pub fn keeps_parsed(&self) -> bool {
         self.step().is_some_and(|step| step.send == Send::Once)
     }
 
-    /// Whether what is sent now is the one request of a step that decides: then earlier answers to the same
-    /// may be judged with its own.
+    /// Returns true if the next request is the one request of a step that decides: then earlier
+    /// responses to the same may be judged with its own.
     pub fn judges_what_was_asked_before(&self) -> bool {
         let once = self.step().is_some_and(|step| step.send == Send::Once);
         once && !self.in_setup() && self.at_first_try()
@@ -265,8 +266,8 @@ impl<'c> CaseMachine<'c> {
             return Ok(());
         };
         let account = self.variables.account(name).cloned();
-        let account = account
-            .ok_or_else(|| Reason::InteractiveAuth(format!("no account `{name}`")))?;
+        let account =
+            account.ok_or_else(|| Reason::InteractiveAuth(format!("no account `{name}`")))?;
         let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
@@ -363,8 +364,10 @@ impl<'c> CaseMachine<'c> {
         }
         let name = self.step_name();
         if must_status {
-            let text =
-                format!("{name} (line {}) did not succeed, and later steps depend on it", step.line);
+            let text = format!(
+                "{name} (line {}) did not succeed, and later steps depend on it",
+                step.line
+            );
             self.end = End::Stopped(Reason::NotReached(text));
             self.at = usize::MAX;
             return;
@@ -377,7 +380,8 @@ impl<'c> CaseMachine<'c> {
         self.again = Duration::ZERO;
     }
 
-    /// Whether a success was wanted and there was one with another status: later steps have what they need.
+    /// Returns true if a success was expected and there was one with another status: later steps
+    /// have what they need.
     fn is_done_all_the_same(&self, one: &Judged) -> bool {
         let Judgement::Broken { response, .. } = one.judgement else { return false };
         let mut wanted = one.block.branches.iter().map(|branch| &branch.expect.status);
@@ -428,9 +432,7 @@ impl<'c> CaseMachine<'c> {
             Judgement::Broken { mismatches, .. } => mismatches.first(),
             _ => None,
         });
-        let what = miss.map_or_else(String::new, |miss| {
-            format!(": {}", miss.sentence())
-        });
+        let what = miss.map_or_else(String::new, |miss| format!(": {}", miss.sentence()));
         format!("{} (line {}) failed{what}", self.step_name(), step.line)
     }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The placeholder of the r0 files for the version in a path.
 const VERSION_TOKEN: &str = "%CLIENT_MAJOR_VERSION%";
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// What describes a parameter's or a header's value in Swagger, beside the parameter itself.
+/// Keys that describe the value of a parameter or a header in Swagger, next to those of the
+/// parameter.
 #[rustfmt::skip]
 const VALUE_KEYWORDS: [&str; 18] = [
     "type", "format", "items", "enum", "pattern", "default", "minimum", "maximum", "exclusiveMinimum",
@@ -357,7 +358,7 @@ impl<'f> OperationReader<'f> {
         Response { description, schema, media_types, headers }
     }
 
-    /// What `security` asks for; none if there is no such key.
+    /// Reads `security`; none if there is no such key.
     fn security(&mut self, owner: Part<'f>, schemes: &[&str]) -> Option<Security> {
         let mut alternatives = Vec::new();
         for alternative in self.list(owner, "security")? {

@@ -50,21 +50,21 @@ pub struct SchemaViolation {
     pub location: String,
     /// The keyword of JSON Schema that is violated; `null` instead of `type` if the value is null.
     pub keyword: String,
-    /// What is asked for, in a few words: `a string`, `matching ^@`.
+    /// The expected value, in a few words: `a string`, `matching ^@`.
     pub expected: String,
-    /// What kind of thing came, never the value itself: `a number`, `absent`.
+    /// The type of the value, never the value itself: `a number`, `absent`.
     pub actual: String,
     /// The specification's file with the keyword.
     pub spec_file: String,
     pub spec_line: u32,
-    /// How many violations of the same location and keyword there are beyond those that are listed.
+    /// Number of further violations of the same location and keyword, which are not listed.
     pub more: usize,
 }
 
 /// The most violations listed for one location and keyword; a list may hold a hundred thousand.
 const MOST_ALIKE: usize = 200;
 
-/// Where the part of a schema stands that an evaluation path leads to.
+/// Place of the part of a schema that an evaluation path leads to.
 struct Origin {
     location: String,
     file: String,
@@ -139,7 +139,7 @@ impl Schema {
     /// Makes sure that the schema can be used.
     ///
     /// # Errors
-    /// What stands in the way, e.g. a pattern that is no regular expression, with its place.
+    /// The part that cannot be compiled, e.g. a pattern that is not a regular expression, with its place.
     pub fn compile(&self) -> Result<(), Diagnostic> {
         match build(&self.0.value) {
             Ok(validator) => {
@@ -153,7 +153,7 @@ impl Schema {
         }
     }
 
-    /// Whether the two are the same schema of the same folder.
+    /// Returns true if the two are the same schema of the same folder.
     pub(super) fn is(&self, other: &Schema) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

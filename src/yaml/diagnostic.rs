@@ -67,7 +67,7 @@ impl SourceText {
     }
 }
 
-/// How grave a diagnostic is.
+/// Severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Worth knowing; nothing stops because of it.
@@ -91,16 +91,16 @@ pub struct Label {
 pub struct Diagnostic {
     /// The name of the file, also where there is no text to point into.
     pub name: String,
-    /// What is wrong, as one sentence without a full stop.
+    /// The problem, as one sentence without a full stop.
     pub message: String,
-    /// Whether it stops anything.
+    /// Error or warning.
     pub severity: Severity,
-    /// Where, unless it concerns the file as a whole; boxed, so that a diagnostic stays small
+    /// Place, unless it concerns the file as a whole; boxed, so that a diagnostic stays small
     /// enough to be an error by value.
     pub primary: Option<Box<Label>>,
     /// Other places that matter, in this file or another one.
     pub others: Vec<Label>,
-    /// What to do about it.
+    /// Advice for fixing it.
     pub help: Option<String>,
 }
 

@@ -172,12 +172,12 @@ struct ProofLogin {
 }
 
 impl ProofLogin {
-    /// Whether it opened a session.
+    /// Returns true if it opened a session.
     fn is_done(&self) -> bool {
         self.response.is_success() && self.response.text_at("/access_token").is_some()
     }
 
-    /// Whether the name may be what was refused: the account itself is neither locked nor closed.
+    /// Returns true if the name may be the cause: the account itself is neither locked nor closed.
     fn may_be_name(&self) -> bool {
         const OF_ACCOUNT: [&str; 4] =
             ["M_USER_DEACTIVATED", "M_USER_LOCKED", "M_USER_SUSPENDED", "M_LIMIT_EXCEEDED"];

@@ -10,12 +10,12 @@ use crate::plan::Slot;
 use crate::redact::{SecretKind, SecretString};
 use std::collections::BTreeSet;
 
-/// What came of the program that makes accounts, which is started for one account after the other.
+/// State of the program that creates accounts, which is started for one account after the other.
 #[derive(Debug, Default)]
 pub(super) struct Printed {
     accounts: usize,
     user_ids: BTreeSet<String>,
-    /// Why it is not started again: each further account would wait for the same failure.
+    /// Reason why it is not started again: each further account would wait for the same failure.
     failed: Option<Reason>,
 }
 
@@ -72,7 +72,8 @@ impl AccountPool {
             return Err(program.failed(&how, ""));
         }
         if !known.insert(user_id.clone()) {
-            let how = format!("printed {user_id} a second time: each call must create a new account");
+            let how =
+                format!("printed {user_id} a second time: each call must create a new account");
             return Err(program.failed(&how, ""));
         }
         Ok(account)
@@ -116,7 +117,7 @@ impl AccountPool {
     }
 }
 
-/// What an account command prints: one JSON object, of which further members are left aside.
+/// Output of an account command: one JSON object, of which further members are ignored.
 #[derive(Debug, serde::Deserialize)]
 struct PrintedAccount {
     user_id: String,

@@ -48,7 +48,7 @@ impl AccountPool {
         making.refused.get_or_insert_with(|| why.clone());
     }
 
-    /// Why the way to make accounts does not work, if that was seen.
+    /// Returns the reason why accounts cannot be created, if that was seen.
     pub fn maker_refused(&self) -> Option<Reason> {
         self.making.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::num::NonZeroU32;
 use strum::VariantArray as _;
 
-/// What a case says by itself; what depends on rows or other members is read part by part.
+/// Plain members of a case; those that depend on rows or other members are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Written {
@@ -229,7 +229,7 @@ fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
     })
 }
 
-/// What `with` sets: members of a body by JSON Pointer.
+/// Reads `with`: members of a body to set, by JSON Pointer.
 pub(super) fn read_with<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Part<'d>> {
     let with = part.member("with")?;
     if !with.value().is_object() {
@@ -240,7 +240,7 @@ pub(super) fn read_with<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<P
     Some(with)
 }
 
-/// What `without` drops from a body.
+/// Reads `without`: members to drop from a body.
 pub(super) fn read_without<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Vec<Pointer> {
     let Some(without) = part.member("without") else { return Vec::new() };
     let items = reader.list(without, "`without`");

@@ -1,4 +1,4 @@
-//! What a step expects of its answer.
+//! Expected responses of a step.
 use super::case::{Pointer, check_pointer_key};
 use super::check_syntax;
 use crate::case::ast::*;
@@ -66,7 +66,10 @@ fn read_block<'d>(
         (Some(list), None) => read_branches(reader, list),
         (None, Some(expect)) => vec![Branch { name: None, warn: None, expect }],
         (Some(list), Some(_)) => {
-            reader.fault(list, "`one_of` cannot be combined with other expectations: put them into its branches");
+            reader.fault(
+                list,
+                "`one_of` cannot be combined with other expectations: put them into its branches",
+            );
             Vec::new()
         }
         (None, None) => {

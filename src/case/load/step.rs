@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// What a step says by itself; what depends on rows or other members is read part by part.
+/// Plain members of a step; those that depend on rows or other members are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct Written {

@@ -91,11 +91,9 @@ mod tests {
         let notes = of_limits(&hits, 44, Some("Synapse/1.163.2"));
         assert_eq!(
             notes,
-            [
-                "what the limit on login blocked needs 44 more requests; at one per 6 min they take \
+            ["what the limit on login blocked needs 44 more requests; at one per 6 min they take \
               5 h (--max-wait 14433); or raise rc_login.address, rc_login.account and \
-              rc_login.failed_attempts in homeserver.yaml"
-            ]
+              rc_login.failed_attempts in homeserver.yaml"]
         );
         assert!(of_limits(&hits, 1, None)[0].contains("docs/limits.md"));
     }

@@ -42,11 +42,10 @@ fn response(status: u16, body: Value) -> Reply {
     Reply::Response(Response::new(status, Vec::new(), body.to_string().into_bytes(), false))
 }
 
-/// What was asked and paused for, and what came of it.
 struct Played {
     requests: Vec<Request>,
     pauses: Vec<Duration>,
-    /// How many answers were left over.
+    /// Number of responses left over.
     left: usize,
     decided: Decided,
 }

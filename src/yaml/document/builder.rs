@@ -20,7 +20,7 @@ struct Frame {
     /// Its last child so far; 0 for none.
     last_child: u32,
     anchor: usize,
-    /// How many parts it has so far, those behind aliases counted in full.
+    /// Number of parts so far, those behind aliases counted in full.
     parts: usize,
     content: Content,
 }
@@ -30,7 +30,7 @@ enum Content {
     Mapping { map: Map<String, Value>, key: Option<(String, (u32, u32))> },
 }
 
-/// What an anchor stands for: value, node, number of parts.
+/// Value, node and number of parts of an anchor.
 type Anchored = (Value, Node, usize);
 
 pub(super) struct Builder {
@@ -361,7 +361,7 @@ impl Builder {
     }
 }
 
-/// How many parts a scalar counts for: a long text for more than a short one.
+/// Number of parts that a scalar counts for: a long text for more than a short one.
 fn weight(scalar: &Value) -> usize {
     1 + scalar.as_str().map_or(0, |text| text.len() / 64)
 }

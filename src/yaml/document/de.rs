@@ -55,7 +55,8 @@ impl<'d> Deserialize<'d> for Text {
     }
 }
 
-/// What `check` makes of a value of another type; its error is told at the place of that.
+/// Deserializes a value of another type and converts it with `check`; an error is placed at that
+/// value.
 pub fn checked<'d, D: Deserializer<'d>, F: Deserialize<'d>, T, E: fmt::Display>(
     source: D,
     check: impl FnOnce(F) -> Result<T, E>,
@@ -161,7 +162,7 @@ impl<'d> Part<'d> {
         (None, faults)
     }
 
-    /// Whether the part of that id is this one or in it.
+    /// Returns true if the part of that id is this one or in it.
     fn holds(self, id: u32) -> bool {
         let parent = |index: &u32| Some(self.document.node(*index)?.parent).filter(|_| *index != 0);
         std::iter::successors(Some(id), parent).any(|index| index == self.node)
@@ -179,18 +180,18 @@ impl<'d> Part<'d> {
     }
 }
 
-/// Why a part is not what is asked for.
+/// A part that is not of the requested kind.
 #[derive(Debug)]
 struct ReadError<'d> {
     part: Option<Part<'d>>,
-    /// Whether it is the key of the part that is wrong.
+    /// True if the key of the part is wrong.
     of_key: bool,
     problem: Problem,
 }
 
 #[derive(Debug)]
 enum Problem {
-    /// What it must be; whether it is of another kind.
+    /// The expected kind; true if it is of another kind.
     Must(String, bool),
     UnknownWord(String, &'static [&'static str]),
     UnknownKey(String, &'static [&'static str]),
@@ -204,7 +205,7 @@ impl<'d> ReadError<'d> {
         ReadError { part: None, of_key: false, problem }
     }
 
-    /// Where it arose, unless a part further in has said so.
+    /// Sets the place of the error, unless a part further in has set it.
     fn at(self, part: Part<'d>) -> ReadError<'d> {
         ReadError { part: self.part.or(Some(part)), ..self }
     }
@@ -330,7 +331,7 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
         read.map_err(|error| error.at(part))
     }
 
-    /// What is written is there, `null` too: only a key that is missing is none.
+    /// A written `null` counts as present: only a missing key is none.
     fn deserialize_option<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, ReadError<'d>> {
         visitor.visit_some(self)
     }

@@ -17,7 +17,7 @@ fn faults(text: &str) -> Vec<String> {
     faults.iter().map(ToString::to_string).collect()
 }
 
-/// What stands in the text at a pointer.
+/// The text at a pointer.
 fn at<'d>(document: &'d Document, pointer: &str) -> &'d str {
     &document.text()[document.span(pointer).unwrap_or_else(|| panic!("{pointer}"))]
 }
