@@ -91,11 +91,12 @@ impl OperatorProver<'_> {
                 self.appservice(service, exchanges).await
             }
             ("email", Operator { email: Some(email), .. }) => {
-                let bound = Bound { key: "email", medium: "email", address: &email.address };
+                let bound = BoundAddress { key: "email", medium: "email", address: &email.address };
                 self.bound(&bound, &email.owner, exchanges).await
             }
             ("phone", Operator { phone: Some(phone), .. }) => {
-                let bound = Bound { key: "phone", medium: "msisdn", address: &phone.address };
+                let bound =
+                    BoundAddress { key: "phone", medium: "msisdn", address: &phone.address };
                 self.bound(&bound, &phone.owner, exchanges).await
             }
             // The first account that is made proves the registration token, and an act shows by itself
@@ -185,7 +186,7 @@ impl OperatorProver<'_> {
     /// the address logs it in.
     async fn bound(
         &self,
-        bound: &Bound<'_>,
+        bound: &BoundAddress<'_>,
         owner: &Owner,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
@@ -228,7 +229,7 @@ impl OperatorProver<'_> {
 
     async fn login_by_address(
         &self,
-        bound: &Bound<'_>,
+        bound: &BoundAddress<'_>,
         owner: &Owner,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<Response, Reason> {
@@ -302,7 +303,7 @@ impl OperatorProver<'_> {
         address: &str,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
-        let bound = Bound { key: "hooks.bind_email", medium: "email", address };
+        let bound = BoundAddress { key: "hooks.bind_email", medium: "email", address };
         match self.addresses(token, exchanges).await? {
             Ok(all) if !all.iter().any(|one| bound.is(one)) => {
                 Err(no_effect(Act::BindEmail, "GET /account/3pid does not list the address"))
@@ -314,13 +315,13 @@ impl OperatorProver<'_> {
 }
 
 /// An address as it was given.
-struct Bound<'a> {
+struct BoundAddress<'a> {
     key: &'a str,
     medium: &'a str,
     address: &'a str,
 }
 
-impl Bound<'_> {
+impl BoundAddress<'_> {
     fn is(&self, listed: &Value) -> bool {
         let text = |key: &str| listed.get(key).and_then(Value::as_str);
         let address = text("address").map(str::to_lowercase);

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 const LOGINS: usize = 2;
 
 /// The devices of an account, and the token that they were listed with.
-struct Listed {
+struct ListedDevices {
     token: String,
     devices: BTreeSet<String>,
 }
@@ -113,7 +113,7 @@ impl SuppliedCleaner {
         &self,
         account: &SuppliedAccountState,
         exchanges: &mut Vec<Exchange>,
-    ) -> Result<Listed, String> {
+    ) -> Result<ListedDevices, String> {
         let sessions = self.sessions_of(account);
         let known = match &account.credential {
             Credential::AccessToken(token) => Some(token.expose_secret().to_owned()),
@@ -149,7 +149,7 @@ impl SuppliedCleaner {
         &self,
         token: &str,
         exchanges: &mut Vec<Exchange>,
-    ) -> Result<Listed, Problem> {
+    ) -> Result<ListedDevices, Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
         let request = self.cleaner.request("getDevices");
         let request = request.ok_or_else(|| {
@@ -164,14 +164,14 @@ impl SuppliedCleaner {
             },
             is_refused: response.status == 401,
         })?;
-        Ok(Listed { token: token.to_owned(), devices })
+        Ok(ListedDevices { token: token.to_owned(), devices })
     }
 
     async fn compare(
         &self,
         account: &SuppliedAccountState,
         uncertain: &[UncertainLogin],
-        listed: &Listed,
+        listed: &ListedDevices,
         exchanges: &mut Vec<Exchange>,
         left: &mut Vec<String>,
     ) {
@@ -217,7 +217,7 @@ impl SuppliedCleaner {
         &self,
         account: &SuppliedAccountState,
         sessions: &[Session],
-        listed: &Listed,
+        listed: &ListedDevices,
     ) -> (Vec<String>, Vec<String>) {
         let lists = sessions.iter().find(|one| one.tokens.contains(&listed.token));
         let lists = lists.map(|session| &session.device_id);
@@ -232,7 +232,7 @@ impl SuppliedCleaner {
     async fn end_last(
         &self,
         account: &SuppliedAccountState,
-        listed: Option<&Listed>,
+        listed: Option<&ListedDevices>,
         exchanges: &mut Vec<Exchange>,
     ) {
         let is_last = |session: &&Session| match listed {

@@ -77,7 +77,7 @@ pub fn apply(mut run: Run, baseline: &Baseline, gating: Verdict, adopt: bool) ->
         added: if adopt { new } else { 0 },
         outdated: baseline.entries.iter().filter_map(|entry| look.outdated(entry)).collect(),
     };
-    let adopted = |found: &Found| adopt && found.verdict >= gating;
+    let adopted = |found: &RunFinding| adopt && found.verdict >= gating;
     let marks: Vec<bool> = look.found.iter().map(|found| found.known || adopted(found)).collect();
     mark(&mut run, &marks);
     run.baseline = Some(outcome);
@@ -89,7 +89,7 @@ pub fn new_entries(run: &Run, baseline: &Baseline, gating: Verdict) -> Vec<Entry
     Look::new(run, baseline).new_entries(gating)
 }
 
-struct Found {
+struct RunFinding {
     key: Key,
     verdict: Verdict,
     /// Its case, or a part outside cases.
@@ -103,7 +103,7 @@ struct Look<'a> {
     today: Date,
     active: Active<'a>,
     /// In the order in which [`mark`] walks over them.
-    found: Vec<Found>,
+    found: Vec<RunFinding>,
 }
 
 impl<'a> Look<'a> {
@@ -165,8 +165,9 @@ impl<'a> Look<'a> {
         let (key, run) = (&entry.key, self.run);
         if key.case != STANDING {
             // What is newly broken may have ended the case before it came to this.
-            let is_news =
-                |f: &&Found| !f.known && f.verdict >= Verdict::Failed && f.key.case == key.case;
+            let is_news = |f: &&RunFinding| {
+                !f.known && f.verdict >= Verdict::Failed && f.key.case == key.case
+            };
             return is_decided(run, &key.case, Some(&key.requirement))
                 && !self.found.iter().any(|found| is_news(&found));
         }
@@ -184,14 +185,14 @@ fn was_sent(run: &Run, support: &str) -> bool {
 }
 
 /// All findings in the order in which [`mark`] walks over them; none is known yet.
-fn findings(run: &Run) -> Vec<Found> {
+fn findings(run: &Run) -> Vec<RunFinding> {
     let in_cases = run.cases.iter().flat_map(|case| &case.exchanges);
     let outside = run.support.iter().flat_map(|support| &support.exchanges);
     let exchanges: HashMap<&str, &RecordedExchange> =
         in_cases.chain(outside).map(|exchange| (exchange.id.as_str(), exchange)).collect();
     let found = |case: &str, finding: &Finding| {
         let id = finding.exchange.as_deref();
-        Found {
+        RunFinding {
             key: key(finding, case, id.and_then(|id| exchanges.get(id)).map(|e| shown(e))),
             verdict: finding.verdict,
             shown_in: id.and_then(|id| id.rsplit_once('#')).map(|(owner, _)| owner.to_owned()),
@@ -215,7 +216,7 @@ fn mark(run: &mut Run, marks: &[bool]) {
 
 /// The entry for a finding that is new. It says what tells the finding from others of the same case, and nothing that
 /// is another in the next run.
-fn entry(found: &Found) -> Entry {
+fn entry(found: &RunFinding) -> Entry {
     let is_standing = found.key.case == STANDING;
     let place = match &found.key.place {
         Place::Pointer(pointer) => Place::Pointer(without_indices(pointer)),

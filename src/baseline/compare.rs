@@ -141,7 +141,7 @@ impl ChangeTally {
 
 /// Puts runs side by side: the file of each, as given, and what stands in it.
 pub fn compare(runs: &[(String, Run)]) -> Comparison {
-    let views: Vec<View<'_>> = runs.iter().map(|(_, run)| View::new(run)).collect();
+    let views: Vec<RunView<'_>> = runs.iter().map(|(_, run)| RunView::new(run)).collect();
     let requirements: Vec<Row> =
         every_id(runs).into_iter().filter_map(|id| row(id, &views)).collect();
     let mut tally = ChangeTally::default();
@@ -172,7 +172,7 @@ fn every_id(runs: &[(String, Run)]) -> Vec<&str> {
     all.map(|requirement| requirement.id.as_str()).filter(|id| seen.insert(*id)).collect()
 }
 
-struct View<'r> {
+struct RunView<'r> {
     requirements: HashMap<&'r str, &'r RequirementOutcome>,
     /// Verdict of each case, and of [`STANDING`], for a requirement.
     decisions: HashMap<&'r str, BTreeMap<&'r str, Verdict>>,
@@ -186,10 +186,10 @@ struct Broken<'r> {
     verdict: Verdict,
 }
 
-impl<'r> View<'r> {
-    fn new(run: &'r Run) -> View<'r> {
+impl<'r> RunView<'r> {
+    fn new(run: &'r Run) -> RunView<'r> {
         let requirements = run.requirements.iter().map(|r| (r.id.as_str(), r)).collect();
-        let mut view = View { requirements, decisions: HashMap::new(), broken: HashMap::new() };
+        let mut view = RunView { requirements, decisions: HashMap::new(), broken: HashMap::new() };
         for case in &run.cases {
             for decision in &case.decisions {
                 view.decide(&decision.requirement, &case.id, decision.verdict);
@@ -224,7 +224,7 @@ impl<'r> View<'r> {
     }
 
     /// The gravest that the cases said that are in the other run too, if there is one.
-    fn verdict_beside(&self, other: &View<'_>, id: &str) -> Option<Verdict> {
+    fn verdict_beside(&self, other: &RunView<'_>, id: &str) -> Option<Verdict> {
         let also = |case: &str| other.decisions.get(id).is_some_and(|all| all.contains_key(case));
         let mine = self.decisions.get(id).into_iter().flatten();
         mine.filter(|(case, _)| also(case)).map(|(_, verdict)| *verdict).max()
@@ -232,7 +232,7 @@ impl<'r> View<'r> {
 
     /// Cases that break a requirement here and not in the other run, though they were decided
     /// there: a case that was not, or that the other run does not have, is no news of the server.
-    fn broken_beside(&self, other: &View<'_>, id: &str) -> Vec<String> {
+    fn broken_beside(&self, other: &RunView<'_>, id: &str) -> Vec<String> {
         let theirs = other.broken.get(id).map_or(&[][..], Vec::as_slice);
         let was_asked = |case: &str| {
             let verdict = other.decisions.get(id).and_then(|all| all.get(case));
@@ -248,7 +248,7 @@ impl<'r> View<'r> {
     }
 }
 
-fn row(id: &str, views: &[View<'_>]) -> Option<Row> {
+fn row(id: &str, views: &[RunView<'_>]) -> Option<Row> {
     let outcomes: Vec<Option<&RequirementOutcome>> =
         views.iter().map(|view| view.requirements.get(id).copied()).collect();
     let latest = outcomes.iter().rev().flatten().next()?;
@@ -265,8 +265,8 @@ fn row(id: &str, views: &[View<'_>]) -> Option<Row> {
 /// From one run to the next, by the cases that both have.
 fn change(
     id: &str,
-    (before, was): (&View<'_>, RequirementVerdict),
-    (after, is): (&View<'_>, RequirementVerdict),
+    (before, was): (&RunView<'_>, RequirementVerdict),
+    (after, is): (&RunView<'_>, RequirementVerdict),
 ) -> (Change, Vec<String>) {
     if was == RequirementVerdict::Untested && is == RequirementVerdict::Untested {
         return (Change::None, Vec::new());

@@ -27,7 +27,7 @@ pub fn load(
     suite: &Suite,
 ) -> Result<Baseline, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
-    let mut file = File { reader, known: Known::new(register, suite) };
+    let mut file = BaselineReader { reader, known: KnownIds::new(register, suite) };
     // An empty file, or one of comments alone, is a baseline that nothing was found for yet.
     let list = match root.value().is_null() {
         true => None,
@@ -67,18 +67,18 @@ pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
         .collect()
 }
 
-struct Known<'a> {
+struct KnownIds<'a> {
     register: &'a Register,
     checks: HashMap<&'a str, Vec<&'a str>>,
 }
 
-impl<'a> Known<'a> {
-    fn new(register: &'a Register, suite: &'a Suite) -> Known<'a> {
+impl<'a> KnownIds<'a> {
+    fn new(register: &'a Register, suite: &'a Suite) -> KnownIds<'a> {
         let of_files = suite
             .cases()
             .map(|case| (case.id.as_str(), case.checks.iter().map(String::as_str).collect()));
         let of_run = CHECKS.iter().map(|check| (check.id, vec![check.requirement]));
-        Known { register, checks: of_files.chain(of_run).collect() }
+        KnownIds { register, checks: of_files.chain(of_run).collect() }
     }
 
     /// Requirements that a case decides. Rows that the server's specification makes are known by
@@ -99,7 +99,7 @@ impl<'a> Known<'a> {
 /// An entry as written: each member by itself is right.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenEntry {
     #[serde(deserialize_with = "text")]
     requirement: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -153,15 +153,16 @@ fn date<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Date>, D::Error> {
     })
 }
 
-struct File<'d> {
+struct BaselineReader<'d> {
     reader: Reader<'d>,
-    known: Known<'d>,
+    known: KnownIds<'d>,
 }
 
-impl<'d> File<'d> {
+impl<'d> BaselineReader<'d> {
     fn entry(&mut self, part: Part<'d>) -> Option<Entry> {
         const REQUIRED: [&str; 3] = ["requirement", "case", "reason"];
-        let written: Written = self.reader.read(part, "an entry of a baseline", &REQUIRED, &[])?;
+        let written: WrittenEntry =
+            self.reader.read(part, "an entry of a baseline", &REQUIRED, &[])?;
         if let Some(requirement) = &written.requirement {
             self.refuse_unknown_requirement(part, requirement);
             if let Some(case) = &written.case {
@@ -172,7 +173,7 @@ impl<'d> File<'d> {
             self.refuse_unknown_part(part, seen_in, written.case.as_deref() == Some(STANDING));
         }
         let place = self.place(part, written.pointer, written.branch);
-        let Written { status, operation, seen_in, issue, server, expires, .. } = written;
+        let WrittenEntry { status, operation, seen_in, issue, server, expires, .. } = written;
         let (requirement, case) = (written.requirement?, written.case?);
         let key = Key { requirement, case, place: place?, status, operation };
         let (reason, line) = (written.reason?, part.line());

@@ -7,11 +7,11 @@ pub struct ServerRange {
     /// The name, without regard to case; any, if not given.
     pub name: Option<String>,
     /// All of them hold.
-    bounds: Vec<Bound>,
+    bounds: Vec<VersionBound>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Bound {
+struct VersionBound {
     relation: Relation,
     version: Vec<u64>,
 }
@@ -107,7 +107,7 @@ impl Relation {
     }
 }
 
-impl Bound {
+impl VersionBound {
     fn holds(&self, version: &[u64]) -> bool {
         let order = compare(version, &self.version);
         match self.relation {
@@ -120,7 +120,7 @@ impl Bound {
     }
 }
 
-fn bound(text: &str) -> Result<Bound, ServerRangeError> {
+fn bound(text: &str) -> Result<VersionBound, ServerRangeError> {
     let text = text.trim();
     let refused = || ServerRangeError::Bound(text.to_owned());
     let found =
@@ -129,7 +129,7 @@ fn bound(text: &str) -> Result<Bound, ServerRangeError> {
     let version = version.trim();
     let is_version = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let version = Some(version).filter(|_| is_version).and_then(leading_version);
-    Ok(Bound { relation, version: version.ok_or_else(refused)? })
+    Ok(VersionBound { relation, version: version.ok_or_else(refused)? })
 }
 
 /// `Synapse/1.163.2 (something)` taken apart; further products are left out.

@@ -216,7 +216,7 @@ pub enum Limits {
 pub struct Step {
     pub pointer: String,
     pub line: u32,
-    pub target: Target,
+    pub target: StepTarget,
     /// Values for the `{names}` in the path.
     pub params: Vec<(String, Value)>,
     pub query: Vec<(String, Value)>,
@@ -245,7 +245,7 @@ pub struct Step {
 
 /// Target of a step.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Target {
+pub enum StepTarget {
     /// An operation of the loaded specification.
     Call(String),
     /// A method and a path that no file describes; both may hold references.

@@ -89,8 +89,10 @@ impl Case {
             "logout", "logout_all", "deleteDevice", "deleteDevices", "refresh", "changePassword", "deactivateAccount",
         ];
         self.all_steps().any(|step| match &step.target {
-            Target::Call(operation) => ENDING.contains(&operation.as_str()) && step.may_succeed(),
-            Target::Raw { .. } | Target::Operator(_) => false,
+            StepTarget::Call(operation) => {
+                ENDING.contains(&operation.as_str()) && step.may_succeed()
+            }
+            StepTarget::Raw { .. } | StepTarget::Operator(_) => false,
         })
     }
 }
@@ -103,7 +105,7 @@ const IDENTIFYING: [&str; 8] = [
 
 impl Step {
     pub fn is_login(&self) -> bool {
-        matches!(&self.target, Target::Call(operation) if operation == "login")
+        matches!(&self.target, StepTarget::Call(operation) if operation == "login")
     }
 
     /// Upper bound of requests.
@@ -178,7 +180,7 @@ impl Step {
             Body::Text(text) => values.push(Value::String(text.clone())),
             Body::None | Body::Bytes(_) => {}
         }
-        if let Target::Raw { method, path } = &self.target {
+        if let StepTarget::Raw { method, path } = &self.target {
             values.push(Value::String(method.clone()));
             values.push(Value::String(path.clone()));
         }

@@ -1,6 +1,6 @@
 //! `explain ID`: a requirement or a case, for somebody who wants to know what it is about.
 use super::{Failure, print};
-use crate::case::ast::{Case, Need, Step, Target};
+use crate::case::ast::{Case, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::model::exit;
 use crate::model::run::Mark;
@@ -132,9 +132,9 @@ fn need_in_words(need: &Need) -> String {
 
 fn step_in_words(step: &Step) -> String {
     let what = match &step.target {
-        Target::Call(operation) => operation.clone(),
-        Target::Raw { method, path } => format!("{method} {path}"),
-        Target::Operator(act) => format!("{} (by the operator)", act.as_str()),
+        StepTarget::Call(operation) => operation.clone(),
+        StepTarget::Raw { method, path } => format!("{method} {path}"),
+        StepTarget::Operator(act) => format!("{} (by the operator)", act.as_str()),
     };
     let expected: Vec<String> = step
         .blocks

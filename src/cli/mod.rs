@@ -24,7 +24,7 @@ use crate::redact::RedactedRun;
 use crate::reference::FaultFileError;
 use crate::report;
 use crate::spec::Spec;
-use crate::yaml::diagnostic::{Diagnostic, Severity};
+use crate::yaml::diagnostic::{Diagnostic, DiagnosticSeverity};
 use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
@@ -224,7 +224,7 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
         }
     };
     let (warnings, faults): (Vec<_>, Vec<_>) =
-        faults.into_iter().partition(|fault| fault.severity == Severity::Warning);
+        faults.into_iter().partition(|fault| fault.severity == DiagnosticSeverity::Warning);
     for warning in &warnings {
         say(&warning.render(colors_errors()))?;
     }

@@ -22,7 +22,7 @@ pub(super) fn read<'d>(
 ) -> Operator {
     const KEYS: [&str; 6] =
         ["appservice", "email", "phone", "admin_token", "admin_token_file", "hooks"];
-    let mut part = Part { reader, folder, read_secret };
+    let mut part = OperatorReader { reader, folder, read_secret };
     if part.reader.object(node, "`operator`", &KEYS).is_none() {
         return Operator::default();
     }
@@ -39,13 +39,13 @@ pub(super) fn read<'d>(
     }
 }
 
-struct Part<'a, 'd> {
+struct OperatorReader<'a, 'd> {
     reader: &'a mut Reader<'d>,
     folder: &'a Path,
     read_secret: ReadSecret<'a>,
 }
 
-impl<'d> Part<'_, 'd> {
+impl<'d> OperatorReader<'_, 'd> {
     fn appservice(&mut self, node: document::Part<'d>) -> Option<Appservice> {
         let keys = ["token", "token_file", "prefix", "sender"];
         self.reader.object(node, "`appservice`", &keys)?;

@@ -1,7 +1,7 @@
 //! Text of a failed trial, for a case or a standing check that did not pass, from the run that it
 //! is part of.
 use crate::baseline::STANDING;
-use crate::harness::live::Shared;
+use crate::harness::live::HarnessState;
 use crate::harness::trial::{Outcome, TrialError};
 use crate::model::run::{
     CaseOutcome, Finding, OutdatedEntry, RecordedExchange, RecordedReason, Run, StandingOutcome,
@@ -11,7 +11,7 @@ use crate::pipeline::RunWithheld;
 use crate::redact::RedactedRun;
 use crate::report;
 
-impl Shared {
+impl HarnessState {
     pub(super) fn of_cases<'r>(
         &self,
         cases: impl Iterator<Item = &'r CaseOutcome>,

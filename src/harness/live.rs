@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, HarnessError> + Send>;
 
-pub(super) struct Shared {
+pub(super) struct HarnessState {
     pub(super) cases: Vec<Arc<Case>>,
     /// True for a case whose trial still waits or has run: false for those filtered out.
     pub(super) wanted: Vec<AtomicBool>,
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub(super) live: OnceLock<Result<Live, Arc<HarnessError>>>,
 }
 
-impl Shared {
+impl HarnessState {
     fn live(&self) -> Result<&Live, TrialError> {
         let live = self.live.get_or_init(|| match lock(&self.starting).take() {
             Some(start) => start().map_err(Arc::new),
@@ -120,7 +120,7 @@ impl Live {
     }
 
     /// The run over everything that this process is to test; runs what has not run yet.
-    fn whole_run(&self, shared: &Shared) -> Result<Arc<RedactedRun>, RunWithheld> {
+    fn whole_run(&self, shared: &HarnessState) -> Result<Arc<RedactedRun>, RunWithheld> {
         let mut whole = lock(&self.whole);
         if let Some(run) = &*whole {
             return Ok(run.clone());

@@ -57,8 +57,8 @@ use crate::accounts::pool::{AccountProvider, AccountSources, Credential, Supplie
 use crate::baseline::{self, Baseline};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
-use crate::harness::live::{Live, Shared};
-use crate::harness::trial::{Part, questions};
+use crate::harness::live::{HarnessState, Live};
+use crate::harness::trial::{TrialPart, questions};
 use crate::http::client::Transport;
 use crate::http::target::Target;
 use crate::model::exit::Gate;
@@ -320,7 +320,7 @@ impl Harness {
         cases.sort_by_key(|case| case.phase());
         let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(HarnessState {
             wanted: cases.iter().map(|_| AtomicBool::new(true)).collect(),
             cases,
             fail_on_should,
@@ -332,7 +332,7 @@ impl Harness {
         let trial = |(question, id, title)| Trial {
             id,
             title,
-            part: Part { question, runs: false, shared: shared.clone() },
+            part: TrialPart { question, runs: false, shared: shared.clone() },
         };
         Ok(questions.into_iter().map(trial).collect())
     }

@@ -2,7 +2,7 @@
 use crate::case::ast::Case;
 use crate::check::whole_run::CHECKS;
 use crate::harness::HarnessError;
-use crate::harness::live::Shared;
+use crate::harness::live::HarnessState;
 use crate::plan::selection::{Selection, selects_check, selects_standing};
 use crate::requirements::Register;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub enum TrialError {
 pub struct Trial {
     pub(super) id: String,
     pub(super) title: String,
-    pub(super) part: Part,
+    pub(super) part: TrialPart,
 }
 
 impl Trial {
@@ -101,13 +101,13 @@ impl Trial {
     }
 }
 
-pub(super) struct Part {
+pub(super) struct TrialPart {
     pub(super) question: Question,
     pub(super) runs: bool,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<HarnessState>,
 }
 
-impl Drop for Part {
+impl Drop for TrialPart {
     fn drop(&mut self) {
         if let (false, Question::Case(at)) = (self.runs, &self.question) {
             self.shared.no_longer_wants(*at);

@@ -1,6 +1,6 @@
 //! Faults of the case files that show only next to the register and the specification.
 use super::expand::names_in;
-use crate::case::ast::{Act, Block, Body, Case, Impact, Need, Step, Target};
+use crate::case::ast::{Act, Block, Body, Case, Impact, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::requirements::Register;
 use crate::spec::Spec;
@@ -49,8 +49,8 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
     }
     for step in case.all_steps() {
         match step.target {
-            Target::Operator(act) => lint_act(case, step, act, fault),
-            Target::Call(_) | Target::Raw { .. } => lint_step(step, specs, fault),
+            StepTarget::Operator(act) => lint_act(case, step, act, fault),
+            StepTarget::Call(_) | StepTarget::Raw { .. } => lint_step(step, specs, fault),
         }
     }
     lint_controls(case, fault);
@@ -140,7 +140,7 @@ fn tries_wrong_password(case: &Case, step: &Step, accounts: &[&str]) -> bool {
     let behind = case.names_in(password);
     let is_made_up = behind.is_empty() || behind.iter().any(|name| name.starts_with("new."));
     let gives =
-        |step: &Step| matches!(&step.target, Target::Call(id) if GIVING.contains(&id.as_str()));
+        |step: &Step| matches!(&step.target, StepTarget::Call(id) if GIVING.contains(&id.as_str()));
     is_known && is_made_up && !case.all_steps().any(gives)
 }
 
@@ -157,7 +157,7 @@ fn lint_block(block: &Block, register: &Register, fault: &mut Report<'_>) {
 }
 
 fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
-    let Target::Call(id) = &step.target else { return };
+    let StepTarget::Call(id) = &step.target else { return };
     let known: Vec<_> = specs.iter().filter_map(|spec| spec.operation(id)).collect();
     let Some(operation) = known.first() else {
         let all = specs.iter().flat_map(|spec| spec.operations()).map(|o| o.id.as_str());

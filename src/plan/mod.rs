@@ -14,7 +14,7 @@ pub mod selection;
 pub use expand::expand;
 pub use lint::lint;
 
-use crate::case::ast::{Case, Each, Feature, Limits, Need, Step, Target};
+use crate::case::ast::{Case, Each, Feature, Limits, Need, Step, StepTarget};
 use crate::model::reason::Reason;
 use crate::model::run::Verdict;
 use crate::plan::facts::{AccountFacts, Allow, Facts};
@@ -217,7 +217,7 @@ fn nothing_of(each: Each) -> &'static str {
 
 fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
     case.all_steps().find_map(|step| match &step.target {
-        Target::Call(id) if spec.operation(id).is_none() => Some(id.as_str()),
+        StepTarget::Call(id) if spec.operation(id).is_none() => Some(id.as_str()),
         _ => None,
     })
 }

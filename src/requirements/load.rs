@@ -104,19 +104,19 @@ pub(super) fn clause<'d, D: Deserializer<'d>>(source: D) -> Result<String, D::Er
 
 /// Words of [`NEEDS`].
 pub(super) fn needs<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<String>, D::Error> {
-    struct Need(String);
+    struct NeedWord(String);
 
-    impl<'d> Deserialize<'d> for Need {
-        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Need, D::Error> {
+    impl<'d> Deserialize<'d> for NeedWord {
+        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<NeedWord, D::Error> {
             let known = NEEDS.iter().map(|(known, _)| *known);
             checked(source, |word: String| match known.clone().any(|known| known == word) {
-                true => Ok(Need(word)),
+                true => Ok(NeedWord(word)),
                 false => Err(unknown(&word, "a word of `needs`", known)),
             })
         }
     }
-    let needs = Vec::<Need>::deserialize(source)?;
-    Ok(needs.into_iter().map(|Need(word)| word).collect())
+    let needs = Vec::<NeedWord>::deserialize(source)?;
+    Ok(needs.into_iter().map(|NeedWord(word)| word).collect())
 }
 
 /// An operation, or `*` for any.

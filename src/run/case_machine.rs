@@ -29,7 +29,7 @@ pub enum Next {
     Done,
 }
 
-enum State {
+enum MachineState {
     Ready,
     Paused,
     Waiting,
@@ -78,7 +78,7 @@ pub struct CaseMachine<'c> {
     case: &'c Case,
     routes: &'c dyn Routes,
     variables: Variables,
-    state: State,
+    state: MachineState,
     /// Index over set-up and steps.
     at: usize,
     /// Replies of the current step so far, with the index of their exchanges.
@@ -101,7 +101,7 @@ impl<'c> CaseMachine<'c> {
             case,
             routes,
             variables,
-            state: State::Ready,
+            state: MachineState::Ready,
             at: 0,
             replies: Vec::new(),
             exchanges: 0,
@@ -118,35 +118,35 @@ impl<'c> CaseMachine<'c> {
     /// [`CaseMachine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
-            self.state = State::Done;
+            self.state = MachineState::Done;
             return Next::Done;
         };
         match self.state {
-            State::Done | State::Waiting => return Next::Done,
-            State::Answered => {
-                self.state = State::Waiting;
+            MachineState::Done | MachineState::Waiting => return Next::Done,
+            MachineState::Answered => {
+                self.state = MachineState::Waiting;
                 return Next::Judge(self.judging(step));
             }
-            State::Ready if self.at_first_try() => {
+            MachineState::Ready if self.at_first_try() => {
                 if let Some(wait) = step.wait {
-                    self.state = State::Paused;
+                    self.state = MachineState::Paused;
                     return Next::Pause(wait);
                 }
             }
-            State::Ready if !self.again.is_zero() => {
-                self.state = State::Paused;
+            MachineState::Ready if !self.again.is_zero() => {
+                self.state = MachineState::Paused;
                 return Next::Pause(AGAIN);
             }
             _ => {}
         }
         match self.next(step) {
             Ok(next) => {
-                self.state = State::Waiting;
+                self.state = MachineState::Waiting;
                 next
             }
             Err(error) => {
                 self.stop_unreachable(step, &error);
-                self.state = State::Done;
+                self.state = MachineState::Done;
                 Next::Done
             }
         }
@@ -155,7 +155,7 @@ impl<'c> CaseMachine<'c> {
     /// Takes the replies to what was sent.
     pub fn replied(&mut self, replies: Vec<Reply>) {
         let Some(step) = self.step() else { return };
-        self.state = State::Ready;
+        self.state = MachineState::Ready;
         for reply in replies {
             let exchange = self.exchanges;
             self.exchanges += 1;
@@ -177,7 +177,7 @@ impl<'c> CaseMachine<'c> {
         if self.auth.is_some() && self.replies.is_empty() {
             return;
         }
-        self.state = State::Answered;
+        self.state = MachineState::Answered;
     }
 
     /// Gives a value that was made up for this case another value; see [`Variables::rename`].
@@ -188,7 +188,7 @@ impl<'c> CaseMachine<'c> {
     /// Takes what came of something that the operator did.
     pub fn operated(&mut self, end: Result<(), Reason>) {
         let Some(step) = self.step() else { return };
-        self.state = State::Ready;
+        self.state = MachineState::Ready;
         match end {
             Ok(()) => self.conclude(step, Vec::new()),
             Err(reason) => self.block(reason),
@@ -297,7 +297,7 @@ impl<'c> CaseMachine<'c> {
     pub fn judged(&mut self, done: StepJudged) {
         self.variables = done.variables;
         let Some(step) = self.step() else { return };
-        self.state = State::Ready;
+        self.state = MachineState::Ready;
         let judgements = match done.judgements {
             Ok(judgements) => judgements,
             Err(error) => return self.stop_unreachable(step, &error),

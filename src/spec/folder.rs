@@ -16,11 +16,11 @@ const MAX_CHAIN: usize = 32;
 pub(super) struct Folder {
     /// The prefix of the paths where a reader sees them.
     shown: String,
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, SpecFile>,
 }
 
 #[derive(Debug)]
-struct File {
+struct SpecFile {
     shown: String,
     content: Result<String, Diagnostic>,
     parsed: OnceLock<Result<Document, Vec<Diagnostic>>>,
@@ -34,7 +34,7 @@ impl Folder {
     ) -> Folder {
         let file = |(path, content)| {
             let shown = format!("{shown}{path}");
-            (path, File { shown, content, parsed: OnceLock::new() })
+            (path, SpecFile { shown, content, parsed: OnceLock::new() })
         };
         Folder { shown: shown.to_owned(), files: files.into_iter().map(file).collect() }
     }
@@ -42,7 +42,7 @@ impl Folder {
     /// The files that may be OpenAPI documents: those at the top, and those below that say so.
     /// The rest is read only through references.
     pub fn candidates(&self) -> impl Iterator<Item = &str> {
-        let may_be = |(path, file): &(&String, &File)| {
+        let may_be = |(path, file): &(&String, &SpecFile)| {
             let says_so = |text: &String| text.contains("openapi") || text.contains("swagger");
             !path.contains('/') || file.content.as_ref().is_ok_and(says_so)
         };
@@ -206,7 +206,7 @@ fn reference(part: Part<'_>) -> Option<(Part<'_>, &str)> {
     Some((part.member("$ref")?, text))
 }
 
-impl File {
+impl SpecFile {
     fn document(&self) -> Result<&Document, &Vec<Diagnostic>> {
         let parse = || match &self.content {
             Ok(text) => Document::parse_lenient(self.shown.as_str(), text.as_str()),

@@ -17,9 +17,9 @@ use std::sync::{Arc, OnceLock};
 
 /// A documented schema, all references resolved, as JSON Schema 2020-12. Cheap to clone.
 #[derive(Clone)]
-pub struct Schema(Arc<Inner>);
+pub struct Schema(Arc<SchemaData>);
 
-struct Inner {
+struct SchemaData {
     value: Value,
     folder: Arc<Folder>,
     document: Document,
@@ -65,7 +65,7 @@ pub struct SchemaViolation {
 const MOST_ALIKE: usize = 200;
 
 /// Place of the part of a schema that an evaluation path leads to.
-struct Origin {
+struct SchemaOrigin {
     location: String,
     file: String,
     line: u32,
@@ -75,7 +75,7 @@ struct Origin {
 impl Schema {
     /// Takes the resolved value, and where in which folder it was written.
     pub(super) fn new(value: Value, folder: &Arc<Folder>, origin: Part<'_>) -> Schema {
-        Schema(Arc::new(Inner {
+        Schema(Arc::new(SchemaData {
             value,
             folder: folder.clone(),
             document: origin.document().clone(),
@@ -103,7 +103,7 @@ impl Schema {
             self.violations_of(&error, &mut origins, &mut all);
         }
         let mut beyond: HashMap<(String, String), usize> = HashMap::new();
-        for (place, count) in origins.into_values().flat_map(|origin: Origin| origin.counts) {
+        for (place, count) in origins.into_values().flat_map(|origin: SchemaOrigin| origin.counts) {
             // What several parts of a schema say of one place counts once.
             let more = beyond.entry(place).or_default();
             *more = (*more).max(count.saturating_sub(MOST_ALIKE));
@@ -174,7 +174,7 @@ impl Schema {
     fn violations_of(
         &self,
         error: &ValidationError<'_>,
-        origins: &mut HashMap<String, Origin>,
+        origins: &mut HashMap<String, SchemaOrigin>,
         all: &mut Vec<SchemaViolation>,
     ) {
         let evaluated = error.evaluation_path().as_str();
@@ -182,7 +182,7 @@ impl Schema {
             let (file, line) = self.place(evaluated);
             let location = locations::location(evaluated);
             let counts = HashMap::new();
-            origins.insert(evaluated.to_owned(), Origin { location, file, line, counts });
+            origins.insert(evaluated.to_owned(), SchemaOrigin { location, file, line, counts });
         }
         let Some(origin) = origins.get_mut(evaluated) else { return };
         let keyword = keyword(error);
@@ -206,7 +206,7 @@ impl Schema {
     }
 }
 
-impl Origin {
+impl SchemaOrigin {
     /// Counts a violation at a child of the location, or at the location itself; gives it, if not
     /// enough of them are listed yet.
     fn violation(
@@ -253,7 +253,7 @@ impl PartialEq for Schema {
     }
 }
 
-impl Inner {
+impl SchemaData {
     /// The part of a file where that of the schema at `pointer` was written, or what is around it.
     fn walk(&self, pointer: &str) -> Part<'_> {
         let mut files = FolderReader::new(&self.folder);

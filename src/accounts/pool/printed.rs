@@ -1,6 +1,6 @@
 //! Accounts that a program of the operator's prints, one each time it is started.
 use crate::accounts::command::{ExternalCommand, Failed};
-use crate::accounts::pool::{Account, AccountPool, Origin, Session};
+use crate::accounts::pool::{Account, AccountOrigin, AccountPool, AccountSession};
 use crate::accounts::provider::may_be_same;
 use crate::http::created_resources::CreatedAccount;
 use crate::http::supplied_accounts::SuppliedAccount;
@@ -106,14 +106,14 @@ impl AccountPool {
             }
             None => None,
         };
-        let session = session.zip(proven).map(|((token, device_id), (_, known))| Session {
+        let session = session.zip(proven).map(|((token, device_id), (_, known))| AccountSession {
             token,
             device_id: known.or(device_id),
             refresh_token: None,
             expires: None,
         });
         let password = password.map(SecretString::from);
-        Ok(Account::new(Origin::Printed, (user_id, login_name), password, session))
+        Ok(Account::new(AccountOrigin::Printed, (user_id, login_name), password, session))
     }
 }
 

@@ -15,7 +15,7 @@ use strum::VariantArray as _;
 /// Plain members of a case; those that depend on rows or other members are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenCase {
     #[serde(deserialize_with = "id")]
     id: Option<String>,
     #[serde(deserialize_with = "title")]
@@ -102,7 +102,7 @@ fn operator_help(name: &str) -> Result<String, String> {
 }
 
 /// A row of `each`: its name and what it changes.
-pub(super) struct Row<'d> {
+pub(super) struct CaseRow<'d> {
     name: Option<String>,
     pub(super) part: Part<'d>,
     values: Values,
@@ -120,7 +120,7 @@ pub(super) fn read_case<'d>(
 ) -> Vec<Case> {
     const REQUIRED: [&str; 5] = ["id", "title", "checks", "impact", "steps"];
     const ELSEWHERE: [&str; 4] = ["each", "setup", "steps", "values"];
-    let Some(written) = reader.read::<Written>(part, "a case", &REQUIRED, &ELSEWHERE) else {
+    let Some(written) = reader.read::<WrittenCase>(part, "a case", &REQUIRED, &ELSEWHERE) else {
         return Vec::new();
     };
     let id = written.id.unwrap_or_else(|| "?".to_owned());
@@ -177,8 +177,8 @@ fn refuse_double_checks<'d>(reader: &mut Reader<'d>, case: Part<'d>) {
     }
 }
 
-fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Option<Each>) {
-    let plain = |values| Row {
+fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<CaseRow<'d>>, Option<Each>) {
+    let plain = |values| CaseRow {
         name: None,
         part: case,
         values,
@@ -192,7 +192,7 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Opti
         let value = |name: &&str| (format!("row.{name}"), Value::String(format!("{name}?")));
         return (vec![plain(names.iter().map(value).collect())], Some(*found));
     }
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<CaseRow> = Vec::new();
     for part in reader.list(each, "`each`") {
         let Some(row) = read_row(reader, part) else { continue };
         if rows.iter().any(|other| other.name == row.name) {
@@ -204,7 +204,7 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Opti
 }
 
 /// Every key that means nothing else is a value of the row.
-fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
+fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<CaseRow<'d>> {
     if !part.value().is_object() {
         reader.fault(part, format!("a row must be a mapping, not {}", kind(part.value())));
         return None;
@@ -219,7 +219,7 @@ fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
             values.push((format!("row.{name}"), value));
         }
     }
-    Some(Row {
+    Some(CaseRow {
         name: Some(name),
         part,
         values,

@@ -336,11 +336,11 @@ impl<'d> Deserialize<'d> for Bounds {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Bounds, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Written {
+        struct WrittenBounds {
             min: Option<f64>,
             max: Option<f64>,
         }
-        checked(source, |Written { min, max }| match (min, max) {
+        checked(source, |WrittenBounds { min, max }| match (min, max) {
             (None, None) => Err("`min` or `max` is missing"),
             _ => Ok(Bounds(Range { min, max })),
         })

@@ -38,7 +38,7 @@ pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     let area = stem(document.name());
     let (mut reader, root) = Reader::new(&document);
-    let _: Option<Written> =
+    let _: Option<WrittenFile> =
         reader.read(root, "a case file", &["about", "cases"], &["let", "cases"]);
     let lets = named_values(&mut reader, root.member("let"), "`let`");
     let mut cases = Vec::new();
@@ -54,7 +54,7 @@ pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
 /// Plain members of a case file; lists and values are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenFile {
     about: Option<Text>,
 }
 

@@ -1,7 +1,7 @@
 //! From the parser's events to the value and the places of its parts.
 use super::events::Events;
 use super::scalar::plain_scalar;
-use super::{Document, Inner, MAX_BYTES, MAX_DEPTH, Node, range};
+use super::{Document, DocumentData, MAX_BYTES, MAX_DEPTH, Node, range};
 use crate::yaml::diagnostic::{Diagnostic, SourceText};
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
@@ -98,7 +98,7 @@ impl Builder {
     fn finish(self) -> Result<Document, Vec<Diagnostic>> {
         let Builder { source, root: value, nodes, faults, .. } = self;
         match faults.is_empty() {
-            true => Ok(Document(Arc::new(Inner { source, value, nodes }))),
+            true => Ok(Document(Arc::new(DocumentData { source, value, nodes }))),
             false => Err(faults),
         }
     }

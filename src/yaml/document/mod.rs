@@ -26,10 +26,10 @@ pub const MAX_DEPTH: usize = 64;
 
 /// A YAML file as read, with a place for each JSON Pointer. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Document(Arc<Inner>);
+pub struct Document(Arc<DocumentData>);
 
 #[derive(Debug)]
-struct Inner {
+struct DocumentData {
     source: Arc<SourceText>,
     value: Value,
     /// The parts of `value` in the order of the text; the first one is the whole.
