@@ -81,7 +81,7 @@ reasons! {
         TooFewAnswers => "not enough responses to compare";
     }
     NoAccount = "no_account", remedy: ACCOUNTS => {
-        NoAccount => "no account was given, and none can be made";
+        NoAccount => "no account was given, and none can be created";
         NoAccountGiven => "no account was given";
     }
     Operator = "operator", remedy: "correct what is given under operator: in homespec.yaml, as it says there" =>

@@ -83,7 +83,7 @@ impl FromStr for Format {
 
 /// A word that is no [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no report format; there are json, junit, junit-strict, markdown and html")]
+#[error("{0:?} is not a report format; formats: json, junit, junit-strict, markdown and html")]
 pub struct UnknownFormat(pub String);
 
 #[cfg(test)]
