@@ -242,10 +242,13 @@ fn a_program_that_fails_blocks_what_needs_its_accounts_and_tells_no_secret() {
 #[test]
 fn what_a_program_prints_is_read_strictly_and_never_shown() {
     let homeserver = closed_homeserver();
-    for printed in [
-        "the password is hunter2hunter2",
-        "{\"user_id\": \"made1\", \"password\": \"hunter2hunter2\"}",
-        "{\"user_id\": \"@made1:x\"}",
+    for (printed, why) in [
+        ("the password is hunter2hunter2", "did not print one {"),
+        (
+            "{\"user_id\": \"made1\", \"password\": \"hunter2hunter2\"}",
+            "printed a user_id that is not a full Matrix ID",
+        ),
+        ("{\"user_id\": \"@made1:x\"}", "printed neither a password nor an access_token"),
     ] {
         let (_folder, script) = with_file("make.sh", &format!("echo '{printed}'"));
         let finished = homespec(&[
@@ -256,7 +259,7 @@ fn what_a_program_prints_is_read_strictly_and_never_shown() {
         ]);
         assert_eq!(finished.status, Some(5), "{}", finished.stdout);
         let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
-        assert!(reason.text.contains("`/bin/sh` printed"), "{}", reason.text);
+        assert!(reason.text.contains(&format!("`/bin/sh` {why}")), "{}", reason.text);
         assert!(!finished.stdout.contains("hunter2"));
     }
 }

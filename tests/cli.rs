@@ -179,7 +179,7 @@ fn what_was_typed_wrongly_is_status_2() {
         (&["demo", "--onyl-cases", "x"], "--only-cases"),
         (&["demo", "--report", "pdf"], "\"pdf\" is not a report format"),
         (&["demo", "--case", "versoins"], "did you mean `versions`?"),
-        (&["demo", "--skip", "versoins"], "--skip `versoins` names nothing"),
+        (&["demo", "--skip", "versoins"], "--skip `versoins` matches nothing"),
         (&["demo", "--requirement", "versions.get.okay"], "did you mean `versions.get.ok`?"),
         (&["demo", "--area", "discovry"], "did you mean `discovery`?"),
         (&["demo", "--fault", "no-such-fault"], "no-such-fault"),

@@ -445,7 +445,7 @@ fn all_faults_of_a_folder_are_told_at_once_with_their_places() {
             .any(|f| f.contains(&format!("/tests/spec/broken/{place}: ")) && f.contains(message));
         assert!(found, "{place} {message} is missing in\n{}", all.join("\n"));
     }
-    let round = all.iter().filter(|f| f.contains("circle")).count();
+    let round = all.iter().filter(|f| f.contains("circular reference")).count();
     assert_eq!(round, 1, "{}", all.join("\n"));
     assert!(!all.iter().any(|f| f.contains("outside.yaml")), "is a warning:\n{}", all.join("\n"));
     assert_eq!(all.len(), expected.len() + round, "{}", all.join("\n"));
@@ -540,7 +540,7 @@ paths:
     assert!(
         spec.notes()[0]
             .to_string()
-            .starts_with("a.yaml:10:30: `../identity/a.yaml` leaves the folder"),
+            .starts_with("a.yaml:10:30: `../identity/a.yaml` is outside the folder"),
         "{}",
         spec.notes()[0]
     );

@@ -644,7 +644,7 @@ fn a_header_file_is_checked_before_anything_is_sent() {
     ended.says(3, "headers:3");
     ended.says(3, "headers:4");
     ended.says(3, "headers:5");
-    ended.says(3, "3 faults");
+    ended.says(3, "3 errors in the files");
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
 }
 

@@ -232,7 +232,7 @@ mod tests {
             ("h:3", "one line"),
             ("h:4", "--resolve"),
             ("h:5", "access tokens"),
-            ("h:6", "no header name"),
+            ("h:6", "not a valid header name"),
             ("h:7", "control character"),
         ];
         assert_eq!(faults.len(), wanted.len(), "{faults:?}");

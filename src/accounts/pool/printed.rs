@@ -48,7 +48,7 @@ impl AccountPool {
             .and_then(|account| self.is_new(program, account, &mut printed.user_ids));
         let account = account.map_err(|failed| {
             let why = failed.text(&self.sender.http.vault().redactor());
-            let advice = "try it by hand; docs/accounts.md says what it gets and must print";
+            let advice = "try it by hand; docs/accounts.md describes its input and output";
             let reason = Reason::Registration(format!("--account-command: {why}; {advice}"));
             printed.failed = Some(reason.clone());
             reason

@@ -163,7 +163,7 @@ fn what_breaks_in_setup_blocks() {
     let played = play(&case, [response(500, json!({"errcode": "M_UNKNOWN"}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "setup"));
     let why = played.decided.reason.unwrap().text();
-    assert!(why.starts_with("set-up step 1 (line 9) failed: status is status 500"), "{why}");
+    assert!(why.starts_with("set-up step 1 (line 9) failed: expected 200, got 500"), "{why}");
     assert!(played.decided.findings.is_empty());
 }
 
