@@ -14,7 +14,7 @@ impl Draft {
     /// Writes these bytes under a temporary name in the folder of `path`, and waits until they are on disk.
     ///
     /// # Errors
-    /// What the system says; nothing is left behind.
+    /// The error of the system; nothing is left behind.
     pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Draft> {
         Draft::write_with(path, bytes, None)
     }
@@ -35,7 +35,7 @@ impl Draft {
     /// Gives the file its own name, in place of an earlier one.
     ///
     /// # Errors
-    /// What the system says; the earlier file is there as it was.
+    /// The error of the system; the earlier file is unchanged.
     pub fn commit(self) -> io::Result<()> {
         fs::rename(&self.temporary, &self.path)
     }
@@ -52,7 +52,7 @@ impl Drop for Draft {
 /// written.
 ///
 /// # Errors
-/// What the system says; the earlier file is there as it was.
+/// The error of the system; the earlier file is unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let earlier = match fs::canonicalize(path) {
         Ok(earlier) => Some(earlier),
@@ -80,7 +80,7 @@ pub fn sync_folder(dir: &Path) {
 /// Tries whether a folder is there, or can be made, and a file can be written in it. Leaves nothing behind.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn try_folder(dir: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = dir
         .ancestors()

@@ -242,10 +242,13 @@ fn a_program_that_fails_blocks_what_needs_its_accounts_and_tells_no_secret() {
 #[test]
 fn what_a_program_prints_is_read_strictly_and_never_shown() {
     let homeserver = closed_homeserver();
-    for printed in [
-        "the password is hunter2hunter2",
-        "{\"user_id\": \"made1\", \"password\": \"hunter2hunter2\"}",
-        "{\"user_id\": \"@made1:x\"}",
+    for (printed, why) in [
+        ("the password is hunter2hunter2", "did not print one {"),
+        (
+            "{\"user_id\": \"made1\", \"password\": \"hunter2hunter2\"}",
+            "printed a user_id that is not a full Matrix ID",
+        ),
+        ("{\"user_id\": \"@made1:x\"}", "printed neither a password nor an access_token"),
     ] {
         let (_folder, script) = with_file("make.sh", &format!("echo '{printed}'"));
         let finished = homespec(&[
@@ -256,7 +259,7 @@ fn what_a_program_prints_is_read_strictly_and_never_shown() {
         ]);
         assert_eq!(finished.status, Some(5), "{}", finished.stdout);
         let reason = case(&finished.run, "password-wrong").reason.as_ref().unwrap();
-        assert!(reason.text.contains("`/bin/sh` printed"), "{}", reason.text);
+        assert!(reason.text.contains(&format!("`/bin/sh` {why}")), "{}", reason.text);
         assert!(!finished.stdout.contains("hunter2"));
     }
 }
@@ -283,7 +286,7 @@ fn what_the_server_does_not_take_back_is_named() {
     for line in left {
         assert!(
             line.starts_with("account @homespec-")
-                && line.contains("which the run made and which stays"),
+                && line.contains("which the run created and which stays"),
             "{line}"
         );
     }
@@ -358,12 +361,11 @@ fn a_run_says_what_would_decide_more() {
     let (_folder, file) = accounts(&["alice"]);
     let finished = homespec(&["run", &open.url(), "--accounts", &file]);
     let notes = finished.run.notes.join("\n");
-    for way in
-        ["`--register open`", "`disposable: true`", "a further account", "`appservice` under"]
+    for way in ["`--register open`", "`disposable: true`", "another account", "`appservice` under"]
     {
         assert!(notes.contains(way), "{way}: {notes}");
     }
-    assert!(notes.contains("made as a guest"), "{notes}");
+    assert!(notes.contains("guest accounts stay"), "{notes}");
     let closed = TestHomeserver::start(Settings {
         registration: false,
         users: users(&["alice"]),
@@ -511,7 +513,7 @@ fn an_account_that_is_listed_twice_is_one() {
         assert_eq!(skipped.code, "not_provided:disposable account");
         let checked = run_in(folder.path(), &["check", "accounts.yaml"]);
         assert_eq!(checked.status, 0, "{}", checked.err);
-        for part in ["accounts.yaml:2:3", "like the account of line 1 again"] {
+        for part in ["accounts.yaml:2:3", "the same account as in line 1"] {
             assert!(checked.err.contains(part), "{again}: {}", checked.err);
         }
     }
@@ -555,7 +557,7 @@ fn registration_that_is_refused_is_said_with_what_to_try() {
         (vec!["run", &by_token, "--register", "open"], ["asks for a token", "-token-file"]),
         (
             vec!["run", &by_token, "--registration-token-file", &file],
-            ["--registration-token-file: ", "see that the token is right"],
+            ["--registration-token-file: ", "check that the token is right"],
         ),
         (
             vec!["run", &by_token, "--registration-shared-secret-file", &file],
@@ -593,7 +595,7 @@ fn a_program_has_to_print_new_accounts_that_log_in() {
         )
     };
     for (script, with, status, said) in [
-        (printed("made", "pw-of-made"), None, 5, "a second time: each call must make a new"),
+        (printed("made", "pw-of-made"), None, 5, "a second time: each call must create a new"),
         (printed("alice", "alice-password"), Some(&supplied), 5, "--accounts lists as in use"),
         (printed("made", "not-its-password"), None, 5, "which it printed, was refused"),
     ] {
@@ -778,7 +780,7 @@ fn a_hook_that_does_nothing_blocks() {
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(5), "{stderr}");
-        let said = format!("error: operator.hooks.{act}: it ended with status 0, but ");
+        let said = format!("error: operator.hooks.{act}: it exited with 0, but ");
         assert!(stderr.contains(&said), "{act}: {stderr}");
     }
 }

@@ -195,7 +195,7 @@ fn a_baseline_that_is_wrong_is_told_with_its_places_before_anything_is_sent() {
     .concat();
     write(folder.path(), &text);
     let parts = [
-        "there is no requirement `logout.okay`",
+        "unknown requirement `logout.okay`",
         "did you mean `logout.ok`?",
         "did you mean `standing`?",
         "not both",
@@ -204,14 +204,14 @@ fn a_baseline_that_is_wrong_is_told_with_its_places_before_anything_is_sent() {
         "did you mean `reason`?",
         "has no `reason`",
         "`2026-02-30` is not a date",
-        "`Synapse 1.2` is no server's name",
-        "stands here twice",
+        "`Synapse 1.2` is not a valid server name",
+        "duplicate entry",
         "100 to 599",
         "is a link",
         "known.yaml:7:11",
     ];
     assert_ends(&homespec(folder.path(), &["check", FILE]), 3, &parts);
-    assert_ends(&demo(folder.path(), &[]), 3, &["nothing was sent"]);
+    assert_ends(&demo(folder.path(), &[]), 3, &["no request was sent"]);
     assert_ends(
         &homespec(folder.path(), &["demo", "--baseline", "nowhere.yaml"]),
         3,
@@ -272,14 +272,14 @@ fn what_did_not_pass_is_run_again() {
     let open = |case: &Value| case["verdict"] != "passed" && case["verdict"] != "skipped";
     assert_eq!(ids("second/run.json", &|_| true), ids("first/run.json", &open));
     demo(&["--area", "discovery", "--out", "clean"]);
-    assert_ends(&demo(&["--rerun", "clean/run.json"]), 4, &["nothing to run again"]);
+    assert_ends(&demo(&["--rerun", "clean/run.json"]), 4, &["nothing to repeat"]);
     let gone =
         read(folder.path(), "first/run.json").replace("\"id\": \"logout-", "\"id\": \"gone-");
     std::fs::write(folder.path().join("gone.json"), gone).unwrap();
     let ended = demo(&["--rerun", "gone.json"]);
     assert!(
         [1, 4, 0].contains(&ended.status)
-            && ended.err.contains("no longer there, and left out: gone-"),
+            && ended.err.contains("no longer in the files, ignored: gone-"),
         "{}",
         ended.err
     );

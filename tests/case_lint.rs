@@ -2,7 +2,9 @@
 //! a case is honest about what it does to an account, decides nothing twice, and leaves rate limits
 //! to the driver.
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
-use homespec::case::ast::{Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, Target};
+use homespec::case::ast::{
+    Case, Expect, Impact, Limits, Need, Send, StatusPattern, Step, StepTarget,
+};
 use homespec::pipeline::Material;
 use homespec::requirements::StandingCheck;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +39,7 @@ fn steps(case: &Case) -> impl Iterator<Item = &Step> {
 }
 
 fn calls<'c>(case: &'c Case, operation: &'c str) -> impl Iterator<Item = &'c Step> {
-    steps(case).filter(move |step| matches!(&step.target, Target::Call(id) if id == operation))
+    steps(case).filter(move |step| matches!(&step.target, StepTarget::Call(id) if id == operation))
 }
 
 /// The expectations of a step: those of `if` too.

@@ -13,13 +13,13 @@ use std::sync::LazyLock;
 /// A part of each fault of the loader that is no fault of shape.
 const BEYOND: &[&str] = &[
     "has no value here",
-    "names no account of this case",
+    "is not an account of this case",
     "no block decides",
     "is not in `checks`",
     "does not say which requirement it decides",
     "has no parent in the body",
     "is not in the body",
-    "two rows of one name",
+    "two rows with the same name",
     "it is not clear which step this row changes",
     "`$` that starts no reference",
     "is not a reference",

@@ -179,7 +179,7 @@ fn what_was_typed_wrongly_is_status_2() {
         (&["demo", "--onyl-cases", "x"], "--only-cases"),
         (&["demo", "--report", "pdf"], "\"pdf\" is not a report format"),
         (&["demo", "--case", "versoins"], "did you mean `versions`?"),
-        (&["demo", "--skip", "versoins"], "--skip `versoins` names nothing"),
+        (&["demo", "--skip", "versoins"], "--skip `versoins` matches nothing"),
         (&["demo", "--requirement", "versions.get.okay"], "did you mean `versions.get.ok`?"),
         (&["demo", "--area", "discovry"], "did you mean `discovery`?"),
         (&["demo", "--fault", "no-such-fault"], "no-such-fault"),
@@ -227,7 +227,7 @@ fn two_ways_to_make_accounts_are_too_many() {
         "--registration-shared-secret-file",
         "secret",
     ];
-    assert_ends(&run_in(folder.path(), &arguments), 2, "there is one way to make accounts");
+    assert_ends(&run_in(folder.path(), &arguments), 2, "give only one of --register");
 }
 
 // Status 3.
@@ -271,7 +271,7 @@ fn files_that_are_wrong_are_status_3_and_nothing_is_sent() {
 #[test]
 fn a_selection_that_excludes_itself_is_status_4() {
     let arguments = ["demo", "--case", "versions", "--skip", "versions"];
-    assert_ends(&run(&arguments), 4, "the selection holds no case");
+    assert_ends(&run(&arguments), 4, "the selection has no case");
     assert_ends(&run(&["demo", "--case", "versions", "--area", "logout"]), 4, "no case");
 }
 
@@ -366,7 +366,7 @@ fn a_folder_that_no_report_can_be_written_to_is_status_6_before_anything_is_sent
     write(folder.path(), "taken", "a file stands here");
     for out in ["taken", "taken/below"] {
         let ended = run_in(folder.path(), &["run", &url, "--out", out]);
-        assert_ends(&ended, 6, "nothing was sent");
+        assert_ends(&ended, 6, "no request was sent");
         assert!(ended.err.contains(&format!("cannot write reports to {out}")), "{}", ended.err);
     }
     assert!(listener.accept().is_err(), "nobody came");
@@ -498,7 +498,11 @@ fn check_reads_cases_config_and_specification() {
     let ended = run_in(at, &["check", "--spec", spec.to_str().unwrap()]);
     assert_ends(&ended, 0, "");
     assert!(ended.out.contains("getTokenOwner"), "{}", ended.out);
-    assert_ends(&run_in(at, &["check", "--spec", "x", "cases"]), 2, "give no PATH beside it");
+    assert_ends(
+        &run_in(at, &["check", "--spec", "x", "cases"]),
+        2,
+        "--spec and PATH cannot be combined",
+    );
 }
 
 #[test]

@@ -187,19 +187,22 @@ fn a_server_without_answers_is_refused_in_one_sentence() {
         (server::silence(), no_answer),
         (server::drip(), no_answer),
         (server::drip_body(), no_answer),
-        (server::reset(), "cannot be reached: it hangs up without a whole answer"),
-        (bytes(""), "cannot be reached: it hangs up without a whole answer"),
-        (server::bad_chunks(), "cannot be reached: it does not answer in proper HTTP"),
-        (bytes("SSH-2.0-OpenSSH_9.6\r\n"), "it does not answer in proper HTTP"),
-        (bytes([0, 159, 146, 150, 255, 13, 10]), "it does not answer in proper HTTP"),
+        (
+            server::reset(),
+            "cannot be reached: it closes the connection without a complete response",
+        ),
+        (bytes(""), "cannot be reached: it closes the connection without a complete response"),
+        (server::bad_chunks(), "cannot be reached: its response is not valid HTTP"),
+        (bytes("SSH-2.0-OpenSSH_9.6\r\n"), "its response is not valid HTTP"),
+        (bytes([0, 159, 146, 150, 255, 13, 10]), "its response is not valid HTTP"),
         (
             server::endless("HTTP/1.1 200 OK\r\n", "x-more: of the same\r\n"),
-            "it does not answer in proper HTTP",
+            "its response is not valid HTTP",
         ),
-        (server::endless("HTTP/1.1 200 ", "x"), "it does not answer in proper HTTP"),
+        (server::endless("HTTP/1.1 200 ", "x"), "its response is not valid HTTP"),
         (
             bytes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 30\r\n\r\n{}"),
-            "it does not answer in proper HTTP",
+            "its response is not valid HTTP",
         ),
     ];
     for (act, sentence) in cases {
@@ -225,7 +228,7 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
         ),
         (json("500 Oh", r#"{"errcode":"M_UNKNOWN"}"#), format!("{both} 500 with M_UNKNOWN")),
         (json("999 ", "{}"), format!("{both} 999 with JSON")),
-        (json("200 Sch\u{f6}n\u{1b}[31m", "{}"), "it does not answer in proper HTTP".to_owned()),
+        (json("200 Sch\u{f6}n\u{1b}[31m", "{}"), "its response is not valid HTTP".to_owned()),
         (json("429 No", limited("")), format!("{NOT_MATRIX} answered 429 with M_LIMIT_EXCEEDED")),
         (json("429 No", limited(r#","retry_after_ms":3155760000000"#)), "it limits".to_owned()),
         (json("429 No", limited(r#","retry_after_ms":0"#)), "it limits everything".to_owned()),
@@ -265,7 +268,7 @@ fn a_server_with_other_answers_is_refused_in_one_sentence() {
         (json("200 OK", r#"{"a":1,"a":2}"#), "JSON that is not Matrix's".to_owned()),
         (
             answer("302 Found", "Location: /_matrix/client/versions\r\n", ""),
-            "it redirects to /_matrix/client/versions, and no redirect is followed".to_owned(),
+            "it redirects to /_matrix/client/versions, and homespec follows no redirect".to_owned(),
         ),
     ];
     for (act, sentence) in cases {
@@ -650,7 +653,7 @@ fn after_one_ctrl_c_nothing_more_is_sent_or_judged() {
         let took = ended.took - since;
         assert!(took < Duration::from_secs(20), "{which:?} took {took:?} to stop");
         let left = &ended.run.not_cleaned_up;
-        assert!(left.iter().all(|one| one.contains("was broken off")), "{left:?}");
+        assert!(left.iter().all(|one| one.contains("was cancelled")), "{left:?}");
         let interrupted =
             ended.run.cases.iter().filter(|case| {
                 case.reason.as_ref().is_some_and(|reason| reason.code == "interrupted")

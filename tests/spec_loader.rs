@@ -419,7 +419,7 @@ fn all_faults_of_a_folder_are_told_at_once_with_their_places() {
     let expected = [
         ("double.yaml:3:1", "duplicate key `paths`"),
         ("faults.yaml:4:3", "`letters`: a path begins with a slash"),
-        ("faults.yaml:7:5", "`pots` is no method"),
+        ("faults.yaml:7:5", "`pots` is not an HTTP method"),
         ("faults.yaml:10:20", "`operationId` is text"),
         ("faults.yaml:11:31", "`x-addedInMatrixVersion` is text"),
         ("faults.yaml:12:19", "`deprecated` is true or false"),
@@ -429,8 +429,8 @@ fn all_faults_of_a_folder_are_told_at_once_with_their_places() {
         ("faults.yaml:23:23", "`type` is one of"),
         ("faults.yaml:24:27", "`required` is a list of names"),
         ("faults.yaml:26:48", "`minLength` is"),
-        ("faults.yaml:27:29", "there is no file `definitions/mising.yaml`"),
-        ("faults.yaml:28:29", "there is nothing at `/nothing`"),
+        ("faults.yaml:27:29", "no file `definitions/mising.yaml`"),
+        ("faults.yaml:28:29", "nothing at `/nothing`"),
         ("faults.yaml:29:29", "is an address"),
         ("faults.yaml:31:22", "a schema is a mapping"),
         ("faults.yaml:34:23", "`enum` is a list of values"),
@@ -445,7 +445,7 @@ fn all_faults_of_a_folder_are_told_at_once_with_their_places() {
             .any(|f| f.contains(&format!("/tests/spec/broken/{place}: ")) && f.contains(message));
         assert!(found, "{place} {message} is missing in\n{}", all.join("\n"));
     }
-    let round = all.iter().filter(|f| f.contains("circle")).count();
+    let round = all.iter().filter(|f| f.contains("circular reference")).count();
     assert_eq!(round, 1, "{}", all.join("\n"));
     assert!(!all.iter().any(|f| f.contains("outside.yaml")), "is a warning:\n{}", all.join("\n"));
     assert_eq!(all.len(), expected.len() + round, "{}", all.join("\n"));
@@ -466,7 +466,7 @@ fn an_operation_described_twice_names_both_places() {
     let faults = from_text(&[("a.yaml", &put("x")), ("b.yaml", &put("y"))]).unwrap_err();
     assert_eq!(
         faults[0].to_string(),
-        "b.yaml:3:20: PUT /_matrix/client/r0/a/{y} is described twice"
+        "b.yaml:3:20: duplicate operation PUT /_matrix/client/r0/a/{y}"
     );
     let shown = faults[0].render(false);
     assert!(shown.contains("a.yaml:3") && shown.contains("first here"), "{shown}");
@@ -493,7 +493,7 @@ paths:
 fn folders_without_openapi_files_are_refused() {
     let faults = from_text(&[("definitions/a.yaml", "type: object\n")]).unwrap_err();
     assert!(
-        faults[0].to_string().starts_with("a folder: there is no OpenAPI document"),
+        faults[0].to_string().starts_with("a folder: no OpenAPI document found"),
         "{}",
         shown(&faults)
     );
@@ -519,7 +519,7 @@ fn files_that_are_no_text_and_links_out_of_the_folder() {
     let faults = Spec::from_dir(dir.path()).unwrap_err();
     let all = shown(&faults);
     assert!(all.contains("a.yaml") && all.contains("not UTF-8"), "{all}");
-    assert!(all.contains("there is no file `link.yaml`"), "{all}");
+    assert!(all.contains("no file `link.yaml`"), "{all}");
 }
 
 #[test]
@@ -540,7 +540,7 @@ paths:
     assert!(
         spec.notes()[0]
             .to_string()
-            .starts_with("a.yaml:10:30: `../identity/a.yaml` leaves the folder"),
+            .starts_with("a.yaml:10:30: `../identity/a.yaml` is outside the folder"),
         "{}",
         spec.notes()[0]
     );

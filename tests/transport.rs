@@ -196,12 +196,15 @@ fn what_is_no_target_is_a_usage_error() {
         (&["https://hs.example?x"], "a query"),
         (&["unix:hs.sock"], "absolute path"),
         (&["https://hs.example", "--discover", "hs.example"], "not both"),
-        (&["--discover", "https://hs.example"], "no server name"),
+        (&["--discover", "https://hs.example"], "not a valid server name"),
         (&[], "which homeserver?"),
-        (&["unix:/hs.sock", "--proxy", "http://proxy:1"], "no proxy in front of a unix socket"),
+        (
+            &["unix:/hs.sock", "--proxy", "http://proxy:1"],
+            "--proxy cannot be used with a unix socket",
+        ),
         (&["http://hs", "--proxy", "http://me:secret@proxy:1"], "--proxy-auth-file"),
-        (&["http://hs", "--proxy", "proxy:1"], "it is written as"),
-        (&["http://hs", "--resolve", "hs:80=::1"], "a port beside the name"),
+        (&["http://hs", "--proxy", "proxy:1"], "--proxy must be http"),
+        (&["http://hs", "--resolve", "hs:80=::1"], "a port after the name"),
         (&["http://hs", "--ca", "nowhere.pem"], "nowhere.pem"),
     ] {
         let ended = run(arguments);
@@ -531,7 +534,7 @@ fn a_url_that_is_typed_comes_before_a_server_name_in_the_file() {
     let config = home.write("homespec.yaml", "discover: example.org\n");
     quick(&[&home.running.url(), "--config", &config]).says(0, "Conforms");
     let config = home.write("homespec.yaml", "discover: example.org/a\n");
-    quick(&["--config", &config]).says(2, "no server name");
+    quick(&["--config", &config]).says(2, "not a valid server name");
     let config = home.write("homespec.yaml", "discover: example.org\nurl: http://localhost\n");
     quick(&["--config", &config]).says(2, "not both");
 }
@@ -577,7 +580,8 @@ fn a_proxy_gets_its_credentials_from_a_file_and_nobody_else_does() {
         assert!(!text.contains("sesame") && !text.contains("bWU6b3Bl"), "{name}");
     }
     assert!(!ended.stdout.contains("sesame") && !ended.stdout.contains("bWU6b3Bl"));
-    quick(&["http://hs.example", "--proxy-auth-file", &auth]).says(2, "for which --proxy?");
+    quick(&["http://hs.example", "--proxy-auth-file", &auth])
+        .says(2, "--proxy-auth-file needs --proxy");
 }
 
 #[test]
@@ -607,7 +611,7 @@ fn a_name_is_found_where_resolve_says() {
     let url = format!("http://hs.example:{port}");
     quick(&[&url, "--resolve", "hs.example=127.0.0.1"]).says(0, "Conforms");
     let ended = quick(&["http://hs.example:1", "--resolve", &with_port]);
-    ended.says(2, "leave one of them out");
+    ended.says(2, "remove one of them");
 }
 
 #[test]
@@ -640,7 +644,7 @@ fn a_header_file_is_checked_before_anything_is_sent() {
     ended.says(3, "headers:3");
     ended.says(3, "headers:4");
     ended.says(3, "headers:5");
-    ended.says(3, "3 faults");
+    ended.says(3, "3 errors in the files");
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
 }
 

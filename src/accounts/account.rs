@@ -27,7 +27,7 @@ pub struct AccountView {
 /// The good login that proved an account. Cases that only look at such a login look at this one.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// What was sent.
+    /// Body of the request.
     pub body: Value,
     /// The exchange.
     pub exchange: Arc<Exchange>,

@@ -13,17 +13,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How many accounts or sessions are dealt with at once.
+/// Number of accounts or sessions that are cleaned up at once.
 const AT_ONCE: usize = 8;
 
-/// What a clean-up came to.
+/// Result of a clean-up.
 #[derive(Debug, Default)]
 pub struct Cleanup {
-    /// What was sent and what came back.
+    /// Requests and responses.
     pub exchanges: Vec<Exchange>,
-    /// What could not be removed, in the reader's words.
+    /// Resources that could not be removed, in the reader's words.
     pub left: Vec<String>,
-    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    /// Reasons why sessions of supplied accounts could not be logged out, by their newest token.
     pub problems: BTreeMap<String, String>,
 }
 
@@ -122,16 +122,16 @@ async fn end(stop: &Cancellation, until: Instant) -> &'static str {
     }
 }
 
-const LOST: &str = "homespec itself failed while ending it; please report it";
-const NO_TIME: &str = "there was no time left for it";
+const LOST: &str = "internal error while ending it; please report it";
+const NO_TIME: &str = "no time was left";
 const STOPPED: &str = "the clean-up was stopped";
 
 fn account_name(account: &CreatedAccount) -> String {
-    format!("account {}, which the run made and which stays", account.user_id)
+    format!("account {}, which the run created and which stays", account.user_id)
 }
 
 fn uncertain_name(account: &CreatedAccount) -> String {
-    format!("account {}, which the run may have made", account.login_name)
+    format!("account {}, which the run may have created", account.login_name)
 }
 
 pub(super) fn session_name(session: &Session) -> String {
@@ -142,11 +142,11 @@ pub(super) struct Cleaner {
     pub(super) sender: RequestSender,
     routes: Arc<dyn Routes>,
     until: Instant,
-    /// Why sessions of supplied accounts could not be logged out, by their newest token.
+    /// Reasons why sessions of supplied accounts could not be logged out, by their newest token.
     pub(super) problems: Mutex<BTreeMap<String, String>>,
 }
 
-/// What an answer said of an account that is to be deactivated with one of its tokens.
+/// Response to the deactivation of an account with one of its tokens.
 enum Deactivated {
     Done,
     /// The token is no longer good: another one may be.
@@ -199,7 +199,9 @@ impl Cleaner {
         exchanges: &mut Vec<Exchange>,
     ) -> Deactivated {
         let Some(request) = self.request("deactivateAccount") else {
-            return Deactivated::Refused("there is no operation to deactivate it".to_owned());
+            return Deactivated::Refused(
+                "the specification files have no operation to deactivate it".to_owned(),
+            );
         };
         let prover = UiaCredentials {
             user: Some(&account.login_name),
@@ -254,8 +256,10 @@ impl Cleaner {
         password: &str,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<Response, String> {
-        let request =
-            self.request("login").ok_or("there is no operation to log in")?.json(&json!({
+        let request = self
+            .request("login")
+            .ok_or("the specification files have no operation to log in")?
+            .json(&json!({
                 "type": "m.login.password",
                 "identifier": {"type": "m.id.user", "user": name},
                 "password": password,
@@ -318,7 +322,9 @@ impl Cleaner {
     ) -> Result<(), Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
         let logout = self.request("logout");
-        let logout = logout.ok_or_else(|| failed("there is no operation to log out".to_owned()))?;
+        let logout = logout.ok_or_else(|| {
+            failed("the specification files have no operation to log out".to_owned())
+        })?;
         let mut problem = failed("it has no access token".to_owned());
         for token in session.tokens.iter().rev() {
             problem = match self.send(&logout.clone().bearer(token), exchanges).await {
@@ -346,8 +352,9 @@ impl Cleaner {
         prover: UiaCredentials<'_>,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), String> {
-        let request =
-            self.request("deleteDevices").ok_or("there is no operation to delete devices")?;
+        let request = self
+            .request("deleteDevices")
+            .ok_or("the specification files have no operation to delete devices")?;
         let body = json!({"devices": devices});
         let request = request.bearer(token);
         let response = uia::call(&self.sender, &request, body, prover, exchanges).await;
@@ -381,14 +388,14 @@ pub(super) fn refused(what: &str, response: &Response) -> String {
     format!("{what} was answered with {}{code}", response.status)
 }
 
-/// Why something could not be done with the token of a session.
+/// Failure of a request with the token of a session.
 pub(super) struct Problem {
     pub(super) text: String,
-    /// Whether its token was refused. That does not show that the session is over.
+    /// True if its token was refused. That does not show that the session is over.
     pub(super) is_refused: bool,
 }
 
-/// Whether an answer refuses the token. That a guest may not log out says nothing of the kind.
+/// Returns true if a response refuses the token. That a guest may not log out does not.
 fn is_token_refused(response: &Response) -> bool {
     let for_guests = response.text_at("/errcode") == Some("M_GUEST_ACCESS_FORBIDDEN");
     matches!(response.status, 401 | 403) && !for_guests

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
-/// How long a program may take, together with those of its children that still hold its output.
+/// Time limit of a program, together with those of its children that still hold its output.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How long children may go on writing what is left when the program itself has ended.
+/// Time for children to write the rest of their output when the program itself has ended.
 const AFTER_ITS_END: Duration = Duration::from_secs(1);
-/// How much a program may print, to standard output and standard error each, in bytes.
+/// Maximum output of a program, to standard output and standard error each, in bytes.
 const MOST_OUTPUT: usize = 1 << 20;
 
-/// How much of what a failing program says is shown, in characters.
+/// Maximum length of the shown output of a failed program, in characters.
 const LONGEST_SHOWN: usize = 300;
 
 /// A command line without a program to start.
@@ -22,10 +22,10 @@ const LONGEST_SHOWN: usize = 300;
 #[non_exhaustive]
 pub enum InvalidCommand {
     /// One half of a pair of quotation marks is missing.
-    #[error("a quotation mark is open at its end")]
+    #[error("a quotation mark is not closed")]
     OpenQuotation,
     /// There is no word in it.
-    #[error("it names no program")]
+    #[error("it is empty")]
     NoProgram,
 }
 
@@ -178,7 +178,7 @@ impl Drop for Group {
     }
 }
 
-/// How a program failed.
+/// Failure of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failed {
     name: String,

@@ -1,7 +1,7 @@
 //! Sentences about what the operator gave, collected while a run goes on.
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the operator is told before the summary, each sentence once, in the order found.
+/// Notices for the operator, before the summary: each sentence once, in the order found.
 #[derive(Debug, Default)]
 pub struct Notices(Mutex<Collected>);
 

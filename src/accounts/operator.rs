@@ -1,4 +1,4 @@
-//! What only an operator can give or do: values that cases name, and acts on accounts, by hooks or
+//! Values and acts of the operator: values that cases name, and acts on accounts, by hooks or
 //! with an admin's token.
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::in_words;
@@ -147,7 +147,7 @@ impl Operator {
     /// the admin's token. What is sent to the homeserver goes into `exchanges`.
     ///
     /// # Errors
-    /// Why it was not done.
+    /// The reason why it was not done.
     pub(crate) async fn act(
         &self,
         act: Act,
@@ -158,7 +158,7 @@ impl Operator {
         let done = match (self.hooks.get(&act), &self.admin_token) {
             (Some(hook), _) => by_hook(hook, act, told, sender).await,
             (None, Some(token)) => by_admin(token, act, told, sender, exchanges).await,
-            (None, None) => Err("there is no hook for it".to_owned()),
+            (None, None) => Err("no hook was given".to_owned()),
         };
         if act == Act::Deactivate && done.is_ok() {
             let user = told.iter().find(|(name, _)| name == "user_id");
@@ -167,7 +167,7 @@ impl Operator {
         done.map_err(|why| Reason::Operator(format!("{}: {why}", self.key_of(act))))
     }
 
-    /// Whether an act is done by a hook, whose effect is still to be seen.
+    /// Returns true if an act is done by a hook, whose effect is still to be seen.
     pub(crate) fn has_hook(&self, act: Act) -> bool {
         self.hooks.contains_key(&act)
     }
@@ -197,7 +197,7 @@ async fn by_hook(
     let ran = hook.run(&variables, &sender.stop).await;
     ran.map(|_| ()).map_err(|failed| {
         let why = failed.text(&sender.http.vault().redactor());
-        format!("{why}; try it by hand: docs/accounts.md says what it is told")
+        format!("{why}; try it by hand: docs/accounts.md describes its environment")
     })
 }
 
@@ -250,7 +250,7 @@ async fn by_admin(
         let advice = match response.status {
             401 => "the token has expired or is another server's: give a new one",
             403 => "give the token of an administrator",
-            404 | 405 => "the server has no such call: give a hook for it",
+            404 | 405 => "the server does not support this call: give a hook",
             _ => "see the server's log",
         };
         why = format!("{}; {advice}", in_words(&format!("{method} {path}…"), &response));

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 type Proven = Arc<OnceCell<Result<(), Reason>>>;
 
-/// What was proven so far.
+/// Proofs so far.
 #[derive(Debug, Default)]
 pub struct Proofs {
     by_name: Mutex<BTreeMap<String, Proven>>,
@@ -40,7 +40,7 @@ impl Proofs {
         cell.get_or_init(|| self.prove(name, by)).await.clone()
     }
 
-    /// Why the administrator's token is not used any more.
+    /// Returns the reason why the administrator's token is not used any more.
     pub fn admin_refused(&self) -> Option<&Reason> {
         self.admin_refused.get()
     }
@@ -71,10 +71,10 @@ impl Proofs {
     }
 }
 
-/// What a proof is made with.
+/// Prover of the operator's values and acts.
 #[derive(Clone, Copy)]
 pub struct OperatorProver<'a> {
-    /// What was given.
+    /// The values and acts that were given.
     pub operator: &'a Operator,
     /// Sends the requests.
     pub sender: &'a RequestSender,
@@ -91,11 +91,12 @@ impl OperatorProver<'_> {
                 self.appservice(service, exchanges).await
             }
             ("email", Operator { email: Some(email), .. }) => {
-                let bound = Bound { key: "email", medium: "email", address: &email.address };
+                let bound = BoundAddress { key: "email", medium: "email", address: &email.address };
                 self.bound(&bound, &email.owner, exchanges).await
             }
             ("phone", Operator { phone: Some(phone), .. }) => {
-                let bound = Bound { key: "phone", medium: "msisdn", address: &phone.address };
+                let bound =
+                    BoundAddress { key: "phone", medium: "msisdn", address: &phone.address };
                 self.bound(&bound, &phone.owner, exchanges).await
             }
             // The first account that is made proves the registration token, and an act shows by itself
@@ -185,7 +186,7 @@ impl OperatorProver<'_> {
     /// the address logs it in.
     async fn bound(
         &self,
-        bound: &Bound<'_>,
+        bound: &BoundAddress<'_>,
         owner: &Owner,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
@@ -228,7 +229,7 @@ impl OperatorProver<'_> {
 
     async fn login_by_address(
         &self,
-        bound: &Bound<'_>,
+        bound: &BoundAddress<'_>,
         owner: &Owner,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<Response, Reason> {
@@ -242,7 +243,7 @@ impl OperatorProver<'_> {
         self.send(&request, exchanges).await
     }
 
-    /// Whether what a hook was to do shows, by the login of the account that it was done to.
+    /// Checks that the effect of a hook shows, by the login of the account that it was done to.
     ///
     /// # Errors
     /// It does not show; or whether it does could not be asked.
@@ -302,7 +303,7 @@ impl OperatorProver<'_> {
         address: &str,
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
-        let bound = Bound { key: "hooks.bind_email", medium: "email", address };
+        let bound = BoundAddress { key: "hooks.bind_email", medium: "email", address };
         match self.addresses(token, exchanges).await? {
             Ok(all) if !all.iter().any(|one| bound.is(one)) => {
                 Err(no_effect(Act::BindEmail, "GET /account/3pid does not list the address"))
@@ -314,13 +315,13 @@ impl OperatorProver<'_> {
 }
 
 /// An address as it was given.
-struct Bound<'a> {
+struct BoundAddress<'a> {
     key: &'a str,
     medium: &'a str,
     address: &'a str,
 }
 
-impl Bound<'_> {
+impl BoundAddress<'_> {
     fn is(&self, listed: &Value) -> bool {
         let text = |key: &str| listed.get(key).and_then(Value::as_str);
         let address = text("address").map(str::to_lowercase);
@@ -364,7 +365,7 @@ fn refused(text: String) -> Reason {
 
 fn no_effect(act: Act, shown: &str) -> Reason {
     let act = act.as_str();
-    refused(format!("operator.hooks.{act}: it ended with status 0, but {shown}; see what it does"))
+    refused(format!("operator.hooks.{act}: it exited with 0, but {shown}; check the program"))
 }
 
 fn is_owner(response: &Response, user_id: &str) -> bool {

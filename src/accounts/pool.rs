@@ -27,7 +27,7 @@ mod registration;
 
 /// A session that cases share.
 #[derive(Debug, Clone)]
-struct Session {
+struct AccountSession {
     token: String,
     device_id: Option<String>,
     refresh_token: Option<String>,
@@ -35,7 +35,7 @@ struct Session {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum AccountOrigin {
     Supplied,
     /// Made for this run by the operator's program.
     Printed,
@@ -49,24 +49,24 @@ struct Account {
     /// The name that logs it in; until it is proven, the one that is tried first.
     login_name: String,
     password: Option<SecretString>,
-    session: Option<Session>,
+    session: Option<AccountSession>,
     proven: bool,
     /// The login that proved it.
     proof: Option<Proof>,
     /// Those by another name that were refused then.
     refused: Vec<Proof>,
-    origin: Origin,
-    /// Why the server refused its login, if it is one that the run registered.
+    origin: AccountOrigin,
+    /// Reason why the server refused its login, if the run registered it.
     login_refused: Option<Reason>,
 }
 
 impl Account {
     /// One that has not logged in yet; without a password there is nothing to prove.
     fn new(
-        origin: Origin,
+        origin: AccountOrigin,
         (user_id, login_name): (String, String),
         password: Option<SecretString>,
-        session: Option<Session>,
+        session: Option<AccountSession>,
     ) -> Account {
         let (proven, refused) = (password.is_none(), Vec::new());
         let (proof, login_refused) = (None, None);
@@ -95,24 +95,25 @@ pub struct AccountPool {
     log: std::sync::Mutex<BTreeMap<Slot, Vec<Exchange>>>,
     program: Mutex<Printed>,
     making: std::sync::Mutex<Making>,
-    /// What the operator is to be told.
+    /// Notices for the operator.
     pub notices: Arc<Notices>,
     /// Supplied accounts that the server refused.
     refused: Vec<RefusedAccount>,
-    /// Whether any account has been seen to work.
+    /// True if any account was seen to work.
     usable: AtomicBool,
-    /// Whether the first account that was proven logs in by its full id: then others that are made do too.
+    /// True if the first account that was proven logs in by its full id: then others that are
+    /// created do too.
     by_full_id: OnceLock<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Making {
     works: bool,
-    /// Why none can be made, if the first was refused: the others would be too.
+    /// Reason why none can be created, if the first was refused: the others would be too.
     refused: Option<Reason>,
 }
 
-/// How long before its end a shared session is renewed.
+/// Time before its end at which a shared session is renewed.
 const MARGIN: Duration = Duration::from_secs(20);
 
 impl AccountPool {
@@ -181,7 +182,7 @@ impl AccountPool {
                 // cases to find, but wrong passwords say nothing on it.
                 Err(reason)
                     if reason.code() == ReasonCode::Account
-                        && account.origin == Origin::Registered =>
+                        && account.origin == AccountOrigin::Registered =>
                 {
                     if *slot == Slot::WrongPassword {
                         *entry = Some(Err(reason.clone()));
@@ -191,7 +192,7 @@ impl AccountPool {
                 }
                 Err(reason) if reason.code() == ReasonCode::Account => {
                     self.notices.error(&reason.text());
-                    if account.origin != Origin::Supplied && !self.has_usable() {
+                    if account.origin != AccountOrigin::Supplied && !self.has_usable() {
                         self.stop_making(&reason);
                     }
                     // The password is not tried again: servers lock accounts.
@@ -227,15 +228,15 @@ impl AccountPool {
         }
     }
 
-    /// Whether the password of the account in a slot is known; an account that was not asked for or
-    /// cannot be had is taken to have one.
+    /// Returns true if the password of the account in a slot is known; an account that was not
+    /// asked for or cannot be had is taken to have one.
     pub async fn has_password(&self, slot: &Slot) -> bool {
         let entry = self.entry(slot);
         let entry = entry.lock().await;
         entry.as_ref().and_then(|e| e.as_ref().ok()).is_none_or(|a| a.password.is_some())
     }
 
-    /// Whether the proof login of a slot returned a refresh token.
+    /// Returns true if the proof login of a slot returned a refresh token.
     pub async fn has_refresh_token(&self, slot: &Slot) -> bool {
         let entry = self.entry(slot);
         let entry = entry.lock().await;
@@ -259,7 +260,7 @@ impl AccountPool {
         proofs
     }
 
-    /// What is known of a slot; nothing yet, if it was not asked for.
+    /// Returns the known state of a slot; nothing yet, if it was not asked for.
     fn entry(&self, slot: &Slot) -> Entry {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.entry(slot.clone()).or_default().clone()
@@ -296,7 +297,7 @@ impl AccountPool {
             Credential::Password(password) => {
                 let names = (given.user.clone(), given.user.clone());
                 let mut account =
-                    Account::new(Origin::Supplied, names, Some(password.clone()), None);
+                    Account::new(AccountOrigin::Supplied, names, Some(password.clone()), None);
                 self.prove(slot, &mut account).await?;
                 let (name, user_id) = (&account.login_name, &account.user_id);
                 self.sender.supplied.prove(&given.user, Some(name), user_id);
@@ -306,7 +307,7 @@ impl AccountPool {
             Credential::AccessToken(token) => {
                 let token = token.expose_secret();
                 let (user_id, device_id) = self.owner_given(slot, token, &given.user).await?;
-                let session = Session {
+                let session = AccountSession {
                     token: token.to_owned(),
                     device_id,
                     refresh_token: None,
@@ -314,7 +315,7 @@ impl AccountPool {
                 };
                 self.sender.supplied.prove(&given.user, None, &user_id);
                 let names = (user_id.clone(), localpart(&user_id).to_owned());
-                let account = Account::new(Origin::Supplied, names, None, Some(session));
+                let account = Account::new(AccountOrigin::Supplied, names, None, Some(session));
                 self.list_devices(slot, given, &account).await;
                 Ok(account)
             }
@@ -374,9 +375,9 @@ fn learn_password(sender: &RequestSender, password: &str) {
     }
 }
 
-fn session_from(response: &Response, token: &str) -> Session {
+fn session_from(response: &Response, token: &str) -> AccountSession {
     let expires = response.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
-    Session {
+    AccountSession {
         token: token.to_owned(),
         device_id: response.text_at("/device_id").map(str::to_owned),
         refresh_token: response.text_at("/refresh_token").map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Where accounts come from: those that were given, and the ways to make further ones.
+//! Sources of accounts: those that were given, and the ways to create further ones.
 use crate::accounts::command::ExternalCommand;
 use crate::accounts::refusal::{in_words, said};
 use crate::accounts::uia::UiaRefusal;
@@ -10,7 +10,7 @@ use crate::plan::facts::{AccountFacts, Given};
 use crate::redact::SecretString;
 use std::collections::BTreeMap;
 
-/// How accounts can be made.
+/// Ways to create accounts.
 #[derive(Debug, Clone)]
 pub enum AccountProvider {
     /// `POST /register` with interactive auth, dummy stage.
@@ -23,12 +23,12 @@ pub enum AccountProvider {
     ExternalCommand(ExternalCommand),
 }
 
-/// Where accounts come from.
+/// Sources of accounts.
 #[derive(Debug, Clone, Default)]
 pub struct AccountSources {
     /// In the order in which they are used.
     pub supplied: Vec<SuppliedAccount>,
-    /// How further ones can be made.
+    /// Way to create further ones.
     pub maker: Option<AccountProvider>,
 }
 
@@ -43,7 +43,7 @@ impl AccountSources {
         self
     }
 
-    /// What planning needs to know of them.
+    /// Facts about them for planning.
     pub fn facts(&self) -> AccountFacts {
         AccountFacts {
             given: self.supplied.iter().map(SuppliedAccount::given).collect(),
@@ -70,8 +70,8 @@ impl SuppliedAccount {
     }
 }
 
-/// Whether two spellings, each a localpart or a full Matrix ID, look like one account: the same but for
-/// the server name, where one has none, and for upper and lower case.
+/// Returns true if two spellings, each a localpart or a full Matrix ID, look like one account: the
+/// same but for the server name, where one has none, and for upper and lower case.
 pub fn may_be_same(one: &str, other: &str) -> bool {
     let server = |user: &str| user.split_once(':').map(|(_, server)| server.to_lowercase());
     let servers = server(one).zip(server(other));
@@ -105,35 +105,33 @@ pub fn look_alike(supplied: &[SuppliedAccount]) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// How the options are named in sentences.
+/// Names of the options in sentences.
 const OPEN: &str = "--register open";
 const TOKEN: &str = "--registration-token-file";
 pub(super) const SHARED_SECRET: &str = "--registration-shared-secret-file";
 
-/// What to try where the admin call that takes the shared secret gives no nonce.
+/// Advice where the admin call that takes the shared secret gives no nonce.
 pub(super) const NO_ADMIN_CALL: &str = "the server has no shared secret, or does not serve that path at this URL: \
-    use the listener itself, or make accounts in another way";
+    use the listener itself, or use another way to create accounts";
 
 pub(super) fn registration_refused(maker: &AccountProvider, response: &Response) -> Reason {
     let by = "POST /register";
     let (option, by, advice) = match maker {
-        AccountProvider::Open => (
-            OPEN,
-            by,
-            "the server lets nobody register: open registration there, or give accounts with --accounts",
-        ),
+        AccountProvider::Open => {
+            (OPEN, by, "registration is closed: open it, or give accounts with --accounts")
+        }
         AccountProvider::Token(_) => {
-            (TOKEN, by, "see that registration is open to those who know a token")
+            (TOKEN, by, "check that the server permits registration with a token")
         }
         AccountProvider::SharedSecret(_) => (
             SHARED_SECRET,
             "POST /_synapse/admin/v1/register",
-            "see that the file holds the server's `registration_shared_secret` and nothing else",
+            "check that the file holds the server's `registration_shared_secret` and nothing else",
         ),
-        AccountProvider::ExternalCommand(_) => ("--account-command", by, "see what it does"),
+        AccountProvider::ExternalCommand(_) => ("--account-command", by, "check the program"),
     };
     let advice = match response.status {
-        200..300 => "the answer has no user_id: see the server's log",
+        200..300 => "the response has no user_id: see the server's log",
         500.. => "the server failed: see its log",
         _ => advice,
     };
@@ -144,13 +142,13 @@ pub(super) fn stage_refused(why: &UiaRefusal, with_token: bool, response: &Respo
     let asks_for_token = why.names("m.login.registration_token");
     let (option, advice) = match with_token {
         true if asks_for_token => {
-            (TOKEN, "see that the token is right, has not expired and is not used up")
+            (TOKEN, "check that the token is right, has not expired and is not used up")
         }
-        true => (TOKEN, "make accounts in another way: docs/accounts.md"),
+        true => (TOKEN, "use another way to create accounts: docs/accounts.md"),
         false if asks_for_token => {
             (OPEN, "the server asks for a token: give it with --registration-token-file")
         }
-        false => (OPEN, "make accounts in another way: docs/accounts.md"),
+        false => (OPEN, "use another way to create accounts: docs/accounts.md"),
     };
     let why = clipped(&why.to_string());
     let text = format!(

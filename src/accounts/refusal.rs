@@ -20,19 +20,20 @@ pub fn said(response: &Response) -> String {
     }
 }
 
-/// What servers say of a login type or a path that they do not have.
+/// Error codes of servers for a login type or a path that they do not have.
 const NOT_OFFERED: [&str; 2] = ["M_UNKNOWN", "M_UNRECOGNIZED"];
 
-/// What to try where a login by password is refused to a user, named as given.
+/// Advice where a login by password is refused to a user, named as given.
 pub fn login_advice(user: &str, response: &Response) -> String {
     if let Some(advice) = state_advice(response) {
         return advice.to_owned();
     }
     if response.text_at("/errcode").is_some_and(|code| NOT_OFFERED.contains(&code)) {
-        return "see that GET /login lists m.login.password; else give an access_token".to_owned();
+        return "check that GET /login lists m.login.password; otherwise give an access_token"
+            .to_owned();
     }
     if response.is_success() {
-        return "the answer has no access_token: see the server's log".to_owned();
+        return "the response has no access_token: see the server's log".to_owned();
     }
     match user.split_once(':') {
         Some((_, server)) => {
@@ -42,10 +43,10 @@ pub fn login_advice(user: &str, response: &Response) -> String {
     }
 }
 
-/// What to try where an access token is refused.
+/// Advice where an access token is refused.
 pub fn token_advice(response: &Response) -> &'static str {
     state_advice(response).unwrap_or_else(|| match response.is_success() {
-        true => "the answer has no user_id: see the server's log",
+        true => "the response has no user_id: see the server's log",
         false => {
             "the token has expired, was logged out, or is another server's: log in again and \
              give the new one"
@@ -53,7 +54,7 @@ pub fn token_advice(response: &Response) -> &'static str {
     })
 }
 
-/// What to try where the account's state or the server itself is to blame.
+/// Advice where the account's state or the server itself is the cause.
 fn state_advice(response: &Response) -> Option<&'static str> {
     match response.text_at("/errcode") {
         Some("M_USER_DEACTIVATED") => Some("the account is deactivated: give another one"),

@@ -1,6 +1,6 @@
-//! What a run leaves on accounts that the operator gave: their devices at the end are compared with those at its start.
-//! What is certainly the run's own is deleted, and whatever else may be is named. No device that was there before is
-//! touched.
+//! Clean-up of accounts that the operator gave: their devices at the end are compared with those at
+//! its start. Devices that are certainly the run's own are deleted, and others that may be are
+//! named. No device that was there before is touched.
 use crate::accounts::cleanup::{Cleaner, Cleanup, Ended, Problem, all, refused, session_name};
 use crate::accounts::uia::UiaCredentials;
 use crate::http::created_resources::{CreatedResources, Session, UncertainLogin};
@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
 
-/// How many logins are tried for a token that lists devices.
+/// Number of logins that are tried for a token that lists devices.
 const LOGINS: usize = 2;
 
 /// The devices of an account, and the token that they were listed with.
-struct Listed {
+struct ListedDevices {
     token: String,
     devices: BTreeSet<String>,
 }
@@ -54,7 +54,7 @@ pub async fn end_supplied(
 
 struct SuppliedCleaner {
     cleaner: Cleaner,
-    /// Whether the devices of an account could not be listed.
+    /// True if the devices of an account could not be listed.
     is_unlisted: AtomicBool,
 }
 
@@ -91,11 +91,12 @@ impl SuppliedCleaner {
         !self.sessions_of(account).is_empty() || !self.uncertain_of(account).is_empty()
     }
 
-    /// What may be open on a touched account, for a clean-up that ends before it is looked at.
+    /// Names the sessions that may be open on a touched account, for a clean-up that ends before it
+    /// looks.
     fn open_name(&self, account: &SuppliedAccountState) -> String {
         match self.sessions_of(account).last() {
             Some(session) => session_name(session),
-            None => format!("what logins without a whole answer began on {}", name_of(account)),
+            None => format!("sessions of logins with incomplete responses on {}", name_of(account)),
         }
     }
 
@@ -112,7 +113,7 @@ impl SuppliedCleaner {
         &self,
         account: &SuppliedAccountState,
         exchanges: &mut Vec<Exchange>,
-    ) -> Result<Listed, String> {
+    ) -> Result<ListedDevices, String> {
         let sessions = self.sessions_of(account);
         let known = match &account.credential {
             Credential::AccessToken(token) => Some(token.expose_secret().to_owned()),
@@ -148,11 +149,12 @@ impl SuppliedCleaner {
         &self,
         token: &str,
         exchanges: &mut Vec<Exchange>,
-    ) -> Result<Listed, Problem> {
+    ) -> Result<ListedDevices, Problem> {
         let failed = |text: String| Problem { text, is_refused: false };
         let request = self.cleaner.request("getDevices");
-        let request =
-            request.ok_or_else(|| failed("there is no operation to list devices".to_owned()))?;
+        let request = request.ok_or_else(|| {
+            failed("the specification files have no operation to list devices".to_owned())
+        })?;
         let response =
             self.cleaner.send(&request.bearer(token), exchanges).await.map_err(failed)?;
         let devices = device_ids(&response).ok_or_else(|| Problem {
@@ -162,14 +164,14 @@ impl SuppliedCleaner {
             },
             is_refused: response.status == 401,
         })?;
-        Ok(Listed { token: token.to_owned(), devices })
+        Ok(ListedDevices { token: token.to_owned(), devices })
     }
 
     async fn compare(
         &self,
         account: &SuppliedAccountState,
         uncertain: &[UncertainLogin],
-        listed: &Listed,
+        listed: &ListedDevices,
         exchanges: &mut Vec<Exchange>,
         left: &mut Vec<String>,
     ) {
@@ -215,7 +217,7 @@ impl SuppliedCleaner {
         &self,
         account: &SuppliedAccountState,
         sessions: &[Session],
-        listed: &Listed,
+        listed: &ListedDevices,
     ) -> (Vec<String>, Vec<String>) {
         let lists = sessions.iter().find(|one| one.tokens.contains(&listed.token));
         let lists = lists.map(|session| &session.device_id);
@@ -230,7 +232,7 @@ impl SuppliedCleaner {
     async fn end_last(
         &self,
         account: &SuppliedAccountState,
-        listed: Option<&Listed>,
+        listed: Option<&ListedDevices>,
         exchanges: &mut Vec<Exchange>,
     ) {
         let is_last = |session: &&Session| match listed {
@@ -267,8 +269,8 @@ impl SuppliedCleaner {
     }
 }
 
-/// What logins may have left that no list of devices can tell of: those of users who are neither supplied nor the run's
-/// own, and, where a list could not be had, those by a token.
+/// Sessions that logins may have left and that no list of devices shows: those of users who are
+/// neither supplied nor the run's own, and, where a list could not be had, those by a token.
 fn unheard(
     created: &CreatedResources,
     supplied: &[SuppliedAccountState],
@@ -291,7 +293,7 @@ fn unheard(
         .collect()
 }
 
-const UNHEARD: &str = "as many logins had no whole answer";
+const UNHEARD: &str = "the same number of logins had incomplete responses";
 
 /// That some logins may have left sessions; nothing, if there were none.
 fn up_to(count: usize, account: &SuppliedAccountState, why: &str) -> Option<String> {
@@ -305,8 +307,8 @@ fn unlisted(why: &str) -> String {
 
 fn strange_devices(ids: &[String], account: &SuppliedAccountState, uncertain: usize) -> String {
     let why = match uncertain {
-        0 => "nothing shows that the run made it".to_owned(),
-        count => format!("{count} of the run's logins had no whole answer"),
+        0 => "it is not certainly the run's own".to_owned(),
+        count => format!("{count} of the run's logins had incomplete responses"),
     };
     let name = name_of(account);
     format!("{} of {name}: new since the start of the run, and not deleted: {why}", devices(ids))
@@ -321,7 +323,7 @@ fn devices(ids: &[String]) -> String {
     format!("{noun} {}", told(ids))
 }
 
-/// How many ids are told in one sentence: a server can list as many as it likes.
+/// Maximum number of ids in one sentence: a server can list as many as it likes.
 const TOLD: usize = 100;
 
 fn told<T: AsRef<str>>(ids: &[T]) -> String {

@@ -6,7 +6,7 @@ use crate::http::sender::RequestSender;
 use crate::model::reason::Reason;
 use serde_json::{Value, json};
 
-/// What is known of the account that has to pass.
+/// Credentials of the account that has to pass.
 #[derive(Debug, Clone, Copy)]
 pub struct UiaCredentials<'a> {
     /// Its localpart or full id, for the password stage; nothing while it is being registered.
@@ -17,19 +17,19 @@ pub struct UiaCredentials<'a> {
     pub registration_token: Option<&'a str>,
 }
 
-/// Why a challenge cannot be answered.
+/// Reason why a challenge cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UiaRefusal {
     /// A stage that was answered is still open.
     #[error("the server did not accept the stage {0}")]
     NotAccepted(String),
     /// No flow has stages that homespec can answer.
-    #[error("interactive authentication offers only what homespec cannot pass: {}", .0.join("; "))]
+    #[error("interactive auth offers only stages that homespec cannot pass: {}", .0.join("; "))]
     NotPassable(Vec<String>),
 }
 
 impl UiaRefusal {
-    /// Whether it speaks of a stage.
+    /// Returns true if it names a stage.
     pub fn names(&self, stage: &str) -> bool {
         match self {
             UiaRefusal::NotAccepted(name) => name == stage,
@@ -38,7 +38,7 @@ impl UiaRefusal {
     }
 }
 
-/// Why a call has no response of its own.
+/// Reason why a call has no response of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum UiaError {
     /// The response that it got is a challenge which cannot be answered.
@@ -72,8 +72,9 @@ impl InteractiveAuth {
         Ok(Some(auth))
     }
 
-    /// Whether stages were answered and a flow is completed by them: the server then owes the answer to the call itself
-    /// (Client-Server API, "User-interactive API in the REST API"), and asking on is its answer.
+    /// Returns true if stages were answered and a flow is completed by them: the server then owes
+    /// the response to the call itself (Client-Server API, "User-interactive API in the REST API"),
+    /// and asking on is its answer.
     pub fn is_finished(&self, response: &Response) -> bool {
         !self.tried.is_empty() && response.json().is_ok_and(completes_a_flow)
     }

@@ -5,11 +5,11 @@ use super::{Entry, Place};
 use crate::yaml::document::Document;
 use std::fmt::Write as _;
 
-/// What a new file begins with.
+/// Header of a new file.
 const HEAD: &str = "# Deviations that are known and accepted for now: see docs/baseline.md of homespec.\n\
                     # `homespec run URL --baseline FILE --update-baseline` adds to it.\n";
 
-/// Why entries cannot be added.
+/// Reason why entries cannot be added.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "entries can only be added where `{ROOT}:` is a list with an entry a line and a dash before each; write it so, or \

@@ -18,7 +18,7 @@ impl<'b> Active<'b> {
         Active { entries: baseline.entries.iter().filter(counts).collect() }
     }
 
-    /// Whether an entry covers it.
+    /// Returns true if an entry covers it.
     pub fn knows(&self, key: &Key) -> bool {
         self.entries.iter().any(|entry| entry.key.covers(key))
     }
@@ -32,7 +32,7 @@ fn is_expired(entry: &Entry, today: Date) -> bool {
     entry.expires.is_some_and(|last| last < today)
 }
 
-/// What a key takes of the exchange that shows a finding.
+/// Parts of an exchange with a finding that a key needs.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
     /// The operation that was called, if a file describes it.
@@ -77,7 +77,7 @@ pub fn apply(mut run: Run, baseline: &Baseline, gating: Verdict, adopt: bool) ->
         added: if adopt { new } else { 0 },
         outdated: baseline.entries.iter().filter_map(|entry| look.outdated(entry)).collect(),
     };
-    let adopted = |found: &Found| adopt && found.verdict >= gating;
+    let adopted = |found: &RunFinding| adopt && found.verdict >= gating;
     let marks: Vec<bool> = look.found.iter().map(|found| found.known || adopted(found)).collect();
     mark(&mut run, &marks);
     run.baseline = Some(outcome);
@@ -89,12 +89,12 @@ pub fn new_entries(run: &Run, baseline: &Baseline, gating: Verdict) -> Vec<Entry
     Look::new(run, baseline).new_entries(gating)
 }
 
-struct Found {
+struct RunFinding {
     key: Key,
     verdict: Verdict,
-    /// What showed it: a case, or a part outside cases.
+    /// Its case, or a part outside cases.
     shown_in: Option<String>,
-    /// Whether an entry that counts covers it.
+    /// True if an entry that counts covers it.
     known: bool,
 }
 
@@ -103,7 +103,7 @@ struct Look<'a> {
     today: Date,
     active: Active<'a>,
     /// In the order in which [`mark`] walks over them.
-    found: Vec<Found>,
+    found: Vec<RunFinding>,
 }
 
 impl<'a> Look<'a> {
@@ -137,7 +137,8 @@ impl<'a> Look<'a> {
         new
     }
 
-    /// Whether, and why, an entry no longer holds. One about another server, or whose case was not decided, says nothing.
+    /// Returns the reason why an entry no longer holds. One about another server, or whose case was
+    /// not decided, says nothing.
     fn outdated(&self, entry: &Entry) -> Option<OutdatedEntry> {
         if !concerns(entry, self.run.target.server.as_deref()) {
             return None;
@@ -164,8 +165,9 @@ impl<'a> Look<'a> {
         let (key, run) = (&entry.key, self.run);
         if key.case != STANDING {
             // What is newly broken may have ended the case before it came to this.
-            let is_news =
-                |f: &&Found| !f.known && f.verdict >= Verdict::Failed && f.key.case == key.case;
+            let is_news = |f: &&RunFinding| {
+                !f.known && f.verdict >= Verdict::Failed && f.key.case == key.case
+            };
             return is_decided(run, &key.case, Some(&key.requirement))
                 && !self.found.iter().any(|found| is_news(&found));
         }
@@ -183,14 +185,14 @@ fn was_sent(run: &Run, support: &str) -> bool {
 }
 
 /// All findings in the order in which [`mark`] walks over them; none is known yet.
-fn findings(run: &Run) -> Vec<Found> {
+fn findings(run: &Run) -> Vec<RunFinding> {
     let in_cases = run.cases.iter().flat_map(|case| &case.exchanges);
     let outside = run.support.iter().flat_map(|support| &support.exchanges);
     let exchanges: HashMap<&str, &RecordedExchange> =
         in_cases.chain(outside).map(|exchange| (exchange.id.as_str(), exchange)).collect();
     let found = |case: &str, finding: &Finding| {
         let id = finding.exchange.as_deref();
-        Found {
+        RunFinding {
             key: key(finding, case, id.and_then(|id| exchanges.get(id)).map(|e| shown(e))),
             verdict: finding.verdict,
             shown_in: id.and_then(|id| id.rsplit_once('#')).map(|(owner, _)| owner.to_owned()),
@@ -214,7 +216,7 @@ fn mark(run: &mut Run, marks: &[bool]) {
 
 /// The entry for a finding that is new. It says what tells the finding from others of the same case, and nothing that
 /// is another in the next run.
-fn entry(found: &Found) -> Entry {
+fn entry(found: &RunFinding) -> Entry {
     let is_standing = found.key.case == STANDING;
     let place = match &found.key.place {
         Place::Pointer(pointer) => Place::Pointer(without_indices(pointer)),
@@ -233,7 +235,7 @@ fn entry(found: &Found) -> Entry {
     Entry { key, seen_in, reason, issue: None, server: None, expires: None, line: 0 }
 }
 
-/// Whether a case was decided, as far as it is about a requirement.
+/// Returns true if a case was decided, as far as it is about a requirement.
 fn is_decided(run: &Run, case: &str, requirement: Option<&str>) -> bool {
     let Some(case) = run.cases.iter().find(|outcome| outcome.id == case) else { return false };
     match requirement {

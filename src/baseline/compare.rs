@@ -16,9 +16,9 @@ pub struct Comparison {
     pub runs: Vec<Side>,
     /// Every requirement that any of the runs knows, in the order of the first that does.
     pub requirements: Vec<Row>,
-    /// How many rows changed in which way; of more than two runs, how many differ.
+    /// Number of rows for each change; with more than two runs, number of rows that differ.
     pub tally: ChangeTally,
-    /// What makes the comparison less than it seems: different programs, selections, incomplete runs.
+    /// Limits of the comparison: different programs, selections, incomplete runs.
     pub notes: Vec<String>,
 }
 
@@ -27,13 +27,13 @@ pub struct Comparison {
 pub struct Side {
     /// Its file, as given.
     pub file: String,
-    /// What the server calls itself, else its URL.
+    /// Name that the server gives itself, else its URL.
     pub name: String,
     /// The homespec that made it.
     pub tool: String,
     /// When it began, RFC 3339.
     pub started_at: String,
-    /// Whether it was not stopped early.
+    /// True if it was not stopped early.
     pub complete: bool,
 }
 
@@ -42,9 +42,9 @@ pub struct Side {
 pub struct Row {
     /// Its id.
     pub id: String,
-    /// How binding it is, by the last run that knows it.
+    /// Its level, by the last run that knows it.
     pub level: Level,
-    /// What it asks for.
+    /// Title of the requirement.
     pub title: String,
     /// The verdict in each run, in their order; null where a run does not know it.
     pub verdicts: Vec<Option<RequirementVerdict>>,
@@ -55,7 +55,7 @@ pub struct Row {
     pub new_findings: Vec<String>,
 }
 
-/// How a requirement changed.
+/// Change of a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -105,7 +105,7 @@ impl Change {
     }
 }
 
-/// How many requirements changed in which way.
+/// Number of requirements for each change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
 pub struct ChangeTally {
@@ -120,7 +120,7 @@ pub struct ChangeTally {
 }
 
 impl ChangeTally {
-    /// How many changed in this way.
+    /// Returns the number of requirements with this change.
     pub fn of(mut self, change: Change) -> usize {
         *self.count(change)
     }
@@ -141,7 +141,7 @@ impl ChangeTally {
 
 /// Puts runs side by side: the file of each, as given, and what stands in it.
 pub fn compare(runs: &[(String, Run)]) -> Comparison {
-    let views: Vec<View<'_>> = runs.iter().map(|(_, run)| View::new(run)).collect();
+    let views: Vec<RunView<'_>> = runs.iter().map(|(_, run)| RunView::new(run)).collect();
     let requirements: Vec<Row> =
         every_id(runs).into_iter().filter_map(|id| row(id, &views)).collect();
     let mut tally = ChangeTally::default();
@@ -172,9 +172,9 @@ fn every_id(runs: &[(String, Run)]) -> Vec<&str> {
     all.map(|requirement| requirement.id.as_str()).filter(|id| seen.insert(*id)).collect()
 }
 
-struct View<'r> {
+struct RunView<'r> {
     requirements: HashMap<&'r str, &'r RequirementOutcome>,
-    /// What each case, and [`STANDING`], said of a requirement.
+    /// Verdict of each case, and of [`STANDING`], for a requirement.
     decisions: HashMap<&'r str, BTreeMap<&'r str, Verdict>>,
     broken: HashMap<&'r str, Vec<Broken<'r>>>,
 }
@@ -186,10 +186,10 @@ struct Broken<'r> {
     verdict: Verdict,
 }
 
-impl<'r> View<'r> {
-    fn new(run: &'r Run) -> View<'r> {
+impl<'r> RunView<'r> {
+    fn new(run: &'r Run) -> RunView<'r> {
         let requirements = run.requirements.iter().map(|r| (r.id.as_str(), r)).collect();
-        let mut view = View { requirements, decisions: HashMap::new(), broken: HashMap::new() };
+        let mut view = RunView { requirements, decisions: HashMap::new(), broken: HashMap::new() };
         for case in &run.cases {
             for decision in &case.decisions {
                 view.decide(&decision.requirement, &case.id, decision.verdict);
@@ -224,15 +224,15 @@ impl<'r> View<'r> {
     }
 
     /// The gravest that the cases said that are in the other run too, if there is one.
-    fn verdict_beside(&self, other: &View<'_>, id: &str) -> Option<Verdict> {
+    fn verdict_beside(&self, other: &RunView<'_>, id: &str) -> Option<Verdict> {
         let also = |case: &str| other.decisions.get(id).is_some_and(|all| all.contains_key(case));
         let mine = self.decisions.get(id).into_iter().flatten();
         mine.filter(|(case, _)| also(case)).map(|(_, verdict)| *verdict).max()
     }
 
-    /// What breaks a requirement here and not in the other run, though its case was decided there: a case that was
-    /// not, or that the other run does not have, is no news of the server.
-    fn broken_beside(&self, other: &View<'_>, id: &str) -> Vec<String> {
+    /// Cases that break a requirement here and not in the other run, though they were decided
+    /// there: a case that was not, or that the other run does not have, is no news of the server.
+    fn broken_beside(&self, other: &RunView<'_>, id: &str) -> Vec<String> {
         let theirs = other.broken.get(id).map_or(&[][..], Vec::as_slice);
         let was_asked = |case: &str| {
             let verdict = other.decisions.get(id).and_then(|all| all.get(case));
@@ -248,7 +248,7 @@ impl<'r> View<'r> {
     }
 }
 
-fn row(id: &str, views: &[View<'_>]) -> Option<Row> {
+fn row(id: &str, views: &[RunView<'_>]) -> Option<Row> {
     let outcomes: Vec<Option<&RequirementOutcome>> =
         views.iter().map(|view| view.requirements.get(id).copied()).collect();
     let latest = outcomes.iter().rev().flatten().next()?;
@@ -265,8 +265,8 @@ fn row(id: &str, views: &[View<'_>]) -> Option<Row> {
 /// From one run to the next, by the cases that both have.
 fn change(
     id: &str,
-    (before, was): (&View<'_>, RequirementVerdict),
-    (after, is): (&View<'_>, RequirementVerdict),
+    (before, was): (&RunView<'_>, RequirementVerdict),
+    (after, is): (&RunView<'_>, RequirementVerdict),
 ) -> (Change, Vec<String>) {
     if was == RequirementVerdict::Untested && is == RequirementVerdict::Untested {
         return (Change::None, Vec::new());
@@ -290,7 +290,8 @@ fn change(
     (change, new)
 }
 
-/// Whether several runs say different things; what a run did not select, or does not know, it says nothing of.
+/// Returns true if several runs differ; a run says nothing of a requirement that it did not select
+/// or know.
 fn differs(verdicts: &[Option<RequirementVerdict>]) -> Change {
     let mut said = verdicts.iter().flatten().filter(|v| **v != RequirementVerdict::Untested);
     match said.next() {

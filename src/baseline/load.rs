@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// The one key of the file.
 pub const ROOT: &str = "findings";
-/// Where a standing finding can be seen outside cases.
+/// Parts outside cases in which a standing finding can occur.
 const OUTSIDE: [&str; 4] = ["probe", "accounts", "sessions", "clean-up"];
 
 /// Reads a baseline, strictly.
@@ -27,7 +27,7 @@ pub fn load(
     suite: &Suite,
 ) -> Result<Baseline, Vec<Diagnostic>> {
     let (reader, root) = Reader::new(document);
-    let mut file = File { reader, known: Known::new(register, suite) };
+    let mut file = BaselineReader { reader, known: KnownIds::new(register, suite) };
     // An empty file, or one of comments alone, is a baseline that nothing was found for yet.
     let list = match root.value().is_null() {
         true => None,
@@ -52,7 +52,7 @@ pub fn load(
     file.reader.finish(Baseline { file: document.name().to_owned(), entries })
 }
 
-/// What deserves a word and stops nothing: entries that nobody has explained yet.
+/// Warnings: entries that nobody has explained yet.
 pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
     let entries = baseline.entries.iter().enumerate();
     let unexplained = entries.filter(|(_, entry)| entry.reason == TODO);
@@ -67,21 +67,22 @@ pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
         .collect()
 }
 
-struct Known<'a> {
+struct KnownIds<'a> {
     register: &'a Register,
     checks: HashMap<&'a str, Vec<&'a str>>,
 }
 
-impl<'a> Known<'a> {
-    fn new(register: &'a Register, suite: &'a Suite) -> Known<'a> {
+impl<'a> KnownIds<'a> {
+    fn new(register: &'a Register, suite: &'a Suite) -> KnownIds<'a> {
         let of_files = suite
             .cases()
             .map(|case| (case.id.as_str(), case.checks.iter().map(String::as_str).collect()));
         let of_run = CHECKS.iter().map(|check| (check.id, vec![check.requirement]));
-        Known { register, checks: of_files.chain(of_run).collect() }
+        KnownIds { register, checks: of_files.chain(of_run).collect() }
     }
 
-    /// What a case decides. Rows that the server's specification makes are known by the case.
+    /// Requirements that a case decides. Rows that the server's specification makes are known by
+    /// the case.
     fn checks(&self, case: &str) -> Option<&Vec<&'a str>> {
         let whole = || case.split_once('[').map(|(whole, _)| whole);
         self.checks.get(case).or_else(|| self.checks.get(whole()?))
@@ -98,7 +99,7 @@ impl<'a> Known<'a> {
 /// An entry as written: each member by itself is right.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenEntry {
     #[serde(deserialize_with = "text")]
     requirement: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -152,15 +153,16 @@ fn date<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Date>, D::Error> {
     })
 }
 
-struct File<'d> {
+struct BaselineReader<'d> {
     reader: Reader<'d>,
-    known: Known<'d>,
+    known: KnownIds<'d>,
 }
 
-impl<'d> File<'d> {
+impl<'d> BaselineReader<'d> {
     fn entry(&mut self, part: Part<'d>) -> Option<Entry> {
         const REQUIRED: [&str; 3] = ["requirement", "case", "reason"];
-        let written: Written = self.reader.read(part, "an entry of a baseline", &REQUIRED, &[])?;
+        let written: WrittenEntry =
+            self.reader.read(part, "an entry of a baseline", &REQUIRED, &[])?;
         if let Some(requirement) = &written.requirement {
             self.refuse_unknown_requirement(part, requirement);
             if let Some(case) = &written.case {
@@ -171,7 +173,7 @@ impl<'d> File<'d> {
             self.refuse_unknown_part(part, seen_in, written.case.as_deref() == Some(STANDING));
         }
         let place = self.place(part, written.pointer, written.branch);
-        let Written { status, operation, seen_in, issue, server, expires, .. } = written;
+        let WrittenEntry { status, operation, seen_in, issue, server, expires, .. } = written;
         let (requirement, case) = (written.requirement?, written.case?);
         let key = Key { requirement, case, place: place?, status, operation };
         let (reason, line) = (written.reason?, part.line());
@@ -184,7 +186,7 @@ impl<'d> File<'d> {
         }
         let near = self.known.register.closest(id).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| "`homespec list --requirements` has them all".to_owned());
-        let message = format!("there is no requirement `{id}`");
+        let message = format!("unknown requirement `{id}`");
         self.reader.fault_with_help(entry.nearest("requirement"), message, help);
     }
 
@@ -213,15 +215,15 @@ impl<'d> File<'d> {
     fn refuse_no_case(&mut self, part: Part<'d>, case: &str) {
         let near = self.known.near(case).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| {
-            "`homespec list` has them all; own cases are known if they are given beside the baseline".to_owned()
+            "`homespec list` has them all; for your own cases, give their folder too".to_owned()
         });
-        self.reader.fault_with_help(part, format!("there is no case `{case}`"), help);
+        self.reader.fault_with_help(part, format!("unknown case `{case}`"), help);
     }
 
     fn refuse_unknown_part(&mut self, entry: Part<'d>, name: &str, is_standing: bool) {
         let part = entry.nearest("seen_in");
         if !is_standing {
-            let text = format!("`seen_in` belongs to entries with `case: {STANDING}`");
+            let text = format!("`seen_in` is only for entries with `case: {STANDING}`");
             self.reader.fault(part, text);
         } else if !OUTSIDE.contains(&name) && self.known.checks(name).is_none() {
             self.refuse_no_case(part, name);
@@ -255,7 +257,7 @@ impl<'d> File<'d> {
             other.key == entry.key && other.server == entry.server
         };
         let Some((_, first)) = earlier.iter().find(same) else { return };
-        let fault = part.fault("this entry stands here twice").with_help("remove one of them");
+        let fault = part.fault("duplicate entry").with_help("remove one of them");
         self.reader.add(fault.with_other_label(first.label("first written here")));
     }
 }

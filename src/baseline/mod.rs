@@ -37,13 +37,13 @@ pub struct Baseline {
 /// One deviation that is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// What it covers.
+    /// Findings that it covers.
     pub key: Key,
     /// For a standing check: the case, or the part outside cases, that showed it.
     pub seen_in: Option<String>,
-    /// Why it is accepted.
+    /// Reason why it is accepted.
     pub reason: String,
-    /// Where it is dealt with.
+    /// Link to its issue.
     pub issue: Option<String>,
     /// The servers that it is about; any, if not given.
     pub server: Option<ServerRange>,
@@ -60,7 +60,7 @@ pub struct Key {
     pub requirement: String,
     /// The case that shows it, its row included; [`STANDING`] for a check on every answer.
     pub case: String,
-    /// Where in the answer.
+    /// Place in the response.
     pub place: Place,
     /// The status of the answer that shows it; any, if not given.
     pub status: Option<u16>,
@@ -68,7 +68,7 @@ pub struct Key {
     pub operation: Option<String>,
 }
 
-/// Where in an answer a finding is.
+/// Place of a finding in a response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// As in a finding: `status`, `header NAME`, or a JSON Pointer, in an entry with `*` for any key.
@@ -88,7 +88,7 @@ impl fmt::Display for Place {
 }
 
 impl Key {
-    /// Where it is, in words: what stands beside requirement and case.
+    /// Its place in words, next to requirement and case.
     pub fn place_in_words(&self) -> String {
         let mut text = self.place.to_string();
         if let Some(operation) = &self.operation {
@@ -100,7 +100,8 @@ impl Key {
         text
     }
 
-    /// Whether this key of an entry covers that of a finding: what it leaves out is any.
+    /// Returns true if this key of an entry covers that of a finding: a part that it leaves out
+    /// matches any.
     pub fn covers(&self, found: &Key) -> bool {
         let any_or = |mine: bool, same: bool| !mine || same;
         self.requirement == found.requirement

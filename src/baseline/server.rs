@@ -7,11 +7,11 @@ pub struct ServerRange {
     /// The name, without regard to case; any, if not given.
     pub name: Option<String>,
     /// All of them hold.
-    bounds: Vec<Bound>,
+    bounds: Vec<VersionBound>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Bound {
+struct VersionBound {
     relation: Relation,
     version: Vec<u64>,
 }
@@ -34,15 +34,15 @@ const RELATIONS: [(&str, Relation); 5] = [
     ("=", Relation::Equal),
 ];
 
-/// Why a text is no range of servers, as the end of a sentence.
+/// Error in a text that should be a range of servers, as the end of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum ServerRangeError {
-    #[error("`{0}` is no server's name")]
+    #[error("`{0}` is not a valid server name")]
     Name(String),
-    #[error("`{0}` is no bound like >=1.150 or <2")]
+    #[error("`{0}` is not a valid bound; examples: >=1.150, <2")]
     Bound(String),
-    #[error("it holds no server: its bounds exclude each other")]
+    #[error("no version matches: its bounds exclude each other")]
     Empty,
 }
 
@@ -67,7 +67,8 @@ impl ServerRange {
         }
     }
 
-    /// Whether a server that calls itself this is one of them; none is that does not say its version.
+    /// Returns true if a server with this `Server` header is in the range; false if it gives no
+    /// version.
     pub fn contains(&self, server: Option<&str>) -> bool {
         let Some((name, version)) = server.map(name_and_version) else { return false };
         let named = self.name.as_ref().is_none_or(|mine| mine.eq_ignore_ascii_case(name));
@@ -79,7 +80,8 @@ impl ServerRange {
             }
     }
 
-    /// Whether no version fits all bounds; versions are dense enough between any two for this.
+    /// Returns true if no version fits all bounds; versions are dense enough between any two for
+    /// this.
     fn is_empty(&self) -> bool {
         let lower = self.bounds.iter().filter(|b| b.relation.is_lower());
         lower.into_iter().any(|low| {
@@ -105,7 +107,7 @@ impl Relation {
     }
 }
 
-impl Bound {
+impl VersionBound {
     fn holds(&self, version: &[u64]) -> bool {
         let order = compare(version, &self.version);
         match self.relation {
@@ -118,7 +120,7 @@ impl Bound {
     }
 }
 
-fn bound(text: &str) -> Result<Bound, ServerRangeError> {
+fn bound(text: &str) -> Result<VersionBound, ServerRangeError> {
     let text = text.trim();
     let refused = || ServerRangeError::Bound(text.to_owned());
     let found =
@@ -127,7 +129,7 @@ fn bound(text: &str) -> Result<Bound, ServerRangeError> {
     let version = version.trim();
     let is_version = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let version = Some(version).filter(|_| is_version).and_then(leading_version);
-    Ok(Bound { relation, version: version.ok_or_else(refused)? })
+    Ok(VersionBound { relation, version: version.ok_or_else(refused)? })
 }
 
 /// `Synapse/1.163.2 (something)` taken apart; further products are left out.

@@ -20,12 +20,12 @@ pub struct CaseFile {
     pub cases: Vec<Arc<Case>>,
 }
 
-/// What is sent and what must come back, to decide one or a few requirements.
+/// Requests with their expected responses, to decide one or a few requirements.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// Unique in the suite; `id[row]` for a row.
     pub id: String,
-    /// What is true of a server that passes.
+    /// Statement that is true of a server that passes.
     pub title: String,
     pub area: String,
     pub file: String,
@@ -34,12 +34,12 @@ pub struct Case {
     pub pointer: String,
     /// Requirement ids, in the order written.
     pub checks: Vec<String>,
-    /// What must be there for it to apply.
+    /// Preconditions.
     pub needs: Vec<Need>,
     pub impact: Impact,
-    /// How many wrong passwords it tries on a known account.
+    /// Number of wrong passwords that it tries on a known account.
     pub wrong_passwords: u32,
-    /// Whether 429 is waited out or is what the case looks at.
+    /// Handling of 429: waited out, or the subject of the case.
     pub limits: Limits,
     /// Runs after everything else: what it sends is known to wedge some servers.
     pub last: bool,
@@ -53,7 +53,7 @@ pub struct Case {
     pub steps: Vec<Step>,
 }
 
-/// What rows can be made of that stand in no case file.
+/// Sources of rows that are in no case file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Each {
     /// The operations of the loaded specification.
@@ -86,7 +86,7 @@ pub enum Phase {
     Last,
 }
 
-/// What must be there for a case to apply.
+/// A precondition of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Need {
     /// `flow m.login.password`: `GET /login` advertises it.
@@ -102,7 +102,7 @@ pub enum Need {
     /// `account alice`, `account carol disposable`.
     Account {
         name: String,
-        /// Whether the case may ruin it.
+        /// True if the case may ruin it.
         disposable: bool,
     },
     /// `session alice`: a shared login of that account, only for reading.
@@ -121,7 +121,7 @@ impl Need {
     }
 }
 
-/// What a probe can see that is no login flow.
+/// A feature that a probe can find and that is not a login flow.
 #[derive(
     Debug,
     Clone,
@@ -166,7 +166,7 @@ impl Feature {
     }
 }
 
-/// What a case does to its accounts, from harmless to final.
+/// Effect of a case on its accounts, from harmless to final.
 #[derive(
     Debug,
     Clone,
@@ -196,7 +196,7 @@ pub enum Impact {
     Destroys,
 }
 
-/// Who deals with 429.
+/// Handling of 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Limits {
@@ -211,7 +211,7 @@ pub enum Limits {
 pub struct Step {
     pub pointer: String,
     pub line: u32,
-    pub target: Target,
+    pub target: StepTarget,
     /// Values for the `{names}` in the path.
     pub params: Vec<(String, Value)>,
     pub query: Vec<(String, Value)>,
@@ -225,22 +225,22 @@ pub struct Step {
     /// The account that passes interactive auth, if it is asked for.
     pub uia: Option<String>,
     pub send: Send,
-    /// How long before the request the case pauses.
+    /// Pause before the request.
     pub wait: Option<Duration>,
-    /// How long an answer that is not yet as expected may be asked for again.
+    /// Time in which the request is repeated until the response is as expected.
     pub within: Option<Duration>,
     /// For a set-up step: what it asks for is optional, and is called this; a server that does not
     /// offer it skips the case.
     pub optional: Option<String>,
-    /// Why the published schema is not applied to the answer, if it is not.
+    /// Reason why the published schema is not applied to the response, if it is not.
     pub schema_off: Option<String>,
     pub blocks: Vec<Block>,
     pub save: Vec<(String, Source)>,
 }
 
-/// What a step calls.
+/// Target of a step.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Target {
+pub enum StepTarget {
     /// An operation of the loaded specification.
     Call(String),
     /// A method and a path that no file describes; both may hold references.
@@ -253,7 +253,7 @@ pub enum Target {
     Operator(Act),
 }
 
-/// What an operator can do to an account; its word is also what `needs: [operator NAME]` names.
+/// An act of an operator on an account; its word is also the NAME of `needs: [operator NAME]`.
 #[derive(
     Debug,
     Clone,
@@ -297,7 +297,7 @@ impl Act {
     }
 }
 
-/// What an operator gives beside acts, by the name that `needs: [operator NAME]` uses, with the
+/// Values of an operator beside acts, by the NAME of `needs: [operator NAME]`, with the
 /// values that `$operator.NAME.…` names.
 pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
     ("appservice", &["token", "prefix", "user", "user_id", "sender"]),
@@ -324,7 +324,7 @@ impl Api {
     }
 }
 
-/// How a request says who asks.
+/// Credentials of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
     None,
@@ -336,7 +336,7 @@ pub enum Auth {
     Raw(Value),
 }
 
-/// What is sent.
+/// Body of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     None,
@@ -356,7 +356,7 @@ pub enum MediaType {
     Given(String),
 }
 
-/// How often a request is sent.
+/// Number and order of the requests of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Send {
     Once,
@@ -390,12 +390,12 @@ pub struct Block {
 #[derive(Debug, Clone)]
 pub struct Branch {
     pub name: Option<String>,
-    /// Why taking it deserves a warning.
+    /// Reason why taking it deserves a warning.
     pub warn: Option<String>,
     pub expect: Expect,
 }
 
-/// What an answer looks like.
+/// Expected response.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
     pub status: Option<StatusRule>,
@@ -411,7 +411,7 @@ pub struct Expect {
 pub struct StatusRule {
     /// The statuses or classes, at least one.
     pub any_of: Vec<StatusPattern>,
-    /// Whether it means every other status.
+    /// True if it means every other status.
     pub negated: bool,
 }
 
@@ -425,7 +425,7 @@ pub enum StatusPattern {
 }
 
 impl StatusRule {
-    /// Whether a status is meant.
+    /// Returns true if a status is meant.
     pub fn holds(&self, status: u16) -> bool {
         let any = self.any_of.iter().any(|pattern| match pattern {
             StatusPattern::Exact(wanted) => *wanted == status,
@@ -434,7 +434,7 @@ impl StatusRule {
         any != self.negated
     }
 
-    /// Whether it can only mean success.
+    /// Returns true if it can only mean success.
     pub fn is_success(&self) -> bool {
         !self.negated
             && self.any_of.iter().all(|pattern| match pattern {
@@ -458,7 +458,7 @@ impl fmt::Display for StatusRule {
     }
 }
 
-/// Where a saved value comes from.
+/// Source of a saved value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A JSON Pointer into the body.

@@ -1,4 +1,4 @@
-//! What an expectation means: a [`Matcher`] against one JSON value, one header or the text of an
+//! Expectations: a [`Matcher`] against one JSON value, one header or the text of a
 //! answer. Pure; a mismatch says in words what was expected and what came.
 use super::template::{self, FillError, Scope};
 use super::value::unique;
@@ -87,7 +87,7 @@ pub struct Pattern {
     compiled: OnceLock<Option<Regex>>,
 }
 
-/// Why a text is no regular expression that can be used.
+/// Error in a text that should be a usable regular expression.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PatternError {
     /// It is malformed.
@@ -118,7 +118,7 @@ impl Pattern {
     }
 }
 
-/// What a URL must be beyond being absolute.
+/// Rules for a URL beyond being absolute.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UrlRule {
     /// One of these schemes, each a text or a reference; empty: any.
@@ -164,10 +164,10 @@ pub enum Matcher {
     TokensInclude(Vec<String>),
 }
 
-/// What was expected and what came, in words.
+/// Expected and actual value, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueMismatch {
-    /// Where below the place that was checked; empty for the place itself.
+    /// Place below the one that was checked; empty for the place itself.
     pub below: String,
     pub expected: String,
     pub actual: String,
@@ -293,7 +293,7 @@ impl Matcher {
         }))
     }
 
-    /// What it asks for, as the object of "expected …".
+    /// Describes the expected value, as the object of "expected …".
     pub fn described(&self, scope: &dyn Scope) -> Result<String, FillError> {
         Ok(match self {
             Matcher::Equals(wanted) => template::fill(wanted, scope)?.to_string(),

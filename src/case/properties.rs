@@ -1,4 +1,5 @@
-//! What follows from a case as written: when it runs, what it sends and logs in for, what must succeed.
+//! Properties that follow from a case as written: its order, its requests and logins, its expected
+//! successes.
 use super::ast::*;
 use super::matcher::Matcher;
 use serde_json::Value;
@@ -43,9 +44,9 @@ impl Case {
         found
     }
 
-    /// Whether one of its requests must be refused that names this account, or holds its password,
-    /// before the case itself has logged in there. The refusal means something only of an account
-    /// that is known to work: a good login is its positive control.
+    /// Returns true if one of its requests must be refused that names this account, or holds its
+    /// password, before the case itself has logged in there. The refusal means something only of an
+    /// account that is known to work: a good login is its positive control.
     pub fn wants_proof_of(&self, account: &str) -> bool {
         let names = |step: &Step| {
             let of_account = |name: &String| {
@@ -64,14 +65,15 @@ impl Case {
         })
     }
 
-    /// How many logins it sends at most, apart from a look at the one that proved its account.
+    /// Upper bound of logins, apart from a repetition of the one that proved its account.
     pub fn logins(&self) -> usize {
         let looks = self.all_steps().find(|step| step.is_login()).is_some_and(Step::is_proof);
         let sent: usize = self.all_steps().filter(|step| step.is_login()).map(Step::times).sum();
         sent.saturating_sub(usize::from(looks))
     }
 
-    /// Whether it logs in only to have a session, so that any other session of the account would do.
+    /// Returns true if it logs in only for a session, so that any other session of the account is
+    /// as good.
     pub fn takes_any_session(&self) -> bool {
         let mut logins = self.all_steps().filter(|step| step.is_login());
         let (first, second) = (logins.next(), logins.next());
@@ -79,15 +81,18 @@ impl Case {
         in_setup && second.is_none() && first.is_some_and(Step::is_good_login)
     }
 
-    /// Whether a server that does as asked ends or renews the session that the case logged in for.
+    /// Returns true if a server that does as asked ends or renews the session that the case logged
+    /// in for.
     pub fn ends_its_session(&self) -> bool {
         #[rustfmt::skip]
         const ENDING: [&str; 7] = [
             "logout", "logout_all", "deleteDevice", "deleteDevices", "refresh", "changePassword", "deactivateAccount",
         ];
         self.all_steps().any(|step| match &step.target {
-            Target::Call(operation) => ENDING.contains(&operation.as_str()) && step.may_succeed(),
-            Target::Raw { .. } | Target::Operator(_) => false,
+            StepTarget::Call(operation) => {
+                ENDING.contains(&operation.as_str()) && step.may_succeed()
+            }
+            StepTarget::Raw { .. } | StepTarget::Operator(_) => false,
         })
     }
 }
@@ -100,10 +105,10 @@ const IDENTIFYING: [&str; 8] = [
 
 impl Step {
     pub fn is_login(&self) -> bool {
-        matches!(&self.target, Target::Call(operation) if operation == "login")
+        matches!(&self.target, StepTarget::Call(operation) if operation == "login")
     }
 
-    /// How many requests it sends at most.
+    /// Upper bound of requests.
     pub fn times(&self) -> usize {
         match self.send {
             Send::Once => 1,
@@ -112,13 +117,13 @@ impl Step {
         }
     }
 
-    /// Whether it sends again what proved an account: `body: $alice.login`.
+    /// Returns true if it repeats the login that proved an account: `body: $alice.login`.
     fn is_proof(&self) -> bool {
         let Body::Json(Value::String(body)) = &self.body else { return false };
         body.starts_with('$') && body.ends_with(".login") && self.send == Send::Once
     }
 
-    /// Whether nothing is the matter with this login, and the server is to accept it.
+    /// Returns true if the login is correct, and the server must accept it.
     fn is_good_login(&self) -> bool {
         #[rustfmt::skip]
         const MEMBERS: [&str; 6] = [
@@ -139,19 +144,19 @@ impl Step {
         self.blocks.iter().all(|block| block.branches.iter().any(ruled))
     }
 
-    /// Whether an answer is as expected only if it refuses: with a status from 400 on.
+    /// Returns true if a response is as expected only if it refuses: with a status from 400 on.
     pub fn must_be_refused(&self) -> bool {
         self.must(|status| {
             !(200..300).any(|code| status.holds(code)) && (400..600).any(|code| status.holds(code))
         })
     }
 
-    /// Whether an answer is as expected only if it is a success.
+    /// Returns true if a response is as expected only if it is a success.
     pub fn must_succeed(&self) -> bool {
         self.must(StatusRule::is_success)
     }
 
-    /// Whether each branch of a block that looks at every answer has such a status.
+    /// Returns true if each branch of a block for every response has such a status.
     fn must(&self, is: impl Fn(&StatusRule) -> bool) -> bool {
         let ruled = |branch: &Branch| branch.expect.status.as_ref().is_some_and(&is);
         let all = |block: &Block| block.when.is_none() && block.branches.iter().all(ruled);
@@ -175,7 +180,7 @@ impl Step {
             Body::Text(text) => values.push(Value::String(text.clone())),
             Body::None | Body::Bytes(_) => {}
         }
-        if let Target::Raw { method, path } = &self.target {
+        if let StepTarget::Raw { method, path } = &self.target {
             values.push(Value::String(method.clone()));
             values.push(Value::String(path.clone()));
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a string with a dollar cannot be read.
+/// Error in a string with a dollar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxError {
     /// A dollar that starts no reference.
@@ -23,7 +23,7 @@ pub enum SyntaxError {
     BadName(String),
 }
 
-/// Why a value cannot be filled.
+/// Reason why a value cannot be filled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
     /// The string is not well formed; the loader refuses such files.
@@ -108,7 +108,7 @@ fn whole_reference(text: &str) -> Option<&str> {
     text.strip_prefix('$').filter(|name| is_name(name))
 }
 
-/// Whether `text` is a dotted name such as `alice.user_id`.
+/// Returns true if `text` is a dotted name such as `alice.user_id`.
 pub fn is_name(text: &str) -> bool {
     text.split('.').all(|part| {
         part.starts_with(|c: char| c.is_ascii_lowercase())

@@ -25,7 +25,7 @@ pub const AREA: &str = "whole run";
 pub const CHECKS: &[WholeRunCheck] = &[WholeRunCheck {
     id: "generated-device-ids-never-repeat",
     requirement: "device.login.generated.unique",
-    title: "no two logins without a device_id are given the same one",
+    title: "two logins without a device_id never get the same one",
     level: Level::Must,
     look: generated_device_ids,
 }];

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// The members of an account.
 const KEYS: [&str; 5] = ["user", "password", "password_file", "access_token", "disposable"];
-/// What else a message may quote: what is not ours may be a piece of a password.
+/// Further words that a message may quote: any other may be a piece of a password.
 const WORDS: [&str; 4] = ["token", "username", "name", "pass"];
 
 /// Reads `--accounts FILE`; `-` is standard input. A `password_file` is relative to the file.
@@ -42,10 +42,10 @@ pub fn check(document: &Document, folder: &Path) -> Vec<Diagnostic> {
 fn repeated(document: &Document, accounts: &[SuppliedAccount]) -> Vec<Diagnostic> {
     let warning = |(first, again): (usize, usize)| {
         let line = document.line(&format!("/{first}"));
-        let what = format!("this looks like the account of line {line} again");
+        let what = format!("this looks like the same account as in line {line}");
         Diagnostic::at(document, &format!("/{again}"), what)
             .with_help(
-                "one account is used as one, and as one in use if either says so; remove one of them",
+                "duplicates are used as one account, in use if either entry says so; remove one of them",
             )
             .into_warning()
     };
@@ -88,7 +88,7 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
     let given: Vec<_> = ways.iter().filter_map(|key| Some((*key, node.member(key)?))).collect();
     let [(key, value)] = given.as_slice() else {
         let help = "give one of `password`, `password_file`, `access_token`";
-        reader.fault_with_help(node, "an account proves itself in exactly one way", help);
+        reader.fault_with_help(node, "an account has exactly one credential", help);
         return None;
     };
     let text = reader.string(*value, &format!("`{key}`"))?;
@@ -114,7 +114,7 @@ fn account<'d>(reader: &mut Reader<'d>, node: Part<'d>, folder: &Path) -> Option
     Some(SuppliedAccount { user, credential, disposable })
 }
 
-/// Why the secret in a file cannot be used.
+/// Reason why the secret in a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum SecretError {

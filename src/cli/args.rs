@@ -1,4 +1,4 @@
-//! What can be typed: clap types only.
+//! The command line: clap types only.
 use super::duration;
 use crate::model::run::Level;
 use crate::plan::capabilities::Capability;
@@ -11,8 +11,8 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Says, requirement by requirement, whether a Matrix homeserver's login API does what the
-/// specification asks.
+/// Checks whether a Matrix homeserver's login API conforms to the specification, one requirement at
+/// a time.
 #[derive(Debug, Parser)]
 #[command(
     name = "homespec",
@@ -20,15 +20,15 @@ use std::time::Duration;
     max_term_width = 100,
     after_help = "Exit status: 0 conforms, 1 a requirement is broken or the baseline is out of date, 2 usage, 3 files are wrong, \
                   4 nothing was selected, 5 could not be decided, 6 a report could not be \
-                  written, 70 a fault of homespec, 130 interrupted."
+                  written, 70 an internal error, 130 interrupted."
 )]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Test a homeserver
@@ -41,7 +41,7 @@ pub enum Command {
     Selftest(SelftestArgs),
     /// List cases, requirements, faults or quirks
     List(ListArgs),
-    /// Explain a requirement or a case: what it asks, where it stands, how to see it by hand
+    /// Explain a requirement or a case: its clause, its file, and a test by hand
     Explain {
         /// The id of a requirement or a case
         #[arg(value_name = "ID")]
@@ -58,7 +58,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         spec: Option<PathBuf>,
     },
-    /// Render the reports of an earlier run again
+    /// Make the reports of an earlier run again
     Report {
         /// The run.json of that run
         #[arg(value_name = "RUN.json")]
@@ -66,13 +66,13 @@ pub enum Command {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Compare runs requirement by requirement: what changed and which changes are regressions; of
-    /// more than two, what they differ in
+    /// Compare runs: changes and regressions; with more than two runs, the requirements in which they
+    /// differ
     Compare {
         /// The run.json of each, for two runs the earlier one first
         #[arg(value_name = "RUN.json", num_args = 2.., required = true)]
         runs: Vec<PathBuf>,
-        /// How to print it
+        /// Format of the output
         #[arg(long, value_enum, default_value_t = CompareFormat::Table)]
         format: CompareFormat,
     },
@@ -95,14 +95,14 @@ pub struct RunArgs {
     )]
     #[arg(value_name = "URL", env = "HOMESPEC_URL", hide_env_values = true)]
     pub url: Option<String>,
-    /// Find the URL by the well-known file of this server name, e.g. example.org
+    /// Find the URL in the well-known file of this server name, e.g. example.org
     #[arg(long, value_name = "NAME", env = "HOMESPEC_DISCOVER", help_heading = "Transport")]
     pub discover: Option<String>,
     /// Supplied accounts: a YAML list of {user, password} or {user, password_file} or {user,
-    /// access_token}, with `disposable: true` where nobody needs it; - is standard input
+    /// access_token}, with `disposable: true` for accounts that may be ruined; - is standard input
     #[arg(long, value_name = "FILE", env = "HOMESPEC_ACCOUNTS", help_heading = "Accounts")]
     pub accounts: Option<PathBuf>,
-    /// Make disposable accounts by open registration
+    /// Create disposable accounts by open registration
     #[arg(long, value_name = "HOW", env = "HOMESPEC_REGISTER", value_parser = PossibleValuesParser::new(["open"]), help_heading = "Accounts")]
     pub register: Option<String>,
     /// Make disposable accounts with the registration token in this file
@@ -113,7 +113,7 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub registration_token_file: Option<PathBuf>,
-    /// Make disposable accounts by Synapse's admin call, with the shared secret in this file
+    /// Create disposable accounts by Synapse's admin call, with the shared secret in this file
     #[arg(
         long,
         value_name = "FILE",
@@ -121,7 +121,7 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub registration_shared_secret_file: Option<PathBuf>,
-    /// Make disposable accounts by this program, which prints {"user_id": …, "password": …} each time
+    /// Create disposable accounts by this program, which prints {"user_id": …, "password": …} each time
     #[arg(
         long,
         value_name = "COMMAND",
@@ -129,7 +129,7 @@ pub struct RunArgs {
         help_heading = "Accounts"
     )]
     pub account_command: Option<String>,
-    /// Certificates to trust beside those of the system, in PEM
+    /// Certificates to trust in addition to those of the system, in PEM
     #[arg(long, value_name = "FILE", env = "HOMESPEC_CA", help_heading = "Transport")]
     pub ca: Option<PathBuf>,
     /// Do not check certificates
@@ -159,7 +159,7 @@ pub struct RunArgs {
     /// Send the headers in this file, one `Name: value` a line, with every request
     #[arg(long, value_name = "FILE", env = "HOMESPEC_HEADER_FILE", help_heading = "Transport")]
     pub header_file: Option<PathBuf>,
-    /// Wait so long for a server that is starting
+    /// Time to wait for a server that is starting
     #[arg(
         long,
         value_name = "DURATION",
@@ -192,7 +192,7 @@ pub struct DemoArgs {
     pub test: TestArgs,
 }
 
-/// What `run` and `demo` share.
+/// Options of `run` and `demo`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// Which path prefix; auto reads /versions
@@ -204,7 +204,7 @@ pub struct TestArgs {
     /// Add the cases of a folder
     #[arg(long, value_name = "DIR", env = "HOMESPEC_CASES", help_heading = "Cases")]
     pub cases: Option<PathBuf>,
-    /// Use just the cases of a folder
+    /// Use only the cases of a folder
     #[arg(long, value_name = "DIR", env = "HOMESPEC_ONLY_CASES", help_heading = "Cases")]
     pub only_cases: Option<PathBuf>,
     /// Run the cases of these ids; * and ? stand for any characters
@@ -265,14 +265,13 @@ pub struct TestArgs {
         help_heading = "Gate"
     )]
     pub require: Vec<Capability>,
-    /// The findings that are known and accepted: a new one fails, and so does one that is fixed and
-    /// still listed
+    /// Known findings: a run fails for a new one, and for one that is fixed but still listed
     #[arg(long, value_name = "FILE", env = "HOMESPEC_BASELINE", help_heading = "Gate")]
     pub baseline: Option<PathBuf>,
-    /// Add what is new to the baseline, with TODO for the reason
+    /// Add new findings to the baseline, with TODO as the reason
     #[arg(long, help_heading = "Gate")]
     pub update_baseline: bool,
-    /// Allow what is not done unasked: `destructive` on supplied accounts, `rate-limit` for bursts
+    /// Permit `destructive` cases on supplied accounts, or `rate-limit` bursts
     #[arg(
         long,
         value_name = "CLASS",
@@ -282,7 +281,7 @@ pub struct TestArgs {
         value_delimiter = ','
     )]
     pub allow: Vec<Allow>,
-    /// What a failing run is: a broken MUST, or a broken SHOULD too
+    /// Level that fails a run: a broken MUST, or a broken SHOULD too
     #[arg(
         long,
         value_name = "LEVEL",
@@ -293,13 +292,13 @@ pub struct TestArgs {
         help_heading = "Gate"
     )]
     pub fail_on: FailOn,
-    /// End the run with the first case that fails
+    /// End the run after the first case that fails
     #[arg(long, env = "HOMESPEC_FAIL_FAST", help_heading = "Gate")]
     pub fail_fast: bool,
     /// Accept MUSTs that could not be decided
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED", help_heading = "Gate")]
     pub allow_blocked: bool,
-    /// How many cases run at once
+    /// Number of cases that run at once
     #[arg(long, value_name = "N", env = "HOMESPEC_JOBS", value_parser = count, default_value = "4")]
     pub jobs: u16,
     /// For one request, in seconds or as 500ms, 30s, 2m
@@ -311,7 +310,7 @@ pub struct TestArgs {
         default_value = "30s"
     )]
     pub timeout: Duration,
-    /// For all waiting for rate limits together, in seconds or as 30s, 5m, 1h30m
+    /// For all waits for rate limits together, in seconds or as 30s, 5m, 1h30m
     #[arg(
         long,
         value_name = "DURATION",
@@ -328,10 +327,10 @@ pub struct TestArgs {
     pub verbose: bool,
 }
 
-/// Where reports go.
+/// Options for reports.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Where the reports go [default: reports]
+    /// Folder for the reports [default: reports]
     #[arg(long, value_name = "DIR", env = "HOMESPEC_OUT", help_heading = "Reports")]
     pub out: Option<PathBuf>,
     /// Which reports to write: json, junit, markdown, html; junit-strict for Jenkins' xUnit plugin
@@ -363,11 +362,11 @@ pub struct ReferenceArgs {
 /// `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
     pub listen: std::net::SocketAddr,
-    /// Stand in front of the homeserver at this URL and change its answers: only faults and quirks of the kinds data and
-    /// shape
+    /// Change the responses of the homeserver at this URL; only with faults and quirks of the kinds
+    /// data and shape
     #[arg(long, value_name = "URL", conflicts_with = "versions")]
     pub upstream: Option<String>,
     #[command(flatten)]
@@ -381,19 +380,20 @@ pub struct SelftestArgs {
     /// Only the faults and quirks of these names, or those of these requirements; * and ? stand for any characters
     #[arg(value_name = "NAME")]
     pub name: Vec<String>,
-    /// How to print it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = selftest::Rendering::Table)]
     pub format: selftest::Rendering,
     /// Run all cases for each fault, not only those of the requirements that it names
     #[arg(long)]
     pub full: bool,
-    /// Print where the `also` lists of faults differ from the requirements that are seen broken, and what they would be
+    /// Print where the `also` lists of faults differ from the requirements that broke, and the lists
+    /// that would fit
     #[arg(long, conflicts_with = "format")]
     pub propose_also: bool,
-    /// How many faults and quirks run at once
+    /// Number of faults and quirks that run at once
     #[arg(long, value_name = "N", value_parser = count)]
     pub jobs: Option<u16>,
-    /// Say which fault or quirk is done
+    /// Print each fault or quirk when it is done
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -418,7 +418,7 @@ pub const EXCLUSIVE: [(&str, &[&str], &str); 4] = [
     ),
     ("account_command", &["register", "registration_token_file"], ONE_WAY),
 ];
-const ONE_WAY: &str = "there is one way to make accounts: --register, --registration-token-file, \
+const ONE_WAY: &str = "give only one of --register, --registration-token-file, \
                        --registration-shared-secret-file or --account-command";
 
 /// Returns the first id in [`EXCLUSIVE`] that another option excludes, and the sentence.
@@ -446,12 +446,12 @@ pub struct ListArgs {
     /// Every quirk, with its kind
     #[arg(long, group = "what")]
     pub quirks: bool,
-    /// How to print it
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
 }
 
-/// How a list is printed.
+/// Formats of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// Columns.
@@ -460,7 +460,7 @@ pub enum ListFormat {
     Json,
 }
 
-/// How a comparison is printed.
+/// Formats of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CompareFormat {
     /// Columns, for a terminal.
@@ -501,7 +501,7 @@ pub enum ApiArg {
     V3,
 }
 
-/// What fails a run.
+/// Levels that fail a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
 pub enum FailOn {

@@ -9,7 +9,7 @@ pub(super) fn sentence(vault: &Vault, text: &str) -> Result<String, Failure> {
     checked("a sentence on the target", vault, |show| report::one_line(&show(text)))
 }
 
-/// What `render` makes with secrets replaced in what it shows, if none is left in it.
+/// Renders with secrets replaced, and returns the text if none is left in it.
 pub(super) fn checked(
     what: &str,
     vault: &Vault,

@@ -55,7 +55,7 @@ fn quoting_only(message: &str, words: &[&str]) -> String {
         .0
 }
 
-/// Whether a file has something in it that is no business of others: a member that is called like a
+/// Returns true if a file contains something confidential: a member that is named like a
 /// secret, or an address with a password.
 pub fn holds_secrets(text: &str) -> bool {
     static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -68,7 +68,7 @@ pub fn holds_secrets(text: &str) -> bool {
 /// That a secret is too short: nothing could keep it out of the reports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} has fewer than {SHORTEST} bytes; it could not be told from ordinary words, and would stay readable in the reports"
+    "{0} has fewer than {SHORTEST} bytes; it cannot be distinguished from ordinary words and would stay readable in the reports"
 )]
 pub struct TooShort(String);
 

@@ -210,7 +210,7 @@ mod tests {
         arg.get_env().and_then(|name| name.to_str()).unwrap()
     }
 
-    /// Where the value of an option comes from if a file has it, and the value.
+    /// Source of the value of an option if a file has it, and the value.
     fn source(arg: &Arg, value: &str, typed: &[String]) -> (ValueSource, Vec<String>) {
         let document = Document::parse("homespec.yaml", format!("{}: {value}\n", key(arg)));
         let nothing = |_: &Path| Ok(String::new().into());
@@ -288,7 +288,7 @@ mod tests {
             ("level: [must, shuold]", ":1:15", "did you mean `should`?"),
             ("level: x", ":1:8", "one of: must, should, may"),
             ("register: closed", ":1:11", "one of: open"),
-            ("report: pdf", ":1:9", "there are json, junit, "),
+            ("report: pdf", ":1:9", "formats: json, junit, "),
             ("require: passwort", ":1:10", "did you mean `password`?"),
             ("timeout: soon", ":1:10", "a number of seconds, or a time such as"),
             ("insecure: 1", ":1:11", "`insecure` must be true or false, not a number"),
@@ -296,7 +296,7 @@ mod tests {
             ("case: []", ":1:1", "`case` is empty"),
             ("cases: a\nonly-cases: b", ":2:1", "not both"),
             ("url: http://x\ndiscover: x", ":2:1", "not both"),
-            ("register: open\naccount-command: x", ":2:1", "one way to make accounts"),
+            ("register: open\naccount-command: x", ":2:1", "give only one of"),
         ] {
             let all = faults(text).join("\n");
             assert!(all.contains(&format!("homespec.yaml{place}")), "{text}: {all}");

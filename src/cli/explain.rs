@@ -1,6 +1,6 @@
 //! `explain ID`: a requirement or a case, for somebody who wants to know what it is about.
 use super::{Failure, print};
-use crate::case::ast::{Case, Need, Step, Target};
+use crate::case::ast::{Case, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::model::exit;
 use crate::model::run::Mark;
@@ -56,7 +56,7 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite, faults: &[Fault
         line("decided by", &format!("{} ({}:{})", case.id, case.file, case.line));
     }
     if !requirement.standing.is_empty() {
-        line("decided by", "a standing check, on every answer");
+        line("decided by", "a standing check of every response");
     }
     if cases.is_empty()
         && requirement.standing.is_empty()
@@ -73,7 +73,7 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite, faults: &[Fault
 fn mark_in_words(mark: Mark) -> &'static str {
     match mark {
         Mark::Plain => "in RFC 2119 capitals",
-        Mark::Soft => "in lower case or a flat statement",
+        Mark::Soft => "in prose: in lower case, or as a plain statement",
         Mark::Derived => "follows from several sentences",
         Mark::Schema => "by the published schema",
     }
@@ -82,10 +82,10 @@ fn mark_in_words(mark: Mark) -> &'static str {
 fn versions(requirement: &Requirement) -> String {
     let mut text = requirement.range().to_string();
     if requirement.clarification {
-        text += ", and before: the specification calls it a clarification";
+        text += ", and earlier, because the specification calls it a clarification";
     }
     if let Some(release) = requirement.tightened {
-        text += &format!("; formally binding since {release}, before it only warns");
+        text += &format!("; binding since {release}, earlier only a warning");
     }
     text
 }
@@ -132,9 +132,9 @@ fn need_in_words(need: &Need) -> String {
 
 fn step_in_words(step: &Step) -> String {
     let what = match &step.target {
-        Target::Call(operation) => operation.clone(),
-        Target::Raw { method, path } => format!("{method} {path}"),
-        Target::Operator(act) => format!("{} (by the operator)", act.as_str()),
+        StepTarget::Call(operation) => operation.clone(),
+        StepTarget::Raw { method, path } => format!("{method} {path}"),
+        StepTarget::Operator(act) => format!("{} (by the operator)", act.as_str()),
     };
     let expected: Vec<String> = step
         .blocks

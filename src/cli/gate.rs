@@ -14,7 +14,8 @@ use crate::yaml::document::Document;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What the options ask of a run beside the specification; says which entries of the baseline nobody has explained.
+/// Policies in the options, beside the specification; prints which entries of the baseline nobody
+/// has explained.
 pub(super) fn policies(args: &TestArgs, material: &Material) -> Result<Policies, Failure> {
     // Asked for twice, by several lists, is asked for once.
     let mut required: Vec<Capability> = Vec::new();
@@ -70,7 +71,7 @@ pub(super) fn update(policies: &Policies, run: &Run, gating: Verdict) -> Result<
     })?;
     let (count, noun) = (new.len(), if new.len() == 1 { "entry" } else { "entries" });
     say(&format!(
-        "note: {count} {noun} added to {}; say why each is accepted, where it says {TODO}",
+        "note: {count} {noun} added to {}; replace each {TODO} with the reason why it is accepted",
         baseline.file
     ))?;
     Ok(())

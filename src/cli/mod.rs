@@ -24,7 +24,7 @@ use crate::redact::RedactedRun;
 use crate::reference::FaultFileError;
 use crate::report;
 use crate::spec::Spec;
-use crate::yaml::diagnostic::{Diagnostic, Severity};
+use crate::yaml::diagnostic::{Diagnostic, DiagnosticSeverity};
 use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
@@ -32,7 +32,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Why a command ended early: what to print, and the exit status.
+/// Early end of a command: the text to print, and the exit status.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit status.
@@ -56,7 +56,7 @@ impl From<Vec<Diagnostic>> for Failure {
         let color = colors_errors();
         let mut text: String = faults.iter().map(|fault| fault.render(color) + "\n").collect();
         let count = faults.len();
-        text += &format!("error: {count} fault{} in the files; nothing was sent", plural(count));
+        text += &format!("error: {count} error{} in the files; no request was sent", plural(count));
         Failure::new(exit::FILES, text)
     }
 }
@@ -92,7 +92,7 @@ fn on_panic(panic: &std::panic::PanicHookInfo<'_>) {
     // A literal of the source is the one kind of message that is the same whatever the server says.
     let what = panic.payload().downcast_ref::<&str>().map(|text| format!(": {text}"));
     let (place, what) = (place.unwrap_or_default(), what.unwrap_or_default());
-    let _ = say(&format!("error: homespec itself failed{place}{what}"));
+    let _ = say(&format!("internal error{place}{what}"));
 }
 
 /// Does what was typed and returns the exit status.
@@ -188,7 +188,7 @@ fn colors_results() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// How many columns a result may take: as `COLUMNS` asks for, else as many as the terminal has.
+/// Maximum number of columns of a result: `COLUMNS`, else the terminal's width.
 fn width() -> usize {
     const DEFAULT: usize = 100;
     const OF_A_TERMINAL: usize = 80;
@@ -224,7 +224,7 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
         }
     };
     let (warnings, faults): (Vec<_>, Vec<_>) =
-        faults.into_iter().partition(|fault| fault.severity == Severity::Warning);
+        faults.into_iter().partition(|fault| fault.severity == DiagnosticSeverity::Warning);
     for warning in &warnings {
         say(&warning.render(colors_errors()))?;
     }
@@ -240,7 +240,7 @@ fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {
 
 fn check_spec(dir: &Path, paths: &[PathBuf]) -> Result<u8, Failure> {
     if !paths.is_empty() {
-        return Err(Failure::usage("--spec checks a folder of its own; give no PATH beside it"));
+        return Err(Failure::usage("--spec and PATH cannot be combined"));
     }
     let bundled = |spec: &Spec| if spec.is_r0() { Spec::bundled_r0() } else { Spec::bundled_v1() };
     let spec = Spec::from_dir(dir)?;

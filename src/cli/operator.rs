@@ -9,7 +9,7 @@ use crate::yaml::reader::Reader;
 use std::path::Path;
 use strum::VariantArray as _;
 
-/// How a file with a secret is read: its path, and the secret or why there is none.
+/// Reader of a file with a secret, by its path.
 pub(super) type ReadSecret<'a> = &'a dyn Fn(&Path) -> Result<SecretString, SecretError>;
 
 /// Reads the mapping; faults go to the reader. Paths are relative to `folder`, programs are started
@@ -22,7 +22,7 @@ pub(super) fn read<'d>(
 ) -> Operator {
     const KEYS: [&str; 6] =
         ["appservice", "email", "phone", "admin_token", "admin_token_file", "hooks"];
-    let mut part = Part { reader, folder, read_secret };
+    let mut part = OperatorReader { reader, folder, read_secret };
     if part.reader.object(node, "`operator`", &KEYS).is_none() {
         return Operator::default();
     }
@@ -39,13 +39,13 @@ pub(super) fn read<'d>(
     }
 }
 
-struct Part<'a, 'd> {
+struct OperatorReader<'a, 'd> {
     reader: &'a mut Reader<'d>,
     folder: &'a Path,
     read_secret: ReadSecret<'a>,
 }
 
-impl<'d> Part<'_, 'd> {
+impl<'d> OperatorReader<'_, 'd> {
     fn appservice(&mut self, node: document::Part<'d>) -> Option<Appservice> {
         let keys = ["token", "token_file", "prefix", "sender"];
         self.reader.object(node, "`appservice`", &keys)?;
@@ -71,7 +71,7 @@ impl<'d> Part<'_, 'd> {
         self.is_one_number(node, &phone).then_some(phone)
     }
 
-    /// Whether the three spellings of a phone number can be one number.
+    /// Returns true if the three spellings of a phone number can be one number.
     fn is_one_number(&mut self, node: document::Part<'d>, phone: &Phone) -> bool {
         let mut faulty = |key: &str, what: &str| {
             self.reader.fault(node.nearest(key), what);
@@ -79,7 +79,7 @@ impl<'d> Part<'_, 'd> {
         };
         let digits: String = phone.number.chars().filter(char::is_ascii_digit).collect();
         if phone.address.is_empty() || !phone.address.bytes().all(|byte| byte.is_ascii_digit()) {
-            return faulty("address", "`address` is digits only, with the country code in front");
+            return faulty("address", "`address` must be digits only, with the country code first");
         }
         if phone.country.len() != 2 || !phone.country.bytes().all(|b| b.is_ascii_uppercase()) {
             return faulty("country", "`country` is two capital letters, such as GB");
@@ -99,7 +99,7 @@ impl<'d> Part<'_, 'd> {
         if !prefix.is_empty() && prefix.chars().all(fits) {
             return Some(prefix);
         }
-        let what = "`prefix` is the beginning of localparts, such as bridge_, and no pattern";
+        let what = "`prefix` must be the beginning of localparts, such as bridge_, not a pattern";
         self.reader.fault(node.nearest("prefix"), what);
         None
     }
@@ -130,7 +130,7 @@ impl<'d> Part<'_, 'd> {
         if id.starts_with('@') && id.contains(':') {
             return Some(id);
         }
-        self.reader.fault(node.nearest(key), format!("`{key}` is a full Matrix ID here"));
+        self.reader.fault(node.nearest(key), format!("`{key}` must be a full Matrix ID"));
         None
     }
 

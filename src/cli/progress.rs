@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Whether nobody looks: standard error is no terminal, or this is a CI job.
+/// Returns true if nobody looks: standard error is not a terminal, or this is a CI job.
 fn unwatched() -> bool {
     !std::io::stderr().is_terminal() || std::env::var_os("CI").is_some()
 }

@@ -32,17 +32,17 @@ const NOT_THE_OPERATORS: [(&str, &str); 15] = [
     ),
 ];
 const SET_BY_HOMESPEC: &str = "homespec sets it itself, and cases depend on it";
-const OF_THE_CONNECTION: &str = "it is about the connection, which is the HTTP library's business";
+const OF_THE_CONNECTION: &str = "the HTTP library sets it for the connection";
 const AUTHORIZATION: &str = "`Authorization` carries the access tokens of the cases, and requests without one are among \
      them; let this machine pass the front end by its address, or by another header";
 
-/// Why a word does not say by which way the homeserver is reached.
+/// Error in an option that describes the connection to the homeserver.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // The sentences say it.
 pub enum WayError {
-    #[error("--discover: `{0}` is no server name; it is written as in @user:example.org")]
+    #[error("--discover: `{0}` is not a valid server name; example: example.org")]
     ServerName(String),
-    #[error("--proxy: it is written as http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT")]
+    #[error("--proxy must be http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT")]
     Proxy,
     #[error(
         "--proxy: user and password do not stand in the URL, where others may read them; \
@@ -55,11 +55,9 @@ pub enum WayError {
     Resolve(String),
     #[error("--resolve: `{0}` names an address, and only names are looked up")]
     ResolvesAddress(String),
-    #[error("--resolve: `{0}` has a port beside the name; it holds for every port of it")]
+    #[error("--resolve: `{0}` has a port after the name; --resolve applies to every port")]
     ResolvesPort(String),
-    #[error(
-        "--resolve: {host} is to be found at port {port}, and the URL says {of_url}; leave one of them out"
-    )]
+    #[error("--resolve gives {host} port {port}, the URL {of_url}; remove one of them")]
     TwoPorts { host: String, port: u16, of_url: u16 },
 }
 
@@ -104,7 +102,7 @@ fn address_of(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(|| Some(SocketAddr::new(without_port()?, 0)))
 }
 
-/// Whether a name is to be found at a port though the URL says another one: the URL's would be taken.
+/// Refuses a name with a port in `--resolve` and another one in the URL: the URL's would be taken.
 pub fn check_ports(target: &Target, resolve: &[(String, SocketAddr)]) -> Result<(), WayError> {
     let Target::Web(url) = target else { return Ok(()) };
     let Some(port) = url.port() else { return Ok(()) };
@@ -138,18 +136,18 @@ pub fn headers(name: &str, text: &str) -> Result<Vec<(String, SecretString)>, Ve
 
 fn header(line: &str) -> Result<(String, SecretString), String> {
     if line.starts_with([' ', '\t']) {
-        return Err("a header stands on one line; this one begins with a space".to_owned());
+        return Err("a header must be on one line; this line begins with a space".to_owned());
     }
     let Some((name, value)) = line.split_once(':') else {
-        return Err("a header is written as `Name: value`".to_owned());
+        return Err("a header must be `Name: value`".to_owned());
     };
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) {
-        return Err("what stands before the colon is no header name".to_owned());
+        return Err("the part before the colon is not a valid header name".to_owned());
     }
     let value = value.trim();
     if value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(format!("the value of `{name}` holds a control character"));
+        return Err(format!("the value of `{name}` contains a control character"));
     }
     if name.eq_ignore_ascii_case("authorization") {
         return Err(AUTHORIZATION.to_owned());
@@ -234,7 +232,7 @@ mod tests {
             ("h:3", "one line"),
             ("h:4", "--resolve"),
             ("h:5", "access tokens"),
-            ("h:6", "no header name"),
+            ("h:6", "not a valid header name"),
             ("h:7", "control character"),
         ];
         assert_eq!(faults.len(), wanted.len(), "{faults:?}");

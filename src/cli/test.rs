@@ -89,7 +89,7 @@ pub(super) fn serve(args: ServeArgs) -> Result<u8, Failure> {
         for (user, password) in demo_users {
             text += &format!("  @{user}:{server_name}  password {password}\n");
         }
-        text += "Ctrl-C ends it\n";
+        text += "Stop with Ctrl-C\n";
         print(&text)?;
         let _ = tokio::signal::ctrl_c().await;
         running.stop().await;
@@ -116,7 +116,7 @@ fn serve_in_front(args: &ServeArgs, upstream: &str) -> Result<u8, Failure> {
         let running = reference::front(layer)
             .await
             .map_err(|error| Failure::usage(format!("--upstream {upstream}: {error}")))?;
-        print(&format!("{upstream} at {}\nCtrl-C ends it\n", running.url()))?;
+        print(&format!("{upstream} at {}\nStop with Ctrl-C\n", running.url()))?;
         let _ = tokio::signal::ctrl_c().await;
         running.stop().await;
         Ok(exit::CONFORMS)
@@ -183,12 +183,12 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
     })
 }
 
-/// What did not pass in an earlier run; says what that is.
+/// Reads the parts of an earlier run that did not pass, and prints them.
 fn rerun(path: &Path, material: &Material) -> Result<Rerun, Failure> {
     let rerun = Rerun::of(&super::read_run(path)?, path.display().to_string());
     let gone = rerun.gone(&material.suite, &material.register);
     if !gone.is_empty() {
-        say(&format!("note: no longer there, and left out: {}", gone.join(", ")))?;
+        say(&format!("note: no longer in the files, ignored: {}", gone.join(", ")))?;
     }
     let (cases, standing) = (rerun.cases.len(), rerun.standing.len());
     if cases + standing > 0 {
@@ -246,7 +246,7 @@ fn transport(args: &RunArgs, target: Target) -> Result<Transport, Failure> {
     target::check_ports(&target, &resolve).map_err(Failure::usage)?;
     let proxy = proxy(args)?;
     if matches!(target, Target::Socket { .. }) && proxy.is_some() {
-        return Err(Failure::usage("--proxy: there is no proxy in front of a unix socket"));
+        return Err(Failure::usage("--proxy cannot be used with a unix socket"));
     }
     Ok(Transport {
         timeout: args.test.timeout,
@@ -269,7 +269,7 @@ fn proxy(args: &RunArgs) -> Result<Option<Proxy>, Failure> {
             let url = target::proxy(url).map_err(Failure::usage)?;
             Ok(Some(Proxy { url, credentials }))
         }
-        (None, Some(_)) => Err(Failure::usage("--proxy-auth-file: for which --proxy?")),
+        (None, Some(_)) => Err(Failure::usage("--proxy-auth-file needs --proxy")),
         (None, None) => Ok(None),
     }
 }
@@ -319,7 +319,7 @@ fn planned(plan: &Plan, show: &dyn Fn(&str) -> String) -> String {
     let running =
         plan.cases.iter().filter(|case| matches!(case.disposition, Disposition::Run(_))).count();
     text += &format!(
-        "\n{running} of {} cases would run: at most {} logins beside one to prove each of at most {} accounts, \
+        "\n{running} of {} cases would run: at most {} logins, plus one to prove each of at most {} accounts, \
          {} requests. Nothing but the probe's GETs was sent.\n",
         plan.cases.len(),
         plan.logins(),
@@ -335,8 +335,9 @@ async fn test(material: Material, job: Job, args: &TestArgs) -> Result<u8, Failu
     let prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let folder = args.output.out.clone().unwrap_or_else(|| "reports".into());
     // A run may take minutes; better to know before it that nothing can be written.
-    report::try_writing(&folder)
-        .map_err(|error| Failure::new(exit::REPORT, format!("error: {error}; nothing was sent")))?;
+    report::try_writing(&folder).map_err(|error| {
+        Failure::new(exit::REPORT, format!("error: {error}; no request was sent"))
+    })?;
     let bar = Bar::new(prepared.vault());
     let signals = tokio::spawn(listen_for_signals(prepared.stop.clone()));
     let run = prepared.run(&bar).await;
@@ -392,10 +393,10 @@ async fn listen_for_signals(stop: Cancellation) {
     };
     signals.next().await;
     stop.interrupt();
-    let _ = say("stopping: nothing more is sent or judged; what the run made is taken back");
+    let _ = say("stopping: no more requests; cleaning up");
     signals.next().await;
     stop.interrupt();
-    let _ = say("stopping at once: the reports say what was not cleaned up");
+    let _ = say("stopping at once; the reports list what was not cleaned up");
     signals.next().await;
     std::process::exit(i32::from(exit::INTERRUPTED));
 }

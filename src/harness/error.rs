@@ -1,9 +1,10 @@
-//! Why there are no trials. Errors of the interior come in as their texts, so that their types stay there.
+//! Errors that leave no trials. Errors of the interior come in as their texts, so that their types
+//! stay there.
 use crate::http::target::NoTargetUrl;
 use crate::pipeline::{JobError, RunWithheld};
 use crate::yaml::diagnostic::Diagnostic;
 
-/// Why there are no trials.
+/// An error that leaves no trials.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HarnessError {

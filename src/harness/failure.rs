@@ -1,6 +1,7 @@
-//! What a trial says of a case or a standing check that is not passed, from the run that it is part of.
+//! Text of a failed trial, for a case or a standing check that did not pass, from the run that it
+//! is part of.
 use crate::baseline::STANDING;
-use crate::harness::live::Shared;
+use crate::harness::live::HarnessState;
 use crate::harness::trial::{Outcome, TrialError};
 use crate::model::run::{
     CaseOutcome, Finding, OutdatedEntry, RecordedExchange, RecordedReason, Run, StandingOutcome,
@@ -10,7 +11,7 @@ use crate::pipeline::RunWithheld;
 use crate::redact::RedactedRun;
 use crate::report;
 
-impl Shared {
+impl HarnessState {
     pub(super) fn of_cases<'r>(
         &self,
         cases: impl Iterator<Item = &'r CaseOutcome>,
@@ -64,7 +65,7 @@ impl Shared {
         }
     }
 
-    /// What is wrong: each finding, or the reason why nothing could be decided.
+    /// The problem: each finding, or the reason why nothing could be decided.
     fn text(
         &self,
         findings: &[Finding],
@@ -99,7 +100,7 @@ pub(super) fn withheld(why: RunWithheld) -> TrialError {
     TrialError::Withheld(why.to_string())
 }
 
-/// What `look` says of a run, if no secret is in it.
+/// Returns the text that `look` makes of a run, if it contains no secret.
 pub(super) fn checked(
     run: &RedactedRun,
     look: impl Fn(&Run) -> Result<Outcome, TrialError>,
@@ -114,7 +115,7 @@ pub(super) fn checked(
     checked.map_err(|why| TrialError::Withheld(why.to_string())).and_then(|_| look(run))
 }
 
-/// Whether a baseline knows all that makes this verdict.
+/// Returns true if a baseline knows all that makes this verdict.
 fn is_known(findings: &[Finding], verdict: Verdict) -> bool {
     let mut grave = findings.iter().filter(|f| f.verdict == verdict).peekable();
     grave.peek().is_some() && grave.all(|f| f.known)

@@ -17,19 +17,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub(super) type GoLive = Box<dyn FnOnce() -> Result<Live, HarnessError> + Send>;
 
-pub(super) struct Shared {
+pub(super) struct HarnessState {
     pub(super) cases: Vec<Arc<Case>>,
-    /// Whether a trial for that case still waits or has run: those filtered out are not.
+    /// True for a case whose trial still waits or has run: false for those filtered out.
     pub(super) wanted: Vec<AtomicBool>,
     pub(super) fail_on_should: bool,
-    /// What passes may be listed in it all the same.
+    /// True if there is a baseline: what passes may be listed in it all the same.
     pub(super) has_baseline: bool,
     pub(super) register: Arc<Register>,
     pub(super) starting: Mutex<Option<GoLive>>,
     pub(super) live: OnceLock<Result<Live, Arc<HarnessError>>>,
 }
 
-impl Shared {
+impl HarnessState {
     fn live(&self) -> Result<&Live, TrialError> {
         let live = self.live.get_or_init(|| match lock(&self.starting).take() {
             Some(start) => start().map_err(Arc::new),
@@ -88,7 +88,8 @@ pub(super) struct Live {
     pub(super) scheduler: Scheduler,
     /// The run over all wanted cases, made when the first trial asks for it.
     pub(super) whole: Mutex<Option<Arc<RedactedRun>>>,
-    /// What the server needs to run; behind a lock, because nobody promised that threads may share it.
+    /// Keeps alive what the server needs; behind a lock, because it need not be shareable between
+    /// threads.
     pub(super) _guard: Mutex<Option<Box<dyn Any + Send>>>,
     pub(super) runtime: tokio::runtime::Runtime,
 }
@@ -119,7 +120,7 @@ impl Live {
     }
 
     /// The run over everything that this process is to test; runs what has not run yet.
-    fn whole_run(&self, shared: &Shared) -> Result<Arc<RedactedRun>, RunWithheld> {
+    fn whole_run(&self, shared: &HarnessState) -> Result<Arc<RedactedRun>, RunWithheld> {
         let mut whole = lock(&self.whole);
         if let Some(run) = &*whole {
             return Ok(run.clone());

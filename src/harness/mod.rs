@@ -57,8 +57,8 @@ use crate::accounts::pool::{AccountProvider, AccountSources, Credential, Supplie
 use crate::baseline::{self, Baseline};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
-use crate::harness::live::{Live, Shared};
-use crate::harness::trial::{Part, questions};
+use crate::harness::live::{HarnessState, Live};
+use crate::harness::trial::{TrialPart, questions};
 use crate::http::client::Transport;
 use crate::http::target::Target;
 use crate::model::exit::Gate;
@@ -91,8 +91,8 @@ pub use crate::redact::SecretString;
 pub use error::HarnessError;
 pub use trial::{Outcome, Trial, TrialError};
 
-/// What is tested, and with what. The defaults are those of the command line, but for the reports:
-/// none is written.
+/// A target with the options of its test. The defaults are those of the command line, but for the
+/// reports: none is written.
 pub struct Harness {
     start: Start,
     sources: AccountSources,
@@ -258,19 +258,19 @@ impl Harness {
         self
     }
 
-    /// How long one request may take; 30 s.
+    /// Sets the time limit of one request; 30 s by default.
     pub fn timeout(mut self, time: Duration) -> Harness {
         self.timeout = time;
         self
     }
 
-    /// How long all waiting for rate limits together may take; 60 s.
+    /// Sets the time limit of all waits for rate limits together; 60 s by default.
     pub fn max_wait(mut self, time: Duration) -> Harness {
         self.max_wait = time;
         self
     }
 
-    /// How long the server may take until it answers; it is asked once otherwise.
+    /// Sets the time that the server may take to start; without it, it is asked once.
     pub fn wait_ready(mut self, time: Duration) -> Harness {
         self.wait_ready = time;
         self
@@ -320,7 +320,7 @@ impl Harness {
         cases.sort_by_key(|case| case.phase());
         let questions = questions(&cases, &material.register, &self.selection);
         let fail_on_should = self.fail_on_should;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(HarnessState {
             wanted: cases.iter().map(|_| AtomicBool::new(true)).collect(),
             cases,
             fail_on_should,
@@ -332,7 +332,7 @@ impl Harness {
         let trial = |(question, id, title)| Trial {
             id,
             title,
-            part: Part { question, runs: false, shared: shared.clone() },
+            part: TrialPart { question, runs: false, shared: shared.clone() },
         };
         Ok(questions.into_iter().map(trial).collect())
     }

@@ -2,12 +2,12 @@
 use crate::case::ast::Case;
 use crate::check::whole_run::CHECKS;
 use crate::harness::HarnessError;
-use crate::harness::live::Shared;
+use crate::harness::live::HarnessState;
 use crate::plan::selection::{Selection, selects_check, selects_standing};
 use crate::requirements::Register;
 use std::sync::Arc;
 
-/// How a trial ended that did not fail.
+/// Outcome of a trial that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The server does what is asked.
@@ -18,8 +18,9 @@ pub enum Outcome {
     Ignored(String),
 }
 
-/// Why a trial failed. The text begins with a line `Error: …`; what was expected and what came, the clause, the place in
-/// the case file, the exchange and how to send it again follow where there are any.
+/// Failure of a trial. The text begins with a line `Error: …`; what was expected and what came, the
+/// clause, the place in the case file, the exchange and how to send it again follow where there are
+/// any.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrialError {
@@ -48,7 +49,7 @@ pub enum TrialError {
 pub struct Trial {
     pub(super) id: String,
     pub(super) title: String,
-    pub(super) part: Part,
+    pub(super) part: TrialPart,
 }
 
 impl Trial {
@@ -57,7 +58,7 @@ impl Trial {
         &self.id
     }
 
-    /// What is true of a server that passes.
+    /// Statement that is true of a server that passes.
     pub fn title(&self) -> &str {
         &self.title
     }
@@ -65,7 +66,7 @@ impl Trial {
     /// Runs it, and blocks until there is something to say. The first one starts the server.
     ///
     /// # Errors
-    /// What is broken or could not be decided.
+    /// The broken requirement, or the reason why it could not be decided.
     pub fn run(self) -> Result<Outcome, TrialError> {
         let Trial { id, mut part, .. } = self;
         part.runs = true;
@@ -100,13 +101,13 @@ impl Trial {
     }
 }
 
-pub(super) struct Part {
+pub(super) struct TrialPart {
     pub(super) question: Question,
     pub(super) runs: bool,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<HarnessState>,
 }
 
-impl Drop for Part {
+impl Drop for TrialPart {
     fn drop(&mut self) {
         if let (false, Question::Case(at)) = (self.runs, &self.question) {
             self.shared.no_longer_wants(*at);

@@ -6,10 +6,10 @@ use tokio::sync::Notify;
 
 /// A flag that is set once; everything that waits, except for a response, wakes up.
 #[derive(Debug, Clone, Default)]
-pub struct Cancellation(Arc<Inner>);
+pub struct Cancellation(Arc<CancelState>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct CancelState {
     cause: OnceLock<CancelCause>,
     interrupted: AtomicBool,
     waiting: Notify,

@@ -42,14 +42,14 @@ pub struct TargetLost {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LivenessState {
     in_a_row: usize,
     all_together: usize,
     lost: Option<TargetLost>,
     is_back: bool,
 }
 
-impl State {
+impl LivenessState {
     fn stop(&mut self, why: &str) {
         let reason = Reason::TargetLost(format!("the run stopped sending: {why}"));
         self.lost.get_or_insert(TargetLost { reason, evidence: None });
@@ -60,7 +60,7 @@ impl State {
 #[derive(Debug, Default)]
 pub struct LivenessMonitor {
     controls: OnceLock<Vec<Control>>,
-    state: Mutex<State>,
+    state: Mutex<LivenessState>,
 }
 
 impl LivenessMonitor {
@@ -76,7 +76,7 @@ impl LivenessMonitor {
 
     /// Forgets the silence so far: that of a target that is still starting says nothing of the run.
     pub fn begin_anew(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = LivenessState::default();
     }
 
     /// Returns the reason if the run stopped sending.

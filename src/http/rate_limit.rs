@@ -107,7 +107,7 @@ fn kind_of_login(request: &Request) -> String {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LimitState {
     until: BTreeMap<Bucket, Instant>,
     /// The end of all waits so far; overlapping waits count once.
     waiting_until: Option<Instant>,
@@ -119,7 +119,7 @@ struct State {
 #[derive(Debug)]
 pub struct RateLimits {
     budget: Duration,
-    state: Mutex<State>,
+    state: Mutex<LimitState>,
 }
 
 impl RateLimits {

@@ -53,7 +53,7 @@ pub struct SuppliedAccountState {
     /// Refused passwords, including those in flight.
     refused: u32,
     /// The names that were refused with the right password, by place.
-    refused_names: BTreeSet<(Place, String)>,
+    refused_names: BTreeSet<(PasswordUse, String)>,
     /// Other names that logged in with the right password.
     taken_names: BTreeSet<String>,
     /// True if interactive auth refused a name and password that log in.
@@ -62,7 +62,7 @@ pub struct SuppliedAccountState {
 
 /// The kind of request that carries a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum PasswordUse {
     Login,
     Stage,
 }
@@ -107,8 +107,8 @@ impl SuppliedAccountState {
 
     /// Returns true if the server refused the name before with the right password; a name that does
     /// not log in passes no stage either.
-    fn refused_name(&self, place: Place, name: &str) -> bool {
-        [Place::Login, place]
+    fn refused_name(&self, place: PasswordUse, name: &str) -> bool {
+        [PasswordUse::Login, place]
             .iter()
             .any(|one| self.refused_names.contains(&(*one, name.to_owned())))
     }
@@ -129,7 +129,7 @@ pub struct Attempt {
     account: usize,
     /// Other entries that it is a wrong password of, if the server takes capitals for small letters.
     wrong_for: Vec<usize>,
-    place: Place,
+    place: PasswordUse,
     name: String,
     is_right: bool,
     is_proven: bool,
@@ -226,7 +226,7 @@ impl SuppliedAccounts {
         let is_free = account.disposable || account.password().is_none();
         let is_proven = account.is_proven_by(&name, &password);
         // The right password must not pass the stage of another user's request.
-        let is_own_stage = place == Place::Stage && account.user_id.as_deref() == asker;
+        let is_own_stage = place == PasswordUse::Stage && account.user_id.as_deref() == asker;
         if is_free || (is_proven && !is_own_stage) {
             return Ok(None);
         }
@@ -279,7 +279,7 @@ impl SuppliedAccounts {
         if attempt.is_right && !attempt.is_proven && by_server {
             account.refused_names.insert((attempt.place, attempt.name.clone()));
         }
-        let is_login = attempt.is_right && attempt.place == Place::Login;
+        let is_login = attempt.is_right && attempt.place == PasswordUse::Login;
         if is_login && sent().any(|one| one.result.as_ref().is_ok_and(is_taken)) {
             account.taken_names.insert(attempt.name.clone());
         }
@@ -320,11 +320,11 @@ fn is_taken(response: &Response) -> bool {
 }
 
 /// Returns the user and password of a request, at login or in interactive auth.
-fn password_of(request: &Request) -> Option<(Place, String, String)> {
+fn password_of(request: &Request) -> Option<(PasswordUse, String, String)> {
     let body = request.json_body()?;
     let (place, auth) = match body.get("auth") {
-        Some(auth) => (Place::Stage, auth),
-        None if request.is_login() => (Place::Login, &body),
+        Some(auth) => (PasswordUse::Stage, auth),
+        None if request.is_login() => (PasswordUse::Login, &body),
         None => return None,
     };
     let user = auth.pointer("/identifier/user").or_else(|| auth.get("user"))?;

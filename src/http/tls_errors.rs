@@ -21,7 +21,7 @@ pub(super) fn tls_words(error: &Error) -> String {
                 .to_owned()
         }
         Error::NoApplicationProtocol => {
-            "it speaks neither HTTP/1.1 nor HTTP/2 by ALPN; see that it is the homeserver's port"
+            "it speaks neither HTTP/1.1 nor HTTP/2 by ALPN; check that it is the homeserver's port"
                 .to_owned()
         }
         Error::PeerMisbehaved(_) | Error::DecryptError | Error::NoCertificatesPresented => {
@@ -48,10 +48,10 @@ fn alert_words(alert: AlertDescription) -> String {
         Alert::AccessDenied => "it denies access by TLS; let this machine pass",
         Alert::ProtocolVersion | Alert::InsufficientSecurity | Alert::HandshakeFailure => {
             "it refuses every TLS version and cipher that homespec offers; switch on TLS 1.2 or 1.3 \
-             there, and see that it has a certificate for this name"
+             there, and check that it has a certificate for this name"
         }
         Alert::NoApplicationProtocol => {
-            "it speaks neither HTTP/1.1 nor HTTP/2 by ALPN; see that it is the homeserver's port"
+            "it speaks neither HTTP/1.1 nor HTTP/2 by ALPN; check that it is the homeserver's port"
         }
         Alert::InternalError => "its TLS fails with an internal error; look at its log",
         other => {

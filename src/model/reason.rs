@@ -56,13 +56,13 @@ macro_rules! reasons {
     };
 }
 
-const ACCOUNTS: &str = "give accounts with --accounts FILE, or make them with --register open";
-const CONNECTION: &str = "see that the server runs and can be reached from here";
-const REFUSED: &str = "see what the server answered, and check the account or the secret given";
+const ACCOUNTS: &str = "give accounts with --accounts FILE, or create them with --register open";
+const CONNECTION: &str = "check that the server runs and can be reached from here";
+const REFUSED: &str = "check the server's answer, and the account or the secret";
 
 reasons! {
     Version = "version" => {
-        OutOfRange => "no release that the server lists has it";
+        OutOfRange => "it is not part of a release that the server lists";
         NothingInRange => "its requirements are not part of a release that the server lists";
         ReleaseTooOld { wanted: String } => "the server lists neither {wanted} nor a later release";
         ReleaseTooNew { before: String } => "the server lists {before} or a later release";
@@ -79,10 +79,10 @@ reasons! {
     NotObserved = "not_observed" => {
         NotObserved => "no response exercised this check";
         NotExercised => "no response exercised this check";
-        TooFewAnswers => "there were not enough answers to compare";
+        TooFewAnswers => "not enough responses to compare";
     }
     NoAccount = "no_account", remedy: ACCOUNTS => {
-        NoAccount => "no account was given, and none can be made";
+        NoAccount => "no account was given, and none can be created";
         NoAccountGiven => "no account was given";
     }
     Operator = "operator", remedy: "correct what is given under operator: in homespec.yaml, as it says there" =>
@@ -98,20 +98,20 @@ reasons! {
     RateLimited = "rate_limited", remedy: "raise the server's limit (Synapse: rc_login), or wait with --max-wait" => {
         RateLimited { operation: String, left: u128, spent: u128, budget: u64 } => "the server limits {operation}: \
             it asks for {left} s more, and {spent} of the {budget} s of --max-wait are used up";
-        ExpiredWhileWaiting => "the login token ran out while the server's rate limit was waited for";
+        ExpiredWhileWaiting => "the login token expired during the wait for a rate limit";
     }
-    Setup = "setup", remedy: "see in run.json what the server answered to the set-up" =>
+    Setup = "setup", remedy: "run.json has the server's answer to the set-up step" =>
         { Setup(why: String) => "{why}"; }
     NotReached = "not_reached", remedy: "fix what stopped the case before this step" =>
         { NotReached(why: String) => "{why}"; }
     InteractiveAuth = "interactive_auth",
-        remedy: "a test account that proves itself by its password alone would do" =>
+        remedy: "use a test account whose interactive auth needs only the password" =>
         { InteractiveAuth(why: String) => "{why}"; }
     RefusedByPolicy = "refused_by_policy", remedy: "the server's policy forbids it here; try another account" => {
-        RefusedByPolicy { errcode: String } => "the server refused with {errcode}: a policy of its own, not an \
-            answer to the question";
+        RefusedByPolicy { errcode: String } => "the server refused by its own policy ({errcode}), which does \
+            not answer the question";
     }
-    Gateway = "gateway", remedy: "a proxy answered in the homeserver's place; look at its log" =>
+    Gateway = "gateway", remedy: "a proxy answered instead of the homeserver; check its log" =>
         { Gateway { status: u16 } => "a gateway in front of the homeserver answered {status} twice"; }
     NoAnswer = "no_answer", remedy: CONNECTION => { NoAnswer(why: String) => "{why}"; }
     Timeout = "timeout", remedy: CONNECTION => { Timeout(why: String) => "{why}"; }
@@ -122,14 +122,14 @@ reasons! {
         TooManyValues { most: usize } => "the response has more than {most} JSON values";
     }
     TooLong = "too_long" => { TooLong { seconds: u64 } => "judging the responses took more than {seconds} s"; }
-    Compressed = "compressed", remedy: "see what the proxy in front of the homeserver does to its answers" =>
+    Compressed = "compressed", remedy: "check how the proxy in front of the homeserver changes responses" =>
         { Compressed => "the response is compressed, although the request did not ask for it; homespec decompresses nothing"; }
-    Request = "request", remedy: "the request cannot be sent as it is written; fix the case" =>
+    Request = "request", remedy: "fix the request in the case" =>
         { Request(why: String) => "{why}"; }
     NotDiscovered = "not_discovered", remedy: "give the homeserver's own URL, or fix the well-known file" =>
         { NotDiscovered(why: String) => "{why}"; }
     NotAHomeserver = "not_a_homeserver",
-        remedy: "see that the URL leads to the homeserver, path prefix included" =>
+        remedy: "check that the URL leads to the homeserver, path prefix included" =>
         { NotAHomeserver(why: String) => "{why}"; }
     NoRandomSource = "no_random_source" => {
         NoRandomSource => "the operating system gives no random numbers";
@@ -140,13 +140,13 @@ reasons! {
     }
     FailFast = "fail_fast", remedy: "run without --fail-fast" =>
         { FailFast => "an earlier case failed, and the run ended with it"; }
-    Panic = "panic" => { Panic => "homespec itself failed in this case; please report it"; }
+    Panic = "panic" => { Panic => "internal error in this case; please report it"; }
     UnknownRequirement = "unknown_requirement" =>
         { UnknownRequirement { id: String } => "internal error: the register has no requirement {id}; please report it"; }
     UnusableSchema = "unusable_schema" =>
         { UnusableSchema { error: String } => "internal error: {error}; please report it"; }
     Untestable = "untestable" => { Untestable(why: String) => "{why}"; }
-    NoCase = "no_case" => { NoCase => "there is no case for it yet"; }
+    NoCase = "no_case" => { NoCase => "no case decides it yet"; }
     NotSelected = "not_selected" => { NotSelected => "nothing that decides it was selected"; }
 }
 

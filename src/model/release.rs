@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for SpecVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SpecVersion, D::Error> {
         let text = String::deserialize(deserializer)?;
         SpecVersion::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is no release, such as v1.19 or r0.6.1"))
+            de::Error::custom(format!("`{text}` is not a release; examples: v1.19, r0.6.1"))
         })
     }
 }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn an_unknown_word_in_a_file_is_refused_with_the_word() {
         let refused = serde_json::from_str::<SpecVersion>("\"v1\"").map_err(|e| e.to_string());
-        assert_eq!(refused, Err("`v1` is no release, such as v1.19 or r0.6.1".to_owned()));
+        assert_eq!(refused, Err("`v1` is not a release; examples: v1.19, r0.6.1".to_owned()));
     }
 
     #[test]

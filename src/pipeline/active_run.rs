@@ -14,9 +14,9 @@ use crate::spec::Spec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a clean-up may wait for rate limits, all waiting together; less with a smaller `max_wait`.
+/// Time limit of all waits of a clean-up for rate limits together; less with a smaller `max_wait`.
 const CLEAN_UP_WAIT: Duration = Duration::from_secs(30);
-/// How long a clean-up takes at most; at least the time limit of one request.
+/// Time limit of a clean-up; at least that of one request.
 const CLEAN_UP_TIME: Duration = Duration::from_secs(60);
 /// The same after a signal: somebody waits for the end.
 const CLEAN_UP_TIME_INTERRUPTED: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl ActiveRun {
         errors.len()
     }
 
-    /// What is to be done: the cases of the whole selection, each with its fate.
+    /// The cases of the whole selection, each with its disposition.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -16,7 +16,7 @@ use std::time::Instant;
 #[error("every report of this run is withheld: {why}")]
 pub struct RunWithheld {
     why: RedactionError,
-    /// How the program ends.
+    /// Exit status of the program.
     pub exit_status: u8,
 }
 
@@ -93,7 +93,7 @@ impl Prepared {
         Ok(run.with_exit_status(status))
     }
 
-    /// How many cases there are, rows and checks over the whole run included.
+    /// Number of cases, rows and checks over the whole run included.
     fn available(&self, spec: &Spec, facts: &Facts) -> usize {
         let rows = |case| plan::expand(case, spec, facts).len();
         let cases: usize = self.material.suite.shared_cases().map(rows).sum();

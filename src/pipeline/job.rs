@@ -1,4 +1,4 @@
-//! What is to be done with a target, as the command line or a test program asks for it.
+//! A job: target and options, from the command line or a test program.
 use super::Material;
 use crate::accounts::operator::Operator;
 use crate::accounts::pool::AccountSources;
@@ -16,46 +16,46 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is to be done with a target.
+/// A target with the options of its test.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// How it is reached.
+    /// Connection to it.
     pub transport: Transport,
-    /// Whether the transport leads to a server name's web server, whose well-known file says where the
+    /// True if the transport leads to a server name's web server, whose well-known file names the
     /// homeserver is.
     pub discover: bool,
-    /// Where accounts come from.
+    /// Accounts, given or to be created.
     pub sources: AccountSources,
-    /// What only the operator can give or do.
+    /// Values and acts of the operator.
     pub operator: Operator,
     /// Which path prefix; by what the server lists, if not given.
     pub api: Option<Api>,
-    /// What to run.
+    /// Filters of cases.
     pub selection: Selection,
-    /// What is allowed beyond the harmless.
+    /// Classes of harmful cases that are permitted.
     pub allowed: BTreeSet<Allow>,
-    /// How many cases at once.
+    /// Number of cases that run at once.
     pub jobs: usize,
     /// For all waiting for rate limits together.
     pub max_wait: Duration,
-    /// How long to wait for a server that is starting.
+    /// Time to wait for a server that is starting.
     pub wait_ready: Duration,
-    /// What gates the exit status.
+    /// Rules of the exit status.
     pub gate: Gate,
-    /// Whether the run ends with the first case that fails by the gate.
+    /// True if the run ends after the first case that fails by the gate.
     pub fail_fast: bool,
-    /// What is asked beside the specification.
+    /// Policies beside the specification.
     pub policies: Policies,
 }
 
-/// What a project asks of a run beside the specification.
+/// Policies of a project for a run, beside the specification.
 #[derive(Debug, Clone, Default)]
 pub struct Policies {
     /// The findings that it knows.
     pub baseline: Option<Arc<Baseline>>,
-    /// Whether findings that are new are known from now on.
+    /// True if new findings are added to the baseline.
     pub adopt: bool,
-    /// What has to be there.
+    /// Capabilities that must be there.
     pub required: Vec<Capability>,
 }
 
@@ -94,7 +94,7 @@ fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
     Some(Shown { operation: exchanged.request.operation.clone(), status })
 }
 
-/// Why a run did not begin.
+/// Reason why a run did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// Words of the selection name nothing.
@@ -102,16 +102,14 @@ pub enum JobError {
     NoMatch(Vec<NoMatch>),
     /// The selection is empty.
     #[error(
-        "the selection holds no case: its words exclude each other, or name only what is looked at \
-         on every answer; for that select some cases too, e.g. --area login"
+        "the selection has no case: its words exclude each other, or name only checks of every \
+         response; for those select some cases too, e.g. --area login"
     )]
     Empty,
     /// Nothing of an earlier run is to be run again.
-    #[error(
-        "nothing to run again: what is selected of {0} passed, was skipped, or is no longer there"
-    )]
+    #[error("nothing to repeat: the selected part of {0} passed, was skipped, or no longer exists")]
     NothingToRerun(String),
-    /// What has to be there by `--require` can only be given by the operator, and was not.
+    /// Capabilities of `--require` that only the operator can give, and has not given.
     #[error("{}", .0.join("\n"))]
     NotGiven(Vec<String>),
     /// There can be no client.

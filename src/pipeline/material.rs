@@ -9,7 +9,7 @@ use crate::yaml::diagnostic::Diagnostic;
 use std::sync::Arc;
 use std::{panic, thread};
 
-/// What is tested with: files, read and found to be right.
+/// Files that a test needs, read and checked.
 #[derive(Debug, Clone)]
 pub struct Material {
     /// Every case.
@@ -53,7 +53,7 @@ impl Material {
         if listed.only_r0() { self.r0.clone() } else { self.v1.clone() }
     }
 
-    /// Whether any case decides a requirement.
+    /// Returns true if any case decides a requirement.
     pub fn covers(&self, requirement: &str) -> bool {
         whole_run::CHECKS.iter().any(|check| check.requirement == requirement)
             || self.suite.cases().any(|case| case.checks.iter().any(|id| id == requirement))

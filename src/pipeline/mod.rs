@@ -23,7 +23,7 @@ use crate::run::probe::NoTarget;
 use finish::Times;
 use std::time::Duration;
 
-/// What the pipeline tells on its way, beside the cases.
+/// Events of the pipeline, beside those of the cases.
 pub trait Watcher: Progress {
     /// There is no target yet; it is looked for until `--wait-ready` is over. Told once.
     fn waiting(&self, why: &NoTarget);
@@ -31,7 +31,7 @@ pub trait Watcher: Progress {
     fn planned(&self, plan: &Plan, facts: &Facts);
     /// There is no target; the run ends. The sentence holds no secret.
     fn no_target(&self, why: &str);
-    /// What the run made is being taken back: so long at most from now on. Told every second.
+    /// The clean-up is running, and takes at most this long from now on. Called every second.
     fn cleaning_up(&self, at_most: Duration, interrupted: bool);
     /// Something that the operator gave is refused. The sentence holds no secret.
     fn operator_error(&self, why: &str);

@@ -29,7 +29,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Where the secrets of the run are remembered, and their names.
+    /// Vault with the secrets of the run, and their names.
     pub fn vault(&self) -> Arc<Vault> {
         self.vault.clone()
     }

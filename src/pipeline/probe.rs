@@ -20,7 +20,7 @@ use crate::spec::Spec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the probe gets after a signal to take the answer that is on its way.
+/// Time for the probe after a signal, to receive the response that is on its way.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// A target that answers, with what was seen of it and what asks it from now on.
@@ -32,7 +32,7 @@ pub(super) struct Probed {
     spec: Arc<Spec>,
 }
 
-/// Why there is no target, and what was exchanged to find out.
+/// Reason why there is no target, with the exchanges that show it.
 pub(super) type NotThere = (NoTarget, Vec<Exchange>);
 
 impl Prepared {
@@ -195,8 +195,8 @@ impl Prepared {
         Ok(())
     }
 
-    /// Whether anything that was selected or required needs an account. Standing checks that are to show
-    /// again what they found may have found it on a login or a registration.
+    /// Returns true if anything selected or required needs an account. Standing checks that are to
+    /// show again what they found may have found it on a login or a registration.
     fn asks_for_session(&self) -> bool {
         let Job { selection, policies, .. } = &self.job;
         let standing = selection.rerun.as_ref().is_some_and(|rerun| !rerun.standing.is_empty());

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A target that cannot be tested.
 pub struct TargetUnavailable {
-    /// Why.
+    /// The reason.
     pub why: NoTarget,
     pub(super) prepared: Prepared,
     pub(super) exchanges: Vec<Exchange>,
@@ -23,7 +23,7 @@ pub struct TargetUnavailable {
 }
 
 impl TargetUnavailable {
-    /// Why, in a sentence that holds no secret.
+    /// The reason, in a sentence that holds no secret.
     pub fn sentence(&self) -> String {
         self.prepared.vault.redactor().text(&self.why.to_string())
     }

@@ -6,7 +6,7 @@ use crate::model::reason::Reason;
 use crate::model::run::Verdict;
 use crate::plan::facts::{AccountFacts, Allow, Facts, Given};
 
-/// What there is only so much of, by the index of the account that was given.
+/// Limited resources, by the index of the account that was given.
 pub(super) struct Permits {
     wrong_passwords: Vec<u32>,
     disposable: Vec<usize>,
@@ -67,19 +67,19 @@ struct Wanted<'c> {
     index: usize,
     name: &'c str,
     password: bool,
-    /// Whether nobody may need it.
+    /// True if the account must be disposable.
     disposable: bool,
     taken: Vec<&'c Slot>,
 }
 
 impl Wanted<'_> {
-    /// Whether the n-th account for ordinary use would do.
+    /// Returns true if the n-th account for ordinary use is suitable.
     fn fits(&self, index: usize, accounts: &AccountFacts) -> bool {
         (accounts.has_password(index) || !self.password)
             && !self.taken.contains(&&Slot::Main(index))
     }
 
-    /// Whether the case only reads with a session that others use too.
+    /// Returns true if the case only reads with a session that others use too.
     fn only_reads(&self) -> bool {
         !self.case.needs.iter().any(|need| matches!(need, Need::Account { .. }))
     }
@@ -93,7 +93,7 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
     }
     let made = accounts.can_make && (accounts.made_password || !wanted.password);
     if wanted.password && !made && !accounts.given.iter().any(|given| given.password) {
-        let text = "accounts are known by their access tokens, and this needs a password";
+        let text = "this needs a password, and the accounts have only access tokens";
         return Err(not_provided("password", text.to_owned(), accounts, |given| given.password));
     }
     if wanted.disposable {
@@ -165,7 +165,8 @@ fn disposable_slot(
     let allowed = facts.allowed.contains(&Allow::Destructive) && !ruins;
     let fitting = (0..accounts.main()).find(|index| wanted.fits(*index, accounts));
     fitting.filter(|_| allowed).map(Slot::Main).ok_or_else(|| {
-        let text = "it could harm the account: it needs a disposable one, or one that can be made";
+        let text =
+            "it could harm the account: it needs a disposable one, or a way to create accounts";
         let would_do = |given: &Given| given.disposable && (given.password || !wanted.password);
         not_provided("disposable account", text.to_owned(), accounts, would_do)
     })
@@ -186,7 +187,7 @@ fn wrongs_slot(
         wanted.fits(*index, accounts) && **left >= wanted.case.wrong_passwords
     });
     let Some((index, left)) = permitted else {
-        let text = "no more wrong passwords are tried on an account that somebody needs";
+        let text = "no more wrong passwords are tried on an account in use";
         return Err(not_provided("disposable account", text.to_owned(), accounts, |given| {
             given.password
         }));

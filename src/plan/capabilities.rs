@@ -89,7 +89,7 @@ impl FromStr for Capability {
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             let names = names.join(", ");
             UnknownCapability {
-                help: format!("`{text}` is nothing that can be required{near} There are: {names}"),
+                help: format!("`{text}` cannot be required{near} There are: {names}"),
             }
         })
     }
@@ -104,10 +104,10 @@ pub fn not_given(
     let missing = |one: &Capability| {
         let how = match one.what {
             What::Account if accounts.main() == 0 => {
-                "give one with --accounts, or a way to make them such as --register open"
+                "give one with --accounts, or a way to create them such as --register open"
             }
             What::Disposable if !has_disposable(accounts) => {
-                "give one with `disposable: true`, or a way to make them such as --register open"
+                "give one with `disposable: true`, or a way to create them such as --register open"
             }
             What::Operator if !operator.contains(one.name) => {
                 "give it under `operator:` in homespec.yaml"
@@ -123,11 +123,11 @@ fn has_disposable(accounts: &AccountFacts) -> bool {
     accounts.can_make || accounts.given.iter().any(|account| account.disposable)
 }
 
-/// What the target has of what has to be there. `no_target` says why it was not there at all.
+/// Compares `--require` with the target. `no_target` is the reason if there is no target.
 pub fn all(required: &[Capability], facts: &Facts, no_target: Option<&str>) -> Vec<Required> {
     let one = |one: &Capability| {
         let (verdict, text) = match no_target {
-            Some(why) => (Verdict::Blocked, format!("it could not be seen: {why}")),
+            Some(why) => (Verdict::Blocked, format!("it is unknown: {why}")),
             None => seen(*one, facts),
         };
         Required { name: one.name.to_owned(), verdict, text: text.into() }
@@ -151,19 +151,22 @@ fn seen(one: Capability, facts: &Facts) -> (Verdict, String) {
             match by_session().filter(|_| !there && only_by_session) {
                 Some(why) => (
                     Verdict::Blocked,
-                    format!("whether the server offers {what} could not be seen: {why}"),
+                    format!("it is unknown whether the server offers {what}: {why}"),
                 ),
                 None if only_by_session && !there && facts.accounts.main() == 0 => {
-                    let text = "could not be seen: only an account shows it, and none was given";
-                    (Verdict::Blocked, format!("whether the server offers {what} {text}"))
+                    let why = "only an account shows it, and none was given";
+                    (
+                        Verdict::Blocked,
+                        format!("it is unknown whether the server offers {what}: {why}"),
+                    )
                 }
                 None => offered(there, what),
             }
         }
         What::Registration => offered(facts.registers, "registration to its users"),
         What::Account | What::Disposable => match by_session() {
-            Some(why) => (Verdict::Blocked, format!("no account could be logged in to: {why}")),
-            None => (Verdict::Passed, "there is an account".to_owned()),
+            Some(why) => (Verdict::Blocked, format!("no account could log in: {why}")),
+            None => (Verdict::Passed, "an account was given".to_owned()),
         },
         What::Operator => (Verdict::Passed, "the operator has given it".to_owned()),
     }

@@ -63,7 +63,7 @@ fn operation_rows(spec: &Spec, facts: &Facts) -> Rows {
         .collect()
 }
 
-/// Whether an operation is to be expected of this server: part of a release that it lists, and
+/// Returns true if this server should have an operation: part of a release that it lists, and
 /// not one of the optional ones that the probe did not see.
 fn is_offered(operation: &Operation, facts: &Facts) -> bool {
     let release = operation.added_in.as_deref().and_then(|v| SpecVersion::parse(&format!("v{v}")));

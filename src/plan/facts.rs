@@ -6,27 +6,27 @@ use crate::model::release::Listed;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is known of the homeserver before the first case.
+/// Facts about the homeserver before the first case.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// What `/versions` lists.
+    /// Releases in `/versions`.
     pub listed: Listed,
     /// The types of `GET /login`; empty without the legacy API.
     pub flows: Vec<String>,
-    /// What the probe saw beside flows.
+    /// Features that the probe found, beside flows.
     pub features: BTreeSet<Feature>,
     /// The identity providers of single sign-on.
     pub providers: Vec<Provider>,
     /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
     pub capabilities: BTreeMap<String, bool>,
-    /// Why there was no session to look with though there is an account; what only a session shows
-    /// is then unknown and not absent.
+    /// Reason why there was no session for the probe though an account was given; features that
+    /// need a session is then unknown and not absent.
     pub no_session: Option<Reason>,
     pub api: Api,
     pub accounts: AccountFacts,
-    /// Whether the server says that users can register with it.
+    /// True if the server lets users register.
     pub registers: bool,
-    /// What of the server's lists is not looked at, in sentences.
+    /// Parts of the server's lists that are not tested, in sentences.
     pub beyond: Vec<String>,
     /// Names of what the operator gave.
     pub operator: BTreeSet<String>,
@@ -57,9 +57,9 @@ pub enum Allow {
 pub struct AccountFacts {
     /// Those that were given, in the order in which they are used.
     pub given: Vec<Given>,
-    /// Whether any number of disposable ones can be made.
+    /// True if any number of disposable ones can be created.
     pub can_make: bool,
-    /// Whether those that are made have a password.
+    /// True if those that are created have a password.
     pub made_password: bool,
     /// Those that were given and that the server refused.
     pub refused: Vec<RefusedAccount>,
@@ -73,27 +73,27 @@ pub struct RefusedAccount {
     pub reason: Reason,
 }
 
-/// What is known of an account that was given.
+/// Facts about an account that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Given {
     pub password: bool,
-    /// Whether nobody needs it.
+    /// True if the account may be ruined.
     pub disposable: bool,
 }
 
 impl AccountFacts {
-    /// How many there are, or can be made, for ordinary use: two of those that can be made serve all
-    /// cases that only add sessions to an account.
+    /// Number of accounts for ordinary use, given or to be created: two of those to be created
+    /// serve all cases that only add sessions to an account.
     pub fn main(&self) -> usize {
         self.given.len().max(if self.can_make { 2 } else { 0 })
     }
 
-    /// Why there is no account of that kind, if one was given and refused.
+    /// Returns the reason why there is no account of that kind, if one was given and refused.
     pub fn why_refused(&self, kind: impl Fn(&Given) -> bool) -> Option<&Reason> {
         self.refused.iter().find(|refused| kind(&refused.given)).map(|refused| &refused.reason)
     }
 
-    /// Whether the password of the n-th account for ordinary use is known.
+    /// Returns true if the password of the n-th account for ordinary use is known.
     pub fn has_password(&self, index: usize) -> bool {
         self.given.get(index).map_or(self.can_make && self.made_password, |given| given.password)
     }
@@ -125,12 +125,12 @@ pub fn flows(answer: &Response) -> Option<Vec<String>> {
 /// The most identity providers that are looked at: each costs requests.
 const MOST_PROVIDERS: usize = 20;
 
-/// What of the lists in these answers is not looked at, in sentences: nothing of a usual server.
+/// Parts of the lists in these responses that are not tested, in sentences: nothing for a usual
+/// server.
 pub fn beyond(versions: &Response, login: Option<&Response>) -> Vec<String> {
     let sentence = |request: &str, what: &str, count: usize, most: usize| {
-        (count > most).then(|| {
-            format!("{request} lists {count} {what}, and only the first {most} are looked at")
-        })
+        (count > most)
+            .then(|| format!("{request} lists {count} {what}; only the first {most} are tested"))
     };
     let count = |answer: &Response, name: &str| listed(answer, name).map_or(0, Vec::len);
     let flows = login.map_or(0, |login| count(login, "flows"));
@@ -160,7 +160,7 @@ fn listed_providers(answer: &Response) -> impl Iterator<Item = &Value> {
     lists.flatten()
 }
 
-/// Whether the server prefers its single sign-on for clients that know OAuth 2.0 too.
+/// Returns true if the server prefers its single sign-on for clients that support OAuth 2.0 too.
 pub fn prefers_sso(answer: &Response) -> bool {
     let preferred = |entry: &Value| entry.get("oauth_aware_preferred") == Some(&Value::Bool(true));
     sso_entries(answer).any(preferred)
@@ -182,7 +182,7 @@ fn media(uri: &str) -> Option<String> {
     (fits(server, ".-:[]") && fits(media, "-_")).then(|| format!("{server}/{media}"))
 }
 
-/// What `/versions` lists; not-strings are left out.
+/// Entries of `/versions`; values other than strings are ignored.
 pub fn versions(answer: &Response) -> Vec<String> {
     let list = listed(answer, "versions");
     list.into_iter().flatten().take(MOST).filter_map(Value::as_str).map(clipped).collect()
@@ -207,7 +207,7 @@ pub fn capabilities(answer: &Response) -> BTreeMap<String, bool> {
         .collect()
 }
 
-/// Whether a flow says that login tokens can be asked for.
+/// Returns true if a flow offers login tokens.
 pub fn offers_login_tokens(answer: &Response) -> bool {
     let flows = listed(answer, "flows");
     flows.into_iter().flatten().any(|flow| flow.get("get_login_token") == Some(&Value::Bool(true)))

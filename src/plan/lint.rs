@@ -1,6 +1,6 @@
 //! Faults of the case files that show only next to the register and the specification.
 use super::expand::names_in;
-use crate::case::ast::{Act, Block, Body, Case, Impact, Need, Step, Target};
+use crate::case::ast::{Act, Block, Body, Case, Impact, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::requirements::Register;
 use crate::spec::Spec;
@@ -14,7 +14,7 @@ pub fn lint(suite: &Suite, register: &Register, specs: &[&Spec]) -> Vec<Diagnost
     for case in suite.cases() {
         let Some(document) = suite.document(case) else { continue };
         if let Some(other) = first.insert(case.id.as_str(), case) {
-            let fault = Diagnostic::at(document, &case.pointer, "a case id that exists already")
+            let fault = Diagnostic::at(document, &case.pointer, "duplicate case id")
                 .with_help(format!("`{}` is also in {}:{}", case.id, other.file, other.line));
             faults.push(fault);
         }
@@ -49,8 +49,8 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
     }
     for step in case.all_steps() {
         match step.target {
-            Target::Operator(act) => lint_act(case, step, act, fault),
-            Target::Call(_) | Target::Raw { .. } => lint_step(step, specs, fault),
+            StepTarget::Operator(act) => lint_act(case, step, act, fault),
+            StepTarget::Call(_) | StepTarget::Raw { .. } => lint_step(step, specs, fault),
         }
     }
     lint_controls(case, fault);
@@ -74,7 +74,7 @@ fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Repo
 fn lint_controls(case: &Case, fault: &mut Report<'_>) {
     let accounts: Vec<&str> = case.needs.iter().filter_map(Need::account).collect();
     if case.impact == Impact::LocksOut && accounts.is_empty() {
-        let why = "impact locks-out needs an account: a wrong secret of nobody shows nothing";
+        let why = "impact locks-out needs an account";
         let help = "add `account alice` to `needs`";
         fault(&case.pointer, why.to_owned(), Some(help.to_owned()));
     }
@@ -116,8 +116,8 @@ fn uncontrolled(case: &Case) -> Vec<(&Step, &str)> {
     found
 }
 
-/// Whether a step sends a wrong form of an account's password, or logs in as an account of the case
-/// with a password that the case did not give it.
+/// Returns true if a step sends a wrong form of an account's password, or logs in as an account of
+/// the case with a password that the case did not give it.
 fn tries_wrong_password(case: &Case, step: &Step, accounts: &[&str]) -> bool {
     const WRONG: [&str; 2] = ["password_other_case", "password_shortened"];
     const GIVING: [&str; 2] = ["register", "changePassword"];
@@ -140,7 +140,7 @@ fn tries_wrong_password(case: &Case, step: &Step, accounts: &[&str]) -> bool {
     let behind = case.names_in(password);
     let is_made_up = behind.is_empty() || behind.iter().any(|name| name.starts_with("new."));
     let gives =
-        |step: &Step| matches!(&step.target, Target::Call(id) if GIVING.contains(&id.as_str()));
+        |step: &Step| matches!(&step.target, StepTarget::Call(id) if GIVING.contains(&id.as_str()));
     is_known && is_made_up && !case.all_steps().any(gives)
 }
 
@@ -157,7 +157,7 @@ fn lint_block(block: &Block, register: &Register, fault: &mut Report<'_>) {
 }
 
 fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
-    let Target::Call(id) = &step.target else { return };
+    let StepTarget::Call(id) = &step.target else { return };
     let known: Vec<_> = specs.iter().filter_map(|spec| spec.operation(id)).collect();
     let Some(operation) = known.first() else {
         let all = specs.iter().flat_map(|spec| spec.operations()).map(|o| o.id.as_str());
@@ -188,16 +188,16 @@ fn lint_step(step: &Step, specs: &[&Spec], fault: &mut Report<'_>) {
     }
 }
 
-/// What an operator does is asked for in `needs`, and told what it has to know.
+/// An act of the operator must be in `needs`, with all its parameters.
 fn lint_act(case: &Case, step: &Step, act: Act, fault: &mut Report<'_>) {
     let name = act.as_str();
     if !case.needs.contains(&Need::Operator(name.to_owned())) {
         let help = format!("add `operator {name}` to `needs`");
-        fault(&step.pointer, format!("not every operator can {name}"), Some(help));
+        fault(&step.pointer, format!("`operator {name}` must also be in `needs`"), Some(help));
     }
     let given: Vec<&str> = step.params.iter().map(|(name, _)| name.as_str()).collect();
     if given.len() != act.params().len() || !act.params().iter().all(|name| given.contains(name)) {
         let help = format!("give these under `params`: {}", act.params().join(", "));
-        fault(&step.pointer, format!("`{name}` is not told what it needs"), Some(help));
+        fault(&step.pointer, format!("`{name}` lacks parameters"), Some(help));
     }
 }

@@ -14,7 +14,7 @@ pub mod selection;
 pub use expand::expand;
 pub use lint::lint;
 
-use crate::case::ast::{Case, Each, Feature, Limits, Need, Step, Target};
+use crate::case::ast::{Case, Each, Feature, Limits, Need, Step, StepTarget};
 use crate::model::reason::Reason;
 use crate::model::run::Verdict;
 use crate::plan::facts::{AccountFacts, Allow, Facts};
@@ -29,11 +29,11 @@ use std::sync::Arc;
 pub struct PlannedCase {
     /// The case.
     pub case: Arc<Case>,
-    /// What is to become of it.
+    /// Decision to run it, or not.
     pub disposition: Disposition,
 }
 
-/// What one case uses at a time.
+/// A resource that one case uses at a time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claim {
     /// An account.
@@ -43,7 +43,7 @@ pub enum Claim {
 }
 
 impl PlannedCase {
-    /// What no other case may use while it runs; nothing, if it does not run.
+    /// Resources that no other case may use while it runs; none, if it does not run.
     pub fn claims(&self) -> BTreeSet<Claim> {
         let Disposition::Run(assignment) = &self.disposition else { return BTreeSet::new() };
         let serves = |need: &Need| matches!(need, Need::Operator(name) if name == "appservice");
@@ -52,7 +52,7 @@ impl PlannedCase {
     }
 }
 
-/// What is to become of a case.
+/// Decision to run a case, or not.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Disposition {
     /// It runs, with these accounts.
@@ -81,7 +81,7 @@ pub enum Slot {
     Fresh(usize, String),
 }
 
-/// What a run does, in which order.
+/// The cases of a run, in order.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// In the order of the reports.
@@ -100,12 +100,12 @@ impl Plan {
         }
     }
 
-    /// How many requests of cases count as logins at most; those of rate limiting apart.
+    /// Upper bound of requests of cases that count as logins; those of rate limiting apart.
     pub fn logins(&self) -> usize {
         self.running().filter(|case| case.limits == Limits::Wait).map(Case::logins).sum()
     }
 
-    /// How many requests the cases send at most.
+    /// Upper bound of requests of the cases.
     pub fn requests(&self) -> usize {
         self.running().flat_map(Case::all_steps).map(Step::times).sum()
     }
@@ -128,7 +128,7 @@ impl Plan {
         self.slots().into_iter().filter_map(index).collect()
     }
 
-    /// Whether a case that is not skipped needs an account.
+    /// Returns true if a case that is not skipped needs an account.
     pub fn needs_accounts(&self) -> bool {
         let is_skipped = |planned: &&PlannedCase| {
             matches!(planned.disposition, Disposition::Not(Verdict::Skipped, _))
@@ -137,7 +137,7 @@ impl Plan {
         cases.flat_map(|planned| &planned.case.needs).any(|need| need.account().is_some())
     }
 
-    /// How many accounts it makes at most.
+    /// Upper bound of accounts that are created.
     pub fn accounts(&self) -> usize {
         self.slots().len()
     }
@@ -157,7 +157,7 @@ pub fn plan(selected: &[&Arc<Case>], register: &Register, spec: &Spec, facts: &F
     Plan { cases, phases }
 }
 
-/// Whether a case needs an account, or something of the server that only an account shows.
+/// Returns true if a case needs an account, or a feature that only an account shows.
 pub fn asks_for_session(case: &Case) -> bool {
     let asks = |need: &Need| match need {
         Need::Account { .. } | Need::Session(_) | Need::Capability(_) => true,
@@ -209,7 +209,7 @@ fn disposition(
 
 fn nothing_of(each: Each) -> &'static str {
     match each {
-        Each::Operations => "no operation of the specification files is to be expected here",
+        Each::Operations => "the specification files have no operation for it",
         Each::IdentityProviders => "the server lists no identity providers",
         Each::ProviderIcons => "the server lists no identity provider with an icon",
     }
@@ -217,7 +217,7 @@ fn nothing_of(each: Each) -> &'static str {
 
 fn missing_operation<'c>(case: &'c Case, spec: &Spec) -> Option<&'c str> {
     case.all_steps().find_map(|step| match &step.target {
-        Target::Call(id) if spec.operation(id).is_none() => Some(id.as_str()),
+        StepTarget::Call(id) if spec.operation(id).is_none() => Some(id.as_str()),
         _ => None,
     })
 }
@@ -250,7 +250,7 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
     }
 }
 
-/// What only a session shows is not known where there was none: that blocks, and does not skip.
+/// A feature that needs a session is unknown where there was none: that blocks, and does not skip.
 fn unseen(facts: &Facts) -> Option<Disposition> {
     facts.no_session.clone().map(|reason| Disposition::Not(Verdict::Blocked, reason))
 }

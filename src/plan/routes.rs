@@ -9,7 +9,7 @@ pub trait Routes: Send + Sync {
     fn route(&self, operation: &str, api: Option<Api>) -> Option<Route>;
 }
 
-/// Where an operation lies.
+/// Method and path of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     pub method: String,

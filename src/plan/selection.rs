@@ -8,7 +8,7 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What was asked for; empty lists select everything.
+/// Filters of the command line; empty lists select everything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selection {
     /// Globs over case ids; a case id also stands for all its rows.
@@ -25,7 +25,7 @@ pub struct Selection {
     pub all_standing: bool,
 }
 
-/// What did not pass in an earlier run: failed, warned, blocked or errored.
+/// Cases and requirements that did not pass in an earlier run: failed, warned, blocked or errored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rerun {
     /// The file of that run, as given.
@@ -37,7 +37,7 @@ pub struct Rerun {
 }
 
 impl Rerun {
-    /// What is to run again of a run that stands in `file`.
+    /// Collects the cases and requirements to repeat of a run that is in `file`.
     pub fn of(run: &Run, file: String) -> Rerun {
         let is_open = |verdict: Verdict| !matches!(verdict, Verdict::Passed | Verdict::Skipped);
         let open = run.cases.iter().filter(|case| is_open(case.verdict));
@@ -66,18 +66,19 @@ impl Rerun {
     }
 }
 
-/// Whether an id is that of a case, or of a row that is only known when the server's specification is.
+/// Returns true if an id is that of a case, or of a row that exists only with the server's
+/// specification.
 fn is_or_row(id: &str, case: &str) -> bool {
     id.strip_prefix(case).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
 }
 
 /// A word that selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{option} `{word}` names nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+#[error("{option} `{word}` matches nothing{}", near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
 pub struct NoMatch {
     pub option: &'static str,
     pub word: String,
-    /// What it was probably meant to be.
+    /// Likely intended word.
     pub near: Option<String>,
 }
 
@@ -103,8 +104,9 @@ pub fn select<'s>(
     Ok(all.into_iter().filter(|case| selects(case, register, selection)).collect())
 }
 
-/// Whether the standing checks of a requirement belong to the selection: they do unless it names
-/// cases, areas, levels or requirements, and then only if a requirement glob or level names them.
+/// Returns true if the standing checks of a requirement belong to the selection: they do unless it
+/// names cases, areas, levels or requirements, and then only if a requirement glob or level names
+/// them.
 pub fn selects_standing(requirement: &str, level: Level, selection: &Selection) -> bool {
     if selection.all_standing {
         return true;
@@ -119,7 +121,7 @@ pub fn selects_standing(requirement: &str, level: Level, selection: &Selection) 
         && any_or_empty(&selection.levels, |wanted| *wanted == level)
 }
 
-/// Whether a check over the whole run belongs to the selection.
+/// Returns true if a check over the whole run belongs to the selection.
 pub fn selects_check(check: &WholeRunCheck, selection: &Selection) -> bool {
     selection.areas.is_empty()
         && selection.rerun.as_ref().is_none_or(|rerun| rerun.has(check.id))

@@ -15,7 +15,7 @@ enum Escapes {
 const LAYERS: usize = 2;
 
 /// A way to read a text.
-pub(super) struct View<'t> {
+pub(super) struct DecodedText<'t> {
     /// The bytes, escapes taken off.
     pub bytes: Cow<'t, [u8]>,
     /// The place of each byte in the original text, and the end of the last one; nothing if the
@@ -25,12 +25,12 @@ pub(super) struct View<'t> {
 
 /// Hands `see` the text as it stands, and with up to two layers of percent- and JSON-escapes and one
 /// of HTML taken off, in every order in which that changes something.
-pub(super) fn views(text: &str, see: &mut dyn FnMut(&View<'_>)) {
-    let plain = View { bytes: Cow::Borrowed(text.as_bytes()), starts: None };
+pub(super) fn views(text: &str, see: &mut dyn FnMut(&DecodedText<'_>)) {
+    let plain = DecodedText { bytes: Cow::Borrowed(text.as_bytes()), starts: None };
     below(&plain, LAYERS, true, see);
 }
 
-fn below(view: &View<'_>, layers: usize, html: bool, see: &mut dyn FnMut(&View<'_>)) {
+fn below(view: &DecodedText<'_>, layers: usize, html: bool, see: &mut dyn FnMut(&DecodedText<'_>)) {
     see(view);
     if layers > 0 {
         for escapes in [Escapes::Percent, Escapes::Json] {
@@ -44,7 +44,7 @@ fn below(view: &View<'_>, layers: usize, html: bool, see: &mut dyn FnMut(&View<'
     }
 }
 
-impl View<'_> {
+impl DecodedText<'_> {
     /// The place of a range of bytes in the original text.
     pub fn span(&self, start: usize, end: usize) -> (usize, usize) {
         let at = |place: usize| match &self.starts {
@@ -56,7 +56,7 @@ impl View<'_> {
     }
 
     /// Decodes one layer of escapes of one kind; nothing if there are none.
-    fn without(&self, escapes: Escapes) -> Option<View<'static>> {
+    fn without(&self, escapes: Escapes) -> Option<DecodedText<'static>> {
         let rest = |at: usize| self.bytes.get(at..).unwrap_or_default();
         let signs = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == escapes.sign());
         let first = signs.map(|(at, _)| at).find(|at| escape(escapes, rest(*at)).is_some())?;
@@ -77,7 +77,7 @@ impl View<'_> {
             at += length;
         }
         starts.push(self.span(at, at).0);
-        Some(View { bytes: bytes.into(), starts: Some(starts) })
+        Some(DecodedText { bytes: bytes.into(), starts: Some(starts) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Secrets of requests and responses: found by the name of their member or header, by their shape
 //! in responses to logins, and by both in bodies that are not JSON.
 use super::escapes::views;
-use super::{Origin, RedactionError, SHORTEST, SHORTEST_LOOSE, SecretKind, Vault};
+use super::{RedactionError, SHORTEST, SHORTEST_LOOSE, SecretKind, SecretOrigin, Vault};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -81,14 +81,14 @@ impl Vault {
     /// Remembers every secret of a request: in its headers, in its query, in its body.
     pub fn learn_request(&self, headers: &[(String, String)], path: &str, body: Option<&[u8]>) {
         self.learn_request_headers(headers);
-        self.learn_query(Origin::Sent, path);
+        self.learn_query(SecretOrigin::Sent, path);
         let Some(body) = body else { return };
         match serde_json::from_slice(body) {
             Ok(json) => {
-                self.learn_json(Origin::Sent, &json);
+                self.learn_json(SecretOrigin::Sent, &json);
                 self.learn_login(&json);
             }
-            Err(_) => self.learn_text(Origin::Sent, body),
+            Err(_) => self.learn_text(SecretOrigin::Sent, body),
         }
     }
 
@@ -103,7 +103,7 @@ impl Vault {
     pub(super) fn learn_request_headers(&self, headers: &[(String, String)]) {
         for (name, value) in headers {
             if name.eq_ignore_ascii_case("authorization") {
-                self.learn_authorization(Origin::Sent, value);
+                self.learn_authorization(SecretOrigin::Sent, value);
             }
         }
     }
@@ -115,13 +115,13 @@ impl Vault {
         }
         match heard.json {
             Some(json) => {
-                self.learn_json(Origin::Answered, json);
+                self.learn_json(SecretOrigin::Answered, json);
                 let path = heard.path.split('?').next().unwrap_or_default();
                 if GIVES_TOKENS.iter().any(|part| path.contains(part)) && heard.granted {
                     self.learn_shapes("", json);
                 }
             }
-            None => self.learn_text(Origin::Answered, heard.body),
+            None => self.learn_text(SecretOrigin::Answered, heard.body),
         }
     }
 
@@ -130,22 +130,22 @@ impl Vault {
             "set-cookie" => {
                 let pair = value.split(';').next().unwrap_or_default();
                 let (_, cookie) = pair.split_once('=').unwrap_or(("", pair));
-                self.note_named(Origin::Answered, SecretKind::Cookie, cookie.trim());
+                self.note_named(SecretOrigin::Answered, SecretKind::Cookie, cookie.trim());
             }
             "location" | "content-location" | "refresh" | "link" => {
-                self.learn_query(Origin::Answered, value);
+                self.learn_query(SecretOrigin::Answered, value);
             }
-            "authorization" => self.learn_authorization(Origin::Answered, value),
+            "authorization" => self.learn_authorization(SecretOrigin::Answered, value),
             name if name.starts_with("access-control-") || name == "www-authenticate" => {}
             name if tells(name) && looks_like_token(value) => {
-                self.note_named(Origin::Answered, SecretKind::Token, value);
+                self.note_named(SecretOrigin::Answered, SecretKind::Token, value);
             }
             _ => {}
         }
     }
 
     /// The parameters behind every `?` and `#` of an address.
-    fn learn_query(&self, origin: Origin, address: &str) {
+    fn learn_query(&self, origin: SecretOrigin, address: &str) {
         for part in address.split(['?', '#']).skip(1) {
             for (name, value) in url::form_urlencoded::parse(part.as_bytes()) {
                 self.learn_member(origin, &name, &value);
@@ -153,7 +153,7 @@ impl Vault {
         }
     }
 
-    fn learn_authorization(&self, origin: Origin, value: &str) {
+    fn learn_authorization(&self, origin: SecretOrigin, value: &str) {
         let secret = value.split_once(' ').map_or(value, |(_, secret)| secret);
         self.note_named(origin, SecretKind::AccessToken, secret.trim());
         for part in credentials(value).into_iter().skip(1) {
@@ -162,7 +162,7 @@ impl Vault {
     }
 
     /// Every secret of a JSON value, by the names of its members, at any depth.
-    fn learn_json(&self, origin: Origin, json: &Value) {
+    fn learn_json(&self, origin: SecretOrigin, json: &Value) {
         match json {
             Value::Object(members) => {
                 for (name, value) in members {
@@ -177,7 +177,7 @@ impl Vault {
         }
     }
 
-    fn learn_member(&self, origin: Origin, name: &str, value: &str) {
+    fn learn_member(&self, origin: SecretOrigin, name: &str, value: &str) {
         let word = joined(name);
         match MEMBERS.iter().find(|(member, _)| *member == word) {
             Some((_, kind)) => self.note_named(origin, *kind, value),
@@ -196,7 +196,7 @@ impl Vault {
                     && looks_like_token(text)
                     && !text.contains([':', '@', '/']);
                 if has_shape && !HARMLESS.contains(&joined(name).as_str()) {
-                    self.note_named(Origin::Answered, SecretKind::Token, text);
+                    self.note_named(SecretOrigin::Answered, SecretKind::Token, text);
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.learn_shapes(name, item)),
@@ -209,7 +209,7 @@ impl Vault {
 
     /// Secrets of a body that is no JSON, or that ends too early to be some: what stands behind a
     /// telling name and looks like a token.
-    fn learn_text(&self, origin: Origin, body: &[u8]) {
+    fn learn_text(&self, origin: SecretOrigin, body: &[u8]) {
         static NAMED: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
             let telling =
                 "token|password|passwd|secret|session|nonce|cookie|credential|api[_-]?key|jwt|mac";
@@ -233,7 +233,7 @@ impl Vault {
     }
 
     /// Cases send words such as `true` where tokens belong: those are left.
-    fn note_named(&self, origin: Origin, kind: SecretKind, value: &str) {
+    fn note_named(&self, origin: SecretOrigin, kind: SecretKind, value: &str) {
         // No header can carry control characters, and no server makes tokens of them. Whoever sends some there
         // wants to see what becomes of them in a report.
         let is_token = kind == SecretKind::Password || !value.contains(char::is_control);

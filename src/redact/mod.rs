@@ -53,7 +53,7 @@ words! {
 
 /// The source of a secret; the first of these knows its kind best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Origin {
+enum SecretOrigin {
     /// It was given by the operator, or created by the run.
     Ours,
     /// A response contained it.
@@ -112,16 +112,16 @@ impl Borrow<str> for Hidden {
     }
 }
 
-struct Entry {
+struct SecretEntry {
     value: Hidden,
-    kind: (Origin, SecretKind),
+    kind: (SecretOrigin, SecretKind),
     name: Option<String>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownSecrets {
     /// In the order of learning.
-    secrets: Vec<Entry>,
+    secrets: Vec<SecretEntry>,
     numbers: HashMap<Hidden, usize>,
     /// `user:password`, with the number of the password: so it stands in base64.
     logins: Vec<(Hidden, usize)>,
@@ -132,7 +132,7 @@ struct Known {
     fault: Option<RedactionError>,
 }
 
-impl Known {
+impl KnownSecrets {
     /// Returns false, and remembers it, if this number of bytes does not fit.
     fn has_room(&mut self, bytes: usize) -> bool {
         self.size = self.size.saturating_add(bytes);
@@ -145,10 +145,10 @@ impl Known {
 
 /// Every secret, with the names that were given so far.
 #[derive(Default)]
-struct Names(Mutex<Known>);
+struct Names(Mutex<KnownSecrets>);
 
 impl Names {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownSecrets> {
         // What a panic left is whole: nothing in here is changed in two steps that could part.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +156,7 @@ impl Names {
     /// The name of a secret by its number; the next free one of its kind, if it has none.
     fn of(&self, secret: usize) -> String {
         let mut known = self.known();
-        let Known { secrets, counts, .. } = &mut *known;
+        let KnownSecrets { secrets, counts, .. } = &mut *known;
         match secrets.get_mut(secret) {
             Some(entry) => {
                 let kind = entry.kind.1;
@@ -192,10 +192,10 @@ impl Vault {
     /// because it would be found in ordinary words: whoever reads secrets from files refuses it. One
     /// byte shorter is a wrong password that is made of a right one.
     pub fn learn(&self, kind: SecretKind, value: &str) {
-        self.note(Origin::Ours, kind, value);
+        self.note(SecretOrigin::Ours, kind, value);
     }
 
-    fn note(&self, origin: Origin, kind: SecretKind, value: &str) {
+    fn note(&self, origin: SecretOrigin, kind: SecretKind, value: &str) {
         // White space alone gives nothing away, and is in every report.
         if value.len() < needles::FEWEST || value.trim().is_empty() {
             return;
@@ -211,7 +211,7 @@ impl Vault {
             let number = known.secrets.len();
             let value = Hidden::new(value);
             known.numbers.insert(value.clone(), number);
-            known.secrets.push(Entry { value, kind: (origin, kind), name: None });
+            known.secrets.push(SecretEntry { value, kind: (origin, kind), name: None });
         }
     }
 
@@ -367,7 +367,7 @@ mod tests {
             "authorization".to_owned(),
             "Bearer refresh-1234".to_owned(),
         )]);
-        vault.note(Origin::Answered, SecretKind::RefreshToken, "refresh-1234");
+        vault.note(SecretOrigin::Answered, SecretKind::RefreshToken, "refresh-1234");
         assert_eq!(vault.redactor().text("refresh-1234"), "‹refresh_token 1›");
     }
 
@@ -445,7 +445,7 @@ mod tests {
         vault.learn(SecretKind::Password, "hunter22");
         for at in 0..=MOST >> 20 {
             vault.note(
-                Origin::Answered,
+                SecretOrigin::Answered,
                 SecretKind::Token,
                 &format!("{at}{}", "x".repeat(1 << 20)),
             );

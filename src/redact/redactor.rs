@@ -1,6 +1,6 @@
 //! Finding secrets by their value in the ways of writing that are promised, and putting names in
 //! their place.
-use super::escapes::{View, views};
+use super::escapes::{DecodedText, views};
 use super::needles::{Needle, Needles};
 use super::{Hidden, Names, RedactionError, SHORTEST, SHORTEST_LOOSE, names_in};
 use base64::Engine as _;
@@ -31,7 +31,7 @@ impl fmt::Debug for Redactor {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
+struct FoundSecret {
     start: usize,
     end: usize,
     secret: usize,
@@ -103,7 +103,7 @@ impl Index {
             return Vec::new();
         }
         let names = names_in(text);
-        let is_name = |one: &Found| {
+        let is_name = |one: &FoundSecret| {
             let before = names.partition_point(|(start, _)| *start <= one.start);
             names.get(..before).and_then(<[_]>::last).is_some_and(|(_, end)| one.end <= *end)
         };
@@ -131,10 +131,10 @@ impl Index {
         places
     }
 
-    fn look(&self, view: &View<'_>, found: &mut Vec<Found>) {
+    fn look(&self, view: &DecodedText<'_>, found: &mut Vec<FoundSecret>) {
         let mut add = |start: usize, end: usize, secret: usize| {
             let (start, end) = view.span(start, end);
-            found.push(Found { start, end, secret });
+            found.push(FoundSecret { start, end, secret });
         };
         for at in 0..view.bytes.len() {
             let rest = view.bytes.get(at..).unwrap_or_default();

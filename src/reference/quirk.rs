@@ -144,32 +144,32 @@ behaviours! {
     "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &["rate_limit.consistent"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::RetryAfterDate])];
     "device-keeps-old-token", "POST /login: a known device's earlier token may end",
-        "the earlier access token of a device that logs in again goes on working", changes &["device.login.reuse.old_token"],
+        "the earlier access token of a device that logs in again keeps working", changes &["device.login.reuse.old_token"],
         policy |p| p.every_opening(|opening| opening.known_keeps_access_token = true);
     "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
-        "the earlier refresh token of a device that logs in again goes on working", changes &["device.login.reuse.old_refresh_token"],
+        "the earlier refresh token of a device that logs in again keeps working", changes &["device.login.reuse.old_refresh_token"],
         policy |p| p.every_opening(|opening| opening.known_keeps_refresh_token = true);
     "refresh-ends-old-access-token", "POST /refresh: the old access token may end at once",
         "a refresh ends the old access token", changes &["refresh.old_access_token"],
         policy |p| p.refresh.ends_old_access_token = true;
     "refresh-not-rotated", "POST /refresh, 200: refresh_token is optional",
-        "a refresh gives no new refresh token, and the old one stays",
+        "a refresh returns no new refresh token, and the old one stays valid",
         changes &["refresh.grace", "refresh.revoked_by_access", "refresh.revoked_by_refresh", "refresh.reused.status",
             "refresh.reused.errcode", "refresh.no_rotation"],
         policy |p| p.refresh.new_token = NewRefreshToken::None;
     "expires-without-refresh", "POST /login, 200: expires_in_ms without refresh_token",
-        "every login gives an access token that expires", changes &["refresh.login.expires_without"],
+        "every login returns an access token that expires", changes &["refresh.login.expires_without"],
         policy |p| p.every_opening(|opening| opening.always_expires = true);
-    "odd-device-ids", "Device ids are opaque", "device ids that are made hold a slash, a blank and letters outside ASCII", changes &[],
+    "odd-device-ids", "Device ids are opaque", "generated device ids contain a slash, a space and letters outside ASCII", changes &[],
         policy |p| p.every_opening(|opening| opening.generated_ids = GeneratedIds::Odd);
-    "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is given", changes &["login.post.ok.home_server"],
+    "home-server-echoed", "POST /login, 200: home_server, deprecated", "home_server is returned", changes &["login.post.ok.home_server"],
         policy |p| p.every_opening(|opening| opening.home_server = true);
-    "token-death-lags", "Clustered servers: caches lag behind", "a token goes on working for a second after logout", changes &[],
+    "token-death-lags", "Clustered servers: caches lag behind", "a token keeps working for a second after logout", changes &[],
         policy |p| p.logout.tokens_linger = Some(Duration::from_secs(1));
     "device-default-name", "GET /devices: display_name without an initial one is not pinned",
-        "a device without a name is given one", changes &["device.login.no_name"],
+        "a device without a name gets one", changes &["device.login.no_name"],
         policy |p| p.every_opening(|opening| opening.default_name = Some("A device"));
-    "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[],
+    "user-case-folded", "Nothing says how capitals in user names are taken", "upper and lower case in a user name are not distinguished", changes &[],
         policy |p| p.every_identification(|found| found.folds_case = true);
     "foreign-id-400", "POST /login, 400", "an id of another server is refused with 400", changes &[],
         policy |p| p.login.foreign_ids_invalid = true;
@@ -179,10 +179,10 @@ behaviours! {
         "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"],
         policy |p| p.uia.unknown_address_is_challenged = true;
     "throttled", "Rate limiting: any request may be refused",
-        "every eleventh request is refused with 429 and may come again at once", changes changes::WITH_LIMITS, counts "requests",
+        "every eleventh request is refused with 429 and may be repeated at once", changes changes::WITH_LIMITS, counts "requests",
         policy |p| p.connection.throttled = true;
     "throttled-first", "Rate limiting: any request may be refused",
-        "the first request to each operation is refused with 429 and may come again at once", changes changes::WITH_LIMITS, counts "requests",
+        "the first request to each operation is refused with 429 and may be repeated at once", changes changes::WITH_LIMITS, counts "requests",
         policy |p| p.connection.first_throttled = true;
     "cors-origin-echoed", "Web browser clients: the header's value is advice",
         "Access-Control-Allow-Origin is the Origin of the request", changes &["cors.allow_origin"],
@@ -191,46 +191,46 @@ behaviours! {
         "every eighth login is refused for a resource limit", changes &["login.post.ok.status", "error.resource_limit.admin_contact"], counts "logins",
         policy |p| p.login.limit = Some(EVERY_EIGHTH);
     "only-what-is-listed", "Unknown members of a request are ignored",
-        "identifier and device_id are not known to a server that lists only releases before they came", changes &[],
+        "a server that lists only older releases does not know identifier and device_id", changes &[],
         policy |p| {
             p.login.identification.identifier = IdentifierMember::ReadSinceItsRelease;
             p.login.opening.device_id = DeviceIdMember::ReadSinceItsRelease;
         };
     "login-types-not-listed", "GET /login: a server may take types that it does not list",
-        "token login is taken and not listed", changes changes::WITHOUT_TOKEN_LOGIN,
+        "token login is accepted but not listed", changes changes::WITHOUT_TOKEN_LOGIN,
         policy |p| p.login.token_login_unlisted = true;
     "sso-only", "GET /login: which types are offered is the server's choice",
-        "single sign-on and token login are offered, password login is not known", changes changes::WITHOUT_PASSWORD,
+        "single sign-on and token login are offered, password login is not", changes changes::WITHOUT_PASSWORD,
         policy |p| p.login.no_password_login = true,
         settings |s| s.sso = true;
     "no-legacy-api", "Authentication API discovery: the legacy API may be absent",
         "the legacy API is not offered, the OAuth API is", changes changes::WITHOUT_LEGACY,
         settings |s| (s.legacy, s.oauth) = (false, true);
-    "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served beside the legacy API", changes changes::WITH_OAUTH,
+    "both-apis", "Authentication API discovery: both may be offered", "OAuth metadata is served next to the legacy API", changes changes::WITH_OAUTH,
         settings |s| s.oauth = true;
     "no-get-token", "POST /v1/login/get_token is optional", "get_token is not offered",
         changes changes::WITHOUT_GET_TOKEN,
         settings |s| s.get_token = false;
     "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH,
         settings |s| s.access_lifetime = None;
-    "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login gives none",
+    "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login returns none",
         changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"],
         settings |s| s.well_known = false;
     "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"],
         settings |s| s.guests = false;
     "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
-        "a session of interactive auth is taken for another request than the one that began it", changes &[],
+        "a session of interactive auth is accepted for another request than the one that began it", changes &[],
         policy |p| p.uia.session_for_any_request = true;
     "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[],
         policy |p| p.registration.any_user_name = true;
     "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[],
         policy |p| p.uia.password_flows = PasswordFlows::UnknownOrPassword;
-    "http-1-0", "RFC 9112: HTTP/1.0 answers", "answers are HTTP/1.0, each on a connection of its own", changes &[],
+    "http-1-0", "RFC 9112: HTTP/1.0 answers", "responses are HTTP/1.0, each on a connection of its own", changes &[],
         policy |p| p.connection.http_1_0 = true;
-    "slow-answers", "Nothing says how long an answer may take", "every seventh answer takes half a second", changes &[],
+    "slow-answers", "Nothing says how long an answer may take", "every seventh response takes half a second", changes &[],
         policy |p| p.connection.slow = true;
-    "base-path", "Well-known URI: base_url may have a path", "the homeserver lies below /homeserver; the rest of the host is a web server's",
+    "base-path", "Well-known URI: base_url may have a path", "the homeserver is below /homeserver; the rest of the host is a web server's",
         changes &[],
         policy |p| p.connection.base_path = "/homeserver";
     "only-r0-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases before v1.1 are listed", changes changes::WITHOUT_V1,
@@ -246,7 +246,7 @@ behaviours! {
     "oauth-aware", "Client-Server API, OAuth 2.0-aware clients", "single sign-on is preferred for OAuth-aware clients",
         changes &["login.get.sso.oauth_aware.type", "oauth_aware.needs_oauth", "oauth_aware.action", "oauth_aware.account_uri"], needs SsoAndOauth,
         policy |p| p.sso.oauth_aware_preferred = true;
-    "uia-sso-stage", "Client-Server API, SSO during user-interactive authentication", "interactive auth offers single sign-on beside the password",
+    "uia-sso-stage", "Client-Server API, SSO during user-interactive authentication", "interactive auth offers single sign-on next to the password",
         changes &["sso.uia_fallback"], needs Sso,
         policy |p| p.uia.password_flows = PasswordFlows::PasswordOrSso;
     "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
@@ -261,13 +261,13 @@ behaviours! {
 }
 
 data! {
-    "extra-members", "Servers may add members", "every answer of success has members that nobody knows", changes &[],
+    "extra-members", "Servers may add members", "every successful response has unknown members", changes &[],
         edits &[edit(&[], When::Success, &[C::Put("/org.example.extra", r#"{"list": [1, null]}"#)]),
             // The well-known file alone asks for names of its own kind.
             edit(&[O::Login, O::Whoami, O::Versions, O::Logout, O::Refresh], When::Success, &[C::Put("/server", "\"reference\"")])];
     "charset-parameter", "Media types have parameters", "JSON is sent with a charset parameter", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
-    "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is written in capitals", changes &[],
+    "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is in upper case", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
     "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
@@ -283,11 +283,11 @@ data! {
         edits &[edit(&[], MALFORMED, &[C::Code("M_UNKNOWN")])];
     "malformed-code-invalid-param", "Common error codes: M_INVALID_PARAM", "missing and mistyped members are refused with M_INVALID_PARAM",
         changes &["error.bad_json"], edits &[edit(&[], MALFORMED, &[C::Code("M_INVALID_PARAM")])];
-    "not-object-code-not-json", "Common error codes: M_NOT_JSON", "a body that is no object is refused with M_NOT_JSON",
+    "not-object-code-not-json", "Common error codes: M_NOT_JSON", "a body that is not an object is refused with M_NOT_JSON",
         changes &["http.request.body_object"], edits &[edit(&[], When::Because(&[R::NotObject]), &[C::Code("M_NOT_JSON")])];
     "type-unknown-code-invalid-param", "POST /login, 400: the code is an example", "an unknown login type is refused with M_INVALID_PARAM",
         changes &["login.post.type.unknown.errcode"], edits &[edit(&[O::Login], When::Because(&[R::TypeUnknown]), &[C::Code("M_INVALID_PARAM")])];
-    "vendor-flows", "GET /login: types outside the specification", "GET /login lists types that nobody knows",
+    "vendor-flows", "GET /login: types outside the specification", "GET /login lists unknown types",
         changes &["login.post.type.enum_dropped"], edits &[edit(&[O::Flows], When::Success, &[
             C::Push("/flows", r#"{"type": "org.example.login.jwt", "org.example.issuer": "x"}"#), C::Push("/flows", r#"{"type": "m.login.example"}"#)])];
     "deactivated-forbidden", "POST /login, 403: M_FORBIDDEN where the password is no longer kept", "login to a deactivated account says M_FORBIDDEN",
@@ -301,15 +301,15 @@ data! {
         edits &[edit(&[], When::Challenge, &[C::Drop("/params")])];
     "pretty-printed", "RFC 8259: blanks between tokens do not matter", "JSON is written over many lines", changes &[],
         edits &[edit(&[], When::Always, &[C::Pretty])];
-    "connection-closed", "RFC 9112, Tear-down", "each answer closes its connection", changes &[],
+    "connection-closed", "RFC 9112, Tear-down", "each response closes its connection", changes &[],
         edits &[edit(&[], When::Always, &[C::Header("connection", "close")])];
-    "chunked", "RFC 9112, Transfer-Encoding", "answers are sent in chunks", changes &[],
+    "chunked", "RFC 9112, Transfer-Encoding", "responses are sent in chunks", changes &[],
         edits &[edit(&[], When::Success, &[C::Header("transfer-encoding", "chunked")])];
     "cors-more-than-advised", "Web browser clients: the header's values are advice", "the CORS headers name more, in another order and case", changes &[],
         edits &[edit(&[], When::Always, &[C::Header("access-control-allow-methods", "OPTIONS,HEAD,PATCH,DELETE,PUT,POST,GET"),
             C::Header("access-control-allow-headers", "x-requested-with,content-type,authorization,date,if-match"),
             C::Header("access-control-expose-headers", "*")])];
-    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not given", changes &["whoami.is_guest.type", "whoami.is_guest.true", "whoami.guest_allowed"],
+    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not returned", changes &["whoami.is_guest.type", "whoami.is_guest.true", "whoami.guest_allowed"],
         edits &[edit(&[O::Whoami], When::Success, &[C::Replace("/is_guest", "false"), C::Drop("/is_guest")])];
     "versions-from-the-future", "Specification versions: unknown versions are ignored by clients", "versions that do not exist yet are listed", changes &[],
         edits &[edit(&[O::Versions], When::Success, &[C::Push("/versions", "\"v1.47\""), C::Push("/versions", "\"v2.0\"")])];

@@ -50,7 +50,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// An entry of the version list is no release.
-    #[error("`{0}` is no release of the specification: rX.Y.Z or vX.Y is expected")]
+    #[error("`{0}` is not a release; expected rX.Y.Z or vX.Y")]
     Version(String),
     /// A fault or a quirk is asked for that there is not.
     #[error("there is no {kind} named `{name}`{}", nearest_hint(.nearest))]

@@ -21,7 +21,7 @@ const REQUIRED: [&str; 11] =
 pub(super) fn register(document: &Document) -> Result<Register, Vec<Diagnostic>> {
     let (mut reader, root) = Reader::new(document);
     if !root.value().is_array() {
-        reader.fault(root, "a register is a list of requirements");
+        reader.fault(root, "a register must be a list of requirements");
     }
     let read = |entry| Some((requirement(&mut reader, entry)?, entry));
     let entries: Vec<(Requirement, Part<'_>)> = root.items().filter_map(read).collect();
@@ -61,7 +61,7 @@ fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<StandingCheck> {
     }
 }
 
-/// What no word by itself can tell: the key and the fault of each.
+/// Contradictions between keys, which no key shows by itself: the key and the fault of each.
 fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static str, &'static str)> {
     let Requirement { since, until, tightened, relaxed, .. } = *requirement;
     let later = |release: Option<SpecVersion>| release.is_none_or(|r| r > since);
@@ -80,7 +80,7 @@ fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static s
         (
             "clarification",
             !requirement.clarification || unbounded,
-            "what only explains binds every server, so it has neither `until` nor `exclusive`",
+            "a clarification applies to every server, so it has neither `until` nor `exclusive`",
         ),
     ];
     rules.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, message)| (key, message))
@@ -104,19 +104,19 @@ pub(super) fn clause<'d, D: Deserializer<'d>>(source: D) -> Result<String, D::Er
 
 /// Words of [`NEEDS`].
 pub(super) fn needs<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<String>, D::Error> {
-    struct Need(String);
+    struct NeedWord(String);
 
-    impl<'d> Deserialize<'d> for Need {
-        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Need, D::Error> {
+    impl<'d> Deserialize<'d> for NeedWord {
+        fn deserialize<D: Deserializer<'d>>(source: D) -> Result<NeedWord, D::Error> {
             let known = NEEDS.iter().map(|(known, _)| *known);
             checked(source, |word: String| match known.clone().any(|known| known == word) {
-                true => Ok(Need(word)),
+                true => Ok(NeedWord(word)),
                 false => Err(unknown(&word, "a word of `needs`", known)),
             })
         }
     }
-    let needs = Vec::<Need>::deserialize(source)?;
-    Ok(needs.into_iter().map(|Need(word)| word).collect())
+    let needs = Vec::<NeedWord>::deserialize(source)?;
+    Ok(needs.into_iter().map(|NeedWord(word)| word).collect())
 }
 
 /// An operation, or `*` for any.
@@ -158,13 +158,13 @@ fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> 
             }
         };
         let first = positions.insert(requirement.id.clone(), position);
-        refuse(first, "this id comes a second time");
+        refuse(first, "duplicate id");
         for watch in &requirement.standing {
             let first = match watch {
                 StandingCheck::Rule(rule) => rules.insert(*rule, position),
                 StandingCheck::Schema(watch) => watched.insert(watch.clone(), position),
             };
-            refuse(first, "it watches what is watched already");
+            refuse(first, "another requirement already watches this place");
         }
     }
     let requirements = entries.into_iter().map(|(requirement, _)| requirement).collect();

@@ -30,25 +30,25 @@ pub const NEEDS: &[(&str, &str)] = &[
     ("admin", "an admin token"),
     ("any", "nothing but the URL"),
     ("as", "the token and namespace of an application service"),
-    ("cas", "m.login.cas on offer"),
+    ("cas", "m.login.cas offered"),
     ("e2ee", "device keys that can be uploaded"),
     ("get_token", "POST /login/get_token"),
     ("gettok-flag", "get_login_token true in GET /login"),
     ("guest", "open registration of guests"),
-    ("idp", "m.login.sso on offer, with identity providers"),
+    ("idp", "m.login.sso offered, with identity providers"),
     ("legacy", "a server with the legacy API"),
     ("no-legacy", "a server without the legacy API"),
     ("oauth", "a server with the OAuth 2.0 API"),
-    ("passive", "nothing of its own: it is looked at on every answer"),
-    ("pw", "m.login.password on offer"),
-    ("pw-or-tok", "m.login.password or m.login.token on offer"),
+    ("passive", "no request of its own: every response is checked"),
+    ("pw", "m.login.password offered"),
+    ("pw-or-tok", "m.login.password or m.login.token offered"),
     ("refresh", "a server that gives refresh tokens"),
-    ("reg", "accounts that can be made for the run"),
-    ("rl", "leave to provoke rate limits"),
+    ("reg", "accounts that can be created for the run"),
+    ("rl", "permission to provoke rate limits"),
     ("scripted", "an identity provider that the suite can drive"),
     ("slow", "time to wait"),
-    ("sso", "m.login.sso on offer"),
-    ("tok", "m.login.token on offer"),
+    ("sso", "m.login.sso offered"),
+    ("tok", "m.login.token offered"),
     ("token", "a fresh login token"),
     ("uia", "interactive auth"),
     ("uia-pw", "interactive auth with a password stage"),
@@ -72,7 +72,7 @@ pub struct Requirement {
     /// The part of the register where it stands: `devices`.
     #[serde(deserialize_with = "text")]
     pub group: String,
-    /// How binding it is.
+    /// Level of RFC 2119.
     pub level: Level,
     /// In which words the specification says it.
     pub mark: Mark,
@@ -80,25 +80,25 @@ pub struct Requirement {
     pub since: SpecVersion,
     /// The last one; none where it goes on.
     pub until: Option<SpecVersion>,
-    /// Whether it binds only servers that list no release outside of its range.
+    /// True if it binds only servers that list no release outside of its range.
     #[serde(default)]
     pub exclusive: bool,
-    /// Whether it binds whatever is listed, because the specification says that it only explains.
+    /// True if it binds every server, because the specification calls it a clarification.
     #[serde(default)]
     pub clarification: bool,
     /// The release from which on a MUST is formally binding; before, breaking it only warns.
     pub tightened: Option<SpecVersion>,
     /// The release from which on it is a MAY; before it was a SHOULD, and breaking it warns.
     pub relaxed: Option<SpecVersion>,
-    /// Whether breaking a MUST only warns, whatever is listed.
+    /// True if breaking a MUST only warns, whatever is listed.
     #[serde(default)]
     pub warns: bool,
-    /// Why one of the five above is as it is, or where the specification contradicts itself.
+    /// Reason for one of the five above, or the place where the specification contradicts itself.
     #[serde(default, deserialize_with = "text")]
     pub note: Option<String>,
-    /// How much it takes to see it.
+    /// Effort that a test of it takes.
     pub tier: Tier,
-    /// What it takes to see it, in words of [`NEEDS`].
+    /// Preconditions of a test of it, in words of [`NEEDS`].
     #[serde(deserialize_with = "load::needs")]
     pub needs: Vec<String>,
     /// The rule in one sentence.
@@ -110,16 +110,16 @@ pub struct Requirement {
     /// The published clause.
     #[serde(deserialize_with = "load::clause")]
     pub url: String,
-    /// How to see it by hand, one sentence.
+    /// A test by hand, in one sentence.
     #[serde(deserialize_with = "text")]
     pub check: String,
-    /// What decides it on every answer, besides its cases.
+    /// Standing checks that decide it on every response, besides its cases.
     #[serde(skip)]
     pub standing: Vec<StandingCheck>,
-    /// Why nothing decides it; to be told only where no case and no standing check does.
+    /// Reason why nothing decides it; only shown where no case and no standing check does.
     #[serde(default, deserialize_with = "text")]
     pub untestable: Option<String>,
-    /// Where it stands in the file, from 1.
+    /// Line in the file, from 1.
     #[serde(skip)]
     pub line: u32,
 }
@@ -130,7 +130,7 @@ impl Requirement {
         VersionRange { since: self.since, until: self.until }
     }
 
-    /// Whether a server that lists these releases has to keep to it.
+    /// Returns true if a server that lists these releases has to comply with it.
     pub fn applies(&self, listed: &Listed) -> bool {
         match (self.clarification, self.exclusive) {
             (true, _) => true,
@@ -139,7 +139,7 @@ impl Requirement {
         }
     }
 
-    /// What it means if a server that lists these releases breaks it.
+    /// Consequence for a server that lists these releases and breaks it.
     pub fn severity(&self, listed: &Listed) -> Severity {
         let not_yet =
             |release: Option<SpecVersion>| release.is_some_and(|r| !listed.has_at_least(r));
@@ -153,7 +153,7 @@ impl Requirement {
     }
 }
 
-/// What a broken requirement means for the server under test.
+/// Consequence of a broken requirement for the server under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Nothing; it is told.
@@ -181,7 +181,7 @@ impl Severity {
 }
 
 words! {
-    /// How much it takes to see a requirement.
+    /// Effort that a test of a requirement takes.
     pub enum Tier {
         /// The URL alone.
         T0 = "T0",
@@ -194,7 +194,7 @@ words! {
     }
 }
 
-/// What decides a requirement on every answer.
+/// A rule that decides a requirement on every response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StandingCheck {
     /// A check that is written in code.
@@ -228,8 +228,8 @@ pub struct SchemaRule {
 }
 
 impl SchemaRule {
-    /// Whether a violation is one of those watched: an answer of that operation and status breaks,
-    /// at that JSON Pointer into its body, that keyword of its schema.
+    /// Returns true if a violation is one of those watched: a response of that operation and status
+    /// breaks, at that JSON Pointer into its body, that keyword of its schema.
     pub fn matches(&self, operation: &str, status: u16, pointer: &str, keyword: &str) -> bool {
         self.status.is_none_or(|s| s == status)
             && self.operation.as_deref().is_none_or(|o| o == operation)

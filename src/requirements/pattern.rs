@@ -32,7 +32,7 @@ impl PointerPattern {
         Some(PointerPattern { keys, below })
     }
 
-    /// Whether a JSON Pointer is one of its places.
+    /// Returns true if a JSON Pointer is one of its places.
     pub fn matches(&self, pointer: &str) -> bool {
         let mut tokens = pointer_tokens(pointer);
         let fits = |key: &Option<String>| {

@@ -65,7 +65,7 @@ fn all_faults_are_told_with_their_places() {
             "3:10: `must` is not a value of `level` (did you mean `MUST`?)",
             "7:16: `acc` is not a word of `needs` (did you mean `acct`?)",
             "11:3: unknown key `titel` in a requirement (did you mean `title`?)",
-            "12:10: `soon` is no release, such as v1.19 or r0.6.1",
+            "12:10: `soon` is not a release; examples: v1.19, r0.6.1",
             "13:22: `utf9` is not a value of `rule` (did you mean `utf8`?)",
             "13:30: a watch has no `status`",
             "13:30: a watch has no `pointer`",
@@ -82,11 +82,11 @@ fn contradictions_are_refused() {
     assert!(of(&with("  until: r0.6.1")).contains("`until` comes before `since`"));
     assert!(of(&with("  tightened: v1.1")).contains("does not come after `since`"));
     assert!(of(&with("  relaxed: v1.2")).contains("only a MAY is relaxed"));
-    assert!(of(&with("  clarification: true\n  until: v1.9")).contains("binds every server"));
+    assert!(of(&with("  clarification: true\n  until: v1.9")).contains("applies to every server"));
     assert!(of(&entry("https://example.org/#x", "https://example.org/")).contains("anchor"));
     let schema_should = entry("MUST\n  mark: plain", "SHOULD\n  mark: schema");
     assert!(of(&schema_should).contains("counts as MUST"));
-    assert!(of("a: b").contains("a register is a list"));
+    assert!(of("a: b").contains("a register must be a list"));
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn what_comes_twice_is_refused_with_both_places() {
     let faults = Register::parse("r.yaml", text).unwrap_err();
     let places: Vec<_> = faults.iter().map(|f| (f.line(), f.others.len())).collect();
     assert_eq!(places, [(13, 1), (13, 1)]);
-    assert_eq!(faults[0].message, "this id comes a second time");
-    assert_eq!(faults[1].message, "it watches what is watched already");
+    assert_eq!(faults[0].message, "duplicate id");
+    assert_eq!(faults[1].message, "another requirement already watches this place");
 }
 
 #[test]

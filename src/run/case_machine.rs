@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 mod request;
 
-/// What the machine wants next.
+/// Next action of the machine.
 #[derive(Debug)]
 pub enum Next {
     /// These requests, at the same time; their replies come in the same order.
@@ -29,7 +29,7 @@ pub enum Next {
     Done,
 }
 
-enum State {
+enum MachineState {
     Ready,
     Paused,
     Waiting,
@@ -45,7 +45,7 @@ pub struct Judging {
     variables: Variables,
 }
 
-/// What came of judging a step: for [`CaseMachine::judged`].
+/// Result of judging a step: for [`CaseMachine::judged`].
 pub struct StepJudged {
     variables: Variables,
     judgements: Result<Vec<Judgement>, FillError>,
@@ -61,7 +61,7 @@ impl Judging {
         StepJudged { variables, judgements }
     }
 
-    /// Whether parsing and judging it takes so much memory that it is done alone.
+    /// Returns true if parsing and judging it takes so much memory that it is done alone.
     pub fn is_large(&self) -> bool {
         self.responses.iter().map(|response| response.body.len()).sum::<usize>() >= LARGE
     }
@@ -78,7 +78,7 @@ pub struct CaseMachine<'c> {
     case: &'c Case,
     routes: &'c dyn Routes,
     variables: Variables,
-    state: State,
+    state: MachineState,
     /// Index over set-up and steps.
     at: usize,
     /// Replies of the current step so far, with the index of their exchanges.
@@ -91,7 +91,7 @@ pub struct CaseMachine<'c> {
     end: End,
 }
 
-/// How long lies between two tries of a step with `within`.
+/// Pause between two tries of a step with `within`.
 const AGAIN: Duration = Duration::from_millis(250);
 
 impl<'c> CaseMachine<'c> {
@@ -101,7 +101,7 @@ impl<'c> CaseMachine<'c> {
             case,
             routes,
             variables,
-            state: State::Ready,
+            state: MachineState::Ready,
             at: 0,
             replies: Vec::new(),
             exchanges: 0,
@@ -113,39 +113,40 @@ impl<'c> CaseMachine<'c> {
         }
     }
 
-    /// What is to be done next. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`] comes
-    /// [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or [`CaseMachine::block`] in the place of any.
+    /// Next action. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`]
+    /// comes [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or
+    /// [`CaseMachine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
-            self.state = State::Done;
+            self.state = MachineState::Done;
             return Next::Done;
         };
         match self.state {
-            State::Done | State::Waiting => return Next::Done,
-            State::Answered => {
-                self.state = State::Waiting;
+            MachineState::Done | MachineState::Waiting => return Next::Done,
+            MachineState::Answered => {
+                self.state = MachineState::Waiting;
                 return Next::Judge(self.judging(step));
             }
-            State::Ready if self.at_first_try() => {
+            MachineState::Ready if self.at_first_try() => {
                 if let Some(wait) = step.wait {
-                    self.state = State::Paused;
+                    self.state = MachineState::Paused;
                     return Next::Pause(wait);
                 }
             }
-            State::Ready if !self.again.is_zero() => {
-                self.state = State::Paused;
+            MachineState::Ready if !self.again.is_zero() => {
+                self.state = MachineState::Paused;
                 return Next::Pause(AGAIN);
             }
             _ => {}
         }
         match self.next(step) {
             Ok(next) => {
-                self.state = State::Waiting;
+                self.state = MachineState::Waiting;
                 next
             }
             Err(error) => {
                 self.stop_unreachable(step, &error);
-                self.state = State::Done;
+                self.state = MachineState::Done;
                 Next::Done
             }
         }
@@ -154,7 +155,7 @@ impl<'c> CaseMachine<'c> {
     /// Takes the replies to what was sent.
     pub fn replied(&mut self, replies: Vec<Reply>) {
         let Some(step) = self.step() else { return };
-        self.state = State::Ready;
+        self.state = MachineState::Ready;
         for reply in replies {
             let exchange = self.exchanges;
             self.exchanges += 1;
@@ -176,7 +177,7 @@ impl<'c> CaseMachine<'c> {
         if self.auth.is_some() && self.replies.is_empty() {
             return;
         }
-        self.state = State::Answered;
+        self.state = MachineState::Answered;
     }
 
     /// Gives a value that was made up for this case another value; see [`Variables::rename`].
@@ -187,14 +188,14 @@ impl<'c> CaseMachine<'c> {
     /// Takes what came of something that the operator did.
     pub fn operated(&mut self, end: Result<(), Reason>) {
         let Some(step) = self.step() else { return };
-        self.state = State::Ready;
+        self.state = MachineState::Ready;
         match end {
             Ok(()) => self.conclude(step, Vec::new()),
             Err(reason) => self.block(reason),
         }
     }
 
-    /// What there is to say when it is over.
+    /// Returns the trace of the finished case.
     pub fn finish(self) -> Trace<'c> {
         Trace { judged: self.judged, end: self.end }
     }
@@ -204,14 +205,14 @@ impl<'c> CaseMachine<'c> {
         case.all_steps().nth(self.at)
     }
 
-    /// Whether what is parsed of the answers to the current step is of use until the case ends: not of those to a step that
-    /// may send thousands of requests.
+    /// Returns true if the parsed responses of the current step are of use until the case ends: not
+    /// those of a step that may send thousands of requests.
     pub fn keeps_parsed(&self) -> bool {
         self.step().is_some_and(|step| step.send == Send::Once)
     }
 
-    /// Whether what is sent now is the one request of a step that decides: then earlier answers to the same
-    /// may be judged with its own.
+    /// Returns true if the next request is the one request of a step that decides: then earlier
+    /// responses to the same may be judged with its own.
     pub fn judges_what_was_asked_before(&self) -> bool {
         let once = self.step().is_some_and(|step| step.send == Send::Once);
         once && !self.in_setup() && self.at_first_try()
@@ -265,8 +266,8 @@ impl<'c> CaseMachine<'c> {
             return Ok(());
         };
         let account = self.variables.account(name).cloned();
-        let account = account
-            .ok_or_else(|| Reason::InteractiveAuth(format!("there is no account `{name}`")))?;
+        let account =
+            account.ok_or_else(|| Reason::InteractiveAuth(format!("no account `{name}`")))?;
         let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
@@ -296,7 +297,7 @@ impl<'c> CaseMachine<'c> {
     pub fn judged(&mut self, done: StepJudged) {
         self.variables = done.variables;
         let Some(step) = self.step() else { return };
-        self.state = State::Ready;
+        self.state = MachineState::Ready;
         let judgements = match done.judgements {
             Ok(judgements) => judgements,
             Err(error) => return self.stop_unreachable(step, &error),
@@ -363,8 +364,10 @@ impl<'c> CaseMachine<'c> {
         }
         let name = self.step_name();
         if must_status {
-            let text =
-                format!("{name} (line {}) did not end as the later steps need it", step.line);
+            let text = format!(
+                "{name} (line {}) did not succeed, and later steps depend on it",
+                step.line
+            );
             self.end = End::Stopped(Reason::NotReached(text));
             self.at = usize::MAX;
             return;
@@ -377,7 +380,8 @@ impl<'c> CaseMachine<'c> {
         self.again = Duration::ZERO;
     }
 
-    /// Whether a success was wanted and there was one with another status: later steps have what they need.
+    /// Returns true if a success was expected and there was one with another status: later steps
+    /// have what they need.
     fn is_done_all_the_same(&self, one: &Judged) -> bool {
         let Judgement::Broken { response, .. } = one.judgement else { return false };
         let mut wanted = one.block.branches.iter().map(|branch| &branch.expect.status);
@@ -428,9 +432,7 @@ impl<'c> CaseMachine<'c> {
             Judgement::Broken { mismatches, .. } => mismatches.first(),
             _ => None,
         });
-        let what = miss.map_or_else(String::new, |miss| {
-            format!(": {} is {}, expected {}", miss.place, miss.actual, miss.expected)
-        });
+        let what = miss.map_or_else(String::new, |miss| format!(": {}", miss.sentence()));
         format!("{} (line {}) failed{what}", self.step_name(), step.line)
     }
 
@@ -447,7 +449,7 @@ impl<'c> CaseMachine<'c> {
             let judgement = Judgement::Broken { mismatches: vec![miss], response: 0 };
             self.judged.push(Judged { block, judgement, exchange });
         }
-        let text = format!("{} got no answer: {text}", self.step_name());
+        let text = format!("{} got no response: {text}", self.step_name());
         self.end = End::Stopped(Reason::NotReached(text));
         self.at = usize::MAX;
     }

@@ -21,10 +21,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// How long the answers of one step, or the standing checks of one case, may be judged. An answer of the largest size takes
-/// less than a second; only a pattern of somebody's own case may take longer.
+/// Time limit for judging the responses of one step, or the standing checks of one case. A response
+/// of the largest size takes less than a second; only a pattern of somebody's own case may take
+/// longer.
 const MOST_TIME: Duration = Duration::from_secs(10);
-/// How long a case gets after a signal to take the answers that are on their way.
+/// Time for a case after a signal, to receive the responses that are on their way.
 const GRACE: Duration = Duration::from_millis(1500);
 
 impl Executor {
@@ -245,8 +246,8 @@ impl Executor {
         done
     }
 
-    /// What the probe was answered to the one request that decides a step: judged with the step's own answer, or what is
-    /// wrong only at first would be seen by nobody.
+    /// Returns the probe's responses to the one request that decides a step: judged with the step's
+    /// own response, or what is wrong only at first would be seen by nobody.
     fn probed_before(&self, requests: &[Request], machine: &CaseMachine<'_>) -> Vec<SendResult> {
         let ([request], true) = (requests, machine.judges_what_was_asked_before()) else {
             return Vec::new();
@@ -323,8 +324,8 @@ impl Executor {
     }
 }
 
-/// What all tasks of a step gave. A panic in one of them goes on here: the case is then errored, and not judged on fewer
-/// answers.
+/// Collects the results of all tasks of a step. A panic in one of them goes on here: the case is
+/// then errored, and not judged on fewer answers.
 async fn all_of<T: 'static>(mut running: JoinSet<T>) -> Vec<T> {
     let mut all = Vec::new();
     while let Some(joined) = running.join_next().await {
@@ -348,7 +349,7 @@ fn is_large(exchange: &Exchange) -> bool {
     exchange.result.as_ref().is_ok_and(Response::is_large)
 }
 
-/// Why something is undecided that took too long to judge.
+/// Returns the reason for a case that took too long to judge.
 pub fn too_long() -> Reason {
     Reason::TooLong { seconds: MOST_TIME.as_secs() }
 }

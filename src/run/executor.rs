@@ -22,14 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How one case ended, before its secrets are replaced.
+/// Result of one case, before its secrets are replaced.
 #[derive(Debug, Clone)]
 pub struct CaseResult {
     /// Its verdict, decisions and findings.
     pub decided: Decided,
-    /// What was sent and what came back.
+    /// Requests and responses.
     pub exchanges: Arc<Vec<Exchange>>,
-    /// What the standing checks say of these; nothing if the run was stopped before they looked, or they took too long.
+    /// Results of the standing checks; none if the run was stopped before they ran, or they took
+    /// too long.
     pub standing: Option<Tally>,
     /// Wall time.
     pub duration: Duration,
@@ -52,7 +53,7 @@ impl CaseResult {
         CaseResult::without_running(Decided::all(case, Verdict::Errored, Reason::Panic))
     }
 
-    /// Whether nothing but a rate limit kept it from being decided.
+    /// Returns true if only a rate limit kept it from being decided.
     pub fn is_rate_limited(&self) -> bool {
         let reason = self.decided.reason.as_ref();
         self.decided.verdict == Verdict::Blocked
@@ -60,7 +61,7 @@ impl CaseResult {
     }
 }
 
-/// What the engine tells while it runs.
+/// Events of the engine while it runs.
 pub trait Progress: Send + Sync {
     /// A case begins.
     fn begins(&self, case: &Case);
@@ -84,25 +85,25 @@ pub struct Executor {
     pub sender: RequestSender,
     /// Hands out accounts.
     pub pool: Arc<AccountPool>,
-    /// Where operations lie.
+    /// Methods and paths of operations.
     pub routes: Arc<dyn Routes>,
     /// Levels and versions of the requirements.
     pub register: Arc<Register>,
-    /// What the probe saw.
+    /// Facts of the probe.
     pub facts: Arc<Facts>,
-    /// What only the operator can give or do.
+    /// Values and acts of the operator.
     pub operator: Arc<Operator>,
-    /// What of it was proven.
+    /// Values and acts of the operator that were proven.
     pub proofs: Arc<Proofs>,
-    /// Whether the run ends with the result of a case, if it is to end early.
+    /// Returns true if the run ends with the result of a case, if it may end early.
     pub ends_with: Option<EndsWith>,
-    /// What the probe asked without credentials and was answered.
+    /// Exchanges of the probe without credentials.
     pub probed: Arc<[Exchange]>,
     /// The standing checks.
     pub observe: Observe,
 }
 
-/// What the standing checks say of the exchanges of an owner, if they are still to judge.
+/// Standing checks of the exchanges of an owner, if they are still to judge.
 pub type Observe = Arc<dyn Fn(&str, &[Exchange]) -> Option<Tally> + Send + Sync>;
 
 /// Says of a case's result whether the run ends with it.
@@ -263,13 +264,13 @@ impl Executor {
     }
 }
 
-/// Whether a case may send logins, its own or those that prove its accounts.
+/// Returns true if a case may send logins, its own or those that prove its accounts.
 fn may_log_in(planned: &PlannedCase) -> bool {
     let Disposition::Run(assignment) = &planned.disposition else { return false };
     planned.case.logins() > 0 || may_open_an_account(assignment)
 }
 
-/// Whether the proof of what a case needs of the operator is a login.
+/// Returns true if the proof of a precondition on the operator is a login.
 pub(super) fn logs_in_an_owner(case: &Case) -> bool {
     let is_login = |need: &Need| matches!(need, Need::Operator(name) if ["email", "phone"].contains(&name.as_str()));
     case.needs.iter().any(is_login)

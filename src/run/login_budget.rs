@@ -36,7 +36,7 @@ impl LoginQueue {
     }
 }
 
-/// Where the logins of one case come from.
+/// Sources of the logins of one case.
 pub struct LoginBudget {
     /// Its place in a queue; none if it waits for nobody or sends no more logins.
     queued: Option<(LoginQueue, usize)>,
@@ -86,7 +86,7 @@ impl LoginBudget {
         }
     }
 
-    /// What an earlier login came to that stands in for this one.
+    /// Returns the session of an earlier login that can be used instead of a new one.
     pub fn session_for(
         &mut self,
         login: &Request,
@@ -159,7 +159,7 @@ fn proof_of(
 pub struct ReusableSession {
     /// The login, marked as looked at again.
     login: Exchange,
-    /// Whether cases share it as `session NAME`: nothing may end it while others may still want it.
+    /// True if cases share it as `session NAME`: nothing may end it while others may still want it.
     is_shared: bool,
 }
 
@@ -179,7 +179,7 @@ impl ReusePolicy {
     pub const ALL: [ReusePolicy; 3] =
         [ReusePolicy::ReadOnly, ReusePolicy::MayEnd, ReusePolicy::Any];
 
-    /// Whether a case takes part in the round.
+    /// Returns true if a case takes part in the round.
     pub fn admits(self, case: &Case, assignment: &Assignment) -> bool {
         case.takes_any_session()
             && match self {

@@ -74,7 +74,7 @@ pub enum NoTarget {
         why: String,
     },
     /// A signal came before it was known.
-    #[error("the run was stopped before the homeserver had answered")]
+    #[error("the run was stopped before the homeserver responded")]
     Interrupted,
     /// It was waited for and did not come.
     #[error("{last} (after waiting {seconds:.0} s)")]
@@ -269,8 +269,8 @@ async fn no_answer(
         }
     }
     let why = match trouble.kind {
-        Protocol => format!("it does not answer in proper HTTP ({trouble})"),
-        Closed => format!("it hangs up without a whole answer ({trouble})"),
+        Protocol => format!("its response is not valid HTTP ({trouble})"),
+        Closed => format!("it closes the connection without a complete response ({trouble})"),
         _ => trouble.text,
     };
     NoTarget::Unreachable { url, why }
@@ -342,7 +342,7 @@ async fn not_matrix(
     let advice = match response.header("location").filter(|_| (300..400).contains(&response.status))
     {
         Some(location) => format!(
-            "; it redirects to {}, and no redirect is followed: give the URL of the homeserver itself",
+            "; it redirects to {}, and homespec follows no redirect: give the homeserver's own URL",
             message::clipped(&location)
         ),
         None if response.status == 429 => "; it limits everything: try again later".to_owned(),
@@ -365,7 +365,7 @@ fn asks_for_basic(response: &Response) -> bool {
     response.status == 401 && challenges.split(',').any(|one| one.trim().starts_with("basic"))
 }
 
-const BASIC: &str = "; something in front of it asks for a user and a password (HTTP Basic), in the header that \
+const BASIC: &str = "; a gateway in front of it asks for a user and a password (HTTP Basic), in the header that \
      carries access tokens: let it pass requests that have a header of its own, and give that with --header-file \
      FILE, as a line such as `X-Gate: SECRET`";
 

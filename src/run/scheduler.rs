@@ -8,17 +8,17 @@ use tokio::sync::Notify;
 
 /// The cases that run now, and what they use.
 #[derive(Default)]
-pub struct Scheduler(Arc<Shared>);
+pub struct Scheduler(Arc<SchedulerState>);
 
 #[derive(Default)]
-struct Shared {
-    running: Mutex<Running>,
+struct SchedulerState {
+    running: Mutex<RunningCases>,
     /// Told when a case ends.
     ended: Notify,
 }
 
 #[derive(Default)]
-struct Running {
+struct RunningCases {
     cases: usize,
     phase: Option<Phase>,
     claims: BTreeSet<Claim>,
@@ -26,7 +26,7 @@ struct Running {
 
 /// Leave for one case to run; its accounts are free again when it is dropped.
 pub struct Turn {
-    shared: Arc<Shared>,
+    shared: Arc<SchedulerState>,
     claims: BTreeSet<Claim>,
 }
 
@@ -70,8 +70,8 @@ impl Scheduler {
     }
 }
 
-impl Shared {
-    fn running(&self) -> MutexGuard<'_, Running> {
+impl SchedulerState {
+    fn running(&self) -> MutexGuard<'_, RunningCases> {
         // No change in here can be cut short by a panic.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }

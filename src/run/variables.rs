@@ -43,14 +43,14 @@ impl Variables {
     }
 
     /// Gives a value that was made up for this case, and not yet shown to anybody, another value.
-    /// Whether there was one.
+    /// True if there was one.
     pub fn rename(&mut self, made_up: &str, value: &str) -> bool {
         let mut fresh = self.fresh.borrow_mut();
         let known = fresh.values_mut().find(|known| known.as_str() == Some(made_up));
         known.map(|known| *known = json!(value)).is_some()
     }
 
-    /// Why values could not be made up, if one was asked for.
+    /// Returns the error of the random source, if a value was needed and could not be made.
     pub fn not_random(&self) -> Option<NoRandomSource> {
         self.not_random.get()
     }

@@ -100,7 +100,7 @@ const UNSHOWN: &[(&str, &str)] = &[
     ),
     (
         "login-unknown-user-404-later",
-        "one login in a run names somebody unknown: servers as deployed permit an address only a few that fail",
+        "one login in a run names an unknown user: servers as deployed permit an address only a few that fail",
     ),
     (
         "uia-wrong-password-bare-later",

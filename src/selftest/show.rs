@@ -32,7 +32,7 @@ impl Matrix {
     pub fn render(&self, format: Rendering) -> Result<String, SelftestError> {
         Ok(match format {
             Rendering::Table => self.page(include_str!("matrix.txt.j2"))?,
-            Rendering::Json => serde_json::to_string_pretty(&Document::of(self))? + "\n",
+            Rendering::Json => serde_json::to_string_pretty(&JsonMatrix::of(self))? + "\n",
             Rendering::Markdown => self.page(include_str!("matrix.md.j2"))?,
         })
     }
@@ -76,7 +76,7 @@ impl Matrix {
 
 /// The JSON form.
 #[derive(Serialize)]
-struct Document<'m> {
+struct JsonMatrix<'m> {
     schema_version: u32,
     tool: Value,
     clean: bool,
@@ -84,9 +84,9 @@ struct Document<'m> {
     matrix: &'m Matrix,
 }
 
-impl Document<'_> {
-    fn of(matrix: &Matrix) -> Document<'_> {
-        Document {
+impl JsonMatrix<'_> {
+    fn of(matrix: &Matrix) -> JsonMatrix<'_> {
+        JsonMatrix {
             schema_version: SCHEMA_VERSION,
             tool: json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}),
             clean: matrix.is_clean(),

@@ -1,4 +1,4 @@
-//! How two specifications differ in structure.
+//! Structural differences between two specifications.
 //!
 //! Compared are parameters, bodies, statuses, headers, and whether a token is asked for. What only
 //! explains (descriptions, examples, titles, version marks) is not.
@@ -12,14 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Difference {
     /// Id of the operation in the first specification.
     pub operation: String,
-    /// What differs: `answer 200, /user_id, pattern`.
+    /// Place of the difference: `answer 200, /user_id, pattern`.
     pub what: String,
-    /// How the first has it; `absent` if it has not.
+    /// Value in the first; `absent` if it has none.
     pub ours: String,
     pub theirs: String,
 }
 
-/// How two specifications differ.
+/// Structural differences between two specifications.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SpecDiff {
     /// For operations that both have, in the order of the first.
@@ -72,7 +72,7 @@ fn differences(ours: &Operation, theirs: &Operation) -> Vec<Difference> {
 const ABSENT: &str = "absent";
 const WITHOUT_SCHEMA: &str = "without a schema";
 
-/// Where only one side has something, what is said of its parts follows and is left out.
+/// Leaves out the differences of parts of something that only one side has: they follow from that.
 fn without_consequences(all: Vec<Difference>) -> Vec<Difference> {
     let lacks_all = |d: &&Difference| {
         [&d.ours, &d.theirs].iter().any(|s| [ABSENT, WITHOUT_SCHEMA].contains(&s.as_str()))
@@ -84,7 +84,7 @@ fn without_consequences(all: Vec<Difference>) -> Vec<Difference> {
     all.into_iter().filter(|d| !is_covered(d)).collect()
 }
 
-/// How what is said of the parts of something begins, given what is said of it.
+/// Returns the beginnings of differences that follow from this one.
 fn covered_by(what: &str) -> [String; 2] {
     match what.strip_suffix(", member") {
         Some(member) => [format!("{member}/"), format!("{member}, type")],
@@ -141,7 +141,7 @@ fn schema_facts(what: &str, schema: &Schema, facts: &mut Facts) {
     }
 }
 
-/// What a schema says of each part of a value, by pointer and keyword. Several schemas under
+/// Statements of a schema about each part of a value, by pointer and keyword. Several schemas under
 /// `allOf` say it together, so there may be several values; the order of writing does not matter.
 #[derive(Default)]
 struct Statements(BTreeMap<(String, String), BTreeSet<String>>);
@@ -209,8 +209,8 @@ fn bare(value: &Value) -> Value {
     }
 }
 
-/// What `homespec check --spec DIR` prints: the operations of `spec` with method and path, then how
-/// they differ from those of `against`, then which only one of them has.
+/// Text that `homespec check --spec DIR` prints: the operations of `spec` with method and path,
+/// then how they differ from those of `against`, then which only one of them has.
 pub fn describe(spec: &Spec, against: &Spec) -> String {
     let mut lines =
         vec![format!("{}: {}", spec.name(), count(spec.operations().count(), "operation"))];

@@ -16,11 +16,11 @@ const MAX_CHAIN: usize = 32;
 pub(super) struct Folder {
     /// The prefix of the paths where a reader sees them.
     shown: String,
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, SpecFile>,
 }
 
 #[derive(Debug)]
-struct File {
+struct SpecFile {
     shown: String,
     content: Result<String, Diagnostic>,
     parsed: OnceLock<Result<Document, Vec<Diagnostic>>>,
@@ -34,7 +34,7 @@ impl Folder {
     ) -> Folder {
         let file = |(path, content)| {
             let shown = format!("{shown}{path}");
-            (path, File { shown, content, parsed: OnceLock::new() })
+            (path, SpecFile { shown, content, parsed: OnceLock::new() })
         };
         Folder { shown: shown.to_owned(), files: files.into_iter().map(file).collect() }
     }
@@ -42,7 +42,7 @@ impl Folder {
     /// The files that may be OpenAPI documents: those at the top, and those below that say so.
     /// The rest is read only through references.
     pub fn candidates(&self) -> impl Iterator<Item = &str> {
-        let may_be = |(path, file): &(&String, &File)| {
+        let may_be = |(path, file): &(&String, &SpecFile)| {
             let says_so = |text: &String| text.contains("openapi") || text.contains("swagger");
             !path.contains('/') || file.content.as_ref().is_ok_and(says_so)
         };
@@ -152,7 +152,7 @@ impl<'f> FolderReader<'f> {
         }
         let Some((at, text)) = reference(part) else { return part.members().collect() };
         if depth >= MAX_CHAIN {
-            self.fault(at, "the references go round in a circle");
+            self.fault(at, "circular reference");
             return Members::new();
         }
         let target = self.follow(at, text);
@@ -187,14 +187,14 @@ impl<'f> FolderReader<'f> {
         let path = join(from, file).map_err(|why| why.of(reference))?;
         if !self.folder.files.contains_key(&path) {
             let near = did_you_mean(&path, self.folder.files.keys().map(String::as_str));
-            let message = format!("`{reference}`: there is no file `{path}`");
+            let message = format!("`{reference}`: no file `{path}`");
             return Err(RefFault::Broken(message, near.map(|near| format!("there is `{near}`"))));
         }
         let Some(whole) = self.open(&path) else { return Ok(None) };
         let pointer = percent_decode_str(fragment).decode_utf8_lossy();
         let is_pointer = pointer.is_empty() || pointer.starts_with('/');
         let part = whole.document().part(&pointer).filter(|_| is_pointer);
-        let nothing = || format!("`{reference}`: there is nothing at `{pointer}` in `{path}`");
+        let nothing = || format!("`{reference}`: nothing at `{pointer}` in `{path}`");
         part.map(Some).ok_or_else(|| RefFault::Broken(nothing(), None))
     }
 }
@@ -206,7 +206,7 @@ fn reference(part: Part<'_>) -> Option<(Part<'_>, &str)> {
     Some((part.member("$ref")?, text))
 }
 
-impl File {
+impl SpecFile {
     fn document(&self) -> Result<&Document, &Vec<Diagnostic>> {
         let parse = || match &self.content {
             Ok(text) => Document::parse_lenient(self.shown.as_str(), text.as_str()),
@@ -229,7 +229,7 @@ impl Outside {
     fn of(self, reference: &str) -> RefFault {
         match self {
             Outside::Folder => RefFault::Leaves(format!(
-                "`{reference}` leaves the folder: it is not followed, and anything is accepted there"
+                "`{reference}` is outside the folder: it is ignored, and any value is accepted there"
             )),
             Outside::Address => RefFault::Broken(
                 format!("`{reference}` is an address; only files of the folder are read"),

@@ -2,7 +2,7 @@
 use jsonschema::{Draft, ValidationOptions};
 use std::net::Ipv6Addr;
 
-/// How all schemas of a specification are compiled: without looking anything up elsewhere, formats
+/// Compiles all schemas of a specification the same way: without any lookup elsewhere, formats
 /// asserted.
 pub(super) fn options() -> ValidationOptions<'static> {
     jsonschema::options()

@@ -4,7 +4,7 @@
 use super::Spec;
 use super::folder::Folder;
 use super::openapi::OperationReader;
-use crate::yaml::diagnostic::{Diagnostic, Severity};
+use crate::yaml::diagnostic::{Diagnostic, DiagnosticSeverity};
 use crate::yaml::document::read_text;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -78,10 +78,10 @@ pub(super) fn load(
     let documents = folder.candidates().filter(|path| reader.read(path)).count();
     let (operations, mut faults) = reader.finish();
     if documents == 0 {
-        let message = "there is no OpenAPI document here (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
+        let message = "no OpenAPI document found (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
         faults.push(Diagnostic::in_file(name, message));
     }
-    let is_error = |fault: &Diagnostic| fault.severity == Severity::Error;
+    let is_error = |fault: &Diagnostic| fault.severity == DiagnosticSeverity::Error;
     let (errors, notes): (Vec<_>, Vec<_>) = faults.into_iter().partition(is_error);
     if !errors.is_empty() {
         return Err(errors);

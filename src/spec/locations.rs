@@ -5,7 +5,7 @@ use jsonschema::Draft;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What a keyword holds besides plain data.
+/// Content of a keyword besides plain data.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
     /// A schema for the same value.
@@ -22,7 +22,7 @@ pub(super) enum Holds {
     Items,
 }
 
-/// What stands under a keyword of JSON Schema, where that is more than data.
+/// Returns the content of a keyword of JSON Schema, if that is more than data.
 pub(super) fn holds(keyword: &str) -> Option<Holds> {
     Some(match keyword {
         "not" | "if" | "then" | "else" | "propertyNames" => Holds::Schema,

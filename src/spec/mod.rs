@@ -42,7 +42,7 @@ pub struct Operation {
     pub method: String,
     /// The whole path with its base, names in braces: `/_matrix/client/v3/devices/{deviceId}`.
     pub path: String,
-    /// What is sent in path, query, headers and cookies.
+    /// Parameters in path, query, headers and cookies.
     pub parameters: Vec<Parameter>,
     /// The body that is sent, if one is described.
     pub request: Option<RequestBody>,
@@ -66,7 +66,7 @@ pub struct Parameter {
     pub schema: Schema,
 }
 
-/// Where a parameter is sent.
+/// Part of the request that a parameter is sent in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 #[allow(unnameable_types)] // By way of an `Into`.
@@ -87,7 +87,7 @@ impl Location {
 #[derive(Debug, Clone)]
 pub struct RequestBody {
     pub required: bool,
-    /// What it holds if it is JSON.
+    /// Schema of the value, if it is JSON.
     pub schema: Option<Schema>,
     pub media_types: Vec<String>,
 }
@@ -95,9 +95,9 @@ pub struct RequestBody {
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// What the file says of it.
+    /// Description in the file.
     pub description: Option<String>,
-    /// What the body holds if it is JSON and described.
+    /// Schema of the body, if it is JSON and described.
     pub schema: Option<Schema>,
     pub media_types: Vec<String>,
     pub headers: Vec<Header>,
@@ -111,7 +111,7 @@ pub struct Header {
     pub schema: Schema,
 }
 
-/// Whether an operation asks for an access token.
+/// Need of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 #[allow(unnameable_types)] // By way of an `Into`.
@@ -128,7 +128,7 @@ impl Security {
     }
 }
 
-/// What a documented schema says of a body.
+/// Result of a documented schema for a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaCheck {
     /// The status is not documented for this operation, or without a schema.
@@ -203,7 +203,7 @@ impl Spec {
         &self.name
     }
 
-    /// What is worth knowing of the files and stops nothing.
+    /// Diagnostics of the files that stop nothing.
     pub fn notes(&self) -> &[Diagnostic] {
         &self.notes
     }
@@ -218,7 +218,7 @@ impl Spec {
         self.operations.iter().map(Arc::as_ref)
     }
 
-    /// Whether most of its paths are those of r0, so that `bundled r0` is what to compare it with.
+    /// Returns true if most of its paths are those of r0: then it is compared with `bundled r0`.
     pub fn is_r0(&self) -> bool {
         let r0 = self.operations().filter(|o| o.path.starts_with("/_matrix/client/r0/")).count();
         let versioned = self.operations().filter(|o| major_version(&o.path).is_some()).count();
@@ -302,7 +302,8 @@ impl Spec {
 }
 
 impl Operation {
-    /// What is documented for a status: itself, else its class (`2XX`), else `default`.
+    /// Returns the response documented for a status: itself, else its class (`2XX`), else
+    /// `default`.
     pub fn response(&self, status: u16) -> Option<&Response> {
         let class = format!("{}XX", status / 100);
         let keys = [status.to_string(), class, "default".to_owned()];

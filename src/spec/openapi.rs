@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The placeholder of the r0 files for the version in a path.
 const VERSION_TOKEN: &str = "%CLIENT_MAJOR_VERSION%";
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// What describes a parameter's or a header's value in Swagger, beside the parameter itself.
+/// Keys that describe the value of a parameter or a header in Swagger, next to those of the
+/// parameter.
 #[rustfmt::skip]
 const VALUE_KEYWORDS: [&str; 18] = [
     "type", "format", "items", "enum", "pattern", "default", "minimum", "maximum", "exclusiveMinimum",
@@ -30,14 +31,14 @@ pub(super) struct OperationReader<'f> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum SpecFormat {
     Swagger2,
     OpenApi31,
 }
 
 /// Defaults of a document for all its operations.
-struct Document<'f> {
-    format: Format,
+struct DocumentDefaults<'f> {
+    format: SpecFormat,
     base_path: String,
     consumes: Vec<String>,
     produces: Vec<String>,
@@ -45,7 +46,7 @@ struct Document<'f> {
     schemes: Vec<&'f str>,
 }
 
-struct Written<'f> {
+struct WrittenParameter<'f> {
     name: String,
     location: String,
     part: Part<'f>,
@@ -73,19 +74,19 @@ impl<'f> OperationReader<'f> {
         let document = self.head(root, format);
         match self.files.member(root, "paths") {
             Some(paths) => self.paths(&document, paths),
-            None => self.files.fault(root, "there is no `paths`"),
+            None => self.files.fault(root, "`paths` is missing"),
         }
         true
     }
 
     /// The format of a document by the version under `key`; none, with a fault, if it is not read.
-    fn format(&mut self, root: Part<'f>, key: &str) -> Option<Format> {
+    fn format(&mut self, root: Part<'f>, key: &str) -> Option<SpecFormat> {
         let version = self.files.member(root, key)?;
         let text =
             version.value().as_str().map_or_else(|| version.value().to_string(), str::to_owned);
         match (key, text.as_str()) {
-            ("swagger", "2.0") => Some(Format::Swagger2),
-            ("openapi", v) if v == "3.1" || v.starts_with("3.1.") => Some(Format::OpenApi31),
+            ("swagger", "2.0") => Some(SpecFormat::Swagger2),
+            ("openapi", v) if v == "3.1" || v.starts_with("3.1.") => Some(SpecFormat::OpenApi31),
             _ => {
                 let message = format!("{key} {text} is not read; Swagger 2.0 and OpenAPI 3.1 are");
                 self.files.fault(version, message);
@@ -94,13 +95,13 @@ impl<'f> OperationReader<'f> {
         }
     }
 
-    fn head(&mut self, root: Part<'f>, format: Format) -> Document<'f> {
+    fn head(&mut self, root: Part<'f>, format: SpecFormat) -> DocumentDefaults<'f> {
         let files = &mut self.files;
         let (schemes, base_path) = match format {
-            Format::Swagger2 => {
+            SpecFormat::Swagger2 => {
                 (files.member(root, "securityDefinitions"), files.text(root, "basePath"))
             }
-            Format::OpenApi31 => {
+            SpecFormat::OpenApi31 => {
                 let components = files.member(root, "components");
                 let schemes = components.and_then(|c| files.member(c, "securitySchemes"));
                 (schemes, self.server_path(root))
@@ -111,7 +112,7 @@ impl<'f> OperationReader<'f> {
         schemes.iter().for_each(|(_, scheme)| drop(self.files.members(*scheme)));
         let schemes: Vec<_> = schemes.into_iter().map(|(name, _)| name).collect();
         let base_path = base_path.unwrap_or_default();
-        Document {
+        DocumentDefaults {
             format,
             base_path: base_path.trim_end_matches('/').replace(VERSION_TOKEN, "r0"),
             consumes: self.texts(root, "consumes").unwrap_or_default(),
@@ -137,7 +138,7 @@ impl<'f> OperationReader<'f> {
         })
     }
 
-    fn paths(&mut self, document: &Document<'f>, paths: Part<'f>) {
+    fn paths(&mut self, document: &DocumentDefaults<'f>, paths: Part<'f>) {
         for (path, item) in self.files.members(paths) {
             if path.starts_with("x-") {
                 continue;
@@ -165,7 +166,7 @@ impl<'f> OperationReader<'f> {
         if OTHERS.contains(&key) || key.starts_with("x-") {
             return;
         }
-        let fault = part.key_fault(format!("`{key}` is no method"));
+        let fault = part.key_fault(format!("`{key}` is not an HTTP method"));
         let known = METHODS.iter().chain(&OTHERS).copied();
         self.files.reader.add(match did_you_mean(key, known) {
             Some(near) => fault.with_help(format!("did you mean `{near}`?")),
@@ -175,7 +176,7 @@ impl<'f> OperationReader<'f> {
 
     fn operation(
         &mut self,
-        document: &Document<'f>,
+        document: &DocumentDefaults<'f>,
         item: Part<'f>,
         method: &str,
         path: &str,
@@ -198,8 +199,8 @@ impl<'f> OperationReader<'f> {
             .into_iter()
             .partition(|p| matches!(p.location.as_str(), "body" | "formData"));
         let request = match document.format {
-            Format::Swagger2 => bodies.first().map(|b| self.swagger_request(document, part, b)),
-            Format::OpenApi31 => {
+            SpecFormat::Swagger2 => bodies.first().map(|b| self.swagger_request(document, part, b)),
+            SpecFormat::OpenApi31 => {
                 self.files.member(part, "requestBody").map(|body| self.request(body))
             }
         };
@@ -222,8 +223,12 @@ impl<'f> OperationReader<'f> {
 
     /// The parameters of an operation; those of the path come first and give way to the
     /// operation's own of the same name and location.
-    fn written_parameters(&mut self, item: Part<'f>, operation: Part<'f>) -> Vec<Written<'f>> {
-        let mut all: Vec<Written<'f>> = Vec::new();
+    fn written_parameters(
+        &mut self,
+        item: Part<'f>,
+        operation: Part<'f>,
+    ) -> Vec<WrittenParameter<'f>> {
+        let mut all: Vec<WrittenParameter<'f>> = Vec::new();
         for owner in [item, operation] {
             for part in self.list(owner, "parameters").unwrap_or_default() {
                 let files = &mut self.files;
@@ -234,15 +239,19 @@ impl<'f> OperationReader<'f> {
                 };
                 match all.iter_mut().find(|p| p.name == name && p.location == location) {
                     Some(earlier) => earlier.part = part,
-                    None => all.push(Written { name, location, part }),
+                    None => all.push(WrittenParameter { name, location, part }),
                 }
             }
         }
         all
     }
 
-    fn parameter(&mut self, document: &Document<'f>, written: Written<'f>) -> Option<Parameter> {
-        let Written { name, location, part } = written;
+    fn parameter(
+        &mut self,
+        document: &DocumentDefaults<'f>,
+        written: WrittenParameter<'f>,
+    ) -> Option<Parameter> {
+        let WrittenParameter { name, location, part } = written;
         let Ok(location) = location.parse::<Location>() else {
             let message =
                 format!("`{location}`: a parameter is sent in query, path, header or cookie");
@@ -260,8 +269,8 @@ impl<'f> OperationReader<'f> {
     }
 
     /// The schema of a parameter or a header.
-    fn value_schema(&mut self, format: Format, part: Part<'f>) -> Schema {
-        if format == Format::Swagger2 {
+    fn value_schema(&mut self, format: SpecFormat, part: Part<'f>) -> Schema {
+        if format == SpecFormat::Swagger2 {
             return SchemaReader::new(&mut self.files).read_only(part, &VALUE_KEYWORDS);
         }
         let files = &mut self.files;
@@ -278,9 +287,9 @@ impl<'f> OperationReader<'f> {
 
     fn swagger_request(
         &mut self,
-        document: &Document<'f>,
+        document: &DocumentDefaults<'f>,
         operation: Part<'f>,
-        body: &Written<'f>,
+        body: &WrittenParameter<'f>,
     ) -> RequestBody {
         let media_types = self.texts(operation, "consumes");
         // Form fields, which no login operation has, are told by the media types alone.
@@ -308,7 +317,7 @@ impl<'f> OperationReader<'f> {
 
     fn responses(
         &mut self,
-        document: &Document<'f>,
+        document: &DocumentDefaults<'f>,
         operation: Part<'f>,
     ) -> BTreeMap<String, Response> {
         let Some(responses) = self.files.member(operation, "responses") else {
@@ -331,11 +340,11 @@ impl<'f> OperationReader<'f> {
 
     fn response(
         &mut self,
-        document: &Document<'f>,
+        document: &DocumentDefaults<'f>,
         operation: Part<'f>,
         part: Part<'f>,
     ) -> Response {
-        let is_swagger = document.format == Format::Swagger2;
+        let is_swagger = document.format == SpecFormat::Swagger2;
         let (schema, media_types) = match is_swagger {
             false => self.content(part),
             true => {
@@ -357,7 +366,7 @@ impl<'f> OperationReader<'f> {
         Response { description, schema, media_types, headers }
     }
 
-    /// What `security` asks for; none if there is no such key.
+    /// Reads `security`; none if there is no such key.
     fn security(&mut self, owner: Part<'f>, schemes: &[&str]) -> Option<Security> {
         let mut alternatives = Vec::new();
         for alternative in self.list(owner, "security")? {
@@ -383,7 +392,7 @@ impl<'f> OperationReader<'f> {
         for (operation, part) in &self.operations {
             let Operation { id, method, path, .. } = operation;
             let route = (method.as_str(), super::unnamed(path));
-            let twice = |first: &Part<'f>| (*first, format!("{method} {path} is described twice"));
+            let twice = |first: &Part<'f>| (*first, format!("duplicate operation {method} {path}"));
             let named = |first: &Part<'f>| (*first, format!("two operations are named `{id}`"));
             let by_id = || ids.get(id.as_str()).map(named);
             if let Some((first, message)) = routes.get(&route).map(twice).or_else(by_id) {
@@ -413,7 +422,7 @@ impl<'f> OperationReader<'f> {
     fn list(&mut self, owner: Part<'f>, key: &str) -> Option<Vec<Part<'f>>> {
         let list = self.files.member(owner, key)?;
         if !list.value().is_array() {
-            self.files.fault(list, format!("`{key}` is a list"));
+            self.files.fault(list, format!("`{key}` must be a list"));
         }
         Some(list.items().collect())
     }

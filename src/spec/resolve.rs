@@ -17,7 +17,6 @@ pub(super) struct SchemaReader<'f, 'r> {
     files: &'r mut FolderReader<'f>,
     /// The schemas that are being read, with where they stand in the value.
     open: Vec<(Identity<'f>, String)>,
-    /// How many schemas this one holds so far.
     count: usize,
 }
 

@@ -17,9 +17,9 @@ use std::sync::{Arc, OnceLock};
 
 /// A documented schema, all references resolved, as JSON Schema 2020-12. Cheap to clone.
 #[derive(Clone)]
-pub struct Schema(Arc<Inner>);
+pub struct Schema(Arc<SchemaData>);
 
-struct Inner {
+struct SchemaData {
     value: Value,
     folder: Arc<Folder>,
     document: Document,
@@ -50,22 +50,22 @@ pub struct SchemaViolation {
     pub location: String,
     /// The keyword of JSON Schema that is violated; `null` instead of `type` if the value is null.
     pub keyword: String,
-    /// What is asked for, in a few words: `a string`, `matching ^@`.
+    /// The expected value, in a few words: `a string`, `matching ^@`.
     pub expected: String,
-    /// What kind of thing came, never the value itself: `a number`, `absent`.
+    /// The type of the value, never the value itself: `a number`, `absent`.
     pub actual: String,
     /// The specification's file with the keyword.
     pub spec_file: String,
     pub spec_line: u32,
-    /// How many violations of the same location and keyword there are beyond those that are listed.
+    /// Number of further violations of the same location and keyword, which are not listed.
     pub more: usize,
 }
 
 /// The most violations listed for one location and keyword; a list may hold a hundred thousand.
 const MOST_ALIKE: usize = 200;
 
-/// Where the part of a schema stands that an evaluation path leads to.
-struct Origin {
+/// Place of the part of a schema that an evaluation path leads to.
+struct SchemaOrigin {
     location: String,
     file: String,
     line: u32,
@@ -75,7 +75,7 @@ struct Origin {
 impl Schema {
     /// Takes the resolved value, and where in which folder it was written.
     pub(super) fn new(value: Value, folder: &Arc<Folder>, origin: Part<'_>) -> Schema {
-        Schema(Arc::new(Inner {
+        Schema(Arc::new(SchemaData {
             value,
             folder: folder.clone(),
             document: origin.document().clone(),
@@ -103,7 +103,7 @@ impl Schema {
             self.violations_of(&error, &mut origins, &mut all);
         }
         let mut beyond: HashMap<(String, String), usize> = HashMap::new();
-        for (place, count) in origins.into_values().flat_map(|origin: Origin| origin.counts) {
+        for (place, count) in origins.into_values().flat_map(|origin: SchemaOrigin| origin.counts) {
             // What several parts of a schema say of one place counts once.
             let more = beyond.entry(place).or_default();
             *more = (*more).max(count.saturating_sub(MOST_ALIKE));
@@ -139,7 +139,7 @@ impl Schema {
     /// Makes sure that the schema can be used.
     ///
     /// # Errors
-    /// What stands in the way, e.g. a pattern that is no regular expression, with its place.
+    /// The part that cannot be compiled, e.g. a pattern that is not a regular expression, with its place.
     pub fn compile(&self) -> Result<(), Diagnostic> {
         match build(&self.0.value) {
             Ok(validator) => {
@@ -153,7 +153,7 @@ impl Schema {
         }
     }
 
-    /// Whether the two are the same schema of the same folder.
+    /// Returns true if the two are the same schema of the same folder.
     pub(super) fn is(&self, other: &Schema) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -174,7 +174,7 @@ impl Schema {
     fn violations_of(
         &self,
         error: &ValidationError<'_>,
-        origins: &mut HashMap<String, Origin>,
+        origins: &mut HashMap<String, SchemaOrigin>,
         all: &mut Vec<SchemaViolation>,
     ) {
         let evaluated = error.evaluation_path().as_str();
@@ -182,7 +182,7 @@ impl Schema {
             let (file, line) = self.place(evaluated);
             let location = locations::location(evaluated);
             let counts = HashMap::new();
-            origins.insert(evaluated.to_owned(), Origin { location, file, line, counts });
+            origins.insert(evaluated.to_owned(), SchemaOrigin { location, file, line, counts });
         }
         let Some(origin) = origins.get_mut(evaluated) else { return };
         let keyword = keyword(error);
@@ -206,7 +206,7 @@ impl Schema {
     }
 }
 
-impl Origin {
+impl SchemaOrigin {
     /// Counts a violation at a child of the location, or at the location itself; gives it, if not
     /// enough of them are listed yet.
     fn violation(
@@ -253,7 +253,7 @@ impl PartialEq for Schema {
     }
 }
 
-impl Inner {
+impl SchemaData {
     /// The part of a file where that of the schema at `pointer` was written, or what is around it.
     fn walk(&self, pointer: &str) -> Part<'_> {
         let mut files = FolderReader::new(&self.folder);
@@ -316,7 +316,7 @@ fn expected(kind: &ValidationErrorKind) -> String {
         Kind::AdditionalItems { limit } => format!("at most {limit} items"),
         Kind::MinProperties { limit } => format!("at least {limit} members"),
         Kind::MaxProperties { limit } => format!("at most {limit} members"),
-        Kind::UniqueItems => "no item twice".to_owned(),
+        Kind::UniqueItems => "unique items".to_owned(),
         Kind::Contains => "a certain item".to_owned(),
         Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
             "one of the documented shapes".to_owned()

@@ -67,9 +67,9 @@ impl SourceText {
     }
 }
 
-/// How grave a diagnostic is.
+/// Severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
+pub enum DiagnosticSeverity {
     /// Worth knowing; nothing stops because of it.
     Warning,
     /// The file cannot be used as it is.
@@ -91,16 +91,16 @@ pub struct Label {
 pub struct Diagnostic {
     /// The name of the file, also where there is no text to point into.
     pub name: String,
-    /// What is wrong, as one sentence without a full stop.
+    /// The problem, as one sentence without a full stop.
     pub message: String,
-    /// Whether it stops anything.
-    pub severity: Severity,
-    /// Where, unless it concerns the file as a whole; boxed, so that a diagnostic stays small
+    /// Error or warning.
+    pub severity: DiagnosticSeverity,
+    /// Place, unless it concerns the file as a whole; boxed, so that a diagnostic stays small
     /// enough to be an error by value.
     pub primary: Option<Box<Label>>,
     /// Other places that matter, in this file or another one.
     pub others: Vec<Label>,
-    /// What to do about it.
+    /// Advice for fixing it.
     pub help: Option<String>,
 }
 
@@ -110,7 +110,7 @@ impl Diagnostic {
         Diagnostic {
             name: name.into(),
             message: message.into(),
-            severity: Severity::Error,
+            severity: DiagnosticSeverity::Error,
             primary: None,
             others: Vec::new(),
             help: None,
@@ -158,7 +158,7 @@ impl Diagnostic {
 
     /// Makes it one that stops nothing.
     pub fn into_warning(mut self) -> Diagnostic {
-        self.severity = Severity::Warning;
+        self.severity = DiagnosticSeverity::Warning;
         self
     }
     /// The line from 1; 1 where the fault concerns the file as a whole.
@@ -174,8 +174,8 @@ impl Diagnostic {
     /// Several lines that show the fault in its source, without a final line break.
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
+            DiagnosticSeverity::Error => Level::ERROR,
+            DiagnosticSeverity::Warning => Level::WARNING,
         };
         let title = level.primary_title(self.message.as_str());
         let group = match &self.primary {

@@ -3,7 +3,7 @@
 //!
 //! Each takes the bytes as they come and panics if a law is broken; bytes that are no input of its
 //! kind are left. Nothing here sleeps, reads a file or opens a connection.
-use homespec::case::ast::{Api, Case, Target};
+use homespec::case::ast::{Api, Case, StepTarget};
 use homespec::case::suite::Suite;
 use homespec::check::expect::judge;
 use homespec::check::standing::{self, Context};
@@ -238,7 +238,7 @@ pub fn answers(data: &[u8]) {
         assert!(register.get(id).is_some(), "{id} is unknown");
     }
     let calls = |case: &&Case| {
-        case.steps.iter().any(|step| matches!(&step.target, Target::Call(id) if id == name))
+        case.steps.iter().any(|step| matches!(&step.target, StepTarget::Call(id) if id == name))
     };
     suite.cases().filter(calls).take(20).for_each(|case| judged(case, &answer));
     learnt(path, &answer);

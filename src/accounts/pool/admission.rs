@@ -11,12 +11,12 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 impl AccountPool {
-    /// What planning needs to know of the accounts, refused ones included.
+    /// Facts about the accounts for planning, refused ones included.
     pub fn account_facts(&self) -> AccountFacts {
         AccountFacts { refused: self.refused.clone(), ..self.sources.facts() }
     }
 
-    /// Whether any account has been seen to work.
+    /// Returns true if any account was seen to work.
     pub fn has_usable(&self) -> bool {
         self.usable.load(Ordering::Relaxed)
     }

@@ -1,6 +1,8 @@
 //! Logging accounts in: the login that proves one, and the session that cases share.
 use crate::accounts::account::{Proof, good_login};
-use crate::accounts::pool::{Account, AccountPool, MARGIN, Origin, Session, session_from};
+use crate::accounts::pool::{
+    Account, AccountOrigin, AccountPool, AccountSession, MARGIN, session_from,
+};
 use crate::accounts::refusal::{in_words, login_advice, token_advice};
 use crate::http::message::Response;
 use crate::model::reason::Reason;
@@ -57,7 +59,7 @@ impl AccountPool {
     }
 
     fn other_spelling(&self, account: &Account) -> Option<String> {
-        if account.origin == Origin::Supplied {
+        if account.origin == AccountOrigin::Supplied {
             return self.sender.supplied.other_spelling(&account.login_name);
         }
         let (id, local) = (account.user_id.as_str(), localpart(&account.user_id));
@@ -86,7 +88,7 @@ impl AccountPool {
             response.text_at("/access_token").map(|token| session_from(&response, token));
         account.proof = proof;
         // What registration said is known better than what this login says.
-        if account.origin == Origin::Supplied {
+        if account.origin == AccountOrigin::Supplied {
             account.user_id = response.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
         }
         account.proven = true;
@@ -127,7 +129,7 @@ impl AccountPool {
             Some(token) => {
                 let renewed = session_from(&response, token);
                 account.proof = None;
-                account.session = Some(Session {
+                account.session = Some(AccountSession {
                     device_id: session.device_id,
                     refresh_token: renewed.refresh_token.or(session.refresh_token),
                     ..renewed
@@ -172,12 +174,12 @@ struct ProofLogin {
 }
 
 impl ProofLogin {
-    /// Whether it opened a session.
+    /// Returns true if it opened a session.
     fn is_done(&self) -> bool {
         self.response.is_success() && self.response.text_at("/access_token").is_some()
     }
 
-    /// Whether the name may be what was refused: the account itself is neither locked nor closed.
+    /// Returns true if the name may be the cause: the account itself is neither locked nor closed.
     fn may_be_name(&self) -> bool {
         const OF_ACCOUNT: [&str; 4] =
             ["M_USER_DEACTIVATED", "M_USER_LOCKED", "M_USER_SUSPENDED", "M_LIMIT_EXCEEDED"];
@@ -189,7 +191,10 @@ impl ProofLogin {
 
 /// The reason for an account that was given by its localpart, whose full id is not known.
 fn with_hint(reason: Reason, account: &Account) -> Reason {
-    if account.origin != Origin::Supplied || account.proven || account.login_name.starts_with('@') {
+    if account.origin != AccountOrigin::Supplied
+        || account.proven
+        || account.login_name.starts_with('@')
+    {
         return reason;
     }
     let hint = "if it logs in only by its full Matrix ID, give that as the user (@name:server)";
@@ -202,14 +207,14 @@ pub(super) const WHOAMI: &str = "GET /account/whoami";
 fn login_refused(account: &Account, response: &Response) -> Reason {
     let (user, words) = (&account.user_id, in_words("POST /login", response));
     let text = match account.origin {
-        Origin::Registered => {
+        AccountOrigin::Registered => {
             format!("the run registered `{user}`, and its login was refused: {words}")
         }
-        Origin::Printed => format!(
+        AccountOrigin::Printed => format!(
             "--account-command: `{user}`, which it printed, was refused: {words}; {}",
             login_advice(user, response)
         ),
-        Origin::Supplied => {
+        AccountOrigin::Supplied => {
             let advice = login_advice(user, response);
             format!("--accounts: `{user}` was refused: {words}; {advice}")
         }

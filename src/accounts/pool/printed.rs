@@ -1,6 +1,6 @@
 //! Accounts that a program of the operator's prints, one each time it is started.
 use crate::accounts::command::{ExternalCommand, Failed};
-use crate::accounts::pool::{Account, AccountPool, Origin, Session};
+use crate::accounts::pool::{Account, AccountOrigin, AccountPool, AccountSession};
 use crate::accounts::provider::may_be_same;
 use crate::http::created_resources::CreatedAccount;
 use crate::http::supplied_accounts::SuppliedAccount;
@@ -10,12 +10,12 @@ use crate::plan::Slot;
 use crate::redact::{SecretKind, SecretString};
 use std::collections::BTreeSet;
 
-/// What came of the program that makes accounts, which is started for one account after the other.
+/// State of the program that creates accounts, which is started for one account after the other.
 #[derive(Debug, Default)]
 pub(super) struct Printed {
     accounts: usize,
     user_ids: BTreeSet<String>,
-    /// Why it is not started again: each further account would wait for the same failure.
+    /// Reason why it is not started again: each further account would wait for the same failure.
     failed: Option<Reason>,
 }
 
@@ -48,7 +48,7 @@ impl AccountPool {
             .and_then(|account| self.is_new(program, account, &mut printed.user_ids));
         let account = account.map_err(|failed| {
             let why = failed.text(&self.sender.http.vault().redactor());
-            let advice = "try it by hand; docs/accounts.md says what it gets and must print";
+            let advice = "try it by hand; docs/accounts.md describes its input and output";
             let reason = Reason::Registration(format!("--account-command: {why}; {advice}"));
             printed.failed = Some(reason.clone());
             reason
@@ -72,7 +72,8 @@ impl AccountPool {
             return Err(program.failed(&how, ""));
         }
         if !known.insert(user_id.clone()) {
-            let how = format!("printed {user_id} a second time: each call must make a new account");
+            let how =
+                format!("printed {user_id} a second time: each call must create a new account");
             return Err(program.failed(&how, ""));
         }
         Ok(account)
@@ -105,18 +106,18 @@ impl AccountPool {
             }
             None => None,
         };
-        let session = session.zip(proven).map(|((token, device_id), (_, known))| Session {
+        let session = session.zip(proven).map(|((token, device_id), (_, known))| AccountSession {
             token,
             device_id: known.or(device_id),
             refresh_token: None,
             expires: None,
         });
         let password = password.map(SecretString::from);
-        Ok(Account::new(Origin::Printed, (user_id, login_name), password, session))
+        Ok(Account::new(AccountOrigin::Printed, (user_id, login_name), password, session))
     }
 }
 
-/// What an account command prints: one JSON object, of which further members are left aside.
+/// Output of an account command: one JSON object, of which further members are ignored.
 #[derive(Debug, serde::Deserialize)]
 struct PrintedAccount {
     user_id: String,
@@ -130,10 +131,10 @@ fn read_account(program: &ExternalCommand, text: &str) -> Result<PrintedAccount,
     let account: PrintedAccount = serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let wanted = r#"{"user_id": …, "password": …}"#;
-        program.failed(&format!("printed something else than one {wanted} ({place})"), "")
+        program.failed(&format!("did not print one {wanted} ({place})"), "")
     })?;
     if !account.user_id.starts_with('@') || !account.user_id.contains(':') {
-        return Err(program.failed("printed a user_id that is no full Matrix ID", ""));
+        return Err(program.failed("printed a user_id that is not a full Matrix ID", ""));
     }
     if account.password.is_none() && account.access_token.is_none() {
         return Err(program.failed("printed neither a password nor an access_token", ""));

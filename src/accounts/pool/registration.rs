@@ -1,5 +1,5 @@
 //! Making accounts by registration: with interactive auth, or by Synapse's admin call.
-use crate::accounts::pool::{Account, AccountPool, Origin, learn_password, session_from};
+use crate::accounts::pool::{Account, AccountOrigin, AccountPool, learn_password, session_from};
 use crate::accounts::provider::{
     AccountProvider, NO_ADMIN_CALL, SHARED_SECRET, registration_refused, stage_refused,
 };
@@ -48,7 +48,7 @@ impl AccountPool {
         making.refused.get_or_insert_with(|| why.clone());
     }
 
-    /// Why the way to make accounts does not work, if that was seen.
+    /// Returns the reason why accounts cannot be created, if that was seen.
     pub fn maker_refused(&self) -> Option<Reason> {
         self.making.lock().unwrap_or_else(PoisonError::into_inner).refused.clone()
     }
@@ -74,7 +74,7 @@ impl AccountPool {
         };
         let session = response.text_at("/access_token").map(|token| session_from(&response, token));
         let names = (user_id.to_owned(), self.name_of_made(user_id, &localpart));
-        Ok(Account::new(Origin::Registered, names, Some(password.into()), session))
+        Ok(Account::new(AccountOrigin::Registered, names, Some(password.into()), session))
     }
 
     async fn register(

@@ -12,10 +12,10 @@ use serde_json::Value;
 use std::num::NonZeroU32;
 use strum::VariantArray as _;
 
-/// What a case says by itself; what depends on rows or other members is read part by part.
+/// Plain members of a case; those that depend on rows or other members are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenCase {
     #[serde(deserialize_with = "id")]
     id: Option<String>,
     #[serde(deserialize_with = "title")]
@@ -102,7 +102,7 @@ fn operator_help(name: &str) -> Result<String, String> {
 }
 
 /// A row of `each`: its name and what it changes.
-pub(super) struct Row<'d> {
+pub(super) struct CaseRow<'d> {
     name: Option<String>,
     pub(super) part: Part<'d>,
     values: Values,
@@ -120,7 +120,7 @@ pub(super) fn read_case<'d>(
 ) -> Vec<Case> {
     const REQUIRED: [&str; 5] = ["id", "title", "checks", "impact", "steps"];
     const ELSEWHERE: [&str; 4] = ["each", "setup", "steps", "values"];
-    let Some(written) = reader.read::<Written>(part, "a case", &REQUIRED, &ELSEWHERE) else {
+    let Some(written) = reader.read::<WrittenCase>(part, "a case", &REQUIRED, &ELSEWHERE) else {
         return Vec::new();
     };
     let id = written.id.unwrap_or_else(|| "?".to_owned());
@@ -172,13 +172,13 @@ fn refuse_double_checks<'d>(reader: &mut Reader<'d>, case: Part<'d>) {
         if let Value::String(id) = item.value()
             && items.iter().take(index).any(|other| other.value() == id)
         {
-            reader.fault(*item, format!("`{id}` stands twice in `checks`"));
+            reader.fault(*item, format!("`{id}` is in `checks` twice"));
         }
     }
 }
 
-fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Option<Each>) {
-    let plain = |values| Row {
+fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<CaseRow<'d>>, Option<Each>) {
+    let plain = |values| CaseRow {
         name: None,
         part: case,
         values,
@@ -192,11 +192,11 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Opti
         let value = |name: &&str| (format!("row.{name}"), Value::String(format!("{name}?")));
         return (vec![plain(names.iter().map(value).collect())], Some(*found));
     }
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<CaseRow> = Vec::new();
     for part in reader.list(each, "`each`") {
         let Some(row) = read_row(reader, part) else { continue };
         if rows.iter().any(|other| other.name == row.name) {
-            reader.fault(part, "two rows of one name");
+            reader.fault(part, "two rows with the same name");
         }
         rows.push(row);
     }
@@ -204,7 +204,7 @@ fn read_each<'d>(reader: &mut Reader<'d>, case: Part<'d>) -> (Vec<Row<'d>>, Opti
 }
 
 /// Every key that means nothing else is a value of the row.
-fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
+fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<CaseRow<'d>> {
     if !part.value().is_object() {
         reader.fault(part, format!("a row must be a mapping, not {}", kind(part.value())));
         return None;
@@ -219,7 +219,7 @@ fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
             values.push((format!("row.{name}"), value));
         }
     }
-    Some(Row {
+    Some(CaseRow {
         name: Some(name),
         part,
         values,
@@ -229,7 +229,7 @@ fn read_row<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Row<'d>> {
     })
 }
 
-/// What `with` sets: members of a body by JSON Pointer.
+/// Reads `with`: members of a body to set, by JSON Pointer.
 pub(super) fn read_with<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<Part<'d>> {
     let with = part.member("with")?;
     if !with.value().is_object() {
@@ -240,7 +240,7 @@ pub(super) fn read_with<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Option<P
     Some(with)
 }
 
-/// What `without` drops from a body.
+/// Reads `without`: members to drop from a body.
 pub(super) fn read_without<'d>(reader: &mut Reader<'d>, part: Part<'d>) -> Vec<Pointer> {
     let Some(without) = part.member("without") else { return Vec::new() };
     let items = reader.list(without, "`without`");
@@ -262,7 +262,7 @@ impl<'d> Deserialize<'d> for Pointer {
         const HELP: &str = "it starts with a slash: `/identifier/user`";
         checked(source, |text: String| match is_pointer(&text) {
             true => Ok(Pointer(text)),
-            false => Err(with_help("a JSON Pointer is expected here", HELP)),
+            false => Err(with_help("expected a JSON Pointer", HELP)),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What a step expects of its answer.
+//! Expected responses of a step.
 use super::case::{Pointer, check_pointer_key};
 use super::check_syntax;
 use crate::case::ast::*;
@@ -54,7 +54,7 @@ fn read_block<'d>(
             reader.object(part, "`if`", &EXPECT_KEYS)?;
             let when = read_expect(reader, part);
             if when.is_none() {
-                let message = "this `if` asks for nothing: it would hold for every answer";
+                let message = "this `if` has no condition: every response would match";
                 reader.fault(part, message);
             }
             when
@@ -66,7 +66,10 @@ fn read_block<'d>(
         (Some(list), None) => read_branches(reader, list),
         (None, Some(expect)) => vec![Branch { name: None, warn: None, expect }],
         (Some(list), Some(_)) => {
-            reader.fault(list, "`one_of` stands alone: its branches say what is expected");
+            reader.fault(
+                list,
+                "`one_of` cannot be combined with other expectations: put them into its branches",
+            );
             Vec::new()
         }
         (None, None) => {
@@ -129,7 +132,7 @@ fn read_branches<'d>(reader: &mut Reader<'d>, list: Part<'d>) -> Vec<Branch> {
             ["name", "warn"].map(|key| reader.member::<Text>(part, key).map(|text| text.0));
         let expect = read_expect(reader, part);
         if expect.is_none() {
-            reader.fault(part, "this branch expects nothing: it would take every answer");
+            reader.fault(part, "this branch has no expectation: every response would match");
         }
         branches.push(Branch { name, warn, expect: expect.unwrap_or_default() });
     }
@@ -170,7 +173,7 @@ fn status_rule(value: Value) -> Result<StatusRule, &'static str> {
         }
         _ => {
             let only = status_pattern(&value).map(|pattern| vec![pattern]);
-            (only, false, "a status is 403, 4xx, `{ in: [...] }` or `{ not: 404 }`")
+            (only, false, "a status must be 403, 4xx, `{ in: [...] }` or `{ not: 404 }`")
         }
     };
     let any_of = any_of.filter(|any_of| !any_of.is_empty()).ok_or(help)?;
@@ -333,11 +336,11 @@ impl<'d> Deserialize<'d> for Bounds {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Bounds, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Written {
+        struct WrittenBounds {
             min: Option<f64>,
             max: Option<f64>,
         }
-        checked(source, |Written { min, max }| match (min, max) {
+        checked(source, |WrittenBounds { min, max }| match (min, max) {
             (None, None) => Err("`min` or `max` is missing"),
             _ => Ok(Bounds(Range { min, max })),
         })

@@ -17,7 +17,7 @@ use crate::yaml::reader::Reader;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What `$alice.…` may name, for any account name.
+/// Members that `$alice.…` may name, for any account name.
 #[rustfmt::skip]
 pub const ACCOUNT_MEMBERS: [&str; 12] = [
     "user_id", "user", "localpart", "server_name", "password", "password_other_case", "password_shortened", "login",
@@ -25,10 +25,10 @@ pub const ACCOUNT_MEMBERS: [&str; 12] = [
 ];
 /// Of these, what only a shared session gives.
 pub const SESSION_MEMBERS: [&str; 3] = ["token", "token_other_case", "device_id"];
-/// What `$new.…` may name; `_2` to `_9` behind it give further ones.
+/// Members that `$new.…` may name; `_2` to `_9` behind it give further ones.
 pub const NEW_MEMBERS: [&str; 6] =
     ["device_id", "localpart", "password", "token", "text", "unicode"];
-/// What `$server.…` may name.
+/// Members that `$server.…` may name.
 pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 
 /// Reads one case file. `name` is how readers see it (`cases/device.yaml`); its stem is the area.
@@ -38,7 +38,7 @@ pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
 pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     let area = stem(document.name());
     let (mut reader, root) = Reader::new(&document);
-    let _: Option<Written> =
+    let _: Option<WrittenFile> =
         reader.read(root, "a case file", &["about", "cases"], &["let", "cases"]);
     let lets = named_values(&mut reader, root.member("let"), "`let`");
     let mut cases = Vec::new();
@@ -51,10 +51,10 @@ pub fn case_file(document: Document) -> Result<CaseFile, Vec<Diagnostic>> {
     Ok(CaseFile { area, cases: reader.finish(cases)?, document })
 }
 
-/// What a case file says by itself; lists and values are read part by part.
+/// Plain members of a case file; lists and values are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenFile {
     about: Option<Text>,
 }
 
@@ -99,7 +99,7 @@ fn check_syntax(reader: &mut Reader<'_>, part: Part<'_>) {
     }
 }
 
-/// Whether a name is `new.…` with a known member, or one of its numbered siblings.
+/// Returns true if a name is `new.…` with a known member, or one of its numbered siblings.
 pub fn is_new(name: &str) -> bool {
     let Some(member) = name.strip_prefix("new.") else { return false };
     let numbered = member.rsplit_once('_').filter(|(_, n)| matches!(n.as_bytes(), [b'2'..=b'9']));

@@ -52,7 +52,7 @@ pub(super) fn check_references(reader: &mut Reader<'_>, case: &Case, document: &
         {
             reader.fault_with_help(
                 document.near(&step.pointer),
-                format!("`uia: {account}` names no account of this case"),
+                format!("`uia: {account}` is not an account of this case"),
                 format!("add `account {account}` to `needs`"),
             );
         }
@@ -72,7 +72,7 @@ fn check_circles(reader: &mut Reader<'_>, case: &Case, document: &Document) {
             open.extend(inner(&next).filter(|found| met.insert(found.clone())));
         }
         if met.contains(name) {
-            let fault = format!("the value of `${name}` leads back to itself");
+            let fault = format!("the value of `${name}` refers to itself");
             reader.fault(document.near(&case.pointer), fault);
         }
     }

@@ -1,5 +1,5 @@
 //! A step: its request, how it is sent, what is saved of the answer.
-use super::case::{Pointer, Row, is_pointer, read_with, read_without};
+use super::case::{CaseRow, Pointer, is_pointer, read_with, read_without};
 use super::expect::{read_blocks, status_pattern};
 use super::{NAMES, Values, check_syntax, is_plain_name};
 use crate::case::ast::*;
@@ -12,10 +12,10 @@ use serde_json::Value;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// What a step says by itself; what depends on rows or other members is read part by part.
+/// Plain members of a step; those that depend on rows or other members are read part by part.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct WrittenStep {
     /// Of a step that is no request: something that the operator does.
     #[serde(deserialize_with = "act")]
     operator: Option<Act>,
@@ -78,7 +78,7 @@ struct Until {
 }
 
 fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Act>, D::Error> {
-    word(source, "something that an operator does").map(Some)
+    word(source, "an action of the operator").map(Some)
 }
 
 fn path<'d, D: Deserializer<'d>>(source: D) -> Result<Option<String>, D::Error> {
@@ -201,7 +201,7 @@ pub(super) fn read_steps<'d>(
     list: Option<Part<'d>>,
     checks: &[String],
     is_setup: bool,
-    row: Option<&Row<'d>>,
+    row: Option<&CaseRow<'d>>,
 ) -> Vec<Step> {
     let Some(list) = list else { return Vec::new() };
     let parts: Vec<Part<'_>> =
@@ -216,7 +216,11 @@ pub(super) fn read_steps<'d>(
 }
 
 /// Which step a row changes: the one marked `vary`, or the only one with a body.
-fn varied_step<'d>(reader: &mut Reader<'d>, row: &Row<'d>, steps: &[Part<'d>]) -> Option<usize> {
+fn varied_step<'d>(
+    reader: &mut Reader<'d>,
+    row: &CaseRow<'d>,
+    steps: &[Part<'d>],
+) -> Option<usize> {
     if row.with.is_none() && row.without.is_empty() {
         return None;
     }
@@ -243,14 +247,14 @@ fn read_step<'d>(
     part: Part<'d>,
     checks: &[String],
     is_setup: bool,
-    row: Option<&Row<'d>>,
+    row: Option<&CaseRow<'d>>,
 ) -> Option<Step> {
     const ELSEWHERE: [&str; 7] = ["token", "body", "with", "without", "must", "should", "may"];
     let is_operator = part.member("operator").is_some();
     if is_operator {
         reader.object(part, "an operator step", &["operator", "params", "note"])?;
     }
-    let written = reader.read::<Written>(part, "a step", &[], &ELSEWHERE)?;
+    let written = reader.read::<WrittenStep>(part, "a step", &[], &ELSEWHERE)?;
     check_request_syntax(reader, part);
     let step = Step {
         pointer: part.pointer(),
@@ -313,16 +317,16 @@ fn target<'d>(
     call: Option<Text>,
     method: Option<Text>,
     path: Option<String>,
-) -> Option<Target> {
+) -> Option<StepTarget> {
     let is_there = ["operator", "call", "method", "path"].map(|key| part.member(key).is_some());
     match is_there {
-        [true, ..] => Some(Target::Operator(operator?)),
-        [_, true, false, false] => Some(Target::Call(call?.0)),
-        [_, false, true, true] => Some(Target::Raw { method: method?.0, path: path? }),
+        [true, ..] => Some(StepTarget::Operator(operator?)),
+        [_, true, false, false] => Some(StepTarget::Call(call?.0)),
+        [_, false, true, true] => Some(StepTarget::Raw { method: method?.0, path: path? }),
         _ => {
             reader.fault_with_help(
                 part,
-                "a step says what it calls",
+                "a step needs exactly one call",
                 "`call` with an operation, `method` with `path` for what no file describes, or `operator`",
             );
             None
@@ -352,7 +356,7 @@ fn auth<'d>(reader: &mut Reader<'d>, part: Part<'d>, authorization: Option<Text>
 fn read_body<'d>(
     reader: &mut Reader<'d>,
     step: Part<'d>,
-    row: Option<&Row<'d>>,
+    row: Option<&CaseRow<'d>>,
     raw: Option<&Raw>,
 ) -> Body {
     let (body, raw_part) = (step.member("body"), step.member("raw"));
@@ -364,7 +368,7 @@ fn read_body<'d>(
     let Some(part) = body else {
         for key in ["with", "without"] {
             if let Some(member) = step.member(key) {
-                let message = format!("`{key}` changes a `body`, and there is none");
+                let message = format!("`{key}` changes a `body`, but the step has none");
                 reader.add(member.key_fault(message));
             }
         }
@@ -441,10 +445,10 @@ fn drop_member(body: &mut Value, pointer: &str) -> bool {
     }
 }
 
-fn media_type<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &Written) -> MediaType {
+fn media_type<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &WrittenStep) -> MediaType {
     let inside = part.member("raw").and_then(|raw| raw.member("type"));
     if let (Some(_), Some(inside)) = (part.member("type"), inside) {
-        reader.fault(inside, "`type` is given at the step already");
+        reader.fault(inside, "the step already has a `type`");
     }
     let of_raw = || written.raw.as_ref().and_then(|raw| raw.r#type.as_ref());
     match written.r#type.as_ref().or_else(of_raw).map(|Text(text)| text.as_str()) {
@@ -454,15 +458,15 @@ fn media_type<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &Written) ->
     }
 }
 
-fn send<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &Written) -> Send {
+fn send<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &WrittenStep) -> Send {
     let ways = ["parallel", "repeat", "until"];
     if ways.iter().filter(|key| part.member(key).is_some()).count() > 1 {
         reader.fault(part, "`parallel`, `repeat` and `until` exclude each other");
     }
     match written {
-        Written { parallel: Some(times), .. } => Send::Parallel(times.get()),
-        Written { repeat: Some(times), .. } => Send::Repeat(times.get()),
-        Written { until: Some(Until { status, at_most }), .. } => {
+        WrittenStep { parallel: Some(times), .. } => Send::Parallel(times.get()),
+        WrittenStep { repeat: Some(times), .. } => Send::Repeat(times.get()),
+        WrittenStep { until: Some(Until { status, at_most }), .. } => {
             Send::Until { status: *status, at_most: at_most.get() }
         }
         _ => Send::Once,

@@ -25,7 +25,7 @@ pub(super) fn error(sheet: &mut Observations, response: &Response) {
             Rule::ErrcodeNamespace,
             is_namespaced(code),
             "/errcode",
-            "a code of the specification (M_…), or one with a namespace of the server's own",
+            "a code of the specification (M_…), or a code with the server's own namespace",
             &|| format!("{code:?}"),
         );
         by_code(sheet, code, object);

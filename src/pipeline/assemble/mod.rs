@@ -96,9 +96,10 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         .collect();
     let requirements = requirements::outcomes(&parts, &cases, &standing);
     let notes = notes::all(&parts, resent, &cases, &standing, &requirements);
-    let broken_off = parts.broken_off.iter().map(|what| {
-        format!("{what} was broken off: it may have begun a session or made an account")
-    });
+    let broken_off = parts
+        .broken_off
+        .iter()
+        .map(|what| format!("{what} was cancelled: it may have created a session or an account"));
     let not_cleaned_up: Vec<String> =
         parts.outcome.left.iter().cloned().chain(broken_off).collect();
     let discovery = ("discovery".to_owned(), parts.elsewhere.to_vec());

@@ -27,7 +27,7 @@ pub(super) fn on_resent(parts: &Parts<'_>) -> Option<String> {
         resent.iter().map(|(name, (resent, sent))| format!("{name} {resent} of {sent}")).collect();
     let noun = if total == 1 { "1 request was" } else { &format!("{total} requests were") };
     let each = each.join(", ");
-    (total > 0).then(|| format!("{noun} sent again for want of a whole answer: {each}"))
+    (total > 0).then(|| format!("{noun} repeated because a response was incomplete: {each}"))
 }
 
 fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchange]> {
@@ -94,7 +94,7 @@ pub(super) fn all(
 ) -> Vec<String> {
     let guests = parts.guests.join(", ");
     let guests = (!guests.is_empty())
-        .then(|| format!("made as a guest, which nobody can deactivate: {guests}"));
+        .then(|| format!("guest accounts stay, because nobody can deactivate them: {guests}"));
     (parts.headlines.iter().chain(&parts.outcome.notices).cloned().chain(resent))
         .chain(on_bounds(cases, standing))
         .chain(on_limits(parts, cases))
@@ -148,7 +148,7 @@ fn is_further(name: &str) -> bool {
 fn way_to_make(facts: &Facts) -> String {
     match facts.registers {
         true => "`--register open` (the server lets users register)".to_owned(),
-        false => "a way to make accounts (docs/accounts.md)".to_owned(),
+        false => "a way to create accounts (docs/accounts.md)".to_owned(),
     }
 }
 
@@ -156,7 +156,7 @@ fn way(name: &str) -> String {
     match name {
         DISPOSABLE => "an account with `disposable: true`".to_owned(),
         "password" => "an account with its password".to_owned(),
-        name if is_further(name) => "a further account".to_owned(),
+        name if is_further(name) => "another account".to_owned(),
         name => format!("`{name}` under `operator:`"),
     }
 }

@@ -28,7 +28,7 @@ const SETTINGS: [Setting; 4] = [
     Setting {
         server: "tuwunel",
         operation: "login",
-        advice: "set per_second = 0 under [global.rate_limiting.login.account] and its neighbours",
+        advice: "set per_second = 0 under [global.rate_limiting.login.account] and the other tables of login",
     },
 ];
 
@@ -59,7 +59,7 @@ fn of_limit(hit: &LimitHit, logins: usize, server: Option<&str>) -> String {
         })
         .map_or(ANY, |setting| setting.advice);
     format!(
-        "what the limit on {} blocked would take {requests} more requests: at one in {} that is {} (--max-wait {}); or {advice}",
+        "what the limit on {} blocked needs {requests} more requests; at one per {} they take {} (--max-wait {}); or {advice}",
         hit.operation,
         in_words(each),
         in_words(all),
@@ -91,11 +91,9 @@ mod tests {
         let notes = of_limits(&hits, 44, Some("Synapse/1.163.2"));
         assert_eq!(
             notes,
-            [
-                "what the limit on login blocked would take 44 more requests: at one in 6 min that is \
+            ["what the limit on login blocked needs 44 more requests; at one per 6 min they take \
               5 h (--max-wait 14433); or raise rc_login.address, rc_login.account and \
-              rc_login.failed_attempts in homeserver.yaml"
-            ]
+              rc_login.failed_attempts in homeserver.yaml"]
         );
         assert!(of_limits(&hits, 1, None)[0].contains("docs/limits.md"));
     }

@@ -86,7 +86,7 @@ fn repeated(
         )
         .into(),
         expected: check.title.into(),
-        actual: "the same one twice".into(),
+        actual: "the same value twice".into(),
         pointer: "".into(),
         branch: None,
         exchange: again,

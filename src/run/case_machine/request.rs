@@ -1,5 +1,5 @@
 //! The requests of a step: its references filled in, its path, headers and body put together.
-use crate::case::ast::{Auth, Body, MediaType, Send, Step, Target};
+use crate::case::ast::{Auth, Body, MediaType, Send, Step, StepTarget};
 use crate::case::template::{self, FillError};
 use crate::http::message::Request;
 use crate::model::encoding::encode_segment;
@@ -9,7 +9,9 @@ use url::form_urlencoded;
 
 impl CaseMachine<'_> {
     pub(super) fn next(&self, step: &Step) -> Result<Next, FillError> {
-        let Target::Operator(act) = step.target else { return self.requests(step).map(Next::Send) };
+        let StepTarget::Operator(act) = step.target else {
+            return self.requests(step).map(Next::Send);
+        };
         let told = step.params.iter().map(|(name, value)| {
             template::fill(value, &self.variables).map(|value| (name.clone(), text(&value)))
         });
@@ -68,13 +70,13 @@ impl CaseMachine<'_> {
 
     fn target(&self, step: &Step) -> Result<(Option<String>, String, String), FillError> {
         match &step.target {
-            Target::Raw { method, path } => Ok((
+            StepTarget::Raw { method, path } => Ok((
                 None,
                 template::fill_text(method, &self.variables)?,
                 template::fill_text(path, &self.variables)?,
             )),
-            Target::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
-            Target::Call(operation) => {
+            StepTarget::Operator(act) => Err(FillError::Unresolved(act.as_str().to_owned())),
+            StepTarget::Call(operation) => {
                 let route = self
                     .routes
                     .route(operation, step.api)

@@ -42,11 +42,10 @@ fn response(status: u16, body: Value) -> Reply {
     Reply::Response(Response::new(status, Vec::new(), body.to_string().into_bytes(), false))
 }
 
-/// What was asked and paused for, and what came of it.
 struct Played {
     requests: Vec<Request>,
     pauses: Vec<Duration>,
-    /// How many answers were left over.
+    /// Number of responses left over.
     left: usize,
     decided: Decided,
 }
@@ -164,7 +163,7 @@ fn what_breaks_in_setup_blocks() {
     let played = play(&case, [response(500, json!({"errcode": "M_UNKNOWN"}))]);
     assert_eq!((played.verdict(), played.why()), (Verdict::Blocked, "setup"));
     let why = played.decided.reason.unwrap().text();
-    assert!(why.starts_with("set-up step 1 (line 9) failed: status is status 500"), "{why}");
+    assert!(why.starts_with("set-up step 1 (line 9) failed: expected 200, got 500"), "{why}");
     assert!(played.decided.findings.is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! From the parser's events to the value and the places of its parts.
 use super::events::Events;
 use super::scalar::plain_scalar;
-use super::{Document, Inner, MAX_BYTES, MAX_DEPTH, Node, range};
+use super::{Document, DocumentData, MAX_BYTES, MAX_DEPTH, Node, range};
 use crate::yaml::diagnostic::{Diagnostic, SourceText};
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ struct Frame {
     /// Its last child so far; 0 for none.
     last_child: u32,
     anchor: usize,
-    /// How many parts it has so far, those behind aliases counted in full.
+    /// Number of parts so far, those behind aliases counted in full.
     parts: usize,
     content: Content,
 }
@@ -30,7 +30,7 @@ enum Content {
     Mapping { map: Map<String, Value>, key: Option<(String, (u32, u32))> },
 }
 
-/// What an anchor stands for: value, node, number of parts.
+/// Value, node and number of parts of an anchor.
 type Anchored = (Value, Node, usize);
 
 pub(super) struct Builder {
@@ -98,7 +98,7 @@ impl Builder {
     fn finish(self) -> Result<Document, Vec<Diagnostic>> {
         let Builder { source, root: value, nodes, faults, .. } = self;
         match faults.is_empty() {
-            true => Ok(Document(Arc::new(Inner { source, value, nodes }))),
+            true => Ok(Document(Arc::new(DocumentData { source, value, nodes }))),
             false => Err(faults),
         }
     }
@@ -142,12 +142,12 @@ impl Builder {
                 Ok(())
             }
             Event::Anchor(_, name) => {
-                self.fault(place, format!("anchor `&{name}`: anchors are not used here"));
+                self.fault(place, format!("anchor `&{name}`: anchors are not supported"));
                 Ok(())
             }
             Event::Alias(id) => self.alias(id, place),
             Event::UnresolvedAlias(name) => {
-                self.fault(place, format!("alias `*{name}` stands for nothing"));
+                self.fault(place, format!("undefined alias `*{name}`"));
                 self.put_null(place)
             }
             _ => Ok(()),
@@ -157,7 +157,7 @@ impl Builder {
     fn document(&mut self, place: (u32, u32)) -> Result<(), Stop> {
         self.documents += 1;
         if self.documents > 1 {
-            self.fault(place, "a second document begins here; a file holds one");
+            self.fault(place, "a second document begins here; only one is permitted");
             return Err(Stop);
         }
         Ok(())
@@ -176,7 +176,7 @@ impl Builder {
         place: (u32, u32),
     ) -> Result<(), Stop> {
         if !self.lenient && text == "<<" && style == ScalarStyle::Plain {
-            self.fault(place, "merge key `<<`: merging is not done here");
+            self.fault(place, "merge key `<<`: merge keys are not supported");
         }
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         let Content::Mapping { map, key } = &mut frame.content else { return Ok(()) };
@@ -319,7 +319,7 @@ impl Builder {
     /// Aliases are counted by what they stand for: a small file must not become a large value.
     fn alias(&mut self, id: usize, place: (u32, u32)) -> Result<(), Stop> {
         if !self.lenient {
-            self.fault(place, "aliases are not used here");
+            self.fault(place, "aliases are not supported");
             return self.put_null(place);
         }
         if self.expects_key() {
@@ -327,12 +327,12 @@ impl Builder {
             return Err(Stop);
         }
         let Some((value, target, parts)) = self.anchors.get(&id).cloned() else {
-            self.fault(place, "an alias inside of what it stands for");
+            self.fault(place, "an alias inside its own anchor");
             return self.put_null(place);
         };
         self.aliased += parts;
         if self.aliased > MAX_ALIASED {
-            self.fault(place, "the aliases of this file stand for too much");
+            self.fault(place, "the aliases of this file expand to too much");
             return Err(Stop);
         }
         let node = self.open(place)?;
@@ -346,7 +346,7 @@ impl Builder {
         let honoured = self.lenient && (tag.is_yaml_core_schema() || is_string_tag(tag));
         if !honoured {
             let written = span.tag_span().map_or_else(|| place(span), |s| place(&s));
-            self.fault(written, format!("tag `{}`: tags are not used here", tag.original()));
+            self.fault(written, format!("tag `{}`: tags are not supported", tag.original()));
         }
     }
 
@@ -361,7 +361,7 @@ impl Builder {
     }
 }
 
-/// How many parts a scalar counts for: a long text for more than a short one.
+/// Number of parts that a scalar counts for: a long text for more than a short one.
 fn weight(scalar: &Value) -> usize {
     1 + scalar.as_str().map_or(0, |text| text.len() / 64)
 }

@@ -55,7 +55,8 @@ impl<'d> Deserialize<'d> for Text {
     }
 }
 
-/// What `check` makes of a value of another type; its error is told at the place of that.
+/// Deserializes a value of another type and converts it with `check`; an error is placed at that
+/// value.
 pub fn checked<'d, D: Deserializer<'d>, F: Deserialize<'d>, T, E: fmt::Display>(
     source: D,
     check: impl FnOnce(F) -> Result<T, E>,
@@ -142,14 +143,14 @@ impl<'d> Part<'d> {
         let mut left_out: BTreeSet<u32> =
             elsewhere.iter().filter_map(|key| self.member(key)).map(Part::id).collect();
         while faults.len() < MAX_FAULTS {
-            let error = match T::deserialize(Source { part: self, left_out: &left_out }) {
+            let error = match T::deserialize(PartSource { part: self, left_out: &left_out }) {
                 Ok(value) => return (Some(value), faults),
                 Err(error) => error,
             };
             let part = error.part.unwrap_or(self);
             // What lacks a part that was left out as wrong may be wrong for that alone.
             let is_missing =
-                matches!(error.problem, Problem::Missing(key) if part.member(key).is_none());
+                matches!(error.problem, ReadProblem::Missing(key) if part.member(key).is_none());
             if is_missing || !wrong.iter().any(|inner| part.holds(*inner)) {
                 faults.push(error.told(self, what, elsewhere));
             }
@@ -161,7 +162,7 @@ impl<'d> Part<'d> {
         (None, faults)
     }
 
-    /// Whether the part of that id is this one or in it.
+    /// Returns true if the part of that id is this one or in it.
     fn holds(self, id: u32) -> bool {
         let parent = |index: &u32| Some(self.document.node(*index)?.parent).filter(|_| *index != 0);
         std::iter::successors(Some(id), parent).any(|index| index == self.node)
@@ -179,18 +180,18 @@ impl<'d> Part<'d> {
     }
 }
 
-/// Why a part is not what is asked for.
+/// A part that is not of the requested kind.
 #[derive(Debug)]
-struct ReadError<'d> {
+struct PartError<'d> {
     part: Option<Part<'d>>,
-    /// Whether it is the key of the part that is wrong.
+    /// True if the key of the part is wrong.
     of_key: bool,
-    problem: Problem,
+    problem: ReadProblem,
 }
 
 #[derive(Debug)]
-enum Problem {
-    /// What it must be; whether it is of another kind.
+enum ReadProblem {
+    /// The expected kind; true if it is of another kind.
     Must(String, bool),
     UnknownWord(String, &'static [&'static str]),
     UnknownKey(String, &'static [&'static str]),
@@ -199,14 +200,14 @@ enum Problem {
     Other(String),
 }
 
-impl<'d> ReadError<'d> {
-    fn new(problem: Problem) -> ReadError<'d> {
-        ReadError { part: None, of_key: false, problem }
+impl<'d> PartError<'d> {
+    fn new(problem: ReadProblem) -> PartError<'d> {
+        PartError { part: None, of_key: false, problem }
     }
 
-    /// Where it arose, unless a part further in has said so.
-    fn at(self, part: Part<'d>) -> ReadError<'d> {
-        ReadError { part: self.part.or(Some(part)), ..self }
+    /// Sets the place of the error, unless a part further in has set it.
+    fn at(self, part: Part<'d>) -> PartError<'d> {
+        PartError { part: self.part.or(Some(part)), ..self }
     }
 
     /// The fault to show, of a value that was read from `whole`, which messages call `what`.
@@ -223,23 +224,23 @@ impl<'d> ReadError<'d> {
             false => part.fault(message),
         };
         match self.problem {
-            Problem::Must(be, false) => fault(format!("{subject} must be {be}")),
-            Problem::Must(be, true) => {
+            ReadProblem::Must(be, false) => fault(format!("{subject} must be {be}")),
+            ReadProblem::Must(be, true) => {
                 fault(format!("{subject} must be {be}, not {}", kind(part.value())))
             }
-            Problem::Missing(key) => fault(format!("{subject} has no `{key}`")),
-            Problem::UnknownWord(word, known) => {
+            ReadProblem::Missing(key) => fault(format!("{subject} has no `{key}`")),
+            ReadProblem::UnknownWord(word, known) => {
                 fault(format!("`{word}` is not a value of `{name}`")).with_help(offer(&word, known))
             }
-            Problem::UnknownKey(key, known) if part.node().parent == whole.node => {
+            ReadProblem::UnknownKey(key, known) if part.node().parent == whole.node => {
                 let known = [known, elsewhere].concat();
                 fault(format!("unknown key `{key}` in {what}")).with_help(offer(&key, &known))
             }
-            Problem::UnknownKey(key, known) => {
+            ReadProblem::UnknownKey(key, known) => {
                 fault(format!("unknown key `{key}`")).with_help(offer(&key, known))
             }
-            Problem::Empty => fault(format!("{subject} is empty")),
-            Problem::Other(text) => match text.split_once(HELP) {
+            ReadProblem::Empty => fault(format!("{subject} is empty")),
+            ReadProblem::Other(text) => match text.split_once(HELP) {
                 Some((message, help)) => fault(message.to_owned()).with_help(help),
                 None => fault(text),
             },
@@ -247,41 +248,41 @@ impl<'d> ReadError<'d> {
     }
 }
 
-impl fmt::Display for ReadError<'_> {
+impl fmt::Display for PartError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.problem)
     }
 }
 
-impl std::error::Error for ReadError<'_> {}
+impl std::error::Error for PartError<'_> {}
 
-impl de::Error for ReadError<'_> {
+impl de::Error for PartError<'_> {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        ReadError::new(Problem::Other(text.to_string()))
+        PartError::new(ReadProblem::Other(text.to_string()))
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        ReadError::new(Problem::Must(described(expected), true))
+        PartError::new(ReadProblem::Must(described(expected), true))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        ReadError::new(Problem::Must(described(expected), false))
+        PartError::new(ReadProblem::Must(described(expected), false))
     }
 
     fn invalid_length(_: usize, _: &dyn Expected) -> Self {
-        ReadError::new(Problem::Empty)
+        PartError::new(ReadProblem::Empty)
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
-        ReadError::new(Problem::UnknownWord(word.to_owned(), known))
+        PartError::new(ReadProblem::UnknownWord(word.to_owned(), known))
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
-        ReadError::new(Problem::UnknownKey(key.to_owned(), known))
+        PartError::new(ReadProblem::UnknownKey(key.to_owned(), known))
     }
 
     fn missing_field(key: &'static str) -> Self {
-        ReadError::new(Problem::Missing(key))
+        PartError::new(ReadProblem::Missing(key))
     }
 }
 
@@ -302,15 +303,15 @@ fn described(expected: &dyn Expected) -> String {
 
 /// A part to read from, without those parts in it that are left out.
 #[derive(Clone, Copy)]
-struct Source<'d, 'w> {
+struct PartSource<'d, 'w> {
     part: Part<'d>,
     left_out: &'w BTreeSet<u32>,
 }
 
-impl<'d> Deserializer<'d> for Source<'d, '_> {
-    type Error = ReadError<'d>;
+impl<'d> Deserializer<'d> for PartSource<'d, '_> {
+    type Error = PartError<'d>;
 
-    fn deserialize_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, ReadError<'d>> {
+    fn deserialize_any<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, PartError<'d>> {
         let part = self.part;
         let read = match part.value() {
             Value::Null => visitor.visit_unit(),
@@ -319,7 +320,7 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
                 (Some(number), ..) => visitor.visit_u64(number),
                 (_, Some(number), _) => visitor.visit_i64(number),
                 (.., Some(number)) => visitor.visit_f64(number),
-                (None, None, None) => Err(ReadError::custom("this is not a number of 64 bits")),
+                (None, None, None) => Err(PartError::custom("this is not a number of 64 bits")),
             },
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Array(_) => {
@@ -330,8 +331,8 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
         read.map_err(|error| error.at(part))
     }
 
-    /// What is written is there, `null` too: only a key that is missing is none.
-    fn deserialize_option<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, ReadError<'d>> {
+    /// A written `null` counts as present: only a missing key is none.
+    fn deserialize_option<V: Visitor<'d>>(self, visitor: V) -> Result<V::Value, PartError<'d>> {
         visitor.visit_some(self)
     }
 
@@ -339,7 +340,7 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, ReadError<'d>> {
+    ) -> Result<V::Value, PartError<'d>> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -349,10 +350,10 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ReadError<'d>> {
+    ) -> Result<V::Value, PartError<'d>> {
         match self.part.value().is_object() {
             true => self.deserialize_any(visitor),
-            false => Err(ReadError::new(Problem::Must("a mapping".into(), true)).at(self.part)),
+            false => Err(PartError::new(ReadProblem::Must("a mapping".into(), true)).at(self.part)),
         }
     }
 
@@ -362,11 +363,11 @@ impl<'d> Deserializer<'d> for Source<'d, '_> {
         _: &'static str,
         words: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ReadError<'d>> {
+    ) -> Result<V::Value, PartError<'d>> {
         let read = match self.part.value().as_str() {
             Some(word) => visitor.visit_enum(BorrowedStrDeserializer::new(word)),
             None => {
-                Err(ReadError::new(Problem::Must(format!("one of {}", words.join(", ")), true)))
+                Err(PartError::new(ReadProblem::Must(format!("one of {}", words.join(", ")), true)))
             }
         };
         read.map_err(|error| error.at(self.part))
@@ -385,15 +386,15 @@ struct Children<'w, I> {
 }
 
 impl<'d, I: Iterator<Item = Part<'d>>> SeqAccess<'d> for Children<'_, I> {
-    type Error = ReadError<'d>;
+    type Error = PartError<'d>;
 
     fn next_element_seed<T: DeserializeSeed<'d>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, ReadError<'d>> {
+    ) -> Result<Option<T::Value>, PartError<'d>> {
         let left_out = self.left_out;
         let item = self.items.find(|part| !left_out.contains(&part.node));
-        let read = |part| seed.deserialize(Source { part, left_out }).map_err(|e| e.at(part));
+        let read = |part| seed.deserialize(PartSource { part, left_out }).map_err(|e| e.at(part));
         item.map(read).transpose()
     }
 }
@@ -405,35 +406,36 @@ struct Members<'d, 'w, I> {
 }
 
 impl<'d, 'w> Members<'d, 'w, ()> {
-    fn new(of: Source<'d, 'w>) -> Members<'d, 'w, impl Iterator<Item = (&'d str, Part<'d>)>> {
+    fn new(of: PartSource<'d, 'w>) -> Members<'d, 'w, impl Iterator<Item = (&'d str, Part<'d>)>> {
         Members { members: of.part.members(), value: None, left_out: of.left_out }
     }
 }
 
 impl<'d, I: Iterator<Item = (&'d str, Part<'d>)>> MapAccess<'d> for Members<'d, '_, I> {
-    type Error = ReadError<'d>;
+    type Error = PartError<'d>;
 
     fn next_key_seed<K: DeserializeSeed<'d>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, ReadError<'d>> {
+    ) -> Result<Option<K::Value>, PartError<'d>> {
         let left_out = self.left_out;
         let Some((key, part)) = self.members.find(|(_, part)| !left_out.contains(&part.node))
         else {
             return Ok(None);
         };
         self.value = Some(part);
-        let of_key = |error: ReadError<'d>| ReadError { of_key: true, ..error.at(part) };
+        let of_key = |error: PartError<'d>| PartError { of_key: true, ..error.at(part) };
         seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some).map_err(of_key)
     }
 
     fn next_value_seed<T: DeserializeSeed<'d>>(
         &mut self,
         seed: T,
-    ) -> Result<T::Value, ReadError<'d>> {
+    ) -> Result<T::Value, PartError<'d>> {
         let Some(part) = self.value.take() else {
-            return Err(ReadError::custom("a value was asked for before its key"));
+            return Err(PartError::custom("internal error: a value before its key"));
         };
-        seed.deserialize(Source { part, left_out: self.left_out }).map_err(|error| error.at(part))
+        seed.deserialize(PartSource { part, left_out: self.left_out })
+            .map_err(|error| error.at(part))
     }
 }

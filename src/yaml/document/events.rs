@@ -8,7 +8,7 @@ pub(super) struct Events<'t> {
     text: &'t str,
     bytes: &'t [u8],
     start: usize,
-    /// How many events are left at most.
+    /// Number of events that are left at most.
     left: usize,
 }
 

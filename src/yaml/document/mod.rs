@@ -21,22 +21,22 @@ use std::sync::Arc;
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
-/// How deep lists and mappings may be nested.
+/// Maximum depth of lists and mappings.
 pub const MAX_DEPTH: usize = 64;
 
 /// A YAML file as read, with a place for each JSON Pointer. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Document(Arc<Inner>);
+pub struct Document(Arc<DocumentData>);
 
 #[derive(Debug)]
-struct Inner {
+struct DocumentData {
     source: Arc<SourceText>,
     value: Value,
     /// The parts of `value` in the order of the text; the first one is the whole.
     nodes: Vec<Node>,
 }
 
-/// Where one part of the value stands. Its children come in the order of the value's own children.
+/// Place of one part of the value. Its children come in the order of the value's own children.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Node {
     key: Option<(u32, u32)>,
@@ -164,7 +164,7 @@ impl<'d> Part<'d> {
         self.document
     }
 
-    /// What tells it from all other parts of the same document.
+    /// A number that no other part of the same document has.
     pub fn id(self) -> u32 {
         self.node
     }

@@ -2,10 +2,10 @@
 use serde_json::{Number, Value};
 use std::str::FromStr as _;
 
-/// What an unquoted scalar means by YAML's core schema.
+/// Value of an unquoted scalar by YAML's core schema.
 ///
 /// # Errors
-/// What is wrong with a number that JSON cannot hold.
+/// A number that JSON cannot hold, in words.
 pub(super) fn plain_scalar(text: &str) -> Result<Value, String> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
@@ -42,8 +42,8 @@ fn number(text: &str) -> Result<Option<Number>, String> {
     }
 }
 
-/// Whether it is written as an integer. `017` is neither seventeen nor fifteen by the core schema's
-/// examples: it stays text.
+/// Returns true if it is written as an integer. `017` is neither seventeen nor fifteen by the core
+/// schema's examples: it stays text.
 fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let prefixes = [("0x", 16), ("0o", 8), ("0b", 2)];

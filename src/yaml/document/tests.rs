@@ -17,7 +17,7 @@ fn faults(text: &str) -> Vec<String> {
     faults.iter().map(ToString::to_string).collect()
 }
 
-/// What stands in the text at a pointer.
+/// The text at a pointer.
 fn at<'d>(document: &'d Document, pointer: &str) -> &'d str {
     &document.text()[document.span(pointer).unwrap_or_else(|| panic!("{pointer}"))]
 }
@@ -106,7 +106,7 @@ fn what_a_file_may_not_hold_is_told_all_at_once() {
         "a.yaml:1:4: anchor `&x`",
         "a.yaml:2:4: aliases",
         "a.yaml:3:4: tag `!!str`",
-        "a.yaml:4:4: alias `*nothing`",
+        "a.yaml:4:4: undefined alias `*nothing`",
         "a.yaml:5:1: merge key",
         "a.yaml:6:4: `.nan`",
         "a.yaml:7:4: `18446744073709551616` does not fit into 64 bits",
@@ -145,7 +145,7 @@ fn published_files_may_use_aliases_and_core_tags() {
     let refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
     assert!(refused[0].starts_with("p.yaml:1:8: an alias inside"), "{refused:?}");
     assert!(refused[1].starts_with("p.yaml:2:4: tag `!include`"), "{refused:?}");
-    assert!(refused[2].starts_with("p.yaml:3:4: alias `*z`"), "{refused:?}");
+    assert!(refused[2].starts_with("p.yaml:3:4: undefined alias `*z`"), "{refused:?}");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn aliases_cannot_blow_up() {
         text.push_str(&format!("{name}: &{name} [{row}]\n"));
     }
     let faults = Document::parse_lenient("p.yaml", text).unwrap_err();
-    assert!(faults[0].message.contains("stand for too much"));
+    assert!(faults[0].message.contains("expand to too much"));
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
