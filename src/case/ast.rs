@@ -384,6 +384,25 @@ pub struct Block {
     pub line: u32,
 }
 
+impl Block {
+    /// Whether nothing but a success is as expected.
+    pub fn wants_success(&self) -> bool {
+        let of_refusals = |expect: &Expect| {
+            let of_error = |(pointer, _): &(String, Matcher)| pointer.starts_with("/errcode");
+            match &expect.status {
+                Some(status) => !status.is_success(),
+                None => expect.body.is_empty() || expect.body.iter().any(of_error),
+            }
+        };
+        let asked_of_refusals = self
+            .when
+            .as_ref()
+            .and_then(|when| when.status.as_ref())
+            .is_some_and(|status| !status.is_success());
+        !asked_of_refusals && !self.branches.iter().any(|branch| of_refusals(&branch.expect))
+    }
+}
+
 /// One outcome that is allowed.
 #[derive(Debug, Clone)]
 pub struct Branch {

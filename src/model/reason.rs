@@ -101,6 +101,9 @@ reasons! {
     }
     Setup = "setup", remedy: "see in run.json what the server answered to the set-up" =>
         { Setup(why: String) => "{why}"; }
+    Because = "because" => {
+        Because { requirement: String, finding: String } => "not decided, because {requirement} is broken: {finding}";
+    }
     NotReached = "not_reached", remedy: "fix what stopped the case before this step" =>
         { NotReached(why: String) => "{why}"; }
     InteractiveAuth = "interactive_auth",
@@ -156,6 +159,7 @@ impl Reason {
             Reason::AccountNotProvided { kind: detail, .. }
             | Reason::OperatorNotProvided { name: detail } => Some(detail),
             Reason::BurstNotAllowed => Some("rate-limit"),
+            Reason::Because { requirement, .. } => Some(requirement),
             _ => None,
         }
     }
@@ -169,6 +173,13 @@ pub struct RecordedReason {
     pub code: RecordedCode,
     /// A sentence for a reader.
     pub text: UntrustedText,
+}
+
+impl RecordedReason {
+    /// The broken requirement that is the cause, if one is.
+    pub fn because(&self) -> Option<&str> {
+        self.code.detail().filter(|_| self.code.is(ReasonCode::Because))
+    }
 }
 
 impl From<Reason> for RecordedReason {
