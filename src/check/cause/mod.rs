@@ -11,6 +11,8 @@
 //!   by itself.
 //! - Broken means broken twice, with another request in between, and never working.
 //! - Of several findings of a decision only the consequences are excused.
+//! - A refusal by an operation that is absent answers no question of what it refuses. Where another
+//!   case decides the requirement, such a decision is skipped instead.
 mod operations;
 mod presupposed;
 mod resolve;
@@ -26,6 +28,7 @@ use crate::requirements::{Register, Severity};
 use operations::{Operations, answer_in_words};
 use presupposed::Presupposed;
 use resolve::{Graph, Link};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One case of a run.
 #[derive(Debug, Clone, Copy)]
@@ -130,8 +133,46 @@ pub fn attribute(record: &Record<'_>) -> Vec<Option<Revised>> {
         }
     }
     let graph = Graph::new(record, &promoted, links);
-    let revised = record.cases.iter().enumerate();
-    revised.map(|(index, one)| revise(record, index, one, &promoted, &graph)).collect()
+    let consequences = consequences(record, &promoted, &graph);
+    let decided = decided(record, &promoted, &consequences);
+    let all = Attribution { record, promoted: &promoted, graph, consequences, decided };
+    let cases = record.cases.iter().enumerate();
+    cases.map(|(index, one)| all.revised(index, one)).collect()
+}
+
+/// Everything that the verdicts of the cases follow from.
+struct Attribution<'r> {
+    record: &'r Record<'r>,
+    promoted: &'r [Promotion],
+    graph: Graph<'r>,
+    consequences: BTreeMap<(usize, usize), Consequence<'r>>,
+    /// The requirements that a case decides by itself.
+    decided: BTreeSet<String>,
+}
+
+fn consequences<'r>(
+    record: &'r Record<'r>,
+    promoted: &[Promotion],
+    graph: &Graph<'r>,
+) -> BTreeMap<(usize, usize), Consequence<'r>> {
+    let is_promoted = |at| promoted.iter().any(|one| one.at == at);
+    let open = record.decisions().filter(|one| !is_promoted(one.at));
+    open.filter_map(|one| {
+        let found = consequence(one.verdict, one.evidence, |n| graph.cause(one.at, n))?;
+        Some((one.at, found))
+    })
+    .collect()
+}
+
+fn decided(
+    record: &Record<'_>,
+    promoted: &[Promotion],
+    consequences: &BTreeMap<(usize, usize), Consequence<'_>>,
+) -> BTreeSet<String> {
+    let follows = |at| consequences.get(&at).is_some_and(|one| one.cause.is_some());
+    let own = record.decisions().filter(|one| one.verdict.is_decided() && !follows(one.at));
+    let own = own.map(|one| one.requirement.to_owned());
+    own.chain(promoted.iter().map(|one| one.requirement.clone())).collect()
 }
 
 /// A requirement that a run shows to be broken although the case that decides it did not get so far.
@@ -215,8 +256,11 @@ fn absent_finding(
         requirement: id.to_owned(),
         level: weight.level,
         verdict: weight.severity.verdict(),
-        message: format!("{} {path} is not there: every request got {actual}", shown.request.method)
-            .into(),
+        message: format!(
+            "{} {path} is not there: every request got {actual}",
+            shown.request.method
+        )
+        .into(),
         expected: format!("the operation {operation}").into(),
         actual: actual.into(),
         pointer: "status".into(),
@@ -228,49 +272,45 @@ fn absent_finding(
     }
 }
 
-fn revise(
-    record: &Record<'_>,
-    index: usize,
-    one: &CaseRecord<'_>,
-    promoted: &[Promotion],
-    graph: &Graph<'_>,
-) -> Option<Revised> {
-    let Decided { decisions, findings, .. } = one.decided;
-    let (mut decisions, mut excused, mut is_changed) = (decisions.clone(), Vec::new(), false);
-    let mut added = Vec::new();
-    for (at, decision) in decisions.iter_mut().enumerate() {
-        if let Some(found) = promoted.iter().find(|found| found.at == (index, at)) {
-            (decision.verdict, decision.reason) = (found.finding.verdict, None);
-            added.push(found.finding.clone());
-            is_changed = true;
-            continue;
-        }
-        let evidence = one.decided.evidence.get(at).map_or(&[][..], Vec::as_slice);
-        let Some(consequence) = consequence(decision.verdict, evidence, |n| graph.cause((index, at), n))
-        else {
-            continue;
-        };
-        is_changed = true;
-        match consequence.cause {
-            Some(cause) => {
-                let finding = graph.finding(record, cause, promoted);
-                let reason = Reason::Because { requirement: cause.to_owned(), finding };
-                (decision.verdict, decision.branch) = (Verdict::Blocked, None);
-                decision.reason = Some(reason.into());
-            }
-            None => {
-                let left = consequence.own.iter().filter_map(|n| findings.get(*n));
-                decision.verdict = left.map(|f| f.verdict).max().unwrap_or(decision.verdict);
+impl Attribution<'_> {
+    fn revised(&self, index: usize, one: &CaseRecord<'_>) -> Option<Revised> {
+        let Decided { decisions, findings, .. } = one.decided;
+        let (mut decisions, mut excused, mut added) = (decisions.clone(), Vec::new(), Vec::new());
+        let mut is_changed = false;
+        for (at, decision) in decisions.iter_mut().enumerate() {
+            let at = (index, at);
+            if let Some(found) = self.promoted.iter().find(|found| found.at == at) {
+                (decision.verdict, decision.reason) = (found.finding.verdict, None);
+                added.push(found.finding.clone());
+                is_changed = true;
+            } else if let Some(consequence) = self.consequences.get(&at) {
+                self.apply(consequence, decision, findings);
+                excused.extend_from_slice(&consequence.excused);
+                is_changed = true;
             }
         }
-        excused.extend(consequence.excused);
+        let kept = findings.iter().enumerate().filter(|(n, _)| !excused.contains(n));
+        let findings = kept.map(|(_, finding)| finding.clone()).chain(added).collect();
+        let worst = decisions.iter().rev().max_by_key(|decision| decision.verdict)?;
+        let (verdict, reason) = (worst.verdict, worst.reason.clone());
+        let branch = joined(decisions.iter().filter_map(|decision| decision.branch.as_deref()));
+        is_changed.then_some(Revised { verdict, reason, decisions, findings, branch })
     }
-    let kept = findings.iter().enumerate().filter(|(n, _)| !excused.contains(n));
-    let findings = kept.map(|(_, finding)| finding.clone()).chain(added).collect();
-    let worst = decisions.iter().rev().max_by_key(|decision| decision.verdict)?;
-    let (verdict, reason) = (worst.verdict, worst.reason.clone());
-    let branch = joined(decisions.iter().filter_map(|decision| decision.branch.as_deref()));
-    is_changed.then_some(Revised { verdict, reason, decisions, findings, branch })
+
+    fn apply(&self, found: &Consequence<'_>, decision: &mut Decision, findings: &[Finding]) {
+        let Some(cause) = found.cause else {
+            let left = found.own.iter().filter_map(|n| findings.get(*n));
+            decision.verdict = left.map(|f| f.verdict).max().unwrap_or(decision.verdict);
+            return;
+        };
+        let is_decided = self.decided.contains(&decision.requirement);
+        decision.verdict =
+            if found.is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
+        decision.branch = None;
+        let finding = self.graph.finding(self.record, cause, self.promoted);
+        let reason = Reason::Because { requirement: cause.to_owned(), finding };
+        decision.reason = Some(reason.into());
+    }
 }
 
 /// What of a decision follows from something else.
@@ -281,6 +321,8 @@ struct Consequence<'r> {
     excused: Vec<usize>,
     /// Indices of those that stand for themselves.
     own: Vec<usize>,
+    /// Whether nothing but refusals of what is absent follow.
+    is_moot: bool,
 }
 
 /// Looks at the answers that made the verdict; nothing if none of them follows from anything, or if
@@ -296,6 +338,7 @@ fn consequence<'r>(
         _ => *role != Role::Met,
     };
     let (mut excused, mut own, mut stands, mut first) = (Vec::new(), Vec::new(), false, None);
+    let mut is_moot = true;
     for (n, one) in evidence.iter().enumerate().filter(|(_, one)| counts(&one.role)) {
         let findings = match &one.role {
             Role::Broken { findings, .. } => findings.as_slice(),
@@ -304,6 +347,8 @@ fn consequence<'r>(
         match cause(n) {
             Some(cause) => {
                 first = first.or(Some(cause));
+                is_moot &=
+                    matches!(one.role, Role::Met | Role::Broken { wants_success: false, .. });
                 excused.extend_from_slice(findings);
             }
             None => {
@@ -313,7 +358,7 @@ fn consequence<'r>(
         }
     }
     first.filter(|_| !(stands && verdict == Verdict::Passed))?;
-    Some(Consequence { cause: first.filter(|_| !stands), excused, own })
+    Some(Consequence { cause: first.filter(|_| !stands), excused, own, is_moot })
 }
 
 #[cfg(test)]

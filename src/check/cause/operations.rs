@@ -64,7 +64,10 @@ impl<'a> Operations<'a> {
         for (place, exchange) in record.exchanges().enumerate() {
             let (Some(key), Some(response)) = (key(exchange), answer(exchange)) else { continue };
             let is_absent = seen.is_absence(response);
-            let of_one = seen.answers.entry(key).or_insert_with(|| Answers { first: place, ..Answers::default() });
+            let of_one = seen
+                .answers
+                .entry(key)
+                .or_insert_with(|| Answers { first: place, ..Answers::default() });
             of_one.all += 1;
             of_one.served += usize::from(response.is_success() || response.is_challenge());
             of_one.absent += usize::from(is_absent);

@@ -16,18 +16,38 @@ const DEPRECATED: &str = "login.legacy.user";
 pub(super) enum Spelling {
     Localpart,
     FullId,
+    /// A name that is not the localpart of an id that was seen.
+    Other,
+}
+
+/// The localparts of all user ids that logins and registrations gave.
+struct Localparts<'a>(BTreeSet<&'a str>);
+
+impl<'a> Localparts<'a> {
+    fn of(record: &Record<'a>) -> Localparts<'a> {
+        let id = |exchange: &'a Exchange| {
+            let by = exchange.request.operation.as_deref();
+            let response = exchange.result.as_ref().ok().filter(|r| r.is_success())?;
+            let id = response
+                .text_at("/user_id")
+                .filter(|_| matches!(by, Some("login" | "register")))?;
+            Some(id.strip_prefix('@')?.split_once(':')?.0)
+        };
+        Localparts(record.exchanges().filter_map(id).collect())
+    }
 }
 
 impl Spelling {
-    fn requirement(self) -> &'static str {
+    fn requirement(self) -> Option<&'static str> {
         match self {
-            Spelling::Localpart => "login.password.localpart",
-            Spelling::FullId => "login.password.mxid",
+            Spelling::Localpart => Some("login.password.localpart"),
+            Spelling::FullId => Some("login.password.mxid"),
+            Spelling::Other => None,
         }
     }
 
     /// The spelling of a password login, and whether it is in the deprecated member.
-    pub(super) fn of(request: &Request) -> Option<(Spelling, bool)> {
+    fn of(request: &Request, known: &Localparts<'_>) -> Option<(Spelling, bool)> {
         let body = request.is_login().then(|| request.json_body())??;
         let is_password = body.get("type").is_some_and(|kind| kind == "m.login.password");
         let identifier = body.pointer("/identifier/user").and_then(Value::as_str);
@@ -35,7 +55,11 @@ impl Spelling {
         let (user, is_deprecated) =
             identifier.map(|user| (user, false)).or_else(|| Some((deprecated?, true)))?;
         let is_full = user.starts_with('@') && user.contains(':');
-        let spelling = if is_full { Spelling::FullId } else { Spelling::Localpart };
+        let spelling = match is_full {
+            true => Spelling::FullId,
+            false if known.0.contains(user) => Spelling::Localpart,
+            false => Spelling::Other,
+        };
         is_password.then_some((spelling, is_deprecated))
     }
 }
@@ -46,20 +70,26 @@ pub(super) struct Presupposed<'r> {
     operations: &'r Operations<'r>,
     /// Whether no request with a token in its header was taken for one with a token.
     no_header: bool,
+    known: Localparts<'r>,
     spellings: BTreeSet<Spelling>,
     no_deprecated: bool,
 }
 
 impl<'r> Presupposed<'r> {
     pub(super) fn of(record: &'r Record<'r>, operations: &'r Operations<'r>) -> Presupposed<'r> {
-        let (spellings, no_deprecated) = broken_spellings(record);
+        let known = Localparts::of(record);
+        let (spellings, no_deprecated) = broken_spellings(record, &known);
         let no_header = no_header(record, operations);
-        Presupposed { record, operations, no_header, spellings, no_deprecated }
+        Presupposed { record, operations, no_header, known, spellings, no_deprecated }
     }
 
     /// The requirements that an answer may be the consequence of, the most basic first; none if it
     /// stands for itself.
-    pub(super) fn causes(&self, decision: &DecisionRecord<'_, '_>, evidence: &Evidence) -> Vec<&'r str> {
+    pub(super) fn causes(
+        &self,
+        decision: &DecisionRecord<'_, '_>,
+        evidence: &Evidence,
+    ) -> Vec<&'r str> {
         let Some(exchange) = decision.record.exchange(&evidence.exchange) else {
             return Vec::new();
         };
@@ -87,9 +117,9 @@ impl<'r> Presupposed<'r> {
         }
         if wants_success
             && (400..500).contains(&response.status)
-            && let Some((spelling, deprecated)) = Spelling::of(&exchange.request)
+            && let Some((spelling, deprecated)) = Spelling::of(&exchange.request, &self.known)
         {
-            causes.extend(self.spellings.contains(&spelling).then(|| spelling.requirement()));
+            causes.extend(spelling.requirement().filter(|_| self.spellings.contains(&spelling)));
             causes.extend((deprecated && self.no_deprecated).then_some(DEPRECATED));
         }
         if causes.contains(&decision.requirement) {
@@ -109,7 +139,8 @@ impl<'r> Presupposed<'r> {
             all.iter().any(|one| one.step == step && matches!(one.role, Role::Broken { .. }))
         };
         let all = decided.decisions.iter().zip(&decided.evidence);
-        let broken = all.filter(|(other, all)| other.requirement != decision.requirement && at_step(all));
+        let broken =
+            all.filter(|(other, all)| other.requirement != decision.requirement && at_step(all));
         broken.map(|(other, _)| other.requirement.as_str()).collect()
     }
 }
@@ -121,7 +152,8 @@ fn has_failed(record: &Record<'_>, id: &str) -> bool {
 fn lacks_token(exchange: &Exchange) -> bool {
     let response = exchange.result.as_ref().ok();
     exchange.request.header("authorization").is_some()
-        && response.is_some_and(|r| r.status == 401 && r.text_at("/errcode") == Some("M_MISSING_TOKEN"))
+        && response
+            .is_some_and(|r| r.status == 401 && r.text_at("/errcode") == Some("M_MISSING_TOKEN"))
 }
 
 fn no_header(record: &Record<'_>, operations: &Operations<'_>) -> bool {
@@ -129,24 +161,26 @@ fn no_header(record: &Record<'_>, operations: &Operations<'_>) -> bool {
         let given = exchange.request.header("authorization");
         given.is_some_and(|value| value.starts_with("Bearer ")) && !operations.says_absent(exchange)
     };
-    let mut asked = record.exchanges().filter(with_token).filter(|one| one.result.is_ok()).peekable();
+    let mut asked =
+        record.exchanges().filter(with_token).filter(|one| one.result.is_ok()).peekable();
     let several = record.exchanges().filter(with_token).count() >= 2;
     several && asked.peek().is_some() && asked.all(lacks_token) && has_failed(record, HEADER)
 }
 
 /// The spellings that never log in although another does, and whether the deprecated member never
 /// does.
-fn broken_spellings(record: &Record<'_>) -> (BTreeSet<Spelling>, bool) {
+fn broken_spellings(record: &Record<'_>, known: &Localparts<'_>) -> (BTreeSet<Spelling>, bool) {
     let is_success =
         |one: &&Exchange| one.result.as_ref().is_ok_and(|response| response.is_success());
+    let spelling = |exchange: &Exchange| Spelling::of(&exchange.request, known);
     let good: BTreeSet<(Spelling, bool)> =
-        record.exchanges().filter(is_success).filter_map(|one| Spelling::of(&one.request)).collect();
+        record.exchanges().filter(is_success).filter_map(spelling).collect();
     let mut refused: BTreeMap<(Spelling, bool), BTreeSet<&str>> = BTreeMap::new();
     let decisions: Vec<_> = record.decisions().collect();
     for decision in &decisions {
         for evidence in decision.evidence.iter().filter(|one| is_refusal(decision.record, one)) {
             let exchange = decision.record.exchange(&evidence.exchange);
-            if let Some(how) = exchange.and_then(|exchange| Spelling::of(&exchange.request)) {
+            if let Some(how) = exchange.and_then(spelling) {
                 refused.entry(how).or_default().insert(&evidence.exchange);
             }
         }
@@ -157,10 +191,11 @@ fn broken_spellings(record: &Record<'_>) -> (BTreeSet<Spelling>, bool) {
         others
             && !good.contains(&(*spelling, false))
             && times((*spelling, false)) + times((*spelling, true)) >= 2
-            && has_failed(record, spelling.requirement())
+            && spelling.requirement().is_some_and(|id| has_failed(record, id))
     };
     let broken = [Spelling::Localpart, Spelling::FullId].into_iter().filter(never).collect();
-    let deprecated = [Spelling::Localpart, Spelling::FullId].map(|spelling| (spelling, true));
+    let all = [Spelling::Localpart, Spelling::FullId, Spelling::Other];
+    let deprecated = all.map(|spelling| (spelling, true));
     let no_deprecated = !deprecated.iter().any(|how| good.contains(how))
         && deprecated.into_iter().map(times).sum::<usize>() >= 2
         && has_failed(record, DEPRECATED);

@@ -38,9 +38,10 @@ impl<'r> Graph<'r> {
         for link in links {
             let (case, at) = link.decision;
             let Some(decided) = record.cases.get(case).map(|one| one.decided) else { continue };
-            let (Some(decision), Some(evidence)) =
-                (decided.decisions.get(at), decided.evidence.get(at).and_then(|e| e.get(link.evidence)))
-            else {
+            let (Some(decision), Some(evidence)) = (
+                decided.decisions.get(at),
+                decided.evidence.get(at).and_then(|e| e.get(link.evidence)),
+            ) else {
                 continue;
             };
             let findings: &[usize] = match &evidence.role {
@@ -55,7 +56,8 @@ impl<'r> Graph<'r> {
                 (decision.requirement.as_str(), decision.verdict == Verdict::Failed);
             edges.push(Edge { link, requirement, is_failed, counts });
         }
-        let promoted: BTreeSet<&str> = promoted.iter().map(|one| one.requirement.as_str()).collect();
+        let promoted: BTreeSet<&str> =
+            promoted.iter().map(|one| one.requirement.as_str()).collect();
         loop {
             // Failed with a finding that follows from nothing else.
             let own = edges.iter().filter(|e| e.is_failed && e.counts && e.link.causes.is_empty());
@@ -66,7 +68,8 @@ impl<'r> Graph<'r> {
             let mut is_stable = true;
             for (edge, cause) in edges.iter_mut().zip(&resolved) {
                 // It stands for itself, and may be what others follow from.
-                if cause.is_none() && edge.is_failed && edge.counts && !edge.link.causes.is_empty() {
+                if cause.is_none() && edge.is_failed && edge.counts && !edge.link.causes.is_empty()
+                {
                     edge.link.causes.clear();
                     is_stable = false;
                 }
@@ -74,7 +77,9 @@ impl<'r> Graph<'r> {
             if is_stable {
                 let found = edges.iter().zip(resolved);
                 let causes = found
-                    .filter_map(|(edge, cause)| Some(((edge.link.decision, edge.link.evidence), cause?)))
+                    .filter_map(|(edge, cause)| {
+                        Some(((edge.link.decision, edge.link.evidence), cause?))
+                    })
                     .collect();
                 return Graph { causes };
             }
