@@ -239,6 +239,9 @@ pub struct Step {
     pub optional: Option<String>,
     /// Why the published schema is not applied to the answer, if it is not.
     pub schema_off: Option<String>,
+    /// Whether the case goes on although the status is wrong: the request changes nothing, and what it asks is known to be
+    /// absent.
+    pub goes_on: bool,
     pub blocks: Vec<Block>,
     pub save: Vec<(String, Source)>,
 }

@@ -54,6 +54,8 @@ pub struct Decided {
     pub branch: Option<String>,
     /// Why, if the verdict is skipped, blocked or errored.
     pub reason: Option<Reason>,
+    /// Whether every step was reached.
+    pub is_whole: bool,
     /// For each decision the answers that it rests on.
     pub evidence: Vec<Vec<Evidence>>,
 }
@@ -125,7 +127,8 @@ pub fn decide(
         branch: ruling.branch,
     };
     let decisions = rulings.into_iter().map(decision).collect();
-    Decided { verdict, decisions, findings: found, branch, reason, evidence }
+    let is_whole = trace.end == End::Finished;
+    Decided { verdict, decisions, findings: found, branch, reason, is_whole, evidence }
 }
 
 /// Whether the target as a whole may be to blame for how a case went: it is checked before the case

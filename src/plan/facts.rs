@@ -19,6 +19,8 @@ pub struct Facts {
     pub providers: Vec<Provider>,
     /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
     pub capabilities: BTreeMap<String, bool>,
+    /// The operations by which cases look at sessions and devices, as far as they are absent.
+    pub absent: BTreeSet<String>,
     /// Why there was no session to look with though there is an account; what only a session shows
     /// is then unknown and not absent.
     pub no_session: Option<Reason>,

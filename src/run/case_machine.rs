@@ -343,11 +343,12 @@ impl<'c> CaseMachine<'c> {
 
     fn conclude(&mut self, step: &'c Step, judged: Vec<Judged<'c>>) {
         let broken = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
-        let must_status = judged.iter().any(|one| {
-            one.judgement.is_wrong_status()
-                && one.block.level == crate::model::run::Level::Must
-                && !self.is_done_all_the_same(one)
-        });
+        let must_status = !step.goes_on
+            && judged.iter().any(|one| {
+                one.judgement.is_wrong_status()
+                    && one.block.level == crate::model::run::Level::Must
+                    && !self.is_done_all_the_same(one)
+            });
         if let Some(reason) = self.refused_by_policy(&judged) {
             return self.block(reason);
         }

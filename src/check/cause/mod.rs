@@ -17,6 +17,8 @@ mod operations;
 mod presupposed;
 mod resolve;
 
+pub use operations::{NOWHERE, is_absence};
+
 use super::verdict::{Decided, Evidence, Role, Weight, joined};
 use crate::case::ast::Case;
 use crate::check::tally::exchange_id;
@@ -284,7 +286,7 @@ impl Attribution<'_> {
                 added.push(found.finding.clone());
                 is_changed = true;
             } else if let Some(consequence) = self.consequences.get(&at) {
-                self.apply(consequence, decision, findings);
+                self.apply(consequence, decision, one.decided);
                 excused.extend_from_slice(&consequence.excused);
                 is_changed = true;
             }
@@ -297,12 +299,16 @@ impl Attribution<'_> {
         is_changed.then_some(Revised { verdict, reason, decisions, findings, branch })
     }
 
-    fn apply(&self, found: &Consequence<'_>, decision: &mut Decision, findings: &[Finding]) {
+    fn apply(&self, found: &Consequence<'_>, decision: &mut Decision, case: &Decided) {
         let Some(cause) = found.cause else {
-            let left = found.own.iter().filter_map(|n| findings.get(*n));
+            let left = found.own.iter().filter_map(|n| case.findings.get(*n));
             decision.verdict = left.map(|f| f.verdict).max().unwrap_or(decision.verdict);
             return;
         };
+        if found.is_moot && found.is_met && case.is_whole {
+            decision.verdict = Verdict::Passed;
+            return;
+        }
         let is_decided = self.decided.contains(&decision.requirement);
         decision.verdict =
             if found.is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
@@ -323,6 +329,8 @@ struct Consequence<'r> {
     own: Vec<usize>,
     /// Whether nothing but refusals of what is absent follow.
     is_moot: bool,
+    /// Whether another answer of the case is as expected.
+    is_met: bool,
 }
 
 /// Looks at the answers that made the verdict; nothing if none of them follows from anything, or if
@@ -358,7 +366,9 @@ fn consequence<'r>(
         }
     }
     first.filter(|_| !(stands && verdict == Verdict::Passed))?;
-    Some(Consequence { cause: first.filter(|_| !stands), excused, own, is_moot })
+    let mut all = evidence.iter().enumerate();
+    let is_met = all.any(|(n, one)| one.role == Role::Met && cause(n).is_none());
+    Some(Consequence { cause: first.filter(|_| !stands), excused, own, is_moot, is_met })
 }
 
 #[cfg(test)]

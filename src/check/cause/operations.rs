@@ -7,7 +7,7 @@ use crate::requirements::Register;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A path that no server has, as cases and probe name it.
-const NOWHERE: &str = "homespec_does_not_exist";
+pub const NOWHERE: &str = "homespec_does_not_exist";
 /// Fewer answers show nothing.
 const TWICE: usize = 2;
 
@@ -18,7 +18,7 @@ type Key<'a> = (&'a str, &'a str);
 pub(super) struct Operations<'a> {
     answers: BTreeMap<Key<'a>, Answers>,
     /// How the server answers for paths that it does not have.
-    nowhere: BTreeSet<Signature<'a>>,
+    nowhere: Vec<&'a Response>,
     /// The path prefix of the run.
     api: &'a str,
     /// Those that were rightly asked twice, and never gave what they are for.
@@ -57,13 +57,13 @@ impl<'a> Operations<'a> {
         let nowhere = record.exchanges().filter(is_nowhere);
         let mut seen = Operations {
             answers: BTreeMap::new(),
-            nowhere: nowhere.filter_map(answer).map(signature).collect(),
+            nowhere: nowhere.filter_map(answer).collect(),
             api: record.api,
             broken: BTreeSet::new(),
         };
         for (place, exchange) in record.exchanges().enumerate() {
             let (Some(key), Some(response)) = (key(exchange), answer(exchange)) else { continue };
-            let is_absent = seen.is_absence(response);
+            let is_absent = is_absence(response, &seen.nowhere);
             let of_one = seen
                 .answers
                 .entry(key)
@@ -129,7 +129,7 @@ impl<'a> Operations<'a> {
     pub(super) fn says_absent(&self, exchange: &Exchange) -> bool {
         let (Some(key), Some(response)) = (key(exchange), answer(exchange)) else { return false };
         let is_absent = self.answers.get(&key).is_some_and(Answers::is_absent);
-        is_absent && self.is_of_run(key.1) && self.is_absence(response)
+        is_absent && self.is_of_run(key.1) && is_absence(response, &self.nowhere)
     }
 
     /// Whether the operation of an exchange never works.
@@ -137,15 +137,17 @@ impl<'a> Operations<'a> {
         let key = key(exchange);
         key.is_some_and(|(name, prefix)| self.is_of_run(prefix) && self.broken.contains(name))
     }
+}
 
-    /// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's
-    /// making, or what the server says of a path that it does not have.
-    fn is_absence(&self, response: &Response) -> bool {
-        match (response.status, response.text_at("/errcode")) {
-            (400 | 404 | 405 | 501, Some("M_UNRECOGNIZED")) | (404 | 405, None) => true,
-            (400 | 404 | 405 | 501, _) => self.nowhere.contains(&signature(response)),
-            _ => false,
+/// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's
+/// making, or what the server says of paths that it does not have.
+pub fn is_absence(response: &Response, nowhere: &[&Response]) -> bool {
+    match (response.status, response.text_at("/errcode")) {
+        (400 | 404 | 405 | 501, Some("M_UNRECOGNIZED")) | (404 | 405, None) => true,
+        (400 | 404 | 405 | 501, _) => {
+            nowhere.iter().any(|other| signature(other) == signature(response))
         }
+        _ => false,
     }
 }
 
