@@ -602,6 +602,7 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
         features: BTreeSet::from([Feature::Legacy, Feature::Refresh, Feature::GetToken]),
         providers: Vec::new(),
         capabilities: BTreeMap::new(),
+        absent: BTreeSet::new(),
         no_session: None,
         registers: false,
         api: Api::V3,

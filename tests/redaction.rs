@@ -198,6 +198,7 @@ fn requirement<F: Filling>(f: &mut F) -> RequirementOutcome {
         applies: f.count(3) > 0,
         verdict: if f.count(9) == 0 { RequirementVerdict::Untested } else { verdict },
         reason: maybe(f, reason),
+        because: None,
         cases: list(f, 1, |f| f.ours("device-id-is-kept")),
     }
 }

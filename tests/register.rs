@@ -2,6 +2,8 @@
 //! second time: how many requirements there are, which operations answer with which statuses, and
 //! which requirement has to be named for which broken answer.
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
+use homespec::case::ast::Target;
+use homespec::case::suite::Suite;
 use homespec::model::release::{Listed, SpecVersion};
 use homespec::model::run::{Level, Mark};
 use homespec::requirements::{NEEDS, Register, Requirement, Rule, Severity, StandingCheck, Tier};
@@ -225,6 +227,32 @@ fn every_reason_for_another_treatment_is_given() {
         let treated = requirement.tightened.or(requirement.relaxed).is_some() || requirement.warns;
         assert!(!treated || requirement.note.is_some(), "{}", requirement.id);
     }
+}
+
+/// Operations that cases call and no requirement says that they work, with the reason.
+const WITHOUT_WORKS: &[(&str, &str)] = &[
+    ("changePassword", "a server may keep its users' passwords elsewhere"),
+    ("deactivateAccount", "as for changePassword"),
+    ("getCapabilities", "no requirement asks for it: it is outside the login API"),
+    ("getWellknown", "optional"),
+    ("register", "a server may have no registration"),
+];
+
+#[test]
+fn every_operation_that_a_case_calls_has_a_requirement_that_says_that_it_works() {
+    let suite = Suite::bundled().unwrap();
+    let called: BTreeSet<&str> = suite
+        .cases()
+        .flat_map(|case| case.all_steps())
+        .filter_map(|step| match &step.target {
+            Target::Call(operation) => Some(operation.as_str()),
+            Target::Raw { .. } | Target::Operator(_) => None,
+        })
+        .collect();
+    let excepted = WITHOUT_WORKS.iter().map(|(operation, _)| *operation);
+    let works = register().iter().filter_map(|requirement| requirement.works.as_deref());
+    let known: BTreeSet<&str> = works.chain(excepted).collect();
+    assert_eq!(called, known);
 }
 
 #[test]

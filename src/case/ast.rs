@@ -234,6 +234,9 @@ pub struct Step {
     pub optional: Option<String>,
     /// Reason why the published schema is not applied to the response, if it is not.
     pub schema_off: Option<String>,
+    /// Whether the case goes on although the status is wrong: the request changes nothing, and what it asks is known to be
+    /// absent.
+    pub goes_on: bool,
     pub blocks: Vec<Block>,
     pub save: Vec<(String, Source)>,
 }
@@ -384,6 +387,25 @@ pub struct Block {
     pub branches: Vec<Branch>,
     pub pointer: String,
     pub line: u32,
+}
+
+impl Block {
+    /// Whether nothing but a success is as expected.
+    pub fn wants_success(&self) -> bool {
+        let of_refusals = |expect: &Expect| {
+            let of_error = |(pointer, _): &(String, Matcher)| pointer.starts_with("/errcode");
+            match &expect.status {
+                Some(status) => !status.is_success(),
+                None => expect.body.is_empty() || expect.body.iter().any(of_error),
+            }
+        };
+        let asked_of_refusals = self
+            .when
+            .as_ref()
+            .and_then(|when| when.status.as_ref())
+            .is_some_and(|status| !status.is_success());
+        !asked_of_refusals && !self.branches.iter().any(|branch| of_refusals(&branch.expect))
+    }
 }
 
 /// One outcome that is allowed.

@@ -1,4 +1,5 @@
 //! Judging answers: an answer and an expectation in, findings out. Pure.
+pub mod cause;
 pub mod expect;
 pub mod standing;
 pub mod tally;

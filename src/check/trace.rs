@@ -9,6 +9,8 @@ use crate::model::run::Verdict;
 pub struct Judged<'c> {
     /// The block.
     pub block: &'c Block,
+    /// Its step, an index over set-up and steps.
+    pub step: usize,
     /// What it said.
     pub judgement: Judgement,
     /// Which exchange of the case it speaks of, from 0.
@@ -30,6 +32,15 @@ pub enum End {
     NotOffered(Reason),
 }
 
+/// The answer that ended a case early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Its step, an index over set-up and steps.
+    pub step: usize,
+    /// Which exchange of the case, from 0.
+    pub exchange: usize,
+}
+
 /// What a case has to say when it is over.
 #[derive(Debug)]
 pub struct Trace<'c> {
@@ -37,11 +48,13 @@ pub struct Trace<'c> {
     pub judged: Vec<Judged<'c>>,
     /// How it ended.
     pub end: End,
+    /// The answer that ended it early, if one did.
+    pub stop: Option<Stop>,
 }
 
 impl Trace<'_> {
     /// The trace of a case that did not run, or of which nothing counts.
     pub fn settled(verdict: Verdict, reason: Reason) -> Self {
-        Trace { judged: Vec::new(), end: End::Settled(verdict, reason) }
+        Trace { judged: Vec::new(), end: End::Settled(verdict, reason), stop: None }
     }
 }

@@ -1,6 +1,6 @@
 //! From what the blocks of a case said to decisions, findings and the case's verdict. Pure.
 use super::expect::{Judgement, Mismatch};
-use super::trace::{End, Judged, Trace};
+use super::trace::{End, Judged, Stop, Trace};
 use crate::case::ast::Case;
 use crate::model::reason::{Reason, ReasonCode};
 use crate::model::release::Listed;
@@ -54,6 +54,39 @@ pub struct Decided {
     pub branch: Option<String>,
     /// Why, if the verdict is skipped, blocked or errored.
     pub reason: Option<Reason>,
+    /// Whether every step was reached.
+    pub is_whole: bool,
+    /// For each decision the answers that it rests on.
+    pub evidence: Vec<Vec<Evidence>>,
+}
+
+/// An answer that a decision rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The step that it answers, an index over set-up and steps.
+    pub step: usize,
+    /// The id of the exchange.
+    pub exchange: String,
+    /// What the answer came to.
+    pub role: Role,
+}
+
+/// What an answer came to for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// It is as expected.
+    Met,
+    /// It is as a branch allows that warns.
+    Doubtful,
+    /// It is not as expected.
+    Broken {
+        /// Only a success would have been.
+        wants_success: bool,
+        /// Indices of the findings of the case that say so.
+        findings: Vec<usize>,
+    },
+    /// The case ended with it, before it could decide.
+    Stopped,
 }
 
 impl Decided {
@@ -79,7 +112,13 @@ pub fn decide(
     // A case that decides nothing is refused when it is read.
     let verdict = worst.map_or(Verdict::Errored, |ruling| ruling.verdict);
     let reason = worst.and_then(|ruling| ruling.reason.clone());
-    let findings = rulings.iter().flat_map(|ruling| findings(case, ruling, exchange)).collect();
+    let mut found = Vec::new();
+    let mut evidence = Vec::new();
+    for ruling in &rulings {
+        let (of_ruling, seen) = findings(case, ruling, trace.stop, found.len(), exchange);
+        found.extend(of_ruling);
+        evidence.push(seen);
+    }
     let branch = joined(rulings.iter().filter_map(|ruling| ruling.branch.as_deref()));
     let decision = |ruling: Ruling<'_>| Decision {
         requirement: ruling.requirement.to_owned(),
@@ -88,7 +127,8 @@ pub fn decide(
         branch: ruling.branch,
     };
     let decisions = rulings.into_iter().map(decision).collect();
-    Decided { verdict, decisions, findings, branch, reason }
+    let is_whole = trace.end == End::Finished;
+    Decided { verdict, decisions, findings: found, branch, reason, is_whole, evidence }
 }
 
 /// Whether the target as a whole may be to blame for how a case went: it is checked before the case
@@ -154,9 +194,16 @@ fn ruling<'t>(
     Ruling { requirement, judged, weight, verdict, reason, branch }
 }
 
-fn findings(case: &Case, ruling: &Ruling<'_>, exchange: &dyn Fn(usize) -> String) -> Vec<Finding> {
-    let Some(weight) = ruling.weight else { return Vec::new() };
-    let of_one = |one: &&Judged<'_>| {
+/// The findings of a ruling, of which there are `before` in the case, and the answers behind it.
+fn findings(
+    case: &Case,
+    ruling: &Ruling<'_>,
+    stop: Option<Stop>,
+    before: usize,
+    exchange: &dyn Fn(usize) -> String,
+) -> (Vec<Finding>, Vec<Evidence>) {
+    let Some(weight) = ruling.weight else { return Default::default() };
+    let of_one = |one: &Judged<'_>| {
         let finding = |message: String, miss: Mismatch, branch: Option<&str>| Finding {
             requirement: ruling.requirement.to_owned(),
             level: weight.level,
@@ -187,7 +234,31 @@ fn findings(case: &Case, ruling: &Ruling<'_>, exchange: &dyn Fn(usize) -> String
             Judgement::Met { .. } | Judgement::NotObserved => Vec::new(),
         }
     };
-    ruling.judged.iter().flat_map(of_one).collect()
+    let (mut found, mut evidence) = (Vec::new(), Vec::new());
+    for one in &ruling.judged {
+        let first = before + found.len();
+        found.extend(of_one(one));
+        let role = match &one.judgement {
+            Judgement::Met { .. } => Role::Met,
+            Judgement::PassedWithWarning { .. } => Role::Doubtful,
+            Judgement::Broken { .. } => Role::Broken {
+                wants_success: one.block.wants_success(),
+                findings: (first..before + found.len()).collect(),
+            },
+            Judgement::NotObserved => continue,
+        };
+        evidence.push(Evidence { step: one.step, exchange: exchange(one.exchange), role });
+    }
+    let is_stopped = ruling.verdict == Verdict::Blocked
+        && ruling.reason.as_ref().is_some_and(|reason| {
+            use ReasonCode::{InteractiveAuth, NotReached, Setup};
+            matches!(reason.code(), Setup | NotReached | InteractiveAuth)
+        });
+    if let Some(stop) = stop.filter(|_| is_stopped) {
+        let (step, exchange) = (stop.step, exchange(stop.exchange));
+        evidence.push(Evidence { step, exchange, role: Role::Stopped });
+    }
+    (found, evidence)
 }
 
 /// What one block comes to, if it found something.
@@ -247,7 +318,7 @@ fn taken<'j>(judged: &'j Judged<'_>) -> &'j [String] {
 }
 
 /// The different names, in the order met.
-fn joined<S: AsRef<str>>(names: impl Iterator<Item = S>) -> Option<String> {
+pub(super) fn joined<S: AsRef<str>>(names: impl Iterator<Item = S>) -> Option<String> {
     let mut found: Vec<S> = Vec::new();
     for name in names {
         if found.iter().all(|known| known.as_ref() != name.as_ref()) {

@@ -31,7 +31,17 @@ pub(super) fn policies(args: &TestArgs, material: &Material) -> Result<Policies,
         Some(path) => Some(Arc::new(read(path, material, args.update_baseline)?)),
         None => None,
     };
-    Ok(Policies { baseline, adopt: args.update_baseline, required })
+    let raw_verdicts = raw_verdicts()?;
+    Ok(Policies { baseline, adopt: args.update_baseline, required, raw_verdicts })
+}
+
+/// For tests of the attribution: `HOMESPEC_CAUSES=off` leaves every verdict as its case judged it.
+fn raw_verdicts() -> Result<bool, Failure> {
+    match std::env::var_os("HOMESPEC_CAUSES") {
+        None => Ok(false),
+        Some(off) if off == "off" => Ok(true),
+        Some(_) => Err(Failure::usage("HOMESPEC_CAUSES is not set, or is `off`")),
+    }
 }
 
 /// A file that is not there yet is an empty one where it is going to be written.

@@ -102,6 +102,9 @@ reasons! {
     }
     Setup = "setup", remedy: "run.json has the server's answer to the set-up step" =>
         { Setup(why: String) => "{why}"; }
+    Because = "because" => {
+        Because { requirement: String, finding: String } => "not decided, because {requirement} is broken: {finding}";
+    }
     NotReached = "not_reached", remedy: "fix what stopped the case before this step" =>
         { NotReached(why: String) => "{why}"; }
     InteractiveAuth = "interactive_auth",
@@ -157,6 +160,7 @@ impl Reason {
             Reason::AccountNotProvided { kind: detail, .. }
             | Reason::OperatorNotProvided { name: detail } => Some(detail),
             Reason::BurstNotAllowed => Some("rate-limit"),
+            Reason::Because { requirement, .. } => Some(requirement),
             _ => None,
         }
     }
@@ -170,6 +174,13 @@ pub struct RecordedReason {
     pub code: RecordedCode,
     /// A sentence for a reader.
     pub text: UntrustedText,
+}
+
+impl RecordedReason {
+    /// The broken requirement that is the cause, if one is.
+    pub fn because(&self) -> Option<&str> {
+        self.code.detail().filter(|_| self.code.is(ReasonCode::Because))
+    }
 }
 
 impl From<Reason> for RecordedReason {

@@ -381,6 +381,9 @@ pub struct RequirementOutcome {
     pub verdict: RequirementVerdict,
     /// Why, for skipped, blocked, errored and untested.
     pub reason: Option<RecordedReason>,
+    /// The broken requirement without which it could not be decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
     /// The cases that decide it; `standing` for a standing check.
     pub cases: Vec<String>,
 }

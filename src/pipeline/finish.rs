@@ -47,7 +47,7 @@ impl Prepared {
         let base_url = self.sender.http.target().to_string();
         let discovered = self.discovered.as_ref().map(|file| format!("{file} led to {base_url}"));
         let gone = outcome.no_target.clone().or_else(|| Some(lost.as_ref()?.reason.text()));
-        let Policies { required, baseline, adopt } = &self.job.policies;
+        let Policies { required, baseline, adopt, .. } = &self.job.policies;
         let made = self.sender.created.made().into_iter();
         let parts = Parts {
             register: &self.material.register,
@@ -66,6 +66,7 @@ impl Prepared {
             broken_off: self.sender.http.broken_off(),
             required: capabilities::all(required, facts, outcome.no_target.as_deref()),
             guests: made.filter(|made| made.guest).map(|made| made.user_id).collect(),
+            raw_verdicts: self.job.policies.raw_verdicts,
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             outcome,

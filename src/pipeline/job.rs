@@ -57,6 +57,8 @@ pub struct Policies {
     pub adopt: bool,
     /// Capabilities that must be there.
     pub required: Vec<Capability>,
+    /// Whether verdicts stay as each case was judged by itself, without causes.
+    pub raw_verdicts: bool,
 }
 
 impl Job {

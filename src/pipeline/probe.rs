@@ -69,7 +69,17 @@ impl Prepared {
                 pool.admit_first(by_password(&public)).await;
             }
             let accounts = pool.account_facts();
-            probe::ask_on(&self.sender, &pool, &*routes, &public, &accounts, with_session).await
+            let observers = !self.job.policies.raw_verdicts;
+            probe::ask_on(
+                &self.sender,
+                &pool,
+                &*routes,
+                &public,
+                &accounts,
+                with_session,
+                observers,
+            )
+            .await
         };
         let authenticated = tokio::select! {
             authenticated = asking => authenticated,

@@ -40,6 +40,7 @@ impl TargetUnavailable {
             providers: Vec::new(),
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
+            absent: BTreeSet::new(),
             no_session: None,
             registers: false,
             api: prepared.job.api.unwrap_or(Api::V3),

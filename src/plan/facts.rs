@@ -19,8 +19,10 @@ pub struct Facts {
     pub providers: Vec<Provider>,
     /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
     pub capabilities: BTreeMap<String, bool>,
+    /// The operations by which cases look at sessions and devices, as far as they are absent.
+    pub absent: BTreeSet<String>,
     /// Reason why there was no session for the probe though an account was given; features that
-    /// need a session is then unknown and not absent.
+    /// need a session are then unknown and not absent.
     pub no_session: Option<Reason>,
     pub api: Api,
     pub accounts: AccountFacts,

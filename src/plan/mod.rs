@@ -7,6 +7,7 @@ pub mod capabilities;
 mod expand;
 pub mod facts;
 mod lint;
+pub mod observers;
 mod order;
 pub mod routes;
 pub mod selection;
@@ -147,9 +148,10 @@ impl Plan {
 pub fn plan(selected: &[&Arc<Case>], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
     let expanded: Vec<Arc<Case>> =
         selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
+    let expanded = expanded.into_iter().map(|case| observers::adapted(case, facts));
     let mut permits = Permits::of(&facts.accounts);
     let mut cases: Vec<PlannedCase> = Vec::new();
-    for (index, case) in expanded.into_iter().enumerate() {
+    for (index, case) in expanded.enumerate() {
         let disposition = disposition(&case, index, register, spec, facts, &mut permits);
         cases.push(PlannedCase { case, disposition });
     }

@@ -160,6 +160,7 @@ fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
         found_under => found_under([issue.id], areas.iter().map(|area| &**area)),
         has_exchange => shown.clone().any(|occurrence| occurrence.exchange(exchanges).is_some()),
         occurrences => shown.map(|s| occurrence(s, exchanges)).collect::<Vec<_>>(),
+        consequences => issue.consequences.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
         more => issue.occurrences.len().saturating_sub(SHOWN_LIMIT),
     }
 }

@@ -1,6 +1,7 @@
 //! Parts that several reports share: counts, the sentence at the top, the issues in order,
 //! undecided requirements and their reasons. Pure, without markup.
 use super::text::{count, cut, one_line, visible};
+use crate::model::reason::ReasonCode;
 use crate::model::run::{
     CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, RecordedExchange,
     RecordedReason, Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
@@ -186,6 +187,8 @@ pub(super) struct Issue<'a> {
     pub severity: Verdict,
     /// Never empty.
     pub occurrences: Vec<Occurrence<'a>>,
+    /// The requirements that could not be decided because of it, in register order.
+    pub consequences: Vec<&'a str>,
 }
 
 impl<'a> Issue<'a> {
@@ -311,13 +314,30 @@ pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
             None => {
                 index.insert((severity, id), found.len());
                 let requirement = register.get(id).map(|(_, r)| *r);
-                found.push(Issue { id, requirement, severity, occurrences: vec![occurrence] });
+                let occurrences = vec![occurrence];
+                let consequences = match severity {
+                    Verdict::Failed => consequences(run, id),
+                    _ => Vec::new(),
+                };
+                found.push(Issue { id, requirement, severity, occurrences, consequences });
             }
         }
     }
     let place = |issue: &Issue<'_>| register.get(issue.id).map_or(usize::MAX, |(n, _)| *n);
     found.sort_by_key(|issue| (std::cmp::Reverse(issue.severity), place(issue)));
     found
+}
+
+/// The requirements that were not decided because of this one, in register order.
+pub(super) fn consequences<'a>(run: &'a Run, id: &str) -> Vec<&'a str> {
+    let follow = run.requirements.iter().filter(|r| r.because.as_deref() == Some(id));
+    follow.map(|r| r.id.as_str()).collect()
+}
+
+/// `2 requirements not decided because of it: a, b`.
+pub(super) fn consequences_in_words(ids: &[&str]) -> Option<String> {
+    let number = count(ids.len(), "requirement");
+    (!ids.is_empty()).then(|| format!("{number} not decided because of it: {}", ids.join(", ")))
 }
 
 /// All findings and all decisions without one, cases first.
@@ -373,6 +393,12 @@ pub(super) struct ReasonGroup<'a> {
 }
 
 impl ReasonGroup<'_> {
+    /// The broken requirement that they follow from.
+    pub(super) fn cause(&self) -> Option<&str> {
+        let (word, cause) = self.code.split_once(':')?;
+        (word == ReasonCode::Because.as_str()).then_some(cause)
+    }
+
     /// Its size: `3 requirements, 2 cases`.
     pub(super) fn number(&self) -> String {
         requirements_and_cases(self.requirements.len(), self.cases.len())
@@ -396,7 +422,10 @@ pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGro
         requirements.map(Undecided::Requirement).chain(cases.map(Undecided::Case)).collect();
     let mut groups: Vec<_> =
         by_name(&all, Undecided::code).into_iter().map(|(code, list)| group(code, &list)).collect();
-    groups.sort_by_key(|g| std::cmp::Reverse((g.requirements.len(), g.cases.len())));
+    // Consequences of a finding first: they need no further look.
+    groups.sort_by_key(|g| {
+        std::cmp::Reverse((g.cause().is_some(), g.requirements.len(), g.cases.len()))
+    });
     groups
 }
 

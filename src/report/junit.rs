@@ -29,7 +29,13 @@ pub enum Dialect {
 pub fn junit(run: &Run, dialect: Dialect) -> String {
     let exchanges = digest::exchanges(run);
     let register = run.requirements.iter().map(|r| (r.id.as_str(), r)).collect();
-    let sources = Sources { exchanges, register };
+    let mut consequences: HashMap<&str, Vec<&str>> = HashMap::new();
+    for one in &run.requirements {
+        if let Some(cause) = &one.because {
+            consequences.entry(cause).or_default().push(&one.id);
+        }
+    }
+    let sources = Sources { exchanges, register, consequences };
     let mut names = HashSet::new();
     let suites: Vec<TestSuite> = suites(run, &sources)
         .into_iter()
@@ -41,6 +47,8 @@ pub fn junit(run: &Run, dialect: Dialect) -> String {
 struct Sources<'a> {
     exchanges: Exchanges<'a>,
     register: HashMap<&'a str, &'a RequirementOutcome>,
+    /// What could not be decided because of a requirement.
+    consequences: HashMap<&'a str, Vec<&'a str>>,
 }
 
 struct TestSuite {
@@ -365,6 +373,10 @@ fn describe(finding: &Finding, sources: &Sources<'_>) -> String {
     ];
     lines.extend(requirement.map(|r| format!("  clause:   {}", value(&r.source_url))));
     lines.push(format!("  place:    {}", value(&place)));
+    let follow = sources.consequences.get(finding.requirement.as_str());
+    let follow = follow.filter(|_| finding.verdict == Verdict::Failed);
+    let follow = follow.and_then(|ids| digest::consequences_in_words(ids));
+    lines.extend(follow.map(|text| format!("  follows:  {}", value(&text))));
     lines.extend(exchange.map(describe_exchange));
     lines.join("\n") + "\n"
 }

@@ -229,7 +229,14 @@ fn issue_list(
         n => format!("{heading}, {n} of them known"),
     };
     // Known issues scroll away first.
-    (heading, new.into_iter().chain(known).map(|i| vec![issue_line(i, page)]).collect())
+    (heading, new.into_iter().chain(known).map(|i| issue_lines(i, page)).collect())
+}
+
+/// A line with the finding, and one with what could not be decided because of it.
+fn issue_lines(issue: &Issue<'_>, page: &Page) -> Vec<String> {
+    let follow = digest::consequences_in_words(&issue.consequences);
+    let follow = follow.map(|text| page.line(&format!("    {text}")));
+    [issue_line(issue, page)].into_iter().chain(follow).collect()
 }
 
 fn issue_line(issue: &Issue<'_>, page: &Page) -> String {
@@ -268,6 +275,9 @@ fn reason_list(title: &str, groups: &[ReasonGroup<'_>], page: &Page) -> (String,
 
 /// A line with the reason and one with the remedy.
 fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
+    if let Some(cause) = group.cause() {
+        return vec![page.line(&format!("  {} because of {cause}", group.requirements.len()))];
+    }
     let text = group.texts.first().copied().unwrap_or("no reason was recorded");
     let more = more(group.texts.len(), 1);
     let first = format!("  {} {}: {text}{more}", group.requirements.len(), group.code);

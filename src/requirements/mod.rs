@@ -119,6 +119,10 @@ pub struct Requirement {
     /// Reason why nothing decides it; only shown where no case and no standing check does.
     #[serde(default, deserialize_with = "text")]
     pub untestable: Option<String>,
+    /// The operation that it says is there and works: what needs this operation cannot be decided
+    /// while it is broken.
+    #[serde(default, deserialize_with = "text")]
+    pub works: Option<String>,
     /// Line in the file, from 1.
     #[serde(skip)]
     pub line: u32,

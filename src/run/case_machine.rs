@@ -3,7 +3,7 @@ use crate::accounts::uia::{InteractiveAuth, UiaCredentials};
 use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step};
 use crate::case::template::FillError;
 use crate::check::expect::{Judgement, judge};
-use crate::check::trace::{End, Judged, Trace};
+use crate::check::trace::{End, Judged, Stop, Trace};
 use crate::http::message::{LARGE, Reply, Request, Response};
 use crate::model::reason::Reason;
 use crate::plan::routes::Routes;
@@ -89,6 +89,7 @@ pub struct CaseMachine<'c> {
     again: Duration,
     judged: Vec<Judged<'c>>,
     end: End,
+    stop: Option<Stop>,
 }
 
 /// Pause between two tries of a step with `within`.
@@ -110,6 +111,7 @@ impl<'c> CaseMachine<'c> {
             again: Duration::ZERO,
             judged: Vec::new(),
             end: End::Finished,
+            stop: None,
         }
     }
 
@@ -172,6 +174,7 @@ impl<'c> CaseMachine<'c> {
             return;
         }
         if let Err(reason) = self.pass_interactive_auth(step) {
+            self.stop = self.replies.last().map(|(exchange, _)| self.stop_at(*exchange));
             return self.block(reason);
         }
         if self.auth.is_some() && self.replies.is_empty() {
@@ -197,7 +200,7 @@ impl<'c> CaseMachine<'c> {
 
     /// Returns the trace of the finished case.
     pub fn finish(self) -> Trace<'c> {
-        Trace { judged: self.judged, end: self.end }
+        Trace { judged: self.judged, end: self.end, stop: self.stop }
     }
 
     fn step(&self) -> Option<&'c Step> {
@@ -308,7 +311,7 @@ impl<'c> CaseMachine<'c> {
             .zip(judgements)
             .map(|(block, judgement)| {
                 let exchange = self.exchange_of(step, &judgement);
-                Judged { block, judgement, exchange }
+                Judged { block, step: self.at, judgement, exchange }
             })
             .collect();
         if self.try_again(step, &judged) {
@@ -341,11 +344,12 @@ impl<'c> CaseMachine<'c> {
 
     fn conclude(&mut self, step: &'c Step, judged: Vec<Judged<'c>>) {
         let broken = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
-        let must_status = judged.iter().any(|one| {
-            one.judgement.is_wrong_status()
-                && one.block.level == crate::model::run::Level::Must
-                && !self.is_done_all_the_same(one)
-        });
+        let must_status = !step.goes_on
+            && judged.iter().any(|one| {
+                one.judgement.is_wrong_status()
+                    && one.block.level == crate::model::run::Level::Must
+                    && !self.is_done_all_the_same(one)
+            });
         if let Some(reason) = self.refused_by_policy(&judged) {
             return self.block(reason);
         }
@@ -357,13 +361,16 @@ impl<'c> CaseMachine<'c> {
         }
         if self.in_setup() && broken {
             let text = self.setup_failure(step, &judged);
+            self.stop = self.stop_of(&judged);
             return self.block(Reason::Setup(text));
         }
+        let stop = self.stop_of(&judged);
         if !self.in_setup() {
             self.judged.extend(judged);
         }
         let name = self.step_name();
         if must_status {
+            self.stop = stop;
             let text = format!(
                 "{name} (line {}) did not succeed, and later steps depend on it",
                 step.line
@@ -378,6 +385,15 @@ impl<'c> CaseMachine<'c> {
         self.interactive_auth = InteractiveAuth::default();
         self.auth = None;
         self.again = Duration::ZERO;
+    }
+
+    fn stop_at(&self, exchange: usize) -> Stop {
+        Stop { step: self.at, exchange }
+    }
+
+    fn stop_of(&self, judged: &[Judged<'_>]) -> Option<Stop> {
+        let is_broken = |one: &&Judged<'_>| matches!(one.judgement, Judgement::Broken { .. });
+        judged.iter().find(is_broken).map(|one| self.stop_at(one.exchange))
     }
 
     /// Returns true if a success was expected and there was one with another status: later steps
@@ -437,6 +453,7 @@ impl<'c> CaseMachine<'c> {
     }
 
     fn dropped(&mut self, step: &'c Step, exchange: usize, text: &str) {
+        self.stop = Some(self.stop_at(exchange));
         if self.in_setup() {
             return self.block(Reason::Setup(text.to_owned()));
         }
@@ -447,7 +464,7 @@ impl<'c> CaseMachine<'c> {
                 actual: text.to_owned(),
             };
             let judgement = Judgement::Broken { mismatches: vec![miss], response: 0 };
-            self.judged.push(Judged { block, judgement, exchange });
+            self.judged.push(Judged { block, step: self.at, judgement, exchange });
         }
         let text = format!("{} got no response: {text}", self.step_name());
         self.end = End::Stopped(Reason::NotReached(text));

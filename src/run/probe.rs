@@ -2,11 +2,13 @@
 use crate::accounts::pool::AccountPool;
 use crate::accounts::random::{NoRandomSource, generate};
 use crate::case::ast::{Api, Feature, Limits};
+use crate::check::cause::{NOWHERE, is_absence};
 use crate::http::discovery::{self, Delegation, NotDiscovered};
 use crate::http::liveness::{Control, has_list};
 use crate::http::message;
 use crate::http::message::{Exchange, Reply, Request, Response, TransportErrorKind};
 use crate::http::sender::RequestSender;
+use crate::model::encoding::encode_segment;
 use crate::model::reason::Reason;
 use crate::model::release::Listed;
 use crate::plan::Slot;
@@ -396,6 +398,8 @@ pub struct AuthenticatedProbe {
     pub features: BTreeSet<Feature>,
     /// What `/capabilities` says.
     pub capabilities: BTreeMap<String, bool>,
+    /// The operations by which cases look at sessions and devices, as far as they are absent.
+    pub absent: BTreeSet<String>,
     /// Why there was no session to look with though there is an account.
     pub no_session: Option<Reason>,
     /// Whether users can register; asked only where no way to make accounts was given.
@@ -410,6 +414,7 @@ impl AuthenticatedProbe {
         AuthenticatedProbe {
             features: public.features.clone(),
             capabilities: BTreeMap::new(),
+            absent: BTreeSet::new(),
             no_session: None,
             registers: false,
             exchanges: Vec::new(),
@@ -426,6 +431,7 @@ pub async fn ask_on(
     public: &PublicProbe,
     accounts: &AccountFacts,
     with_session: bool,
+    looks_for_observers: bool,
 ) -> AuthenticatedProbe {
     let mut authenticated = AuthenticatedProbe::nothing(public);
     if !accounts.can_make {
@@ -455,14 +461,19 @@ pub async fn ask_on(
         authenticated.no_session = accounts.why_refused(|_| accounts.main() == 0).cloned();
         return authenticated;
     }
-    let token = match pool.account(&Slot::Main(0), true, true).await {
-        Ok(view) => view.token,
+    let (token, device) = match pool.account(&Slot::Main(0), true, true).await {
+        Ok(view) => (view.token, view.device_id),
         Err(reason) => {
             authenticated.no_session = Some(reason);
-            None
+            (None, None)
         }
     };
     let Some(token) = token else { return authenticated };
+    if looks_for_observers {
+        let observers = observers(routes, &token, device.as_deref());
+        let exchanges = &mut authenticated.exchanges;
+        authenticated.absent = absent(sender, observers, exchanges).await;
+    }
     if pool.has_refresh_token(&Slot::Main(0)).await {
         authenticated.features.insert(Feature::Refresh);
     }
@@ -491,6 +502,52 @@ pub async fn ask_on(
         }
     }
     authenticated
+}
+
+/// Requests for what cases look at sessions and devices by, by operation.
+fn observers(routes: &dyn Routes, token: &str, device: Option<&str>) -> Vec<Request> {
+    let observer = |operation: &&str| {
+        let route = routes.route(operation, None)?;
+        let path = match device {
+            Some(device) => route.path.replace("{deviceId}", &encode_segment(device)),
+            None => route.path,
+        };
+        let is_whole = !path.contains('{');
+        is_whole.then(|| Request::new(Some(operation), &route.method, &path).bearer(token))
+    };
+    ["getTokenOwner", "getDevices", "getDevice", "getCapabilities"]
+        .iter()
+        .filter_map(observer)
+        .collect()
+}
+
+/// The operations that are absent: each is asked twice, with other requests in between.
+async fn absent(
+    sender: &RequestSender,
+    requests: Vec<Request>,
+    exchanges: &mut Vec<Exchange>,
+) -> BTreeSet<String> {
+    let mut suspects: Vec<(Request, Vec<Response>)> = Vec::new();
+    for request in requests {
+        let response = sender.response(&request, Limits::Wait, exchanges).await.ok();
+        let response = response.filter(|r| [400, 404, 405, 501].contains(&r.status));
+        suspects.extend(response.map(|response| (request, vec![response])));
+    }
+    if suspects.is_empty() {
+        return BTreeSet::new();
+    }
+    let path = format!("/_matrix/client/{}/{NOWHERE}", Api::V3.as_str());
+    let nowhere = Request::new(None, "GET", &path);
+    let nowhere = sender.response(&nowhere, Limits::Wait, exchanges).await.ok();
+    for (request, responses) in &mut suspects {
+        responses.extend(sender.response(request, Limits::Wait, exchanges).await.ok());
+    }
+    let nowhere: Vec<&Response> = nowhere.iter().collect();
+    let is_absent = |(_, responses): &(Request, Vec<Response>)| {
+        responses.len() == 2 && responses.iter().all(|response| is_absence(response, &nowhere))
+    };
+    let absent = suspects.into_iter().filter(is_absent);
+    absent.filter_map(|(request, _)| request.operation).collect()
 }
 
 /// Whether users can register: a name that nobody has is then available. Unlike a registration
@@ -527,6 +584,7 @@ pub fn facts(
         capabilities: authenticated
             .map(|authenticated| authenticated.capabilities.clone())
             .unwrap_or_default(),
+        absent: authenticated.map(|authenticated| authenticated.absent.clone()).unwrap_or_default(),
         no_session: authenticated.and_then(|authenticated| authenticated.no_session.clone()),
         registers: authenticated.is_some_and(|authenticated| authenticated.registers),
         accounts,

@@ -419,6 +419,7 @@ mod tests {
             applies: true,
             verdict,
             reason: Some(RecordedReason { code: code.into(), text: "".into() }),
+            because: None,
             cases: Vec::new(),
         }
     }

@@ -97,6 +97,7 @@ fn facts(given: usize, can_make: bool) -> Facts {
         features: BTreeSet::new(),
         providers: Vec::new(),
         capabilities: BTreeMap::new(),
+        absent: BTreeSet::new(),
         no_session: None,
         registers: can_make,
         api: Api::V3,

@@ -114,6 +114,7 @@ fn requirement(
         applies: true,
         verdict: RequirementVerdict::Untested,
         reason: None,
+        because: None,
         cases: vec![],
     }
 }

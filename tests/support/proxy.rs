@@ -27,6 +27,8 @@ struct Shared {
     log: Mutex<Vec<Passed>>,
     /// Told of each request whose path ends like this, before it goes on.
     watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
+    /// Which requests get a 404 in the homeserver's place.
+    absent: fn(&str) -> bool,
 }
 
 /// A proxy that runs.
@@ -40,7 +42,7 @@ pub struct Proxy {
 impl Proxy {
     /// Listens in front of `upstream`.
     pub fn start(upstream: &str) -> Proxy {
-        Proxy::requirement_for_violation(upstream, None)
+        Proxy::build(upstream, None, |_| false)
     }
 
     /// The same, telling of requests whose path ends in a certain way.
@@ -48,11 +50,24 @@ impl Proxy {
         upstream: &str,
         watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
     ) -> Proxy {
+        Proxy::build(upstream, watched, |_| false)
+    }
+
+    /// The same, without the operations of which this is true: method and path without the query.
+    pub fn without(upstream: &str, absent: fn(&str) -> bool) -> Proxy {
+        Proxy::build(upstream, None, absent)
+    }
+
+    fn build(
+        upstream: &str,
+        watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
+        absent: fn(&str) -> bool,
+    ) -> Proxy {
         drop(rustls::crypto::ring::default_provider().install_default());
         let none: Vec<reqwest::Certificate> = Vec::new();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only(none).build().unwrap();
         let upstream = upstream.to_owned();
-        let shared = Arc::new(Shared { upstream, http, log: Mutex::default(), watched });
+        let shared = Arc::new(Shared { upstream, http, log: Mutex::default(), watched, absent });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -79,6 +94,9 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
         let _ = tell.send(());
     }
     let what = format!("{} {path}", parts.method);
+    if (shared.absent)(what.split('?').next().unwrap_or_default()) {
+        return unrecognized();
+    }
     let url = format!("{}{path}", shared.upstream);
     let mut request = shared.http.request(parts.method, url).body(body.clone());
     for (name, value) in parts.headers.iter().filter(|(name, _)| *name != "host") {
@@ -96,4 +114,10 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
         response.headers_mut().append(name, value.clone());
     }
     response
+}
+
+fn unrecognized() -> Response<Body> {
+    let body = r#"{"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}"#;
+    let response = Response::builder().status(404).header("content-type", "application/json");
+    response.header("access-control-allow-origin", "*").body(Body::from(body)).unwrap()
 }

@@ -274,6 +274,7 @@ fn read_step<'d>(
         within: written.within,
         optional: written.optional.map(|Text(name)| name),
         schema_off: schema_off(reader, part, written.because),
+        goes_on: false,
         save: written.save,
     };
     if !is_operator {

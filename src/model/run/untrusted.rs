@@ -179,7 +179,7 @@ mapped! {
     StandingOutcome { findings, reason; requirement, verdict, count, observed }
     RequirementOutcome {
         reason;
-        id, level, mark, title, source_url, applies, verdict, cases
+        id, level, mark, title, source_url, applies, verdict, because, cases
     }
     Support { exchanges; name }
 }

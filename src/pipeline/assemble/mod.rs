@@ -1,4 +1,5 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure.
+mod causes;
 mod exchanges;
 mod notes;
 mod rate_limit_advice;
@@ -67,6 +68,8 @@ pub(super) struct Parts<'a> {
     pub limits_hit: Vec<LimitHit>,
     /// The requests that a signal broke off.
     pub broken_off: Vec<String>,
+    /// Whether verdicts stay as each case was judged by itself.
+    pub raw_verdicts: bool,
     /// What had to be there by `--require`.
     pub required: Vec<Required>,
     /// The guests that the run made.
@@ -89,9 +92,16 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     let of_run = whole_run::outcomes(&parts);
     let resent = notes::on_resent(&parts);
     // Each result is let go when it is put together: both forms of all exchanges at once would be large.
+    let revised = causes::revised(&parts);
     let results = std::mem::take(&mut parts.outcome.results);
-    let cases: Vec<CaseOutcome> = (parts.plan.cases.iter().zip(results))
-        .map(|(planned, result)| case_outcome(&planned.case, result, view))
+    let cases: Vec<CaseOutcome> = (parts.plan.cases.iter().zip(results).zip(revised))
+        .map(|((planned, result), revised)| {
+            let outcome = case_outcome(&planned.case, result, view);
+            match revised {
+                Some(revised) => causes::applied(outcome, revised),
+                None => outcome,
+            }
+        })
         .chain(of_run)
         .collect();
     let requirements = requirements::outcomes(&parts, &cases, &standing);

@@ -4,8 +4,9 @@ use crate::http::message::{Exchange, TransportErrorKind};
 use crate::model::reason::ReasonCode;
 use crate::model::run::{CaseOutcome, RequirementOutcome, StandingOutcome};
 use crate::plan::facts::Facts;
+use crate::plan::observers;
 use crate::spec::Spec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which requests were sent again for want of a whole answer, of how many by operation, the most often first: what
 /// happens at every n-th request fails no case, and must not go unseen.
@@ -95,13 +96,25 @@ pub(super) fn all(
     let guests = parts.guests.join(", ");
     let guests = (!guests.is_empty())
         .then(|| format!("guest accounts stay, because nobody can deactivate them: {guests}"));
+    let observers = on_observers(&parts.facts.absent, observers::substitute(parts.facts));
     (parts.headlines.iter().chain(&parts.outcome.notices).cloned().chain(resent))
         .chain(on_bounds(cases, standing))
         .chain(on_limits(parts, cases))
+        .chain(observers)
         .chain(parts.facts.beyond.iter().cloned())
         .chain(ways_to_more(parts, requirements))
         .chain(guests)
         .collect()
+}
+
+/// What is absent, and what was asked in its place.
+fn on_observers(absent: &BTreeSet<String>, substitute: Option<&str>) -> Option<String> {
+    let names: Vec<&str> = absent.iter().map(String::as_str).collect();
+    let names = names.join(", ");
+    let instead = substitute.map_or_else(String::new, |one| {
+        format!("; where cases only look whether a session lives, they ask {one} instead")
+    });
+    (!absent.is_empty()).then(|| format!("absent, asked twice: {names}{instead}"))
 }
 
 fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {

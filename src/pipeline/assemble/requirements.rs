@@ -57,6 +57,7 @@ fn outcome(
         source_url: requirement.url.clone(),
         applies: requirement.applies(&parts.facts.listed),
         verdict,
+        because: reason.as_ref().and_then(RecordedReason::because).map(str::to_owned),
         reason,
         cases: decisions.iter().map(|(case, _, _)| (*case).to_owned()).collect(),
     }

@@ -1,0 +1,82 @@
+//! Observers: what a case only looks at is taken from another operation where the usual one is absent. Pure.
+use crate::case::ast::{Auth, Body, Case, Expect, Send, StatusPattern, StatusRule, Step, Target};
+use crate::plan::facts::Facts;
+use std::sync::Arc;
+
+/// GETs that need nothing but a token, in the order in which they show that it lives.
+const OF_A_TOKEN: [&str; 3] = ["getTokenOwner", "getDevices", "getCapabilities"];
+/// Requirements about one operation, which no other one shows.
+const OF_ONE_OPERATION: [&str; 5] =
+    ["whoami.", "device.list.", "device.get.", "get_token.capability.", "route."];
+
+/// The operation by which such a server shows that a token lives.
+pub fn substitute(facts: &Facts) -> Option<&'static str> {
+    OF_A_TOKEN.into_iter().find(|operation| !facts.absent.contains(*operation))
+}
+
+/// The case with other observers where those that it has are absent. What decides a requirement of the
+/// absent operation itself stays; then the case goes on, for such a request changes nothing.
+pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
+    if !case.all_steps().any(|step| observes_absent(step, facts)) {
+        return case;
+    }
+    let mut adapted = (*case).clone();
+    let substitute = substitute(facts);
+    for step in adapted.setup.iter_mut().filter(|step| observes_absent(step, facts)) {
+        let wants_success = step.blocks.iter().all(|block| block.wants_success());
+        if let Some(operation) = substitute.filter(|_| wants_success) {
+            live(step, operation);
+        }
+    }
+    for step in adapted.steps.iter_mut().filter(|step| observes_absent(step, facts)) {
+        match substitute.filter(|_| looks_at_the_token(step)) {
+            Some(operation) => step.target = Target::Call(operation.to_owned()),
+            None => step.goes_on = true,
+        }
+    }
+    Arc::new(adapted)
+}
+
+/// Whether a step asks for something that is absent, and leaves nothing for later steps.
+fn observes_absent(step: &Step, facts: &Facts) -> bool {
+    let is_absent = |operation: &String| facts.absent.contains(operation);
+    matches!(&step.target, Target::Call(operation) if is_absent(operation))
+        && step.save.is_empty()
+        && step.uia.is_none()
+        && step.body == Body::None
+}
+
+/// Turns a set-up step into a look at whether its token lives.
+fn live(step: &mut Step, operation: &str) {
+    step.target = Target::Call(operation.to_owned());
+    step.params.clear();
+    step.query.clear();
+    let any_of = vec![StatusPattern::Class(2)];
+    let status = Some(StatusRule { any_of, negated: false });
+    for block in &mut step.blocks {
+        block.when = None;
+        for branch in &mut block.branches {
+            branch.expect = Expect { status: status.clone(), ..Expect::default() };
+        }
+    }
+}
+
+/// Whether nothing of the answer counts but whether the token was taken.
+fn looks_at_the_token(step: &Step) -> bool {
+    let of_errors = |expect: &Expect| {
+        let of_error = |pointer: &str| ["/errcode", "/soft_logout"].contains(&pointer);
+        expect.headers.is_empty()
+            && expect.text.is_none()
+            && expect.body.iter().all(|(pointer, _)| of_error(pointer))
+    };
+    let is_general = |req: &str| !OF_ONE_OPERATION.iter().any(|one| req.starts_with(one));
+    step.params.is_empty()
+        && step.query.is_empty()
+        && step.api.is_none()
+        && step.send == Send::Once
+        && step.auth != Auth::None
+        && step.blocks.iter().all(|block| {
+            let all = block.branches.iter().map(|branch| &branch.expect).chain(&block.when);
+            is_general(&block.req) && all.into_iter().all(of_errors)
+        })
+}
