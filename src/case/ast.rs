@@ -299,7 +299,7 @@ impl Act {
 /// What an operator gives beside acts, by the name that `needs: [operator NAME]` uses, with the
 /// values that `$operator.NAME.…` names.
 pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
-    ("appservice", &["token", "prefix", "user", "user_id", "sender"]),
+    ("appservice", &["token", "prefix", "user", "user_id", "sender", "sender_localpart"]),
     ("email", &["address", "address_other_case", "user_id", "password"]),
     ("phone", &["address", "country", "number", "user_id", "password"]),
     ("registration", &["token"]),

@@ -169,6 +169,9 @@ behaviours! {
     "device-default-name", "GET /devices: display_name without an initial one is not pinned",
         "a device without a name is given one", changes &["device.login.no_name"],
         policy |p| p.every_opening(|opening| opening.default_name = Some("A device"));
+    "keys-are-verified", "POST /keys/upload: signatures of device keys",
+        "device keys without a valid signature of their device are refused", changes &[],
+        policy |p| p.devices.keys_verified = true;
     "user-case-folded", "Nothing says how capitals in user names are taken", "capitals in a user name are taken for small letters", changes &[],
         policy |p| p.every_identification(|found| found.folds_case = true);
     "foreign-id-400", "POST /login, 400", "an id of another server is refused with 400", changes &[],
