@@ -154,6 +154,8 @@ pub enum Feature {
     Refresh,
     /// `POST /login/get_token` is there.
     GetToken,
+    /// It is, or `GET /login` advertises `m.login.token`: what makes login tokens has to take them.
+    LoginToken,
     /// It is not.
     NoGetToken,
     /// It is, but `/capabilities` says that this account may not use it.

@@ -135,6 +135,8 @@ pub enum LogoutBody {
     Optional,
     Required,
     Refused,
+    /// A logout with a body is answered and does nothing.
+    EndsNothing,
 }
 
 /// The refresh tokens that end with a session.
