@@ -1086,3 +1086,42 @@ fn compare_below(folder: &Path) -> usize {
     }
     count
 }
+
+#[test]
+fn faults_where_no_needed_operation_is_are_warnings() {
+    let document = |path: &str, id: &str, more: &str| {
+        format!(
+            "swagger: '2.0'\nbasePath: /_matrix/client/r0\npaths: {{'{path}': {{get: {{operationId: {id}, responses: {{}}{more}}}}}}}\n"
+        )
+    };
+    let broken = ", parameters: [{$ref: 'no/such.yaml'}]";
+    let load = |files: &[(&str, String)]| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Spec::from_dir_for(folder.path(), &|operation| operation.id == "needed")
+    };
+    let needed = ("a.yaml", document("/a", "needed", ""));
+    let (spec, warnings) = load(&[
+        needed.clone(),
+        ("b.yaml", document("/b", "b", broken)),
+        ("c.yaml", document("/c", "c", "")),
+        ("d.yaml", document("/c", "d", "")),
+    ])
+    .unwrap_or_else(|faults| panic!("{}", shown(&faults)));
+    let ids: Vec<&str> = spec.operations().map(|operation| operation.id.as_str()).collect();
+    assert_eq!(ids, ["needed", "c"]);
+    let files: Vec<&str> =
+        warnings.iter().map(|fault| fault.name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(files, ["b.yaml", "d.yaml"], "{}", shown(&warnings));
+    // A file that is needed, or that may be, counts.
+    for bad in [
+        vec![("a.yaml", document("/a", "needed", broken))],
+        vec![needed.clone(), ("b.yaml", document("/a", "b", "")), ("c.yaml", "a: [".to_owned())],
+    ] {
+        assert!(load(&bad).is_err(), "{bad:?}");
+    }
+    let (spec, warnings) = load(&[needed]).unwrap();
+    assert!(warnings.is_empty() && spec.operation("needed").is_some());
+}

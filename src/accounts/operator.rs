@@ -104,10 +104,11 @@ impl Operator {
             put("appservice.token", service.token.expose_secret());
             put("appservice.prefix", &service.prefix);
             let user = format!("{}{SERVICE_USER}", service.prefix);
-            let server = service.sender.split_once(':').map_or("", |(_, server)| server);
+            let (localpart, server) = service.sender.split_once(':').unwrap_or((&service.sender, ""));
             put("appservice.user", &user);
             put("appservice.user_id", &format!("@{user}:{server}"));
             put("appservice.sender", &service.sender);
+            put("appservice.sender_localpart", localpart.trim_start_matches('@'));
         }
         if let Some(Email { address, owner }) = &self.email {
             put("email.address", address);

@@ -32,6 +32,13 @@ const MIXED: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789
 
 const LOWER: &[u8] = b"abcdefghijkmnopqrstuvwxyz23456789";
 
+/// Bytes that nobody can guess.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomSource> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomSource)?;
+    Ok(bytes)
+}
+
 fn random_text(length: usize, alphabet: &[u8]) -> Result<String, NoRandomSource> {
     let mut bytes = vec![0; length];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomSource)?;

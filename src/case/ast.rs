@@ -148,6 +148,8 @@ pub enum Feature {
     Refresh,
     /// `POST /login/get_token` is there.
     GetToken,
+    /// It is, or `GET /login` advertises `m.login.token`: what makes login tokens has to take them.
+    LoginToken,
     /// It is not.
     NoGetToken,
     /// It is, but `/capabilities` says that this account may not use it.
@@ -303,7 +305,7 @@ impl Act {
 /// Values of an operator beside acts, by the NAME of `needs: [operator NAME]`, with the
 /// values that `$operator.NAME.…` names.
 pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
-    ("appservice", &["token", "prefix", "user", "user_id", "sender"]),
+    ("appservice", &["token", "prefix", "user", "user_id", "sender", "sender_localpart"]),
     ("email", &["address", "address_other_case", "user_id", "password"]),
     ("phone", &["address", "country", "number", "user_id", "password"]),
     ("registration", &["token"]),

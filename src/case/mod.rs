@@ -6,6 +6,7 @@ pub mod ast;
 pub mod load;
 pub mod matcher;
 mod properties;
+pub mod signing;
 pub mod suite;
 pub mod template;
 mod value;

@@ -28,6 +28,7 @@ use crate::yaml::diagnostic::{Diagnostic, DiagnosticSeverity};
 use crate::yaml::document::Document;
 use args::{Cli, Command, OutputArgs};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -207,8 +208,25 @@ fn material(args: &args::TestArgs) -> Result<Material, Failure> {
         (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
         (None, None) => None,
     };
-    let spec = args.spec.as_deref().map(Spec::from_dir).transpose()?;
+    let spec = match &args.spec {
+        Some(dir) => Some(spec(dir, suite.as_ref())?),
+        None => None,
+    };
     Ok(Material::load(suite, spec)?)
+}
+
+fn spec(dir: &Path, suite: Option<&Suite>) -> Result<Spec, Failure> {
+    let (spec, warnings) = Material::spec_from(dir, suite)?;
+    let files: BTreeSet<&str> = warnings.iter().map(|fault| fault.name.as_str()).collect();
+    if !files.is_empty() {
+        let files = files.into_iter().collect::<Vec<_>>().join(", ");
+        say(&format!(
+            "warning: no case needs what these files describe, and what is wrong in them is left out: {files}\n\
+             (`homespec check --spec {}` shows it)",
+            dir.display()
+        ))?;
+    }
+    Ok(spec)
 }
 
 fn check(paths: &[PathBuf], spec: Option<&Path>) -> Result<u8, Failure> {

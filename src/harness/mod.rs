@@ -66,7 +66,6 @@ use crate::pipeline::{Job, Material, Policies, Prepared, chosen, prepare};
 use crate::plan::selection::Selection;
 use crate::run::executor::Silent;
 use crate::run::scheduler::Scheduler;
-use crate::spec::Spec;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::document::Document;
 use std::any::Any;
@@ -378,7 +377,8 @@ impl Harness {
             (None, Some(more)) => Some(Suite::bundled()?.and(Suite::from_path(more)?)),
             (None, None) => None,
         };
-        Material::load(suite, self.spec.as_deref().map(Spec::from_dir).transpose()?)
+        let spec = self.spec.as_deref().map(|dir| Material::spec_from(dir, suite.as_ref()));
+        Material::load(suite, spec.transpose()?.map(|(spec, _)| spec))
     }
 
     fn known(&self, material: &Material) -> Result<Option<Arc<Baseline>>, Vec<Diagnostic>> {

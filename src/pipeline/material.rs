@@ -1,11 +1,13 @@
 //! The files that a run tests with, read and found to be right.
+use crate::case::ast::Target;
 use crate::case::suite::Suite;
 use crate::check::whole_run;
 use crate::model::release::Listed;
 use crate::plan;
 use crate::requirements::Register;
-use crate::spec::Spec;
+use crate::spec::{Operation, Spec};
 use crate::yaml::diagnostic::Diagnostic;
+use std::path::Path;
 use std::sync::Arc;
 use std::{panic, thread};
 
@@ -46,6 +48,32 @@ impl Material {
         }
         let (register, v1, r0) = (Arc::new(register), Arc::new(v1), Arc::new(r0));
         Ok(Material { suite, register, v1, r0 })
+    }
+
+    /// OpenAPI files for these cases, or the bundled ones, and warnings: what is wrong in files
+    /// without any of the operations that cases or standing checks need.
+    ///
+    /// # Errors
+    /// Every fault of the other files.
+    pub fn spec_from(
+        dir: &Path,
+        suite: Option<&Suite>,
+    ) -> Result<(Spec, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let (v1, r0) = bundled_specs()?;
+        let bundled: Vec<&Operation> = v1.operations().chain(r0.operations()).collect();
+        let called = suite.into_iter().flat_map(Suite::cases).flat_map(|case| case.all_steps());
+        let called: Vec<&str> = called
+            .filter_map(|step| match &step.target {
+                Target::Call(id) => Some(id.as_str()),
+                Target::Raw { .. } | Target::Operator(_) => None,
+            })
+            .collect();
+        Spec::from_dir_for(dir, &|operation| {
+            let same = |known: &&Operation| {
+                known.id == operation.id || known.route() == operation.route()
+            };
+            bundled.iter().any(same) || called.contains(&operation.id.as_str())
+        })
     }
 
     /// The specification files for a server that lists this.

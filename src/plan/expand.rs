@@ -1,7 +1,7 @@
 //! One case for each operation or identity provider, where a case asks for that.
 use crate::case::ast::{Case, Each, Feature};
-use crate::model::release::SpecVersion;
 use crate::plan::facts::Facts;
+use crate::plan::releases;
 use crate::spec::{Operation, Spec};
 use serde_json::Value;
 use std::sync::Arc;
@@ -66,7 +66,6 @@ fn operation_rows(spec: &Spec, facts: &Facts) -> Rows {
 /// Returns true if this server should have an operation: part of a release that it lists, and
 /// not one of the optional ones that the probe did not see.
 fn is_offered(operation: &Operation, facts: &Facts) -> bool {
-    let release = operation.added_in.as_deref().and_then(|v| SpecVersion::parse(&format!("v{v}")));
     let feature = |feature| facts.features.contains(&feature);
     let flow = |flow: &str| facts.flows.iter().any(|offered| offered == flow);
     let optional = match operation.id.as_str() {
@@ -78,7 +77,7 @@ fn is_offered(operation: &Operation, facts: &Facts) -> bool {
         "getLoginFlows" | "login" => feature(Feature::Legacy),
         _ => true,
     };
-    optional && release.is_none_or(|release| facts.listed.has_at_least(release))
+    optional && releases::since(operation).is_none_or(|release| facts.listed.has_at_least(release))
 }
 
 pub(super) fn names_in(path: &str) -> Vec<String> {

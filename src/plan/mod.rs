@@ -9,6 +9,7 @@ pub mod facts;
 mod lint;
 pub mod observers;
 mod order;
+mod releases;
 pub mod routes;
 pub mod selection;
 
@@ -195,6 +196,9 @@ fn disposition(
     if let Some(operation) = missing_operation(case, spec) {
         return skip(Reason::NotInSpec { operation: operation.to_owned() });
     }
+    if let Some(wanted) = releases::needed(case, spec).filter(|r| !facts.listed.has_at_least(*r)) {
+        return skip(Reason::ReleaseTooOld { wanted: wanted.to_string() });
+    }
     for need in &case.needs {
         if let Some(disposition) = unmet(need, facts) {
             return disposition;
@@ -240,6 +244,7 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
         Need::Capability(name) if facts.capabilities.get(name) != Some(&true) => {
             unseen(facts).or_else(|| not_offered(format!("/capabilities does not enable {name}")))
         }
+        Need::Feature(Feature::LoginToken) if takes_login_tokens(facts) => None,
         Need::Feature(feature) if !facts.features.contains(feature) => {
             let by_session = matches!(feature, Feature::Refresh | Feature::UiaPassword);
             let unseen = if by_session { unseen(facts) } else { None };
@@ -250,6 +255,12 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
         }
         _ => None,
     }
+}
+
+fn takes_login_tokens(facts: &Facts) -> bool {
+    let has = |feature| facts.features.contains(&feature);
+    let makes_them = has(Feature::GetToken) && !has(Feature::GetTokenDenied);
+    makes_them || facts.flows.iter().any(|flow| flow == "m.login.token")
 }
 
 /// A feature that needs a session is unknown where there was none: that blocks, and does not skip.
@@ -264,6 +275,7 @@ fn feature_in_words(feature: Feature) -> &'static str {
         Feature::Oauth => "the server does not offer the OAuth 2.0 API",
         Feature::Refresh => "the login returned no refresh token",
         Feature::GetToken => "the server does not offer POST /login/get_token",
+        Feature::LoginToken => "the server does not offer the login type m.login.token",
         Feature::NoGetToken => "the server offers POST /login/get_token",
         Feature::GetTokenDenied => "the account may ask for login tokens",
         Feature::UiaPassword => "no interactive auth with a password stage was seen",

@@ -18,7 +18,9 @@ impl RequestContext<'_> {
         let operation = self.call.operation;
         let header = self.header_token().filter(|_| policy.header_unread_by != Some(operation));
         let read = match policy.query {
-            QueryToken::Read | QueryToken::Forbidden => self.server.listed.before(v1(20)),
+            QueryToken::Read | QueryToken::Forbidden | QueryToken::ForbiddenIfUnknown => {
+                self.server.listed.before(v1(20))
+            }
             QueryToken::ReadByWhoamiAlone => {
                 self.server.listed.before(v1(20)) && operation == Operation::Whoami
             }
@@ -47,7 +49,11 @@ impl RequestContext<'_> {
             return Ok(owner);
         }
         let whoami = self.call.operation == Operation::Whoami;
-        let unknown = self.store.dead.get(&token).copied().unwrap_or(Refusal::UnknownToken);
+        let unknown = match policy.authentication.query {
+            QueryToken::ForbiddenIfUnknown if self.header_token().is_none() => Refusal::NotThisUser,
+            _ => Refusal::UnknownToken,
+        };
+        let unknown = self.store.dead.get(&token).copied().unwrap_or(unknown);
         let session = self.store.access.get_mut(&token).ok_or(unknown)?;
         let knows_of_ends = whoami || !policy.authentication.ended_known_to_whoami_alone;
         if knows_of_ends && session.dies.is_some_and(|moment| moment <= self.now) {

@@ -173,11 +173,13 @@ const SESSION: Table = &[
     ("token-query-not-read", |p| p.authentication.query = QueryToken::Unread),
     ("token-query-read-by-whoami-alone", |p| p.authentication.query = QueryToken::ReadByWhoamiAlone),
     ("token-query-403", |p| p.authentication.query = QueryToken::Forbidden),
+    ("token-unknown-in-query-403", |p| p.authentication.query = QueryToken::ForbiddenIfUnknown),
     ("token-in-any-case", |p| p.authentication.accepts = AcceptedTokens::AnyCase),
     ("whoami-guest-denied", |p| p.whoami.guests_refused = Some(Refusal::GuestForbidden)),
     ("whoami-guest-unknown", |p| p.whoami.guests_refused = Some(Refusal::UnknownToken)),
     ("logout-needs-body", |p| p.logout.body = LogoutBody::Required),
     ("logout-refuses-body", |p| p.logout.body = LogoutBody::Refused),
+    ("logout-with-body-does-nothing", |p| p.logout.body = LogoutBody::EndsNothing),
     ("logout-keeps-token", |p| p.logout.keeps_access_token = true),
     ("logout-does-nothing", |p| p.logout.does_nothing = Times::Always),
     ("logout-does-nothing-sometimes", |p| p.logout.does_nothing = Times::Every(3)),
@@ -319,6 +321,9 @@ const OPERATOR: Table = &[
     ("login-email-case-matters", |p| p.login.identification.emails = Emails::FoundInTheirCase),
     ("login-msisdn-refused", |p| p.login.identification.msisdns_unknown = true),
     ("login-msisdn-of-another", |p| p.login.opens_another_by = Some(AddressKind::Msisdn)),
+    ("phones-not-supported", |p| {
+        p.every_identification(|found| found.phones = Phones::NotSupported);
+    }),
     ("login-phone-refused", |p| p.login.identification.phones = Phones::Unknown),
     ("login-phone-of-another", |p| p.login.opens_another_by = Some(AddressKind::Phone)),
     ("login-legacy-email-refused", |p| p.login.identification.deprecated_address = DeprecatedAddress::Unknown),

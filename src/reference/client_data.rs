@@ -6,6 +6,9 @@ use super::refusal::Refusal;
 use super::release::v1;
 use super::store::public_keys;
 use super::uia::{self, Proof};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -23,14 +26,51 @@ pub(super) fn keys_upload(ctx: &mut RequestContext) -> Outcome {
     let owner = ctx.owner()?;
     let body = ctx.object()?;
     let (keys, one_time) = (object(&body, "device_keys")?, object(&body, "one_time_keys")?);
+    let (user_id, verifies) = (ctx.server.user_id(&owner.user), ctx.policy().devices.keys_verified);
     let Some(device) = ctx.store.device_mut(&owner.user, &owner.device) else {
         return Err(Refusal::DeviceUnknown.into());
     };
     if !keys.is_empty() {
+        if verifies && !is_signed(&keys, &user_id, &owner.device) {
+            return Err(Refusal::KeysUnsigned.into());
+        }
         device.keys = Some(Value::Object(keys));
     }
     device.one_time_keys.extend(one_time);
     Ok(Answer::ok(json!({"one_time_key_counts": counts(&device.one_time_keys)})))
+}
+
+/// Whether device keys are those of this device and signed by its own key (Appendices, "Checking for
+/// a signature").
+fn is_signed(keys: &Members, user_id: &str, device: &str) -> bool {
+    let is = |name: &str, wanted: &str| keys.get(name).is_some_and(|value| value == wanted);
+    let id = format!("ed25519:{device}");
+    let decoded = |value: Option<&Value>| {
+        value.and_then(Value::as_str).and_then(|text| STANDARD_NO_PAD.decode(text).ok())
+    };
+    let member = |name: &str| keys.get(name).and_then(Value::as_object);
+    let key = decoded(member("keys").and_then(|keys| keys.get(&id)));
+    let by_user = member("signatures").and_then(|all| all.get(user_id));
+    let signature = decoded(by_user.and_then(|by_user| by_user.get(&id)));
+    let (Some(key), Some(signature)) = (key, signature) else { return false };
+    let signed = keys.iter().filter(|(name, _)| !["signatures", "unsigned"].contains(&name.as_str()));
+    let signed: BTreeMap<_, _> = signed.map(|(name, value)| (name, canonical(value))).collect();
+    let text = json!(signed).to_string();
+    let key = UnparsedPublicKey::new(&ED25519, key);
+    is("user_id", user_id) && is("device_id", device) && key.verify(text.as_bytes(), &signature).is_ok()
+}
+
+/// The same value with sorted members (Appendices, "Canonical JSON").
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> =
+                members.iter().map(|(name, value)| (name.clone(), canonical(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        other => other.clone(),
+    }
 }
 
 /// How many one-time keys there are of each algorithm.

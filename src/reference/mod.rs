@@ -50,7 +50,7 @@ pub use catalogue::{Catalogue, Fault, Kind, Need as FaultNeed, Place, Quirk};
 pub use fault::{FaultFileError, faults};
 pub use front::{Front, front};
 pub use limit::Limit;
-pub use quirk::quirks;
+pub use quirk::{limits_logins, quirks};
 pub use schema_mutation::{ResponseSchema, SchemaMutation, Violation, schema_mutations};
 pub use server::{Running, StartError, start};
 pub use settings::{Appservice, Settings, ThirdParty};

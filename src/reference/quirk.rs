@@ -5,7 +5,7 @@ use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
     DeviceIdMember, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
-    NewRefreshToken, PasswordFlows, Phones, Policy,
+    NewRefreshToken, PasswordFlows, Policy,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -32,6 +32,13 @@ pub(super) fn apply(quirk: &str, policy: &mut Policy) {
     for (_, change) in POLICIES.iter().filter(|(name, _)| *name == quirk) {
         change(policy);
     }
+}
+
+/// Whether quirks of these names make the server refuse logins for limits of its own.
+pub fn limits_logins(quirks: &[String]) -> bool {
+    let mut policy = Policy::default();
+    quirks.iter().for_each(|quirk| apply(quirk, &mut policy));
+    policy.login.limit.is_some()
 }
 
 /// The settings with what the quirks switched on change in them.
@@ -169,12 +176,13 @@ behaviours! {
     "device-default-name", "GET /devices: display_name without an initial one is not pinned",
         "a device without a name gets one", changes &["device.login.no_name"],
         policy |p| p.every_opening(|opening| opening.default_name = Some("A device"));
+    "keys-are-verified", "POST /keys/upload: signatures of device keys",
+        "device keys without a valid signature of their device are refused", changes &[],
+        policy |p| p.devices.keys_verified = true;
     "user-case-folded", "Nothing says how capitals in user names are taken", "upper and lower case in a user name are not distinguished", changes &[],
         policy |p| p.every_identification(|found| found.folds_case = true);
     "foreign-id-400", "POST /login, 400", "an id of another server is refused with 400", changes &[],
         policy |p| p.login.foreign_ids_invalid = true;
-    "phones-not-supported", "POST /login, 400", "m.id.phone is refused with 400", changes &["login.identifier.phone.unknown"],
-        policy |p| p.every_identification(|found| found.phones = Phones::NotSupported);
     "uia-unknown-third-party-401", "User-interactive authentication: a stage that fails may be tried again",
         "an unknown third-party identifier in a stage is answered with a challenge", changes &["uia.password.unknown_3pid"],
         policy |p| p.uia.unknown_address_is_challenged = true;
@@ -297,6 +305,13 @@ data! {
     "uia-errcode-on-challenge", "User-interactive authentication: a first challenge may have an errcode",
         "every challenge has an errcode and a text", changes &["uia.challenge.errcode_optional"],
         edits &[edit(&[], When::Challenge, &[C::Put("/errcode", "\"M_FORBIDDEN\""), C::Put("/error", "\"Prove it\"")])];
+    "get-token-not-json-challenge", "User-interactive authentication: a challenge may come before the body is read",
+        "get_token answers broken JSON with a challenge", changes &["uia.non_auth_error"],
+        edits &[edit(&[O::GetToken], When::Because(&[R::NotJson, R::NotObject]), &[C::Status(401),
+            C::Put("", r#"{"flows": [{"stages": ["m.login.password"]}], "session": "s"}"#)])];
+    "account-management-other-action", "Client-Server API, Account management URL actions: those of Matrix are not all",
+        "the account page has an action that nobody knows", changes &["auth_metadata.account_management.other_action"], needs Oauth,
+        edits &[edit(&[O::AuthMetadata], When::Success, &[C::Push("/account_management_actions_supported", "\"org.example.invite\"")])];
     "uia-params-absent", "User-interactive authentication: params is optional", "challenges have no params", changes &[],
         edits &[edit(&[], When::Challenge, &[C::Drop("/params")])];
     "pretty-printed", "RFC 8259: blanks between tokens do not matter", "JSON is written over many lines", changes &[],

@@ -156,7 +156,7 @@ pub(super) fn logout(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().logout;
     let owner = ctx.owner()?;
     let refused = match policy.body {
-        LogoutBody::Optional => false,
+        LogoutBody::Optional | LogoutBody::EndsNothing => false,
         LogoutBody::Required => ctx.call.body.is_empty(),
         LogoutBody::Refused => !ctx.call.body.is_empty(),
     };
@@ -168,7 +168,8 @@ pub(super) fn logout(ctx: &mut RequestContext) -> Outcome {
         account.logouts += 1;
         (account.closed, account.logouts)
     });
-    let idle = locked && ctx.policy().locked.logout == LockedLogout::DoesNothing;
+    let by_body = policy.body == LogoutBody::EndsNothing && !ctx.call.body.is_empty();
+    let idle = by_body || locked && ctx.policy().locked.logout == LockedLogout::DoesNothing;
     if idle || policy.does_nothing.include(number) {
         return Ok(Answer::empty());
     }

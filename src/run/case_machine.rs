@@ -350,7 +350,7 @@ impl<'c> CaseMachine<'c> {
                     && one.block.level == crate::model::run::Level::Must
                     && !self.is_done_all_the_same(one)
             });
-        if let Some(reason) = self.refused_by_policy(&judged) {
+        if let Some(reason) = self.refused_by_policy(step, &judged) {
             return self.block(reason);
         }
         if let Some(optional) = step.optional.as_ref().filter(|_| broken) {
@@ -422,7 +422,7 @@ impl<'c> CaseMachine<'c> {
     }
 
     /// A login that is right but refused for reasons of policy decides nothing.
-    fn refused_by_policy(&self, judged: &[Judged]) -> Option<Reason> {
+    fn refused_by_policy(&self, step: &Step, judged: &[Judged]) -> Option<Reason> {
         let wanted_success = judged.iter().any(|one| {
             one.judgement.is_wrong_status()
                 && one
@@ -434,7 +434,9 @@ impl<'c> CaseMachine<'c> {
         let response = self.replies.last().map(|(_, response)| response)?;
         let errcode = response.text_at("/errcode")?;
         // Whatever the status: a case may want the very one that the policy uses.
-        let wrong = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
+        let broken = judged.iter().any(|one| matches!(one.judgement, Judgement::Broken { .. }));
+        // Blocks with `if` say nothing of a login without which the case cannot go on.
+        let wrong = broken || (step.is_login() && !step.save.is_empty());
         let vendors = response.status == 403 && !errcode.starts_with("M_");
         // Where the operator has suspended the account, that is no policy but what is asked about.
         let asked = errcode == "M_USER_SUSPENDED"

@@ -317,6 +317,7 @@ impl Executor {
             ("server.api".to_owned(), json!(api)),
             ("server.prefix".to_owned(), json!(format!("/_matrix/client/{api}"))),
             ("server.scheme".to_owned(), json!(self.sender.http.target().scheme())),
+            ("server.origin".to_owned(), json!(self.sender.http.target().origin())),
         ]);
         given.extend(self.operator.values());
         given.extend(name.map(|name| ("server.name".to_owned(), json!(name))));

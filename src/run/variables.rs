@@ -1,7 +1,9 @@
 //! What the references of a case name while it runs.
 use crate::accounts::account::AccountView;
 use crate::accounts::random::{NoRandomSource, generate};
-use crate::case::template::{self, Scope};
+use crate::case::signing::Signing;
+use crate::case::template::{self, FillError, Scope};
+use crate::run::device_keys::{self, NoKeys};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -53,6 +55,47 @@ impl Variables {
     /// Returns the error of the random source, if a value was needed and could not be made.
     pub fn not_random(&self) -> Option<NoRandomSource> {
         self.not_random.get()
+    }
+
+    /// A body with its references replaced, and its device keys made and signed. What came in
+    /// answers is taken as it is.
+    pub fn body(&self, body: &Value) -> Result<Value, FillError> {
+        if let Some(Ok(signing)) = Signing::read(body) {
+            return self.device_keys(signing);
+        }
+        Ok(match body {
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.body(item)).collect::<Result<_, _>>()?)
+            }
+            Value::Object(members) => {
+                let member = |(key, value): (&String, &Value)| {
+                    Ok((template::fill_text(key, self)?, self.body(value)?))
+                };
+                Value::Object(members.iter().map(member).collect::<Result<_, FillError>>()?)
+            }
+            other => template::fill(other, self)?,
+        })
+    }
+
+    /// The same for the same device as long as the case runs: a request may be sent again.
+    fn device_keys(&self, Signing { user, device }: Signing<'_>) -> Result<Value, FillError> {
+        let text = |value: &Value| match template::fill(value, self)? {
+            Value::String(text) => Ok(text),
+            _ => Err(FillError::NotScalar("sign".to_owned())),
+        };
+        let (user, device) = (text(user)?, text(device)?);
+        let name = format!("sign {user} {device}");
+        if let Some(known) = self.fresh.borrow().get(&name) {
+            return Ok(known.clone());
+        }
+        let keys = device_keys::signed(&user, &device).map_err(|why| {
+            if let NoKeys::NoRandomSource(error) = why {
+                self.not_random.set(Some(error));
+            }
+            FillError::Unresolved("sign".to_owned())
+        })?;
+        self.fresh.borrow_mut().insert(name, keys.clone());
+        Ok(keys)
     }
 
     fn fresh(&self, member: &str) -> Option<Value> {
@@ -121,6 +164,19 @@ mod tests {
         let variables = Variables::new(values, accounts, BTreeMap::new());
         assert_eq!(variables.get("row.user"), Some(json!("@al:x")));
         assert_eq!(["loop", "one", "two"].map(|name| variables.get(name)), [None, None, None]);
+    }
+
+    #[test]
+    fn device_keys_are_signed_where_the_file_says_so_and_only_there() {
+        let mut variables = Variables::new([], BTreeMap::new(), BTreeMap::new());
+        let sign = json!({"sign": {"user": "@al:hs", "device": "$device"}});
+        variables.save("device", json!("D"));
+        variables.save("answer", sign.clone());
+        let body = json!({"device_keys": sign, "${device}": ["$answer"]});
+        let filled = variables.body(&body).unwrap();
+        assert_eq!(filled["device_keys"]["device_id"], "D");
+        assert_eq!(filled["D"], json!([{"sign": {"user": "@al:hs", "device": "$device"}}]));
+        assert_eq!(variables.body(&body), Ok(filled), "a request that is repeated is the same");
     }
 
     /// Or a server could read other values of the run, or send the program round in circles.

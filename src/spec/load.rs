@@ -1,7 +1,7 @@
 //! From a folder on disk, or from texts, to a specification.
 //!
 //! Reading goes on after a fault, so that all faults of a folder are told at once.
-use super::Spec;
+use super::{Operation, Spec};
 use super::folder::Folder;
 use super::openapi::OperationReader;
 use crate::yaml::diagnostic::{Diagnostic, DiagnosticSeverity};
@@ -74,8 +74,61 @@ pub(super) fn load(
     files: impl IntoIterator<Item = FileText>,
 ) -> Result<Spec, Vec<Diagnostic>> {
     let folder = Arc::new(Folder::new(shown, files));
-    let mut reader = OperationReader::new(&folder);
-    let documents = folder.candidates().filter(|path| reader.read(path)).count();
+    let documents: Vec<&str> = folder.candidates().collect();
+    let (spec, errors) = read(name, &folder, &documents);
+    if errors.is_empty() { Ok(spec) } else { Err(errors) }
+}
+
+/// The same for a use that needs some of the operations only: errors are warnings in a document
+/// without any of these, and what it describes is left out.
+pub(super) fn load_needed(
+    name: &str,
+    shown: &str,
+    files: impl IntoIterator<Item = FileText>,
+    needed: &dyn Fn(&Operation) -> bool,
+) -> Result<(Spec, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let folder = Arc::new(Folder::new(shown, files));
+    let documents: Vec<&str> = folder.candidates().collect();
+    let whole = |documents: &[&str]| {
+        let (spec, mut errors) = read(name, &folder, documents);
+        errors.extend(spec.compile().err().into_iter().flatten());
+        (spec, errors)
+    };
+    let (spec, errors) = whole(&documents);
+    if errors.is_empty() {
+        return Ok((spec, Vec::new()));
+    }
+    let (mut kept, mut warnings) = (Vec::new(), Vec::new());
+    for document in documents {
+        let (spec, errors) = whole(&[document]);
+        // Nobody knows what a document describes in which no operation can be read.
+        let unknown = spec.operations().next().is_none();
+        if errors.is_empty() || unknown || spec.operations().any(needed) {
+            kept.push(document);
+        } else {
+            warnings.extend(errors);
+        }
+    }
+    let (mut spec, errors) = whole(&kept);
+    // What is left are errors of needed documents, and repetitions, which none has alone.
+    let of_needed = |fault: &Diagnostic| {
+        let described: Vec<&Operation> =
+            spec.operations().filter(|operation| operation.file == fault.name).collect();
+        described.is_empty() || described.into_iter().any(needed)
+    };
+    let (errors, repeated): (Vec<_>, Vec<_>) = errors.into_iter().partition(of_needed);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    spec.forget_repeated();
+    warnings.extend(repeated);
+    Ok((spec, warnings.into_iter().map(Diagnostic::into_warning).collect()))
+}
+
+/// The operations of these documents as far as they can be read, and all errors.
+fn read(name: &str, folder: &Arc<Folder>, documents: &[&str]) -> (Spec, Vec<Diagnostic>) {
+    let mut reader = OperationReader::new(folder);
+    let documents = documents.iter().filter(|path| reader.read(path)).count();
     let (operations, mut faults) = reader.finish();
     if documents == 0 {
         let message = "no OpenAPI document found (a file that begins with `openapi: 3.1.0` or `swagger: '2.0'`)";
@@ -83,9 +136,6 @@ pub(super) fn load(
     }
     let is_error = |fault: &Diagnostic| fault.severity == DiagnosticSeverity::Error;
     let (errors, notes): (Vec<_>, Vec<_>) = faults.into_iter().partition(is_error);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
     let operations = operations.into_iter().map(Arc::new).collect();
-    Ok(Spec::new(name.to_owned(), operations, notes))
+    (Spec::new(name.to_owned(), operations, notes), errors)
 }

@@ -18,7 +18,7 @@ pub use schema::{Schema, SchemaViolation, UnusableSchema};
 
 use crate::yaml::diagnostic::Diagnostic;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -168,6 +168,21 @@ impl Spec {
         spec.compile().map(|()| spec)
     }
 
+    /// As [`Spec::from_dir`], for cases that need some of its operations only. Errors in a file
+    /// without any of these do not count: the second value has them as warnings.
+    ///
+    /// # Errors
+    /// As [`Spec::from_dir`], for files with an operation that is needed, and for those in which
+    /// none can be read.
+    pub fn from_dir_for(
+        dir: &Path,
+        needed: &dyn Fn(&Operation) -> bool,
+    ) -> Result<(Spec, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let name = dir.display().to_string();
+        let shown = format!("{}/", name.trim_end_matches('/'));
+        load::load_needed(&name, &shown, load::folder_files(dir)?, needed)
+    }
+
     /// As [`Spec::from_dir`], from texts: the name to show, and relative path (with `/`) and text
     /// of each file.
     pub fn from_files(
@@ -196,6 +211,17 @@ impl Spec {
     fn new(name: String, operations: Vec<Arc<Operation>>, notes: Vec<Diagnostic>) -> Spec {
         let by_id = operations.iter().enumerate().map(|(i, o)| (o.id.clone(), i)).collect();
         Spec { name, operations, by_id, notes }
+    }
+
+    /// Drops operations whose method and path, or id, an earlier one has.
+    fn forget_repeated(&mut self) {
+        let (mut ids, mut routes) = (HashSet::new(), HashSet::new());
+        self.operations.retain(|operation| {
+            let route = format!("{} {}", operation.method, unnamed(&operation.path));
+            ids.insert(operation.id.clone()) & routes.insert(route)
+        });
+        let by_id = self.operations.iter().enumerate();
+        self.by_id = by_id.map(|(i, operation)| (operation.id.clone(), i)).collect();
     }
 
     /// `bundled v1`, `bundled r0`, or the folder.

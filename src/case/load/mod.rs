@@ -29,7 +29,7 @@ pub const SESSION_MEMBERS: [&str; 3] = ["token", "token_other_case", "device_id"
 pub const NEW_MEMBERS: [&str; 6] =
     ["device_id", "localpart", "password", "token", "text", "unicode"];
 /// Members that `$server.…` may name.
-pub const SERVER_MEMBERS: [&str; 4] = ["prefix", "name", "api", "scheme"];
+pub const SERVER_MEMBERS: [&str; 5] = ["prefix", "name", "api", "scheme", "origin"];
 
 /// Reads one case file. `name` is how readers see it (`cases/device.yaml`); its stem is the area.
 ///

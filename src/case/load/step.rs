@@ -3,6 +3,7 @@ use super::case::{CaseRow, Pointer, is_pointer, read_with, read_without};
 use super::expect::{read_blocks, status_pattern};
 use super::{NAMES, Values, check_syntax, is_plain_name};
 use crate::case::ast::*;
+use crate::case::signing;
 use crate::yaml::document::Part;
 use crate::yaml::document::de::{Text, checked, pairs, with_help, word};
 use crate::yaml::reader::Reader;
@@ -380,6 +381,7 @@ fn read_body<'d>(
     };
     let mut value = part.value().clone();
     change(reader, &mut value, with, &without, part);
+    signing::faults(&value).into_iter().for_each(|fault| reader.fault(part, fault));
     if let Some(row) = row {
         change(reader, &mut value, row.with, &row.without, row.part);
     }

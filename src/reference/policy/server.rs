@@ -125,6 +125,8 @@ pub enum QueryToken {
     Unread,
     ReadByWhoamiAlone,
     Forbidden,
+    /// One that was never issued is refused with 403.
+    ForbiddenIfUnknown,
 }
 
 /// What is taken for an access token.

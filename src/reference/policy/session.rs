@@ -135,6 +135,8 @@ pub enum LogoutBody {
     Optional,
     Required,
     Refused,
+    /// A logout with a body is answered and does nothing.
+    EndsNothing,
 }
 
 /// The refresh tokens that end with a session.
@@ -217,6 +219,8 @@ pub struct DevicePolicy {
     pub unrecorded: bool,
     /// The keys that a logout left are shown only to who names their device.
     pub left_keys_by_name_alone: bool,
+    /// Device keys have to be signed by their device.
+    pub keys_verified: bool,
 }
 
 /// Where devices that were logged out still appear.

@@ -98,7 +98,7 @@ impl CaseMachine<'_> {
                 .as_ref()
                 .map(|auth| serde_json::json!({"auth": auth}).to_string().into_bytes()),
             Body::Json(value) => {
-                let mut value = template::fill(value, &self.variables)?;
+                let mut value = self.variables.body(value)?;
                 if let (Some(auth), Value::Object(members)) = (&self.auth, &mut value) {
                     members.insert("auth".to_owned(), auth.clone());
                 }
