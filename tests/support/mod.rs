@@ -3,10 +3,13 @@
 //! Each test program compiles all of it and uses its part.
 #![allow(dead_code)]
 
+pub mod chat_ui;
 pub mod client;
+pub mod dendrite;
 pub mod program;
 pub mod proxy;
 pub mod sameness;
+pub mod server;
 pub mod synapse;
 pub mod table;
 pub mod tools;
@@ -41,4 +44,27 @@ pub fn slow_tests(what: &str) -> bool {
         say(&format!("{what}: left out, as it is slow; HOMESPEC_TESTS=full runs it"));
     }
     full
+}
+
+/// Whether the tests against this server run: all do, unless `HOMESPEC_SERVERS` lists others (`synapse`, `dendrite`,
+/// `django-chat-ui`, with commas). Says so if not.
+pub fn wanted(server: &str, test: &str) -> bool {
+    let Ok(listed) = std::env::var("HOMESPEC_SERVERS") else { return true };
+    let wanted = listed.split(',').any(|one| one.trim() == server);
+    if !wanted {
+        say(&format!("{test}: left out, as HOMESPEC_SERVERS={listed} asks"));
+    }
+    wanted
+}
+
+/// The folder below `target/` with what a file in `tests/` lists, installed if need be.
+///
+/// # Panics
+/// If it cannot be had.
+pub fn installed(folder: &str, list: &str, what: &str) -> PathBuf {
+    let folder = target_dir().join(folder);
+    match venv::install(&folder, list, what, &[]) {
+        Ok(()) => folder,
+        Err(why) => panic!("{why}\nHOMESPEC_SERVERS lists the servers to test with."),
+    }
 }

@@ -1,17 +1,11 @@
 //! A real Synapse on loopback, for as long as a test needs it.
 use super::client::Client;
-use super::test_file;
+use super::server::ServerProcess;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
-
-/// How long Synapse may take until it answers: it makes its database first, and the machine may be busy.
-const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// The secret for the admin call that makes accounts.
 const SHARED_SECRET: &str = "shared secret of the tests";
@@ -69,10 +63,7 @@ pub const DEFAULT_LIMITS: Profile = Profile { name: "default-limits", settings: 
 
 /// A Synapse that runs. It ends when this value goes, and also when the test program does, however that ends.
 pub struct Synapse {
-    url: String,
-    profile: Profile,
-    child: Child,
-    folder: TempDir,
+    server: ServerProcess,
 }
 
 impl Synapse {
@@ -81,68 +72,27 @@ impl Synapse {
     /// # Panics
     /// If it does not come up. Its log follows, as after any panic while it runs.
     pub fn start(python: &Path, profile: Profile) -> Synapse {
-        // Between looking for a free port and taking it somebody else may have taken it.
-        for _ in 0..3 {
-            let mut synapse = Synapse::spawn(python, profile);
-            match synapse.wait_ready() {
-                Ok(()) => return synapse,
-                Err(why) if synapse.log().contains("Address already in use") => {
-                    super::say(&format!("{why}; once more on another port"));
-                }
-                Err(why) => panic!("Synapse ({}) {why}", profile.name),
-            }
-        }
-        panic!("Synapse ({}) found no port", profile.name)
-    }
-
-    fn spawn(python: &Path, profile: Profile) -> Synapse {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let config = folder.path().join("homeserver.yaml");
-        std::fs::write(&config, configuration(port, folder.path(), profile)).unwrap();
-        std::fs::write(folder.path().join("service.yaml"), service()).unwrap();
-        let log = File::create(log_file(folder.path())).unwrap();
-        let child = Command::new(python)
-            .arg(test_file("support/python/homeserver.py"))
-            .arg("--config-path")
-            .arg(config)
-            .current_dir(folder.path())
+        let command = |folder: &Path, port| {
+            let config = folder.join("homeserver.yaml");
+            std::fs::write(&config, configuration(port, folder, profile)).unwrap();
+            std::fs::write(folder.join("service.yaml"), service()).unwrap();
+            let mut command = Command::new(python);
+            command.args(["-m", "synapse.app.homeserver", "--config-path"]).arg(config);
             // Or Synapse tells the branch and commit of this repository, where it is installed, as its own.
-            .env("GIT_CEILING_DIRECTORIES", super::target_dir())
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Synapse { url: format!("http://127.0.0.1:{port}"), profile, child, folder }
-    }
-
-    fn wait_ready(&mut self) -> Result<(), String> {
-        let (client, started) = (self.client(), Instant::now());
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return Err(format!("ended with {status}"));
-            }
-            let answer = client.try_call(Method::GET, "/_matrix/client/versions", None, None);
-            match answer {
-                Ok((200, _)) => return Ok(()),
-                _ if started.elapsed() > READY_WITHIN => {
-                    return Err(format!("did not answer within {READY_WITHIN:?}"));
-                }
-                // There is nothing to await: the port answers when it does.
-                _ => std::thread::sleep(Duration::from_millis(100)),
-            }
-        }
+            command.env("GIT_CEILING_DIRECTORIES", super::target_dir());
+            command
+        };
+        Synapse { server: ServerProcess::start(&format!("Synapse ({})", profile.name), command) }
     }
 
     /// Its base URL, without a slash at its end.
     pub fn url(&self) -> &str {
-        &self.url
+        self.server.url()
     }
 
     /// A client for it.
     pub fn client(&self) -> Client {
-        Client::new(&self.url)
+        self.server.client()
     }
 
     /// Makes an account by the shared-secret admin call, which counts towards no limit on logins. Gives the answer,
@@ -195,36 +145,6 @@ impl Synapse {
         assert_eq!(status, 200, "{answer}");
         answer
     }
-
-    fn log(&self) -> String {
-        std::fs::read(log_file(self.folder.path()))
-            .map(|log| String::from_utf8_lossy(&log).into_owned())
-            .unwrap_or_default()
-    }
-
-    fn log_end(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
-    }
-}
-
-impl Drop for Synapse {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("The end of Synapse's log ({}):\n{}", self.profile.name, self.log_end());
-        }
-    }
-}
-
-fn log_file(folder: &Path) -> PathBuf {
-    folder.join("synapse.log")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A configuration file: SQLite, loopback, no federation, no other server asked for anything, and passwords hashed

@@ -17,6 +17,9 @@ pub fn python(test: &str) -> Option<PathBuf> {
         say(&format!("{test}: left out, as HOMESPEC_SYNAPSE=skip asks"));
         return None;
     }
+    if !super::wanted("synapse", test) {
+        return None;
+    }
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let synapse = || {
         let folder = target_dir().join(FOLDER);
@@ -56,8 +59,8 @@ pub fn install(folder: &Path, requirements: &str, what: &str, more: &[&str]) -> 
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(format!(
-            "These tests use {what}, installed from PyPI once, and that failed: see above. \
-             It takes Python 3.10 or later with its venv module, and the network."
+            "These tests use {what}, installed once from PyPI or npm, and that failed: see above. \
+             It takes Python 3.10 or later with its venv module, or npm, and the network."
         )),
         Err(error) => {
             Err(format!("These tests use {what} and need python3 to install it: {error}"))
