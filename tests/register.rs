@@ -2,7 +2,7 @@
 //! second time: how many requirements there are, which operations answer with which statuses, and
 //! which requirement has to be named for which broken answer.
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
-use homespec::case::ast::Target;
+use homespec::case::ast::StepTarget;
 use homespec::case::suite::Suite;
 use homespec::model::release::{Listed, SpecVersion};
 use homespec::model::run::{Level, Mark};
@@ -245,8 +245,8 @@ fn every_operation_that_a_case_calls_has_a_requirement_that_says_that_it_works()
         .cases()
         .flat_map(|case| case.all_steps())
         .filter_map(|step| match &step.target {
-            Target::Call(operation) => Some(operation.as_str()),
-            Target::Raw { .. } | Target::Operator(_) => None,
+            StepTarget::Call(operation) => Some(operation.as_str()),
+            StepTarget::Raw { .. } | StepTarget::Operator(_) => None,
         })
         .collect();
     let excepted = WITHOUT_WORKS.iter().map(|(operation, _)| *operation);

@@ -1,5 +1,5 @@
 //! The files that a run tests with, read and found to be right.
-use crate::case::ast::Target;
+use crate::case::ast::StepTarget;
 use crate::case::suite::Suite;
 use crate::check::whole_run;
 use crate::model::release::Listed;
@@ -64,14 +64,13 @@ impl Material {
         let called = suite.into_iter().flat_map(Suite::cases).flat_map(|case| case.all_steps());
         let called: Vec<&str> = called
             .filter_map(|step| match &step.target {
-                Target::Call(id) => Some(id.as_str()),
-                Target::Raw { .. } | Target::Operator(_) => None,
+                StepTarget::Call(id) => Some(id.as_str()),
+                StepTarget::Raw { .. } | StepTarget::Operator(_) => None,
             })
             .collect();
         Spec::from_dir_for(dir, &|operation| {
-            let same = |known: &&Operation| {
-                known.id == operation.id || known.route() == operation.route()
-            };
+            let same =
+                |known: &&Operation| known.id == operation.id || known.route() == operation.route();
             bundled.iter().any(same) || called.contains(&operation.id.as_str())
         })
     }

@@ -1,5 +1,7 @@
 //! Observers: what a case only looks at is taken from another operation where the usual one is absent. Pure.
-use crate::case::ast::{Auth, Body, Case, Expect, Send, StatusPattern, StatusRule, Step, Target};
+use crate::case::ast::{
+    Auth, Body, Case, Expect, Send, StatusPattern, StatusRule, Step, StepTarget,
+};
 use crate::plan::facts::Facts;
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
     }
     for step in adapted.steps.iter_mut().filter(|step| observes_absent(step, facts)) {
         match substitute.filter(|_| looks_at_the_token(step)) {
-            Some(operation) => step.target = Target::Call(operation.to_owned()),
+            Some(operation) => step.target = StepTarget::Call(operation.to_owned()),
             None => step.goes_on = true,
         }
     }
@@ -40,7 +42,7 @@ pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
 /// Whether a step asks for something that is absent, and leaves nothing for later steps.
 fn observes_absent(step: &Step, facts: &Facts) -> bool {
     let is_absent = |operation: &String| facts.absent.contains(operation);
-    matches!(&step.target, Target::Call(operation) if is_absent(operation))
+    matches!(&step.target, StepTarget::Call(operation) if is_absent(operation))
         && step.save.is_empty()
         && step.uia.is_none()
         && step.body == Body::None
@@ -48,7 +50,7 @@ fn observes_absent(step: &Step, facts: &Facts) -> bool {
 
 /// Turns a set-up step into a look at whether its token lives.
 fn live(step: &mut Step, operation: &str) {
-    step.target = Target::Call(operation.to_owned());
+    step.target = StepTarget::Call(operation.to_owned());
     step.params.clear();
     step.query.clear();
     let any_of = vec![StatusPattern::Class(2)];

@@ -1,5 +1,5 @@
 //! Releases in which operations came. Pure.
-use crate::case::ast::{Case, Target};
+use crate::case::ast::{Case, StepTarget};
 use crate::model::release::SpecVersion;
 use crate::spec::{Operation, Spec};
 use SpecVersion::R;
@@ -33,8 +33,8 @@ pub(super) fn since(operation: &Operation) -> Option<SpecVersion> {
 /// The first release that has every operation that a case calls.
 pub(super) fn needed(case: &Case, spec: &Spec) -> Option<SpecVersion> {
     let called = case.all_steps().filter_map(|step| match &step.target {
-        Target::Call(id) => spec.operation(id),
-        Target::Raw { .. } | Target::Operator(_) => None,
+        StepTarget::Call(id) => spec.operation(id),
+        StepTarget::Raw { .. } | StepTarget::Operator(_) => None,
     });
     called.filter_map(since).max()
 }

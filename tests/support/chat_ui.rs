@@ -40,5 +40,8 @@ pub fn start(python: &Path) -> ServerProcess {
 
 /// The file for `--accounts`.
 pub fn accounts() -> String {
-    ACCOUNTS.iter().map(|(user, password)| format!("- {{ user: {user}, password: \"{password}\" }}\n")).collect()
+    ACCOUNTS
+        .iter()
+        .map(|(user, password)| format!("- {{ user: {user}, password: \"{password}\" }}\n"))
+        .collect()
 }

@@ -43,7 +43,12 @@ pub fn start(programs: &Path) -> ServerProcess {
         assert!(keys.status.success(), "{}", String::from_utf8_lossy(&keys.stderr));
         let mut command = Command::new(programs.join("dendrite"));
         command.args(["-really-enable-open-registration", "-config", "dendrite.yaml"]);
-        command.args(["-http-bind-address", &format!("127.0.0.1:{port}"), "-https-bind-address", ""]);
+        command.args([
+            "-http-bind-address",
+            &format!("127.0.0.1:{port}"),
+            "-https-bind-address",
+            "",
+        ]);
         command
     })
 }
@@ -51,7 +56,8 @@ pub fn start(programs: &Path) -> ServerProcess {
 /// A configuration file: SQLite, no federation, no metrics, passwords hashed as cheaply as bcrypt can.
 fn configuration(folder: &Path) -> String {
     let folder = folder.display();
-    let database = |name: &str| format!("database: {{connection_string: 'file:{folder}/{name}.db'}}");
+    let database =
+        |name: &str| format!("database: {{connection_string: 'file:{folder}/{name}.db'}}");
     format!(
         "version: 2
 global:

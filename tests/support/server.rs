@@ -13,8 +13,7 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs the arguments as a program until standard input ends: the test holds the other end of the pipe, so the
 /// server ends with the test, however that ends.
-const UNTIL_INPUT_ENDS: &str =
-    r#"exec 3<&0; "$@" </dev/null & server=$!; { cat <&3 >/dev/null; kill -9 "$server"; } & wait "$server""#;
+const UNTIL_INPUT_ENDS: &str = r#"exec 3<&0; "$@" </dev/null & server=$!; { cat <&3 >/dev/null; kill -9 "$server"; } & wait "$server""#;
 
 /// A homeserver that runs. It ends when this value is dropped, and also when the test program ends.
 pub struct ServerProcess {
@@ -47,7 +46,8 @@ impl ServerProcess {
 
     fn spawn(name: &str, command: &impl Fn(&Path, u16) -> Command) -> ServerProcess {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let log = File::create(folder.path().join("server.log")).unwrap();
         let child = held(&command(folder.path(), port))
             .current_dir(folder.path())
@@ -56,7 +56,12 @@ impl ServerProcess {
             .stderr(log)
             .spawn()
             .unwrap();
-        ServerProcess { name: name.to_owned(), url: format!("http://127.0.0.1:{port}"), child, folder }
+        ServerProcess {
+            name: name.to_owned(),
+            url: format!("http://127.0.0.1:{port}"),
+            child,
+            folder,
+        }
     }
 
     fn wait_ready(&mut self) -> Result<(), String> {
