@@ -235,7 +235,7 @@ fn what_is_wrong_before_the_first_trial_is_said_at_once() {
         Err(HarnessError::Files(faults)) if faults.len() == 1
     ));
     let unknown = reference().case("device-id-is-kep").trials().err().unwrap().to_string();
-    assert!(unknown.contains("names nothing"), "{unknown}");
+    assert!(unknown.contains("matches nothing"), "{unknown}");
     assert!(matches!(
         reference().only_cases(Path::new("there/is/no/such/folder")).trials(),
         Err(HarnessError::Files(_))

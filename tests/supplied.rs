@@ -225,10 +225,10 @@ fn login_answers_that_are_cut_short_are_counted_and_what_they_leave_is_named() {
         server.front.log().iter().filter(|seen| seen.is_login() && seen.status == 200).count() / 5;
     assert!(cut >= 5, "{cut}");
     assert_eq!(unnamed(&server, &finished.run), Vec::<String>::new());
-    let note = finished.run.notes.iter().find(|note| note.contains("sent again"));
+    let note = finished.run.notes.iter().find(|note| note.contains("were repeated"));
     let note = note.unwrap_or_else(|| panic!("{:?}", finished.run.notes));
     assert!(note.contains(&format!("POST /login {cut} of ")), "{note}");
-    assert!(finished.stdout.contains("sent again"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("were repeated"), "{}", finished.stdout);
     assert_ne!(finished.run.not_cleaned_up, Vec::<String>::new());
     assert_eq!(finished.status, Some(0), "{}", finished.stdout);
 }
