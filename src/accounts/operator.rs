@@ -104,7 +104,8 @@ impl Operator {
             put("appservice.token", service.token.expose_secret());
             put("appservice.prefix", &service.prefix);
             let user = format!("{}{SERVICE_USER}", service.prefix);
-            let (localpart, server) = service.sender.split_once(':').unwrap_or((&service.sender, ""));
+            let (localpart, server) =
+                service.sender.split_once(':').unwrap_or((&service.sender, ""));
             put("appservice.user", &user);
             put("appservice.user_id", &format!("@{user}:{server}"));
             put("appservice.sender", &service.sender);

@@ -69,9 +69,8 @@ impl Material {
             })
             .collect();
         Spec::from_dir_for(dir, &|operation| {
-            let same = |known: &&Operation| {
-                known.id == operation.id || known.route() == operation.route()
-            };
+            let same =
+                |known: &&Operation| known.id == operation.id || known.route() == operation.route();
             bundled.iter().any(same) || called.contains(&operation.id.as_str())
         })
     }

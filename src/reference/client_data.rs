@@ -53,11 +53,14 @@ fn is_signed(keys: &Members, user_id: &str, device: &str) -> bool {
     let by_user = member("signatures").and_then(|all| all.get(user_id));
     let signature = decoded(by_user.and_then(|by_user| by_user.get(&id)));
     let (Some(key), Some(signature)) = (key, signature) else { return false };
-    let signed = keys.iter().filter(|(name, _)| !["signatures", "unsigned"].contains(&name.as_str()));
+    let signed =
+        keys.iter().filter(|(name, _)| !["signatures", "unsigned"].contains(&name.as_str()));
     let signed: BTreeMap<_, _> = signed.map(|(name, value)| (name, canonical(value))).collect();
     let text = json!(signed).to_string();
     let key = UnparsedPublicKey::new(&ED25519, key);
-    is("user_id", user_id) && is("device_id", device) && key.verify(text.as_bytes(), &signature).is_ok()
+    is("user_id", user_id)
+        && is("device_id", device)
+        && key.verify(text.as_bytes(), &signature).is_ok()
 }
 
 /// The same value with sorted members (Appendices, "Canonical JSON").

@@ -125,7 +125,9 @@ impl Refusal {
                 (400, "M_BAD_JSON", "initial_device_display_name is not a string")
             }
             R::RefreshFlagNotBoolean => (400, "M_BAD_JSON", "refresh_token is not a boolean"),
-            R::KeysUnsigned => (400, "M_INVALID_SIGNATURE", "The keys are not signed by the device"),
+            R::KeysUnsigned => {
+                (400, "M_INVALID_SIGNATURE", "The keys are not signed by the device")
+            }
             R::CrossSigningDevice => {
                 (403, "M_FORBIDDEN", "device_id is one of the user's cross-signing keys")
             }

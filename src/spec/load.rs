@@ -1,9 +1,9 @@
 //! From a folder on disk, or from texts, to a specification.
 //!
 //! Reading goes on after a fault, so that all faults of a folder are told at once.
-use super::{Operation, Spec};
 use super::folder::Folder;
 use super::openapi::OperationReader;
+use super::{Operation, Spec};
 use crate::yaml::diagnostic::{Diagnostic, Severity};
 use crate::yaml::document::read_text;
 use std::io;

@@ -421,7 +421,9 @@ fn a_refusal_by_policy_blocks_and_one_of_the_credentials_fails() {
     let expected = case("checks: [a.b]\nsteps:\n  - { call: one, must: { status: 403 } }");
     assert_eq!(play(&expected, [policy()]).verdict(), Verdict::Passed);
     // A login is judged by its body as well, or only if it succeeds.
-    for block in ["{ body: { /errcode: { present: false } } }", "{ if: { status: 2xx }, status: 200 }"] {
+    for block in
+        ["{ body: { /errcode: { present: false } } }", "{ if: { status: 2xx }, status: 200 }"]
+    {
         let steps = format!("  - {{ call: login, must: {block}, save: {{ t: /access_token }} }}");
         let login = case(&format!("checks: [a.b]\nsteps:\n{steps}"));
         let played = play(&login, [policy()]);
