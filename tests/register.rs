@@ -51,6 +51,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
         "https://spec.matrix.org/v1.19/client-server-api/",
         &[
             "account-locking",
+            "account-management-url-actions",
             "account-suspension",
             "api-standards",
             "appservice-login",
@@ -320,6 +321,13 @@ const VIOLATIONS: &[(&str, u16, &str, &str, &str)] = &[
     ("getAuthMetadata", 200, "/issuer", "format", "auth_metadata.issuer"),
     ("getAuthMetadata", 200, "/grant_types_supported/0", "type", "auth_metadata.required"),
     ("getAuthMetadata", 200, "/account_management_uri", "null", "auth_metadata.account_management"),
+    (
+        "getAuthMetadata",
+        200,
+        "/account_management_actions_supported/0",
+        "enum",
+        "auth_metadata.account_management.other_action",
+    ),
     ("getAuthMetadata", 200, "/prompt_values_supported", "type", "http.response.schema"),
     ("getLoginFlows", 200, "/flows", "required", "login.get.flows"),
     ("getLoginFlows", 200, "/flows", "type", "login.get.flows"),

@@ -68,6 +68,9 @@ const DISCOVERY: Table = &[
 
 #[rustfmt::skip]
 const LOGIN: Table = &[
+    ("phones-not-supported", |p| {
+        p.every_identification(|found| found.phones = Phones::NotSupported);
+    }),
     ("login-needs-access-token", |p| p.login.needs_access_token = Logins::All),
     ("login-by-token-needs-access-token", |p| p.login.needs_access_token = Logins::ByToken),
     ("login-type-missing-as-password", |p| p.login.type_member = TypeMember::MissingIsPassword),
@@ -321,9 +324,6 @@ const OPERATOR: Table = &[
     ("login-email-case-matters", |p| p.login.identification.emails = Emails::FoundInTheirCase),
     ("login-msisdn-refused", |p| p.login.identification.msisdns_unknown = true),
     ("login-msisdn-of-another", |p| p.login.opens_another_by = Some(AddressKind::Msisdn)),
-    ("phones-not-supported", |p| {
-        p.every_identification(|found| found.phones = Phones::NotSupported);
-    }),
     ("login-phone-refused", |p| p.login.identification.phones = Phones::Unknown),
     ("login-phone-of-another", |p| p.login.opens_another_by = Some(AddressKind::Phone)),
     ("login-legacy-email-refused", |p| p.login.identification.deprecated_address = DeprecatedAddress::Unknown),
