@@ -71,6 +71,16 @@ const ABSENT: &[Absent] = &[
 ];
 
 #[test]
+fn an_optional_operation_that_is_absent_is_no_finding() {
+    let homeserver = Homeserver::with(&[]);
+    let absent = |what: &str| is(what, "GET", "/capabilities") || is(what, "GET", "/auth_metadata");
+    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let (run, status) = run(&proxy.url, true);
+    let failed = ids(&run, RequirementVerdict::Failed);
+    assert!(failed.is_empty() && status == 0, "{failed:?}, {status}");
+}
+
+#[test]
 fn each_absent_operation_is_one_finding_and_what_needs_it_is_blocked_because_of_it() {
     let homeserver = Homeserver::with(&[]);
     let mut wrong = Vec::new();
