@@ -140,6 +140,23 @@ fn no_absent_operation_excuses_a_fault_that_lets_somebody_in() {
 }
 
 #[test]
+fn every_report_says_at_a_finding_what_is_not_decided_because_of_it() {
+    let homeserver = Homeserver::with(&[]);
+    let (absent, _, _) = ABSENT[0];
+    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", &proxy.url, "--register", "open", "--out", "reports"];
+    let output = command(folder.path()).args(arguments).output().unwrap();
+    let report = |name: &str| std::fs::read_to_string(folder.path().join("reports").join(name));
+    let files = ["report.md", "report.html", "junit.xml"].map(|name| report(name).unwrap());
+    let screen = String::from_utf8_lossy(&output.stdout).into_owned();
+    for text in files.iter().chain([&screen]) {
+        assert!(text.contains("not decided because of it"), "{text}");
+    }
+    assert!(screen.contains(" because of device.list.current"), "{screen}");
+}
+
+#[test]
 fn the_variable_that_turns_causes_off_has_one_value() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
