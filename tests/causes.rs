@@ -71,6 +71,16 @@ const ABSENT: &[Absent] = &[
 ];
 
 #[test]
+fn an_optional_operation_that_is_absent_is_no_finding() {
+    let homeserver = Homeserver::with(&[]);
+    let absent = |what: &str| is(what, "GET", "/capabilities") || is(what, "GET", "/auth_metadata");
+    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let (run, status) = run(&proxy.url, true);
+    let failed = ids(&run, RequirementVerdict::Failed);
+    assert!(failed.is_empty() && status == 0, "{failed:?}, {status}");
+}
+
+#[test]
 fn each_absent_operation_is_one_finding_and_what_needs_it_is_blocked_because_of_it() {
     let homeserver = Homeserver::with(&[]);
     let mut wrong = Vec::new();
@@ -127,6 +137,23 @@ fn no_absent_operation_excuses_a_fault_that_lets_somebody_in() {
             assert!(!passed.contains(requirement), "{fault} without what {of} needs");
         }
     }
+}
+
+#[test]
+fn every_report_says_at_a_finding_what_is_not_decided_because_of_it() {
+    let homeserver = Homeserver::with(&[]);
+    let (absent, _, _) = ABSENT[0];
+    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", &proxy.url, "--register", "open", "--out", "reports"];
+    let output = command(folder.path()).args(arguments).output().unwrap();
+    let report = |name: &str| std::fs::read_to_string(folder.path().join("reports").join(name));
+    let files = ["report.md", "report.html", "junit.xml"].map(|name| report(name).unwrap());
+    let screen = String::from_utf8_lossy(&output.stdout).into_owned();
+    for text in files.iter().chain([&screen]) {
+        assert!(text.contains("not decided because of it"), "{text}");
+    }
+    assert!(screen.contains(" because of device.list.current"), "{screen}");
 }
 
 #[test]

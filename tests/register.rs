@@ -234,6 +234,7 @@ fn every_reason_for_another_treatment_is_given() {
 const WITHOUT_WORKS: &[(&str, &str)] = &[
     ("changePassword", "a server may keep its users' passwords elsewhere"),
     ("deactivateAccount", "as for changePassword"),
+    ("getAuthMetadata", "optional"),
     ("getCapabilities", "no requirement asks for it: it is outside the login API"),
     ("getWellknown", "optional"),
     ("register", "a server may have no registration"),

@@ -20,7 +20,7 @@ mod resolve;
 pub use operations::{NOWHERE, is_absence};
 
 use super::verdict::{Decided, Evidence, Role, Weight, joined};
-use crate::case::ast::Case;
+use crate::case::ast::{Case, Target};
 use crate::check::tally::exchange_id;
 use crate::http::message::{Exchange, Response};
 use crate::model::reason::{Reason, ReasonCode};
@@ -193,7 +193,10 @@ fn promotions(record: &Record<'_>, operations: &Operations<'_>) -> Vec<Promotion
         }
         works.iter().find_map(|id| {
             let weight = weight(record, id).filter(|w| w.severity == Severity::Fails)?;
-            let open = record.decisions().find(|one| one.requirement == *id && is_open(one))?;
+            let is_open = |one: &DecisionRecord<'_, '_>| {
+                one.requirement == *id && is_open(one) && asks(one.record.case, operation)
+            };
+            let open = record.decisions().find(is_open)?;
             let (owner, shown) = shown_absent(record, operations, operation, open.at.0)?;
             let finding = absent_finding(open.record.case, id, weight, operation, owner, shown);
             Some(Promotion { at: open.at, requirement: (*id).to_owned(), finding })
@@ -224,6 +227,10 @@ fn is_open(one: &DecisionRecord<'_, '_>) -> bool {
     let asked = !one.record.exchanges.is_empty();
     use ReasonCode::{InteractiveAuth, NotObserved, NotReached, Setup};
     asked && matches!(code, Some(InteractiveAuth | NotObserved | NotReached | Setup))
+}
+
+fn asks(case: &Case, operation: &str) -> bool {
+    case.all_steps().any(|step| matches!(&step.target, Target::Call(name) if name == operation))
 }
 
 /// An exchange that shows the absence, if possible of that case.

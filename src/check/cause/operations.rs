@@ -17,6 +17,8 @@ type Key<'a> = (&'a str, &'a str);
 /// What the answers of a run say of its operations.
 pub(super) struct Operations<'a> {
     answers: BTreeMap<Key<'a>, Answers>,
+    /// The operations by method and path, for requests that name none.
+    names: BTreeMap<(&'a str, &'a str), &'a str>,
     /// How the server answers for paths that it does not have.
     nowhere: Vec<&'a Response>,
     /// The path prefix of the run.
@@ -57,12 +59,15 @@ impl<'a> Operations<'a> {
         let nowhere = record.exchanges().filter(is_nowhere);
         let mut seen = Operations {
             answers: BTreeMap::new(),
+            names: record.exchanges().filter_map(named).collect(),
             nowhere: nowhere.filter_map(answer).collect(),
             api: record.api,
             broken: BTreeSet::new(),
         };
         for (place, exchange) in record.exchanges().enumerate() {
-            let (Some(key), Some(response)) = (key(exchange), answer(exchange)) else { continue };
+            let (Some(key), Some(response)) = (seen.key(exchange), answer(exchange)) else {
+                continue;
+            };
             let is_absent = is_absence(response, &seen.nowhere);
             let of_one = seen
                 .answers
@@ -125,16 +130,38 @@ impl<'a> Operations<'a> {
             .map(|((operation, _), _)| (*operation, works(register, operation)))
     }
 
+    /// The operation of a request, named or by method and path.
+    pub(super) fn name<'e>(&self, exchange: &'e Exchange) -> Option<&'e str>
+    where
+        'a: 'e,
+    {
+        let request = &exchange.request;
+        let by_path = || self.names.get(&(request.method.as_str(), path(exchange))).copied();
+        request.operation.as_deref().or_else(by_path)
+    }
+
+    fn key<'e>(&self, exchange: &'e Exchange) -> Option<Key<'e>>
+    where
+        'a: 'e,
+    {
+        let below = path(exchange).split_once("/_matrix/client/").map(|(_, below)| below);
+        let prefix = below.and_then(|below| below.split('/').next()).unwrap_or_default();
+        Some((self.name(exchange)?, prefix))
+    }
+
     /// Whether an exchange is one of an absent operation, and says so.
     pub(super) fn says_absent(&self, exchange: &Exchange) -> bool {
-        let (Some(key), Some(response)) = (key(exchange), answer(exchange)) else { return false };
-        let is_absent = self.answers.get(&key).is_some_and(Answers::is_absent);
-        is_absent && self.is_of_run(key.1) && is_absence(response, &self.nowhere)
+        let Some(response) = answer(exchange) else { return false };
+        let Some((name, prefix)) = self.key(exchange) else { return false };
+        // What is absent where the run looks for it is not expected below the other prefix.
+        let prefix = if self.is_of_run(prefix) { prefix } else { self.api };
+        let is_absent = self.answers.get(&(name, prefix)).is_some_and(Answers::is_absent);
+        is_absent && is_absence(response, &self.nowhere)
     }
 
     /// Whether the operation of an exchange never works.
     pub(super) fn is_broken(&self, exchange: &Exchange) -> bool {
-        let key = key(exchange);
+        let key = self.key(exchange);
         key.is_some_and(|(name, prefix)| self.is_of_run(prefix) && self.broken.contains(name))
     }
 }
@@ -163,10 +190,15 @@ fn answer(exchange: &Exchange) -> Option<&Response> {
     (!matches!(response.status, 429 | 502..=504)).then_some(response)
 }
 
-fn key(exchange: &Exchange) -> Option<Key<'_>> {
+/// The path without the query.
+fn path(exchange: &Exchange) -> &str {
+    let path = exchange.request.path.as_str();
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+fn named(exchange: &Exchange) -> Option<((&str, &str), &str)> {
     let operation = exchange.request.operation.as_deref()?;
-    let below = exchange.request.path.split_once("/_matrix/client/").map(|(_, below)| below);
-    Some((operation, below.and_then(|below| below.split('/').next()).unwrap_or_default()))
+    Some(((exchange.request.method.as_str(), path(exchange)), operation))
 }
 
 fn signature(response: &Response) -> Signature<'_> {

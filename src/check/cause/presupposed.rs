@@ -107,7 +107,7 @@ impl<'r> Presupposed<'r> {
         if self.no_header && is_broken && lacks_token(exchange) {
             causes.push(HEADER);
         }
-        let operation = exchange.request.operation.as_deref();
+        let operation = self.operations.name(exchange);
         if let Some(operation) = operation {
             let absent = self.operations.says_absent(exchange);
             let broken = wants_success && self.operations.is_broken(exchange);

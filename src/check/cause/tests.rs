@@ -154,7 +154,7 @@ fn usual() -> Register {
 fn what_needs_an_operation_that_is_absent_is_blocked_because_of_it() {
     for answer in [unrecognized(404), unrecognized(405), (404, json!([])), (405, json!({}))] {
         let run = [
-            play("a", LIST, &[answer.clone()]),
+            play("a", LIST, std::slice::from_ref(&answer)),
             play("b", OTHER, &[fine()]),
             play("c", NEEDS_LIST, &[answer]),
         ];
@@ -190,7 +190,7 @@ fn what_works_now_and_then_excuses_nothing() {
 fn a_404_with_an_errcode_is_an_absence_only_if_unknown_paths_are_answered_alike() {
     let not_found = (404, json!({"errcode": "M_NOT_FOUND", "error": "nothing"}));
     let run = [
-        play("a", LIST, &[not_found.clone()]),
+        play("a", LIST, std::slice::from_ref(&not_found)),
         play("b", OTHER, &[fine()]),
         play(
             "c",
@@ -214,9 +214,9 @@ fn a_404_with_an_errcode_is_an_absence_only_if_unknown_paths_are_answered_alike(
 fn an_operation_that_never_works_excuses_wanted_successes_and_no_wrong_refusal() {
     let crash = (500, json!({"errcode": "M_UNKNOWN", "error": "x"}));
     let run = [
-        play("a", LIST, &[crash.clone()]),
+        play("a", LIST, std::slice::from_ref(&crash)),
         play("b", OTHER, &[fine()]),
-        play("c", NEEDS_LIST, &[crash.clone()]),
+        play("c", NEEDS_LIST, std::slice::from_ref(&crash)),
         play(
             "d",
             "checks: [other.rule]\nsteps:\n  - { call: list, must: { status: 401 } }",
