@@ -288,7 +288,7 @@ mod tests {
             ("level: [must, shuold]", ":1:15", "did you mean `should`?"),
             ("level: x", ":1:8", "one of: must, should, may"),
             ("register: closed", ":1:11", "one of: open"),
-            ("report: pdf", ":1:9", "formats: json, junit, "),
+            ("report: pdf", ":1:9", "use json, junit, "),
             ("require: passwort", ":1:10", "did you mean `password`?"),
             ("timeout: soon", ":1:10", "a number of seconds, or a time such as"),
             ("insecure: 1", ":1:11", "`insecure` must be true or false, not a number"),
