@@ -129,7 +129,7 @@ fn public(file: &Path, folders: &[&str]) -> String {
                 let others = MODULES.iter().filter(|(_, begins, _)| !file.ends_with(begins));
                 let mut folders = others.flat_map(|(_, _, folders)| folders.iter());
                 let in_another = |folder: &&str| at.starts_with(root().join(folder));
-                let elsewhere = said.is_empty() || folders.any(|folder| in_another(&folder));
+                let elsewhere = said.is_empty() || folders.any(in_another);
                 written +=
                     &if elsewhere { format!("pub use crate::{path}::{name}\n") } else { said };
             }

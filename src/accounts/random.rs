@@ -5,6 +5,7 @@ use crate::model::user_id::FRESH;
 /// The system gives no random numbers, without which no value would be new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system gives no random numbers")]
+#[allow(unnameable_types)] // By way of a `From`.
 pub struct NoRandomSource;
 
 impl From<NoRandomSource> for Reason {

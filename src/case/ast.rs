@@ -86,13 +86,6 @@ pub enum Phase {
     Last,
 }
 
-impl Phase {
-    /// Whether a case of it disturbs others that run at the same time.
-    pub fn runs_alone(self) -> bool {
-        self >= Phase::Bursts
-    }
-}
-
 /// What must be there for a case to apply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Need {
@@ -143,6 +136,7 @@ impl Need {
     VariantArray,
 )]
 #[strum(serialize_all = "snake_case")]
+#[allow(unnameable_types)] // By way of an `Into`.
 pub enum Feature {
     /// `GET /login` answers 200.
     Legacy,
@@ -187,6 +181,7 @@ impl Feature {
     VariantArray,
 )]
 #[strum(serialize_all = "kebab-case")]
+#[allow(unnameable_types)] // By way of an `Into`.
 pub enum Impact {
     Reads,
     /// Makes sessions of its own and ends them.
@@ -278,14 +273,20 @@ pub enum Target {
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum Act {
+    /// Lock it.
     Lock,
+    /// Unlock it.
     Unlock,
+    /// Suspend it.
     Suspend,
+    /// Deactivate it.
     Deactivate,
+    /// Bind an e-mail address to it.
     BindEmail,
 }
 
 impl Act {
+    /// Its word in case files and in the config file.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -320,6 +321,7 @@ pub enum Api {
 }
 
 impl Api {
+    /// The last part of the prefix.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

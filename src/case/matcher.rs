@@ -14,6 +14,7 @@ use url::Url;
 /// The kinds of JSON value that `type:` may name; `integer` is a number without a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
+#[allow(unnameable_types)] // By way of an `Into`.
 pub enum Kind {
     String,
     Number,

@@ -295,12 +295,12 @@ fn refused(error: JobError) -> Failure {
 async fn dry_run(material: Material, job: Job) -> Result<u8, Failure> {
     let mut prepared = prepare(Arc::new(material), job).map_err(refused)?;
     let vault = prepared.vault();
-    let preview = prepared.preview(&Bar::new(vault.clone())).await;
-    let preview = preview.map_err(|why| match sentence(&vault, &why.to_string()) {
+    let plan = prepared.preview(&Bar::new(vault.clone())).await;
+    let plan = plan.map_err(|why| match sentence(&vault, &why.to_string()) {
         Ok(why) => Failure::new(exit::UNDECIDED, format!("error: {why}")),
         Err(failure) => failure,
     })?;
-    print(&checked("the dry run", &vault, |show| planned(&preview.plan, show))?)
+    print(&checked("the dry run", &vault, |show| planned(&plan, show))?)
 }
 
 /// The plan as a dry run shows it; only the words of a reason may come from the server.

@@ -16,12 +16,13 @@ macro_rules! reasons {
         /// Why something is skipped, blocked, errored or untested. A variant that holds one text
         /// holds its sentence.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[allow(missing_docs)] // The sentences below say it.
+        #[allow(missing_docs, unnameable_types)] // The sentences below say it; by way of a `From`.
         pub enum Reason { $($($name $(($of))? $({ $($field: $kind),+ })?,)+)* }
 
         /// The kind of a reason; docs/verdicts.md says when each is given.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs)]
+        #[cfg_attr(not(feature = "internal"), non_exhaustive)]
         pub enum ReasonCode { $($code,)* }
 
         impl Reason {

@@ -4,7 +4,7 @@
 //! [`UntrustedText`], which redaction goes over before anything is shown.
 mod untrusted;
 
-pub use crate::model::reason::RecordedReason;
+pub use crate::model::reason::{ReasonCode, RecordedCode, RecordedReason};
 pub use crate::model::verdict::{
     Level, Mark, RequirementTally, RequirementVerdict, Tally, Verdict,
 };

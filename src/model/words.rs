@@ -15,6 +15,7 @@ macro_rules! words {
 
         impl $name {
             /// All of them, in order.
+            #[allow(dead_code)] // Not every such list is needed.
             pub const ALL: &[$name] = &[$($name::$value,)+];
 
             /// The word used in files and reports.

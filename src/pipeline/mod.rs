@@ -13,7 +13,6 @@ pub use finish::RunWithheld;
 pub use job::{Job, JobError, Policies, chosen};
 pub use material::Material;
 pub use prepare::{Prepared, prepare};
-pub use probe::Preview;
 pub use target_unavailable::TargetUnavailable;
 
 use crate::plan::Plan;

@@ -35,27 +35,17 @@ pub(super) struct Probed {
 /// Why there is no target, and what was exchanged to find out.
 pub(super) type NotThere = (NoTarget, Vec<Exchange>);
 
-/// What a dry run shows.
-#[derive(Debug)]
-pub struct Preview {
-    /// What the probe's GETs saw.
-    pub facts: Facts,
-    /// The plan.
-    pub plan: Plan,
-}
-
 impl Prepared {
     /// Sends the probe's GETs alone and makes the plan.
     ///
     /// # Errors
     /// There is no target.
-    pub async fn preview(&mut self, watcher: &dyn Watcher) -> Result<Preview, NoTarget> {
+    pub async fn preview(&mut self, watcher: &dyn Watcher) -> Result<Plan, NoTarget> {
         let public = self.look(watcher).await.map_err(|(why, _)| why)?;
         let mut facts = self.facts(&public, None, self.job.sources.facts());
         // What only a login can show is taken as offered: the bound is an upper one.
         facts.features.extend([Feature::Refresh, Feature::GetToken]);
-        let plan = self.planned(&self.material.spec_for(&facts.listed), &facts);
-        Ok(Preview { facts, plan })
+        Ok(self.planned(&self.material.spec_for(&facts.listed), &facts))
     }
 
     /// Looks for the target and asks it, where something that was selected needs an account with

@@ -20,7 +20,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Those that are written where none is named, in this order.
+    /// The default formats, in this order.
     pub const DEFAULT: [Format; 4] = [Format::Json, Format::Junit, Format::Markdown, Format::Html];
 
     /// All formats.
@@ -81,9 +81,9 @@ impl FromStr for Format {
     }
 }
 
-/// A word that is no [`Format`].
+/// A word that is not a [`Format`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no report format; there are json, junit, junit-strict, markdown and html")]
+#[error("{0:?} is not a report format; use json, junit, junit-strict, markdown or html")]
 pub struct UnknownFormat(pub String);
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ pub struct Parameter {
 /// Where a parameter is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
+#[allow(unnameable_types)] // By way of an `Into`.
 pub enum Location {
     Path,
     Query,
@@ -113,6 +114,7 @@ pub struct Header {
 /// Whether an operation asks for an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
+#[allow(unnameable_types)] // By way of an `Into`.
 pub enum Security {
     None,
     /// It works without, and differently with one.

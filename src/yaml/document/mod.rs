@@ -96,11 +96,6 @@ impl Document {
         self.0.source.text()
     }
 
-    /// The text with its name and lines.
-    pub fn source(&self) -> &Arc<SourceText> {
-        &self.0.source
-    }
-
     /// The value; null for an empty file.
     pub fn value(&self) -> &Value {
         &self.0.value
