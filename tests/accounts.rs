@@ -622,8 +622,10 @@ fn an_account_that_the_server_registers_and_does_not_log_in_is_the_servers_fault
     let homeserver = TestHomeserver::start(Settings { faults, ..Settings::default() });
     let finished = homespec(&["run", &homeserver.url(), "--register", "open", "--allow-blocked"]);
     assert_eq!(finished.status, Some(1), "{}", finished.stdout);
-    for id in ["login.password.localpart", "login.password.mxid", "login.post.ok.status"] {
-        assert_eq!(requirement(&finished.run, id).verdict, RequirementVerdict::Failed, "{id}");
+    let cause = "login.post.ok.status";
+    assert_eq!(requirement(&finished.run, cause).verdict, RequirementVerdict::Failed);
+    for id in ["login.password.localpart", "login.password.mxid"] {
+        assert_eq!(requirement(&finished.run, id).because.as_deref(), Some(cause), "{id}");
     }
     assert_eq!(errors(&finished), Vec::<&str>::new());
 }

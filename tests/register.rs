@@ -236,6 +236,7 @@ const WITHOUT_WORKS: &[(&str, &str)] = &[
     ("deactivateAccount", "as for changePassword"),
     ("getAuthMetadata", "optional"),
     ("getCapabilities", "no requirement asks for it: it is outside the login API"),
+    ("getLoginFlows", "a server without the legacy API has none"),
     ("getWellknown", "optional"),
     ("register", "a server may have no registration"),
 ];
