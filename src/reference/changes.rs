@@ -26,7 +26,7 @@ pub(super) const WITHOUT_PASSWORD: &[&str] = &[
     "device.login.reuse.old_token", "device.login.reuse.old_refresh_token", "device.login.others_survive",
     "device.login.per_user", "device.login.cross_signing", "device.login.id_not_string", "device.login.no_name",
     "device.delete.uia", "device.delete.token_dead", "device.delete.idempotent", "device.delete.bulk",
-    "token.logged_out", "token.soft_logout.not_after_logout", "logout.empty_body", "logout.token_dead",
+    "device.get.isolation", "token.logged_out", "token.soft_logout.not_after_logout", "logout.empty_body", "logout.empty_object", "logout.token_dead",
     "logout.device_gone", "logout.device_keys_gone", "logout.others_survive", "logout.twice",
     "logout.refresh_token_dead", "logout_all.ok", "logout_all.empty_body", "logout_all.tokens_dead",
     "logout_all.devices_gone", "logout_all.no_uia", "logout_all.refresh_tokens_dead", "logout_all.other_users",
@@ -53,7 +53,7 @@ pub(super) const WITHOUT_LEGACY: &[&str] = &[
     "login.response.well_known.shape", "auth.discovery.login_404", "auth.discovery.metadata_404",
     "auth.legacy_absent.post_login", "auth_metadata.public", "auth_metadata.required", "auth_metadata.issuer",
     "auth_metadata.response_types", "auth_metadata.grant_types", "auth_metadata.response_modes", "auth_metadata.pkce",
-    "auth_metadata.device_endpoint", "auth_metadata.account_management", "login.get.flows", "login.get.flow.type",
+    "auth_metadata.device_endpoint", "auth_metadata.account_management", "auth_metadata.account_management.other_action", "login.get.flows", "login.get.flow.type",
     "login.get.get_login_token.type", "login.get.get_login_token.place", "login.get.get_login_token.truthful",
     "login.get.flow.usable", "login.post.public", "login.post.type.missing", "login.post.type.not_string",
     "login.post.type.unknown.status", "login.post.type.unknown.errcode", "login.post.ok.status",
@@ -76,7 +76,7 @@ pub(super) const WITHOUT_LEGACY: &[&str] = &[
     "device.login.reuse.old_refresh_token", "device.login.others_survive", "device.login.per_user",
     "device.login.cross_signing", "device.login.id_not_string", "device.login.no_name", "device.delete.uia",
     "device.delete.token_dead", "device.delete.idempotent", "device.delete.bulk", "token.logged_out", "token.soft_logout.not_after_logout", "whoami.is_guest.true",
-    "whoami.guest_allowed", "logout.ok", "logout.empty_body",
+    "whoami.guest_allowed", "logout.ok", "logout.empty_body", "logout.empty_object", "device.get.isolation",
     "logout.token_dead", "logout.device_gone", "logout.device_keys_gone", "logout.others_survive",
     "logout.auth_required", "logout.twice", "logout.refresh_token_dead", "logout_all.ok", "logout_all.empty_body",
     "logout_all.tokens_dead", "logout_all.devices_gone", "logout_all.no_uia", "logout_all.auth_required",
@@ -155,7 +155,7 @@ pub(super) const WITHOUT_TOKEN_LOGIN: &[&str] = &[
 pub(super) const WITH_OAUTH: &[&str] = &[
     "auth.discovery.metadata_404", "auth_metadata.public", "auth_metadata.required", "auth_metadata.issuer",
     "auth_metadata.response_types", "auth_metadata.grant_types", "auth_metadata.response_modes", "auth_metadata.pkce",
-    "auth_metadata.device_endpoint", "auth_metadata.account_management",
+    "auth_metadata.device_endpoint", "auth_metadata.account_management", "auth_metadata.account_management.other_action",
 ];
 
 /// Where a server has rate limits.
