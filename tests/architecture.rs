@@ -95,7 +95,6 @@ const PARTS: &[(&str, &[&str], &str)] = &[
             "report",
             "requirements",
             "run",
-            "spec",
             "yaml",
         ],
         "the library interface for a test binary, next to the command line",

@@ -952,6 +952,7 @@ impl Tour {
         for path in [
             "/_matrix/client/versions",
             "/login",
+            "/register",
             "/devices/X",
             "/account/whoami",
             "/_matrix/client/v1/login/get_token",
@@ -1084,6 +1085,7 @@ impl Tour {
         }
         self.raw("GET", &format!("/account/whoami?access_token={one}"), &[], "").await;
         self.raw("GET", &format!("/devices?access_token={one}"), &[], "").await;
+        self.raw("GET", "/account/whoami?access_token=nonsense", &[], "").await;
         self.get("/capabilities", "").await;
         self.get("/devices/NEVER", "junk").await;
         self.send("DELETE", "/devices/NEVER", "", json!({})).await;
