@@ -20,7 +20,7 @@ mod resolve;
 pub use operations::{NOWHERE, is_absence};
 
 use super::verdict::{Decided, Evidence, Role, Weight, joined};
-use crate::case::ast::{Case, Target};
+use crate::case::ast::{Case, StepTarget};
 use crate::check::tally::exchange_id;
 use crate::http::message::{Exchange, Response};
 use crate::model::reason::{Reason, ReasonCode};
@@ -230,7 +230,7 @@ fn is_open(one: &DecisionRecord<'_, '_>) -> bool {
 }
 
 fn asks(case: &Case, operation: &str) -> bool {
-    case.all_steps().any(|step| matches!(&step.target, Target::Call(name) if name == operation))
+    case.all_steps().any(|step| matches!(&step.target, StepTarget::Call(name) if name == operation))
 }
 
 /// An exchange that shows the absence, if possible of that case.
