@@ -396,7 +396,7 @@ async fn listen_for_signals(stop: Cancellation) {
     };
     signals.next().await;
     stop.interrupt();
-    let _ = say("stopping: no more requests; cleaning up");
+    let _ = say("stopping: no more requests are sent");
     signals.next().await;
     stop.interrupt();
     let _ = say("stopping at once; the reports list what was not cleaned up");
