@@ -169,12 +169,13 @@ impl<'a> Operations<'a> {
 /// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's
 /// making, or what the server says of paths that it does not have.
 pub fn is_absence(response: &Response, nowhere: &[&Response]) -> bool {
+    // A read body stays in memory: only those of refusals are read.
+    if !matches!(response.status, 400 | 404 | 405 | 501) {
+        return false;
+    }
     match (response.status, response.text_at("/errcode")) {
-        (400 | 404 | 405 | 501, Some("M_UNRECOGNIZED")) | (404 | 405, None) => true,
-        (400 | 404 | 405 | 501, _) => {
-            nowhere.iter().any(|other| signature(other) == signature(response))
-        }
-        _ => false,
+        (_, Some("M_UNRECOGNIZED")) | (404 | 405, None) => true,
+        _ => nowhere.iter().any(|other| signature(other) == signature(response)),
     }
 }
 

@@ -27,10 +27,10 @@ impl<'a> Localparts<'a> {
     fn of(record: &Record<'a>) -> Localparts<'a> {
         let id = |exchange: &'a Exchange| {
             let by = exchange.request.operation.as_deref();
-            let response = exchange.result.as_ref().ok().filter(|r| r.is_success())?;
-            let id = response
-                .text_at("/user_id")
-                .filter(|_| matches!(by, Some("login" | "register")))?;
+            // A read body stays in memory.
+            let is_of_account = matches!(by, Some("login" | "register"));
+            let response = exchange.result.as_ref().ok().filter(|_| is_of_account)?;
+            let id = response.is_success().then(|| response.text_at("/user_id"))??;
             Some(id.strip_prefix('@')?.split_once(':')?.0)
         };
         Localparts(record.exchanges().filter_map(id).collect())
