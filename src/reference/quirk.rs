@@ -4,7 +4,7 @@ use super::catalogue::{Catalogue, Need, Quirk};
 use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
-    DeviceIdMember, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
+    DeviceIdMember, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
     NewRefreshToken, PasswordFlows, Policy,
 };
 use super::refusal::Refusal as R;
@@ -86,7 +86,7 @@ macro_rules! edits {
 
 /// Declares quirks: their table, and what they change in the policy and in the settings.
 macro_rules! behaviours {
-    ($($name:literal, $clause:literal, $about:literal, changes $changes:expr
+    ($($name:literal, $clause:expr, $about:literal, changes $changes:expr
        $(, needs $need:ident)? $(, counts $counted:literal)? $(, edits $edits:expr)? $(, policy |$p:ident| $policy:expr)?
        $(, settings |$s:ident| $settings:expr)?;)*) => {
         static BEHAVIOURS: &[Quirk] = &[
@@ -144,6 +144,8 @@ const MALFORMED: When = When::Because(&[
 const EVERY_EIGHTH: LimitRefusal =
     LimitRefusal { every: 8, refusal: R::ResourceLimit, body: LimitBody::Right };
 const LIMITED: When = When::Status(429);
+/// The clause of what is no homeserver's doing.
+const NO_CLAUSE: &str = "None: it is not the homeserver that answers";
 
 behaviours! {
     "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[],
@@ -231,6 +233,18 @@ behaviours! {
         policy |p| p.uia.session_for_any_request = true;
     "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[],
         policy |p| p.registration.any_user_name = true;
+    "user-name-is-a-basis", "POST /register: username is the basis for the localpart",
+        "the localpart of a new user is a number, and the name that was asked for logs in too", changes &[],
+        policy |p| p.registration.numbers_users = true;
+    "no-capabilities", "GET /capabilities: a client that gets none assumes the defaults", "GET /capabilities is not there",
+        changes &["get_token.capability.shape", "get_token.capability.truthful", "get_token.capability.absent"],
+        policy |p| p.routes.absent.push(O::Capabilities);
+    "gateway-one-operation", NO_CLAUSE, "something in front of the homeserver answers GET /devices with a page", changes &[],
+        policy |p| p.connection.gateway = Gateway::OneOperation(O::Devices);
+    "gateway-every-nth", NO_CLAUSE, "something in front of the homeserver answers every ninth request with a page", changes &[], counts "requests",
+        policy |p| p.connection.gateway = Gateway::EveryNth(9);
+    "gateway-all", NO_CLAUSE, "something in front of the homeserver answers everything but GET /versions with a page", changes &[],
+        policy |p| p.connection.gateway = Gateway::All;
     "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[],
         policy |p| p.uia.password_flows = PasswordFlows::UnknownOrPassword;
