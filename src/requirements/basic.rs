@@ -21,6 +21,8 @@ pub enum Basis {
     /// How a login names its user. Before [`Basis::Login`]: that logins work is seen by a login that
     /// names its user in some way.
     Spelling,
+    /// A login may name it in the member that came before.
+    FormerSpelling,
     /// `POST /login` works.
     Login,
     /// Where the token of a request is.
@@ -41,7 +43,8 @@ impl Register {
     /// How much hangs on a requirement.
     pub fn basis(&self, id: &str) -> Basis {
         match (id, self.get(id).and_then(|known| known.works.as_deref())) {
-            (LOCALPART | FULL_ID | DEPRECATED_USER, _) => Basis::Spelling,
+            (LOCALPART | FULL_ID, _) => Basis::Spelling,
+            (DEPRECATED_USER, _) => Basis::FormerSpelling,
             (TOKEN_IN_HEADER | TOKEN_IN_QUERY, _) => Basis::TokenPlace,
             (_, Some(LOGIN)) => Basis::Login,
             (_, Some(_)) => Basis::Operation,
