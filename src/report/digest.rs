@@ -146,10 +146,10 @@ pub(super) fn selection(run: &Run) -> Option<String> {
     let by = if typed.is_empty() { String::new() } else { format!(": {}", typed.join(" ")) };
     let along = match s.evidence.len() {
         0 => String::new(),
-        more => format!("; {more} more ran as evidence for what these presuppose"),
+        more => format!(", {more} more as evidence"),
     };
     narrowed
-        .then(|| format!("{} of {} selected{by}{along}", s.selected, count(s.available, "case")))
+        .then(|| format!("{} of {} selected{along}{by}", s.selected, count(s.available, "case")))
 }
 
 /// The level of a requirement and its mark, in words.

@@ -106,18 +106,9 @@ pub struct Tried {
     pub is_seen: bool,
 }
 
-/// A requirement that fails with a variation alone where each case is judged by itself, and not where
-/// causes are considered.
-pub type FalseAlarm = (&'static str, String);
-
-/// The results, and the false alarms of the variations.
-#[derive(Debug, Default)]
-pub struct Law {
-    /// One for each combination.
-    pub tried: Vec<Tried>,
-    /// In alphabetical order.
-    pub false_alarms: BTreeSet<FalseAlarm>,
-}
+/// By variation and requirement: what fails with the variation alone where each case is judged by
+/// itself, and what becomes of it where causes are considered.
+pub type FalseAlarms = BTreeMap<(&'static str, String), String>;
 
 /// Both judgements of one run.
 struct Both {
@@ -141,22 +132,52 @@ pub async fn law(
     material: Arc<Material>,
     combinations: &[Combination],
     jobs: usize,
-    told: &(dyn Fn(&str) + Sync),
-) -> Result<Law, SelftestError> {
+    told: &(dyn Fn(&Tried) + Sync),
+) -> Result<Vec<Tried>, SelftestError> {
     let context = Arc::new(Context { material, without: Mutex::default() });
     let one = |(fault, variation): Combination| {
         let context = context.clone();
         async move { context.tried(fault, variation).await }
     };
-    let tried = in_parallel(jobs, combinations, one, |one| told(one.fault)).await?;
-    let without = context.without.lock().await;
-    let without = without.iter().filter_map(|((_, name), both)| Some((*name, both.get()?)));
-    let false_alarms = without.flat_map(|(variation, both)| {
-        let gone = failed(&both.raw).difference(&failed(&both.with_causes)).cloned().collect();
-        let gone: Vec<String> = gone;
-        gone.into_iter().map(move |id| (variation, id))
+    in_parallel(jobs, combinations, one, told).await
+}
+
+/// Runs each steady variation alone, with the settings that these faults need.
+///
+/// # Errors
+/// The reference homeserver cannot be run.
+pub async fn false_alarms(
+    material: Arc<Material>,
+    faults: &[&'static Fault],
+    jobs: usize,
+) -> Result<FalseAlarms, SelftestError> {
+    let context = Arc::new(Context { material, without: Mutex::default() });
+    let mut seen = BTreeSet::new();
+    let all = combinations(faults).into_iter().filter(|(fault, variation)| {
+        variation.is_steady && seen.insert((format!("{:?}", fault.needs), *variation))
     });
-    Ok(Law { tried, false_alarms: false_alarms.collect() })
+    let one = |(fault, variation): Combination| {
+        let context = context.clone();
+        async move { Ok((variation.name, context.without(fault.needs, variation).await?)) }
+    };
+    let runs = in_parallel(jobs, &all.collect::<Vec<_>>(), one, |_| {}).await?;
+    let mut found = FalseAlarms::new();
+    for (variation, both) in &runs {
+        let Some(both) = both.get() else { continue };
+        for id in failed(&both.raw).difference(&failed(&both.with_causes)) {
+            found.insert((*variation, id.clone()), becomes(&both.with_causes, id));
+        }
+    }
+    Ok(found)
+}
+
+fn becomes(run: &Run, id: &str) -> String {
+    let outcome = run.requirements.iter().find(|r| r.id == id);
+    let verdict = outcome.map_or(RequirementVerdict::Untested, |outcome| outcome.verdict);
+    match outcome.and_then(|outcome| outcome.because.as_deref()) {
+        Some(cause) => format!("{} because of {cause}", verdict.as_str()),
+        None => verdict.as_str().to_owned(),
+    }
 }
 
 impl Context {
