@@ -5,7 +5,8 @@ mod support;
 
 use homespec::model::run::{RequirementVerdict, Run, Verdict};
 use homespec::pipeline::Material;
-use homespec::reference::{Fault, FaultNeed};
+use homespec::reference::{Fault, FaultNeed, Kind};
+use homespec::selftest::Reach;
 use homespec::selftest::law::{Combination, Tried, combinations, false_alarms, law};
 use homespec::selftest::schema_faults;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::program::{homespec, run_in};
 
-/// How many combinations a plain run of the tests tries.
-const SAMPLE: usize = 120;
 /// Where the sample begins; the same every time.
 const SEED: u64 = 0x5eed;
 
@@ -58,13 +57,11 @@ fn broken(tried: &Tried) -> Vec<String> {
     tried.broken.iter().map(line).collect()
 }
 
-/// All of them in the order of the sample if the tests are full: what is done after a while is a fair
-/// sample of the whole.
-#[test]
-fn what_fails_without_causes_fails_with_them() {
-    let chosen = combinations(&faults());
-    let size = if is_full() { chosen.len() } else { SAMPLE };
-    let chosen = sample(chosen, size);
+/// Tries so many combinations, in the order of the sample: what is done after a while is a fair sample
+/// of the whole.
+fn holds(faults: &[&'static Fault], reach: Reach, size: usize) {
+    let chosen = sample(combinations(faults), size);
+    let size = chosen.len();
     let (done, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let told = |tried: &Tried| {
         let seen = seen.fetch_add(usize::from(tried.is_seen), Ordering::Relaxed);
@@ -76,12 +73,24 @@ fn what_fails_without_causes_fails_with_them() {
             println!("{line}");
         }
     };
-    let tried = runtime().block_on(law(material(), &chosen, jobs(), &told));
+    let tried = runtime().block_on(law(material(), &chosen, reach, jobs(), &told));
     let tried = tried.expect("the law can be tried");
     let lines: Vec<String> = tried.iter().flat_map(broken).collect();
     assert!(lines.is_empty(), "{}", lines.join("\n"));
     let seen = tried.iter().filter(|one| one.is_seen).count();
     assert!(seen * 2 > tried.len(), "of {} faults only {seen} were seen", tried.len());
+}
+
+#[test]
+fn what_fails_without_causes_fails_with_them() {
+    holds(&faults(), Reach::Named, if is_full() { usize::MAX } else { 120 });
+}
+
+#[test]
+fn the_same_with_all_cases() {
+    let mut faults = faults();
+    faults.retain(|fault| fault.kind != Kind::Shape && fault.needs == FaultNeed::Nothing);
+    holds(&faults, Reach::Full, if is_full() { 2_000 } else { 40 });
 }
 
 /// By variation and requirement, what becomes of what fails with the variation alone and each case

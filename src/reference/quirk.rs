@@ -1,6 +1,6 @@
 //! Quirks: ways to differ that the specification allows, or that it frowns on without forbidding them.
 
-use super::catalogue::{Catalogue, Need, Quirk};
+use super::catalogue::{Catalogue, NO_CLAUSE, Need, Quirk};
 use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
@@ -144,8 +144,6 @@ const MALFORMED: When = When::Because(&[
 const EVERY_EIGHTH: LimitRefusal =
     LimitRefusal { every: 8, refusal: R::ResourceLimit, body: LimitBody::Right };
 const LIMITED: When = When::Status(429);
-/// The clause of what is no homeserver's doing.
-const NO_CLAUSE: &str = "None: it is not the homeserver that answers";
 
 behaviours! {
     "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[],

@@ -2,7 +2,7 @@
 //! causes considered too. Held for each fault alone and together with a variation: without an
 //! operation, with another spelling of user names, behind a gateway.
 use super::judge::out_of_reach;
-use super::{SelftestError, in_parallel, job, named_selection, settings, showing};
+use super::{Reach, SelftestError, in_parallel, job, named_selection, settings, showing};
 use crate::model::exit;
 use crate::model::run::{Finding, RequirementVerdict, Run, Verdict};
 use crate::pipeline::{Material, prepare};
@@ -124,20 +124,22 @@ struct Context {
     without: Cache,
 }
 
-/// Tries combinations, `jobs` at once; `told` is called after each.
+/// Tries combinations, `jobs` at once, with the cases of the fault's requirements and their evidence,
+/// or with all cases; `told` is called after each.
 ///
 /// # Errors
 /// The reference homeserver cannot be run.
 pub async fn law(
     material: Arc<Material>,
     combinations: &[Combination],
+    reach: Reach,
     jobs: usize,
     told: &(dyn Fn(&Tried) + Sync),
 ) -> Result<Vec<Tried>, SelftestError> {
     let context = Arc::new(Context { material, without: Mutex::default() });
     let one = |(fault, variation): Combination| {
         let context = context.clone();
-        async move { context.tried(fault, variation).await }
+        async move { context.tried(fault, variation, reach).await }
     };
     in_parallel(jobs, combinations, one, told).await
 }
@@ -185,6 +187,7 @@ impl Context {
         &self,
         fault: &'static Fault,
         variation: Variation,
+        reach: Reach,
     ) -> Result<Tried, SelftestError> {
         let (name, of) = (fault.name, variation.name);
         let unseen = Tried { fault: name, variation: of, broken: Vec::new(), is_seen: false };
@@ -193,9 +196,10 @@ impl Context {
         }
         let without = self.without(fault.needs, variation).await?;
         let Some(without) = without.get() else { return Ok(unseen) };
-        let selection = match fault.place {
-            Some(place) => showing(&without.raw, place),
-            None => Some(named_selection(&self.material, fault)),
+        let selection = match (fault.place, reach) {
+            (_, Reach::Full) => Some(Selection::default()),
+            (Some(place), Reach::Named) => showing(&without.raw, place),
+            (None, Reach::Named) => Some(named_selection(&self.material, fault)),
         };
         let Some(selection) = selection else { return Ok(unseen) };
         let selection = Selection { with_evidence: true, ..selection };

@@ -117,9 +117,11 @@ impl Asked {
     ) -> Result<Asked, SelftestError> {
         let ids = || material.register.iter().map(|requirement| requirement.id.as_str());
         let all: Vec<&'static Fault> = catalogue.all_faults()?.collect();
+        // What something in front of it does is no difference of a homeserver.
+        let own_quirks = || catalogue.all_quirks().filter(|quirk| !quirk.is_of_gateway());
         let names = all.iter().map(|fault| fault.name);
         let names: Vec<&str> =
-            names.chain(catalogue.all_quirks().map(|quirk| quirk.name)).chain(ids()).collect();
+            names.chain(own_quirks().map(|quirk| quirk.name)).chain(ids()).collect();
         let idle = |word: &&String| !names.iter().any(|name| glob_matches(word, name));
         let idle: Vec<String> = words.iter().filter(idle).cloned().collect();
         if !idle.is_empty() {
@@ -127,7 +129,7 @@ impl Asked {
         }
         let named =
             |name: &str| words.is_empty() || words.iter().any(|word| glob_matches(word, name));
-        let quirks = catalogue.all_quirks();
+        let quirks = own_quirks();
         let lists = |quirk: &Quirk| quirk.changes.iter().any(|id| named(id));
         Ok(Asked {
             faults: all
