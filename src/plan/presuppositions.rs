@@ -1,7 +1,9 @@
 //! Presuppositions: the requirements that must hold before a request can be answered as its case
-//! expects, computed from the steps. Pure, and the same for every server.
+//! expects, computed from the steps; none is declared. Pure, and the same for every server.
 //!
-//! [`crate::check::cause`] finds out for one run which of them are broken.
+//! Of two requirements that may each be broken because of the other, the graph has the edge to the more
+//! basic one ([`Basis`]), so that it ends. [`crate::check::cause`] finds out for one run which
+//! requirements are broken, and so which of two came first.
 use crate::case::ast::{Auth, Body, Case, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::requirements::Register;
@@ -246,7 +248,10 @@ pub(super) fn evidence<'s>(
     permitted.retain(|case| harm(case) <= most);
     permitted.sort_by_key(|case| (harm(case), case.logins()));
     let decides = |case: &Arc<Case>, id: &str| case.checks.iter().any(|decided| decided == id);
-    let basic = graph.closure(requirements.iter().copied());
+    let of_cases: BTreeSet<String> = asked.iter().flat_map(|case| ids(case, register)).collect();
+    let direct: BTreeSet<&str> = of_cases.iter().map(String::as_str).collect();
+    let mut basic = graph.closure(requirements.iter().chain(&direct).copied());
+    basic.extend(direct);
     let of_one = |id: &str| {
         let decided = asked.iter().filter(|case| decides(case, id)).count();
         let more = permitted.iter().filter(|case| decides(case, id)).copied();
