@@ -105,6 +105,10 @@ fn report(matrix: &Matrix) -> Vec<String> {
             let why = fault.why.as_deref().unwrap_or_default();
             wrong.push(format!("survived    {name}: {} {why}", fault.verdict.as_str()));
         }
+        let other = fault.cause.as_deref().filter(|cause| *cause != fault.requirement);
+        if let (FaultEnd::Caught, Some(cause)) = (fault.end, other) {
+            wrong.push(format!("other cause {name}: {cause}"));
+        }
         for red in &fault.unexpected {
             let verdict = red.verdict.as_str();
             wrong.push(format!("unexpected  {name}: {} {verdict} by {}", red.requirement, red.why));

@@ -56,6 +56,7 @@ fn run<F: Filling>(f: &mut F) -> Run {
             rerun: maybe(f, F::untrusted),
             available: 7,
             selected: f.count(7),
+            evidence: list(f, 1, |f| f.ours("basic-case")),
         },
         started_at: f.ours("2026-01-02T03:04:05Z"),
         duration_ms: 2345,

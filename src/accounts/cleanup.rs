@@ -17,7 +17,7 @@ use tokio::time::Instant;
 const AT_ONCE: usize = 8;
 
 /// Result of a clean-up.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Cleanup {
     /// Requests and responses.
     pub exchanges: Vec<Exchange>,

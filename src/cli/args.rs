@@ -43,6 +43,10 @@ pub enum Command {
     List(ListArgs),
     /// Explain a requirement or a case: its clause, its file, and a test by hand
     Explain {
+        /// Show what a requirement or a case presupposes: the requirements that must hold before it
+        /// can be decided, and what these presuppose
+        #[arg(long)]
+        presupposes: bool,
         /// The id of a requirement or a case
         #[arg(value_name = "ID")]
         id: String,

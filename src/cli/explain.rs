@@ -4,13 +4,18 @@ use crate::case::ast::{Case, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::model::exit;
 use crate::model::run::Mark;
+use crate::plan::presuppositions::{self, Graph, Part};
 use crate::reference::{self, Fault};
 use crate::requirements::{NEEDS, Register, Requirement};
+use std::collections::BTreeSet;
 
-pub(super) fn explain(id: &str) -> Result<u8, Failure> {
+pub(super) fn explain(id: &str, presupposes: bool) -> Result<u8, Failure> {
     let register = Register::bundled()?;
     let suite = Suite::bundled()?;
     if let Some(requirement) = register.get(id) {
+        if presupposes {
+            return print(&requirement_presupposes(requirement, &suite, &register));
+        }
         let faults = reference::faults().map_err(super::no_faults)?;
         return print(&explain_requirement(requirement, &suite, faults));
     }
@@ -19,6 +24,9 @@ pub(super) fn explain(id: &str) -> Result<u8, Failure> {
         .filter(|case| case.id == id || case.id.split('[').next() == Some(id))
         .collect();
     if let Some(case) = matching.first() {
+        if presupposes {
+            return print(&case_presupposes(&matching, &suite, &register));
+        }
         return print(&explain_case(case, &matching, &register));
     }
     let requirement_ids = register.iter().map(|requirement| requirement.id.as_str());
@@ -68,6 +76,72 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite, faults: &[Fault
         line("fault", &format!("{}: {}", fault.name, fault.about));
     }
     text
+}
+
+fn requirement_presupposes(
+    requirement: &Requirement,
+    suite: &Suite,
+    register: &Register,
+) -> String {
+    let mut text = format!("{}\n  {}\n", requirement.id, requirement.title);
+    for case in suite.cases().filter(|case| case.checks.contains(&requirement.id)) {
+        let parts = presuppositions::of_decision(case, &requirement.id, register);
+        text += &case_with_parts(case, &parts);
+    }
+    let graph = Graph::of(suite, register);
+    text += &roots(&graph, graph.of_requirement(&requirement.id));
+    text
+}
+
+fn case_presupposes(rows: &[&Case], suite: &Suite, register: &Register) -> String {
+    let mut text = String::new();
+    let mut ids = BTreeSet::new();
+    for case in rows {
+        text += case_with_parts(case, &presuppositions::of_case(case, register)).trim_start();
+        text.push('\n');
+        ids.extend(presuppositions::ids(case, register));
+    }
+    let graph = Graph::of(suite, register);
+    text.trim_end().to_owned() + "\n" + &roots(&graph, ids.iter().map(String::as_str))
+}
+
+fn case_with_parts(case: &Case, parts: &[Part<'_>]) -> String {
+    let mut text = format!("\n  {} ({}:{})\n", case.id, case.file, case.line);
+    for part in parts {
+        let place = place_in_words(part, case);
+        for one in &part.presuppositions {
+            text += &format!("    {place:10} {}: {}\n", one.about, one.requirement);
+        }
+    }
+    if parts.is_empty() {
+        text += "    nothing\n";
+    }
+    text
+}
+
+fn place_in_words(part: &Part<'_>, case: &Case) -> String {
+    let place = |steps: &[Step]| {
+        let at = |step: &Step| part.step.is_some_and(|one| std::ptr::eq(one, step));
+        steps.iter().position(at).map(|at| at + 1)
+    };
+    match (place(&case.setup), place(&case.steps)) {
+        (Some(at), _) => format!("set-up {at}"),
+        (None, Some(at)) => format!("step {at}"),
+        (None, None) => "session".to_owned(),
+    }
+}
+
+/// What these and all that they presuppose hang on, one requirement a line.
+fn roots<'g>(graph: &'g Graph, ids: impl Iterator<Item = &'g str>) -> String {
+    let ids: BTreeSet<&str> = ids.collect();
+    let all: BTreeSet<&str> = graph.closure(ids.iter().copied()).union(&ids).copied().collect();
+    let mut text = String::new();
+    for id in all {
+        let basic: Vec<&str> = graph.of_requirement(id).collect();
+        let basic = if basic.is_empty() { "nothing".to_owned() } else { basic.join(", ") };
+        text += &format!("    {id}: {basic}\n");
+    }
+    if text.is_empty() { text } else { format!("\n  which presuppose\n{text}") }
 }
 
 fn mark_in_words(mark: Mark) -> &'static str {

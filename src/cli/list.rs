@@ -3,6 +3,7 @@ use super::args::{ListArgs, ListFormat};
 use super::{Failure, print};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
+use crate::plan::presuppositions::ids;
 use crate::reference;
 use crate::requirements::{Register, Requirement};
 use crate::selftest::schema_faults;
@@ -29,17 +30,17 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Failure> {
 }
 
 fn cases() -> Result<Vec<Value>, Failure> {
-    let suite = Suite::bundled()?;
+    let (suite, register) = (Suite::bundled()?, Register::bundled()?);
     let checks = crate::check::whole_run::CHECKS.iter().map(|check| {
         json!({
             "id": check.id, "area": crate::check::whole_run::AREA, "impact": "reads",
-            "requirements": [check.requirement], "title": check.title,
+            "requirements": [check.requirement], "presupposes": [], "title": check.title,
         })
     });
     let of_files = suite.cases().map(|case: &Case| {
         json!({
             "id": case.id, "area": case.area, "impact": case.impact.to_string(),
-            "requirements": case.checks, "title": case.title, "file": case.file, "line": case.line,
+            "requirements": case.checks, "presupposes": ids(case, &register), "title": case.title, "file": case.file, "line": case.line,
         })
     });
     Ok(of_files.chain(checks).collect())
@@ -93,7 +94,7 @@ fn quirks() -> Result<Vec<Value>, Failure> {
 
 /// Columns by the members of the first row; what is only for machines stays out.
 fn table(rows: &[Value]) -> String {
-    const HIDDEN: [&str; 6] = ["file", "line", "clause", "also", "mark", "impact"];
+    const HIDDEN: [&str; 7] = ["file", "line", "clause", "also", "mark", "impact", "presupposes"];
     const LONGEST: usize = 60;
     let cell = |value: &Value| match value {
         Value::String(text) => text.clone(),

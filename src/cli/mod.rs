@@ -137,7 +137,7 @@ fn dispatch(cli: Cli, operator: Operator) -> Result<u8, Failure> {
         Command::Serve(args) => test::serve(args),
         Command::Selftest(args) => selftest::selftest(&args),
         Command::List(args) => list::list(&args),
-        Command::Explain { id } => explain::explain(&id),
+        Command::Explain { id, presupposes } => explain::explain(&id, presupposes),
         Command::Check { paths, spec } => check(&paths, spec.as_deref()),
         Command::Report { run, output } => render_again(&run, &output),
         Command::Compare { runs, format } => compare::compare(&runs, format),

@@ -154,6 +154,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job, Failure> {
+    let policies = gate::policies(args, material)?;
     Ok(Job {
         transport,
         discover: false,
@@ -172,6 +173,7 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
             skip: args.skip.clone(),
             rerun: args.rerun.as_deref().map(|path| rerun(path, material)).transpose()?,
             all_standing: false,
+            with_evidence: !policies.raw_verdicts,
         },
         allowed: args.allow.iter().copied().collect(),
         jobs: usize::from(args.jobs),
@@ -182,7 +184,7 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
             allow_blocked: args.allow_blocked,
         },
         fail_fast: args.fail_fast,
-        policies: gate::policies(args, material)?,
+        policies,
     })
 }
 

@@ -150,7 +150,10 @@ reasons! {
         { UnusableSchema { error: String } => "internal error: {error}; please report it"; }
     Untestable = "untestable" => { Untestable(why: String) => "{why}"; }
     NoCase = "no_case" => { NoCase => "no case decides it yet"; }
-    NotSelected = "not_selected" => { NotSelected => "nothing that decides it was selected"; }
+    NotSelected = "not_selected" => {
+        NotSelected => "nothing that decides it was selected";
+        OnlyEvidence => "it ran only as evidence for what was selected, and nothing hangs on it";
+    }
 }
 
 impl Reason {

@@ -115,6 +115,10 @@ pub struct RecordedSelection {
     pub available: usize,
     /// How many of them were selected.
     pub selected: usize,
+    /// Ids of further cases that ran as evidence: they show whether what the selected requirements
+    /// presuppose holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }
 
 /// What a baseline says of the findings of a run. It counts entries, those that it has and those that

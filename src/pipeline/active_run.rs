@@ -43,6 +43,15 @@ impl ActiveRun {
         errors.len()
     }
 
+    /// Runs the cases and cleans up.
+    pub(super) async fn carry_out(&self, watcher: &dyn Watcher) -> (Vec<CaseResult>, Cleanup) {
+        let told = self.tell_errors(watcher, 0);
+        watcher.planned(&self.plan, &self.executor.facts);
+        let results = self.executor.run(&self.plan, self.prepared.job.jobs, watcher).await;
+        self.tell_errors(watcher, told);
+        (results, self.cleanup(watcher).await)
+    }
+
     /// The cases of the whole selection, each with its disposition.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -113,6 +122,17 @@ impl ActiveRun {
         results: Vec<CaseResult>,
         cleaned: Cleanup,
     ) -> Result<RedactedRun, RunWithheld> {
+        self.judged(plan, results, cleaned, self.prepared.job.policies.raw_verdicts)
+    }
+
+    /// The run; with `raw_verdicts`, as each case was judged by itself.
+    pub(super) fn judged(
+        &self,
+        plan: &Plan,
+        results: Vec<CaseResult>,
+        cleaned: Cleanup,
+        raw_verdicts: bool,
+    ) -> Result<RedactedRun, RunWithheld> {
         let mut support = vec![
             ("probe".to_owned(), self.probed.clone()),
             ("accounts".to_owned(), self.executor.pool.exchanges()),
@@ -134,6 +154,7 @@ impl ActiveRun {
             notices: pool.notices.all(),
             no_usable_account: given && plan.needs_accounts() && !pool.has_usable(),
         };
-        self.prepared.finished(&self.spec, &self.executor.facts, plan, outcome, &self.times)
+        let facts = &self.executor.facts;
+        self.prepared.finished(&self.spec, facts, plan, outcome, &self.times, raw_verdicts)
     }
 }

@@ -33,7 +33,7 @@ impl Times {
 }
 
 impl Prepared {
-    /// The finished run.
+    /// The finished run; with `raw_verdicts`, as each case was judged by itself.
     pub(super) fn finished(
         &self,
         spec: &Spec,
@@ -41,6 +41,7 @@ impl Prepared {
         plan: &Plan,
         outcome: Outcome,
         times: &Times,
+        raw_verdicts: bool,
     ) -> Result<RedactedRun, RunWithheld> {
         let lost = self.sender.liveness.lost();
         let is_gone = outcome.no_target.is_some() || lost.is_some();
@@ -66,7 +67,7 @@ impl Prepared {
             broken_off: self.sender.http.broken_off(),
             required: capabilities::all(required, facts, outcome.no_target.as_deref()),
             guests: made.filter(|made| made.guest).map(|made| made.user_id).collect(),
-            raw_verdicts: self.job.policies.raw_verdicts,
+            raw_verdicts,
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),
             outcome,

@@ -10,7 +10,8 @@ use crate::model::exit::{self, Gate};
 use crate::model::run::Finding;
 use crate::plan::capabilities::Capability;
 use crate::plan::facts::Allow;
-use crate::plan::selection::{NoMatch, Selection, select};
+use crate::plan::selection::{NoMatch, Selection, is_evidence, select};
+use crate::requirements::Register;
 use crate::run::executor::{CaseResult, EndsWith};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Job {
         &self,
         server: Option<&str>,
         started: jiff::Timestamp,
+        register: &Arc<Register>,
     ) -> Option<EndsWith> {
         if !self.fail_fast {
             return None;
@@ -82,9 +84,11 @@ impl Job {
                 findings.map(|f| apply::key(f, &case.id, shown(f, result))).collect();
             !keys.is_empty() && keys.iter().all(|key| active.knows(key))
         };
+        let (register, selection) = (register.clone(), self.selection.clone());
+        let is_asked = move |case: &Case| !is_evidence(case, &register, &selection);
         Some(Arc::new(move |case, result| {
             let verdict = result.decided.verdict;
-            verdict >= gating && !(verdict.is_decided() && is_known(case, result))
+            verdict >= gating && is_asked(case) && !(verdict.is_decided() && is_known(case, result))
         }))
     }
 }
@@ -129,7 +133,7 @@ impl JobError {
     }
 }
 
-/// The selected cases, in the suite's order.
+/// The selected cases and the evidence for them, in the suite's order.
 ///
 /// # Errors
 /// Words that name nothing, words that exclude each other.

@@ -23,6 +23,15 @@ use crate::run::probe::NoTarget;
 use finish::Times;
 use std::time::Duration;
 
+/// A run as it is reported, and as each case was judged by itself.
+#[derive(Debug, Clone)]
+pub struct JudgedTwice {
+    /// With causes considered.
+    pub with_causes: RedactedRun,
+    /// Each case by itself.
+    pub raw: RedactedRun,
+}
+
 /// Events of the pipeline, beside those of the cases.
 pub trait Watcher: Progress {
     /// There is no target yet; it is looked for until `--wait-ready` is over. Told once.
@@ -59,12 +68,26 @@ impl Prepared {
                 return gone.into_run();
             }
         };
-        let told = active.tell_errors(watcher, 0);
-        watcher.planned(&active.plan, &active.executor.facts);
-        let results = active.executor.run(&active.plan, active.prepared.job.jobs, watcher).await;
-        active.tell_errors(watcher, told);
-        let cleaned = active.cleanup(watcher).await;
+        let (results, cleaned) = active.carry_out(watcher).await;
         active.report(&active.plan, results, cleaned)
+    }
+
+    /// The same, judged twice from the same exchanges.
+    ///
+    /// # Errors
+    /// Nothing of the run may be shown.
+    pub async fn run_judged_twice(self, watcher: &dyn Watcher) -> Result<JudgedTwice, RunWithheld> {
+        let active = match self.open(watcher).await {
+            Ok(active) => active,
+            Err(gone) => {
+                let run = gone.into_run()?;
+                return Ok(JudgedTwice { with_causes: run.clone(), raw: run });
+            }
+        };
+        let (results, cleaned) = active.carry_out(watcher).await;
+        let raw = active.judged(&active.plan, results.clone(), cleaned.clone(), true)?;
+        let with_causes = active.judged(&active.plan, results, cleaned, false)?;
+        Ok(JudgedTwice { with_causes, raw })
     }
 
     /// Probes and plans: afterwards cases can run.

@@ -120,7 +120,11 @@ impl Prepared {
             register: self.material.register.clone(),
             operator: Arc::new(self.job.operator.clone()),
             proofs: Arc::default(),
-            ends_with: self.job.ends_with(public.server.as_deref(), times.started),
+            ends_with: self.job.ends_with(
+                public.server.as_deref(),
+                times.started,
+                &self.material.register,
+            ),
             probed: public.answered.into(),
             observe: self.observe(spec.clone(), facts.listed.clone()),
             facts: Arc::new(facts),

@@ -63,6 +63,7 @@ impl TargetUnavailable {
         let support = vec![("probe".to_owned(), exchanges)];
         let no_target = Some(why.to_string());
         let outcome = Outcome { results, support, no_target, ..Outcome::default() };
-        prepared.finished(&spec, &facts, &plan, outcome, &times)
+        let raw_verdicts = prepared.job.policies.raw_verdicts;
+        prepared.finished(&spec, &facts, &plan, outcome, &times, raw_verdicts)
     }
 }

@@ -9,6 +9,7 @@ pub mod facts;
 mod lint;
 pub mod observers;
 mod order;
+pub mod presuppositions;
 mod releases;
 pub mod routes;
 pub mod selection;

@@ -3,6 +3,7 @@ use crate::case::ast::Case;
 use crate::case::suite::Suite;
 use crate::check::whole_run::{CHECKS, WholeRunCheck};
 use crate::model::run::{Level, RecordedSelection, Run, Verdict};
+use crate::plan::presuppositions;
 use crate::requirements::Register;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Selection {
     pub rerun: Option<Rerun>,
     /// Judge every answer by all standing checks, whatever else is selected.
     pub all_standing: bool,
+    /// Take along the cases that show whether what the selected requirements presuppose holds.
+    pub with_evidence: bool,
 }
 
 /// Cases and requirements that did not pass in an earlier run: failed, warned, blocked or errored.
@@ -81,7 +84,8 @@ pub struct NoMatch {
     pub near: Option<String>,
 }
 
-/// The selected cases, in the suite's order, or every word that names nothing.
+/// The selected cases and the evidence for them, in the suite's order, or every word that names
+/// nothing.
 pub fn select<'s>(
     suite: &'s Suite,
     register: &Register,
@@ -100,7 +104,21 @@ pub fn select<'s>(
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(all.into_iter().filter(|case| selects(case, register, selection)).collect())
+    let (asked, others): (Vec<_>, Vec<_>) =
+        all.iter().copied().partition(|case| selects(case, register, selection));
+    if !takes_evidence(selection) {
+        return Ok(asked);
+    }
+    let is_skipped =
+        |case: &&Arc<Case>| selection.skip.iter().any(|glob| case_matches(glob, &case.id));
+    let others: Vec<&Arc<Case>> = others.into_iter().filter(|case| !is_skipped(case)).collect();
+    let is_named = |id: &&str| selection.requirements.iter().any(|glob| glob_matches(glob, id));
+    let named = requirement_ids.into_iter().filter(is_named).collect();
+    let along = presuppositions::evidence(suite, register, &asked, &others, &named);
+    let along: BTreeSet<&str> = along.into_iter().map(|case| case.id.as_str()).collect();
+    let runs =
+        |case: &&Arc<Case>| selects(case, register, selection) || along.contains(case.id.as_str());
+    Ok(all.into_iter().filter(runs).collect())
 }
 
 /// Returns true if the standing checks of a requirement belong to the selection: they do unless it
@@ -130,8 +148,23 @@ pub fn selects_check(check: &WholeRunCheck, selection: &Selection) -> bool {
         && !selection.skip.iter().any(|glob| glob_matches(glob, check.id))
 }
 
-/// The selection for the report.
-pub fn selection(selection: &Selection, available: usize, selected: usize) -> RecordedSelection {
+/// Returns true if evidence comes along: where requirements are named, and nothing is repeated.
+fn takes_evidence(selection: &Selection) -> bool {
+    selection.with_evidence && !selection.requirements.is_empty() && selection.rerun.is_none()
+}
+
+/// Returns true if a case of a run came along as evidence.
+pub fn is_evidence(case: &Case, register: &Register, selection: &Selection) -> bool {
+    takes_evidence(selection) && !selects(case, register, selection)
+}
+
+/// The selection for the report, of a run with so many cases.
+pub fn selection(
+    selection: &Selection,
+    available: usize,
+    cases: usize,
+    evidence: Vec<String>,
+) -> RecordedSelection {
     let typed = |words: &[String]| words.iter().map(|word| word.as_str().into()).collect();
     RecordedSelection {
         cases: typed(&selection.cases),
@@ -141,7 +174,8 @@ pub fn selection(selection: &Selection, available: usize, selected: usize) -> Re
         skip: typed(&selection.skip),
         rerun: selection.rerun.as_ref().map(|rerun| rerun.file.as_str().into()),
         available,
-        selected,
+        selected: cases.saturating_sub(evidence.len()),
+        evidence,
     }
 }
 

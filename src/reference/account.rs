@@ -63,7 +63,11 @@ pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
         uia::pass(ctx, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
     }
     let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    let localpart = wanted.map_or_else(|| ctx.store.device_id().to_lowercase(), str::to_owned);
+    let localpart = match wanted {
+        None => ctx.store.device_id().to_lowercase(),
+        Some(name) if ctx.policy().registration.numbers_users => numbered(ctx, name),
+        Some(name) => name.to_owned(),
+    };
     ctx.store
         .accounts
         .insert(localpart.clone(), Account { password: Some(password), ..Account::default() });
@@ -71,6 +75,15 @@ pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
         return Ok(Answer::ok(json!({"user_id": ctx.server.user_id(&localpart)})));
     }
     Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
+}
+
+/// The localpart of a new user who asked for a name: another one, which nobody has.
+fn numbered(ctx: &mut RequestContext, name: &str) -> String {
+    let numbers = (1..).map(|number: u64| format!("p{number}"));
+    let free = numbers.into_iter().find(|localpart| check_free(ctx, localpart).is_ok());
+    let localpart = free.unwrap_or_else(|| name.to_owned());
+    ctx.store.names.insert(name.to_owned(), localpart.clone());
+    localpart
 }
 
 /// Makes a guest: an account without a password, whose device id the homeserver chooses.

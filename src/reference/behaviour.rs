@@ -44,6 +44,17 @@ const WIRE: Table = &[
     ("wrong-method-runs-logout", |p| p.routes.other_methods = OtherMethods::RunLogout),
     ("get-token-off-403", |p| p.routes.get_token_off = Some(Refusal::NotThisUser)),
     ("get-token-off-400", |p| p.routes.get_token_off = Some(Refusal::TypeUnknown)),
+    ("no-devices", |p| p.routes.absent.push(Operation::Devices)),
+    ("no-device", |p| p.routes.absent.push(Operation::Device)),
+    ("no-rename-device", |p| p.routes.absent.push(Operation::RenameDevice)),
+    ("no-delete-device", |p| p.routes.absent.push(Operation::DeleteDevice)),
+    ("no-delete-devices", |p| p.routes.absent.push(Operation::DeleteDevices)),
+    ("no-whoami", |p| p.routes.absent.push(Operation::Whoami)),
+    ("no-logout", |p| p.routes.absent.push(Operation::Logout)),
+    ("no-logout-all", |p| p.routes.absent.push(Operation::LogoutAll)),
+    ("get-token-promised-and-absent", |p| p.routes.absent.push(Operation::GetToken)),
+    ("no-sso-redirect", |p| p.routes.absent.push(Operation::SsoRedirect)),
+    ("no-sso-provider-redirect", |p| p.routes.absent.push(Operation::SsoRedirectTo)),
     ("r0-paths-gone", |p| p.routes.missing = MissingPaths::R0),
     ("r0-login-alone", |p| p.routes.missing = MissingPaths::R0ExceptLogin),
     ("v3-logout-all-missing", |p| p.routes.missing = MissingPaths::V3LogoutAll),
@@ -85,6 +96,10 @@ const LOGIN: Table = &[
     ("failed-login-ends-device", |p| p.login.failure = FailedLogin::EndsDevice),
     ("login-localpart-refused", |p| p.login.identification.localparts = NameForm::Unknown),
     ("login-localpart-invalid", |p| p.login.identification.localparts = NameForm::InvalidInIdentifier),
+    ("login-name-alone", |p| {
+        p.registration.numbers_users = true;
+        p.every_identification(|found| found.localparts = NameForm::Unknown);
+    }),
     ("login-mxid-refused", |p| p.login.identification.full_ids = NameForm::Unknown),
     ("login-mxid-invalid", |p| p.login.identification.full_ids = NameForm::InvalidInIdentifier),
     ("login-password-null-logs-in", |p| p.login.password_member = PasswordMember::NullLogsIn),

@@ -3,6 +3,9 @@
 use super::edit::{Edit, Turn};
 use serde::Deserialize;
 
+/// The clause of what is no homeserver's doing.
+pub(super) const NO_CLAUSE: &str = "None: it is not the homeserver that answers";
+
 /// How a fault or a quirk is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -155,6 +158,11 @@ impl Quirk {
             () if !self.edits.is_empty() => Kind::Data,
             () => Kind::Behaviour,
         }
+    }
+
+    /// Whether it is the doing of something in front of the homeserver, and so no legal difference of a homeserver.
+    pub fn is_of_gateway(&self) -> bool {
+        self.clause == NO_CLAUSE
     }
 
     /// Whether it shows each time that there is occasion for it, and not only in some of the answers.

@@ -126,6 +126,9 @@ fn named(ctx: &RequestContext, policy: &IdentificationPolicy, name: &str) -> Ide
     let localpart =
         if taken_for_local { Some(without_server(name)) } else { ctx.server.localpart(name) };
     let Some(localpart) = localpart else { return Identified::Stranger(Refusal::ForeignUser) };
+    if let Some(localpart) = ctx.store.names.get(name) {
+        return Identified::Local(localpart.clone());
+    }
     let localpart = if policy.folds_case { localpart.to_lowercase() } else { localpart.to_owned() };
     let known = ctx.store.accounts.contains_key(&localpart);
     if known && form(policy, name) != NameForm::Unknown {

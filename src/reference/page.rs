@@ -46,6 +46,18 @@ document.getElementById("login").addEventListener("submit", async (event) => {
 </body></html>
 "#;
 
+/// The page of something in front of the homeserver that does not let a request through, with the headers that such
+/// things set and a homeserver does not.
+pub(super) fn gateway() -> Answer {
+    let page = "<html><head><title>Attention Required!</title></head><body><h1>Sorry, you have been blocked</h1>\
+                <p>Access was denied by the edge.</p></body></html>";
+    let mut answer = Answer::html(403, page);
+    answer.set("server", "edge-gateway");
+    answer.set("via", "1.1 edge-gateway");
+    answer.set("cf-ray", "8a1b2c3d4e5f6789-FRA");
+    answer
+}
+
 /// What a person fills in for an interactive-auth stage.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StageField {

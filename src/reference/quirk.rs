@@ -1,10 +1,10 @@
 //! Quirks: ways to differ that the specification allows, or that it frowns on without forbidding them.
 
-use super::catalogue::{Catalogue, Need, Quirk};
+use super::catalogue::{Catalogue, NO_CLAUSE, Need, Quirk};
 use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
-    DeviceIdMember, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
+    DeviceIdMember, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
     NewRefreshToken, PasswordFlows, Policy,
 };
 use super::refusal::Refusal as R;
@@ -86,7 +86,7 @@ macro_rules! edits {
 
 /// Declares quirks: their table, and what they change in the policy and in the settings.
 macro_rules! behaviours {
-    ($($name:literal, $clause:literal, $about:literal, changes $changes:expr
+    ($($name:literal, $clause:expr, $about:literal, changes $changes:expr
        $(, needs $need:ident)? $(, counts $counted:literal)? $(, edits $edits:expr)? $(, policy |$p:ident| $policy:expr)?
        $(, settings |$s:ident| $settings:expr)?;)*) => {
         static BEHAVIOURS: &[Quirk] = &[
@@ -231,6 +231,18 @@ behaviours! {
         policy |p| p.uia.session_for_any_request = true;
     "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[],
         policy |p| p.registration.any_user_name = true;
+    "user-name-is-a-basis", "POST /register: username is the basis for the localpart",
+        "the localpart of a new user is a number, and the name that was asked for logs in too", changes &[],
+        policy |p| p.registration.numbers_users = true;
+    "no-capabilities", "GET /capabilities: a client that gets none assumes the defaults", "GET /capabilities is not there",
+        changes &["get_token.capability.shape", "get_token.capability.truthful", "get_token.capability.absent"],
+        policy |p| p.routes.absent.push(O::Capabilities);
+    "gateway-one-operation", NO_CLAUSE, "something in front of the homeserver answers GET /devices with a page", changes &[],
+        policy |p| p.connection.gateway = Gateway::OneOperation(O::Devices);
+    "gateway-every-nth", NO_CLAUSE, "something in front of the homeserver answers every ninth request with a page", changes &[], counts "requests",
+        policy |p| p.connection.gateway = Gateway::EveryNth(9);
+    "gateway-all", NO_CLAUSE, "something in front of the homeserver answers everything but GET /versions with a page", changes &[],
+        policy |p| p.connection.gateway = Gateway::All;
     "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[],
         policy |p| p.uia.password_flows = PasswordFlows::UnknownOrPassword;

@@ -291,7 +291,7 @@ async fn serve(
         Some(uri) => parts.uri = uri,
         None => return Answer::html(404, "<h1>Not found</h1>").into(),
     }
-    let mut response: Response<Body> = answer(&shared, peer, parts, body).await.into();
+    let mut response: Response<Body> = answer(&shared, peer, parts, body, number).await.into();
     if server.policy.connection.http_1_0 {
         *response.version_mut() = Version::HTTP_10;
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -309,10 +309,19 @@ fn below_base(uri: &Uri, base_path: &str) -> Option<Uri> {
 }
 
 /// Answers one request.
-async fn answer(shared: &Shared, peer: SocketAddr, parts: Parts, body: Body) -> Answer {
+async fn answer(
+    shared: &Shared,
+    peer: SocketAddr,
+    parts: Parts,
+    body: Body,
+    number: u64,
+) -> Answer {
     let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await;
     let method = parts.method;
     let (found, handled) = look_up(&shared.server, &method, parts.uri.path());
+    if shared.server.policy.connection.gateway.answers(found.operation(), number) {
+        return page::gateway();
+    }
     let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let mut call = Call {
         operation: found.operation(),
@@ -375,6 +384,9 @@ fn look_up(server: &ServerContext, method: &Method, path: &str) -> (Found, Metho
 /// Whether the settings have an operation at all; one that is switched off is like one that never was.
 fn exists(server: &ServerContext, operation: Operation) -> bool {
     let (settings, policy) = (&server.settings, &server.policy);
+    if policy.routes.absent.contains(&operation) {
+        return false;
+    }
     match operation {
         Operation::GetToken => settings.get_token && settings.legacy,
         Operation::WellKnown => settings.well_known,

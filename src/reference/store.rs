@@ -135,6 +135,8 @@ pub(super) struct Store {
     pub(super) requests: u64,
     /// The operations that were asked for, for the quirk that refuses the first request to each.
     pub(super) asked: HashSet<Operation>,
+    /// Localparts by the names that were asked for, where these are not the same.
+    pub(super) names: HashMap<String, String>,
     /// Logins with right credentials so far.
     pub(super) logins: u64,
     secrets: Secrets,
@@ -176,6 +178,7 @@ impl Store {
             passed: HashSet::new(),
             requests: 0,
             asked: HashSet::new(),
+            names: HashMap::new(),
             logins: 0,
             secrets: Secrets { keyed, counter: 0 },
         })

@@ -6,7 +6,9 @@ use super::refusal::Refusal;
 /// Refuses user names that cannot be registered.
 pub(super) fn check_free(ctx: &RequestContext, localpart: &str) -> Result<(), Refusal> {
     check_grammar(ctx, localpart)?;
-    if ctx.store.accounts.contains_key(localpart) { Err(Refusal::UserInUse) } else { Ok(()) }
+    let is_taken =
+        ctx.store.accounts.contains_key(localpart) || ctx.store.names.contains_key(localpart);
+    if is_taken { Err(Refusal::UserInUse) } else { Ok(()) }
 }
 
 /// Refuses user names outside the grammar of localparts, and such that make the id longer than 255 bytes.

@@ -144,7 +144,12 @@ pub(super) fn selection(run: &Run) -> Option<String> {
     let typed: Vec<String> = typed.into_iter().chain(rerun).collect();
     let narrowed = !typed.is_empty() || s.selected != s.available;
     let by = if typed.is_empty() { String::new() } else { format!(": {}", typed.join(" ")) };
-    narrowed.then(|| format!("{} of {} selected{by}", s.selected, count(s.available, "case")))
+    let along = match s.evidence.len() {
+        0 => String::new(),
+        more => format!(", {more} more as evidence"),
+    };
+    narrowed
+        .then(|| format!("{} of {} selected{along}{by}", s.selected, count(s.available, "case")))
 }
 
 /// The level of a requirement and its mark, in words.

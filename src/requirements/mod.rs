@@ -2,6 +2,7 @@
 //!
 //! The file is read into a [`Register`] as a whole or not at all: whatever is wrong with it comes
 //! back as diagnostics, all at once.
+pub mod basic;
 mod load;
 mod pattern;
 mod rule;

@@ -34,11 +34,21 @@ pub(super) fn judge(
     });
     FaultOutcome {
         verdict,
+        cause: cause(run, fault.requirement),
         caught_by: catchers(run, fault.requirement),
         unexpected: unexpected.collect(),
         unseen: unseen(fault, run),
         ..FaultOutcome::of(fault, end, why)
     }
+}
+
+/// The requirement that is to blame for the verdict of another one: that one itself if it has a
+/// finding, or what it is blocked because of.
+fn cause(run: &Run, requirement: &str) -> Option<String> {
+    let is_found = findings(run).any(|(_, finding)| finding.requirement == requirement);
+    let mut outcomes = run.requirements.iter();
+    let because = || outcomes.find(|r| r.id == requirement)?.because.clone();
+    is_found.then(|| requirement.to_owned()).or_else(because)
 }
 
 /// Requirements that a fault's `also` names and that held in a run with it. Undecided ones

@@ -32,6 +32,8 @@ pub struct FaultOutcome {
     pub why: Option<String>,
     /// The verdict of the requirement that it breaks.
     pub verdict: RequirementVerdict,
+    /// The requirement that is to blame: its own, or what its own is blocked because of.
+    pub cause: Option<String>,
     /// The cases (or `standing::ID`) whose decision on that requirement caught it.
     pub caught_by: Vec<String>,
     /// Requirements that broke and are not in its `also` list.
@@ -56,6 +58,7 @@ impl FaultOutcome {
             end,
             why,
             verdict: RequirementVerdict::Untested,
+            cause: None,
             caught_by: Vec::new(),
             unexpected: Vec::new(),
             unseen: Vec::new(),

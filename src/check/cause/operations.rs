@@ -181,8 +181,7 @@ pub fn is_absence(response: &Response, nowhere: &[&Response]) -> bool {
 
 /// The requirements that say that an operation is there and works.
 pub(super) fn works<'r>(register: &'r Register, operation: &str) -> Vec<&'r str> {
-    let works = register.iter().filter(|one| one.works.as_deref() == Some(operation));
-    works.map(|one| one.id.as_str()).collect()
+    register.works(operation).collect()
 }
 
 /// The answer of a homeserver that was neither too busy nor behind a gateway that failed.

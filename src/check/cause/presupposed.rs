@@ -4,12 +4,11 @@ use super::{CaseRecord, DecisionRecord, Record};
 use crate::check::verdict::{Evidence, Role};
 use crate::http::message::{Exchange, Request};
 use crate::model::run::Verdict;
+use crate::requirements::basic::{
+    DEPRECATED_USER as DEPRECATED, FULL_ID, LOCALPART, TOKEN_IN_HEADER as HEADER,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Requirements that are presuppositions by themselves.
-const HEADER: &str = "token.header";
-const DEPRECATED: &str = "login.legacy.user";
 
 /// How the user of a password login is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,8 +39,8 @@ impl<'a> Localparts<'a> {
 impl Spelling {
     fn requirement(self) -> Option<&'static str> {
         match self {
-            Spelling::Localpart => Some("login.password.localpart"),
-            Spelling::FullId => Some("login.password.mxid"),
+            Spelling::Localpart => Some(LOCALPART),
+            Spelling::FullId => Some(FULL_ID),
             Spelling::Other => None,
         }
     }

@@ -157,7 +157,7 @@ mapped! {
         tally_requirements, no_usable_account
     }
     Target { base_url, server, versions, flows, spec; api }
-    RecordedSelection { cases, requirements, areas, skip, rerun; levels, available, selected }
+    RecordedSelection { cases, requirements, areas, skip, rerun; levels, available, selected, evidence }
     BaselineOutcome { file, outdated; new, known, added }
     OutdatedEntry { place, text, reason; requirement, case, why, line }
     Required { text; name, verdict }

@@ -1,5 +1,6 @@
 //! From the results of the cases to the [`Run`] that every report is a function of. Pure.
 mod causes;
+mod evidence;
 mod exchanges;
 mod notes;
 mod rate_limit_advice;
@@ -94,6 +95,7 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     // Each result is let go when it is put together: both forms of all exchanges at once would be large.
     let revised = causes::revised(&parts);
     let results = std::mem::take(&mut parts.outcome.results);
+    let along = evidence::ids(&parts);
     let cases: Vec<CaseOutcome> = (parts.plan.cases.iter().zip(results).zip(revised))
         .map(|((planned, result), revised)| {
             let outcome = case_outcome(&planned.case, result, view);
@@ -104,6 +106,7 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         })
         .chain(of_run)
         .collect();
+    let cases = evidence::weighed(cases, &along);
     let requirements = requirements::outcomes(&parts, &cases, &standing);
     let notes = notes::all(&parts, resent, &cases, &standing, &requirements);
     let broken_off = parts
@@ -128,10 +131,14 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
             api: parts.facts.api.as_str().to_owned(),
             spec: parts.spec.name().into(),
         },
-        selection: selection::selection(parts.selection, parts.available, cases.len()),
+        selection: selection::selection(parts.selection, parts.available, cases.len(), along),
         started_at: parts.started_at,
         duration_ms: parts.duration_ms,
-        tally: cases.iter().map(|case| case.verdict).collect(),
+        tally: cases
+            .iter()
+            .filter(|case| !evidence::is_idle(case))
+            .map(|case| case.verdict)
+            .collect(),
         tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
         limits_hit: parts.limits_hit,
         not_cleaned_up: untrusted(&not_cleaned_up),

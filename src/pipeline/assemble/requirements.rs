@@ -1,5 +1,5 @@
 //! How every requirement of the register ended, by what decided it.
-use super::Parts;
+use super::{Parts, evidence};
 use crate::model::reason::Reason;
 use crate::model::run::{
     CaseOutcome, RecordedReason, RequirementOutcome, RequirementVerdict, StandingOutcome, Verdict,
@@ -16,7 +16,7 @@ pub(super) fn outcomes(
 ) -> Vec<RequirementOutcome> {
     let mut by_id: BTreeMap<&str, Vec<Decider<'_>>> = BTreeMap::new();
     for case in cases {
-        for decision in &case.decisions {
+        for decision in case.decisions.iter().filter(|one| !evidence::is_only_evidence(one)) {
             let decider = (case.id.as_str(), decision.verdict, decision.reason.as_ref());
             by_id.entry(&decision.requirement).or_default().push(decider);
         }

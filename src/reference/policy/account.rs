@@ -56,6 +56,8 @@ pub enum StageUsers {
 pub struct RegistrationPolicy {
     pub without_uia: bool,
     pub any_user_name: bool,
+    /// The localpart is a number of the homeserver's own; the name that was asked for logs in as well.
+    pub numbers_users: bool,
 }
 
 /// `POST /account/password`.

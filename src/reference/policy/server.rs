@@ -15,12 +15,39 @@ pub struct ConnectionPolicy {
     pub throttled: bool,
     /// The same for the first request to each operation.
     pub first_throttled: bool,
+    pub gateway: Gateway,
+}
+
+/// Requests that something in front of the homeserver answers in its stead, with a page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gateway {
+    #[default]
+    None,
+    OneOperation(Operation),
+    /// Every n-th request.
+    EveryNth(u64),
+    /// Every request but health checks (`GET /versions`).
+    All,
+}
+
+impl Gateway {
+    /// Whether it answers the `number`-th request, counted from 1.
+    pub fn answers(self, operation: Operation, number: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::OneOperation(broken) => operation == broken,
+            Self::EveryNth(step) => number.is_multiple_of(step),
+            Self::All => operation != Operation::Versions,
+        }
+    }
 }
 
 /// Which paths there are, and what runs for them.
 #[derive(Debug, Clone, Default)]
 pub struct RoutePolicy {
     pub missing: MissingPaths,
+    /// Operations that are not there though a listed release has them.
+    pub absent: Vec<Operation>,
     pub other_methods: OtherMethods,
     /// Unknown paths below `/login` are taken for it.
     pub below_login_is_login: bool,
