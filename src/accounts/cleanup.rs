@@ -31,8 +31,15 @@ pub struct Cleanup {
 /// session that is still open then, but for the last one of each supplied account: with that its devices are looked at
 /// ([`end_supplied`](crate::accounts::supplied_cleanup::end_supplied)). It is over at `until`, or when the courier is told to stop;
 /// what is not done then is named.
-pub async fn cleanup(sender: &RequestSender, routes: &Arc<dyn Routes>, until: Instant) -> Cleanup {
-    let cleaner = Arc::new(Cleaner::new(sender, routes, until));
+///
+/// `observer`: the operation that shows whether a token lives, if the server has one.
+pub async fn cleanup(
+    sender: &RequestSender,
+    routes: &Arc<dyn Routes>,
+    observer: Option<&'static str>,
+    until: Instant,
+) -> Cleanup {
+    let cleaner = Arc::new(Cleaner { observer, ..Cleaner::new(sender, routes, until) });
     tokio::select! {
         () = sender.look_again() => {}
         _ = end(&sender.stop, until) => {}
@@ -142,6 +149,7 @@ pub(super) struct Cleaner {
     pub(super) sender: RequestSender,
     routes: Arc<dyn Routes>,
     until: Instant,
+    observer: Option<&'static str>,
     /// Reasons why sessions of supplied accounts could not be logged out, by their newest token.
     pub(super) problems: Mutex<BTreeMap<String, String>>,
 }
@@ -157,7 +165,7 @@ enum Deactivated {
 impl Cleaner {
     pub(super) fn new(sender: &RequestSender, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
         let (sender, routes, problems) = (sender.clone(), routes.clone(), Mutex::default());
-        Cleaner { sender, routes, until, problems }
+        Cleaner { sender, routes, until, observer: None, problems }
     }
 
     async fn account(&self, account: &CreatedAccount) -> Ended {
@@ -309,9 +317,30 @@ impl Cleaner {
             Err(problem) if problem.is_refused && self.sender.created.is_own_name(user_id) => {
                 Ok(())
             }
+            Err(problem) if !problem.is_refused && self.is_over(session, &mut exchanges).await => {
+                self.sender.created.ended(session);
+                Ok(())
+            }
             Err(Problem { text, .. }) => Err(format!("{}: {text}", session_name(session))),
         };
         (exchanges, end)
+    }
+
+    /// Returns true if none of its tokens is known any more, whatever the logout said.
+    async fn is_over(&self, session: &Session, exchanges: &mut Vec<Exchange>) -> bool {
+        let Some(observer) = self.observer.and_then(|operation| self.request(operation)) else {
+            return false;
+        };
+        for token in &session.tokens {
+            let response = self.send(&observer.clone().bearer(token), exchanges).await;
+            let is_unknown = response.is_ok_and(|response| {
+                response.status == 401 && response.text_at("/errcode") == Some("M_UNKNOWN_TOKEN")
+            });
+            if !is_unknown {
+                return false;
+            }
+        }
+        !session.tokens.is_empty()
     }
 
     /// Tries its tokens, the newest first.

@@ -4,6 +4,7 @@ use crate::case::ast;
 use crate::http::cancel::Cancellation;
 use crate::http::client::{HttpClient, ROOM};
 use crate::http::created_resources::CreatedResources;
+use crate::http::gateway::{Homeserver, Origin, has_gateway_status};
 use crate::http::legacy_login::LoginDialect;
 use crate::http::liveness::{LivenessMonitor, TargetLost};
 use crate::http::message;
@@ -39,6 +40,8 @@ pub struct RequestSender {
     pub dialect: LoginDialect,
     /// Detects that the target is lost.
     pub liveness: Arc<LivenessMonitor>,
+    /// The headers by which its answers are known.
+    pub homeserver: Arc<Homeserver>,
 }
 
 /// The result of one request, with every exchange that it took.
@@ -105,7 +108,8 @@ impl RequestSender {
             }
             let exchange = self.http.send(request).await;
             self.created.note(&exchange);
-            self.liveness.note(&exchange.result);
+            self.liveness.note(request, &exchange.result);
+            let origin = self.homeserver.meet(&exchange);
             if self.http.is_full() {
                 self.liveness.stop(&format!("the server's responses came to {} MiB", ROOM >> 20));
             }
@@ -115,7 +119,7 @@ impl RequestSender {
                 Ok(response) if is_limited(&response) && limits == ast::Limits::Wait => {
                     self.limits.hit(&bucket, &response);
                 }
-                Ok(response) if is_gateway(&response) => {
+                Ok(response) if origin == Origin::Gateway => {
                     if gateway_tried {
                         return Reply::Inconclusive(Reason::Gateway { status: response.status });
                     }
@@ -167,7 +171,7 @@ impl RequestSender {
         for control in self.liveness.controls() {
             let exchange = self.http.send_fresh(&control.request).await;
             let Ok(response) = &exchange.result else { return Some(exchange) };
-            if is_gateway(response) {
+            if has_gateway_status(response) {
                 return Some(exchange);
             }
             // A rate limit may cover everything, and a server that has one is still there.
@@ -181,7 +185,7 @@ impl RequestSender {
         for request in unrelated_requests() {
             let other = self.http.send_fresh(&request).await;
             let differs =
-                |response: &Response| !is_gateway(response) && message::words(response) != words;
+                |response: &Response| !has_gateway_status(response) && message::words(response) != words;
             if other.result.as_ref().is_ok_and(differs) {
                 return None;
             }
@@ -196,14 +200,15 @@ impl RequestSender {
         }
     }
 
-    /// A dropped connection counts only if it happens twice while the server answers others.
+    /// A request without an answer counts only if it has none on a new connection either, while the
+    /// server answers others. An operation that is known to stay silent is not asked again.
     async fn without_answer(
         &self,
         request: &Request,
         trouble: TransportError,
         exchanges: &mut Vec<Exchange>,
     ) -> Reply {
-        if !matches!(trouble.kind, TransportErrorKind::Closed | TransportErrorKind::Protocol) {
+        if !is_unanswered(&trouble) {
             return Reply::Inconclusive(no_answer(&trouble));
         }
         let control = self.http.send_fresh(&control()).await;
@@ -212,25 +217,40 @@ impl RequestSender {
         if !alive {
             return Reply::Inconclusive(no_answer(&trouble));
         }
+        if self.liveness.is_known_to_hang(request) {
+            return Reply::Dropped(dropped(&trouble));
+        }
         let again = self.http.send_fresh(request).await;
         self.created.note(&again);
         let result = again.result.clone();
         exchanges.push(again);
         match result {
+            // It may have ended the session of its token the first time.
+            Ok(response) if response.status == 401 && request.method != "GET" => {
+                Reply::Inconclusive(no_answer(&trouble))
+            }
             Ok(response) => reply_of(response),
-            Err(second)
-                if matches!(
-                    second.kind,
-                    TransportErrorKind::Closed | TransportErrorKind::Protocol
-                ) =>
-            {
-                Reply::Dropped(format!(
-                    "the connection ended twice without a response ({second}), while another request got one in between"
-                ))
+            Err(second) if is_unanswered(&second) => {
+                self.liveness.hangs(request);
+                Reply::Dropped(dropped(&second))
             }
             Err(second) => Reply::Inconclusive(no_answer(&second)),
         }
     }
+}
+
+/// Returns true if the request arrived, as far as can be seen, and no whole answer came.
+fn is_unanswered(trouble: &TransportError) -> bool {
+    use TransportErrorKind::{Closed, Protocol, Timeout};
+    matches!(trouble.kind, Closed | Protocol | Timeout)
+}
+
+fn dropped(last: &TransportError) -> String {
+    let what = match last.kind {
+        TransportErrorKind::Timeout => "it was never answered, on two connections",
+        _ => "the connection ended twice without a response",
+    };
+    format!("{what} ({last}), while another request got one in between")
 }
 
 /// Requests that a homeserver never answers alike: one lacks a token, and the other has an unknown
@@ -249,10 +269,6 @@ fn control() -> Request {
 /// Returns true for 429, or its errcode with another status.
 fn is_limited(response: &Response) -> bool {
     response.status == 429 || response.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
-}
-
-fn is_gateway(response: &Response) -> bool {
-    matches!(response.status, 502..=504) && response.text_at("/errcode").is_none()
 }
 
 /// Returns the response for the case, if it can be judged.

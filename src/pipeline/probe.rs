@@ -122,6 +122,7 @@ impl Prepared {
             proofs: Arc::default(),
             ends_with: self.job.ends_with(public.server.as_deref(), times.started),
             probed: public.answered.into(),
+            one_session: Arc::default(),
             observe: self.observe(spec.clone(), facts.listed.clone()),
             facts: Arc::new(facts),
         };

@@ -1,5 +1,7 @@
 //! What an answer presupposes, and which of it is broken.
-use super::operations::{Operations, works};
+use super::operations::{Operations, is_unanswered, works};
+use super::resolve::Cause;
+use super::sessions::EarlierSessions;
 use super::{CaseRecord, DecisionRecord, Record};
 use crate::check::verdict::{Evidence, Role};
 use crate::http::message::{Exchange, Request};
@@ -73,6 +75,7 @@ pub(super) struct Presupposed<'r> {
     known: Localparts<'r>,
     spellings: BTreeSet<Spelling>,
     no_deprecated: bool,
+    sessions: EarlierSessions<'r>,
 }
 
 impl<'r> Presupposed<'r> {
@@ -80,22 +83,29 @@ impl<'r> Presupposed<'r> {
         let known = Localparts::of(record);
         let (spellings, no_deprecated) = broken_spellings(record, &known);
         let no_header = no_header(record, operations);
-        Presupposed { record, operations, no_header, known, spellings, no_deprecated }
+        let sessions = EarlierSessions::of(record);
+        Presupposed { record, operations, no_header, known, spellings, no_deprecated, sessions }
     }
 
-    /// The requirements that an answer may be the consequence of, the most basic first; none if it
-    /// stands for itself.
+    /// What an answer may be the consequence of, the most basic first; nothing if it stands for
+    /// itself.
     pub(super) fn causes(
         &self,
         decision: &DecisionRecord<'_, '_>,
         evidence: &Evidence,
-    ) -> Vec<&'r str> {
+    ) -> Vec<Cause<'r>> {
         let Some(exchange) = decision.record.exchange(&evidence.exchange) else {
             return Vec::new();
         };
-        // What must not succeed, and what is not answered, is never excused.
-        let Some(response) = exchange.result.as_ref().ok().filter(|r| !r.is_success()) else {
-            return Vec::new();
+        let response = match &exchange.result {
+            Ok(response) if self.record.origins.is_gateway(exchange) => {
+                return vec![Cause::Gateway(response.status)];
+            }
+            // What must not succeed is never excused.
+            Ok(response) if response.is_success() => return Vec::new(),
+            Ok(response) => Some(response),
+            Err(trouble) if is_unanswered(trouble) => None,
+            Err(_) => return Vec::new(),
         };
         let (is_broken, wants_success) = match &evidence.role {
             Role::Doubtful => return Vec::new(),
@@ -103,20 +113,21 @@ impl<'r> Presupposed<'r> {
             Role::Broken { wants_success, .. } => (true, *wants_success),
             Role::Stopped => (true, true),
         };
+        let is_ended = wants_success && self.sessions.ended(decision.at.0, &evidence.exchange);
+        if is_ended {
+            return vec![Cause::EarlierSessionsEnd];
+        }
         let mut causes: Vec<&'r str> = Vec::new();
         if self.no_header && is_broken && lacks_token(exchange) {
             causes.push(HEADER);
         }
-        let operation = self.operations.name(exchange);
-        if let Some(operation) = operation {
-            let absent = self.operations.says_absent(exchange);
-            let broken = wants_success && self.operations.is_broken(exchange);
-            if absent || broken {
-                causes.extend(works(self.record.register, operation));
-            }
+        if let Some(operation) = self.operations.name(exchange)
+            && self.is_for_want_of_operation(exchange, evidence, wants_success)
+        {
+            causes.extend(works(self.record.register, operation));
         }
         if wants_success
-            && (400..500).contains(&response.status)
+            && response.is_some_and(|response| (400..500).contains(&response.status))
             && let Some((spelling, deprecated)) = Spelling::of(&exchange.request, &self.known)
         {
             causes.extend(spelling.requirement().filter(|_| self.spellings.contains(&spelling)));
@@ -128,7 +139,23 @@ impl<'r> Presupposed<'r> {
         if evidence.role == Role::Stopped {
             causes.extend(self.broken_at(decision, evidence.step));
         }
-        causes
+        causes.into_iter().map(Cause::Requirement).collect()
+    }
+
+    /// Whether the operation of an answer is absent, never works, or failed where a case only
+    /// prepares by it.
+    fn is_for_want_of_operation(
+        &self,
+        exchange: &Exchange,
+        evidence: &Evidence,
+        wants_success: bool,
+    ) -> bool {
+        let never_works = wants_success && self.operations.is_broken(exchange);
+        let lapses = self.operations.lapses(exchange);
+        let is_lapse = lapses.is_some_and(|lapses| {
+            lapses.is_silent() || evidence.role == Role::Stopped && lapses.is_unjudged(&evidence.exchange)
+        });
+        self.operations.says_absent(exchange) || never_works || is_lapse
     }
 
     /// The other requirements that the step broke with which a case ended.

@@ -107,12 +107,15 @@ fn outcome(played: &[Played], register: &Register, support: &[Exchange]) -> Vec<
         decided: &one.decided,
         exchanges: &one.exchanges,
     });
+    let all = played.iter().flat_map(|one| &one.exchanges).chain(support);
+    let origins = Origins::of(all);
     let record = Record {
         cases: cases.collect(),
-        support: vec![support],
+        support: vec![("accounts", support)],
         register,
         listed: &listed,
         api: "v3",
+        origins: &origins,
     };
     let revised = attribute(&record);
     let mut lines = Vec::new();
