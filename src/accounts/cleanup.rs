@@ -159,6 +159,8 @@ enum Deactivated {
     Done,
     /// The token is no longer good: another one may be.
     TokenOver,
+    /// The server failed, or something on the way: it may be done.
+    Unsure(String),
     Refused(String),
 }
 
@@ -183,15 +185,18 @@ impl Cleaner {
     ) -> Result<(), String> {
         let sessions = self.sender.created.open();
         let own = sessions.iter().filter(|session| session.user_id == account.user_id);
+        let mut doubt = None;
         for token in own.flat_map(|session| &session.tokens).rev() {
             match self.deactivate_with(token, account, exchanges).await {
                 Deactivated::Done => return Ok(()),
                 Deactivated::TokenOver => {}
+                Deactivated::Unsure(why) => doubt = Some(why),
                 Deactivated::Refused(why) => return Err(why),
             }
         }
         let Some(password) = &account.password else {
-            return Err("no session of it is open, and its password is not known".to_owned());
+            let none = || "no session of it is open, and its password is not known".to_owned();
+            return Err(doubt.unwrap_or_else(none));
         };
         let Some(token) = self.log_in(&account.login_name, password, exchanges).await? else {
             self.sender.created.remove(&account.user_id);
@@ -224,8 +229,11 @@ impl Cleaner {
                 Deactivated::Done
             }
             Ok(response) if response.status == 401 => Deactivated::TokenOver,
+            Ok(response) if response.status >= 500 => {
+                Deactivated::Unsure(refused("deactivating", &response))
+            }
             Ok(response) => Deactivated::Refused(refused("deactivating", &response)),
-            Err(why) => Deactivated::Refused(why.to_string()),
+            Err(why) => Deactivated::Unsure(why.to_string()),
         }
     }
 
@@ -239,7 +247,7 @@ impl Cleaner {
         match self.deactivate_with(token, account, exchanges).await {
             Deactivated::Done => Ok(()),
             Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
-            Deactivated::Refused(why) => Err(why),
+            Deactivated::Unsure(why) | Deactivated::Refused(why) => Err(why),
         }
     }
 

@@ -88,7 +88,8 @@ impl HeaderProfile {
             return;
         }
         self.answers += 1;
-        let names: BTreeSet<&str> = response.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let names: BTreeSet<&str> =
+            response.headers.iter().map(|(name, _)| name.as_str()).collect();
         for name in names.into_iter().filter(|name| !is_general(name)) {
             *self.names.entry(name.to_owned()).or_default() += 1;
         }
@@ -158,11 +159,17 @@ impl Origins {
     /// Returns who gave the answer of an exchange.
     pub fn origin(&self, exchange: &Exchange) -> Origin {
         match self.profile.origin(exchange) {
-            Origin::Unsure if front(exchange).is_some_and(|one| self.fronts.contains(&one)) => {
-                Origin::Gateway
-            }
+            Origin::Unsure | Origin::Homeserver if self.is_of_front(exchange) => Origin::Gateway,
             origin => origin,
         }
+    }
+
+    fn is_of_front(&self, exchange: &Exchange) -> bool {
+        // Elsewhere too it is what the API shows it to be.
+        let shown = |response: &Response| {
+            self.fronts.contains(&Foreign::like(response)?.front(response)?).then_some(())
+        };
+        !self.fronts.is_empty() && answer(exchange).as_ref().and_then(shown).is_some()
     }
 
     /// Returns true if something in front of the homeserver answered.
@@ -202,7 +209,15 @@ impl Foreign {
         let is_of_api = path.contains("/_matrix/client/");
         // There pages and redirects are the homeserver's own.
         let is_for_browsers = path.contains("/sso/") || path.contains("/fallback/");
-        if !is_of_api || is_for_browsers || is_of_matrix(response) {
+        if is_of_api && !is_for_browsers { Foreign::like(response) } else { None }
+    }
+
+    /// The kind of an answer, wherever it came.
+    fn like(response: &Response) -> Option<Foreign> {
+        // What is large and no page takes much memory once it is parsed.
+        let begins = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        let is_large = response.is_large() && begins != Some(&b'<');
+        if is_large || is_of_matrix(response) {
             return None;
         }
         if matches!(response.status, 401 | 407)
@@ -225,17 +240,22 @@ impl Foreign {
 /// leads to.
 type Front = (u16, String);
 
-/// A page, redirect or challenge by what makes it the same as another; nothing for other answers, and
-/// for refusals that a homeserver may give as a page.
+impl Foreign {
+    /// Nothing for refusals that a homeserver may give as a page.
+    fn front(self, response: &Response) -> Option<Front> {
+        let text = match self {
+            Foreign::Redirect => response.header("location")?.split('?').next()?.to_owned(),
+            Foreign::Challenge | Foreign::Scheme => response.header("www-authenticate")?,
+            Foreign::Page if response.is_success() => response.text().into_owned(),
+            Foreign::Page => return None,
+        };
+        Some((response.status, text))
+    }
+}
+
 fn front(exchange: &Exchange) -> Option<Front> {
     let response = answer(exchange)?;
-    let text = match Foreign::of(&exchange.request.path, &response)? {
-        Foreign::Redirect => response.header("location")?.split('?').next()?.to_owned(),
-        Foreign::Challenge | Foreign::Scheme => response.header("www-authenticate")?,
-        Foreign::Page if response.is_success() => response.text().into_owned(),
-        Foreign::Page => return None,
-    };
-    Some((response.status, text))
+    Foreign::of(&exchange.request.path, &response)?.front(&response)
 }
 
 /// The answer of an exchange. What is parsed of it here goes with it, unless it was parsed before.
@@ -294,7 +314,8 @@ mod tests {
 
     fn usual() -> HeaderProfile {
         let own = [CORS, ("server", "Synapse/1.1"), ("date", "x")];
-        let all = [200, 200, 401, 404].map(|status| exchange(API, status, &own, r#"{"errcode":"M_X"}"#));
+        let all =
+            [200, 200, 401, 404].map(|status| exchange(API, status, &own, r#"{"errcode":"M_X"}"#));
         HeaderProfile::of(all.iter())
     }
 
@@ -345,11 +366,25 @@ mod tests {
     }
 
     #[test]
-    fn a_front_is_known_by_its_page_its_challenge_or_where_it_leads() {
-        let to = |place| front(&exchange(API, 302, &[("location", place)], ""));
-        assert_eq!(to("/login?next=a"), to("/login?next=b"));
-        assert_ne!(to("/login"), to("/other"));
-        assert!(front(&exchange(API, 200, &[], PAGE)).is_some());
+    fn what_answers_everything_of_several_operations_alike_is_in_front() {
+        let asked = |operation: &str, path: &str, to: &str| {
+            let exchange = exchange(path, 302, &[("location", to)], "");
+            let request = Request::new(Some(operation), "GET", path);
+            Exchange { request, ..exchange }
+        };
+        let is_front = |all: &[Exchange], path: &str| {
+            let origins = Origins::of(all.iter());
+            origins.is_gateway(&asked("z", path, "/login?next=z"))
+        };
+        let same = ["a", "b", "c"].map(|one| asked(one, API, &format!("/login?next={one}")));
+        assert!(is_front(&same, API) && is_front(&same, "/_matrix/static/client/login"));
+        assert!(!is_front(&same[..2], API));
+        let others = ["a", "b", "c"].map(|one| asked(one, API, one));
+        assert!(!is_front(&others, API));
+        let [a, b, c] = same;
+        let own = exchange(API, 200, &[], "{}");
+        let now_and_then = Exchange { request: Request::new(Some("c"), "GET", API), ..own };
+        assert!(!is_front(&[a, b, c, now_and_then], API));
         for status in [401, 403, 404, 500] {
             assert!(front(&exchange(API, status, &[], PAGE)).is_none(), "{status}");
         }

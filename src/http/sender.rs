@@ -99,7 +99,7 @@ impl RequestSender {
         exchanges: &mut Vec<Exchange>,
     ) -> Reply {
         let bucket = Bucket::of(request);
-        let mut gateway_tried = false;
+        let mut gateway: Option<Reason> = None;
         loop {
             if limits == ast::Limits::Wait
                 && let Err(reason) = self.admit(&bucket).await
@@ -120,12 +120,15 @@ impl RequestSender {
                     self.limits.hit(&bucket, &response);
                 }
                 Ok(response) if origin == Origin::Gateway => {
-                    if gateway_tried {
-                        return Reply::Inconclusive(Reason::Gateway { status: response.status });
+                    let reason = Reason::Gateway { status: response.status };
+                    if gateway.replace(reason.clone()).is_some() {
+                        return Reply::Inconclusive(reason);
                     }
-                    gateway_tried = true;
                 }
-                Ok(response) => return reply_of(response),
+                Ok(response) => {
+                    let doubt = gateway.filter(|_| may_follow_from_itself(request, &response));
+                    return doubt.map_or_else(|| reply_of(response), Reply::Inconclusive);
+                }
                 Err(trouble) => return self.without_answer(request, trouble, exchanges).await,
             }
         }
@@ -184,8 +187,9 @@ impl RequestSender {
         let (evidence, words) = wrong?;
         for request in unrelated_requests() {
             let other = self.http.send_fresh(&request).await;
-            let differs =
-                |response: &Response| !has_gateway_status(response) && message::words(response) != words;
+            let differs = |response: &Response| {
+                !has_gateway_status(response) && message::words(response) != words
+            };
             if other.result.as_ref().is_ok_and(differs) {
                 return None;
             }
@@ -225,8 +229,7 @@ impl RequestSender {
         let result = again.result.clone();
         exchanges.push(again);
         match result {
-            // It may have ended the session of its token the first time.
-            Ok(response) if response.status == 401 && request.method != "GET" => {
+            Ok(response) if may_follow_from_itself(request, &response) => {
                 Reply::Inconclusive(no_answer(&trouble))
             }
             Ok(response) => reply_of(response),
@@ -243,6 +246,21 @@ impl RequestSender {
 fn is_unanswered(trouble: &TransportError) -> bool {
     use TransportErrorKind::{Closed, Protocol, Timeout};
     matches!(trouble.kind, Closed | Protocol | Timeout)
+}
+
+/// Returns true for a refusal of a repeated request that may have done its work the first time: its
+/// token is dead then, what it names is gone or taken.
+fn may_follow_from_itself(request: &Request, response: &Response) -> bool {
+    // A password logs in as often as it is sent; other requests have no effect, or the same again.
+    let of_token = || request.json_body().is_some_and(|body| body.get("token").is_some());
+    let is_repeatable = match request.method.as_str() {
+        "POST" => request.is_login() && !of_token(),
+        "DELETE" => false,
+        _ => true,
+    };
+    let is_taken = matches!(response.text_at("/errcode"), Some("M_USER_IN_USE" | "M_EXCLUSIVE"));
+    let is_gone = matches!(response.status, 401 | 403 | 404 | 409) && !response.is_challenge();
+    !is_repeatable && (is_gone || is_taken)
 }
 
 fn dropped(last: &TransportError) -> String {

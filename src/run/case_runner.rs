@@ -213,14 +213,16 @@ impl Executor {
             Some((token, account.user_id.clone(), account.device_id.clone()?))
         };
         let known: Vec<_> = accounts.values().filter_map(session).collect();
-        let known = known.iter().map(|(token, user, device)| {
-            (token.as_str(), user.as_str(), device.as_str())
-        });
+        let known = known
+            .iter()
+            .map(|(token, user, device)| (token.as_str(), user.as_str(), device.as_str()));
         if ends_earlier_sessions(exchanges, known) {
             self.one_session.store(true, Ordering::Relaxed);
         }
         let is_login = |one: &Exchange| {
-            !one.shared && one.request.is_login() && one.result.as_ref().is_ok_and(Response::is_success)
+            !one.shared
+                && one.request.is_login()
+                && one.result.as_ref().is_ok_and(Response::is_success)
         };
         self.one_session.load(Ordering::Relaxed) && exchanges.iter().any(is_login)
     }

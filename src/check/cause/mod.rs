@@ -22,6 +22,7 @@ mod presupposed;
 mod promotion;
 mod resolve;
 mod sessions;
+mod walls;
 
 pub use operations::{NOWHERE, is_absence};
 pub use sessions::ends_earlier_sessions;
@@ -39,6 +40,7 @@ use presupposed::Presupposed;
 use promotion::{Promotion, promotions};
 use resolve::{Cause, Graph, Link};
 use std::collections::{BTreeMap, BTreeSet};
+use walls::Walls;
 
 /// One case of a run.
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +150,8 @@ pub fn attribute(record: &Record<'_>) -> Vec<Option<Revised>> {
     let consequences = consequences(record, &promoted, &graph);
     let decided = decided(record, &promoted, &consequences);
     let (operations, promoted) = (&operations, promoted.as_slice());
-    let all = Attribution { record, operations, promoted, graph, consequences, decided };
+    let walls = Walls::of(record);
+    let all = Attribution { record, operations, promoted, walls, graph, consequences, decided };
     let cases = record.cases.iter().enumerate();
     cases.map(|(index, one)| all.revised(index, one)).collect()
 }
@@ -161,6 +164,7 @@ struct Attribution<'r> {
     record: &'r Record<'r>,
     operations: &'r Operations<'r>,
     promoted: &'r [Promotion],
+    walls: Walls,
     graph: Graph<'r>,
     consequences: BTreeMap<(usize, usize), Consequence<'r>>,
     /// The requirements that a case decides by itself.
@@ -206,6 +210,10 @@ impl Attribution<'_> {
             } else if let Some(consequence) = self.consequences.get(&at) {
                 self.apply(consequence, decision, one.decided);
                 excused.extend_from_slice(&consequence.excused);
+                is_changed = true;
+            } else if let Some(status) = self.walls.keeps_from(one.case, decision) {
+                decision.verdict = Verdict::Blocked;
+                decision.reason = Some(Reason::Gateway { status }.into());
                 is_changed = true;
             }
         }
@@ -255,8 +263,7 @@ impl Attribution<'_> {
             return;
         }
         let is_decided = self.decided.contains(&decision.requirement);
-        decision.verdict =
-            if is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
+        decision.verdict = if is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
         decision.branch = None;
         let reason = match cause {
             Cause::Requirement(requirement) => {

@@ -1,7 +1,7 @@
 //! Operations as all answers of a run show them.
 use super::{CaseRecord, Record};
-use crate::check::verdict::{Decided, Evidence, Role};
 use crate::check::tally::exchange_id;
+use crate::check::verdict::{Decided, Evidence, Role};
 use crate::http::gateway::Origins;
 use crate::http::message::{Exchange, Response, TransportError, TransportErrorKind, words};
 use crate::model::run::Verdict;
@@ -41,6 +41,7 @@ struct Answers {
     /// Successes and challenges of interactive auth.
     served: usize,
     absent: usize,
+    crashed: usize,
     first: usize,
     last: usize,
 }
@@ -72,7 +73,8 @@ impl<'a> Operations<'a> {
             origins,
         };
         for (place, exchange) in record.exchanges().enumerate() {
-            let (Some(key), Some(response)) = (seen.key(exchange), answer(origins, exchange)) else {
+            let (Some(key), Some(response)) = (seen.key(exchange), answer(origins, exchange))
+            else {
                 continue;
             };
             let is_absent = is_absence(response, &seen.nowhere);
@@ -83,6 +85,7 @@ impl<'a> Operations<'a> {
             of_one.all += 1;
             of_one.served += usize::from(response.is_success() || response.is_challenge());
             of_one.absent += usize::from(is_absent);
+            of_one.crashed += usize::from(!is_absent && response.status >= 500);
             of_one.last = place;
         }
         seen.broken = seen.broken(record);
@@ -126,23 +129,35 @@ impl<'a> Operations<'a> {
     /// beside cases as far as they crashed.
     fn find_lapses(&self, record: &Record<'a>) -> BTreeMap<&'a str, Lapses<'a>> {
         let mut all: BTreeMap<&'a str, Lapses<'a>> = BTreeMap::new();
+        let serves = |one: &&Exchange| one.result.as_ref().is_ok_and(Response::is_success);
+        let served: BTreeSet<RequestKind<'_>> =
+            record.exchanges().filter(serves).map(RequestKind::of).collect();
         let mut add = |id: String, exchange: &'a Exchange, is_judged: bool| {
             let kind = LapseKind::of(self, exchange);
-            let Some((operation, kind)) = exchange.request.operation.as_deref().zip(kind) else { return };
+            let Some((operation, kind)) = exchange.request.operation.as_deref().zip(kind) else {
+                return;
+            };
             let lapses = all.entry(operation).or_insert_with(|| self.no_lapses(operation));
             match lapses.all.iter_mut().find(|one| one.id == id) {
                 Some(known) => known.is_judged |= is_judged,
                 None => lapses.all.push(Lapse { id, exchange, kind, is_judged }),
             }
         };
-        for (record, evidence) in record.cases.iter().flat_map(right_requests) {
+        for (record, evidence, is_right) in record.cases.iter().flat_map(unserved) {
+            let Some(exchange) = record.exchange(&evidence.exchange) else { continue };
             let is_judged = evidence.role != Role::Stopped;
-            if let Some(exchange) = record.exchange(&evidence.exchange) {
+            // That an operation is absent is a wrong answer to any request.
+            let counts = is_right || LapseKind::of(self, exchange) == Some(LapseKind::Absence);
+            // What a case asks about may be unusual: then others like it are not known to work.
+            let is_alike =
+                || exchange.request.body.is_none() && served.contains(&RequestKind::of(exchange));
+            if counts && (!is_judged || is_alike()) {
                 add(evidence.exchange.clone(), exchange, is_judged);
             }
         }
         for (name, exchanges) in record.support.iter().filter(|(name, _)| *name != PROBE) {
-            for (at, exchange) in exchanges.iter().enumerate().filter(|(_, one)| one.result.is_ok()) {
+            for (at, exchange) in exchanges.iter().enumerate().filter(|(_, one)| one.result.is_ok())
+            {
                 if LapseKind::of(self, exchange) == Some(LapseKind::Crash) {
                     add(exchange_id(name, at), exchange, false);
                 }
@@ -154,8 +169,8 @@ impl<'a> Operations<'a> {
     fn no_lapses(&self, operation: &'a str) -> Lapses<'a> {
         let of_one = |((name, _), _): &(&Key<'a>, &Answers)| *name == operation;
         let answers = self.answers.iter().filter(of_one);
-        let (answered, served) = answers
-            .fold((0, 0), |(all, served), (_, one)| (all + one.all, served + one.served));
+        let (answered, served) =
+            answers.fold((0, 0), |(all, served), (_, one)| (all + one.all, served + one.served));
         Lapses { operation, all: Vec::new(), served, answered }
     }
 
@@ -214,6 +229,12 @@ impl<'a> Operations<'a> {
         is_absent && is_absence(response, &self.nowhere)
     }
 
+    /// Whether the operation of an exchange crashes at every request.
+    pub(super) fn crashes(&self, exchange: &Exchange) -> bool {
+        let answers = self.key(exchange).and_then(|key| self.answers.get(&key));
+        answers.is_some_and(|one| one.crashed == one.all && one.are_apart())
+    }
+
     /// Whether the operation of an exchange never works.
     pub(super) fn is_broken(&self, exchange: &Exchange) -> bool {
         let key = self.key(exchange);
@@ -235,15 +256,39 @@ enum LapseKind {
 
 impl LapseKind {
     fn of(operations: &Operations<'_>, exchange: &Exchange) -> Option<LapseKind> {
+        let (_, prefix) = operations.key(exchange)?;
+        if !operations.is_of_run(prefix) {
+            return None;
+        }
         let response = match &exchange.result {
             Ok(_) => answer(operations.origins, exchange)?,
             Err(trouble) => return is_unanswered(trouble).then_some(LapseKind::Silence),
         };
-        let is_absent = is_absence(response, &operations.nowhere);
+        // Without that code it may be what the request names that is not there.
+        let is_absent = is_absence(response, &[]) && response.text_at("/errcode").is_some();
         match response.status {
             _ if is_absent => Some(LapseKind::Absence),
             500.. => Some(LapseKind::Crash),
             _ => None,
+        }
+    }
+}
+
+/// Requests without a body that differ in nothing but their token.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RequestKind<'a> {
+    method: &'a str,
+    path: &'a str,
+    has_token: bool,
+}
+
+impl<'a> RequestKind<'a> {
+    fn of(exchange: &'a Exchange) -> RequestKind<'a> {
+        let request = &exchange.request;
+        RequestKind {
+            method: &request.method,
+            path: path(exchange),
+            has_token: request.header("authorization").is_some(),
         }
     }
 }
@@ -258,7 +303,7 @@ struct Lapse<'a> {
     is_judged: bool,
 }
 
-/// Right requests that an operation did not serve.
+/// Requests that an operation did not serve as it should.
 #[derive(Debug)]
 pub(super) struct Lapses<'a> {
     /// The operation.
@@ -297,26 +342,24 @@ impl Lapses<'_> {
     pub(super) fn words(&self) -> Option<String> {
         let all = self.all.len();
         let of = all + self.served;
-        (self.served > 0).then(|| format!("unstable: {all} of {of} right requests"))
+        (self.served > 0).then(|| format!("unstable: {all} of {of} requests"))
     }
 }
 
-/// The answers of a case to requests that only a success suits.
-fn right_requests<'r, 'a>(
+/// The answers of a case that are not as expected, and whether only a success would have been.
+fn unserved<'r, 'a>(
     record: &'r CaseRecord<'a>,
-) -> impl Iterator<Item = (&'r CaseRecord<'a>, &'a Evidence)> {
+) -> impl Iterator<Item = (&'r CaseRecord<'a>, &'a Evidence, bool)> {
     let wants_success = |step: usize| {
         let step = record.case.all_steps().nth(step);
         step.is_some_and(|step| step.blocks.iter().all(|block| block.wants_success()))
     };
     let decided: &'a Decided = record.decided;
-    let all = decided.evidence.iter().flatten();
-    let right = all.filter(move |one| match &one.role {
-        Role::Broken { wants_success, .. } => *wants_success,
-        Role::Stopped => wants_success(one.step),
-        Role::Met | Role::Doubtful => false,
-    });
-    right.map(move |one| (record, one))
+    decided.evidence.iter().flatten().filter_map(move |one| match &one.role {
+        Role::Broken { wants_success, .. } => Some((record, one, *wants_success)),
+        Role::Stopped => Some((record, one, wants_success(one.step))),
+        Role::Met | Role::Doubtful => None,
+    })
 }
 
 /// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's

@@ -36,7 +36,8 @@ pub(super) fn promotions(record: &Record<'_>, operations: &Operations<'_>) -> Ve
 fn of_lapses(record: &Record<'_>, lapses: &Lapses<'_>) -> Option<Promotion> {
     let (id, shown) = lapses.unjudged()?;
     let works = works(record.register, lapses.operation);
-    let failed = |id: &&str| record.decisions().any(|one| has_failed_by(&one, id, lapses.operation));
+    let failed =
+        |id: &&str| record.decisions().any(|one| has_failed_by(&one, id, lapses.operation));
     if works.iter().any(failed) {
         return None;
     }
@@ -52,8 +53,8 @@ fn of_lapses(record: &Record<'_>, lapses: &Lapses<'_>) -> Option<Promotion> {
         let actual = answer_in_words(shown);
         let how_often = lapses.words().map_or_else(String::new, |words| format!(" ({words})"));
         let message = match &shown.result {
-            Ok(_) => format!("a right request, {what}, got {actual}{how_often}"),
-            Err(_) => format!("a right request, {what}, got no answer{how_often}"),
+            Ok(_) => format!("{what} got {actual}{how_often}"),
+            Err(_) => format!("{what} got no answer{how_often}"),
         };
         let finding = Finding {
             requirement: (*requirement).to_owned(),

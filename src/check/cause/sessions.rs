@@ -7,8 +7,15 @@ use crate::http::message::{Exchange, Response};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Paths of requests that may end sessions by themselves.
-const ENDS: [&str; 7] =
-    ["/logout", "/logout/all", "/account/password", "/account/deactivate", "/delete_devices", "/refresh", "/register"];
+const ENDS: [&str; 7] = [
+    "/logout",
+    "/logout/all",
+    "/account/password",
+    "/account/deactivate",
+    "/delete_devices",
+    "/refresh",
+    "/register",
+];
 /// Fewer sessions show nothing.
 const TWICE: usize = 2;
 
@@ -57,7 +64,8 @@ fn fates(exchanges: &[Exchange], owners: &BTreeMap<String, Owner>) -> Fates {
         } else if !exchange.shared
             && let Some((token, owner)) = logged_in(exchange)
         {
-            let is_earlier = |other: &Owner| other.user == owner.user && other.device != owner.device;
+            let is_earlier =
+                |other: &Owner| other.user == owner.user && other.device != owner.device;
             let earlier = owners.iter().filter(|(_, other)| is_earlier(other));
             later.extend(earlier.map(|(token, _)| token.clone()));
             later.remove(&token);
@@ -152,7 +160,9 @@ impl<'r> EarlierSessions<'r> {
         let is_unknown = exchange.result.as_ref().is_ok_and(is_unknown_token);
         // A session of the account pool.
         token_of(&exchange.request).filter(|_| is_unknown).is_some_and(|token| {
-            self.owners.contains_key(&token) && !own(&token) && !record.exchanges.iter().any(may_end_sessions)
+            self.owners.contains_key(&token)
+                && !own(&token)
+                && !record.exchanges.iter().any(may_end_sessions)
         })
     }
 }

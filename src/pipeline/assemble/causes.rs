@@ -17,7 +17,12 @@ pub(super) fn revised(parts: &Parts<'_>, origins: &Origins) -> Vec<Option<Revise
     });
     attribute(&Record {
         cases: cases.collect(),
-        support: parts.outcome.support.iter().map(|(name, sent)| (name.as_str(), sent.as_slice())).collect(),
+        support: parts
+            .outcome
+            .support
+            .iter()
+            .map(|(name, sent)| (name.as_str(), sent.as_slice()))
+            .collect(),
         register: parts.register,
         listed: &parts.facts.listed,
         api: parts.facts.api.as_str(),

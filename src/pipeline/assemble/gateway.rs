@@ -28,7 +28,8 @@ pub(super) fn most_of(parts: &Parts<'_>, origins: &Origins) -> Vec<GatewayAnswer
         *foreign += usize::from(origins.is_gateway(exchange));
         *all += 1;
     }
-    let most = counts.into_iter().filter(|(_, (foreign, all))| *foreign >= TWICE && foreign * 2 > *all);
+    let most =
+        counts.into_iter().filter(|(_, (foreign, all))| *foreign >= TWICE && foreign * 2 > *all);
     let answers = most.map(|(operation, (count, all))| GatewayAnswers {
         operation: operation.into(),
         count,

@@ -117,7 +117,7 @@ fn on_observers(absent: &BTreeSet<String>, substitute: Option<&str>) -> Option<S
     let instead = substitute.map_or_else(String::new, |one| {
         format!("; where cases only look whether a session lives, they ask {one} instead")
     });
-    (!absent.is_empty()).then(|| format!("absent, asked twice: {names}{instead}"))
+    (!absent.is_empty()).then(|| format!("absent or failing, asked twice: {names}{instead}"))
 }
 
 fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {
