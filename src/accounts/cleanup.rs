@@ -31,8 +31,15 @@ pub struct Cleanup {
 /// session that is still open then, but for the last one of each supplied account: with that its devices are looked at
 /// ([`end_supplied`](crate::accounts::supplied_cleanup::end_supplied)). It is over at `until`, or when the courier is told to stop;
 /// what is not done then is named.
-pub async fn cleanup(sender: &RequestSender, routes: &Arc<dyn Routes>, until: Instant) -> Cleanup {
-    let cleaner = Arc::new(Cleaner::new(sender, routes, until));
+///
+/// `observer`: the operation that shows whether a token lives, if the server has one.
+pub async fn cleanup(
+    sender: &RequestSender,
+    routes: &Arc<dyn Routes>,
+    observer: Option<&'static str>,
+    until: Instant,
+) -> Cleanup {
+    let cleaner = Arc::new(Cleaner { observer, ..Cleaner::new(sender, routes, until) });
     tokio::select! {
         () = sender.look_again() => {}
         _ = end(&sender.stop, until) => {}
@@ -142,6 +149,7 @@ pub(super) struct Cleaner {
     pub(super) sender: RequestSender,
     routes: Arc<dyn Routes>,
     until: Instant,
+    observer: Option<&'static str>,
     /// Reasons why sessions of supplied accounts could not be logged out, by their newest token.
     pub(super) problems: Mutex<BTreeMap<String, String>>,
 }
@@ -151,13 +159,15 @@ enum Deactivated {
     Done,
     /// The token is no longer good: another one may be.
     TokenOver,
+    /// The server failed, or something on the way: it may be done.
+    Unsure(String),
     Refused(String),
 }
 
 impl Cleaner {
     pub(super) fn new(sender: &RequestSender, routes: &Arc<dyn Routes>, until: Instant) -> Cleaner {
         let (sender, routes, problems) = (sender.clone(), routes.clone(), Mutex::default());
-        Cleaner { sender, routes, until, problems }
+        Cleaner { sender, routes, until, observer: None, problems }
     }
 
     async fn account(&self, account: &CreatedAccount) -> Ended {
@@ -175,15 +185,18 @@ impl Cleaner {
     ) -> Result<(), String> {
         let sessions = self.sender.created.open();
         let own = sessions.iter().filter(|session| session.user_id == account.user_id);
+        let mut doubt = None;
         for token in own.flat_map(|session| &session.tokens).rev() {
             match self.deactivate_with(token, account, exchanges).await {
                 Deactivated::Done => return Ok(()),
                 Deactivated::TokenOver => {}
+                Deactivated::Unsure(why) => doubt = Some(why),
                 Deactivated::Refused(why) => return Err(why),
             }
         }
         let Some(password) = &account.password else {
-            return Err("no session of it is open, and its password is not known".to_owned());
+            let none = || "no session of it is open, and its password is not known".to_owned();
+            return Err(doubt.unwrap_or_else(none));
         };
         let Some(token) = self.log_in(&account.login_name, password, exchanges).await? else {
             self.sender.created.remove(&account.user_id);
@@ -216,8 +229,11 @@ impl Cleaner {
                 Deactivated::Done
             }
             Ok(response) if response.status == 401 => Deactivated::TokenOver,
+            Ok(response) if response.status >= 500 => {
+                Deactivated::Unsure(refused("deactivating", &response))
+            }
             Ok(response) => Deactivated::Refused(refused("deactivating", &response)),
-            Err(why) => Deactivated::Refused(why.to_string()),
+            Err(why) => Deactivated::Unsure(why.to_string()),
         }
     }
 
@@ -231,7 +247,7 @@ impl Cleaner {
         match self.deactivate_with(token, account, exchanges).await {
             Deactivated::Done => Ok(()),
             Deactivated::TokenOver => Err("the token of a new login is refused".to_owned()),
-            Deactivated::Refused(why) => Err(why),
+            Deactivated::Unsure(why) | Deactivated::Refused(why) => Err(why),
         }
     }
 
@@ -309,9 +325,30 @@ impl Cleaner {
             Err(problem) if problem.is_refused && self.sender.created.is_own_name(user_id) => {
                 Ok(())
             }
+            Err(problem) if !problem.is_refused && self.is_over(session, &mut exchanges).await => {
+                self.sender.created.ended(session);
+                Ok(())
+            }
             Err(Problem { text, .. }) => Err(format!("{}: {text}", session_name(session))),
         };
         (exchanges, end)
+    }
+
+    /// Returns true if none of its tokens is known any more, whatever the logout said.
+    async fn is_over(&self, session: &Session, exchanges: &mut Vec<Exchange>) -> bool {
+        let Some(observer) = self.observer.and_then(|operation| self.request(operation)) else {
+            return false;
+        };
+        for token in &session.tokens {
+            let response = self.send(&observer.clone().bearer(token), exchanges).await;
+            let is_unknown = response.is_ok_and(|response| {
+                response.status == 401 && response.text_at("/errcode") == Some("M_UNKNOWN_TOKEN")
+            });
+            if !is_unknown {
+                return false;
+            }
+        }
+        !session.tokens.is_empty()
     }
 
     /// Tries its tokens, the newest first.

@@ -1,4 +1,5 @@
 //! Sessions and accounts that a run created and must clean up.
+use crate::http::gateway::has_gateway_status;
 use crate::http::message::{Exchange, Request, TransportErrorKind};
 use crate::model::user_id::{FRESH, localpart};
 use serde_json::Value;
@@ -333,9 +334,7 @@ fn is_uncertain(exchange: &Exchange) -> bool {
             trouble.kind,
             TransportErrorKind::Closed | TransportErrorKind::Protocol | TransportErrorKind::Timeout
         ),
-        Ok(response) if matches!(response.status, 502..=504) => {
-            response.text_at("/errcode").is_none()
-        }
+        Ok(response) if has_gateway_status(response) => true,
         Ok(response) => {
             let told = if begins_session(exchange) { "/access_token" } else { "/user_id" };
             response.is_success() && response.text_at(told).is_none()
@@ -367,7 +366,7 @@ fn devices_of(exchange: &Exchange, path: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn token_of(request: &Request) -> Option<String> {
+pub fn token_of(request: &Request) -> Option<String> {
     let header = request.header("authorization");
     let bearer = header.and_then(|header| header.strip_prefix("Bearer ")).map(str::to_owned);
     bearer.or_else(|| query_of(request, "access_token"))

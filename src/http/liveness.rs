@@ -1,14 +1,20 @@
 //! Detection of a lost target, so that a server that goes away or changes ends the run with one
 //! reason instead of a finding for each case.
 use crate::http::message::{Exchange, Request, Response, TransportError, TransportErrorKind};
+use crate::http::rate_limit::Bucket;
 use crate::model::reason::Reason;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Requests in a row without a response that end a run, even if the control requests have one.
 const IN_A_ROW: usize = 10;
 /// Requests without a response that end a run: each may take the whole `--timeout`.
 const ALL_TOGETHER: usize = 30;
+/// Operations without a response, of which fewer do not end a run: each may hang by itself.
+const OPERATIONS: usize = 3;
+/// Confirmed silences after which an operation that answered nothing in between is known to hang.
+const SILENCES: usize = 2;
 
 /// A request that the probe saw answered as only a homeserver answers it.
 #[derive(Debug, Clone)]
@@ -43,10 +49,30 @@ pub struct TargetLost {
 
 #[derive(Debug, Default)]
 struct LivenessState {
-    in_a_row: usize,
-    all_together: usize,
+    in_a_row: Silence,
+    all_together: Silence,
+    /// Confirmed silences in a row of each operation, well-formed requests apart from others.
+    hanging: BTreeMap<(String, bool), usize>,
     lost: Option<TargetLost>,
     is_back: bool,
+}
+
+/// Requests without a response.
+#[derive(Debug, Default)]
+struct Silence {
+    requests: usize,
+    operations: BTreeSet<String>,
+}
+
+impl Silence {
+    fn add(&mut self, operation: &str) {
+        self.requests += 1;
+        self.operations.insert(operation.to_owned());
+    }
+
+    fn lasts(&self, most: usize) -> bool {
+        self.requests >= most && self.operations.len() >= OPERATIONS
+    }
 }
 
 impl LivenessState {
@@ -90,27 +116,42 @@ impl LivenessMonitor {
         state.lost.clone().filter(|_| !state.is_back)
     }
 
-    /// Takes note of what came of a request, other than a control.
-    pub fn note(&self, result: &Result<Response, TransportError>) {
+    /// Takes note of what came of a request, other than a control. Only well-formed requests count:
+    /// that others are dropped is for the cases to find.
+    pub fn note(&self, request: &Request, result: &Result<Response, TransportError>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Err(trouble) = result else {
-            state.in_a_row = 0;
+            state.in_a_row = Silence::default();
+            state.hanging.remove(&kind(request));
             return;
         };
-        if trouble.kind == TransportErrorKind::Request {
+        if trouble.kind == TransportErrorKind::Request || !is_well_formed(request) {
             return;
         }
-        state.in_a_row += 1;
-        state.all_together += 1;
-        let text = if state.in_a_row >= IN_A_ROW {
-            format!("{IN_A_ROW} requests in a row got no response")
-        } else if state.all_together >= ALL_TOGETHER {
-            format!("{ALL_TOGETHER} requests got no response")
+        let (operation, _) = kind(request);
+        state.in_a_row.add(&operation);
+        state.all_together.add(&operation);
+        let text = if state.in_a_row.lasts(IN_A_ROW) {
+            format!("{} requests in a row got no response", state.in_a_row.requests)
+        } else if state.all_together.lasts(ALL_TOGETHER) {
+            format!("{} requests got no response", state.all_together.requests)
         } else {
             return;
         };
         state.is_back = false;
         state.stop(&format!("{text} (the last: {})", trouble.text));
+    }
+
+    /// A request had no answer on two connections, while another one had.
+    pub fn hangs(&self, request: &Request) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state.hanging.entry(kind(request)).or_default() += 1;
+    }
+
+    /// Returns true if requests like this one are known to have no answer.
+    pub fn is_known_to_hang(&self, request: &Request) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.hanging.get(&kind(request)).is_some_and(|silences| *silences >= SILENCES)
     }
 
     /// Nothing more is to be asked, for this reason.
@@ -139,6 +180,18 @@ impl LivenessMonitor {
     }
 }
 
+fn kind(request: &Request) -> (String, bool) {
+    (Bucket::of(request).operation, is_well_formed(request))
+}
+
+/// Returns true for a request that no server may leave without an answer for its form: of a known
+/// operation, and with a JSON object where it has a body or should.
+fn is_well_formed(request: &Request) -> bool {
+    let has_body = request.body.is_some();
+    let is_object = request.json_body().is_some_and(|body| body.is_object());
+    request.operation.is_some() && (is_object || !has_body && request.method == "GET")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,18 +207,20 @@ mod tests {
         Response::new(status, Vec::new(), body.as_bytes().to_vec(), false)
     }
 
+    /// The n-th of requests to three operations.
+    fn request(n: usize) -> Request {
+        let operation = ["getDevices", "getTokenOwner", "getCapabilities"][n % 3];
+        Request::new(Some(operation), "GET", "/x")
+    }
+
     #[test]
     fn silence_in_a_row_ends_it_and_an_answer_begins_the_row_anew() {
         let liveness = LivenessMonitor::default();
-        for _ in 1..IN_A_ROW {
-            liveness.note(&silence());
-        }
-        liveness.note(&Ok(response(500, "")));
-        for _ in 1..IN_A_ROW {
-            liveness.note(&silence());
-        }
+        (1..IN_A_ROW).for_each(|n| liveness.note(&request(n), &silence()));
+        liveness.note(&request(0), &Ok(response(500, "")));
+        (1..IN_A_ROW).for_each(|n| liveness.note(&request(n), &silence()));
         assert!(liveness.stops().is_none());
-        liveness.note(&silence());
+        liveness.note(&request(0), &silence());
         let lost = liveness.stops().unwrap();
         let Reason::TargetLost(why) = lost.reason else { panic!("{lost:?}") };
         assert!(why.contains("10 requests in a row"), "{why}");
@@ -174,22 +229,48 @@ mod tests {
     #[test]
     fn silence_while_the_target_starts_counts_for_nothing() {
         let liveness = LivenessMonitor::default();
-        (0..IN_A_ROW).for_each(|_| liveness.note(&silence()));
+        (0..IN_A_ROW).for_each(|n| liveness.note(&request(n), &silence()));
         liveness.begin_anew();
         assert!(liveness.stops().is_none());
-        (1..IN_A_ROW).for_each(|_| liveness.note(&silence()));
+        (1..IN_A_ROW).for_each(|n| liveness.note(&request(n), &silence()));
         assert!(liveness.stops().is_none());
     }
 
     #[test]
     fn silence_now_and_then_ends_it_too() {
         let liveness = LivenessMonitor::default();
-        for _ in 0..ALL_TOGETHER {
+        for n in 0..ALL_TOGETHER {
             assert!(liveness.stops().is_none());
-            liveness.note(&silence());
-            liveness.note(&Ok(response(200, "{}")));
+            liveness.note(&request(n), &silence());
+            liveness.note(&request(n), &Ok(response(200, "{}")));
         }
         assert!(liveness.stops().is_some());
+    }
+
+    #[test]
+    fn silence_of_one_operation_and_of_malformed_requests_does_not_end_it() {
+        let bodies: [Option<&[u8]>; 4] = [None, Some(b""), Some(b"{\"a\":"), Some(b"[]")];
+        let malformed = |n: usize| {
+            let mut request = Request { method: "POST".to_owned(), ..request(n) };
+            request.body = bodies[n % 4].map(<[u8]>::to_vec);
+            request
+        };
+        let liveness = LivenessMonitor::default();
+        for n in 0..3 * ALL_TOGETHER {
+            liveness.note(&request(0), &silence());
+            liveness.note(&malformed(n), &silence());
+            liveness.note(&Request::new(None, "GET", &format!("/{n}")), &silence());
+        }
+        assert!(liveness.stops().is_none());
+    }
+
+    #[test]
+    fn an_operation_is_known_to_hang_until_it_answers() {
+        let liveness = LivenessMonitor::default();
+        (0..SILENCES).for_each(|_| liveness.hangs(&request(0)));
+        assert!(liveness.is_known_to_hang(&request(0)) && !liveness.is_known_to_hang(&request(1)));
+        liveness.note(&request(0), &Ok(response(500, "")));
+        assert!(!liveness.is_known_to_hang(&request(0)));
     }
 
     #[test]

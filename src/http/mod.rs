@@ -5,6 +5,7 @@ pub mod client;
 pub mod created_resources;
 pub mod discovery;
 mod error;
+pub mod gateway;
 pub mod legacy_login;
 pub mod liveness;
 pub mod message;

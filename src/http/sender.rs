@@ -4,6 +4,7 @@ use crate::case::ast;
 use crate::http::cancel::Cancellation;
 use crate::http::client::{HttpClient, ROOM};
 use crate::http::created_resources::CreatedResources;
+use crate::http::gateway::{Homeserver, Origin, has_gateway_status};
 use crate::http::legacy_login::LoginDialect;
 use crate::http::liveness::{LivenessMonitor, TargetLost};
 use crate::http::message;
@@ -39,6 +40,8 @@ pub struct RequestSender {
     pub dialect: LoginDialect,
     /// Detects that the target is lost.
     pub liveness: Arc<LivenessMonitor>,
+    /// The headers by which its answers are known.
+    pub homeserver: Arc<Homeserver>,
 }
 
 /// The result of one request, with every exchange that it took.
@@ -96,7 +99,7 @@ impl RequestSender {
         exchanges: &mut Vec<Exchange>,
     ) -> Reply {
         let bucket = Bucket::of(request);
-        let mut gateway_tried = false;
+        let mut gateway: Option<Reason> = None;
         loop {
             if limits == ast::Limits::Wait
                 && let Err(reason) = self.admit(&bucket).await
@@ -105,7 +108,8 @@ impl RequestSender {
             }
             let exchange = self.http.send(request).await;
             self.created.note(&exchange);
-            self.liveness.note(&exchange.result);
+            self.liveness.note(request, &exchange.result);
+            let origin = self.homeserver.meet(&exchange);
             if self.http.is_full() {
                 self.liveness.stop(&format!("the server's responses came to {} MiB", ROOM >> 20));
             }
@@ -115,13 +119,16 @@ impl RequestSender {
                 Ok(response) if is_limited(&response) && limits == ast::Limits::Wait => {
                     self.limits.hit(&bucket, &response);
                 }
-                Ok(response) if is_gateway(&response) => {
-                    if gateway_tried {
-                        return Reply::Inconclusive(Reason::Gateway { status: response.status });
+                Ok(response) if origin == Origin::Gateway => {
+                    let reason = Reason::Gateway { status: response.status };
+                    if gateway.replace(reason.clone()).is_some() {
+                        return Reply::Inconclusive(reason);
                     }
-                    gateway_tried = true;
                 }
-                Ok(response) => return reply_of(response),
+                Ok(response) => {
+                    let doubt = gateway.filter(|_| may_follow_from_itself(request, &response));
+                    return doubt.map_or_else(|| reply_of(response), Reply::Inconclusive);
+                }
                 Err(trouble) => return self.without_answer(request, trouble, exchanges).await,
             }
         }
@@ -167,7 +174,7 @@ impl RequestSender {
         for control in self.liveness.controls() {
             let exchange = self.http.send_fresh(&control.request).await;
             let Ok(response) = &exchange.result else { return Some(exchange) };
-            if is_gateway(response) {
+            if has_gateway_status(response) {
                 return Some(exchange);
             }
             // A rate limit may cover everything, and a server that has one is still there.
@@ -180,8 +187,9 @@ impl RequestSender {
         let (evidence, words) = wrong?;
         for request in unrelated_requests() {
             let other = self.http.send_fresh(&request).await;
-            let differs =
-                |response: &Response| !is_gateway(response) && message::words(response) != words;
+            let differs = |response: &Response| {
+                !has_gateway_status(response) && message::words(response) != words
+            };
             if other.result.as_ref().is_ok_and(differs) {
                 return None;
             }
@@ -196,14 +204,15 @@ impl RequestSender {
         }
     }
 
-    /// A dropped connection counts only if it happens twice while the server answers others.
+    /// A request without an answer counts only if it has none on a new connection either, while the
+    /// server answers others. An operation that is known to stay silent is not asked again.
     async fn without_answer(
         &self,
         request: &Request,
         trouble: TransportError,
         exchanges: &mut Vec<Exchange>,
     ) -> Reply {
-        if !matches!(trouble.kind, TransportErrorKind::Closed | TransportErrorKind::Protocol) {
+        if !is_unanswered(&trouble) {
             return Reply::Inconclusive(no_answer(&trouble));
         }
         let control = self.http.send_fresh(&control()).await;
@@ -212,25 +221,54 @@ impl RequestSender {
         if !alive {
             return Reply::Inconclusive(no_answer(&trouble));
         }
+        if self.liveness.is_known_to_hang(request) {
+            return Reply::Dropped(dropped(&trouble));
+        }
         let again = self.http.send_fresh(request).await;
         self.created.note(&again);
         let result = again.result.clone();
         exchanges.push(again);
         match result {
+            Ok(response) if may_follow_from_itself(request, &response) => {
+                Reply::Inconclusive(no_answer(&trouble))
+            }
             Ok(response) => reply_of(response),
-            Err(second)
-                if matches!(
-                    second.kind,
-                    TransportErrorKind::Closed | TransportErrorKind::Protocol
-                ) =>
-            {
-                Reply::Dropped(format!(
-                    "the connection ended twice without a response ({second}), while another request got one in between"
-                ))
+            Err(second) if is_unanswered(&second) => {
+                self.liveness.hangs(request);
+                Reply::Dropped(dropped(&second))
             }
             Err(second) => Reply::Inconclusive(no_answer(&second)),
         }
     }
+}
+
+/// Returns true if the request arrived, as far as can be seen, and no whole answer came.
+fn is_unanswered(trouble: &TransportError) -> bool {
+    use TransportErrorKind::{Closed, Protocol, Timeout};
+    matches!(trouble.kind, Closed | Protocol | Timeout)
+}
+
+/// Returns true for a refusal of a repeated request that may have done its work the first time: its
+/// token is dead then, what it names is gone or taken.
+fn may_follow_from_itself(request: &Request, response: &Response) -> bool {
+    // A password logs in as often as it is sent; other requests have no effect, or the same again.
+    let of_token = || request.json_body().is_some_and(|body| body.get("token").is_some());
+    let is_repeatable = match request.method.as_str() {
+        "POST" => request.is_login() && !of_token(),
+        "DELETE" => false,
+        _ => true,
+    };
+    let is_taken = matches!(response.text_at("/errcode"), Some("M_USER_IN_USE" | "M_EXCLUSIVE"));
+    let is_gone = matches!(response.status, 401 | 403 | 404 | 409) && !response.is_challenge();
+    !is_repeatable && (is_gone || is_taken)
+}
+
+fn dropped(last: &TransportError) -> String {
+    let what = match last.kind {
+        TransportErrorKind::Timeout => "it was never answered, on two connections",
+        _ => "the connection ended twice without a response",
+    };
+    format!("{what} ({last}), while another request got one in between")
 }
 
 /// Requests that a homeserver never answers alike: one lacks a token, and the other has an unknown
@@ -249,10 +287,6 @@ fn control() -> Request {
 /// Returns true for 429, or its errcode with another status.
 fn is_limited(response: &Response) -> bool {
     response.status == 429 || response.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
-}
-
-fn is_gateway(response: &Response) -> bool {
-    matches!(response.status, 502..=504) && response.text_at("/errcode").is_none()
 }
 
 /// Returns the response for the case, if it can be judged.

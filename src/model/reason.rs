@@ -113,9 +113,11 @@ reasons! {
     RefusedByPolicy = "refused_by_policy", remedy: "the server's policy forbids it here; try another account" => {
         RefusedByPolicy { errcode: String } => "the server refused by its own policy ({errcode}), which does \
             not answer the question";
+        EarlierSessionsEnd => "the server ends the earlier sessions of a user at each login, so what this case \
+            was to see of an earlier one could not be seen";
     }
     Gateway = "gateway", remedy: "a proxy answered instead of the homeserver; check its log" =>
-        { Gateway { status: u16 } => "a gateway in front of the homeserver answered {status} twice"; }
+        { Gateway { status: u16 } => "something in front of the homeserver answered {status} in its place"; }
     NoAnswer = "no_answer", remedy: CONNECTION => { NoAnswer(why: String) => "{why}"; }
     Timeout = "timeout", remedy: CONNECTION => { Timeout(why: String) => "{why}"; }
     Unreachable = "unreachable", remedy: CONNECTION => { Unreachable(why: String) => "{why}"; }

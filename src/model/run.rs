@@ -49,6 +49,10 @@ pub struct Run {
     /// Whether cases needed an account, accounts or a way to make them were given, and none could be used.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_usable_account: bool,
+    /// The operations of which most answers came from something in front of the homeserver, the most
+    /// answers first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateway: Vec<GatewayAnswers>,
     /// What the baseline says of the findings, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineOutcome>,
@@ -186,6 +190,18 @@ pub struct Required {
     pub verdict: Verdict,
     /// A sentence for a reader.
     pub text: UntrustedText,
+}
+
+/// Answers of something in front of the homeserver to one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(feature = "internal"), non_exhaustive)]
+pub struct GatewayAnswers {
+    /// Method and path: `GET /devices`.
+    pub operation: UntrustedText,
+    /// How many of its answers there were.
+    pub count: usize,
+    /// All answers to the operation.
+    pub all: usize,
 }
 
 /// A rate limit of the server that the run met.

@@ -7,6 +7,7 @@ use crate::http::message::Exchange;
 use crate::http::rate_limit::RateLimits;
 use crate::http::sender::RequestSender;
 use crate::model::release::SpecVersion;
+use crate::plan::observers;
 use crate::plan::{Plan, PlannedCase};
 use crate::redact::RedactedRun;
 use crate::run::executor::{CaseResult, Executor};
@@ -85,8 +86,9 @@ impl ActiveRun {
             false => CLEAN_UP_TIME.max(self.prepared.job.transport.timeout),
         };
         let until = tokio::time::Instant::now() + time;
+        let observer = observers::substitute(&self.executor.facts);
         let cleaning = async {
-            let mut done = cleanup(&cleaner, &self.executor.routes, until).await;
+            let mut done = cleanup(&cleaner, &self.executor.routes, observer, until).await;
             end_supplied(&cleaner, &self.executor.routes, until, &mut done).await;
             done
         };

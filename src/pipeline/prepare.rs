@@ -61,6 +61,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
         stop: Cancellation::default(),
         dialect: LoginDialect::default(),
         liveness: Arc::default(),
+        homeserver: Arc::default(),
     };
     let stop = sender.stop.clone();
     let (discovered, elsewhere) = (None, Vec::new());

@@ -126,6 +126,7 @@ impl Prepared {
                 &self.material.register,
             ),
             probed: public.answered.into(),
+            one_session: Arc::default(),
             observe: self.observe(spec.clone(), facts.listed.clone()),
             facts: Arc::new(facts),
         };

@@ -19,7 +19,8 @@ pub struct Facts {
     pub providers: Vec<Provider>,
     /// `/capabilities` by name, with whether each is enabled; empty if it could not be asked.
     pub capabilities: BTreeMap<String, bool>,
-    /// The operations by which cases look at sessions and devices, as far as they are absent.
+    /// The operations by which cases look at sessions and devices, as far as they are absent or do not
+    /// work.
     pub absent: BTreeSet<String>,
     /// Reason why there was no session for the probe though an account was given; features that
     /// need a session are then unknown and not absent.

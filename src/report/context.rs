@@ -36,6 +36,7 @@ pub(super) fn of(run: &Run) -> Value {
         verdicts => VERDICTS.map(RequirementVerdict::as_str).to_vec(),
         outcome => digest::outcome(run),
         sentence => digest::sentence(run),
+        gateway => digest::gateway(run),
         server => digest::server(run),
         selection => digest::selection(run),
         baseline => digest::baseline(run),

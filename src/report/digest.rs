@@ -82,6 +82,20 @@ pub(super) fn lacking(run: &Run) -> Vec<&Required> {
     run.required.iter().filter(|one| one.verdict != Verdict::Passed).collect()
 }
 
+/// The operations of which something in front of the homeserver gave most answers, in a sentence.
+pub(super) fn gateway(run: &Run) -> Option<String> {
+    let (first, more) = run.gateway.split_first()?;
+    let operation = cut(&first.operation, NAME_LIMIT);
+    let more = match more.len() {
+        0 => String::new(),
+        n => format!(", and most to {}", count(n, "more operation")),
+    };
+    Some(format!(
+        "Something in front of the homeserver gave {} of {} answers to {operation}{more}.",
+        first.count, first.all
+    ))
+}
+
 /// Describes in one or two sentences how many requirements were decided, and how.
 pub(super) fn sentence(run: &Run) -> String {
     let tally = applicable(run);

@@ -94,7 +94,9 @@ fn head(run: &Run, page: &Page) -> Vec<String> {
     // Every line begins with a word of ours, so that none can start a workflow command.
     let tool = format!("homespec {} on {}", run.tool.version, run.target.base_url);
     let server = format!("Server: {}", digest::server(run));
-    let mut lines = vec![page.line(&tool), page.line(&server)];
+    let in_front = digest::gateway(run).map(|text| page.styled(style(Verdict::Blocked), &text));
+    let mut lines: Vec<String> = in_front.into_iter().collect();
+    lines.extend([page.line(&tool), page.line(&server)]);
     lines.extend(digest::selection(run).map(|s| page.line(&s)));
     lines.push(String::new());
     let took = if run.complete { "" } else { ", not complete" };

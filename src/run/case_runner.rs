@@ -2,6 +2,7 @@
 use crate::accounts::account::AccountView;
 use crate::accounts::operator_proof::OperatorProver;
 use crate::case::ast::{Act, Case, Impact, Need};
+use crate::check::cause::ends_earlier_sessions;
 use crate::check::trace::Trace;
 use crate::check::verdict::{blames_target, decide};
 use crate::http::background::beside;
@@ -18,6 +19,7 @@ use crate::run::variables::Variables;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -190,12 +192,39 @@ impl Executor {
             }
         }
         let trace = machine.finish();
-        if matches!(case.impact, Impact::EndsSessions | Impact::Destroys) {
+        let is_ended = matches!(case.impact, Impact::EndsSessions | Impact::Destroys)
+            || self.login_ended_sessions(&accounts, exchanges);
+        if is_ended {
             for slot in assignment.accounts.values() {
                 self.pool.forget_session(slot).await;
             }
         }
         trace
+    }
+
+    /// Returns true if the server is known to end earlier sessions at a login, and the case logged in.
+    fn login_ended_sessions(
+        &self,
+        accounts: &BTreeMap<String, AccountView>,
+        exchanges: &[Exchange],
+    ) -> bool {
+        let session = |account: &'_ AccountView| {
+            let token = account.token.clone()?;
+            Some((token, account.user_id.clone(), account.device_id.clone()?))
+        };
+        let known: Vec<_> = accounts.values().filter_map(session).collect();
+        let known = known
+            .iter()
+            .map(|(token, user, device)| (token.as_str(), user.as_str(), device.as_str()));
+        if ends_earlier_sessions(exchanges, known) {
+            self.one_session.store(true, Ordering::Relaxed);
+        }
+        let is_login = |one: &Exchange| {
+            !one.shared
+                && one.request.is_login()
+                && one.result.as_ref().is_ok_and(Response::is_success)
+        };
+        self.one_session.load(Ordering::Relaxed) && exchanges.iter().any(is_login)
     }
 
     async fn what_is_given_is_proven(&self, case: &Case) -> Result<(), Reason> {

@@ -19,6 +19,7 @@ use crate::run::login_budget::{LoginBudget, LoginQueue, ReusableSession, ReusePo
 use crate::run::scheduler::Scheduler;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -101,6 +102,8 @@ pub struct Executor {
     pub probed: Arc<[Exchange]>,
     /// The standing checks.
     pub observe: Observe,
+    /// True once a login was seen to end the earlier sessions of its user.
+    pub one_session: Arc<AtomicBool>,
 }
 
 /// Standing checks of the exchanges of an owner, if they are still to judge.

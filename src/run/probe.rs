@@ -398,7 +398,8 @@ pub struct AuthenticatedProbe {
     pub features: BTreeSet<Feature>,
     /// What `/capabilities` says.
     pub capabilities: BTreeMap<String, bool>,
-    /// The operations by which cases look at sessions and devices, as far as they are absent.
+    /// The operations by which cases look at sessions and devices, as far as they are absent or do not
+    /// work.
     pub absent: BTreeSet<String>,
     /// Why there was no session to look with though there is an account.
     pub no_session: Option<Reason>,
@@ -521,20 +522,25 @@ fn observers(routes: &dyn Routes, token: &str, device: Option<&str>) -> Vec<Requ
         .collect()
 }
 
-/// The operations that are absent: each is asked twice, with other requests in between.
+/// The operations that are absent or do not work: each is asked twice, with other requests in between.
 async fn absent(
     sender: &RequestSender,
     requests: Vec<Request>,
     exchanges: &mut Vec<Exchange>,
 ) -> BTreeSet<String> {
     let mut suspects: Vec<(Request, Vec<Response>)> = Vec::new();
+    let mut silent: BTreeSet<String> = BTreeSet::new();
     for request in requests {
-        let response = sender.response(&request, Limits::Wait, exchanges).await.ok();
-        let response = response.filter(|r| [400, 404, 405, 501].contains(&r.status));
-        suspects.extend(response.map(|response| (request, vec![response])));
+        match sender.response(&request, Limits::Wait, exchanges).await {
+            Ok(response) if is_suspect(&response) => suspects.push((request, vec![response])),
+            Ok(_) => {}
+            // Such a request was sent twice already.
+            Err(Reason::Gateway { .. } | Reason::NoAnswer(_)) => silent.extend(request.operation),
+            Err(_) => {}
+        }
     }
     if suspects.is_empty() {
-        return BTreeSet::new();
+        return silent;
     }
     let path = format!("/_matrix/client/{}/{NOWHERE}", Api::V3.as_str());
     let nowhere = Request::new(None, "GET", &path);
@@ -544,10 +550,16 @@ async fn absent(
     }
     let nowhere: Vec<&Response> = nowhere.iter().collect();
     let is_absent = |(_, responses): &(Request, Vec<Response>)| {
-        responses.len() == 2 && responses.iter().all(|response| is_absence(response, &nowhere))
+        let shows = |response: &Response| response.status >= 500 || is_absence(response, &nowhere);
+        responses.len() == 2 && responses.iter().all(shows)
     };
     let absent = suspects.into_iter().filter(is_absent);
-    absent.filter_map(|(request, _)| request.operation).collect()
+    absent.filter_map(|(request, _)| request.operation).chain(silent).collect()
+}
+
+/// Whether an answer may say that there is no such operation, or that it does not work.
+fn is_suspect(response: &Response) -> bool {
+    matches!(response.status, 400 | 404 | 405 | 500..)
 }
 
 /// Whether users can register: a name that nobody has is then available. Unlike a registration

@@ -268,6 +268,7 @@ fn run(exit_status: u8, cases: Vec<CaseOutcome>, standing: Vec<StandingOutcome>)
         not_cleaned_up: vec![],
         notes: vec![],
         no_usable_account: false,
+        gateway: vec![],
         baseline: None,
         required: vec![],
         cases,

@@ -29,6 +29,8 @@ struct Shared {
     watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
     /// Which requests get a 404 in the homeserver's place.
     absent: fn(&str) -> bool,
+    /// A header of requests that does not go on.
+    stripped: Option<&'static str>,
 }
 
 /// A proxy that runs.
@@ -42,7 +44,12 @@ pub struct Proxy {
 impl Proxy {
     /// Listens in front of `upstream`.
     pub fn start(upstream: &str) -> Proxy {
-        Proxy::build(upstream, None, |_| false)
+        Proxy::build(upstream, None, |_| false, None)
+    }
+
+    /// The same, without this header of requests, in lower case.
+    pub fn stripping(upstream: &str, header: &'static str) -> Proxy {
+        Proxy::build(upstream, None, |_| false, Some(header))
     }
 
     /// The same, telling of requests whose path ends in a certain way.
@@ -50,24 +57,26 @@ impl Proxy {
         upstream: &str,
         watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
     ) -> Proxy {
-        Proxy::build(upstream, watched, |_| false)
+        Proxy::build(upstream, watched, |_| false, None)
     }
 
     /// The same, without the operations of which this is true: method and path without the query.
     pub fn without(upstream: &str, absent: fn(&str) -> bool) -> Proxy {
-        Proxy::build(upstream, None, absent)
+        Proxy::build(upstream, None, absent, None)
     }
 
     fn build(
         upstream: &str,
         watched: Option<(&'static str, mpsc::UnboundedSender<()>)>,
         absent: fn(&str) -> bool,
+        stripped: Option<&'static str>,
     ) -> Proxy {
         drop(rustls::crypto::ring::default_provider().install_default());
         let none: Vec<reqwest::Certificate> = Vec::new();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only(none).build().unwrap();
         let upstream = upstream.to_owned();
-        let shared = Arc::new(Shared { upstream, http, log: Mutex::default(), watched, absent });
+        let log = Mutex::default();
+        let shared = Arc::new(Shared { upstream, http, log, watched, absent, stripped });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -99,7 +108,8 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
     }
     let url = format!("{}{path}", shared.upstream);
     let mut request = shared.http.request(parts.method, url).body(body.clone());
-    for (name, value) in parts.headers.iter().filter(|(name, _)| *name != "host") {
+    let goes_on = |name: &str| name != "host" && shared.stripped.is_none_or(|one| one != name);
+    for (name, value) in parts.headers.iter().filter(|(name, _)| goes_on(name.as_str())) {
         request = request.header(name, value);
     }
     let answer = request.send().await.unwrap();

@@ -26,7 +26,11 @@ impl AccountPool {
         if let Some(reason) = self.maker_refused() {
             return Err(reason);
         }
-        let made = self.make_one(slot, maker).await;
+        let made = match self.make_one(slot, maker).await {
+            // The account may be there: another one is asked for, and that one is cleaned up.
+            Err(Reason::Gateway { .. } | Reason::NoAnswer(_)) => self.make_one(slot, maker).await,
+            made => made,
+        };
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         match &made {
             Ok(_) => making.works = true,

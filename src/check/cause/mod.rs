@@ -6,31 +6,41 @@
 //! Each is a requirement of the register, by `works` or by id. Where it is known to be broken from the
 //! whole run, what depends on it is blocked because of it, under these rules:
 //!
-//! - An answer of success is never excused, nor is a server that hangs up.
+//! - An answer of success is never excused, nor is a request without an answer if its operation
+//!   answers others.
 //! - The cause has failed in this run with a finding of its own. Otherwise the consequence is judged
 //!   by itself.
 //! - Broken means broken twice, with another request in between, and never working.
+//! - What works now and then is unstable: the operation fails by itself, with how often it did.
+//! - An answer of something in front of the homeserver, or a session that ended by the server's policy
+//!   when its user logged in again, says nothing of the rule: blocked for that fact.
 //! - Of several findings of a decision only the consequences are excused.
 //! - A refusal by an operation that is absent answers no question of what it refuses. Where another
 //!   case decides the requirement, such a decision is skipped instead.
 mod operations;
 mod presupposed;
+mod promotion;
 mod resolve;
+mod sessions;
+mod walls;
 
 pub use operations::{NOWHERE, is_absence};
+pub use sessions::ends_earlier_sessions;
 
-use super::verdict::{Decided, Evidence, Role, Weight, joined};
-use crate::case::ast::{Case, StepTarget};
-use crate::check::tally::exchange_id;
+use super::verdict::{Decided, Evidence, Role, joined};
+use crate::case::ast::Case;
+use crate::http::gateway::{Origin, Origins};
 use crate::http::message::{Exchange, Response};
-use crate::model::reason::{Reason, ReasonCode};
+use crate::model::reason::Reason;
 use crate::model::release::Listed;
 use crate::model::run::{Decision, Finding, RecordedReason, Verdict};
-use crate::requirements::{Register, Severity};
-use operations::{Operations, answer_in_words};
+use crate::requirements::Register;
+use operations::Operations;
 use presupposed::Presupposed;
-use resolve::{Graph, Link};
+use promotion::{Promotion, promotions};
+use resolve::{Cause, Graph, Link};
 use std::collections::{BTreeMap, BTreeSet};
+use walls::Walls;
 
 /// One case of a run.
 #[derive(Debug, Clone, Copy)]
@@ -48,21 +58,23 @@ pub struct CaseRecord<'a> {
 pub struct Record<'a> {
     /// The cases.
     pub cases: Vec<CaseRecord<'a>>,
-    /// What was exchanged outside cases.
-    pub support: Vec<&'a [Exchange]>,
+    /// What was exchanged outside cases, by name.
+    pub support: Vec<(&'a str, &'a [Exchange])>,
     /// The requirements.
     pub register: &'a Register,
     /// What the server lists.
     pub listed: &'a Listed,
     /// The path prefix of the run: `r0` or `v3`.
     pub api: &'a str,
+    /// Who gave each answer.
+    pub origins: &'a Origins,
 }
 
 impl<'a> Record<'a> {
     /// Every exchange that was sent, in the order of the reports.
     fn exchanges(&self) -> impl Iterator<Item = &'a Exchange> {
         let of_cases = self.cases.iter().map(|one| one.exchanges);
-        let all = self.support.iter().copied().chain(of_cases).flatten();
+        let all = self.support.iter().map(|(_, sent)| *sent).chain(of_cases).flatten();
         all.filter(|exchange| !exchange.shared)
     }
 
@@ -137,15 +149,22 @@ pub fn attribute(record: &Record<'_>) -> Vec<Option<Revised>> {
     let graph = Graph::new(record, &promoted, links);
     let consequences = consequences(record, &promoted, &graph);
     let decided = decided(record, &promoted, &consequences);
-    let all = Attribution { record, promoted: &promoted, graph, consequences, decided };
+    let (operations, promoted) = (&operations, promoted.as_slice());
+    let walls = Walls::of(record);
+    let all = Attribution { record, operations, promoted, walls, graph, consequences, decided };
     let cases = record.cases.iter().enumerate();
     cases.map(|(index, one)| all.revised(index, one)).collect()
 }
 
+/// Ends the sentence of a finding that something else may have made.
+pub const UNLESS: &str = ", unless something in front of the homeserver answered";
+
 /// Everything that the verdicts of the cases follow from.
 struct Attribution<'r> {
     record: &'r Record<'r>,
+    operations: &'r Operations<'r>,
     promoted: &'r [Promotion],
+    walls: Walls,
     graph: Graph<'r>,
     consequences: BTreeMap<(usize, usize), Consequence<'r>>,
     /// The requirements that a case decides by itself.
@@ -177,110 +196,6 @@ fn decided(
     own.chain(promoted.iter().map(|one| one.requirement.clone())).collect()
 }
 
-/// A requirement that a run shows to be broken although the case that decides it did not get so far.
-struct Promotion {
-    at: (usize, usize),
-    requirement: String,
-    finding: Finding,
-}
-
-/// An operation that is absent fails the requirement that says that it is there.
-fn promotions(record: &Record<'_>, operations: &Operations<'_>) -> Vec<Promotion> {
-    let promotion = |(operation, works): (&str, Vec<&str>)| {
-        let failed = |id: &&str| record.decisions().any(|one| has_failed_by(&one, id, operation));
-        if works.iter().any(failed) {
-            return None;
-        }
-        works.iter().find_map(|id| {
-            let weight = weight(record, id).filter(|w| w.severity == Severity::Fails)?;
-            let is_open = |one: &DecisionRecord<'_, '_>| {
-                one.requirement == *id && is_open(one) && asks(one.record.case, operation)
-            };
-            let open = record.decisions().find(is_open)?;
-            let (owner, shown) = shown_absent(record, operations, operation, open.at.0)?;
-            let finding = absent_finding(open.record.case, id, weight, operation, owner, shown);
-            Some(Promotion { at: open.at, requirement: (*id).to_owned(), finding })
-        })
-    };
-    operations.absent(record.register).filter_map(promotion).collect()
-}
-
-/// Whether it is the answer of that operation that breaks the requirement.
-fn has_failed_by(one: &DecisionRecord<'_, '_>, id: &str, operation: &str) -> bool {
-    let by_it = |evidence: &Evidence| {
-        let exchange = one.record.exchange(&evidence.exchange);
-        matches!(evidence.role, Role::Broken { .. })
-            && exchange.is_some_and(|e| e.request.operation.as_deref() == Some(operation))
-    };
-    one.requirement == id && one.verdict == Verdict::Failed && one.evidence.iter().any(by_it)
-}
-
-fn weight(record: &Record<'_>, id: &str) -> Option<Weight> {
-    let known = record.register.get(id).filter(|known| known.applies(record.listed))?;
-    Some(Weight { level: known.level, severity: known.severity(record.listed) })
-}
-
-/// Whether a case asked and came to no answer.
-fn is_open(one: &DecisionRecord<'_, '_>) -> bool {
-    let decision = one.record.decided.decisions.get(one.at.1);
-    let code = decision.and_then(|decision| decision.reason.as_ref()?.code.known());
-    let asked = !one.record.exchanges.is_empty();
-    use ReasonCode::{InteractiveAuth, NotObserved, NotReached, Setup};
-    asked && matches!(code, Some(InteractiveAuth | NotObserved | NotReached | Setup))
-}
-
-fn asks(case: &Case, operation: &str) -> bool {
-    case.all_steps().any(|step| matches!(&step.target, StepTarget::Call(name) if name == operation))
-}
-
-/// An exchange that shows the absence, if possible of that case.
-fn shown_absent<'a>(
-    record: &Record<'a>,
-    operations: &Operations<'_>,
-    operation: &str,
-    first: usize,
-) -> Option<(String, &'a Exchange)> {
-    let own = record.cases.get(first).into_iter();
-    own.chain(&record.cases).find_map(|one| {
-        let shows = |exchange: &&Exchange| {
-            exchange.request.operation.as_deref() == Some(operation)
-                && operations.says_absent(exchange)
-        };
-        let at = one.exchanges.iter().position(|exchange| shows(&exchange))?;
-        Some((exchange_id(&one.case.id, at), one.exchanges.get(at)?))
-    })
-}
-
-fn absent_finding(
-    case: &Case,
-    id: &str,
-    weight: Weight,
-    operation: &str,
-    exchange: String,
-    shown: &Exchange,
-) -> Finding {
-    let path = shown.request.path.split('?').next().unwrap_or_default();
-    let actual = answer_in_words(shown);
-    Finding {
-        requirement: id.to_owned(),
-        level: weight.level,
-        verdict: weight.severity.verdict(),
-        message: format!(
-            "{} {path} is not there: every request got {actual}",
-            shown.request.method
-        )
-        .into(),
-        expected: format!("the operation {operation}").into(),
-        actual: actual.into(),
-        pointer: "status".into(),
-        branch: None,
-        exchange: Some(exchange),
-        file: case.file.clone(),
-        line: case.line,
-        known: false,
-    }
-}
-
 impl Attribution<'_> {
     fn revised(&self, index: usize, one: &CaseRecord<'_>) -> Option<Revised> {
         let Decided { decisions, findings, .. } = one.decided;
@@ -296,14 +211,40 @@ impl Attribution<'_> {
                 self.apply(consequence, decision, one.decided);
                 excused.extend_from_slice(&consequence.excused);
                 is_changed = true;
+            } else if let Some(status) = self.walls.keeps_from(one.case, decision) {
+                decision.verdict = Verdict::Blocked;
+                decision.reason = Some(Reason::Gateway { status }.into());
+                is_changed = true;
             }
         }
         let kept = findings.iter().enumerate().filter(|(n, _)| !excused.contains(n));
-        let findings = kept.map(|(_, finding)| finding.clone()).chain(added).collect();
+        let kept = kept.map(|(_, finding)| {
+            let doubt = self.doubt(one, finding);
+            is_changed |= doubt.is_some();
+            let message = match doubt {
+                Some(doubt) => format!("{}{doubt}", finding.message).into(),
+                None => finding.message.clone(),
+            };
+            Finding { message, ..finding.clone() }
+        });
+        let findings = kept.collect::<Vec<_>>().into_iter().chain(added).collect();
         let worst = decisions.iter().rev().max_by_key(|decision| decision.verdict)?;
         let (verdict, reason) = (worst.verdict, worst.reason.clone());
         let branch = joined(decisions.iter().filter_map(|decision| decision.branch.as_deref()));
         is_changed.then_some(Revised { verdict, reason, decisions, findings, branch })
+    }
+
+    /// What is to be added to the sentence of a finding.
+    fn doubt(&self, one: &CaseRecord<'_>, finding: &Finding) -> Option<String> {
+        let id = finding.exchange.as_deref()?;
+        let exchange = one.exchange(id)?;
+        if self.record.origins.origin(exchange) == Origin::Unsure {
+            return Some(UNLESS.to_owned());
+        }
+        let lapses = self.operations.lapses(exchange)?;
+        let works = operations::works(self.record.register, lapses.operation);
+        let is_shown = works.contains(&finding.requirement.as_str()) && lapses.holds(id);
+        lapses.words().filter(|_| is_shown).map(|words| format!(" ({words})"))
     }
 
     fn apply(&self, found: &Consequence<'_>, decision: &mut Decision, case: &Decided) {
@@ -312,16 +253,26 @@ impl Attribution<'_> {
             decision.verdict = left.map(|f| f.verdict).max().unwrap_or(decision.verdict);
             return;
         };
-        if found.is_moot && found.is_met && case.is_whole {
+        let of_requirement = match cause {
+            Cause::Requirement(requirement) => Some(requirement),
+            Cause::Gateway(_) | Cause::EarlierSessionsEnd => None,
+        };
+        let is_moot = found.is_moot && of_requirement.is_some();
+        if is_moot && found.is_met && case.is_whole {
             decision.verdict = Verdict::Passed;
             return;
         }
         let is_decided = self.decided.contains(&decision.requirement);
-        decision.verdict =
-            if found.is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
+        decision.verdict = if is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
         decision.branch = None;
-        let finding = self.graph.finding(self.record, cause, self.promoted);
-        let reason = Reason::Because { requirement: cause.to_owned(), finding };
+        let reason = match cause {
+            Cause::Requirement(requirement) => {
+                let finding = self.graph.finding(self.record, requirement, self.promoted);
+                Reason::Because { requirement: requirement.to_owned(), finding }
+            }
+            Cause::Gateway(status) => Reason::Gateway { status },
+            Cause::EarlierSessionsEnd => Reason::EarlierSessionsEnd,
+        };
         decision.reason = Some(reason.into());
     }
 }
@@ -329,7 +280,7 @@ impl Attribution<'_> {
 /// What of a decision follows from something else.
 struct Consequence<'r> {
     /// What all of it follows from; nothing if a part stands for itself.
-    cause: Option<&'r str>,
+    cause: Option<Cause<'r>>,
     /// Indices of the findings that follow.
     excused: Vec<usize>,
     /// Indices of those that stand for themselves.
@@ -345,7 +296,7 @@ struct Consequence<'r> {
 fn consequence<'r>(
     verdict: Verdict,
     evidence: &[Evidence],
-    cause: impl Fn(usize) -> Option<&'r str>,
+    cause: impl Fn(usize) -> Option<Cause<'r>>,
 ) -> Option<Consequence<'r>> {
     let counts = |role: &Role| match verdict {
         Verdict::Blocked => *role == Role::Stopped,

@@ -1,7 +1,9 @@
 //! Operations as all answers of a run show them.
-use super::Record;
-use crate::check::verdict::Role;
-use crate::http::message::{Exchange, Response, words};
+use super::{CaseRecord, Record};
+use crate::check::tally::exchange_id;
+use crate::check::verdict::{Decided, Evidence, Role};
+use crate::http::gateway::Origins;
+use crate::http::message::{Exchange, Response, TransportError, TransportErrorKind, words};
 use crate::model::run::Verdict;
 use crate::requirements::Register;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,9 @@ pub(super) struct Operations<'a> {
     api: &'a str,
     /// Those that were rightly asked twice, and never gave what they are for.
     broken: BTreeSet<&'a str>,
+    /// Right requests that they did not serve.
+    lapses: BTreeMap<&'a str, Lapses<'a>>,
+    origins: &'a Origins,
 }
 
 /// Status, errcode and error text of an answer.
@@ -36,6 +41,7 @@ struct Answers {
     /// Successes and challenges of interactive auth.
     served: usize,
     absent: usize,
+    crashed: usize,
     first: usize,
     last: usize,
 }
@@ -56,16 +62,19 @@ impl<'a> Operations<'a> {
         let is_nowhere = |exchange: &&Exchange| {
             exchange.request.operation.is_none() && exchange.request.path.contains(NOWHERE)
         };
-        let nowhere = record.exchanges().filter(is_nowhere);
+        let (nowhere, origins) = (record.exchanges().filter(is_nowhere), record.origins);
         let mut seen = Operations {
             answers: BTreeMap::new(),
             names: record.exchanges().filter_map(named).collect(),
-            nowhere: nowhere.filter_map(answer).collect(),
+            nowhere: nowhere.filter_map(|one| answer(origins, one)).collect(),
             api: record.api,
             broken: BTreeSet::new(),
+            lapses: BTreeMap::new(),
+            origins,
         };
         for (place, exchange) in record.exchanges().enumerate() {
-            let (Some(key), Some(response)) = (seen.key(exchange), answer(exchange)) else {
+            let (Some(key), Some(response)) = (seen.key(exchange), answer(origins, exchange))
+            else {
                 continue;
             };
             let is_absent = is_absence(response, &seen.nowhere);
@@ -76,9 +85,11 @@ impl<'a> Operations<'a> {
             of_one.all += 1;
             of_one.served += usize::from(response.is_success() || response.is_challenge());
             of_one.absent += usize::from(is_absent);
+            of_one.crashed += usize::from(!is_absent && response.status >= 500);
             of_one.last = place;
         }
         seen.broken = seen.broken(record);
+        seen.lapses = seen.find_lapses(record);
         seen
     }
 
@@ -112,6 +123,65 @@ impl<'a> Operations<'a> {
         names
             .filter(|name| refused.get(name).is_some_and(|all| all.len() >= TWICE) && failed(name))
             .collect()
+    }
+
+    /// Right requests that got a crash, an absence or no answer: of the steps of cases, and those
+    /// beside cases as far as they crashed.
+    fn find_lapses(&self, record: &Record<'a>) -> BTreeMap<&'a str, Lapses<'a>> {
+        let mut all: BTreeMap<&'a str, Lapses<'a>> = BTreeMap::new();
+        let serves = |one: &&Exchange| one.result.as_ref().is_ok_and(Response::is_success);
+        let served: BTreeSet<RequestKind<'_>> =
+            record.exchanges().filter(serves).map(RequestKind::of).collect();
+        let mut add = |id: String, exchange: &'a Exchange, is_judged: bool| {
+            let kind = LapseKind::of(self, exchange);
+            let Some((operation, kind)) = exchange.request.operation.as_deref().zip(kind) else {
+                return;
+            };
+            let lapses = all.entry(operation).or_insert_with(|| self.no_lapses(operation));
+            match lapses.all.iter_mut().find(|one| one.id == id) {
+                Some(known) => known.is_judged |= is_judged,
+                None => lapses.all.push(Lapse { id, exchange, kind, is_judged }),
+            }
+        };
+        for (record, evidence, is_right) in record.cases.iter().flat_map(unserved) {
+            let Some(exchange) = record.exchange(&evidence.exchange) else { continue };
+            let is_judged = evidence.role != Role::Stopped;
+            // That an operation is absent is a wrong answer to any request.
+            let counts = is_right || LapseKind::of(self, exchange) == Some(LapseKind::Absence);
+            // What a case asks about may be unusual: then others like it are not known to work.
+            let is_alike =
+                || exchange.request.body.is_none() && served.contains(&RequestKind::of(exchange));
+            if counts && (!is_judged || is_alike()) {
+                add(evidence.exchange.clone(), exchange, is_judged);
+            }
+        }
+        for (name, exchanges) in record.support.iter().filter(|(name, _)| *name != PROBE) {
+            for (at, exchange) in exchanges.iter().enumerate().filter(|(_, one)| one.result.is_ok())
+            {
+                if LapseKind::of(self, exchange) == Some(LapseKind::Crash) {
+                    add(exchange_id(name, at), exchange, false);
+                }
+            }
+        }
+        all
+    }
+
+    fn no_lapses(&self, operation: &'a str) -> Lapses<'a> {
+        let of_one = |((name, _), _): &(&Key<'a>, &Answers)| *name == operation;
+        let answers = self.answers.iter().filter(of_one);
+        let (answered, served) =
+            answers.fold((0, 0), |(all, served), (_, one)| (all + one.all, served + one.served));
+        Lapses { operation, all: Vec::new(), served, answered }
+    }
+
+    /// What is known of right requests that the operation of an exchange did not serve.
+    pub(super) fn lapses(&self, exchange: &Exchange) -> Option<&Lapses<'a>> {
+        self.lapses.get(self.name(exchange)?)
+    }
+
+    /// The same for all operations.
+    pub(super) fn all_lapses(&self) -> impl Iterator<Item = &Lapses<'a>> {
+        self.lapses.values()
     }
 
     /// Whether requests below the other of the two prefixes say nothing of it.
@@ -151,7 +221,7 @@ impl<'a> Operations<'a> {
 
     /// Whether an exchange is one of an absent operation, and says so.
     pub(super) fn says_absent(&self, exchange: &Exchange) -> bool {
-        let Some(response) = answer(exchange) else { return false };
+        let Some(response) = answer(self.origins, exchange) else { return false };
         let Some((name, prefix)) = self.key(exchange) else { return false };
         // What is absent where the run looks for it is not expected below the other prefix.
         let prefix = if self.is_of_run(prefix) { prefix } else { self.api };
@@ -159,11 +229,137 @@ impl<'a> Operations<'a> {
         is_absent && is_absence(response, &self.nowhere)
     }
 
+    /// Whether the operation of an exchange crashes at every request.
+    pub(super) fn crashes(&self, exchange: &Exchange) -> bool {
+        let answers = self.key(exchange).and_then(|key| self.answers.get(&key));
+        answers.is_some_and(|one| one.crashed == one.all && one.are_apart())
+    }
+
     /// Whether the operation of an exchange never works.
     pub(super) fn is_broken(&self, exchange: &Exchange) -> bool {
         let key = self.key(exchange);
         key.is_some_and(|(name, prefix)| self.is_of_run(prefix) && self.broken.contains(name))
     }
+}
+
+/// Exchanges of the probe, which asks what may be refused.
+const PROBE: &str = "probe";
+
+/// In which way a right request was not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LapseKind {
+    /// A 5xx of the homeserver.
+    Crash,
+    Silence,
+    Absence,
+}
+
+impl LapseKind {
+    fn of(operations: &Operations<'_>, exchange: &Exchange) -> Option<LapseKind> {
+        let (_, prefix) = operations.key(exchange)?;
+        if !operations.is_of_run(prefix) {
+            return None;
+        }
+        let response = match &exchange.result {
+            Ok(_) => answer(operations.origins, exchange)?,
+            Err(trouble) => return is_unanswered(trouble).then_some(LapseKind::Silence),
+        };
+        // Without that code it may be what the request names that is not there.
+        let is_absent = is_absence(response, &[]) && response.text_at("/errcode").is_some();
+        match response.status {
+            _ if is_absent => Some(LapseKind::Absence),
+            500.. => Some(LapseKind::Crash),
+            _ => None,
+        }
+    }
+}
+
+/// Requests without a body that differ in nothing but their token.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RequestKind<'a> {
+    method: &'a str,
+    path: &'a str,
+    has_token: bool,
+}
+
+impl<'a> RequestKind<'a> {
+    fn of(exchange: &'a Exchange) -> RequestKind<'a> {
+        let request = &exchange.request;
+        RequestKind {
+            method: &request.method,
+            path: path(exchange),
+            has_token: request.header("authorization").is_some(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Lapse<'a> {
+    /// Of the exchange.
+    id: String,
+    exchange: &'a Exchange,
+    kind: LapseKind,
+    /// Whether a block says something of it.
+    is_judged: bool,
+}
+
+/// Requests that an operation did not serve as it should.
+#[derive(Debug)]
+pub(super) struct Lapses<'a> {
+    /// The operation.
+    pub operation: &'a str,
+    all: Vec<Lapse<'a>>,
+    served: usize,
+    answered: usize,
+}
+
+impl Lapses<'_> {
+    /// Whether no request was ever answered, and several were sent.
+    pub(super) fn is_silent(&self) -> bool {
+        self.answered == 0 && self.all.len() >= TWICE
+    }
+
+    /// Whether an exchange is one of them.
+    pub(super) fn holds(&self, id: &str) -> bool {
+        self.all.iter().any(|one| one.id == id)
+    }
+
+    /// Whether an exchange is a crash or a silence of which no block says anything.
+    pub(super) fn is_unjudged(&self, id: &str) -> bool {
+        self.all.iter().any(|one| one.id == id && !one.is_judged && one.kind != LapseKind::Absence)
+    }
+
+    /// The one that shows what nothing else does: none if a block says it and the operation does not
+    /// work now and then.
+    pub(super) fn unjudged(&self) -> Option<(&str, &Exchange)> {
+        let own = self.all.iter().find(|one| self.is_unjudged(&one.id));
+        let is_unstable = self.served > 0 && self.all.len() >= TWICE;
+        let shown = own.or_else(|| self.all.first().filter(|_| is_unstable || self.is_silent()))?;
+        Some((&shown.id, shown.exchange))
+    }
+
+    /// How often, if it works otherwise.
+    pub(super) fn words(&self) -> Option<String> {
+        let all = self.all.len();
+        let of = all + self.served;
+        (self.served > 0).then(|| format!("unstable: {all} of {of} requests"))
+    }
+}
+
+/// The answers of a case that are not as expected, and whether only a success would have been.
+fn unserved<'r, 'a>(
+    record: &'r CaseRecord<'a>,
+) -> impl Iterator<Item = (&'r CaseRecord<'a>, &'a Evidence, bool)> {
+    let wants_success = |step: usize| {
+        let step = record.case.all_steps().nth(step);
+        step.is_some_and(|step| step.blocks.iter().all(|block| block.wants_success()))
+    };
+    let decided: &'a Decided = record.decided;
+    decided.evidence.iter().flatten().filter_map(move |one| match &one.role {
+        Role::Broken { wants_success, .. } => Some((record, one, *wants_success)),
+        Role::Stopped => Some((record, one, wants_success(one.step))),
+        Role::Met | Role::Doubtful => None,
+    })
 }
 
 /// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's
@@ -184,10 +380,17 @@ pub(super) fn works<'r>(register: &'r Register, operation: &str) -> Vec<&'r str>
     register.works(operation).collect()
 }
 
-/// The answer of a homeserver that was neither too busy nor behind a gateway that failed.
-fn answer(exchange: &Exchange) -> Option<&Response> {
+/// The answer of a homeserver that was neither too busy nor behind something that answered.
+fn answer<'e>(origins: &Origins, exchange: &'e Exchange) -> Option<&'e Response> {
     let response = exchange.result.as_ref().ok()?;
-    (!matches!(response.status, 429 | 502..=504)).then_some(response)
+    let is_busy = matches!(response.status, 429 | 502..=504);
+    (!is_busy && !origins.is_gateway(exchange)).then_some(response)
+}
+
+/// Whether a request arrived, as far as can be seen, and had no whole answer.
+pub(super) fn is_unanswered(trouble: &TransportError) -> bool {
+    use TransportErrorKind::{Closed, Protocol, Timeout};
+    matches!(trouble.kind, Closed | Protocol | Timeout)
 }
 
 /// The path without the query.

@@ -1,7 +1,10 @@
 //! What an answer presupposes, and which of it is broken.
-use super::operations::{Operations, works};
+use super::operations::{Operations, is_unanswered, works};
+use super::resolve::Cause;
+use super::sessions::EarlierSessions;
 use super::{CaseRecord, DecisionRecord, Record};
 use crate::check::verdict::{Evidence, Role};
+use crate::http::created_resources::token_of;
 use crate::http::message::{Exchange, Request};
 use crate::model::run::Verdict;
 use crate::requirements::basic::{
@@ -9,6 +12,9 @@ use crate::requirements::basic::{
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The rule that shows the policy of one session for each user.
+const OTHERS_SURVIVE: &str = "device.login.others_survive";
 
 /// How the user of a password login is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,11 +73,12 @@ impl Spelling {
 pub(super) struct Presupposed<'r> {
     record: &'r Record<'r>,
     operations: &'r Operations<'r>,
-    /// Whether no request with a token in its header was taken for one with a token.
-    no_header: bool,
+    /// How an answer looks to a request whose token in the header was not seen, if none is.
+    no_header: Option<fn(&Exchange) -> bool>,
     known: Localparts<'r>,
     spellings: BTreeSet<Spelling>,
     no_deprecated: bool,
+    sessions: EarlierSessions<'r>,
 }
 
 impl<'r> Presupposed<'r> {
@@ -79,22 +86,29 @@ impl<'r> Presupposed<'r> {
         let known = Localparts::of(record);
         let (spellings, no_deprecated) = broken_spellings(record, &known);
         let no_header = no_header(record, operations);
-        Presupposed { record, operations, no_header, known, spellings, no_deprecated }
+        let sessions = EarlierSessions::of(record);
+        Presupposed { record, operations, no_header, known, spellings, no_deprecated, sessions }
     }
 
-    /// The requirements that an answer may be the consequence of, the most basic first; none if it
-    /// stands for itself.
+    /// What an answer may be the consequence of, the most basic first; nothing if it stands for
+    /// itself.
     pub(super) fn causes(
         &self,
         decision: &DecisionRecord<'_, '_>,
         evidence: &Evidence,
-    ) -> Vec<&'r str> {
+    ) -> Vec<Cause<'r>> {
         let Some(exchange) = decision.record.exchange(&evidence.exchange) else {
             return Vec::new();
         };
-        // What must not succeed, and what is not answered, is never excused.
-        let Some(response) = exchange.result.as_ref().ok().filter(|r| !r.is_success()) else {
-            return Vec::new();
+        let response = match &exchange.result {
+            Ok(response) if self.record.origins.is_gateway(exchange) => {
+                return vec![Cause::Gateway(response.status)];
+            }
+            // What must not succeed is never excused.
+            Ok(response) if response.is_success() => return Vec::new(),
+            Ok(response) => Some(response),
+            Err(trouble) if is_unanswered(trouble) => None,
+            Err(_) => return Vec::new(),
         };
         let (is_broken, wants_success) = match &evidence.role {
             Role::Doubtful => return Vec::new(),
@@ -102,20 +116,21 @@ impl<'r> Presupposed<'r> {
             Role::Broken { wants_success, .. } => (true, *wants_success),
             Role::Stopped => (true, true),
         };
+        let is_ended = wants_success && self.sessions.ended(decision.at.0, &evidence.exchange);
+        if is_ended && decision.requirement != OTHERS_SURVIVE {
+            return vec![Cause::EarlierSessionsEnd];
+        }
         let mut causes: Vec<&'r str> = Vec::new();
-        if self.no_header && is_broken && lacks_token(exchange) {
+        if is_broken && self.no_header.is_some_and(|is_refused| is_refused(exchange)) {
             causes.push(HEADER);
         }
-        let operation = self.operations.name(exchange);
-        if let Some(operation) = operation {
-            let absent = self.operations.says_absent(exchange);
-            let broken = wants_success && self.operations.is_broken(exchange);
-            if absent || broken {
-                causes.extend(works(self.record.register, operation));
-            }
+        if let Some(operation) = self.operations.name(exchange)
+            && self.is_for_want_of_operation(exchange, evidence, wants_success)
+        {
+            causes.extend(works(self.record.register, operation));
         }
         if wants_success
-            && (400..500).contains(&response.status)
+            && response.is_some_and(|response| (400..500).contains(&response.status))
             && let Some((spelling, deprecated)) = Spelling::of(&exchange.request, &self.known)
         {
             causes.extend(spelling.requirement().filter(|_| self.spellings.contains(&spelling)));
@@ -127,7 +142,25 @@ impl<'r> Presupposed<'r> {
         if evidence.role == Role::Stopped {
             causes.extend(self.broken_at(decision, evidence.step));
         }
-        causes
+        causes.into_iter().map(Cause::Requirement).collect()
+    }
+
+    /// Whether the operation of an answer is absent, never works, or failed where a case only
+    /// prepares by it.
+    fn is_for_want_of_operation(
+        &self,
+        exchange: &Exchange,
+        evidence: &Evidence,
+        wants_success: bool,
+    ) -> bool {
+        let never_works = wants_success && self.operations.is_broken(exchange);
+        let crashes = self.operations.crashes(exchange);
+        let lapses = self.operations.lapses(exchange);
+        let is_lapse = lapses.is_some_and(|lapses| {
+            lapses.is_silent()
+                || evidence.role == Role::Stopped && lapses.is_unjudged(&evidence.exchange)
+        });
+        self.operations.says_absent(exchange) || crashes || never_works || is_lapse
     }
 
     /// The other requirements that the step broke with which a case ended.
@@ -155,15 +188,42 @@ fn lacks_token(exchange: &Exchange) -> bool {
             .is_some_and(|r| r.status == 401 && r.text_at("/errcode") == Some("M_MISSING_TOKEN"))
 }
 
-fn no_header(record: &Record<'_>, operations: &Operations<'_>) -> bool {
-    let with_token = |exchange: &&Exchange| {
-        let given = exchange.request.header("authorization");
-        given.is_some_and(|value| value.starts_with("Bearer ")) && !operations.says_absent(exchange)
+/// Whether a token in the header is refused, as missing or as unknown.
+fn refuses_header(exchange: &Exchange) -> bool {
+    let response = exchange.result.as_ref().ok();
+    exchange.request.header("authorization").is_some() && response.is_some_and(|r| r.status == 401)
+}
+
+/// No token in a header is seen: each is told to be missing, or each is refused, and the same ones are
+/// good in the query.
+fn no_header(record: &Record<'_>, operations: &Operations<'_>) -> Option<fn(&Exchange) -> bool> {
+    let in_header = |exchange: &Exchange| {
+        let given = exchange.request.header("authorization")?.strip_prefix("Bearer ")?;
+        Some(given.to_owned()).filter(|_| !operations.says_absent(exchange))
     };
-    let mut asked =
-        record.exchanges().filter(with_token).filter(|one| one.result.is_ok()).peekable();
-    let several = record.exchanges().filter(with_token).count() >= 2;
-    several && asked.peek().is_some() && asked.all(lacks_token) && has_failed(record, HEADER)
+    // Others take a token and do not need it.
+    let refusing: BTreeSet<&str> = (record.exchanges())
+        .filter(|one| one.result.as_ref().is_ok_and(|response| response.status == 401))
+        .filter_map(|one| one.request.operation.as_deref())
+        .collect();
+    let asked: Vec<(&Exchange, String)> = (record.exchanges())
+        .filter(|one| one.result.is_ok())
+        .filter(|one| one.request.operation.as_deref().is_some_and(|name| refusing.contains(name)))
+        .filter_map(|exchange| Some((exchange, in_header(exchange)?)))
+        .collect();
+    if asked.len() < 2 || !has_failed(record, HEADER) {
+        return None;
+    }
+    if asked.iter().all(|(exchange, _)| lacks_token(exchange)) {
+        return Some(lacks_token);
+    }
+    let is_good_in_query = |exchange: &Exchange| {
+        let is_success = exchange.result.as_ref().is_ok_and(|response| response.is_success());
+        let token = token_of(&exchange.request).filter(|_| in_header(exchange).is_none());
+        is_success && token.is_some_and(|token| asked.iter().any(|(_, other)| *other == token))
+    };
+    let is_refused = asked.iter().all(|(exchange, _)| refuses_header(exchange));
+    (is_refused && record.exchanges().any(is_good_in_query)).then_some(refuses_header)
 }
 
 /// The spellings that never log in although another does, and whether the deprecated member never

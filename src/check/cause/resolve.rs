@@ -4,19 +4,30 @@ use crate::check::verdict::Role;
 use crate::model::run::{Finding, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What an answer may follow from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause<'r> {
+    /// A broken requirement.
+    Requirement(&'r str),
+    /// Something in front of the homeserver that answered with this status.
+    Gateway(u16),
+    /// The server's policy that a login ends a user's earlier sessions.
+    EarlierSessionsEnd,
+}
+
 /// An answer of a decision with what it may be the consequence of.
 pub(super) struct Link<'r> {
     /// The case, and the place of the decision in it.
     pub decision: (usize, usize),
     /// The place of the answer in the evidence of the decision.
     pub evidence: usize,
-    /// Requirements, the most basic first.
-    pub causes: Vec<&'r str>,
+    /// The most basic first.
+    pub causes: Vec<Cause<'r>>,
 }
 
 /// Which answers follow from which requirement.
 pub(super) struct Graph<'r> {
-    causes: BTreeMap<((usize, usize), usize), &'r str>,
+    causes: BTreeMap<((usize, usize), usize), Cause<'r>>,
 }
 
 /// A link of a decision of that requirement and verdict.
@@ -63,7 +74,7 @@ impl<'r> Graph<'r> {
             let own = edges.iter().filter(|e| e.is_failed && e.counts && e.link.causes.is_empty());
             let roots: BTreeSet<&str> =
                 own.map(|edge| edge.requirement).chain(promoted.iter().copied()).collect();
-            let resolved: Vec<Option<&'r str>> =
+            let resolved: Vec<Option<Cause<'r>>> =
                 edges.iter().map(|edge| first(&edge.link.causes, &edges, &roots, edge)).collect();
             let mut is_stable = true;
             for (edge, cause) in edges.iter_mut().zip(&resolved) {
@@ -86,8 +97,8 @@ impl<'r> Graph<'r> {
         }
     }
 
-    /// The requirement that an answer follows from.
-    pub(super) fn cause(&self, decision: (usize, usize), evidence: usize) -> Option<&'r str> {
+    /// What an answer follows from.
+    pub(super) fn cause(&self, decision: (usize, usize), evidence: usize) -> Option<Cause<'r>> {
         self.causes.get(&(decision, evidence)).copied()
     }
 
@@ -115,30 +126,31 @@ impl<'r> Graph<'r> {
     }
 }
 
-/// The first cause that has failed, followed to its end.
+/// The first cause that has failed or is a fact, followed to its end.
 fn first<'r>(
-    causes: &[&'r str],
+    causes: &[Cause<'r>],
     edges: &[Edge<'r>],
     roots: &BTreeSet<&str>,
     from: &Edge<'r>,
-) -> Option<&'r str> {
+) -> Option<Cause<'r>> {
     let mut seen = BTreeSet::from([from.requirement]);
-    causes.iter().find_map(|cause| end(cause, edges, roots, &mut seen))
+    causes.iter().find_map(|cause| end(*cause, edges, roots, &mut seen))
 }
 
 fn end<'r>(
-    cause: &'r str,
+    cause: Cause<'r>,
     edges: &[Edge<'r>],
     roots: &BTreeSet<&str>,
     seen: &mut BTreeSet<&'r str>,
-) -> Option<&'r str> {
-    if !seen.insert(cause) {
+) -> Option<Cause<'r>> {
+    let Cause::Requirement(requirement) = cause else { return Some(cause) };
+    if !seen.insert(requirement) {
         return None;
     }
-    if roots.contains(cause) {
+    if roots.contains(requirement) {
         return Some(cause);
     }
-    let behind = edges.iter().filter(|edge| edge.requirement == cause);
-    let further: Vec<&'r str> = behind.flat_map(|edge| edge.link.causes.iter().copied()).collect();
+    let behind = edges.iter().filter(|edge| edge.requirement == requirement);
+    let further: Vec<Cause<'r>> = behind.flat_map(|edge| edge.link.causes.clone()).collect();
     further.into_iter().find_map(|next| end(next, edges, roots, seen))
 }

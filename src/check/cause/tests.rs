@@ -2,9 +2,10 @@
 use super::*;
 use crate::accounts::account::AccountView;
 use crate::case::load::case_file;
-use crate::check::verdict::{Applicability, decide};
-use crate::http::message::{Reply, Request};
+use crate::check::verdict::{Applicability, Weight, decide};
+use crate::http::message::{Reply, Request, TransportError, TransportErrorKind};
 use crate::plan::routes::{Route, Routes};
+use crate::requirements::Severity;
 use crate::run::case_machine::{CaseMachine, Next};
 use crate::run::variables::Variables;
 use crate::yaml::document::Document;
@@ -57,6 +58,11 @@ fn response(status: u16, body: &Value) -> Response {
 }
 
 fn play(id: &str, body: &str, answers: &[(u16, Value)]) -> Played {
+    play_all(id, body, answers.iter().map(|(status, body)| Ok(response(*status, body))).collect())
+}
+
+/// The same with any answers, or none.
+fn play_all(id: &str, body: &str, answers: Vec<Result<Response, TransportError>>) -> Played {
     let indented: String = body.lines().map(|line| format!("    {line}\n")).collect();
     let text = format!(
         "about: x\ncases:\n  - id: {id}\n    title: x\n    impact: session\n    needs: [account alice]\n{indented}"
@@ -72,7 +78,7 @@ fn play(id: &str, body: &str, answers: &[(u16, Value)]) -> Played {
     let accounts = Map::from([("alice".to_owned(), alice)]);
     let variables = Variables::new(case.values.iter().cloned(), accounts, Map::new());
     let mut machine = CaseMachine::new(&case, &ByName, variables);
-    let (mut answers, mut exchanges) = (answers.iter(), Vec::new());
+    let (mut answers, mut exchanges) = (answers.into_iter(), Vec::new());
     loop {
         match machine.advance() {
             Next::Done => break,
@@ -82,10 +88,12 @@ fn play(id: &str, body: &str, answers: &[(u16, Value)]) -> Played {
             Next::Send(requests) => {
                 let mut replies = Vec::new();
                 for request in requests {
-                    let (status, body) = answers.next().expect("asked for more than was expected");
-                    let response = response(*status, body);
-                    exchanges.push(exchange(request, response.clone()));
-                    replies.push(Reply::Response(response));
+                    let result = answers.next().expect("asked for more than was expected");
+                    replies.push(match &result {
+                        Ok(response) => Reply::Response(response.clone()),
+                        Err(trouble) => Reply::Dropped(trouble.text.clone()),
+                    });
+                    exchanges.push(Exchange { result, ..exchange(request, Response::default()) });
                 }
                 machine.replied(replies);
             }
@@ -99,26 +107,53 @@ fn play(id: &str, body: &str, answers: &[(u16, Value)]) -> Played {
     Played { case, decided, exchanges }
 }
 
-/// `requirement in case: verdict, cause` of every decision that is not passed.
-fn outcome(played: &[Played], register: &Register, support: &[Exchange]) -> Vec<String> {
+/// What becomes of each case.
+fn revised(played: &[Played], register: &Register, support: &[Exchange]) -> Vec<Revised> {
     let listed = Listed::new(vec!["v1.11".to_owned()]);
     let cases = played.iter().map(|one| CaseRecord {
         case: &one.case,
         decided: &one.decided,
         exchanges: &one.exchanges,
     });
+    let all = played.iter().flat_map(|one| &one.exchanges).chain(support);
+    let origins = Origins::of(all);
     let record = Record {
         cases: cases.collect(),
-        support: vec![support],
+        support: vec![("accounts", support)],
         register,
         listed: &listed,
         api: "v3",
+        origins: &origins,
     };
-    let revised = attribute(&record);
+    let unchanged = |one: &Played| Revised {
+        verdict: one.decided.verdict,
+        reason: one.decided.reason.clone().map(Into::into),
+        decisions: one.decided.decisions.clone(),
+        findings: one.decided.findings.clone(),
+        branch: one.decided.branch.clone(),
+    };
+    let revised = played.iter().zip(attribute(&record));
+    revised.map(|(one, revised)| revised.unwrap_or_else(|| unchanged(one))).collect()
+}
+
+/// `case requirement verdict code` of every decision that is not passed, without a code if it failed.
+fn with_codes(played: &[Played], register: &Register, support: &[Exchange]) -> Vec<String> {
+    let revised = revised(played, register, support);
+    let all = played.iter().zip(&revised).flat_map(|(one, revised)| {
+        let open = revised.decisions.iter().filter(|d| d.verdict != Verdict::Passed);
+        open.map(|d| {
+            let code = d.reason.as_ref().map_or_else(String::new, |r| format!(" {}", r.code));
+            format!("{} {} {}{code}", one.case.id, d.requirement, d.verdict)
+        })
+    });
+    all.collect()
+}
+
+/// `requirement in case: verdict, cause` of every decision that is not passed.
+fn outcome(played: &[Played], register: &Register, support: &[Exchange]) -> Vec<String> {
     let mut lines = Vec::new();
-    for (one, revised) in played.iter().zip(revised) {
-        let decisions = revised.as_ref().map_or(&one.decided.decisions, |r| &r.decisions);
-        let findings = revised.as_ref().map_or(&one.decided.findings, |r| &r.findings);
+    for (one, revised) in played.iter().zip(revised(played, register, support)) {
+        let Revised { decisions, findings, .. } = revised;
         for decision in decisions.iter().filter(|d| d.verdict != Verdict::Passed) {
             let cause = decision.reason.as_ref().and_then(|reason| reason.because());
             let cause = cause.map_or_else(String::new, |cause| format!(" by {cause}"));
@@ -211,7 +246,7 @@ fn a_404_with_an_errcode_is_an_absence_only_if_unknown_paths_are_answered_alike(
 }
 
 #[test]
-fn an_operation_that_never_works_excuses_wanted_successes_and_no_wrong_refusal() {
+fn an_operation_that_crashes_at_every_request_is_one_finding() {
     let crash = (500, json!({"errcode": "M_UNKNOWN", "error": "x"}));
     let run = [
         play("a", LIST, std::slice::from_ref(&crash)),
@@ -223,8 +258,12 @@ fn an_operation_that_never_works_excuses_wanted_successes_and_no_wrong_refusal()
             &[crash],
         ),
     ];
-    let expected =
-        ["a list.works failed", "c other.rule blocked by list.works", "d other.rule failed"];
+    // Of a crash at every request the refusal that did not come is a consequence as well.
+    let expected = [
+        "a list.works failed",
+        "c other.rule blocked by list.works",
+        "d other.rule blocked by list.works",
+    ];
     assert_eq!(outcome(&run, &usual(), &[]), expected);
 }
 
@@ -373,4 +412,200 @@ fn a_token_in_the_header_that_is_never_seen_is_one_finding() {
         asks("three", "third.rule", fine()),
     ];
     assert_eq!(outcome(&run, &all, &[]), ["one token.header failed", "two other.rule failed"]);
+}
+
+const REFUSED: &str = "checks: [other.rule]\nsteps:\n  - { call: list, must: { status: 404 } }";
+const LIST_RULE: &str = "checks: [other.rule]\nsteps:\n  - { call: list, must: { status: 200 } }";
+const NGINX: &[(&str, &str)] = &[("server", "nginx"), ("content-type", "text/html")];
+
+/// An answer with these headers, of a page.
+fn page(status: u16, headers: &[(&str, &str)]) -> Result<Response, TransportError> {
+    let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    Ok(Response::new(status, headers, b"<html>No</html>".to_vec(), false))
+}
+
+fn silence() -> Result<Response, TransportError> {
+    Err(TransportError { kind: TransportErrorKind::Timeout, text: "nothing came".to_owned() })
+}
+
+#[test]
+fn what_something_in_front_answers_decides_nothing_and_what_may_be_its_says_so() {
+    let usual_answers = || [(); 3].map(|()| play("b", OTHER, &[fine()]));
+    let html = &NGINX[1..];
+    let gateway = "c other.rule blocked gateway";
+    let table: [(&str, u16, &[(&str, &str)], &str); 6] = [
+        (LIST_RULE, 404, NGINX, gateway),
+        // A refusal is as expected, and not the homeserver's.
+        (REFUSED, 404, NGINX, gateway),
+        (LIST_RULE, 502, &[], gateway),
+        (NEEDS_LIST, 403, NGINX, gateway),
+        (LIST_RULE, 403, html, "c other.rule failed"),
+        (NEEDS_LIST, 403, html, "c other.rule blocked setup"),
+    ];
+    for (body, status, headers, expected) in table {
+        let run = Vec::from(usual_answers());
+        let run: Vec<Played> =
+            run.into_iter().chain([play_all("c", body, vec![page(status, headers)])]).collect();
+        assert_eq!(with_codes(&run, &usual(), &[]), [expected], "{status} {headers:?}");
+        let findings = revised(&run, &usual(), &[]).remove(3).findings;
+        let is_doubted = findings.iter().map(|f| f.message.ends_with(UNLESS)).collect::<Vec<_>>();
+        let expected: &[bool] = if expected.ends_with("failed") { &[true] } else { &[] };
+        assert_eq!(is_doubted, expected);
+    }
+}
+
+#[test]
+fn a_wall_before_the_first_case_is_what_keeps_it_from_being_decided() {
+    let wall = |operation: &str| {
+        let request = Request::new(Some(operation), "POST", "/_matrix/client/v3/register");
+        exchange(request, page(403, NGINX).unwrap())
+    };
+    let blocked = |why: Reason| {
+        let one = play("c", LIST_RULE, &[fine()]);
+        let decided = Decided::all(&one.case, Verdict::Blocked, why);
+        [(); 4].map(|()| play("b", OTHER, &[fine()])).into_iter().chain([Played { decided, ..one }])
+    };
+    let refused = || blocked(Reason::Registration("refused".to_owned())).collect::<Vec<_>>();
+    let of = |support: &[Exchange]| with_codes(&refused(), &usual(), support);
+    assert_eq!(of(&[wall("register")]), ["c other.rule blocked gateway"]);
+    assert_eq!(of(&[wall("login")]), ["c other.rule blocked registration"]);
+    let own = Exchange {
+        result: Ok(response(403, &json!({"errcode": "M_FORBIDDEN"}))),
+        ..wall("register")
+    };
+    assert_eq!(of(&[wall("register"), own]), ["c other.rule blocked registration"]);
+}
+
+#[test]
+fn what_works_by_turns_fails_itself_with_how_often() {
+    let crash = || (500, json!({"errcode": "M_UNKNOWN", "error": "x"}));
+    let run = [
+        play("a", LIST, &[fine()]),
+        play("c", NEEDS_LIST, &[crash()]),
+        play("b", OTHER, &[fine()]),
+        play("d", LIST_RULE, &[crash()]),
+    ];
+    let expected =
+        ["a list.works failed", "c other.rule blocked by list.works", "d other.rule failed"];
+    assert_eq!(outcome(&run, &usual(), &[]), expected);
+    let message = revised(&run, &usual(), &[]).remove(0).findings.remove(0).message.to_string();
+    assert_eq!(
+        message,
+        "GET /_matrix/client/v3/list got 500 with M_UNKNOWN (unstable: 2 of 3 requests)"
+    );
+    // One that a case judges is that case's finding alone.
+    let run = [play("a", LIST, &[fine()]), play("d", LIST_RULE, &[crash()])];
+    assert_eq!(outcome(&run, &usual(), &[]), ["d other.rule failed"]);
+    // One that no case judges fails the operation, beside cases too.
+    let list = exchange(
+        Request::new(Some("list"), "GET", "/_matrix/client/v3/list"),
+        response(500, &json!({"errcode": "M_UNKNOWN"})),
+    );
+    let run = [play("a", LIST, &[fine()])];
+    assert_eq!(outcome(&run, &usual(), &[list]), ["a list.works failed"]);
+    // An errcode in a refusal is an answer.
+    let refused = (403, json!({"errcode": "M_FORBIDDEN"}));
+    let run = [
+        play("a", LIST, &[fine()]),
+        play("c", NEEDS_LIST, std::slice::from_ref(&refused)),
+        play("d", NEEDS_LIST, &[refused]),
+    ];
+    assert_eq!(outcome(&run, &usual(), &[]), ["c other.rule blocked", "d other.rule blocked"]);
+}
+
+#[test]
+fn an_operation_that_never_answers_is_one_finding_and_one_that_does_now_and_then_excuses_nothing() {
+    let hangs = || vec![silence()];
+    let run = [
+        play_all("a", LIST, hangs()),
+        play("b", OTHER, &[fine()]),
+        play_all("c", NEEDS_LIST, hangs()),
+        play_all("d", LIST_RULE, hangs()),
+        play_all("e", REFUSED, hangs()),
+    ];
+    let expected = [
+        "a list.works failed",
+        "c other.rule blocked by list.works",
+        "d other.rule blocked by list.works",
+        "e other.rule blocked by list.works",
+    ];
+    assert_eq!(outcome(&run, &usual(), &[]), expected);
+    let run = [
+        play("a", LIST, &[fine()]),
+        play_all("d", LIST_RULE, hangs()),
+        play_all("e", REFUSED, hangs()),
+    ];
+    assert_eq!(outcome(&run, &usual(), &[]), ["d other.rule failed", "e other.rule failed"]);
+    let run = [play("a", LIST, &[fine()]), play_all("c", NEEDS_LIST, hangs())];
+    let expected = ["a list.works failed", "c other.rule blocked by list.works"];
+    assert_eq!(outcome(&run, &usual(), &[]), expected);
+}
+
+/// A login, another one, `between`, and a look with the token of the first and of the second.
+fn two_logins(id: &str, between: &str, devices: [&str; 2], earlier: u16) -> Played {
+    let login = |name: &str| {
+        format!(
+            "  - {{ call: login, body: {{}}, must: {{ status: 200 }}, save: {{ {name}: /access_token }} }}\n"
+        )
+    };
+    let look =
+        |name: &str| format!("  - {{ call: other, token: ${name}, must: {{ status: 200 }} }}\n");
+    let steps = [login("one"), login("two"), between.to_owned(), look("two"), look("one")].concat();
+    let [one, two] = devices.map(|device| {
+        let token = format!("{id}{device}");
+        (200, json!({"user_id": "@p1:hs", "device_id": device, "access_token": token}))
+    });
+    let answer = match earlier {
+        200 => fine(),
+        status => (status, json!({"errcode": "M_UNKNOWN_TOKEN"})),
+    };
+    let mut answers = vec![one, two, fine(), answer];
+    if !between.is_empty() {
+        answers.insert(2, fine());
+    }
+    play(id, &format!("checks: [other.rule]\nsteps:\n{steps}"), &answers)
+}
+
+#[test]
+fn earlier_sessions_that_end_at_each_login_are_a_policy() {
+    let ended = |id| two_logins(id, "", ["A", "B"], 401);
+    let policy =
+        ["a other.rule blocked refused_by_policy", "b other.rule blocked refused_by_policy"];
+    assert_eq!(with_codes(&[ended("a"), ended("b")], &usual(), &[]), policy);
+    let failed = ["a other.rule failed", "b other.rule failed"];
+    let logout = "  - { call: logout, token: $two, must: { status: 200 } }\n";
+    let others = [
+        ("once", vec![ended("a")]),
+        ("one that survives", vec![ended("a"), ended("b"), two_logins("c", "", ["A", "B"], 200)]),
+        ("the same device", ["a", "b"].map(|id| two_logins(id, "", ["A", "A"], 401)).into()),
+        (
+            "a logout in between",
+            ["a", "b"].map(|id| two_logins(id, logout, ["A", "B"], 401)).into(),
+        ),
+        ("another status", ["a", "b"].map(|id| two_logins(id, "", ["A", "B"], 403)).into()),
+    ];
+    for (what, run) in others {
+        assert_eq!(with_codes(&run, &usual(), &[]), &failed[..run.len().min(2)], "{what}");
+    }
+}
+
+#[test]
+fn a_header_whose_token_is_refused_while_the_query_takes_it_is_one_finding() {
+    let all = register(&[("token.header", None), ("other.rule", None)]);
+    let asks = |id: &str, how: &str, answer: (u16, Value)| {
+        let requirement = if id == "one" { "token.header" } else { "other.rule" };
+        let body = format!(
+            "checks: [{requirement}]\nsteps:\n  - {{ call: {id}, {how}, must: {{ status: 200 }} }}"
+        );
+        play(id, &body, &[answer])
+    };
+    let no = || (401, json!({"errcode": "M_UNKNOWN_TOKEN"}));
+    let header = || [asks("one", "token: secret", no()), asks("two", "token: secret", no())];
+    let in_query = |answer| asks("three", "query: { access_token: secret }", answer);
+    let run: Vec<Played> = header().into_iter().chain([in_query(fine())]).collect();
+    let expected = ["one token.header failed", "two other.rule blocked by token.header"];
+    assert_eq!(outcome(&run, &all, &[]), expected);
+    let run: Vec<Played> = header().into_iter().chain([in_query(no())]).collect();
+    let own = ["one token.header failed", "two other.rule failed", "three other.rule failed"];
+    assert_eq!(outcome(&run, &all, &[]), own);
 }

@@ -7,6 +7,7 @@ mod schema;
 
 use crate::case::matcher::{media_type_essence, shown};
 use crate::check::expect::Mismatch;
+use crate::http::gateway::has_gateway_status;
 use crate::http::message::{Exchange, Response};
 use crate::model::reason::Reason;
 use crate::model::release::Listed;
@@ -142,7 +143,7 @@ fn resource(exchange: &Exchange, response: &Response) -> Resource {
     }
     // An unknown path or method may be answered by the web server in front of the API; the cases
     // on routes look at it. A gateway's own page says nothing of the homeserver.
-    let foreign = exchange.request.operation.is_none() || matches!(response.status, 502..=504);
+    let foreign = exchange.request.operation.is_none() || has_gateway_status(response);
     if foreign && response.json().is_err() { Resource::NotChecked } else { Resource::Api }
 }
 

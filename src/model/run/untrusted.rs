@@ -151,8 +151,8 @@ macro_rules! mapped {
 // results are matched by them, and a case file holds no secret, only names of some.
 mapped! {
     Run {
-        target, selection, limits_hit, not_cleaned_up, notes, baseline, required, cases, standing,
-        requirements, support;
+        target, selection, limits_hit, not_cleaned_up, notes, gateway, baseline, required, cases,
+        standing, requirements, support;
         schema_version, complete, exit_status, tool, started_at, duration_ms, tally,
         tally_requirements, no_usable_account
     }
@@ -161,6 +161,7 @@ mapped! {
     BaselineOutcome { file, outdated; new, known, added }
     OutdatedEntry { place, text, reason; requirement, case, why, line }
     Required { text; name, verdict }
+    GatewayAnswers { operation; count, all }
     LimitHit { operation; count, retry_after_ms, waited_ms, blocked }
     CaseOutcome {
         reason, decisions, findings, exchanges;

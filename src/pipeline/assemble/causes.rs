@@ -1,10 +1,11 @@
 //! Verdicts with their causes considered.
 use super::Parts;
 use crate::check::cause::{CaseRecord, Record, Revised, attribute};
+use crate::http::gateway::Origins;
 use crate::model::run::CaseOutcome;
 
 /// What becomes of each case; nothing where it stays as it was judged by itself.
-pub(super) fn revised(parts: &Parts<'_>) -> Vec<Option<Revised>> {
+pub(super) fn revised(parts: &Parts<'_>, origins: &Origins) -> Vec<Option<Revised>> {
     let results = &parts.outcome.results;
     if parts.raw_verdicts || parts.outcome.no_target.is_some() {
         return results.iter().map(|_| None).collect();
@@ -16,10 +17,16 @@ pub(super) fn revised(parts: &Parts<'_>) -> Vec<Option<Revised>> {
     });
     attribute(&Record {
         cases: cases.collect(),
-        support: parts.outcome.support.iter().map(|(_, sent)| sent.as_slice()).collect(),
+        support: parts
+            .outcome
+            .support
+            .iter()
+            .map(|(name, sent)| (name.as_str(), sent.as_slice()))
+            .collect(),
         register: parts.register,
         listed: &parts.facts.listed,
         api: parts.facts.api.as_str(),
+        origins,
     })
 }
 

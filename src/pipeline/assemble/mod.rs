@@ -2,6 +2,7 @@
 mod causes;
 mod evidence;
 mod exchanges;
+mod gateway;
 mod notes;
 mod rate_limit_advice;
 mod requirements;
@@ -88,12 +89,15 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
     let missing = parts.plan.cases.iter().skip(parts.outcome.results.len());
     parts.outcome.results.extend(missing.map(|planned| CaseResult::missing(&planned.case)));
     parts.limits_hit = with_blocked(parts.limits_hit, &parts.outcome.results);
-    let standing = standing::outcomes(&parts);
+    let origins = gateway::origins(&parts);
+    let standing = standing::outcomes(&parts, &origins);
+    let standing = gateway::doubted(standing, &parts, &origins);
+    let in_front = gateway::most_of(&parts, &origins);
     let view = View::of(&parts, redactor);
     let of_run = whole_run::outcomes(&parts);
     let resent = notes::on_resent(&parts);
     // Each result is let go when it is put together: both forms of all exchanges at once would be large.
-    let revised = causes::revised(&parts);
+    let revised = causes::revised(&parts, &origins);
     let results = std::mem::take(&mut parts.outcome.results);
     let along = evidence::ids(&parts);
     let cases: Vec<CaseOutcome> = (parts.plan.cases.iter().zip(results).zip(revised))
@@ -144,6 +148,7 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
         not_cleaned_up: untrusted(&not_cleaned_up),
         notes: untrusted(&notes),
         no_usable_account: parts.outcome.no_usable_account,
+        gateway: in_front,
         baseline: None,
         required: parts.required,
         cases,

@@ -1,5 +1,6 @@
 //! Sentences for the reader of a run beside its verdicts.
 use super::{Parts, rate_limit_advice};
+use crate::http::gateway::has_gateway_status;
 use crate::http::message::{Exchange, TransportErrorKind};
 use crate::model::reason::ReasonCode;
 use crate::model::run::{CaseOutcome, RequirementOutcome, StandingOutcome};
@@ -31,7 +32,9 @@ pub(super) fn on_resent(parts: &Parts<'_>) -> Option<String> {
     (total > 0).then(|| format!("{noun} repeated because a response was incomplete: {each}"))
 }
 
-fn owned_exchanges<'p>(parts: &'p Parts<'_>) -> impl Iterator<Item = &'p [Exchange]> {
+pub(super) fn owned_exchanges<'p>(
+    parts: &'p Parts<'_>,
+) -> impl Iterator<Item = &'p [Exchange]> + Clone {
     let support = parts.outcome.support.iter().map(|(_, exchanges)| exchanges.as_slice());
     support.chain(parts.outcome.results.iter().map(|result| result.exchanges.as_slice()))
 }
@@ -42,12 +45,12 @@ fn has_no_whole_answer(exchanged: &Exchange) -> bool {
         Err(trouble) => {
             matches!(trouble.kind, TransportErrorKind::Closed | TransportErrorKind::Protocol)
         }
-        Ok(answer) => matches!(answer.status, 502..=504) && answer.text_at("/errcode").is_none(),
+        Ok(answer) => has_gateway_status(answer),
     }
 }
 
 /// An operation as `POST /login`; without a known one, method and path.
-fn operation_of(spec: &Spec, exchanged: &Exchange) -> String {
+pub(super) fn operation_of(spec: &Spec, exchanged: &Exchange) -> String {
     let known = exchanged.request.operation.as_deref().and_then(|id| spec.operation(id));
     if let Some(operation) = known {
         let path = &operation.path;
@@ -114,7 +117,7 @@ fn on_observers(absent: &BTreeSet<String>, substitute: Option<&str>) -> Option<S
     let instead = substitute.map_or_else(String::new, |one| {
         format!("; where cases only look whether a session lives, they ask {one} instead")
     });
-    (!absent.is_empty()).then(|| format!("absent, asked twice: {names}{instead}"))
+    (!absent.is_empty()).then(|| format!("absent or failing, asked twice: {names}{instead}"))
 }
 
 fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {

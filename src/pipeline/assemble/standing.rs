@@ -3,6 +3,7 @@ use super::Parts;
 use crate::check::standing::Context;
 use crate::check::tally::{Tallied, Tally};
 use crate::http::cancel::CancelCause;
+use crate::http::gateway::Origins;
 use crate::http::message::{Exchange, Response};
 use crate::model::reason::Reason;
 use crate::model::run::{StandingOutcome, Verdict};
@@ -12,16 +13,16 @@ use crate::run::case_runner::too_long;
 
 /// What the standing checks say. They have looked at the exchanges of each case when it was over; here they look at those
 /// outside cases, and leave out what turned out to be no answer of the homeserver.
-pub(super) fn outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
+pub(super) fn outcomes(parts: &Parts<'_>, origins: &Origins) -> Vec<StandingOutcome> {
     let context =
         Context { register: parts.register, spec: parts.spec, listed: &parts.facts.listed };
     let (mut tally, mut cut) = (Tally::default(), false);
     let of = |owner: &str, exchanges: &[Exchange]| {
-        Tally::of(context, owner, exchanges, &|one| is_own(parts, one), parts.interrupted)
+        Tally::of(context, owner, exchanges, &|one| is_own(parts, origins, one), parts.interrupted)
     };
     let of_support = parts.outcome.support.iter().map(|(name, exchanges)| of(name, exchanges));
     let of_cases = parts.plan.cases.iter().zip(&parts.outcome.results).map(|(planned, result)| {
-        match result.exchanges.iter().all(|one| is_own(parts, one)) {
+        match result.exchanges.iter().all(|one| is_own(parts, origins, one)) {
             true => result.standing.clone(),
             false => of(&planned.case.id, &result.exchanges),
         }
@@ -45,7 +46,7 @@ pub(super) fn outcomes(parts: &Parts<'_>) -> Vec<StandingOutcome> {
         .collect()
 }
 
-fn is_own(parts: &Parts<'_>, exchanged: &Exchange) -> bool {
+fn is_own(parts: &Parts<'_>, origins: &Origins, exchanged: &Exchange) -> bool {
     let is_foreign = |foreign: &Response| {
         // How much is read of a body without end depends on what was read before.
         let same = |answer: &Response| match answer.truncated && foreign.truncated {
@@ -56,7 +57,9 @@ fn is_own(parts: &Parts<'_>, exchanged: &Exchange) -> bool {
         };
         exchanged.result.as_ref().is_ok_and(|a| a.status == foreign.status && same(a))
     };
-    parts.outcome.no_target.is_none() && !parts.foreign.as_ref().is_some_and(is_foreign)
+    parts.outcome.no_target.is_none()
+        && !parts.foreign.as_ref().is_some_and(is_foreign)
+        && !origins.is_gateway(exchanged)
 }
 
 /// `cut`: why there are answers that were not looked at.
