@@ -527,11 +527,11 @@ proptest! {
             let started = tokio::time::Instant::now();
             for (bucket, limit) in calls {
                 let bucket = Bucket::of(&Request::new(None, "GET", &format!("/{bucket}")));
-                if let Err(reason) = limits.admit(&bucket).await {
+                if let Err(reason) = limits.admit(&bucket, Patience::Full).await {
                     prop_assert_eq!(reason.code(), ReasonCode::RateLimited);
                 }
                 if let Some(ms) = limit {
-                    limits.hit(&bucket, &limited(None, &json!(ms)));
+                    limits.hit(&bucket, &limited(None, &json!(ms)), tokio::time::Instant::now());
                 }
             }
             // Timers have the granularity of a millisecond, and there are at most twelve waits.
