@@ -187,7 +187,7 @@ impl RateLimits {
     /// Records a 429 to a request that was admitted at this time.
     pub fn hit(&self, bucket: &Bucket, response: &Response, admitted: Instant) {
         let now = Instant::now();
-        let said = hint::said(response, SystemTime::now());
+        let said = retry_after(response, SystemTime::now());
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let group = state.groups.entry(bucket.group.clone()).or_default();
         let limits_another = group.limits_another(&bucket.user, admitted, now);

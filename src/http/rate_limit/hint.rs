@@ -3,18 +3,13 @@ use crate::http::message::Response;
 use std::time::{Duration, SystemTime};
 
 /// The shortest wait: servers round down.
-pub(super) const FLOOR: Duration = Duration::from_millis(100);
+const FLOOR: Duration = Duration::from_millis(100);
 /// The first wait if a 429 gives none.
 const UNSAID: Duration = Duration::from_secs(1);
 /// The longest wait that is chosen without a word of the server.
 const LONGEST_UNSAID: Duration = Duration::from_secs(16);
 /// The longest single wait, whatever a server asks for.
-pub(super) const CAP: Duration = Duration::from_secs(24 * 3600);
-
-/// Returns the wait that a response asks for, as [`said`]; one second if it asks for none.
-pub fn retry_after(response: &Response, now: SystemTime) -> Duration {
-    said(response, now).unwrap_or(UNSAID)
-}
+const CAP: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the wait after so many 429s in a row that gave none: twice as long each time.
 pub(super) fn unsaid(in_a_row: u32) -> Duration {
@@ -23,7 +18,7 @@ pub(super) fn unsaid(in_a_row: u32) -> Duration {
 
 /// Returns the wait that a response asks for, if it does: `Retry-After` in seconds or as a date,
 /// else `retry_after_ms` (Client-Server API, "Rate limiting"), within a floor and a cap.
-pub(super) fn said(response: &Response, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(response: &Response, now: SystemTime) -> Option<Duration> {
     let header = response.header("retry-after").and_then(|value| from_header(value.trim(), now));
     let in_body = || {
         let value = response.json().ok()?.get("retry_after_ms")?;
@@ -63,17 +58,23 @@ mod tests {
     fn the_wait_follows_the_server_within_floor_and_cap() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
         let wait = |header, body| retry_after(&limited(header, body), now);
-        assert_eq!(wait(Some("3"), json!({})), Duration::from_secs(3));
-        assert_eq!(wait(None, json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
-        assert_eq!(wait(Some("1"), json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
-        assert_eq!(wait(Some("Sun, 06 Nov 1994 08:49:37 GMT"), json!({})), Duration::from_secs(10));
-        assert_eq!(wait(Some("Sat, 06 Nov 1993 08:49:37 GMT"), json!({})), FLOOR);
-        assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
-        assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
-        assert_eq!(wait(Some("soon"), json!({})), UNSAID);
+        assert_eq!(wait(Some("3"), json!({})), Some(Duration::from_secs(3)));
+        assert_eq!(wait(None, json!({"retry_after_ms": 1500})), Some(Duration::from_millis(1500)));
+        assert_eq!(
+            wait(Some("1"), json!({"retry_after_ms": 1500})),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(
+            wait(Some("Sun, 06 Nov 1994 08:49:37 GMT"), json!({})),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(wait(Some("Sat, 06 Nov 1993 08:49:37 GMT"), json!({})), Some(FLOOR));
+        assert_eq!(wait(None, json!({"retry_after_ms": -5})), Some(FLOOR));
+        assert_eq!(wait(Some("99999999999999999999999"), json!({})), Some(CAP));
+        assert_eq!(wait(Some("soon"), json!({})), None);
         let most = u64::MAX.to_string();
-        assert_eq!(wait(Some(&most), json!({"retry_after_ms": u64::MAX})), CAP);
-        assert_eq!(wait(None, json!({"retry_after_ms": 1e300})), CAP);
+        assert_eq!(wait(Some(&most), json!({"retry_after_ms": u64::MAX})), Some(CAP));
+        assert_eq!(wait(None, json!({"retry_after_ms": 1e300})), Some(CAP));
     }
 
     #[test]
