@@ -166,10 +166,7 @@ impl RateLimits {
         let cost = until.saturating_duration_since(from);
         let is_too_long = patience == Patience::Brief && until > now + BRIEF;
         if is_too_long || state.spent + cost > self.budget {
-            let operation = operation.to_owned();
-            let (left, spent) = (seconds(until - now), seconds(state.spent));
-            let budget = self.budget.as_secs();
-            return Err(Reason::RateLimited { operation, left, spent, budget });
+            return Err(self.refusal(&state, operation, until - now));
         }
         let notice = WaitNotice {
             operation: operation.to_owned(),
@@ -182,6 +179,27 @@ impl RateLimits {
         let waited = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
         count(&mut state.hits, operation, |hit| hit.waited_ms += waited);
         Ok(Some((until, notice)))
+    }
+
+    fn refusal(&self, state: &LimitState, operation: &str, left: Duration) -> Reason {
+        Reason::RateLimited {
+            operation: operation.to_owned(),
+            left: seconds(left),
+            spent: seconds(state.spent),
+            budget: self.budget.as_secs(),
+        }
+    }
+
+    /// The reason for which no user's requests of this group are let through, if a limit that all share
+    /// lasts longer than the budget.
+    pub fn refuses_all(&self, bucket: &Bucket) -> Option<Reason> {
+        let (now, state) =
+            (Instant::now(), self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let group = state.groups.get(&bucket.group).filter(|group| group.scope == Scope::Shared)?;
+        let until = group.until(&bucket.user, now)?;
+        let from = state.waiting_until.unwrap_or(now).max(now);
+        let is_over = state.spent + until.saturating_duration_since(from) > self.budget;
+        is_over.then(|| self.refusal(&state, &bucket.group.operation, until - now))
     }
 
     /// Records a 429 to a request that was admitted at this time.

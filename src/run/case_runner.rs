@@ -1,13 +1,13 @@
 //! Running one case: its accounts, its requests with the logins among them, its judgements, and the standing checks.
-use crate::accounts::account::AccountView;
+use crate::accounts::account::{AccountView, good_login};
 use crate::accounts::operator_proof::OperatorProver;
-use crate::case::ast::{Act, Case, Impact, Need};
+use crate::case::ast::{Act, Case, Impact, Limits, Need, Step};
 use crate::check::trace::Trace;
 use crate::check::verdict::{blames_target, decide};
 use crate::http::background::beside;
 use crate::http::cancel::CancelCause;
 use crate::http::message::{Exchange, Reply, Request, Response};
-use crate::http::rate_limit::Patience;
+use crate::http::rate_limit::{Bucket, Patience};
 use crate::http::sender::SendResult;
 use crate::model::reason::Reason;
 use crate::model::run::Verdict;
@@ -145,7 +145,10 @@ impl Executor {
         }
         logins.give_back(&[]);
         let given = match self.what_is_given_is_proven(case).await {
-            Ok(()) => self.accounts(case, assignment).await,
+            Ok(()) => match self.login_refused(case, assignment) {
+                Some(reason) => Err(reason),
+                None => self.accounts(case, assignment).await,
+            },
             Err(reason) => Err(reason),
         };
         let accounts = match given {
@@ -218,6 +221,19 @@ impl Executor {
             }
         }
         AttemptEnd { trace, stopped }
+    }
+
+    /// The reason why a case that begins with a login of an account made for it gets none: no account is
+    /// made then, since registrations are limited as well.
+    fn login_refused(&self, case: &Case, assignment: &Assignment) -> Option<Reason> {
+        let begins_so = case.all_steps().next().is_some_and(Step::is_good_login);
+        let is_made = |(name, slot): (&String, &Slot)| {
+            matches!(slot, Slot::Fresh(..) | Slot::Replacement(..))
+                && (begins_so || case.wants_proof_of(name))
+        };
+        let is_concerned = case.limits == Limits::Wait && assignment.accounts.iter().any(is_made);
+        let login = Request::new(Some("login"), "POST", "").json(&good_login("", ""));
+        is_concerned.then(|| self.sender.limits.refuses_all(&Bucket::of(&login)))?
     }
 
     async fn what_is_given_is_proven(&self, case: &Case) -> Result<(), Reason> {

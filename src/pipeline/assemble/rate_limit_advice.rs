@@ -47,12 +47,13 @@ const SETTINGS: [Setting; 5] = [
 /// One sentence for each limit that blocked something.
 ///
 /// `series`: the requests that limits applied to. `logins`: how many logins the blocked cases would
-/// have sent. `server`: its `Server` header.
+/// have sent. `server`: its `Server` header; `can_make`: whether the run
+/// can create accounts.
 pub fn of_limits(
     hits: &[LimitHit],
     series: &[LimitSeries],
     logins: usize,
-    server: Option<&str>,
+    (server, can_make): (Option<&str>, bool),
 ) -> Vec<String> {
     let blocking = hits.iter().filter(|hit| hit.blocked > 0);
     let of_limit = |hit: &LimitHit| {
@@ -60,8 +61,10 @@ pub fn of_limits(
         let told = told_most(series, hit);
         let lasts = lasts(hit, told, requests.max(1));
         let own = match told.map(|series| series.scope) {
-            Some(Scope::PerUser) => "; the limit is each user's own, so more accounts decide more",
-            Some(Scope::Shared | Scope::Unknown) | None => "",
+            Some(Scope::PerUser) if !can_make => {
+                "; the limit is each user's own, so more accounts decide more"
+            }
+            Some(Scope::PerUser | Scope::Shared | Scope::Unknown) | None => "",
         };
         let noun = if requests == 1 { "request" } else { "requests" };
         let lift = lift(&hit.operation.to_string(), server);
@@ -73,12 +76,14 @@ pub fn of_limits(
     blocking.map(of_limit).collect()
 }
 
-/// The series of a limit with the most 429s.
+/// The series of a limit that says most of it: what was let through counts, then the 429s.
 fn told_most<'s>(series: &'s [LimitSeries], hit: &LimitHit) -> Option<&'s LimitSeries> {
-    let limited = |series: &&LimitSeries| {
-        series.events.iter().filter(|event| event.kind != LimitEventKind::Served).count()
+    let told = |series: &&LimitSeries| {
+        let events = series.events.iter();
+        let served = events.filter(|event| event.kind == LimitEventKind::Served).count();
+        (served, series.events.len())
     };
-    series.iter().filter(|series| hit.operation == *series.operation.as_str()).max_by_key(limited)
+    series.iter().filter(|series| hit.operation == *series.operation.as_str()).max_by_key(told)
 }
 
 fn lift(operation: &str, server: Option<&str>) -> String {
@@ -109,7 +114,7 @@ enum Refill {
         every: Duration,
         count: usize,
     },
-    /// One of both: that was not seen.
+    /// One of both: that was not seen. `count` were let through before the first 429.
     Either {
         every: Duration,
         count: usize,
@@ -184,7 +189,7 @@ fn refill(events: &[LimitEvent]) -> Refill {
     if let Some(count) = count {
         return Refill::AllAtOnce { every, count: count.max(at_first) };
     }
-    if episodes.iter().any(Episode::is_refilled_by_one) || at_first <= 1 {
+    if episodes.iter().any(Episode::is_refilled_by_one) || at_first == 1 {
         return Refill::OneByOne { every };
     }
     Refill::Either { every, count: at_first }
@@ -221,7 +226,9 @@ fn lasts(hit: &LimitHit, series: Option<&LimitSeries>, requests: usize) -> Strin
             format!("the server lets {count} through every {}, so they take {all}", in_words(every))
         }
         Refill::Either { every, count } => {
-            let (least, most) = (times(every, rounds(count)), times(every, requests));
+            let rounds = if count == 0 { 1 } else { rounds(count) };
+            let (least, most) = (times(every, rounds), times(every, requests));
+            let count = if count == 0 { "all".to_owned() } else { count.to_string() };
             if least == most {
                 return format!("they take {}", take(most));
             }
@@ -287,8 +294,9 @@ mod tests {
     fn a_limiter_is_known_by_what_it_lets_through_after_a_429() {
         let seconds = Duration::from_secs;
         let (every, count) = (seconds(60), 3);
-        let table: [(&[(u64, &str)], Refill); 9] = [
-            (&[(0, "60")], Refill::OneByOne { every }),
+        let table: [(&[(u64, &str)], Refill); 10] = [
+            (&[(0, "60")], Refill::Either { every, count: 0 }),
+            (&[(0, OK), (1, "60")], Refill::OneByOne { every }),
             (&[(0, OK), (1, "60"), (61, OK), (62, "60")], Refill::OneByOne { every }),
             (&[(0, OK), (0, OK), (0, OK), (1, "60")], Refill::Either { every, count }),
             (&[(0, OK), (0, OK), (0, OK), (1, "60"), (61, OK)], Refill::Either { every, count }),
@@ -328,7 +336,8 @@ mod tests {
             scope: Scope::Shared,
             events: series(events),
         };
-        let mut notes = of_limits(&[hit("login", 20), hit("register", 0)], &[of], logins, server);
+        let mut notes =
+            of_limits(&[hit("login", 20), hit("register", 0)], &[of], logins, (server, false));
         assert_eq!(notes.len(), 1);
         notes.remove(0)
     }
@@ -379,7 +388,7 @@ mod tests {
             ("login", None, "or raise the server's own limit"),
         ];
         for (operation, server, expected) in table {
-            let text = of_limits(&[hit(operation, 2)], &[], 2, server).remove(0);
+            let text = of_limits(&[hit(operation, 2)], &[], 2, (server, false)).remove(0);
             assert!(text.contains(expected), "{operation}: {text}");
             let says_none = text.contains("no setting");
             assert_eq!(says_none, !text.contains("or raise"), "{text}");
@@ -393,7 +402,7 @@ mod tests {
             scope: Scope::PerUser,
             events: series(&[(0, OK), (1, "60")]),
         };
-        let text = of_limits(&[hit("x", 2)], &[series], 0, None).remove(0);
+        let text = of_limits(&[hit("x", 2)], &[series], 0, (None, false)).remove(0);
         assert!(
             text.contains("so they take 120 s") || text.contains("so they take 2 min"),
             "{text}"
