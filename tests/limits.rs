@@ -3,10 +3,10 @@
 mod support;
 
 use homespec::model::run::{CaseOutcome, Run, Verdict};
-use homespec::reference::{Limit, Settings, start};
+use homespec::reference::{Limit, Refill, Settings, start};
 use serde_json::json;
 use support::client::Client;
-use support::program::homespec;
+use support::program::{Finished, homespec};
 
 /// Alice, on a homeserver with the login limits of a deployed one.
 fn limited() -> Settings {
@@ -74,4 +74,149 @@ fn what_only_a_session_shows_is_unknown_where_no_login_is_let_through() {
         let code = case.reason.as_ref().map(|reason| reason.code.as_str());
         assert_eq!((case.verdict, code), (Verdict::Blocked, Some("rate_limited")), "{id}");
     }
+}
+
+/// The accounts of a run.
+enum Accounts {
+    /// Alice and Bob, and no more.
+    Two,
+    /// Those that the run registers.
+    Made,
+}
+
+/// A run on a reference homeserver with these settings, with so many seconds to wait.
+fn run_on(settings: Settings, accounts: &Accounts, max_wait: &str) -> Finished {
+    let users = ["alice", "bob"].map(|name| (name.to_owned(), "correct horse".to_owned()));
+    let settings = Settings { users: users.to_vec(), ..settings };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(start(settings)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts.yaml");
+    let lines =
+        ["alice", "bob"].map(|user| format!("- {{ user: {user}, password: correct horse }}\n"));
+    std::fs::write(&file, lines.concat()).unwrap();
+    let file = file.display().to_string();
+    let from = match accounts {
+        Accounts::Two => ["--accounts", &file],
+        Accounts::Made => ["--register", "open"],
+    };
+    homespec(&[&["run", &server.url(), "--max-wait", max_wait], &from[..]].concat())
+}
+
+/// The cases that a rate limit blocked.
+fn limited_cases(run: &Run) -> Vec<&str> {
+    let is_limited = |case: &&CaseOutcome| {
+        case.reason.as_ref().is_some_and(|reason| reason.code == "rate_limited")
+    };
+    run.cases.iter().filter(is_limited).map(|case| case.id.as_str()).collect()
+}
+
+fn note<'r>(run: &'r Run, operation: &str) -> &'r str {
+    let begin = format!("what the limit on {operation} blocked");
+    run.notes.iter().map(|note| note.as_str()).find(|note| note.starts_with(&begin)).unwrap()
+}
+
+fn one_token_in(seconds: f64) -> Settings {
+    let get_token_limit = Some(Limit { burst: 1, per_second: 1.0 / seconds });
+    Settings { get_token_limit, ..Settings::default() }
+}
+
+/// A limit that each user has is met with another account; what remains is the case on a second call of
+/// the same user.
+#[test]
+fn a_limit_of_each_user_blocks_no_more_than_the_second_call_of_the_same_user() {
+    for (fault, blocked) in
+        [(None, "get-token-spent-interactive-auth"), (Some(NO_UIA), "login-token-logs-in-once")]
+    {
+        let faults = fault.into_iter().map(str::to_owned).collect();
+        let settings = Settings { faults, ..one_token_in(60.0) };
+        let run = run_on(settings, &Accounts::Made, "10").run;
+        assert_eq!(limited_cases(&run), [blocked]);
+        let limit =
+            run.limits_hit.iter().find(|hit| hit.operation == "generateLoginToken").unwrap();
+        assert_eq!((limit.blocked, limit.waited_ms), (1, 0), "{limit:?}");
+        let note = note(&run, "generateLoginToken");
+        assert!(
+            note.contains("needs 1 more request; the server lets one through every 60 s"),
+            "{note}"
+        );
+    }
+}
+
+const NO_UIA: &str = "get-token-without-uia";
+
+#[test]
+fn the_second_call_of_the_same_user_is_waited_for_last_and_the_wait_is_announced() {
+    let finished = run_on(one_token_in(8.0), &Accounts::Made, "20");
+    let (run, stderr) = (&finished.run, &finished.stderr);
+    assert_eq!(limited_cases(run), Vec::<&str>::new());
+    let limit = run.limits_hit.iter().find(|hit| hit.operation == "generateLoginToken").unwrap();
+    assert!((6_000..9_000).contains(&limit.waited_ms), "{limit:?}");
+    let line = stderr.lines().find(|line| line.starts_with("waiting: ")).unwrap();
+    assert!(line.contains("8 s for the server's limit on generateLoginToken, until "), "{line}");
+    assert!(line.ends_with(" UTC (0 of the 20 s of --max-wait were used before)"), "{line}");
+    // What was put off is judged with all that was sent for it.
+    let case = run.cases.iter().find(|case| case.id == "get-token-spent-interactive-auth").unwrap();
+    let statuses = case.exchanges.iter().filter_map(|one| Some(one.response.as_ref()?.status));
+    assert_eq!(statuses.filter(|status| *status == 429).count(), 2, "in each of two attempts");
+}
+
+/// Without a way to make accounts, those that were supplied stand in for each other.
+#[test]
+fn a_limit_of_each_user_is_met_with_another_supplied_account() {
+    let settings = Settings { faults: vec![NO_UIA.to_owned()], ..one_token_in(60.0) };
+    let run = run_on(settings, &Accounts::Two, "1").run;
+    let of = |id: &str| run.cases.iter().find(|case| case.id == id).unwrap().verdict;
+    // Each of both has one permit.
+    let decided = ["get-token-asks-for-interactive-auth", "get-token-capability-is-true"].map(of);
+    assert!(decided.iter().all(|verdict| *verdict != Verdict::Blocked), "{decided:?}");
+    let note = note(&run, "generateLoginToken");
+    assert!(note.contains("so more accounts decide more"), "{note}");
+}
+
+#[test]
+fn a_limit_on_the_logins_of_each_account_is_met_with_accounts_that_are_made() {
+    let settings = Settings { address_limit: false, ..limited() };
+    let run = run_on(settings, &Accounts::Made, "10").run;
+    let blocked = limited_cases(&run);
+    assert!(blocked.len() <= 3, "{blocked:?}");
+    assert_eq!(run.tally_requirements.failed, 0);
+}
+
+/// The advice fits the limiter: it tells them apart where it saw requests let through after a 429.
+#[test]
+fn the_wait_that_is_advised_fits_the_limiter() {
+    let limit = |burst: u32, per_second: f64| Settings {
+        login_limit: Some(Limit { burst, per_second }),
+        ..Settings::default()
+    };
+    let at_once = |settings| Settings { refill: Refill::AllAtOnce, ..settings };
+    let table = [
+        (limit(5, 0.003), "1", "if the server lets 5 through every 6 min, and "),
+        (at_once(limit(5, 0.003)), "1", "if the server lets 5 through every 28 min, and "),
+        (limit(5, 0.3), "8", "the server lets one through every 4 s, so they take "),
+        (at_once(limit(5, 0.8)), "8", "the server lets 5 through every 7 s, so they take "),
+    ];
+    for (settings, max_wait, expected) in table {
+        let run = run_on(settings.clone(), &Accounts::Two, max_wait).run;
+        let note = note(&run, "login");
+        assert!(note.contains(expected), "{settings:?}: {note}");
+        assert!(
+            note.contains("or raise the server's own limit") && !note.contains("rc_login"),
+            "{note}"
+        );
+    }
+}
+
+#[test]
+fn a_429_without_a_time_is_told_as_such() {
+    let settings = Settings {
+        faults: vec!["rate-limit-without-header".to_owned()],
+        quirks: vec!["retry-after-only".to_owned()],
+        ..limited()
+    };
+    let run = run_on(settings, &Accounts::Two, "4").run;
+    let note = note(&run, "login");
+    assert!(note.contains("the server did not say how long to wait, and "), "{note}");
+    assert!(note.contains("how long they take is not known"), "{note}");
 }

@@ -5,6 +5,7 @@ use crate::accounts::pool::printed::Printed;
 pub use crate::accounts::provider::{AccountProvider, AccountSources};
 use crate::case::ast::Limits;
 use crate::http::message::{Exchange, Request, Response};
+use crate::http::rate_limit::Patience;
 use crate::http::sender::{RequestSender, SendResult};
 use crate::http::supplied_accounts::device_ids;
 pub use crate::http::supplied_accounts::{Credential, SuppliedAccount};
@@ -184,7 +185,7 @@ impl AccountPool {
                     if reason.code() == ReasonCode::Account
                         && account.origin == AccountOrigin::Registered =>
                 {
-                    if *slot == Slot::WrongPassword {
+                    if matches!(slot, Slot::WrongPassword | Slot::Replacement(..)) {
                         *entry = Some(Err(reason.clone()));
                         return Err(reason);
                     }
@@ -226,6 +227,13 @@ impl AccountPool {
             account.session = None;
             account.proof = None;
         }
+    }
+
+    /// The user id of the account in a slot, if it is open.
+    pub async fn user_id(&self, slot: &Slot) -> Option<String> {
+        let entry = self.entry(slot);
+        let entry = entry.lock().await;
+        entry.as_ref().and_then(|e| e.as_ref().ok()).map(|account| account.user_id.clone())
     }
 
     /// Returns true if the password of the account in a slot is known; an account that was not
@@ -275,7 +283,7 @@ impl AccountPool {
     async fn open(&self, slot: &Slot) -> Result<Account, Reason> {
         let given: Option<&SuppliedAccount> = match slot {
             Slot::Main(index) => self.sources.supplied.get(*index),
-            Slot::WrongPassword | Slot::Fresh(..) => None,
+            Slot::WrongPassword | Slot::Fresh(..) | Slot::Replacement(..) => None,
         };
         match (given, &self.sources.maker) {
             (Some(given), _) => {
@@ -347,7 +355,12 @@ impl AccountPool {
     }
 
     async fn sent(&self, slot: &Slot, request: &Request) -> SendResult {
-        let sent = self.sender.send(request, Limits::Wait).await;
+        // That another user is served is what a replacement is for: there is nothing to wait for.
+        let patience = match slot {
+            Slot::Replacement(..) if request.is_login() => Patience::Brief,
+            _ => self.sender.patience,
+        };
+        let sent = self.sender.with_patience(patience).send(request, Limits::Wait).await;
         self.keep_exchanges(slot, sent.exchanges.clone());
         sent
     }

@@ -124,7 +124,7 @@ impl Step {
     }
 
     /// Returns true if the login is correct, and the server must accept it.
-    fn is_good_login(&self) -> bool {
+    pub fn is_good_login(&self) -> bool {
         #[rustfmt::skip]
         const MEMBERS: [&str; 6] = [
             "type", "identifier", "password", "device_id", "initial_device_display_name", "refresh_token",

@@ -1,6 +1,7 @@
 //! Progress on standard error, and only on a terminal.
 use super::checked::sentence;
 use crate::case::ast::Case;
+use crate::http::rate_limit::WaitNotice;
 use crate::model::run::Verdict;
 use crate::pipeline::Watcher;
 use crate::plan::facts::Facts;
@@ -22,7 +23,7 @@ fn unwatched() -> bool {
 /// A bar of this length, with a line of text behind it.
 fn bar(length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}");
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {prefix}{wide_msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
@@ -74,6 +75,14 @@ impl Bar {
     /// nothing that it says.
     pub fn new(vault: Arc<Vault>) -> Bar {
         Bar { bar: OnceLock::new(), hidden: unwatched(), cleaning: OnceLock::new(), vault }
+    }
+
+    /// Says a line above the bar, if there is one.
+    fn say_above(&self, before: &str, text: &str) {
+        match self.bar.get() {
+            Some(bar) => bar.suspend(|| self.say(before, text)),
+            None => self.say(before, text),
+        }
     }
 
     fn say(&self, before: &str, text: &str) {
@@ -156,5 +165,28 @@ impl Watcher for Bar {
             Some(bar) => bar.suspend(say),
             None => say(),
         };
+    }
+
+    fn limit_wait(&self, wait: &WaitNotice) {
+        let WaitNotice { operation, wait, spent, budget } = wait;
+        let until = jiff::Timestamp::now() + *wait;
+        let (seconds, until) = (wait.as_secs_f64().ceil(), until.strftime("%H:%M:%S UTC"));
+        let (spent, budget) = (spent.as_secs(), budget.as_secs());
+        let text = format!(
+            "{seconds} s for the server's limit on {operation}, until {until} ({spent} of the {budget} s of \
+             --max-wait were used before)"
+        );
+        self.say_above("waiting", &text);
+    }
+
+    fn limit_left(&self, left: Option<(&str, Duration)>) {
+        let Some(bar) = self.bar.get() else { return };
+        let text = left.map(|(operation, left)| {
+            format!("waiting for the limit on {operation}, {} s more; ", left.as_secs_f64().ceil())
+        });
+        match text.map(|text| sentence(&self.vault, &text)) {
+            Some(Ok(text)) => bar.set_prefix(format!("{} ", text.trim_end())),
+            Some(Err(_)) | None => bar.set_prefix(String::new()),
+        }
     }
 }

@@ -1,114 +1,113 @@
-//! Rate limits: the wait that a 429 asks for, and one budget for all waits of a run.
-use crate::http::message::{Request, Response};
+//! Rate limits: the wait that a 429 asks for, whom it is meant for, and one budget for all waits of a run.
+mod bucket;
+mod hint;
+mod notice;
+
+pub use bucket::{Bucket, Group};
+pub use hint::retry_after;
+pub use notice::{WaitNotice, Waits};
+
+use crate::http::message::Response;
 use crate::model::reason::Reason;
 use crate::model::run::LimitHit;
-use crate::model::user_id::{FRESH, localpart};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// The shortest wait: servers round down.
-const FLOOR: Duration = Duration::from_millis(100);
-/// The wait if a 429 gives none.
-const UNSAID: Duration = Duration::from_secs(1);
-/// The longest single wait, whatever a server asks for.
-const CAP: Duration = Duration::from_secs(24 * 3600);
+/// The longest wait under [`Patience::Brief`].
+const BRIEF: Duration = Duration::from_secs(5);
+/// What remains of a limit if it says something that another user was served: less may be a race.
+const CLEAR: Duration = Duration::from_secs(1);
 
-/// Returns the wait that a response asks for: `Retry-After` in seconds or as a date, else
-/// `retry_after_ms` (Client-Server API, "Rate limiting"), within a floor and a cap.
-pub fn retry_after(response: &Response, now: SystemTime) -> Duration {
-    let header = response.header("retry-after").and_then(|value| from_header(value.trim(), now));
-    let in_body = || {
-        let value = response.json().ok()?.get("retry_after_ms")?;
-        let ms = value.as_u64().or_else(|| value.as_f64().map(|ms| ms.max(0.0) as u64))?;
-        Some(Duration::from_millis(ms))
-    };
-    // Where both are there and differ, the longer one: the header is often rounded down.
-    let said = match (header, in_body()) {
-        (Some(header), Some(body)) => {
-            Some(header.max(body.min(header.saturating_add(Duration::from_secs(1)))))
-        }
-        (header, body) => header.or(body),
-    };
-    said.unwrap_or(UNSAID).clamp(FLOOR, CAP)
+/// Permission to wait for a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patience {
+    /// As long as the budget permits.
+    #[default]
+    Full,
+    /// A few seconds: there is something else to try first.
+    Brief,
 }
 
-fn from_header(value: &str, now: SystemTime) -> Option<Duration> {
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(value.parse().map_or(CAP, Duration::from_secs));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+/// Whom a limit applies to, by what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// No other user has sent such a request while it applied.
+    #[default]
+    Unknown,
+    /// Another user was served while it applied.
+    PerUser,
+    /// A user who had sent no such request before was refused as well.
+    Shared,
 }
 
-/// Requests that a server probably limits together.
-///
-/// Servers count only requests that pass their first checks: a malformed login may cost nothing while
-/// good ones must wait. So a limit for one kind of request says nothing about the others.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bucket {
+/// What became of a request that a limit applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitEventKind {
+    /// It was let through.
+    Served,
+    /// It was refused until this time passes; nothing if the server did not say.
+    Limited(Option<Duration>),
+}
+
+/// A request that a limit applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitEvent {
+    /// Since the first request of the run.
+    pub at: Duration,
+    pub kind: LimitEventKind,
+}
+
+/// Requests that one limit applied to, in the order of their answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitSeries {
     /// The operation, or method and path.
     pub operation: String,
-    /// For a login its type and account; otherwise empty.
-    pub kind: String,
+    pub scope: Scope,
+    pub events: Vec<LimitEvent>,
 }
 
-impl Bucket {
-    /// The bucket of a request.
-    pub fn of(request: &Request) -> Bucket {
-        let operation = request.operation.clone().unwrap_or_else(|| {
-            let path = request.path.split('?').next().unwrap_or_default();
-            format!("{} {path}", request.method)
-        });
-        let kind = if request.is_login() { kind_of_login(request) } else { String::new() };
-        Bucket { operation, kind }
-    }
+#[derive(Debug, Default)]
+struct UserState {
+    until: Option<Instant>,
+    limited_at: Option<Instant>,
+    successes: usize,
+    /// 429s in a row that gave no time.
+    without_hint: u32,
+    events: Vec<LimitEvent>,
 }
 
-/// A member and the test of its type.
-type Member = (&'static str, fn(&Value) -> bool);
+#[derive(Debug, Default)]
+struct GroupState {
+    scope: Scope,
+    users: BTreeMap<Option<String>, UserState>,
+}
 
-/// The members of a login with the type that their schema gives them.
-const MEMBERS: [Member; 7] = [
-    ("identifier", Value::is_object),
-    ("user", Value::is_string),
-    ("password", Value::is_string),
-    ("token", Value::is_string),
-    ("device_id", Value::is_string),
-    ("initial_device_display_name", Value::is_string),
-    ("refresh_token", Value::is_boolean),
-];
-
-/// The login type, which members are malformed, whether a token authorises it, and the account that
-/// it names; accounts that do not exist or were made for the run count as one.
-fn kind_of_login(request: &Request) -> String {
-    let Some(body) = request.json_body() else { return "no JSON".to_owned() };
-    let Some(members) = body.as_object() else { return "no object".to_owned() };
-    let mut parts = vec![match members.get("type") {
-        Some(Value::String(name)) => name.clone(),
-        Some(_) => "malformed type".to_owned(),
-        None => "no type".to_owned(),
-    }];
-    let malformed =
-        |(name, is_right): &&Member| members.get(*name).is_some_and(|value| !is_right(value));
-    parts.extend(MEMBERS.iter().filter(malformed).map(|(name, _)| format!("malformed {name}")));
-    if request.header("authorization").is_some() {
-        parts.push("with a token".to_owned());
+impl GroupState {
+    /// The time until which a user must wait; each for all, where the limit is shared.
+    fn until(&self, user: &Option<String>, now: Instant) -> Option<Instant> {
+        let own = self.users.get(user).and_then(|state| state.until);
+        let until = match self.scope {
+            Scope::Shared => self.users.values().filter_map(|state| state.until).max(),
+            Scope::PerUser | Scope::Unknown => own,
+        };
+        until.filter(|until| *until > now)
     }
-    let user = body.pointer("/identifier/user").or_else(|| body.get("user"));
-    let of = user
-        .and_then(Value::as_str)
-        .map(localpart)
-        .filter(|localpart| !localpart.starts_with(FRESH));
-    parts.extend(of.map(|localpart| format!("of {localpart}")));
-    parts.join(", ")
+
+    /// Returns true if another known user was refused before `before` and must still wait.
+    fn limits_another(&self, user: &Option<String>, before: Instant, now: Instant) -> bool {
+        let others = self.users.iter().filter(|(other, _)| other.is_some() && *other != user);
+        others.into_iter().any(|(_, state)| {
+            state.limited_at.is_some_and(|at| at < before)
+                && state.until.is_some_and(|until| until > now + CLEAR)
+        })
+    }
 }
 
 #[derive(Debug, Default)]
 struct LimitState {
-    until: BTreeMap<Bucket, Instant>,
+    groups: BTreeMap<Group, GroupState>,
     /// The end of all waits so far; overlapping waits count once.
     waiting_until: Option<Instant>,
     spent: Duration,
@@ -119,63 +118,204 @@ struct LimitState {
 #[derive(Debug)]
 pub struct RateLimits {
     budget: Duration,
+    began: Instant,
     state: Mutex<LimitState>,
+    notices: notice::Notices,
 }
 
 impl RateLimits {
     /// Creates a budget for all waits together.
     pub fn new(budget: Duration) -> Self {
-        RateLimits { budget, state: Mutex::default() }
+        let (state, notices) = Default::default();
+        RateLimits { budget, began: Instant::now(), state, notices }
     }
 
-    /// Waits until an operation may be called, if the budget permits.
+    /// The waits for limits as they begin and end; only the first call gets them.
+    pub fn waits(&self) -> Option<Waits> {
+        self.notices.take()
+    }
+
+    /// Waits until an operation may be called, if patience and budget permit; gives the time at
+    /// which it may.
     ///
     /// # Errors
-    /// The reason to block with, when it does not; nothing was waited then.
-    pub async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
-        let operation = bucket.operation.as_str();
-        let until = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let Some(until) = state.until.get(bucket).copied().filter(|until| *until > now) else {
-                return Ok(());
-            };
-            let from = state.waiting_until.unwrap_or(now).max(now);
-            let cost = until.saturating_duration_since(from);
-            if state.spent + cost > self.budget {
-                let operation = operation.to_owned();
-                let (left, spent) = (seconds(until - now), seconds(state.spent));
-                let budget = self.budget.as_secs();
-                return Err(Reason::RateLimited { operation, left, spent, budget });
-            }
-            state.spent += cost;
-            state.waiting_until = Some(from.max(until));
-            let waited = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
-            count(&mut state.hits, operation, |hit| hit.waited_ms += waited);
-            until
-        };
+    /// The reason to block with, when they do not; nothing was waited then.
+    pub async fn admit(&self, bucket: &Bucket, patience: Patience) -> Result<Instant, Reason> {
+        let now = Instant::now();
+        let Some((until, notice)) = self.reserve(bucket, patience, now)? else { return Ok(now) };
+        let wait = self.notices.begin(notice);
         tokio::time::sleep_until(until).await;
-        Ok(())
+        drop(wait);
+        Ok(Instant::now())
     }
 
-    /// Records a 429.
-    pub fn hit(&self, bucket: &Bucket, response: &Response) {
-        let wait = retry_after(response, SystemTime::now());
-        let until = Instant::now() + wait;
+    /// Takes a wait from the budget, if there is one.
+    fn reserve(
+        &self,
+        bucket: &Bucket,
+        patience: Patience,
+        now: Instant,
+    ) -> Result<Option<(Instant, WaitNotice)>, Reason> {
+        let operation = bucket.group.operation.as_str();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        count(&mut state.hits, &bucket.operation, |hit| {
+        let group = state.groups.get(&bucket.group);
+        let Some(until) = group.and_then(|group| group.until(&bucket.user, now)) else {
+            return Ok(None);
+        };
+        let from = state.waiting_until.unwrap_or(now).max(now);
+        let cost = until.saturating_duration_since(from);
+        let is_too_long = patience == Patience::Brief && until > now + BRIEF;
+        if is_too_long || state.spent + cost > self.budget {
+            return Err(self.refusal(&state, operation, until - now));
+        }
+        let notice = WaitNotice {
+            operation: operation.to_owned(),
+            wait: until - now,
+            spent: state.spent,
+            budget: self.budget,
+        };
+        state.spent += cost;
+        state.waiting_until = Some(from.max(until));
+        let waited = u64::try_from(cost.as_millis()).unwrap_or(u64::MAX);
+        count(&mut state.hits, operation, |hit| hit.waited_ms += waited);
+        Ok(Some((until, notice)))
+    }
+
+    fn refusal(&self, state: &LimitState, operation: &str, left: Duration) -> Reason {
+        Reason::RateLimited {
+            operation: operation.to_owned(),
+            left: seconds(left),
+            spent: seconds(state.spent),
+            budget: self.budget.as_secs(),
+        }
+    }
+
+    /// The reason for which no user's requests of this group are let through, if a limit that all share
+    /// lasts longer than the budget.
+    pub fn refuses_all(&self, bucket: &Bucket) -> Option<Reason> {
+        let (now, state) =
+            (Instant::now(), self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let group = state.groups.get(&bucket.group).filter(|group| group.scope == Scope::Shared)?;
+        let until = group.until(&bucket.user, now)?;
+        let from = state.waiting_until.unwrap_or(now).max(now);
+        let is_over = state.spent + until.saturating_duration_since(from) > self.budget;
+        is_over.then(|| self.refusal(&state, &bucket.group.operation, until - now))
+    }
+
+    /// Records a 429 to a request that was admitted at this time.
+    pub fn hit(&self, bucket: &Bucket, response: &Response, admitted: Instant) {
+        let now = Instant::now();
+        let said = retry_after(response, SystemTime::now());
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = state.groups.entry(bucket.group.clone()).or_default();
+        let limits_another = group.limits_another(&bucket.user, admitted, now);
+        let user = group.users.entry(bucket.user.clone()).or_default();
+        // Who has sent some before may have come to a limit of the own.
+        let is_new = bucket.user.is_some() && user.events.is_empty();
+        let wait = said.unwrap_or_else(|| hint::unsaid(user.without_hint));
+        user.without_hint = if said.is_some() { 0 } else { user.without_hint.saturating_add(1) };
+        let until = now + wait;
+        user.until = Some(user.until.map_or(until, |known| known.max(until)));
+        user.limited_at = Some(now);
+        let kind = LimitEventKind::Limited(said);
+        user.events.push(LimitEvent { at: now - self.began, kind });
+        if limits_another && is_new && group.scope == Scope::Unknown {
+            group.scope = Scope::Shared;
+        }
+        let asked = said.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        count(&mut state.hits, &bucket.group.operation, |hit| {
             hit.count += 1;
             hit.retry_after_ms = hit.retry_after_ms.max(asked);
         });
-        let known = state.until.entry(bucket.clone()).or_insert(until);
-        *known = (*known).max(until);
+    }
+
+    /// Records an answer that is no 429 to a request that was admitted at this time.
+    pub fn served(&self, bucket: &Bucket, response: &Response, admitted: Instant) {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = state.groups.entry(bucket.group.clone()).or_default();
+        let limits_another = group.limits_another(&bucket.user, admitted, now);
+        // A refusal may have come before the server looked at its limits.
+        let is_success = response.is_success();
+        if is_success && bucket.user.is_some() && limits_another && group.scope == Scope::Unknown {
+            group.scope = Scope::PerUser;
+        }
+        let user = group.users.entry(bucket.user.clone()).or_default();
+        user.successes += usize::from(is_success);
+        user.without_hint = 0;
+        let kind = LimitEventKind::Served;
+        user.events.push(LimitEvent { at: now - self.began, kind });
+    }
+
+    /// Whom the limit on such requests applies to.
+    pub fn scope(&self, bucket: &Bucket) -> Scope {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.groups.get(&bucket.group).map_or(Scope::Unknown, |group| group.scope)
+    }
+
+    /// The number of successful requests of a bucket.
+    pub fn successes(&self, bucket: &Bucket) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = state.groups.get(&bucket.group);
+        group.and_then(|group| group.users.get(&bucket.user)).map_or(0, |user| user.successes)
+    }
+
+    /// Returns true if a user must wait now for requests of this group.
+    pub fn applies_to(&self, bucket: &Bucket) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = state.groups.get(&bucket.group);
+        group.is_some_and(|group| group.until(&bucket.user, Instant::now()).is_some())
+    }
+
+    /// Returns true if any request of an operation must wait now.
+    pub fn limits(&self, operation: &str) -> bool {
+        let (now, state) =
+            (Instant::now(), self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut groups = state.groups.iter().filter(|(group, _)| group.operation == operation);
+        groups
+            .any(|(_, group)| group.users.values().any(|user| user.until.is_some_and(|u| u > now)))
+    }
+
+    /// Returns true if the budget permits a wait of this length.
+    pub fn permits(&self, wait: Duration) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.spent.saturating_add(wait) <= self.budget
     }
 
     /// The limits that were hit, in the order of the first hit; the number of blocked cases is not known here.
     pub fn hits(&self) -> Vec<LimitHit> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).hits.clone()
     }
+
+    /// The requests to which limits applied that were hit: those of each user apart, where the
+    /// limit is not shared.
+    pub fn series(&self) -> Vec<LimitSeries> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.groups.iter().flat_map(|(group, state)| series_of(group, state)).collect()
+    }
+}
+
+fn series_of(group: &Group, state: &GroupState) -> Vec<LimitSeries> {
+    let of = |events: Vec<LimitEvent>| LimitSeries {
+        operation: group.operation.clone(),
+        scope: state.scope,
+        events,
+    };
+    let is_hit = |series: &LimitSeries| {
+        series.events.iter().any(|event| matches!(event.kind, LimitEventKind::Limited(_)))
+    };
+    let all: Vec<LimitSeries> = match state.scope {
+        Scope::Shared => {
+            let mut events: Vec<LimitEvent> =
+                state.users.values().flat_map(|user| user.events.iter().copied()).collect();
+            events.sort_by_key(|event| event.at);
+            vec![of(events)]
+        }
+        Scope::PerUser | Scope::Unknown => {
+            state.users.values().map(|user| of(user.events.clone())).collect()
+        }
+    };
+    all.into_iter().filter(is_hit).collect()
 }
 
 /// To the next whole second.
@@ -194,71 +334,4 @@ fn count(hits: &mut Vec<LimitHit>, operation: &str, change: impl FnOnce(&mut Lim
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::reason::ReasonCode;
-    use serde_json::json;
-
-    fn limited(header: Option<&str>, body: serde_json::Value) -> Response {
-        let headers =
-            header.map(|value| ("retry-after".to_owned(), value.to_owned())).into_iter().collect();
-        Response::new(429, headers, body.to_string().into_bytes(), false)
-    }
-
-    #[test]
-    fn the_wait_follows_the_server_within_floor_and_cap() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_767);
-        let wait = |header, body| retry_after(&limited(header, body), now);
-        assert_eq!(wait(Some("3"), json!({})), Duration::from_secs(3));
-        assert_eq!(wait(None, json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
-        assert_eq!(wait(Some("1"), json!({"retry_after_ms": 1500})), Duration::from_millis(1500));
-        assert_eq!(wait(Some("Sun, 06 Nov 1994 08:49:37 GMT"), json!({})), Duration::from_secs(10));
-        assert_eq!(wait(Some("Sat, 06 Nov 1993 08:49:37 GMT"), json!({})), FLOOR);
-        assert_eq!(wait(None, json!({"retry_after_ms": -5})), FLOOR);
-        assert_eq!(wait(Some("99999999999999999999999"), json!({})), CAP);
-        assert_eq!(wait(Some("soon"), json!({})), UNSAID);
-        let most = u64::MAX.to_string();
-        assert_eq!(wait(Some(&most), json!({"retry_after_ms": u64::MAX})), CAP);
-        assert_eq!(wait(None, json!({"retry_after_ms": 1e300})), CAP);
-    }
-
-    fn login(body: serde_json::Value) -> Bucket {
-        Bucket::of(&Request::new(Some("login"), "POST", "/_matrix/client/v3/login").json(&body))
-    }
-
-    #[test]
-    fn logins_are_limited_by_what_is_asked_for_and_of_whom() {
-        let of = |user: &str| {
-            json!({"type": "m.login.password", "password": "p",
-            "identifier": {"type": "m.id.user", "user": user}})
-        };
-        assert_eq!(login(of("amy")), login(of("@amy:example.org")));
-        assert_ne!(login(of("amy")), login(of("bob")));
-        assert_eq!(login(of("homespec-a")), login(of("homespec-b")));
-        let mut malformed = of("amy");
-        malformed["refresh_token"] = json!("true");
-        assert_ne!(login(of("amy")), login(malformed));
-        let mut named = of("amy");
-        named["device_id"] = json!("A");
-        assert_eq!(login(of("amy")), login(named));
-        assert_ne!(login(json!({})), login(json!([])));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiting_ends_when_the_budget_does() {
-        let limits = RateLimits::new(Duration::from_secs(5));
-        let (good, whoami) = (
-            login(json!({"type": "m.login.password"})),
-            Bucket::of(&Request::new(None, "GET", "/w")),
-        );
-        limits.hit(&good, &limited(Some("3"), json!({})));
-        assert!(limits.admit(&whoami).await.is_ok());
-        assert!(limits.admit(&login(json!({}))).await.is_ok());
-        assert!(limits.admit(&good).await.is_ok());
-        limits.hit(&good, &limited(Some("3"), json!({})));
-        let refused = limits.admit(&good).await;
-        assert_eq!(refused.map_err(|reason| reason.code()), Err(ReasonCode::RateLimited));
-        let hits = limits.hits();
-        assert_eq!((hits[0].count, hits[0].waited_ms), (2, 3000));
-    }
-}
+mod tests;

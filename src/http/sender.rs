@@ -11,7 +11,7 @@ use crate::http::message;
 use crate::http::message::{
     Exchange, Reply, Request, Response, TransportError, TransportErrorKind,
 };
-use crate::http::rate_limit::{Bucket, RateLimits};
+use crate::http::rate_limit::{Bucket, Patience, RateLimits};
 use crate::http::supplied_accounts::SuppliedAccounts;
 use crate::model::reason::Reason;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct RequestSender {
     pub http: HttpClient,
     /// The server's rate limits.
     pub limits: Arc<RateLimits>,
+    /// Permission to wait for them.
+    pub patience: Patience,
     /// The resources to clean up.
     pub created: Arc<CreatedResources>,
     /// The supplied accounts.
@@ -56,6 +58,17 @@ pub struct SendResult {
 }
 
 impl RequestSender {
+    /// The same with another permission to wait for limits.
+    pub fn with_patience(&self, patience: Patience) -> RequestSender {
+        RequestSender { patience, ..self.clone() }
+    }
+
+    /// The requests that a server probably limits together with this one.
+    pub fn bucket(&self, request: &Request) -> Bucket {
+        let request = self.dialect.speak(request);
+        Bucket::of(&request).asked_by(self.created.asker(&request).as_deref())
+    }
+
     /// Sends a request, and repeats it until there is a result.
     pub async fn send(&self, request: &Request, limits: ast::Limits) -> SendResult {
         if let Some(lost) = self.liveness.stops() {
@@ -71,7 +84,8 @@ impl RequestSender {
                 return SendResult { reply: Reply::Inconclusive(reason), exchanges, shown: 0 };
             }
         };
-        let reply = self.reply(&request, limits, &mut exchanges).await;
+        let bucket = Bucket::of(&request).asked_by(asker.as_deref());
+        let reply = self.reply(&request, &bucket, limits, &mut exchanges).await;
         if let Some(attempt) = attempt {
             self.supplied.settle(&attempt, &request, &exchanges);
         }
@@ -95,17 +109,21 @@ impl RequestSender {
     async fn reply(
         &self,
         request: &Request,
+        bucket: &Bucket,
         limits: ast::Limits,
         exchanges: &mut Vec<Exchange>,
     ) -> Reply {
-        let bucket = Bucket::of(request);
+        let waits = limits == ast::Limits::Wait;
         let mut gateway: Option<Reason> = None;
         loop {
-            if limits == ast::Limits::Wait
-                && let Err(reason) = self.admit(&bucket).await
-            {
-                return Reply::Inconclusive(reason);
-            }
+            let admitted = match waits {
+                true => self.admit(bucket).await,
+                false => Ok(Instant::now()),
+            };
+            let admitted = match admitted {
+                Ok(admitted) => admitted,
+                Err(reason) => return Reply::Inconclusive(reason),
+            };
             let exchange = self.http.send(request).await;
             self.created.note(&exchange);
             self.liveness.note(request, &exchange.result);
@@ -116,8 +134,8 @@ impl RequestSender {
             let result = exchange.result.clone();
             exchanges.push(exchange);
             match result {
-                Ok(response) if is_limited(&response) && limits == ast::Limits::Wait => {
-                    self.limits.hit(&bucket, &response);
+                Ok(response) if is_limited(&response) && waits => {
+                    self.limits.hit(bucket, &response, admitted);
                 }
                 Ok(response) if origin == Origin::Gateway => {
                     let reason = Reason::Gateway { status: response.status };
@@ -126,6 +144,9 @@ impl RequestSender {
                     }
                 }
                 Ok(response) => {
+                    if waits {
+                        self.limits.served(bucket, &response, admitted);
+                    }
                     let doubt = gateway.filter(|_| may_follow_from_itself(request, &response));
                     return doubt.map_or_else(|| reply_of(response), Reply::Inconclusive);
                 }
@@ -197,9 +218,9 @@ impl RequestSender {
         Some(evidence)
     }
 
-    async fn admit(&self, bucket: &Bucket) -> Result<(), Reason> {
+    async fn admit(&self, bucket: &Bucket) -> Result<Instant, Reason> {
         tokio::select! {
-            admitted = self.limits.admit(bucket) => admitted,
+            admitted = self.limits.admit(bucket, self.patience) => admitted,
             () = self.stop.stopped() => Err(self.stop.reason()),
         }
     }

@@ -64,6 +64,7 @@ impl Prepared {
             covered: &|id| self.material.covers(id),
             base_url,
             limits_hit: self.sender.limits.hits(),
+            limit_series: self.sender.limits.series(),
             broken_off: self.sender.http.broken_off(),
             required: capabilities::all(required, facts, outcome.no_target.as_deref()),
             guests: made.filter(|made| made.guest).map(|made| made.user_id).collect(),

@@ -3,6 +3,7 @@ mod active_run;
 mod assemble;
 mod finish;
 mod job;
+mod limit_waits;
 mod material;
 mod prepare;
 mod probe;
@@ -15,6 +16,7 @@ pub use material::Material;
 pub use prepare::{Prepared, prepare};
 pub use target_unavailable::TargetUnavailable;
 
+use crate::http::rate_limit::WaitNotice;
 use crate::plan::Plan;
 use crate::plan::facts::Facts;
 use crate::redact::RedactedRun;
@@ -44,6 +46,11 @@ pub trait Watcher: Progress {
     fn cleaning_up(&self, at_most: Duration, interrupted: bool);
     /// Something that the operator gave is refused. The sentence holds no secret.
     fn operator_error(&self, why: &str);
+    /// A long wait for a rate limit begins.
+    fn limit_wait(&self, wait: &WaitNotice);
+    /// The operation whose limit is waited for longest, and for how long from now on; nothing if none
+    /// is waited for any more. Called at each change, and every second meanwhile.
+    fn limit_left(&self, left: Option<(&str, Duration)>);
 }
 
 impl Watcher for Silent {
@@ -52,6 +59,8 @@ impl Watcher for Silent {
     fn no_target(&self, _: &str) {}
     fn cleaning_up(&self, _: Duration, _: bool) {}
     fn operator_error(&self, _: &str) {}
+    fn limit_wait(&self, _: &WaitNotice) {}
+    fn limit_left(&self, _: Option<(&str, Duration)>) {}
 }
 
 // Material is loaded and a job is prepared before.
@@ -61,6 +70,11 @@ impl Prepared {
     /// # Errors
     /// Nothing of the run may be shown.
     pub async fn run(self, watcher: &dyn Watcher) -> Result<RedactedRun, RunWithheld> {
+        let limits = self.sender.limits.clone();
+        limit_waits::told(&limits, watcher, self.run_to_end(watcher)).await
+    }
+
+    async fn run_to_end(self, watcher: &dyn Watcher) -> Result<RedactedRun, RunWithheld> {
         let active = match self.open(watcher).await {
             Ok(active) => active,
             Err(gone) => {

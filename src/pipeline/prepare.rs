@@ -7,7 +7,7 @@ use crate::http::client::HttpClient;
 use crate::http::created_resources::CreatedResources;
 use crate::http::legacy_login::LoginDialect;
 use crate::http::message::Exchange;
-use crate::http::rate_limit::RateLimits;
+use crate::http::rate_limit::{Patience, RateLimits};
 use crate::http::sender::RequestSender;
 use crate::http::supplied_accounts::SuppliedAccounts;
 use crate::plan::capabilities;
@@ -56,6 +56,7 @@ pub fn prepare(material: Arc<Material>, mut job: Job) -> Result<Prepared, JobErr
     let sender = RequestSender {
         http: HttpClient::new(&job.transport, vault.clone())?,
         limits: Arc::new(RateLimits::new(job.max_wait)),
+        patience: Patience::default(),
         created: Arc::new(CreatedResources::default()),
         supplied: Arc::new(SuppliedAccounts::new(&job.sources.supplied)),
         stop: Cancellation::default(),

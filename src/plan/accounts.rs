@@ -46,8 +46,7 @@ pub(super) fn assign(
             case,
             index,
             name,
-            // A wrong password says nothing before a right one has been seen to work.
-            password: uses_password(case, name) || case.impact == Impact::LocksOut,
+            password: needs_password(case, name),
             disposable: disposable
                 || matches!(case.impact, Impact::EndsSessions | Impact::Destroys),
             taken: assignment.accounts.values().collect(),
@@ -60,6 +59,50 @@ pub(super) fn assign(
         }
     }
     Disposition::Run(assignment)
+}
+
+/// The same accounts with one made in the place of the one of this name, whom a rate limit stops;
+/// nothing where none can be made.
+pub fn replaced(
+    case: &Case,
+    assignment: &Assignment,
+    name: &str,
+    number: u32,
+    facts: &Facts,
+) -> Option<Assignment> {
+    let accounts = &facts.accounts;
+    let can_be = accounts.can_make && (accounts.made_password || !needs_password(case, name));
+    let mut replaced = assignment.clone();
+    let slot = replaced.accounts.get_mut(name).filter(|_| can_be)?;
+    *slot = Slot::Replacement(case.id.clone(), name.to_owned(), number);
+    Some(replaced)
+}
+
+/// The same accounts with another supplied one in the place of the one of this name, each that would
+/// do; none for a case that may harm it.
+pub fn others(case: &Case, assignment: &Assignment, name: &str, facts: &Facts) -> Vec<Assignment> {
+    let accounts = &facts.accounts;
+    let is_disposable = |need: &Need| matches!(need, Need::Account { name: needed, disposable: true } if needed == name);
+    let is_harmless = matches!(case.impact, Impact::Reads | Impact::Session | Impact::Account);
+    if !is_harmless || case.needs.iter().any(is_disposable) {
+        return Vec::new();
+    }
+    let password = needs_password(case, name);
+    let fits = |index: &usize| {
+        (accounts.has_password(*index) || !password)
+            && !assignment.accounts.values().any(|slot| *slot == Slot::Main(*index))
+    };
+    let with = |index: usize| {
+        let mut other = assignment.clone();
+        *other.accounts.get_mut(name)? = Slot::Main(index);
+        Some(other)
+    };
+    (0..accounts.given.len()).filter(fits).filter_map(with).collect()
+}
+
+/// A wrong password says nothing before a right one has been seen to work.
+fn needs_password(case: &Case, name: &str) -> bool {
+    uses_password(case, name) || case.impact == Impact::LocksOut
 }
 
 struct Wanted<'c> {

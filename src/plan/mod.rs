@@ -14,6 +14,7 @@ mod releases;
 pub mod routes;
 pub mod selection;
 
+pub use accounts::{others, replaced};
 pub use expand::expand;
 pub use lint::lint;
 
@@ -82,6 +83,9 @@ pub enum Slot {
     WrongPassword,
     /// One made for a single case: its place in the plan, and the name it has there.
     Fresh(usize, String),
+    /// One made for a case in the place of another that a rate limit stopped: the case, the name it
+    /// has there, and its number.
+    Replacement(String, String, u32),
 }
 
 /// The cases of a run, in order.
@@ -126,7 +130,7 @@ impl Plan {
     pub fn given_in_use(&self, accounts: &AccountFacts) -> BTreeSet<usize> {
         let index = |slot: &Slot| match slot {
             Slot::Main(index) if *index < accounts.given.len() => Some(*index),
-            Slot::Main(_) | Slot::WrongPassword | Slot::Fresh(..) => None,
+            Slot::Main(_) | Slot::WrongPassword | Slot::Fresh(..) | Slot::Replacement(..) => None,
         };
         self.slots().into_iter().filter_map(index).collect()
     }

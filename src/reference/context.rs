@@ -123,7 +123,7 @@ impl<'a> RequestContext<'a> {
         else {
             return Ok(());
         };
-        let taken = self.store.buckets.take(limit, key, self.now);
+        let taken = self.store.buckets.take(limit, self.server.settings.refill, key, self.now);
         if policy == LoginLimit::Forever {
             if taken.is_err() {
                 self.store.banned.insert(key.to_owned());

@@ -67,7 +67,9 @@ pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
         let refusal = if told { Refusal::ServiceLoginUnsupported } else { Refusal::NoLegacyLogin };
         return Err(refusal.into());
     }
-    ctx.login_permit(&format!("address {}", ctx.call.peer.ip()))?;
+    if ctx.server.settings.address_limit {
+        ctx.login_permit(&format!("address {}", ctx.call.peer.ip()))?;
+    }
     let body = read(ctx)?;
     let kind = kind(policy.login.type_member, &body)?;
     let user = match kind {

@@ -84,10 +84,6 @@ pub(super) fn get_token(ctx: &mut RequestContext) -> Outcome {
         return Err(Refusal::LoginTokensDenied.into());
     }
     let body = ctx.object()?;
-    if let Some(limit) = ctx.server.settings.get_token_limit {
-        let permit = ctx.store.buckets.take(limit, &format!("get_token {}", owner.user), ctx.now);
-        permit.map_err(|wait| Stop::from(Answer::limited(wait)))?;
-    }
     let asks = match policy.uia {
         GetTokenUia::EveryTime => true,
         GetTokenUia::FirstTime => !ctx.store.passed.contains(&owner.user),
@@ -96,6 +92,12 @@ pub(super) fn get_token(ctx: &mut RequestContext) -> Outcome {
     if asks {
         uia::confirm(ctx, &owner, format!("get_token {}", owner.user), &body)?;
         ctx.store.passed.insert(owner.user.clone());
+    }
+    // Only what makes a token counts, as on deployed servers.
+    if let Some(limit) = ctx.server.settings.get_token_limit {
+        let (refill, key) = (ctx.server.settings.refill, format!("get_token {}", owner.user));
+        let permit = ctx.store.buckets.take(limit, refill, &key, ctx.now);
+        permit.map_err(|wait| Stop::from(Answer::limited(wait)))?;
     }
     let lifetime = ctx.server.settings.login_token_lifetime;
     let token = ctx.store.login_token(&owner.user, ctx.now, lifetime);

@@ -49,7 +49,7 @@ mod user_name;
 pub use catalogue::{Catalogue, Fault, Kind, Need as FaultNeed, Place, Quirk};
 pub use fault::{FaultFileError, faults};
 pub use front::{Front, front};
-pub use limit::Limit;
+pub use limit::{Limit, Refill};
 pub use quirk::{limits_logins, quirks};
 pub use schema_mutation::{ResponseSchema, SchemaMutation, Violation, schema_mutations};
 pub use server::{Running, StartError, start};

@@ -1,7 +1,7 @@
 //! How the homeserver is set up.
 
 use super::catalogue::Catalogue;
-use super::limit::Limit;
+use super::limit::{Limit, Refill};
 use super::release;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -58,6 +58,10 @@ pub struct Settings {
     pub login_limit: Option<Limit>,
     /// The limit on `POST /v1/login/get_token` for each account; none if absent.
     pub get_token_limit: Option<Limit>,
+    /// How the permits of all limits come back.
+    pub refill: Refill,
+    /// Whether logins from one address are limited together, beside those to one account.
+    pub address_limit: bool,
     /// Whether the legacy authentication API is offered.
     pub legacy: bool,
     /// Whether the metadata of an OAuth 2.0 API is served. The API itself does not exist.
@@ -100,6 +104,8 @@ impl Default for Settings {
             admin_token: None,
             login_limit: None,
             get_token_limit: None,
+            refill: Refill::default(),
+            address_limit: true,
             legacy: true,
             oauth: false,
             sso: false,

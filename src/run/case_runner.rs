@@ -1,17 +1,19 @@
 //! Running one case: its accounts, its requests with the logins among them, its judgements, and the standing checks.
-use crate::accounts::account::AccountView;
+use crate::accounts::account::{AccountView, good_login};
 use crate::accounts::operator_proof::OperatorProver;
-use crate::case::ast::{Act, Case, Impact, Need};
+use crate::case::ast::{Act, Case, Impact, Limits, Need, Step};
 use crate::check::cause::ends_earlier_sessions;
 use crate::check::trace::Trace;
 use crate::check::verdict::{blames_target, decide};
 use crate::http::background::beside;
 use crate::http::cancel::CancelCause;
 use crate::http::message::{Exchange, Reply, Request, Response};
+use crate::http::rate_limit::{Bucket, Patience};
 use crate::http::sender::SendResult;
 use crate::model::reason::Reason;
 use crate::model::run::Verdict;
 use crate::plan::{Assignment, Slot};
+use crate::run::attempt::{Attempt, AttemptEnd, Remedy};
 use crate::run::case_machine::{CaseMachine, Next};
 use crate::run::executor::{CaseResult, Executor, logs_in_an_owner, may_open_an_account};
 use crate::run::login_budget::{LoginBudget, earlier};
@@ -31,16 +33,18 @@ const MOST_TIME: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(1500);
 
 impl Executor {
-    /// Runs a case. After a signal it ends soon, whatever it waits for.
+    /// Runs a case. After a signal it ends soon, whatever it waits for. `earlier` are the exchanges of
+    /// its attempts before.
     pub(super) async fn run_checked(
         &self,
         case: &Arc<Case>,
-        assignment: &Assignment,
+        attempt: &Attempt,
         logins: LoginBudget,
+        earlier: Vec<Exchange>,
     ) -> CaseResult {
         let stop = &self.sender.stop;
         let running = async {
-            let result = self.run_case(case, assignment, logins).await;
+            let result = self.run_case(case, attempt, logins, earlier).await;
             self.observed(case, result).await
         };
         let broken_off = async {
@@ -102,12 +106,20 @@ impl Executor {
     async fn run_case(
         &self,
         case: &Arc<Case>,
-        assignment: &Assignment,
+        attempt: &Attempt,
         logins: LoginBudget,
+        mut exchanges: Vec<Exchange>,
     ) -> CaseResult {
         let started = Instant::now();
-        let (mut exchanges, mut shown) = (Vec::new(), Vec::new());
-        let steps = self.run_steps(case, assignment, logins, &mut exchanges, &mut shown).await;
+        let (mut attempt, mut shown) = (attempt.clone(), Vec::new());
+        let mut end = self.run_steps(case, &attempt, logins, &mut exchanges, &mut shown).await;
+        while let Some((_, Remedy::Elsewhere(assignment))) = end.stopped {
+            attempt = attempt.with_replacement(assignment);
+            shown.clear();
+            let logins = LoginBudget::queued(case, None);
+            end = self.run_steps(case, &attempt, logins, &mut exchanges, &mut shown).await;
+        }
+        let (steps, put_off) = (end.trace, end.stopped.map(|(stopped, _)| (attempt, stopped)));
         let duration = started.elapsed();
         let is_checked =
             blames_target(case, &steps, &self.applies()) && !self.sender.stop.is_interrupted();
@@ -117,29 +129,33 @@ impl Executor {
         let exchange =
             |n: usize| format!("{}#{}", case.id, shown.get(n).copied().unwrap_or(last) + 1);
         let decided = decide(case, &trace, &self.applies(), &exchange);
-        CaseResult::of(decided, exchanges, duration)
+        CaseResult { put_off, ..CaseResult::of(decided, exchanges, duration) }
     }
 
     /// Runs the steps of a case; `exchanges` takes what is sent, `shown` the places in it that the trace counts.
     async fn run_steps<'c>(
         &'c self,
         case: &'c Arc<Case>,
-        assignment: &Assignment,
+        attempt: &Attempt,
         mut logins: LoginBudget,
         exchanges: &mut Vec<Exchange>,
         shown: &mut Vec<usize>,
-    ) -> Trace<'c> {
+    ) -> AttemptEnd<'c> {
+        let (assignment, first, mut stopped) = (&attempt.assignment, exchanges.len(), None);
         if may_open_an_account(assignment) || logs_in_an_owner(case) {
             logins.acquire(&self.sender.stop).await;
         }
         logins.give_back(&[]);
         let given = match self.what_is_given_is_proven(case).await {
-            Ok(()) => self.accounts(case, assignment).await,
+            Ok(()) => match self.login_refused(case, assignment) {
+                Some(reason) => Err(reason),
+                None => self.accounts(case, assignment).await,
+            },
             Err(reason) => Err(reason),
         };
         let accounts = match given {
             Ok(accounts) => accounts,
-            Err(reason) => return Trace::settled(Verdict::Blocked, reason),
+            Err(reason) => return AttemptEnd::settled(reason),
         };
         let variables =
             Variables::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
@@ -173,9 +189,18 @@ impl Executor {
                 Next::Send(requests) => {
                     let keeps_parsed = machine.keeps_parsed();
                     let mut sent = self.probed_before(&requests, &machine);
-                    sent.extend(
-                        self.deliver(&requests, case, &accounts, &mut logins, &mut machine).await,
-                    );
+                    let before = exchanges.get(first..).unwrap_or_default();
+                    let delivered = self
+                        .deliver_past_limits(
+                            &requests,
+                            (case, attempt),
+                            &accounts,
+                            (&mut logins, &mut machine),
+                            before,
+                        )
+                        .await;
+                    stopped = delivered.stopped;
+                    sent.extend(delivered.sent);
                     let mut replies = Vec::new();
                     for mut sent in sent {
                         shown.push(exchanges.len() + sent.shown);
@@ -199,7 +224,20 @@ impl Executor {
                 self.pool.forget_session(slot).await;
             }
         }
-        trace
+        AttemptEnd { trace, stopped }
+    }
+
+    /// The reason why a case that begins with a login of an account made for it gets none: no account is
+    /// made then, since registrations are limited as well.
+    fn login_refused(&self, case: &Case, assignment: &Assignment) -> Option<Reason> {
+        let begins_so = case.all_steps().next().is_some_and(Step::is_good_login);
+        let is_made = |(name, slot): (&String, &Slot)| {
+            matches!(slot, Slot::Fresh(..) | Slot::Replacement(..))
+                && (begins_so || case.wants_proof_of(name))
+        };
+        let is_concerned = case.limits == Limits::Wait && assignment.accounts.iter().any(is_made);
+        let login = Request::new(Some("login"), "POST", "").json(&good_login("", ""));
+        is_concerned.then(|| self.sender.limits.refuses_all(&Bucket::of(&login)))?
     }
 
     /// Returns true if the server is known to end earlier sessions at a login, and the case logged in.
@@ -287,13 +325,12 @@ impl Executor {
     }
 
     /// Delivers requests; a login in its turn, or answered by one that was sent before.
-    async fn deliver(
+    pub(super) async fn deliver(
         &self,
         requests: &[Request],
-        case: &Case,
+        (case, attempt): (&Case, &Attempt),
         accounts: &BTreeMap<String, AccountView>,
-        logins: &mut LoginBudget,
-        machine: &mut CaseMachine<'_>,
+        (logins, machine): (&mut LoginBudget, &mut CaseMachine<'_>),
     ) -> Vec<SendResult> {
         if requests.iter().any(Request::is_login) {
             if let [login] = requests
@@ -303,12 +340,20 @@ impl Executor {
             }
             logins.acquire(&self.sender.stop).await;
         }
-        self.send(requests, case).await
+        self.send(requests, case, attempt.patience).await
     }
 
-    async fn send(&self, requests: &[Request], case: &Case) -> Vec<SendResult> {
+    /// Sends the requests of a step; several at once wait for limits as long as it takes, since they
+    /// are one question.
+    pub(super) async fn send(
+        &self,
+        requests: &[Request],
+        case: &Case,
+        patience: Patience,
+    ) -> Vec<SendResult> {
         if let [request] = requests {
-            return vec![self.sender.send(request, case.limits).await];
+            let sender = self.sender.with_patience(patience);
+            return vec![sender.send(request, case.limits).await];
         }
         let mut sending = JoinSet::new();
         for (index, request) in requests.iter().enumerate() {

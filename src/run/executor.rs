@@ -2,7 +2,7 @@
 use crate::accounts::operator::Operator;
 use crate::accounts::operator_proof::Proofs;
 use crate::accounts::pool::AccountPool;
-use crate::case::ast::{Case, Need};
+use crate::case::ast::{Case, Need, Phase};
 use crate::check::tally::Tally;
 use crate::check::trace::Trace;
 use crate::check::verdict::{Applicability, Decided, decide};
@@ -15,6 +15,7 @@ use crate::plan::facts::Facts;
 use crate::plan::routes::Routes;
 use crate::plan::{Assignment, Disposition, Plan, PlannedCase, Slot};
 use crate::requirements::Register;
+use crate::run::attempt::{Attempt, Stopped};
 use crate::run::login_budget::{LoginBudget, LoginQueue, ReusableSession, ReusePolicy};
 use crate::run::scheduler::Scheduler;
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct CaseResult {
     pub standing: Option<Tally>,
     /// Wall time.
     pub duration: Duration,
+    /// The attempt that a rate limit stopped, if the case is tried again when the others are over.
+    pub(super) put_off: Option<(Attempt, Stopped)>,
 }
 
 impl CaseResult {
@@ -46,7 +49,7 @@ impl CaseResult {
     pub(super) fn of(decided: Decided, exchanges: Vec<Exchange>, duration: Duration) -> Self {
         // Without exchanges there is nothing to look at.
         let standing = exchanges.is_empty().then(Tally::default);
-        CaseResult { decided, exchanges: Arc::new(exchanges), standing, duration }
+        CaseResult { decided, exchanges: Arc::new(exchanges), standing, duration, put_off: None }
     }
 
     /// The result of a planned case for which there is none: an internal error.
@@ -59,6 +62,11 @@ impl CaseResult {
         let reason = self.decided.reason.as_ref();
         self.decided.verdict == Verdict::Blocked
             && reason.is_some_and(|r| r.code() == ReasonCode::RateLimited)
+    }
+
+    fn undecided(&self) -> usize {
+        let decisions = self.decided.decisions.iter();
+        decisions.filter(|decision| decision.verdict == Verdict::Blocked).count()
     }
 }
 
@@ -126,8 +134,17 @@ impl Executor {
             })
             .collect();
         for phase in &plan.phases {
-            self.run_phase(plan, phase, jobs.max(1), progress, &mut results).await;
+            // Later phases provoke limits, or may wedge the server.
+            let is_after = |at: &usize| {
+                plan.cases.get(*at).is_some_and(|one| one.case.phase() > Phase::Destroying)
+            };
+            if phase.iter().any(is_after) {
+                self.run_put_off(plan, jobs.max(1), progress, &mut results).await;
+            }
+            let first = phase.iter().filter_map(|index| Waiting::first(plan, *index)).collect();
+            self.run_round(first, jobs.max(1), progress, &mut results).await;
         }
+        self.run_put_off(plan, jobs.max(1), progress, &mut results).await;
         self.run_on_reusable_sessions(plan, &mut results).await;
         let of_accounts = self.pool.exchanges();
         let of_cases = results.iter().flatten().flat_map(|result| result.exchanges.iter());
@@ -150,54 +167,90 @@ impl Executor {
         |id| Applicability::of(&self.register, &self.facts.listed, id)
     }
 
-    async fn run_phase(
+    /// Runs these cases, so many at once.
+    async fn run_round(
         &self,
-        plan: &Plan,
-        phase: &[usize],
+        mut waiting: Vec<Waiting>,
         jobs: usize,
         progress: &dyn Progress,
         results: &mut [Option<CaseResult>],
     ) {
-        let mut waiting: Vec<usize> = phase.to_vec();
-        let queue = LoginQueue::new(
-            phase.iter().copied().filter(|at| plan.cases.get(*at).is_some_and(may_log_in)),
-        );
+        let logging_in = waiting.iter().filter(|one| may_log_in(&one.planned));
+        let queue = LoginQueue::new(logging_in.map(|one| one.index));
         let scheduler = Scheduler::default();
         let mut running: JoinSet<CaseResult> = JoinSet::new();
-        let mut tasks: BTreeMap<tokio::task::Id, usize> = BTreeMap::new();
+        let mut tasks: BTreeMap<tokio::task::Id, (usize, Arc<Case>)> = BTreeMap::new();
         loop {
             // Large answers take much memory while they are judged.
             let jobs = if self.sender.http.has_seen_large() { 1 } else { jobs };
             while !self.sender.stop.is_set() {
-                let cases = waiting.iter().filter_map(|index| plan.cases.get(*index));
+                let cases = waiting.iter().map(|one| &one.planned);
                 let Some((at, turn)) = scheduler.next(cases, jobs) else { break };
-                let index = waiting.remove(at);
-                let Some((planned, assignment)) = plan.to_run(index) else { continue };
+                let Waiting { index, planned, attempt, earlier } = waiting.remove(at);
                 progress.begins(&planned.case);
-                let (executor, case, assignment) =
-                    (self.clone(), planned.case.clone(), assignment.clone());
+                let (executor, case) = (self.clone(), planned.case.clone());
                 let logins = LoginBudget::queued(&case, Some((queue.clone(), index)));
                 let handle = running.spawn(async move {
                     let _turn = turn;
-                    executor.run_checked(&case, &assignment, logins).await
+                    executor.run_checked(&case, &attempt, logins, earlier).await
                 });
-                tasks.insert(handle.id(), index);
+                tasks.insert(handle.id(), (index, planned.case));
             }
             let Some(joined) = running.join_next_with_id().await else { break };
             let (id, result) = match joined {
                 Ok((id, result)) => (id, Some(result)),
                 Err(error) => (error.id(), None),
             };
-            let Some(index) = tasks.remove(&id) else { continue };
-            let Some(planned) = plan.cases.get(index) else { continue };
-            let result = result.unwrap_or_else(|| CaseResult::missing(&planned.case));
-            progress.ended(&planned.case, result.decided.verdict);
-            if self.ends_with.as_ref().is_some_and(|ends| ends(&planned.case, &result)) {
-                self.sender.stop.set(CancelCause::FailFast);
+            let Some((index, case)) = tasks.remove(&id) else { continue };
+            let result = result.unwrap_or_else(|| CaseResult::missing(&case));
+            if result.put_off.is_none() {
+                self.note_end(&case, &result, progress);
             }
             // A case whose result finds no place has none, and is errored.
             if let Some(place) = results.get_mut(index) {
                 *place = Some(result);
+            }
+        }
+    }
+
+    fn note_end(&self, case: &Case, result: &CaseResult, progress: &dyn Progress) {
+        progress.ended(case, result.decided.verdict);
+        if self.ends_with.as_ref().is_some_and(|ends| ends(case, result)) {
+            self.sender.stop.set(CancelCause::FailFast);
+        }
+    }
+
+    /// Runs again what a limit stopped and what was put off for it, now with leave to wait: first those
+    /// of which the most is undecided.
+    async fn run_put_off(
+        &self,
+        plan: &Plan,
+        jobs: usize,
+        progress: &dyn Progress,
+        results: &mut [Option<CaseResult>],
+    ) {
+        let (mut waiting, mut before) = (Vec::new(), BTreeMap::new());
+        for (index, place) in results.iter_mut().enumerate() {
+            let Some(result) = place else { continue };
+            let Some((attempt, stopped)) = result.put_off.take() else { continue };
+            let Some(planned) = plan.cases.get(index) else { continue };
+            match self.last_attempt(&planned.case, &attempt, &stopped).await {
+                Some(attempt) => {
+                    let again = Waiting::again(index, &planned.case, attempt, result);
+                    waiting.push((std::cmp::Reverse(result.undecided()), again));
+                    before.insert(index, result.clone());
+                }
+                None => self.note_end(&planned.case, result, progress),
+            }
+        }
+        waiting.sort_by_key(|(undecided, _)| *undecided);
+        let waiting = waiting.into_iter().map(|(_, waiting)| waiting).collect();
+        self.run_round(waiting, jobs, progress, results).await;
+        for (index, before) in before {
+            let Some(Some(after)) = results.get_mut(index) else { continue };
+            // Another account may have been stopped earlier.
+            if after.is_rate_limited() && after.undecided() > before.undecided() {
+                *after = before;
             }
         }
     }
@@ -211,20 +264,33 @@ impl Executor {
                 return self.not_run(&planned.case, *verdict, reason.clone());
             }
         };
-        let logins = LoginBudget::queued(&planned.case, None);
-        self.run_apart(&planned.case, assignment, logins).await
+        let case = &planned.case;
+        let logins = || LoginBudget::queued(case, None);
+        let mut result =
+            self.run_apart(case, Attempt::first(assignment), logins(), Vec::new()).await;
+        let Some((attempt, stopped)) = result.put_off.take() else { return result };
+        match self.last_attempt(case, &attempt, &stopped).await {
+            Some(attempt) => {
+                let earlier = Arc::unwrap_or_clone(result.exchanges);
+                self.run_apart(case, attempt, logins(), earlier).await
+            }
+            None => result,
+        }
     }
 
     /// Runs a case as a task of its own: a panic in it is its result.
     async fn run_apart(
         &self,
         case: &Arc<Case>,
-        assignment: Assignment,
+        attempt: Attempt,
         logins: LoginBudget,
+        earlier: Vec<Exchange>,
     ) -> CaseResult {
         let (executor, own) = (self.clone(), case.clone());
         let task =
-            tokio::spawn(async move { executor.run_checked(&own, &assignment, logins).await });
+            tokio::spawn(
+                async move { executor.run_checked(&own, &attempt, logins, earlier).await },
+            );
         task.await.unwrap_or_else(|_| CaseResult::missing(case))
     }
 
@@ -258,12 +324,38 @@ impl Executor {
                     continue;
                 }
                 let logins = LoginBudget::reusing(case, offered);
-                let again = self.run_apart(case, assignment.clone(), logins).await;
+                let attempt = Attempt::patient(assignment.clone());
+                let again = self.run_apart(case, attempt, logins, Vec::new()).await;
                 if !again.is_rate_limited() {
                     *result = Some(again);
                 }
             }
         }
+    }
+}
+
+/// A case that waits for its turn.
+struct Waiting {
+    /// Its place in the plan.
+    index: usize,
+    /// The case with the accounts of the attempt, which nobody else may use meanwhile.
+    planned: PlannedCase,
+    attempt: Attempt,
+    /// The exchanges of the attempts before.
+    earlier: Vec<Exchange>,
+}
+
+impl Waiting {
+    fn first(plan: &Plan, index: usize) -> Option<Waiting> {
+        let (planned, assignment) = plan.to_run(index)?;
+        let attempt = Attempt::first(assignment.clone());
+        Some(Waiting { index, planned: planned.clone(), attempt, earlier: Vec::new() })
+    }
+
+    fn again(index: usize, case: &Arc<Case>, attempt: Attempt, before: &CaseResult) -> Waiting {
+        let disposition = Disposition::Run(attempt.assignment.clone());
+        let planned = PlannedCase { case: case.clone(), disposition };
+        Waiting { index, planned, attempt, earlier: before.exchanges.to_vec() }
     }
 }
 

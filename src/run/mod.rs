@@ -1,4 +1,5 @@
 //! Running a plan: the probe, the cases in flight and their logins.
+pub mod attempt;
 pub mod case_machine;
 pub mod case_runner;
 mod device_keys;

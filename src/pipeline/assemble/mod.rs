@@ -10,6 +10,7 @@ mod standing;
 mod whole_run;
 
 use crate::http::message::{Exchange, Response};
+use crate::http::rate_limit::LimitSeries;
 use crate::model::exit;
 use crate::model::reason::Reason;
 use crate::model::run::*;
@@ -68,6 +69,8 @@ pub(super) struct Parts<'a> {
     pub base_url: String,
     /// Which limits were met.
     pub limits_hit: Vec<LimitHit>,
+    /// The requests that they applied to.
+    pub limit_series: Vec<LimitSeries>,
     /// The requests that a signal broke off.
     pub broken_off: Vec<String>,
     /// Whether verdicts stay as each case was judged by itself.

@@ -69,7 +69,8 @@ fn on_limits(parts: &Parts<'_>, cases: &[CaseOutcome]) -> Vec<String> {
     };
     let blocked = parts.plan.cases.iter().zip(cases).filter(|(_, case)| is_limited(case));
     let logins = blocked.map(|(planned, _)| planned.case.logins()).sum();
-    rate_limit_advice::of_limits(&parts.limits_hit, logins, parts.outcome.server.as_deref())
+    let server = (parts.outcome.server.as_deref(), parts.facts.accounts.can_make);
+    rate_limit_advice::of_limits(&parts.limits_hit, &parts.limit_series, logins, server)
 }
 
 fn on_bounds(cases: &[CaseOutcome], standing: &[StandingOutcome]) -> Vec<String> {
