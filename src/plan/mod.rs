@@ -260,7 +260,7 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
 fn takes_login_tokens(facts: &Facts) -> bool {
     let has = |feature| facts.features.contains(&feature);
     let makes_them = has(Feature::GetToken) && !has(Feature::GetTokenDenied);
-    makes_them || facts.flows.iter().any(|flow| flow == "m.login.token")
+    makes_them || has(Feature::LoginToken) || facts.flows.iter().any(|flow| flow == "m.login.token")
 }
 
 /// A feature that needs a session is unknown where there was none: that blocks, and does not skip.

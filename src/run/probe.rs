@@ -126,6 +126,7 @@ impl NoTarget {
 
 const VERSIONS: &str = "/_matrix/client/versions";
 const METADATA: &str = "/_matrix/client/v1/auth_metadata";
+const LOGIN_TOKEN: &str = "m.login.token";
 
 /// Looks at the target with GETs alone; without credentials.
 ///
@@ -450,6 +451,14 @@ pub async fn ask_on(
         endpoint_asks = there.is_ok_and(|response| response.status == 401);
         let there = public.offers_login_tokens || endpoint_asks;
         authenticated.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
+        // Who cannot make accounts at will may not be able to spare logins either.
+        if !there && accounts.can_make && !public.offers(LOGIN_TOKEN) {
+            match takes_login_tokens(sender, routes, &mut authenticated.exchanges).await {
+                Ok(false) => {}
+                Ok(true) => _ = authenticated.features.insert(Feature::LoginToken),
+                Err(error) => authenticated.no_session = Some(error.into()),
+            }
+        }
     }
     let flows = public.flows.as_deref().unwrap_or_default();
     let can_log_in =
@@ -502,6 +511,26 @@ pub async fn ask_on(
         }
     }
     authenticated
+}
+
+/// Returns true if a login by token is refused for its token, which is made up, and not for its type: then a login
+/// without a token is refused as malformed.
+async fn takes_login_tokens(
+    sender: &RequestSender,
+    routes: &dyn Routes,
+    exchanges: &mut Vec<Exchange>,
+) -> Result<bool, NoRandomSource> {
+    let Some(route) = routes.route("login", None) else { return Ok(false) };
+    let with_token = json!({ "type": LOGIN_TOKEN, "token": generate("token")? });
+    let logins = [(with_token, [401, 403].as_slice()), (json!({ "type": LOGIN_TOKEN }), &[400])];
+    for (body, expected) in logins {
+        let request = Request::new(Some("login"), &route.method, &route.path).json(&body);
+        let response = sender.response(&request, Limits::Wait, exchanges).await;
+        if !response.is_ok_and(|response| expected.contains(&response.status)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Requests for what cases look at sessions and devices by, by operation.

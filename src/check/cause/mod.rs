@@ -28,7 +28,7 @@ use crate::model::release::Listed;
 use crate::model::run::{Decision, Finding, RecordedReason, Verdict};
 use crate::requirements::{Register, Severity};
 use operations::{Operations, answer_in_words};
-use presupposed::Presupposed;
+use presupposed::{Presupposed, Spelling};
 use resolve::{Graph, Link};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -317,8 +317,12 @@ impl Attribution<'_> {
             return;
         }
         let is_decided = self.decided.contains(&decision.requirement);
-        decision.verdict =
-            if found.is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
+        // Another case asked the same by a spelling that works.
+        let is_spelling = Spelling::is_required_by(cause);
+        decision.verdict = match is_decided && (found.is_moot || is_spelling) {
+            true => Verdict::Skipped,
+            false => Verdict::Blocked,
+        };
         decision.branch = None;
         let finding = self.graph.finding(self.record, cause, self.promoted);
         let reason = Reason::Because { requirement: cause.to_owned(), finding };
