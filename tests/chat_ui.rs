@@ -44,7 +44,7 @@ fn verdicts_are_those_in_the_table() {
     let finished = ChatUi::start(&python).run();
     assert!(finished.run.complete, "{}", finished.stdout);
     assert_eq!(finished.status, Some(1), "{}", finished.stdout);
-    assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
+    assert!(finished.run.not_cleaned_up.is_empty(), "{:?}", finished.run.not_cleaned_up);
     let about = "Verdicts on django-chat-ui 0.1.0, requirement by requirement, with the accounts of tests/support/chat_ui.rs.\n\
                  Written by tests/chat_ui.rs with UPDATE_GOLDEN=1, except for `why`: the judgement of somebody who read\n\
                  the answer and the clause. CS is content/client-server-api/_index.md of the specification, version 1.19,\n\
