@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use support::client::Client;
 use support::program::{Finished, homespec};
+use support::rerun::assert_known_in_a_second_run;
 use support::synapse::{
     DEFAULT_LIMITS, NO_PASSWORD, NO_REFRESH, OPEN, Profile, SHORT_TOKENS, Synapse,
 };
@@ -98,6 +99,18 @@ fn the_same_run_again_however_many_cases_run_at_once() {
 
 fn differences_of_runs(one: &Path, other: &Path) -> Vec<String> {
     support::sameness::differences(&one.join("run.json"), &other.join("run.json"))
+}
+
+#[test]
+fn a_second_run_shows_nothing_that_the_baseline_of_the_first_does_not_know() {
+    let Some(python) = venv::python("synapse") else { return };
+    let synapse = Synapse::start(&python, OPEN);
+    // All but what meets the one limit of Synapse's that no setting lifts, on login tokens.
+    let mut arguments = vec!["run", synapse.url(), "--register", "open"];
+    for area in ["discovery", "wire", "login", "identifier", "device", "logout", "refresh", "uia"] {
+        arguments.extend(["--area", area]);
+    }
+    assert_known_in_a_second_run(&arguments);
 }
 
 /// Synapse in another profile: only what differs from the open one is in its table.

@@ -148,7 +148,7 @@ pub enum Feature {
     Refresh,
     /// `POST /login/get_token` is there.
     GetToken,
-    /// It is, or `GET /login` advertises `m.login.token`: what makes login tokens has to take them.
+    /// `GET /login` advertises `m.login.token`, or a login by a made-up token is refused for its token.
     LoginToken,
     /// It is not.
     NoGetToken,

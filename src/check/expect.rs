@@ -144,6 +144,9 @@ impl<'b> Looked<'b> {
     }
 
     fn end(self, scope: &dyn Scope) -> Result<Judgement, FillError> {
+        if self.responses == 0 && self.block.when.is_some() {
+            return Ok(Judgement::NotObserved);
+        }
         let Some(wanted) = self.block.exactly else {
             return Ok(match self.doubt {
                 Some(doubt) => doubt,

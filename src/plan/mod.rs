@@ -263,9 +263,8 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
 }
 
 fn takes_login_tokens(facts: &Facts) -> bool {
-    let has = |feature| facts.features.contains(&feature);
-    let makes_them = has(Feature::GetToken) && !has(Feature::GetTokenDenied);
-    makes_them || facts.flows.iter().any(|flow| flow == "m.login.token")
+    let is_listed = facts.flows.iter().any(|flow| flow == "m.login.token");
+    is_listed || facts.features.contains(&Feature::LoginToken)
 }
 
 /// A feature that needs a session is unknown where there was none: that blocks, and does not skip.

@@ -3,6 +3,7 @@ use crate::case::ast::{
     Auth, Body, Case, Expect, Send, StatusPattern, StatusRule, Step, StepTarget,
 };
 use crate::plan::facts::Facts;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// GETs that need nothing but a token, in the order in which they show that it lives.
@@ -36,7 +37,26 @@ pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
             None => step.goes_on = true,
         }
     }
+    leave_to_others(&mut adapted, facts);
     Arc::new(adapted)
+}
+
+/// Takes out the blocks on absent observers that decide what other steps of the case decide too.
+fn leave_to_others(case: &mut Case, facts: &Facts) {
+    let (absent, there): (Vec<_>, Vec<_>) =
+        case.steps.iter().partition(|step| observes_absent(step, facts));
+    let requirements = |steps: &[&Step]| -> BTreeSet<String> {
+        steps.iter().flat_map(|step| &step.blocks).map(|block| block.req.clone()).collect()
+    };
+    let decided = requirements(&there);
+    let doubled: BTreeSet<String> = requirements(&absent)
+        .into_iter()
+        .filter(|requirement| is_general(requirement) && decided.contains(requirement))
+        .collect();
+    for step in case.steps.iter_mut().filter(|step| observes_absent(step, facts)) {
+        step.blocks.retain(|block| !doubled.contains(&block.req));
+    }
+    case.steps.retain(|step| !(step.blocks.is_empty() && observes_absent(step, facts)));
 }
 
 /// Whether a step asks for something that is absent, and leaves nothing for later steps.
@@ -63,6 +83,11 @@ fn live(step: &mut Step, operation: &str) {
     }
 }
 
+/// Whether a requirement is about more than one operation.
+fn is_general(requirement: &str) -> bool {
+    !OF_ONE_OPERATION.iter().any(|one| requirement.starts_with(one))
+}
+
 /// Whether nothing of the answer counts but whether the token was taken.
 fn looks_at_the_token(step: &Step) -> bool {
     let of_errors = |expect: &Expect| {
@@ -71,7 +96,6 @@ fn looks_at_the_token(step: &Step) -> bool {
             && expect.text.is_none()
             && expect.body.iter().all(|(pointer, _)| of_error(pointer))
     };
-    let is_general = |req: &str| !OF_ONE_OPERATION.iter().any(|one| req.starts_with(one));
     step.params.is_empty()
         && step.query.is_empty()
         && step.api.is_none()

@@ -9,6 +9,7 @@ use crate::model::reason::Reason;
 use crate::plan::routes::Routes;
 use crate::run::variables::Variables;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use url::form_urlencoded;
 
@@ -87,6 +88,8 @@ pub struct CaseMachine<'c> {
     interactive_auth: InteractiveAuth,
     auth: Option<Value>,
     again: Duration,
+    /// The blocks of the current step that an earlier answer broke.
+    late: BTreeSet<usize>,
     judged: Vec<Judged<'c>>,
     end: End,
     stop: Option<Stop>,
@@ -94,6 +97,8 @@ pub struct CaseMachine<'c> {
 
 /// Pause between two tries of a step with `within`.
 const AGAIN: Duration = Duration::from_millis(250);
+/// The branch of a block of such a step that the first answer broke, and a later one met.
+const LATER: &str = "after a moment";
 
 impl<'c> CaseMachine<'c> {
     /// A machine at the start of a case.
@@ -109,6 +114,7 @@ impl<'c> CaseMachine<'c> {
             interactive_auth: InteractiveAuth::default(),
             auth: None,
             again: Duration::ZERO,
+            late: BTreeSet::new(),
             judged: Vec::new(),
             end: End::Finished,
             stop: None,
@@ -305,7 +311,7 @@ impl<'c> CaseMachine<'c> {
             Ok(judgements) => judgements,
             Err(error) => return self.stop_unreachable(step, &error),
         };
-        let judged: Vec<Judged<'c>> = step
+        let mut judged: Vec<Judged<'c>> = step
             .blocks
             .iter()
             .zip(judgements)
@@ -315,8 +321,15 @@ impl<'c> CaseMachine<'c> {
             })
             .collect();
         if self.try_again(step, &judged) {
+            let broken = judged.iter().enumerate().filter(|(_, one)| !one.judgement.is_met());
+            self.late.extend(broken.map(|(block, _)| block));
             self.replies.clear();
             return;
+        }
+        for (_, one) in judged.iter_mut().enumerate().filter(|(n, _)| self.late.contains(n)) {
+            if let Judgement::Met { branches } = &mut one.judgement {
+                branches.push(LATER.to_owned());
+            }
         }
         self.conclude(step, judged);
     }
@@ -385,6 +398,7 @@ impl<'c> CaseMachine<'c> {
         self.interactive_auth = InteractiveAuth::default();
         self.auth = None;
         self.again = Duration::ZERO;
+        self.late.clear();
     }
 
     fn stop_at(&self, exchange: usize) -> Stop {

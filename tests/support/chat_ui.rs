@@ -8,12 +8,16 @@ use std::process::Command;
 /// The folder of the installation, with the version that matters.
 const FOLDER: &str = "django-chat-ui-venv-0.1.0";
 
-/// The accounts that it starts with: login name and password.
-pub const ACCOUNTS: [(&str, &str); 3] = [
+/// The accounts that it starts with: login name and password. Nobody needs the later ones.
+pub const ACCOUNTS: [(&str, &str); 6] = [
     ("alice", "a password of Alice's"),
     ("bob", "a password of Bob's"),
     ("carol", "a password of Carol's"),
+    ("dave", "a password of Dave's"),
+    ("erin", "a password of Erin's"),
+    ("frank", "a password of Frank's"),
 ];
+const IN_USE: usize = 2;
 
 /// Python's interpreter in an environment that has it, installed if need be; or `None` if `HOMESPEC_SERVERS` leaves it
 /// out, which is said.
@@ -42,6 +46,10 @@ pub fn start(python: &Path) -> ServerProcess {
 pub fn accounts() -> String {
     ACCOUNTS
         .iter()
-        .map(|(user, password)| format!("- {{ user: {user}, password: \"{password}\" }}\n"))
+        .enumerate()
+        .map(|(n, (user, password))| {
+            let disposable = n >= IN_USE;
+            format!("- {{ user: {user}, password: \"{password}\", disposable: {disposable} }}\n")
+        })
         .collect()
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod dendrite;
 pub mod program;
 pub mod proxy;
+pub mod rerun;
 pub mod sameness;
 pub mod server;
 pub mod synapse;

@@ -8,7 +8,7 @@ use homespec::model::run::{
 use homespec::spec::Spec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use url::Url;
 
@@ -21,6 +21,9 @@ type Rows = Map<String, Value>;
 /// A table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
+    /// Why requirements are skipped, by reason; where a table says so.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    skipped: Rows,
     /// By requirement.
     requirements: Rows,
     /// Which legal road was taken, by case.
@@ -33,9 +36,26 @@ pub fn verdicts(run: &Run) -> Table {
     let spec = Spec::bundled_v1().expect("the bundled files load");
     let requirements = run.requirements.iter();
     Table {
+        skipped: Rows::new(),
         requirements: requirements.map(|r| (r.id.clone(), verdict_row(run, &spec, r))).collect(),
         branches: branches(run),
     }
+}
+
+/// The same, with a row for each reason why requirements are skipped.
+pub fn verdicts_with_reasons(run: &Run) -> Table {
+    let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
+    let of_reason = |requirement: &RequirementOutcome| {
+        let is_skipped = requirement.verdict == RequirementVerdict::Skipped;
+        let reason = requirement.reason.as_ref().filter(|_| is_skipped)?;
+        Some(format!("{}: {}", reason.code, reason.text))
+    };
+    for reason in run.requirements.iter().filter_map(of_reason) {
+        *skipped.entry(reason).or_default() += 1;
+    }
+    let row =
+        |(reason, count): (String, usize)| (reason, json!({ "requirements": count, "why": TODO }));
+    Table { skipped: skipped.into_iter().map(row).collect(), ..verdicts(run) }
 }
 
 /// Where two servers differ: verdicts that are not the same, and cases in which they took different roads.
@@ -51,7 +71,8 @@ pub fn differences(reference: &Run, other: &Run) -> Table {
         let broken = matches!(b.verdict, Verdict::Failed | Verdict::Warned);
         (a.id.clone(), difference(json!(a.branch), json!(b.branch), broken))
     });
-    Table { requirements: requirements.collect(), branches: branches.collect() }
+    let (requirements, branches) = (requirements.collect(), branches.collect());
+    Table { requirements, branches, ..Table::default() }
 }
 
 fn difference(reference: Value, synapse: Value, explained: bool) -> Value {
@@ -81,6 +102,9 @@ fn is_broken(requirement: &RequirementOutcome) -> bool {
 }
 
 fn verdict_row(run: &Run, spec: &Spec, requirement: &RequirementOutcome) -> Value {
+    if requirement.verdict == RequirementVerdict::Blocked {
+        return json!({ "verdict": word(requirement), "level": requirement.level, "why": TODO });
+    }
     if !is_broken(requirement) {
         return Value::String(word(requirement));
     }
@@ -143,6 +167,7 @@ impl Table {
             rows.into_iter().filter(differs).collect()
         };
         Table {
+            skipped: new(self.skipped, &base.skipped),
             requirements: new(self.requirements, &base.requirements),
             branches: new(self.branches, &base.branches),
         }
@@ -156,6 +181,7 @@ impl Table {
     pub fn settle(seen: Table, file: &Path, about: &str) {
         let known = read(file);
         let merged = Table {
+            skipped: with_sentences(&seen.skipped, &known.skipped),
             requirements: with_sentences(&seen.requirements, &known.requirements),
             branches: with_sentences(&seen.branches, &known.branches),
         };
@@ -178,11 +204,14 @@ impl Table {
     /// What is other here than in `known`, a text for each row.
     pub fn changes_since(&self, known: &Table) -> Vec<String> {
         let requirements = changes("requirement", &known.requirements, &self.requirements);
-        requirements.chain(changes("branch of", &known.branches, &self.branches)).collect()
+        changes("reason", &known.skipped, &self.skipped)
+            .chain(requirements)
+            .chain(changes("branch of", &known.branches, &self.branches))
+            .collect()
     }
 
     fn without_sentence(&self) -> Vec<&str> {
-        let rows = self.requirements.iter().chain(&self.branches);
+        let rows = self.skipped.iter().chain(&self.requirements).chain(&self.branches);
         let open = rows.filter(|(_, row)| row["why"].as_str().is_some_and(|w| w.starts_with(TODO)));
         open.map(|(id, _)| id.as_str()).collect()
     }

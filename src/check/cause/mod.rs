@@ -36,7 +36,7 @@ use crate::model::release::Listed;
 use crate::model::run::{Decision, Finding, RecordedReason, Verdict};
 use crate::requirements::Register;
 use operations::Operations;
-use presupposed::Presupposed;
+use presupposed::{Presupposed, Spelling};
 use promotion::{Promotion, promotions};
 use resolve::{Cause, Graph, Link};
 use std::collections::{BTreeMap, BTreeSet};
@@ -263,7 +263,12 @@ impl Attribution<'_> {
             return;
         }
         let is_decided = self.decided.contains(&decision.requirement);
-        decision.verdict = if is_moot && is_decided { Verdict::Skipped } else { Verdict::Blocked };
+        // Another case asked the same by a spelling that works.
+        let is_spelling = of_requirement.is_some_and(Spelling::is_required_by);
+        decision.verdict = match is_decided && (is_moot || is_spelling) {
+            true => Verdict::Skipped,
+            false => Verdict::Blocked,
+        };
         decision.branch = None;
         let reason = match cause {
             Cause::Requirement(requirement) => {

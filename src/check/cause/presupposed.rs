@@ -51,6 +51,13 @@ impl Spelling {
         }
     }
 
+    /// Whether it is the requirement of a spelling.
+    pub(super) fn is_required_by(requirement: &str) -> bool {
+        [Spelling::Localpart, Spelling::FullId]
+            .iter()
+            .any(|one| one.requirement() == Some(requirement))
+    }
+
     /// The spelling of a password login, and whether it is in the deprecated member.
     fn of(request: &Request, known: &Localparts<'_>) -> Option<(Spelling, bool)> {
         let body = request.is_login().then(|| request.json_body())??;

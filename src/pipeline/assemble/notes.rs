@@ -1,5 +1,6 @@
 //! Sentences for the reader of a run beside its verdicts.
 use super::{Parts, rate_limit_advice};
+use crate::case::ast::Feature;
 use crate::http::gateway::has_gateway_status;
 use crate::http::message::{Exchange, TransportErrorKind};
 use crate::model::reason::ReasonCode;
@@ -105,6 +106,7 @@ pub(super) fn all(
         .chain(on_bounds(cases, standing))
         .chain(on_limits(parts, cases))
         .chain(observers)
+        .chain(on_login_tokens(parts.facts))
         .chain(parts.facts.beyond.iter().cloned())
         .chain(ways_to_more(parts, requirements))
         .chain(guests)
@@ -119,6 +121,15 @@ fn on_observers(absent: &BTreeSet<String>, substitute: Option<&str>) -> Option<S
         format!("; where cases only look whether a session lives, they ask {one} instead")
     });
     (!absent.is_empty()).then(|| format!("absent or failing, asked twice: {names}{instead}"))
+}
+
+/// A login type that works though it is not listed, as far as the run saw it.
+fn on_login_tokens(facts: &Facts) -> Option<String> {
+    let is_listed = facts.flows.iter().any(|flow| flow == "m.login.token");
+    let takes_them = facts.features.contains(&Feature::LoginToken) && !is_listed;
+    takes_them.then(|| {
+        "POST /login takes m.login.token, which GET /login does not list; it is tested all the same".to_owned()
+    })
 }
 
 fn ways_to_more(parts: &Parts<'_>, requirements: &[RequirementOutcome]) -> Vec<String> {

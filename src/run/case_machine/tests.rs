@@ -342,6 +342,8 @@ fn within_asks_again_until_it_is_as_expected_or_the_time_is_up() {
     let third = play(&case, [old(), old(), new()]);
     assert_eq!((third.verdict(), third.requests.len()), (Verdict::Passed, 3));
     assert_eq!(third.pauses, [AGAIN, AGAIN]);
+    assert_eq!(third.decided.branch.as_deref(), Some(LATER));
+    assert_eq!(play(&case, [new()]).decided.branch, None);
     let never = play(&case, std::iter::repeat_with(old).take(10));
     assert_eq!(
         (never.verdict(), never.requests.len(), never.pauses.len()),
