@@ -303,3 +303,6 @@ fn status_words(response: &Response) -> String {
         None => format!("status {}", response.status),
     }
 }
+
+#[cfg(test)]
+mod tests;
