@@ -94,4 +94,4 @@ fn ended_at_a_failure(run: &Run) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

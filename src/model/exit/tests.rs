@@ -4,7 +4,8 @@ use crate::model::run::BaselineOutcome;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn case(id: &str, verdict: Verdict, findings: &[(&str, Verdict, bool)]) -> Value {
+/// A case that decides the requirement of its name, with findings: requirement, verdict, and whether a baseline knows it.
+pub(crate) fn case(id: &str, verdict: Verdict, findings: &[(&str, Verdict, bool)]) -> Value {
     let finding = |(requirement, verdict, known): &(&str, Verdict, bool)| {
         json!({
             "requirement": requirement, "level": "MUST", "verdict": verdict, "message": "x", "expected": "x",
@@ -19,7 +20,7 @@ fn case(id: &str, verdict: Verdict, findings: &[(&str, Verdict, bool)]) -> Value
     })
 }
 
-fn requirement(id: &str, level: Level, applies: bool, verdict: RequirementVerdict) -> Value {
+pub(crate) fn requirement(id: &str, level: Level, applies: bool, verdict: RequirementVerdict) -> Value {
     json!({
         "id": id, "level": level, "mark": "plain", "title": "x", "source_url": "https://x.example/#x",
         "applies": applies, "verdict": verdict, "reason": null, "cases": [],
@@ -27,7 +28,7 @@ fn requirement(id: &str, level: Level, applies: bool, verdict: RequirementVerdic
 }
 
 /// A run with these cases and requirements, and what else `change` makes of it.
-fn run(cases: &[Value], requirements: &[Value], change: impl FnOnce(&mut Run)) -> Run {
+pub(crate) fn run(cases: &[Value], requirements: &[Value], change: impl FnOnce(&mut Run)) -> Run {
     let tally = json!({"passed": 0, "warned": 0, "failed": 0, "blocked": 0, "skipped": 0, "errored": 0});
     let mut of_requirements = tally.clone();
     of_requirements["untested"] = json!(0);

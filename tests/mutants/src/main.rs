@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
-homespec-mutants build [--test NAME]…   puts all changes into a copy, builds it, and sees which tests come to which
+homespec-mutants build [--lib] [--test NAME]…
+                                        puts all changes into a copy, builds it, and sees which tests come to which;
+                                        with --lib only unit tests and those named
 homespec-mutants run [--shard K/N] [--file PART] [--survivors]
                                         tries those that are not yet in the results; again those that survived
 homespec-mutants report                 a table by file, and what survived without a reason";
@@ -55,9 +57,11 @@ fn main() -> Result<()> {
     };
     match arguments.first().map(String::as_str) {
         Some("build") => {
-            let tests = values("--test");
-            let all = TESTS.map(str::to_owned).to_vec();
-            prepare(&paths, if tests.is_empty() { &all } else { &tests })
+            let all = || TESTS.map(str::to_owned).to_vec();
+            match (values("--test"), arguments.iter().any(|one| one == "--lib")) {
+                (tests, false) if tests.is_empty() => prepare(&paths, &all()),
+                (tests, _) => prepare(&paths, &tests),
+            }
         }
         Some("run") => {
             let shard = values("--shard").first().map_or(Ok((1, 1)), |text| shard(text))?;
