@@ -24,7 +24,8 @@ fn register(all: &[(&str, &str, &str)]) -> Register {
 }
 
 fn usual() -> Register {
-    let levels = [("a.b", "MUST", "r0.0.0"), ("c.d", "MUST", "r0.0.0"), ("e.f", "SHOULD", "r0.0.0")];
+    let levels =
+        [("a.b", "MUST", "r0.0.0"), ("c.d", "MUST", "r0.0.0"), ("e.f", "SHOULD", "r0.0.0")];
     register(&[levels.as_slice(), &[("new.rule", "MUST", "v1.5")]].concat())
 }
 
@@ -91,16 +92,20 @@ fn of(planned: &PlannedCase) -> String {
 }
 
 fn given(all: &[(bool, bool)]) -> AccountFacts {
-    let given = all.iter().map(|(password, disposable)| Given { password: *password, disposable: *disposable });
+    let given = all
+        .iter()
+        .map(|(password, disposable)| Given { password: *password, disposable: *disposable });
     AccountFacts { given: given.collect(), ..AccountFacts::default() }
 }
 
 #[test]
 fn a_case_whose_requirements_are_of_no_listed_release_is_skipped() {
-    let body = |checks: &str| format!(
-        "impact: reads\nchecks: [{checks}]\nsteps:\n  - {{ call: getVersions, must: {{ req: {}, status: 200 }} }}",
-        checks.split(',').next().unwrap()
-    );
+    let body = |checks: &str| {
+        format!(
+            "impact: reads\nchecks: [{checks}]\nsteps:\n  - {{ call: getVersions, must: {{ req: {}, status: 200 }} }}",
+            checks.split(',').next().unwrap()
+        )
+    };
     let old = Facts { listed: Listed::new(["v1.4"]), ..facts() };
     assert_eq!(shown(&body("new.rule"), &old), "skipped version");
     assert_eq!(shown(&body("new.rule"), &Facts { listed: Listed::new(["v1.5"]), ..facts() }), "");
@@ -111,12 +116,16 @@ fn a_case_whose_requirements_are_of_no_listed_release_is_skipped() {
 
 #[test]
 fn a_case_needs_its_operations_in_the_files_and_in_a_listed_release() {
-    let call = |operation: &str| format!(
-        "impact: reads\nchecks: [a.b]\nsteps:\n  - {{ call: {operation}, must: {{ status: 200 }} }}"
-    );
+    let call = |operation: &str| {
+        format!(
+            "impact: reads\nchecks: [a.b]\nsteps:\n  - {{ call: {operation}, must: {{ status: 200 }} }}"
+        )
+    };
     assert_eq!(shown(&call("noSuchOperation"), &facts()), "skipped not_in_spec");
     let listing = |release: &str| Facts { listed: Listed::new([release]), ..facts() };
-    for (operation, before, from) in [("deleteDevices", "r0.3.0", "r0.4.0"), ("refresh", "v1.2", "v1.3")] {
+    for (operation, before, from) in
+        [("deleteDevices", "r0.3.0", "r0.4.0"), ("refresh", "v1.2", "v1.3")]
+    {
         assert_eq!(shown(&call(operation), &listing(before)), "skipped version", "{operation}");
         assert_eq!(shown(&call(operation), &listing(from)), "", "{operation}");
     }
@@ -132,9 +141,15 @@ fn a_need_that_is_not_met_skips_or_blocks_with_its_reason() {
     let feature = |feature| with(&|facts| facts.features = BTreeSet::from([feature]));
     let plain = with(&|facts| facts.features.clear());
     let unseen = with(&|facts| facts.no_session = Some(Reason::NoAccountGiven));
-    let capability = |value| with(&|facts| facts.capabilities = BTreeMap::from([("m.change_password".to_owned(), value)]));
+    let capability = |value| {
+        with(&|facts| {
+            facts.capabilities = BTreeMap::from([("m.change_password".to_owned(), value)])
+        })
+    };
     let token = with(&|facts| facts.flows = vec!["m.login.token".to_owned()]);
-    let denied = with(&|facts| facts.features = BTreeSet::from([Feature::GetToken, Feature::GetTokenDenied]));
+    let denied = with(&|facts| {
+        facts.features = BTreeSet::from([Feature::GetToken, Feature::GetTokenDenied])
+    });
     let operator = with(&|facts| facts.operator = BTreeSet::from(["appservice".to_owned()]));
     let cases = [
         ("flow m.login.password", &plain, ""),
@@ -165,7 +180,9 @@ fn a_need_that_is_not_met_skips_or_blocks_with_its_reason() {
         ("operator appservice", &plain, "skipped not_provided"),
     ];
     for (need, facts, expected) in cases {
-        let body = format!("impact: reads\nneeds: [{need}]\nchecks: [a.b]\nsteps:\n  - {{ call: getVersions, must: {{ status: 200 }} }}");
+        let body = format!(
+            "impact: reads\nneeds: [{need}]\nchecks: [a.b]\nsteps:\n  - {{ call: getVersions, must: {{ status: 200 }} }}"
+        );
         assert_eq!(shown(&body, facts), expected, "{need} {:?}", facts.features);
     }
 }
@@ -226,10 +243,13 @@ fn accounts_that_were_given_serve_as_far_as_they_do() {
         assert_eq!(shown(body, &with(accounts)), expected, "{shown_for}");
     }
     let allowed = BTreeSet::from([Allow::Destructive]);
-    let harmful = |body: &str| shown(body, &Facts { allowed: allowed.clone(), ..with(given(&[(true, false)])) });
+    let harmful = |body: &str| {
+        shown(body, &Facts { allowed: allowed.clone(), ..with(given(&[(true, false)])) })
+    };
     assert_eq!(harmful(&ends), "alice=0");
     assert_eq!(harmful(&destroys), "skipped not_provided", "nothing ruins the last account");
-    let rate = Facts { allowed: BTreeSet::from([Allow::RateLimit]), ..with(given(&[(true, false)])) };
+    let rate =
+        Facts { allowed: BTreeSet::from([Allow::RateLimit]), ..with(given(&[(true, false)])) };
     assert_eq!(shown(&ends, &rate), "skipped not_provided");
 }
 
@@ -242,9 +262,18 @@ fn accounts_that_can_be_made_are_made_for_what_harms_them() {
     let locks = "impact: locks-out\nneeds: [account alice]\nchecks: [a.b]\nsteps:\n  - call: login\n    body: { type: m.login.password, \
                  identifier: { type: m.id.user, user: $alice.localpart }, password: wrong }\n    must: { status: 403 }";
     let password = format!("impact: session\n{PASSWORD}");
-    assert_eq!(shown(&needs("session", "account alice, account bob"), &makes(true)), "alice=0, bob=1");
-    assert_eq!(shown(&needs("destroys", "account alice disposable"), &makes(true)), "alice=fresh 0 alice");
-    assert_eq!(shown(&needs("ends-sessions", "account alice disposable"), &makes(false)), "alice=fresh 0 alice");
+    assert_eq!(
+        shown(&needs("session", "account alice, account bob"), &makes(true)),
+        "alice=0, bob=1"
+    );
+    assert_eq!(
+        shown(&needs("destroys", "account alice disposable"), &makes(true)),
+        "alice=fresh 0 alice"
+    );
+    assert_eq!(
+        shown(&needs("ends-sessions", "account alice disposable"), &makes(false)),
+        "alice=fresh 0 alice"
+    );
     assert_eq!(shown(locks, &makes(true)), "alice=wrong");
     assert_eq!(shown(&password, &makes(true)), "alice=0");
     assert_eq!(shown(&password, &makes(false)), "skipped not_provided");
@@ -263,7 +292,12 @@ fn a_refused_account_that_would_have_served_blocks_where_none_would_be_skipped()
     assert_eq!(shown(&ends, &refused(true, false)), "skipped not_provided");
     let two = needs("session", "account alice, account bob");
     assert_eq!(shown(&two, &refused(false, false)), "blocked account");
-    let both = format!("impact: session\n{}", PASSWORD.replace("[account alice]", "[account alice, account bob]").replace("password: $alice.password", "password: $bob.password"));
+    let both = format!(
+        "impact: session\n{}",
+        PASSWORD
+            .replace("[account alice]", "[account alice, account bob]")
+            .replace("password: $alice.password", "password: $bob.password")
+    );
     assert_eq!(shown(&both, &refused(true, false)), "blocked account");
     assert_eq!(shown(&both, &refused(false, false)), "skipped not_provided");
 }
@@ -323,7 +357,13 @@ fn a_plan_counts_what_it_will_send_and_use() {
     let burst = "impact: reads\nlimits: observe\nchecks: [a.b]\nsteps:\n  - call: login\n    until: { status: 429, at_most: 7 }\n    body: {}\n    must: { status: 429 }";
     let destroys = needs("destroys", "account bob disposable");
     let fails = needs("session", "account alice, flow m.login.sso");
-    let cases = [("one", login.as_str()), ("two", repeats), ("three", burst), ("four", &destroys), ("five", &fails)];
+    let cases = [
+        ("one", login.as_str()),
+        ("two", repeats),
+        ("three", burst),
+        ("four", &destroys),
+        ("five", &fails),
+    ];
     let facts = Facts { allowed: BTreeSet::from([Allow::RateLimit]), ..facts() };
     let plan = planned(&suite(&cases), &facts);
     assert_eq!(plan.logins(), 1, "bursts apart");
@@ -349,7 +389,8 @@ fn only_a_case_that_is_not_skipped_needs_accounts() {
     let blocked = needs("session", "account alice");
     let none = Facts { accounts: AccountFacts::default(), ..facts() };
     assert!(planned(&suite(&[("x", &blocked)]), &none).needs_accounts());
-    let other = "impact: reads\nchecks: [a.b]\nsteps:\n  - { call: getVersions, must: { status: 200 } }";
+    let other =
+        "impact: reads\nchecks: [a.b]\nsteps:\n  - { call: getVersions, must: { status: 200 } }";
     assert!(!planned(&suite(&[("x", other)]), &facts()).needs_accounts());
 }
 
@@ -364,14 +405,33 @@ fn cases_of_the_application_service_come_one_after_the_other() {
 #[test]
 fn a_case_asks_for_a_session_if_an_account_shows_what_it_needs() {
     let of = |needs: &str| {
-        let body = format!("impact: reads\nneeds: [{needs}]\nchecks: [a.b]\nsteps:\n  - {{ call: getVersions, must: {{ status: 200 }} }}");
+        let body = format!(
+            "impact: reads\nneeds: [{needs}]\nchecks: [a.b]\nsteps:\n  - {{ call: getVersions, must: {{ status: 200 }} }}"
+        );
         asks_for_session(suite(&[("x", &body)]).cases().next().unwrap())
     };
-    let with = ["account alice", "session alice", "capability m.x", "feature refresh", "feature uia_password", "feature get_token", "feature no_get_token", "feature get_token_denied", "operator registration"];
+    let with = [
+        "account alice",
+        "session alice",
+        "capability m.x",
+        "feature refresh",
+        "feature uia_password",
+        "feature get_token",
+        "feature no_get_token",
+        "feature get_token_denied",
+        "operator registration",
+    ];
     for need in with {
         assert!(of(need), "{need}");
     }
-    for need in ["flow m.login.sso", "version v1.3", "before v1.3", "feature legacy", "feature oauth", "operator appservice"] {
+    for need in [
+        "flow m.login.sso",
+        "version v1.3",
+        "before v1.3",
+        "feature legacy",
+        "feature oauth",
+        "operator appservice",
+    ] {
         assert!(!of(need), "{need}");
     }
     let each = "impact: reads\neach: operations\nchecks: [a.b]\nsteps:\n  - { method: $row.method, path: $row.path, must: { status: 200 } }";
@@ -380,15 +440,19 @@ fn a_case_asks_for_a_session_if_an_account_shows_what_it_needs() {
 
 #[test]
 fn phases_come_in_order_and_within_one_what_decides_most_for_a_login() {
-    let free = |checks: &str, level: &str| format!(
-        "impact: reads\nchecks: [{checks}]\nsteps:\n  - {{ call: getVersions, {level}: {{ status: 200 }} }}"
-    );
+    let free = |checks: &str, level: &str| {
+        format!(
+            "impact: reads\nchecks: [{checks}]\nsteps:\n  - {{ call: getVersions, {level}: {{ status: 200 }} }}"
+        )
+    };
     let login = |checks: &str, steps: &str| {
         format!("impact: session\nneeds: [account alice]\nchecks: [{checks}]\nsteps:\n{steps}")
     };
-    let step = |req: &str, level: &str| format!(
-        "  - {{ call: login, body: {{ type: m.login.password, x: $alice.localpart }}, {level}: {{ req: {req}, status: 200 }} }}\n"
-    );
+    let step = |req: &str, level: &str| {
+        format!(
+            "  - {{ call: login, body: {{ type: m.login.password, x: $alice.localpart }}, {level}: {{ req: {req}, status: 200 }} }}\n"
+        )
+    };
     let should = free("e.f", "should");
     let must = free("a.b", "must");
     let destroys = needs("destroys", "account alice disposable");
@@ -398,16 +462,19 @@ fn phases_come_in_order_and_within_one_what_decides_most_for_a_login() {
     let new = login("c.d", &step("c.d", "must"));
     let dear = login("c.d", &(step("c.d", "must") + &step("c.d", "must")));
     let cases = [
-        ("last", last.as_str()), ("burst", &burst), ("destroys", &destroys), ("should", &should), ("known", &known),
-        ("dear", &dear), ("new", &new), ("must", &must),
+        ("last", last.as_str()),
+        ("burst", &burst),
+        ("destroys", &destroys),
+        ("should", &should),
+        ("known", &known),
+        ("dear", &dear),
+        ("new", &new),
+        ("must", &must),
     ];
     let facts = Facts { allowed: BTreeSet::from([Allow::RateLimit]), ..facts() };
     let plan = planned(&suite(&cases), &facts);
-    let names: Vec<Vec<&str>> = plan
-        .phases
-        .iter()
-        .map(|phase| phase.iter().map(|at| cases[*at].0).collect())
-        .collect();
+    let names: Vec<Vec<&str>> =
+        plan.phases.iter().map(|phase| phase.iter().map(|at| cases[*at].0).collect()).collect();
     let expected: [&[&str]; 4] =
         [&["must", "should", "new", "known", "dear"], &["destroys"], &["burst"], &["last"]];
     // Of two that decide nothing new the first in the file is first.
@@ -418,7 +485,10 @@ fn phases_come_in_order_and_within_one_what_decides_most_for_a_login() {
 fn what_a_case_stands_for_is_a_row_each() {
     let icons = "impact: reads\neach: identity_providers\nneeds: [flow m.login.sso]\nchecks: [a.b]\nsteps:\n  \
                  - { method: GET, path: \"/x/${row.provider}\", must: { status: 200 } }";
-    let provider = |id: &str, icon: Option<&str>| Provider { id: id.to_owned(), icon: icon.map(str::to_owned) };
+    let provider = |id: &str, icon: Option<&str>| Provider {
+        id: id.to_owned(),
+        icon: icon.map(str::to_owned),
+    };
     let providers = vec![provider("house", None), provider("other", Some("hs/x"))];
     let sso = vec!["m.login.sso".to_owned()];
     let facts = Facts { providers, flows: sso.clone(), ..facts() };
@@ -427,13 +497,17 @@ fn what_a_case_stands_for_is_a_row_each() {
     assert_eq!(ids(&plan), ["x[1]", "x[2]"]);
     let values = &plan.cases[1].case.values;
     assert!(values.contains(&("row.provider".to_owned(), "other".into())), "{values:?}");
-    let media = icons.replace("identity_providers", "provider_icons").replace("row.provider", "row.media");
+    let media =
+        icons.replace("identity_providers", "provider_icons").replace("row.provider", "row.media");
     let plan = planned(&suite(&[("x", &media)]), &facts);
     assert_eq!(ids(&plan), ["x[1]"]);
     assert!(plan.cases[0].case.values.contains(&("row.media".to_owned(), "hs/x".into())));
     let none = Facts { providers: Vec::new(), flows: sso, ..facts };
     let plan = planned(&suite(&[("x", icons)]), &none);
-    assert_eq!((ids(&plan), of(&plan.cases[0])), (vec!["x".to_owned()], "skipped not_offered".to_owned()));
+    assert_eq!(
+        (ids(&plan), of(&plan.cases[0])),
+        (vec!["x".to_owned()], "skipped not_offered".to_owned())
+    );
 }
 
 #[test]
@@ -442,7 +516,8 @@ fn of_the_optional_operations_those_that_were_seen_are_expected() {
     let rows = |facts: &Facts| {
         let plan = planned(&suite(&[("x", each)]), facts);
         let ids = plan.cases.iter().map(|one| one.case.id.clone());
-        ids.map(|id| id.trim_start_matches("x[").trim_end_matches(']').to_owned()).collect::<BTreeSet<_>>()
+        ids.map(|id| id.trim_start_matches("x[").trim_end_matches(']').to_owned())
+            .collect::<BTreeSet<_>>()
     };
     let base = Facts { features: BTreeSet::new(), flows: Vec::new(), ..facts() };
     let without = rows(&base);
@@ -463,7 +538,11 @@ fn of_the_optional_operations_those_that_were_seen_are_expected() {
     let device = plan.cases.iter().find(|one| one.case.id == "x[getDevice]").unwrap();
     let path = "/_matrix/client/v3/devices/homespec";
     assert!(device.case.values.contains(&("row.path".to_owned(), path.into())));
-    assert!(device.case.values.contains(&("row.method".to_owned(), "GET".into())), "{:?}", device.case.values);
+    assert!(
+        device.case.values.contains(&("row.method".to_owned(), "GET".into())),
+        "{:?}",
+        device.case.values
+    );
 }
 
 fn absent(names: &[&str]) -> Facts {
@@ -474,8 +553,14 @@ fn absent(names: &[&str]) -> Facts {
 fn the_first_that_is_there_shows_that_a_token_lives() {
     assert_eq!(observers::substitute(&facts()), Some("getTokenOwner"));
     assert_eq!(observers::substitute(&absent(&["getTokenOwner"])), Some("getDevices"));
-    assert_eq!(observers::substitute(&absent(&["getTokenOwner", "getDevices"])), Some("getCapabilities"));
-    assert_eq!(observers::substitute(&absent(&["getTokenOwner", "getDevices", "getCapabilities"])), None);
+    assert_eq!(
+        observers::substitute(&absent(&["getTokenOwner", "getDevices"])),
+        Some("getCapabilities")
+    );
+    assert_eq!(
+        observers::substitute(&absent(&["getTokenOwner", "getDevices", "getCapabilities"])),
+        None
+    );
 }
 
 #[test]
@@ -515,11 +600,16 @@ fn what_only_looks_at_a_token_asks_another_operation_where_its_own_is_absent() {
     let saves = step("must: { status: 200 }, save: { x: /user_id }");
     assert_eq!(target(&adapted(&body("", &saves)), 0), ("getTokenOwner".to_owned(), false));
     // In set-up the other one only has to answer.
-    let setup = format!("setup:\n  - {}\n", step("must: { status: 200, body: { /user_id: $alice.user_id } }"));
+    let setup = format!(
+        "setup:\n  - {}\n",
+        step("must: { status: 200, body: { /user_id: $alice.user_id } }")
+    );
     let case = adapted(&body(&setup, "{ call: getVersions, must: { status: 200 } }"));
     assert_eq!(target(&case, 0), other);
     let expect = &case.setup[0].blocks[0].branches[0].expect;
-    assert!(expect.body.is_empty() && expect.status.as_ref().is_some_and(|status| status.holds(299)));
+    assert!(
+        expect.body.is_empty() && expect.status.as_ref().is_some_and(|status| status.holds(299))
+    );
     assert!(!expect.status.as_ref().unwrap().holds(300));
     let refusal = format!("setup:\n  - {}\n", step("must: { status: 401 }"));
     let case = adapted(&body(&refusal, "{ call: getVersions, must: { status: 200 } }"));
@@ -533,7 +623,12 @@ fn what_only_looks_at_a_token_asks_another_operation_where_its_own_is_absent() {
 #[test]
 fn a_requirement_of_the_operation_itself_is_not_observed_by_another() {
     let facts = absent(&["getTokenOwner"]);
-    for (req, goes_on) in [("whoami.user", true), ("device.list.current", true), ("route.x", true), ("token.x", false)] {
+    for (req, goes_on) in [
+        ("whoami.user", true),
+        ("device.list.current", true),
+        ("route.x", true),
+        ("token.x", false),
+    ] {
         let body = format!(
             "impact: reads\nneeds: [session alice]\nchecks: [{req}]\nsteps:\n  - {{ call: getTokenOwner, token: $alice.token, must: {{ status: 401 }} }}"
         );

@@ -24,7 +24,11 @@ fn exchange(id: &str, operation: Option<&str>, status: u16) -> Value {
     })
 }
 
-fn standing(id: &str, verdict: Verdict, exchange: Option<&str>) -> crate::model::run::StandingOutcome {
+fn standing(
+    id: &str,
+    verdict: Verdict,
+    exchange: Option<&str>,
+) -> crate::model::run::StandingOutcome {
     let mut findings = json!([]);
     if let Some(exchange) = exchange {
         findings = case(id, verdict, &[(id, verdict, false)])["findings"].clone();
@@ -59,7 +63,8 @@ fn what_is_new_becomes_an_entry_that_knows_it() {
     assert_eq!(outcome(&apply(before.clone(), &empty, FAILED, false)), (2, 0, 0, vec![]));
     let entries = new_entries(&before, &empty, FAILED);
     // Of a wrong status the status counts; an index changes from run to run.
-    let shown: Vec<_> = entries.iter().map(|entry| (entry.key.place_in_words(), entry.seen_in.clone())).collect();
+    let shown: Vec<_> =
+        entries.iter().map(|entry| (entry.key.place_in_words(), entry.seen_in.clone())).collect();
     let expected = ["pointer status, status 500", "pointer /devices/*/device_id"];
     assert_eq!(shown, expected.map(|text| (text.to_owned(), None)));
     let known = baseline(entries);
@@ -81,11 +86,15 @@ fn adopting_makes_what_gates_known_and_nothing_else() {
     let run = of(&[failed("a.b", "/x", 200), mild]);
     let adopted = apply(run.clone(), &baseline(Vec::new()), FAILED, true);
     assert_eq!(outcome(&adopted), (0, 0, 1, vec![]));
-    let known: Vec<bool> = adopted.cases.iter().flat_map(|case| &case.findings).map(|f| f.known).collect();
+    let known: Vec<bool> =
+        adopted.cases.iter().flat_map(|case| &case.findings).map(|f| f.known).collect();
     assert_eq!(known, [true, false]);
     let all = apply(run.clone(), &baseline(Vec::new()), Verdict::Warned, true);
     assert_eq!(outcome(&all), (0, 0, 2, vec![]));
-    assert_eq!(outcome(&apply(run, &baseline(Vec::new()), Verdict::Warned, false)), (2, 0, 0, vec![]));
+    assert_eq!(
+        outcome(&apply(run, &baseline(Vec::new()), Verdict::Warned, false)),
+        (2, 0, 0, vec![])
+    );
 }
 
 #[test]
@@ -116,7 +125,10 @@ fn an_entry_whose_finding_is_gone_is_fixed_if_its_case_was_decided() {
     assert_eq!(after(mild), [Outdated::Fixed]);
     let run = apply(of(&[case("a.b", Verdict::Passed, &[])]), &known, FAILED, false);
     let gone = &run.baseline.unwrap().outdated[0];
-    assert_eq!((gone.requirement.as_str(), gone.case.as_str(), gone.place.as_str()), ("a.b", "a.b", "pointer /x"));
+    assert_eq!(
+        (gone.requirement.as_str(), gone.case.as_str(), gone.place.as_str()),
+        ("a.b", "a.b", "pointer /x")
+    );
 }
 
 #[test]
@@ -178,7 +190,10 @@ fn a_standing_finding_is_known_by_its_operation_and_gone_if_what_showed_it_was_s
     assert_eq!(after(with(None, Verdict::Skipped, &|_| {})), []);
     assert_eq!(after(with(None, Verdict::Passed, &|run| run.complete = false)), []);
     assert_eq!(after(with(None, Verdict::Passed, &|run| run.cases.clear())), []);
-    assert_eq!(after(with(None, Verdict::Passed, &|run| run.cases[0].verdict = Verdict::Blocked)), []);
+    assert_eq!(
+        after(with(None, Verdict::Passed, &|run| run.cases[0].verdict = Verdict::Blocked)),
+        []
+    );
     assert_eq!(after(with(None, Verdict::Passed, &|run| run.standing.clear())), []);
     // One that names no place of its own is gone if everything was asked.
     let everywhere = baseline(vec![Entry { seen_in: None, ..entries[0].clone() }]);
@@ -192,7 +207,9 @@ fn a_standing_finding_is_known_by_its_operation_and_gone_if_what_showed_it_was_s
     let outside = baseline(vec![Entry { seen_in: Some("probe".to_owned()), ..entries[0].clone() }]);
     let probed = |exchanges: Value| {
         let support = json!([{"name": "probe", "exchanges": exchanges}]);
-        let run = with(None, Verdict::Passed, &|run| run.support = serde_json::from_value(support.clone()).unwrap());
+        let run = with(None, Verdict::Passed, &|run| {
+            run.support = serde_json::from_value(support.clone()).unwrap()
+        });
         outcome(&apply(run, &outside, FAILED, false)).3
     };
     assert_eq!(probed(json!([exchange("probe#1", None, 200)])), [Outdated::Fixed]);

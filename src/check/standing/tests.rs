@@ -77,7 +77,8 @@ fn keeps(request: Request, response: Response, expected: &[Rule]) {
 
 #[test]
 fn a_usual_success_and_a_usual_error_keep_every_rule() {
-    let success = [Rule::JsonObject, Rule::MediaType, Rule::Utf8, Rule::CorsOrigin, Rule::CorsActual];
+    let success =
+        [Rule::JsonObject, Rule::MediaType, Rule::Utf8, Rule::CorsOrigin, Rule::CorsActual];
     keeps(plain(), json_answer(200, &json!({})), &success);
     let error = json!({"errcode": "M_FORBIDDEN", "error": "no"});
     let of_error = [
@@ -155,7 +156,8 @@ fn media_type_and_charset_are_judged_where_the_answer_is_json() {
     let absent = answer(200, &[("access-control-allow-origin", "*")], "{}");
     breaks(plain(), absent, &[(Rule::MediaType, TYPE)]);
     // A page says nothing of media types, only that it is no JSON object.
-    let page = answer(200, &[("content-type", "text/html"), ("access-control-allow-origin", "*")], "x");
+    let page =
+        answer(200, &[("content-type", "text/html"), ("access-control-allow-origin", "*")], "x");
     let called = Request::new(Some("unknown"), "GET", "/_matrix/client/v3/some");
     let found = seen(called, page);
     assert!(!found.contains_key(&Rule::MediaType) && !found.contains_key(&Rule::Utf8));
@@ -199,12 +201,21 @@ fn a_standard_error_has_a_code_and_a_text() {
 
 #[test]
 fn a_401_with_members_of_a_challenge_is_none_and_no_standard_error() {
-    let members = [json!({"flows": []}), json!({"session": "x"}), json!({"params": {}}), json!({"completed": []})];
+    let members = [
+        json!({"flows": []}),
+        json!({"session": "x"}),
+        json!({"params": {}}),
+        json!({"completed": []}),
+    ];
     for body in members {
         assert!(!seen(plain(), json_answer(401, &body)).contains_key(&Rule::ErrorObject), "{body}");
         assert!(seen(plain(), json_answer(400, &body)).contains_key(&Rule::ErrorObject), "{body}");
     }
-    breaks(plain(), json_answer(401, &json!({})), &[(Rule::Errcode, "/errcode"), (Rule::ErrorText, "/error")]);
+    breaks(
+        plain(),
+        json_answer(401, &json!({})),
+        &[(Rule::Errcode, "/errcode"), (Rule::ErrorText, "/error")],
+    );
 }
 
 #[test]
@@ -214,8 +225,18 @@ fn codes_have_a_namespace_and_those_of_matrix_are_known() {
         breaks(plain(), code(fine), &[]);
     }
     let wrong = [
-        "M_", "M_MADE_UP", "m_forbidden", "FORBIDDEN", "_X", "X_", "org_X", "ORG_x", "O-G_X", "OG_X-Y",
-        "M_FORBIDDEN M_UNKNOWN", "",
+        "M_",
+        "M_MADE_UP",
+        "m_forbidden",
+        "FORBIDDEN",
+        "_X",
+        "X_",
+        "org_X",
+        "ORG_x",
+        "O-G_X",
+        "OG_X-Y",
+        "M_FORBIDDEN M_UNKNOWN",
+        "",
     ];
     for wrong in wrong {
         breaks(plain(), code(wrong), &[(Rule::ErrcodeNamespace, "/errcode")]);
@@ -287,11 +308,17 @@ fn a_429_says_how_long_to_wait() {
         headers.extend(header.map(|value| ("retry-after", value)));
         answer(status, &headers, body.to_string())
     };
-    let usual = |header: &str, ms: u64| {
-        limited(429, "M_LIMIT_EXCEEDED", Some(header), Some(json!(ms)))
-    };
+    let usual =
+        |header: &str, ms: u64| limited(429, "M_LIMIT_EXCEEDED", Some(header), Some(json!(ms)));
     let date = "Wed, 21 Oct 2015 07:28:00 GMT";
-    for fine in [usual("2", 2000), usual(" 2 ", 1001), usual("2", 3000), usual(date, 5), usual("0", 0), usual("1", 1)] {
+    for fine in [
+        usual("2", 2000),
+        usual(" 2 ", 1001),
+        usual("2", 3000),
+        usual(date, 5),
+        usual("0", 0),
+        usual("1", 1),
+    ] {
         let found = seen(plain(), fine.clone());
         assert_eq!(found.values().flatten().count(), 0, "{fine:?} {found:?}");
         assert_eq!(found.get(&Rule::RetryAfterGrammar), Some(&None));
@@ -303,7 +330,11 @@ fn a_429_says_how_long_to_wait() {
     }
     // Both in milliseconds: it is the header that is wrong.
     let milliseconds = usual("2000", 2000);
-    breaks(plain(), milliseconds, &[(Rule::RetryAfterGrammar, HEADER), (Rule::RateLimitConsistent, HEADER)]);
+    breaks(
+        plain(),
+        milliseconds,
+        &[(Rule::RetryAfterGrammar, HEADER), (Rule::RateLimitConsistent, HEADER)],
+    );
     breaks(plain(), usual("1000", 1000), &[(Rule::RateLimitConsistent, HEADER)]);
     for wrong in ["soon", "", "-1", "1.5"] {
         breaks(plain(), usual(wrong, 1000), &[(Rule::RetryAfterGrammar, HEADER)]);
@@ -319,7 +350,9 @@ fn a_429_says_how_long_to_wait() {
         limited(429, "M_LIMIT_EXCEEDED", None, None),
         &[(Rule::RetryAfterPresent, HEADER), (Rule::RetryAfterMsPresent, "/retry_after_ms")],
     );
-    for (ms, fits) in [(json!(2000.0), true), (json!(-5), true), (json!(1.5), false), (json!("2"), false)] {
+    for (ms, fits) in
+        [(json!(2000.0), true), (json!(-5), true), (json!(1.5), false), (json!("2"), false)]
+    {
         let found = seen(plain(), limited(429, "M_LIMIT_EXCEEDED", Some(date), Some(ms.clone())));
         assert_eq!(found[&Rule::RetryAfterMsType].is_none(), fits, "{ms}");
     }
@@ -335,7 +368,10 @@ fn a_429_says_how_long_to_wait() {
     );
     // Another refusal may have such a header, and says nothing of limits.
     let found = seen(plain(), limited(503, "M_UNKNOWN", Some("soon"), None));
-    assert!(!found.contains_key(&Rule::RetryAfterGrammar) && !found.contains_key(&Rule::RateLimitStatus));
+    assert!(
+        !found.contains_key(&Rule::RetryAfterGrammar)
+            && !found.contains_key(&Rule::RateLimitStatus)
+    );
 }
 
 #[test]
@@ -379,15 +415,18 @@ fn a_malformed_request_is_no_reason_to_crash() {
 
 #[test]
 fn a_login_is_not_answered_with_a_challenge_and_a_registration_begins_with_one() {
-    let challenge = || json_answer(401, &json!({"session": "s", "flows": [{"stages": []}], "params": {}}));
+    let challenge =
+        || json_answer(401, &json!({"session": "s", "flows": [{"stages": []}], "params": {}}));
     let login = || Request::new(Some("login"), "POST", "/_matrix/client/v3/login");
     assert!(seen(login(), challenge())[&Rule::LoginNoUia].is_some());
     let refused = || json_answer(403, &json!({"errcode": "M_FORBIDDEN", "error": "x"}));
     assert!(seen(login(), refused())[&Rule::LoginNoUia].is_none());
     let path = "/_matrix/client/v3/register";
-    let register = |path: &str, body: Value| Request::new(Some("register"), "POST", path).json(&body);
+    let register =
+        |path: &str, body: Value| Request::new(Some("register"), "POST", path).json(&body);
     assert!(!seen(register(path, json!({})), challenge()).contains_key(&Rule::LoginNoUia));
-    let done = || json_answer(200, &json!({"user_id": "@a:b", "access_token": "t", "device_id": "D"}));
+    let done =
+        || json_answer(200, &json!({"user_id": "@a:b", "access_token": "t", "device_id": "D"}));
     let rule = Rule::RegisterUia;
     assert!(seen(register(path, json!({"username": "a"})), done())[&rule].is_some());
     assert!(seen(register(path, json!({"username": "a"})), challenge())[&rule].is_none());
@@ -417,9 +456,13 @@ fn by_schema(operation: &str, path: &str, response: Response) -> Vec<(String, bo
     };
     let found = observe(Context { register, spec, listed: &listed }, &exchange);
     let by_schema = |one: &&Observation<'_>| {
-        one.requirement.standing.iter().any(|check| matches!(check, crate::requirements::StandingCheck::Schema(_)))
+        one.requirement
+            .standing
+            .iter()
+            .any(|check| matches!(check, crate::requirements::StandingCheck::Schema(_)))
     };
-    let shown = |one: &Observation<'_>| (one.requirement.id.clone(), one.miss.is_some(), one.warn_only);
+    let shown =
+        |one: &Observation<'_>| (one.requirement.id.clone(), one.miss.is_some(), one.warn_only);
     found.iter().filter(by_schema).map(shown).collect()
 }
 
@@ -429,10 +472,16 @@ fn a_schema_is_said_kept_where_its_place_is_there_and_broken_once_for_all_alike(
     let id = |pointer: &str, keyword: &str| {
         register.requirement_for_violation("getDevices", 200, pointer, keyword).unwrap().id.clone()
     };
-    let of = |body: Value| by_schema("getDevices", "/_matrix/client/v3/devices", json_answer(200, &body));
+    let of = |body: Value| {
+        by_schema("getDevices", "/_matrix/client/v3/devices", json_answer(200, &body))
+    };
     let device_id = id("/devices/*/device_id", "required");
     let is_broken = |body: Value| {
-        of(body).iter().filter(|(one, ..)| *one == device_id).map(|(_, broken, _)| *broken).collect::<Vec<_>>()
+        of(body)
+            .iter()
+            .filter(|(one, ..)| *one == device_id)
+            .map(|(_, broken, _)| *broken)
+            .collect::<Vec<_>>()
     };
     assert_eq!(is_broken(json!({"devices": [{"device_id": "A"}]})), [false]);
     assert_eq!(is_broken(json!({"devices": [{"device_id": "A"}, {}]})), [true]);
@@ -459,7 +508,10 @@ fn a_refusal_that_is_no_object_breaks_the_requirement_of_its_status_too() {
         assert!(found.iter().any(|(one, broken, _)| *one == id && *broken), "{operation} {status}");
         let whole = json!({"errcode": "M_FORBIDDEN", "error": "x"});
         let found = by_schema(operation, "/_matrix/client/v3/x", json_answer(status, &whole));
-        assert!(found.iter().any(|(one, broken, _)| *one == id && !*broken), "{operation} {status}");
+        assert!(
+            found.iter().any(|(one, broken, _)| *one == id && !*broken),
+            "{operation} {status}"
+        );
     }
 }
 
@@ -480,7 +532,8 @@ fn an_answer_without_end_is_blocked_by_all_that_would_have_looked() {
         };
         let found = observe(context, &exchange);
         assert!(found.iter().all(|one| {
-            one.miss.is_none() && one.undecided.as_ref().is_some_and(|(v, _)| *v == Verdict::Blocked)
+            one.miss.is_none()
+                && one.undecided.as_ref().is_some_and(|(v, _)| *v == Verdict::Blocked)
         }));
         let mut ids: Vec<String> = found.iter().map(|one| one.requirement.id.clone()).collect();
         let count = ids.len();
@@ -491,7 +544,8 @@ fn an_answer_without_end_is_blocked_by_all_that_would_have_looked() {
     let id = |rule| register.rule(rule).unwrap().id.clone();
     let success = of(200);
     assert!(success.contains(&id(Rule::JsonObject)) && !success.contains(&id(Rule::ErrorObject)));
-    let required = register.requirement_for_violation("getDevices", 200, "/devices/*/device_id", "required");
+    let required =
+        register.requirement_for_violation("getDevices", 200, "/devices/*/device_id", "required");
     assert!(success.contains(&required.unwrap().id));
     let refused = of(404);
     assert!(refused.contains(&id(Rule::ErrorObject)) && refused.contains(&id(Rule::Errcode)));

@@ -88,7 +88,10 @@ fn what_was_found_outweighs_the_end_and_what_is_left_open_takes_its_reason() {
         (End::Stopped(reason()), (Verdict::Blocked, because("not_reached"))),
         (End::NotOffered(skip()), (Verdict::Skipped, because("not_offered"))),
         (End::Settled(Verdict::Errored, Reason::Panic), (Verdict::Errored, because("panic"))),
-        (End::Settled(Verdict::Skipped, Reason::OutOfRange), (Verdict::Skipped, because("version"))),
+        (
+            End::Settled(Verdict::Skipped, Reason::OutOfRange),
+            (Verdict::Skipped, because("version")),
+        ),
     ];
     for (end, left_open) in ends {
         // One of two blocks has spoken.
@@ -123,9 +126,15 @@ fn the_gravest_decision_is_the_case_and_the_first_of_equals_gives_the_reason() {
     };
     let nothing = trace(Vec::new(), End::Finished);
     let found = decide(&CASE, &nothing, &first, &|_| String::new());
-    assert_eq!((found.verdict, found.reason.unwrap().code().as_str()), (Verdict::Errored, "unknown_requirement"));
+    assert_eq!(
+        (found.verdict, found.reason.unwrap().code().as_str()),
+        (Verdict::Errored, "unknown_requirement")
+    );
     assert_eq!(found.findings, []);
-    assert_eq!(of(&decide(&CASE, &nothing, &first, &|_| String::new()), "a.b"), (Verdict::Skipped, because("version")));
+    assert_eq!(
+        of(&decide(&CASE, &nothing, &first, &|_| String::new()), "a.b"),
+        (Verdict::Skipped, because("version"))
+    );
     let mixed = |id: &str| match id {
         "a.b" => Applicability::OutOfRange,
         _ => Applicability::Applies(Weight { level: Level::Must, severity: Severity::Fails }),
@@ -156,7 +165,14 @@ fn findings_have_their_place_and_evidence_points_at_them() {
     let shown: Vec<_> = found
         .findings
         .iter()
-        .map(|one| (one.requirement.as_str(), one.pointer.to_string(), one.verdict, one.exchange.clone().unwrap()))
+        .map(|one| {
+            (
+                one.requirement.as_str(),
+                one.pointer.to_string(),
+                one.verdict,
+                one.exchange.clone().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("a.b", "/a", Verdict::Failed, "x#1"),
@@ -164,13 +180,23 @@ fn findings_have_their_place_and_evidence_points_at_them() {
         ("a.b", "branch", Verdict::Warned, "x#3"),
         ("c.d", "status", Verdict::Failed, "x#2"),
     ];
-    let expected = expected.map(|(id, at, verdict, sent)| (id, at.to_owned(), verdict, sent.to_owned()));
+    let expected =
+        expected.map(|(id, at, verdict, sent)| (id, at.to_owned(), verdict, sent.to_owned()));
     assert_eq!(shown, expected);
     let doubt = &found.findings[2];
-    assert_eq!((doubt.branch.as_deref(), doubt.message.as_str()), (Some("odd"), "nobody does this"));
+    assert_eq!(
+        (doubt.branch.as_deref(), doubt.message.as_str()),
+        (Some("odd"), "nobody does this")
+    );
     assert_eq!((doubt.expected.as_str(), doubt.actual.as_str()), ("good or fine", "odd"));
-    assert_eq!((&found.findings[0].file, found.findings[0].line), (&CASE.file, CASE.steps[0].blocks[0].line));
-    let role = |wants_success, findings: &[usize]| Role::Broken { wants_success, findings: findings.to_vec() };
+    assert_eq!(
+        (&found.findings[0].file, found.findings[0].line),
+        (&CASE.file, CASE.steps[0].blocks[0].line)
+    );
+    let role = |wants_success, findings: &[usize]| Role::Broken {
+        wants_success,
+        findings: findings.to_vec(),
+    };
     let roles: Vec<Vec<Role>> =
         found.evidence.iter().map(|all| all.iter().map(|one| one.role.clone()).collect()).collect();
     assert_eq!(roles, [vec![role(true, &[0, 1]), Role::Doubtful], vec![role(false, &[3])]]);
@@ -212,12 +238,19 @@ fn what_broke_off_a_case_is_evidence_where_the_answer_itself_is_the_reason() {
 #[test]
 fn branches_are_named_once_and_not_where_the_case_was_beside_the_point() {
     let all = || {
-        vec![judged(0, met(&["good", "fine"])), judged(1, met(&["other"])), judged(2, met(&["fine"]))]
+        vec![
+            judged(0, met(&["good", "fine"])),
+            judged(1, met(&["other"])),
+            judged(2, met(&["fine"])),
+        ]
     };
     let found = decided(&trace(all(), End::Finished), Severity::Fails);
     assert_eq!(found.decisions[0].branch.as_deref(), Some("good; fine"));
     assert_eq!(found.branch.as_deref(), Some("good; fine; other"));
-    let moot = decided(&trace(all(), End::NotOffered(Reason::NotOffered("x".to_owned()))), Severity::Fails);
+    let moot = decided(
+        &trace(all(), End::NotOffered(Reason::NotOffered("x".to_owned()))),
+        Severity::Fails,
+    );
     assert_eq!((moot.verdict, moot.branch), (Verdict::Skipped, None));
     let none = decided(&trace(vec![judged(0, met(&[]))], End::Finished), Severity::Fails);
     assert_eq!(none.branch, None);
@@ -227,10 +260,15 @@ fn branches_are_named_once_and_not_where_the_case_was_beside_the_point() {
 
 #[test]
 fn the_target_is_looked_at_again_where_it_may_be_to_blame() {
-    let limited = Reason::RateLimited { operation: "login".to_owned(), left: 1, spent: 1, budget: 1 };
+    let limited =
+        Reason::RateLimited { operation: "login".to_owned(), left: 1, spent: 1, budget: 1 };
     let cases = [
         (vec![judged(0, met(&[])), judged(1, met(&[])), judged(2, met(&[]))], End::Finished, false),
-        (vec![judged(0, met(&[])), judged(1, met(&[])), judged(2, doubtful())], End::Finished, false),
+        (
+            vec![judged(0, met(&[])), judged(1, met(&[])), judged(2, doubtful())],
+            End::Finished,
+            false,
+        ),
         (vec![judged(0, broken(&["/a"])), judged(1, met(&[]))], End::Finished, true),
         (Vec::new(), End::Finished, true),
         (Vec::new(), End::Blocked(limited), false),

@@ -26,12 +26,16 @@ fn seen(all: &[Exchange]) -> Seen {
 #[test]
 fn an_id_that_was_made_up_twice_for_one_user_repeats() {
     let (one, two) = (login("@a:hs", "D"), login("@a:hs", "E"));
-    assert_eq!(seen(&[one.clone(), two.clone(), one.clone()]), Seen::Repeated { first: 0, again: 2 });
+    assert_eq!(
+        seen(&[one.clone(), two.clone(), one.clone()]),
+        Seen::Repeated { first: 0, again: 2 }
+    );
     assert_eq!(seen(&[one.clone(), two]), Seen::Fine);
     assert_eq!(seen(&[one.clone(), login("@b:hs", "D")]), Seen::Fine, "of another user");
     assert_eq!(seen(std::slice::from_ref(&one)), Seen::Nothing);
     assert_eq!(seen(&[]), Seen::Nothing);
-    let registered = answered(Some("register"), &json!({}), 200, &json!({"user_id": "@a:hs", "device_id": "D"}));
+    let registered =
+        answered(Some("register"), &json!({}), 200, &json!({"user_id": "@a:hs", "device_id": "D"}));
     assert_eq!(seen(&[one, registered]), Seen::Repeated { first: 0, again: 1 });
 }
 

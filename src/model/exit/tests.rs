@@ -20,7 +20,12 @@ pub(crate) fn case(id: &str, verdict: Verdict, findings: &[(&str, Verdict, bool)
     })
 }
 
-pub(crate) fn requirement(id: &str, level: Level, applies: bool, verdict: RequirementVerdict) -> Value {
+pub(crate) fn requirement(
+    id: &str,
+    level: Level,
+    applies: bool,
+    verdict: RequirementVerdict,
+) -> Value {
     json!({
         "id": id, "level": level, "mark": "plain", "title": "x", "source_url": "https://x.example/#x",
         "applies": applies, "verdict": verdict, "reason": null, "cases": [],
@@ -29,7 +34,8 @@ pub(crate) fn requirement(id: &str, level: Level, applies: bool, verdict: Requir
 
 /// A run with these cases and requirements, and what else `change` makes of it.
 pub(crate) fn run(cases: &[Value], requirements: &[Value], change: impl FnOnce(&mut Run)) -> Run {
-    let tally = json!({"passed": 0, "warned": 0, "failed": 0, "blocked": 0, "skipped": 0, "errored": 0});
+    let tally =
+        json!({"passed": 0, "warned": 0, "failed": 0, "blocked": 0, "skipped": 0, "errored": 0});
     let mut of_requirements = tally.clone();
     of_requirements["untested"] = json!(0);
     let value = json!({
@@ -102,15 +108,28 @@ fn what_a_baseline_knows_does_not_gate_and_what_it_lists_in_vain_does() {
     assert_eq!(status(&with(&[true, false]), Gate::default()), 1);
     // The finding of another requirement, or a milder one, is no excuse.
     let others = [("c.d", Verdict::Failed, true)];
-    assert_eq!(status(&run(&[case("a.b", Verdict::Failed, &others)], &[must(R::Failed)], |_| {}), Gate::default()), 1);
+    assert_eq!(
+        status(
+            &run(&[case("a.b", Verdict::Failed, &others)], &[must(R::Failed)], |_| {}),
+            Gate::default()
+        ),
+        1
+    );
     let milder = [("a.b", Verdict::Warned, true)];
-    assert_eq!(status(&run(&[case("a.b", Verdict::Failed, &milder)], &[must(R::Failed)], |_| {}), Gate::default()), 1);
+    assert_eq!(
+        status(
+            &run(&[case("a.b", Verdict::Failed, &milder)], &[must(R::Failed)], |_| {}),
+            Gate::default()
+        ),
+        1
+    );
     // An unknown warning beside a known failure gates only where warnings do.
     let both = [("a.b", Verdict::Failed, true), ("a.b", Verdict::Warned, false)];
     ends(&run(&[case("a.b", Verdict::Failed, &both)], &[must(R::Failed)], |_| {}), 0, 1, 0);
     let outdated = |count: usize| {
         let entry = json!({"requirement": "a.b", "case": "x", "place": "x", "why": "fixed", "text": "x", "reason": "x", "line": 1});
-        let baseline = json!({"file": "x", "new": 0, "known": 0, "added": 0, "outdated": vec![entry; count]});
+        let baseline =
+            json!({"file": "x", "new": 0, "known": 0, "added": 0, "outdated": vec![entry; count]});
         let baseline: BaselineOutcome = serde_json::from_value(baseline).unwrap();
         run(&[], &[], |run| run.baseline = Some(baseline))
     };
@@ -162,7 +181,12 @@ fn an_interruption_comes_before_all_else_unless_it_is_fail_fast() {
     let mut other = failed();
     other[1]["reason"] = json!({"code": "interrupted", "text": "x"});
     ends(&run(&other, &[must(R::Failed)], |run| run.complete = false), 130, 130, 130);
-    ends(&run(&[case("a.b", Verdict::Errored, &[])], &[], |run| run.complete = false), 130, 130, 130);
+    ends(
+        &run(&[case("a.b", Verdict::Errored, &[])], &[], |run| run.complete = false),
+        130,
+        130,
+        130,
+    );
 }
 
 fn any_verdict() -> impl Strategy<Value = Verdict> {

@@ -42,7 +42,11 @@ fn response(status: u16, body: &Value) -> Response {
     Response::new(status, headers, body.to_string().into_bytes(), false)
 }
 
-fn exchange(operation: Option<&str>, path: &str, result: Result<Response, TransportError>) -> Exchange {
+fn exchange(
+    operation: Option<&str>,
+    path: &str,
+    result: Result<Response, TransportError>,
+) -> Exchange {
     Exchange {
         request: Request::new(operation, "GET", path),
         url: format!("http://hs{path}"),
@@ -78,7 +82,8 @@ fn run_of(
     change: impl FnOnce(&mut Parts<'_>),
 ) -> Run {
     let runs = || Disposition::Run(Assignment::default());
-    let planned = cases.iter().map(|(case, _)| PlannedCase { case: case.clone(), disposition: runs() });
+    let planned =
+        cases.iter().map(|(case, _)| PlannedCase { case: case.clone(), disposition: runs() });
     let plan = Plan { cases: planned.collect(), phases: Vec::new() };
     let (register, spec) = &*FILES;
     let outcome = Outcome {
@@ -133,13 +138,20 @@ fn of<'r>(run: &'r Run, id: &str) -> &'r RequirementOutcome {
 
 #[test]
 fn a_planned_case_without_a_result_is_an_internal_error() {
-    let (one, two) = (case("one", "versions.get.ok", "call: getVersions"), case("two", "versions.get.ok", "call: getVersions"));
+    let (one, two) = (
+        case("one", "versions.get.ok", "call: getVersions"),
+        case("two", "versions.get.ok", "call: getVersions"),
+    );
     let there = result(&one, Verdict::Blocked, Reason::ExpiredWhileWaiting, Vec::new());
     let run = run_of(&[(one, Some(there)), (two, None)], &facts(), |_| {});
-    let shown: Vec<_> = run.cases.iter().take(2).map(|case| (case.id.as_str(), case.verdict)).collect();
+    let shown: Vec<_> =
+        run.cases.iter().take(2).map(|case| (case.id.as_str(), case.verdict)).collect();
     assert_eq!(shown, [("one", Verdict::Blocked), ("two", Verdict::Errored)]);
     assert_eq!(run.cases[1].reason.as_ref().unwrap().code, "panic");
-    assert_eq!((run.cases[0].duration_ms, run.cases[0].file.as_str(), run.cases[0].line), (1500, "cases/x.yaml", 3));
+    assert_eq!(
+        (run.cases[0].duration_ms, run.cases[0].file.as_str(), run.cases[0].line),
+        (1500, "cases/x.yaml", 3)
+    );
     let of_run = run.cases.last().unwrap();
     assert_eq!((of_run.area.as_str(), of_run.verdict), ("whole run", Verdict::Skipped));
     assert_eq!((run.tally.errored, run.tally.blocked, run.tally.skipped), (1, 1, 1));
@@ -148,7 +160,11 @@ fn a_planned_case_without_a_result_is_an_internal_error() {
 
 #[test]
 fn each_requirement_ends_as_its_gravest_decision_with_its_reason() {
-    let run = run_of(&[blocked("one", Reason::ExpiredWhileWaiting), blocked("two", limited())], &facts(), |_| {});
+    let run = run_of(
+        &[blocked("one", Reason::ExpiredWhileWaiting), blocked("two", limited())],
+        &facts(),
+        |_| {},
+    );
     let found = of(&run, "versions.get.ok");
     assert_eq!((found.verdict, found.applies), (RequirementVerdict::Blocked, true));
     assert!(found.reason.as_ref().unwrap().text.contains("expired"), "the first of equals");
@@ -166,17 +182,29 @@ fn each_requirement_ends_as_its_gravest_decision_with_its_reason() {
     let nothing = run_of(&[], &facts(), |_| {});
     let untested = of(&nothing, "versions.get.ok");
     if untested.verdict == RequirementVerdict::Untested {
-        assert!(untested.reason.as_ref().unwrap().code.is(ReasonCode::NotSelected), "a case has it");
+        assert!(
+            untested.reason.as_ref().unwrap().code.is(ReasonCode::NotSelected),
+            "a case has it"
+        );
     }
 }
 
 #[test]
 fn limits_say_what_they_block_and_what_would_be_needed() {
     let hit = |operation: &str| LimitHit {
-        operation: operation.into(), count: 2, retry_after_ms: 10_000, waited_ms: 0, blocked: 0,
+        operation: operation.into(),
+        count: 2,
+        retry_after_ms: 10_000,
+        waited_ms: 0,
+        blocked: 0,
     };
-    let cases = [blocked("one", limited()), blocked("two", limited()), blocked("three", Reason::ExpiredWhileWaiting)];
-    let run = run_of(&cases, &facts(), |parts| parts.limits_hit = vec![hit("login"), hit("register")]);
+    let cases = [
+        blocked("one", limited()),
+        blocked("two", limited()),
+        blocked("three", Reason::ExpiredWhileWaiting),
+    ];
+    let run =
+        run_of(&cases, &facts(), |parts| parts.limits_hit = vec![hit("login"), hit("register")]);
     let counts: Vec<usize> = run.limits_hit.iter().map(|hit| hit.blocked).collect();
     assert_eq!(counts, [2, 0]);
     assert!(notes(&run).iter().any(|note| note.contains("the limit on login")), "{:?}", run.notes);
@@ -194,10 +222,16 @@ fn what_was_broken_off_or_could_not_be_removed_is_listed() {
         parts.outcome.server = Some("Synapse/1".to_owned());
     });
     let left: Vec<&str> = run.not_cleaned_up.iter().map(|text| text.as_str()).collect();
-    assert_eq!(left, ["a session", "POST /login was cancelled: it may have created a session or an account"]);
+    assert_eq!(
+        left,
+        ["a session", "POST /login was cancelled: it may have created a session or an account"]
+    );
     let notes = notes(&run);
     assert_eq!((notes[0], notes[1]), ("first", "second"));
-    assert_eq!(notes.last(), Some(&"guest accounts stay, because nobody can deactivate them: @g1:hs, @g2:hs"));
+    assert_eq!(
+        notes.last(),
+        Some(&"guest accounts stay, because nobody can deactivate them: @g1:hs, @g2:hs")
+    );
     assert_eq!(run.target.server.as_ref().unwrap().as_str(), "Synapse/1");
     assert!(!run_of(&[], &facts(), |_| {}).notes.iter().any(|note| note.contains("guest")));
 }
@@ -205,7 +239,8 @@ fn what_was_broken_off_or_could_not_be_removed_is_listed() {
 #[test]
 fn requests_that_were_repeated_are_counted_by_operation() {
     let closed = || Err(TransportError { kind: TransportErrorKind::Closed, text: "x".to_owned() });
-    let timeout = || Err(TransportError { kind: TransportErrorKind::Timeout, text: "x".to_owned() });
+    let timeout =
+        || Err(TransportError { kind: TransportErrorKind::Timeout, text: "x".to_owned() });
     let fine = || Ok(response(200, &json!({})));
     let devices = |result| exchange(Some("getDevices"), "/_matrix/client/v3/devices", result);
     let other = |result| exchange(None, "/_matrix/client/v3/x?y=1", result);
@@ -215,18 +250,32 @@ fn requests_that_were_repeated_are_counted_by_operation() {
         let run = run_of(&[(one, Some(result))], &facts(), |_| {});
         run.notes.iter().find(|note| note.contains("repeated")).map(|note| note.as_str().to_owned())
     };
-    let sentence = |text: &str| Some(format!("{text} repeated because a response was incomplete: "));
+    let sentence =
+        |text: &str| Some(format!("{text} repeated because a response was incomplete: "));
     let with = |text: &str, each: &str| sentence(text).map(|start| start + each);
-    assert_eq!(resent(vec![devices(closed()), devices(fine())]), with("1 request was", "GET /devices 1 of 2"));
+    assert_eq!(
+        resent(vec![devices(closed()), devices(fine())]),
+        with("1 request was", "GET /devices 1 of 2")
+    );
     // The last one is no repetition, and a time-out is not repeated for this reason.
     assert_eq!(resent(vec![devices(closed())]), None);
     assert_eq!(resent(vec![devices(timeout()), devices(fine())]), None);
     assert_eq!(resent(vec![devices(fine()), devices(fine())]), None);
     let gateway = |body: &Value| Ok(response(502, body));
-    assert_eq!(resent(vec![devices(gateway(&json!({}))), devices(fine())]), with("1 request was", "GET /devices 1 of 2"));
-    assert_eq!(resent(vec![devices(gateway(&json!({"errcode": "M_UNKNOWN"}))), devices(fine())]), None);
-    let many = vec![other(closed()), other(fine()), devices(closed()), devices(closed()), devices(fine())];
-    assert_eq!(resent(many), with("3 requests were", "GET /devices 2 of 3, GET /_matrix/client/v3/x 1 of 2"));
+    assert_eq!(
+        resent(vec![devices(gateway(&json!({}))), devices(fine())]),
+        with("1 request was", "GET /devices 1 of 2")
+    );
+    assert_eq!(
+        resent(vec![devices(gateway(&json!({"errcode": "M_UNKNOWN"}))), devices(fine())]),
+        None
+    );
+    let many =
+        vec![other(closed()), other(fine()), devices(closed()), devices(closed()), devices(fine())];
+    assert_eq!(
+        resent(many),
+        with("3 requests were", "GET /devices 2 of 3, GET /_matrix/client/v3/x 1 of 2")
+    );
     let shared = Exchange { shared: true, ..devices(closed()) };
     assert_eq!(resent(vec![shared, devices(fine())]), None);
 }
@@ -238,7 +287,8 @@ fn ways_to_decide_more_are_counted_and_the_best_is_first() {
         let result = result(&case, Verdict::Skipped, reason, Vec::new());
         (case, Some(result))
     };
-    let kind = |kind: &str| Reason::AccountNotProvided { kind: kind.to_owned(), why: "x".to_owned() };
+    let kind =
+        |kind: &str| Reason::AccountNotProvided { kind: kind.to_owned(), why: "x".to_owned() };
     let operator = |name: &str| Reason::OperatorNotProvided { name: name.to_owned() };
     let ids: Vec<&str> = FILES
         .0
@@ -248,7 +298,11 @@ fn ways_to_decide_more_are_counted_and_the_best_is_first() {
         .take(8)
         .collect();
     let all = |reasons: Vec<Reason>| {
-        let cases: Vec<_> = reasons.into_iter().enumerate().map(|(n, one)| lacking(&format!("c{n}"), ids[n], one)).collect();
+        let cases: Vec<_> = reasons
+            .into_iter()
+            .enumerate()
+            .map(|(n, one)| lacking(&format!("c{n}"), ids[n], one))
+            .collect();
         cases
     };
     let more = |reasons: Vec<Reason>, facts: &Facts| {
@@ -270,25 +324,48 @@ fn ways_to_decide_more_are_counted_and_the_best_is_first() {
     let registers = Facts { registers: true, ..facts() };
     let open = "`--register open` (the server lets users register) would decide 1 more requirement";
     assert_eq!(more(vec![Reason::NoAccount], &registers), [open]);
-    let makes = Facts { accounts: AccountFacts { can_make: true, ..AccountFacts::default() }, ..facts() };
-    assert_eq!(more(vec![kind("account bob")], &makes), ["another account would decide 1 more requirement"]);
+    let makes =
+        Facts { accounts: AccountFacts { can_make: true, ..AccountFacts::default() }, ..facts() };
+    assert_eq!(
+        more(vec![kind("account bob")], &makes),
+        ["another account would decide 1 more requirement"]
+    );
     assert_eq!(more(vec![Reason::NoAccount], &makes), [""; 0]);
     assert_eq!(
-        more(vec![operator("sso"), operator("appservice"), operator("appservice"), operator("registration")], &facts()),
-        ["`appservice` under `operator:` would decide 2 more requirements", "`sso` under `operator:` would decide 1 more requirement"]
+        more(
+            vec![
+                operator("sso"),
+                operator("appservice"),
+                operator("appservice"),
+                operator("registration")
+            ],
+            &facts()
+        ),
+        [
+            "`appservice` under `operator:` would decide 2 more requirements",
+            "`sso` under `operator:` would decide 1 more requirement"
+        ]
     );
     assert_eq!(more(vec![Reason::OutOfRange], &facts()), [""; 0]);
 }
 
 #[test]
 fn what_is_absent_and_what_lies_beyond_is_told() {
-    let absent = |names: &[&str]| Facts { absent: names.iter().map(|name| (*name).to_owned()).collect(), ..facts() };
-    let first = |facts: &Facts| run_of(&[], facts, |_| {}).notes.first().map(|note| note.as_str().to_owned());
+    let absent = |names: &[&str]| Facts {
+        absent: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..facts()
+    };
+    let first = |facts: &Facts| {
+        run_of(&[], facts, |_| {}).notes.first().map(|note| note.as_str().to_owned())
+    };
     assert_eq!(first(&facts()), None);
     let instead = "absent, asked twice: getDevices, getTokenOwner; where cases only look whether a session lives, they ask getCapabilities instead";
     assert_eq!(first(&absent(&["getTokenOwner", "getDevices"])).as_deref(), Some(instead));
     let none = "absent, asked twice: getCapabilities, getDevices, getTokenOwner";
-    assert_eq!(first(&absent(&["getTokenOwner", "getDevices", "getCapabilities"])).as_deref(), Some(none));
+    assert_eq!(
+        first(&absent(&["getTokenOwner", "getDevices", "getCapabilities"])).as_deref(),
+        Some(none)
+    );
     let beyond = Facts { beyond: vec!["more".to_owned()], ..facts() };
     assert_eq!(first(&beyond).as_deref(), Some("more"));
 }
@@ -296,10 +373,24 @@ fn what_is_absent_and_what_lies_beyond_is_told() {
 #[test]
 fn answers_beyond_bounds_are_counted_by_their_reason() {
     let long = || Reason::AnswerTooLong { bytes: 9 };
-    let run = run_of(&[blocked("one", long()), blocked("two", long()), blocked("three", Reason::TooLong { seconds: 5 })], &facts(), |_| {});
+    let run = run_of(
+        &[
+            blocked("one", long()),
+            blocked("two", long()),
+            blocked("three", Reason::TooLong { seconds: 5 }),
+        ],
+        &facts(),
+        |_| {},
+    );
     let found = notes(&run);
-    assert!(found.contains(&"2 checks are blocked: the response is longer than 9 bytes"), "{found:?}");
-    assert!(found.contains(&"1 check is blocked: judging the responses took more than 5 s"), "{found:?}");
+    assert!(
+        found.contains(&"2 checks are blocked: the response is longer than 9 bytes"),
+        "{found:?}"
+    );
+    assert!(
+        found.contains(&"1 check is blocked: judging the responses took more than 5 s"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -307,7 +398,11 @@ fn exchanges_are_shown_with_their_owner_and_number() {
     let one = case("one", "versions.get.ok", "call: getVersions");
     let sent = vec![
         exchange(Some("getVersions"), "/a", Ok(response(200, &json!({"x": 1})))),
-        exchange(None, "/b", Err(TransportError { kind: TransportErrorKind::Connect, text: "refused".to_owned() })),
+        exchange(
+            None,
+            "/b",
+            Err(TransportError { kind: TransportErrorKind::Connect, text: "refused".to_owned() }),
+        ),
     ];
     let result = result(&one, Verdict::Blocked, Reason::ExpiredWhileWaiting, sent.clone());
     let run = run_of(&[(one, Some(result))], &facts(), |parts| {
@@ -315,7 +410,10 @@ fn exchanges_are_shown_with_their_owner_and_number() {
     });
     let shown = &run.cases[0].exchanges;
     assert_eq!((shown[0].id.as_str(), shown[1].id.as_str()), ("one#1", "one#2"));
-    assert_eq!((shown[0].duration_ms, shown[0].operation.as_deref(), shown[0].trouble.is_none()), (7, Some("getVersions"), true));
+    assert_eq!(
+        (shown[0].duration_ms, shown[0].operation.as_deref(), shown[0].trouble.is_none()),
+        (7, Some("getVersions"), true)
+    );
     let first = shown[0].response.as_ref().unwrap();
     assert_eq!((first.status, first.body.as_str(), first.truncated), (200, "{\"x\":1}", false));
     assert!(shown[1].response.is_none());
@@ -335,7 +433,8 @@ fn long_bodies_are_cut_between_characters() {
     let sent = [body, whole, cut].map(|answer| exchange(None, "/a", Ok(answer))).to_vec();
     let result = result(&one, Verdict::Blocked, Reason::ExpiredWhileWaiting, sent);
     let run = run_of(&[(one, Some(result))], &facts(), |_| {});
-    let shown: Vec<_> = run.cases[0].exchanges.iter().map(|one| one.response.as_ref().unwrap()).collect();
+    let shown: Vec<_> =
+        run.cases[0].exchanges.iter().map(|one| one.response.as_ref().unwrap()).collect();
     assert_eq!((shown[0].body.as_str(), shown[0].truncated), (&long[..16 * 1024], true));
     assert_eq!((shown[1].body.len(), shown[1].truncated), (16 * 1024, false));
     assert_eq!((shown[2].body.as_str(), shown[2].truncated), ("half", true));
@@ -363,25 +462,42 @@ fn standing_checks_judge_what_is_the_homeservers_own() {
     assert_eq!((found.findings[0].exchange.as_deref(), &found.reason), (Some("probe#1"), &None));
     let without = supported(&|parts| parts.outcome.no_target = Some("x".to_owned()));
     let found = standing(&without, rule);
-    assert_eq!((found.verdict, found.reason.as_ref().unwrap().code.as_str()), (Verdict::Skipped, "not_observed"));
+    assert_eq!(
+        (found.verdict, found.reason.as_ref().unwrap().code.as_str()),
+        (Verdict::Skipped, "not_observed")
+    );
     // What somebody else answered says nothing of the homeserver.
     let foreign = |status, body: &str, truncated| {
         supported(&|parts| {
-            parts.foreign = Some(Response::new(status, Vec::new(), body.as_bytes().to_vec(), truncated));
+            parts.foreign =
+                Some(Response::new(status, Vec::new(), body.as_bytes().to_vec(), truncated));
         })
     };
     assert_eq!(standing(&foreign(200, "[]", false), rule).verdict, Verdict::Skipped);
     assert_eq!(standing(&foreign(201, "[]", false), rule).verdict, Verdict::Failed);
     assert_eq!(standing(&foreign(200, "[1]", false), rule).verdict, Verdict::Failed);
-    assert_eq!(standing(&foreign(200, "[", true), rule).verdict, Verdict::Failed, "only of two that were cut");
+    assert_eq!(
+        standing(&foreign(200, "[", true), rule).verdict,
+        Verdict::Failed,
+        "only of two that were cut"
+    );
     let interrupted = supported(&|parts| parts.interrupted = &|| true);
     let found = standing(&interrupted, rule);
-    assert_eq!((found.verdict, found.reason.as_ref().unwrap().code.as_str()), (Verdict::Blocked, "interrupted"));
+    assert_eq!(
+        (found.verdict, found.reason.as_ref().unwrap().code.as_str()),
+        (Verdict::Blocked, "interrupted")
+    );
     let of_run = interrupted.cases.last().unwrap();
-    assert_eq!((of_run.verdict, of_run.reason.as_ref().unwrap().code.as_str()), (Verdict::Blocked, "interrupted"));
+    assert_eq!(
+        (of_run.verdict, of_run.reason.as_ref().unwrap().code.as_str()),
+        (Verdict::Blocked, "interrupted")
+    );
     for outcome in &run.standing {
         let applies = FILES.0.get(&outcome.requirement).unwrap().applies(&facts().listed);
-        assert_eq!(outcome.reason.as_ref().is_some_and(|reason| reason.code == "version"), !applies);
+        assert_eq!(
+            outcome.reason.as_ref().is_some_and(|reason| reason.code == "version"),
+            !applies
+        );
     }
 }
 
@@ -397,9 +513,16 @@ fn a_case_whose_standing_checks_did_not_run_leaves_them_open() {
     };
     let cut = with(None, Vec::new());
     let found = standing(&cut, Rule::JsonObject);
-    assert_eq!((found.verdict, found.reason.as_ref().unwrap().code.as_str()), (Verdict::Blocked, "too_long"));
+    assert_eq!(
+        (found.verdict, found.reason.as_ref().unwrap().code.as_str()),
+        (Verdict::Blocked, "too_long")
+    );
     let done = with(Some(Tally::default()), vec![list.clone()]);
-    assert_eq!(standing(&done, Rule::JsonObject).verdict, Verdict::Skipped, "it was looked at before");
+    assert_eq!(
+        standing(&done, Rule::JsonObject).verdict,
+        Verdict::Skipped,
+        "it was looked at before"
+    );
     // What was found outweighs what was not looked at.
     let both = {
         let mut result = result(&one, Verdict::Blocked, Reason::ExpiredWhileWaiting, Vec::new());
@@ -411,7 +534,10 @@ fn a_case_whose_standing_checks_did_not_run_leaves_them_open() {
     let found = standing(&both, Rule::JsonObject);
     assert_eq!((found.verdict, &found.reason), (Verdict::Failed, &None));
     let passed = standing(&both, Rule::MediaType);
-    assert_eq!((passed.verdict, passed.reason.as_ref().unwrap().code.as_str()), (Verdict::Blocked, "too_long"));
+    assert_eq!(
+        (passed.verdict, passed.reason.as_ref().unwrap().code.as_str()),
+        (Verdict::Blocked, "too_long")
+    );
 }
 
 fn login(user: &str, device: &str, asked: Option<&str>) -> Exchange {
@@ -419,7 +545,11 @@ fn login(user: &str, device: &str, asked: Option<&str>) -> Exchange {
     if let Some(asked) = asked {
         body["device_id"] = asked.into();
     }
-    let mut sent = exchange(Some("login"), "/_matrix/client/v3/login", Ok(response(200, &json!({"user_id": user, "device_id": device, "access_token": "t"}))));
+    let mut sent = exchange(
+        Some("login"),
+        "/_matrix/client/v3/login",
+        Ok(response(200, &json!({"user_id": user, "device_id": device, "access_token": "t"}))),
+    );
     sent.request = Request::new(Some("login"), "POST", "/_matrix/client/v3/login").json(&body);
     sent
 }
@@ -427,13 +557,20 @@ fn login(user: &str, device: &str, asked: Option<&str>) -> Exchange {
 #[test]
 fn a_generated_device_id_that_repeats_is_a_finding_with_both_exchanges() {
     let of = |sent: Vec<Exchange>| {
-        let run = run_of(&[], &facts(), |parts| parts.outcome.support = vec![("probe".to_owned(), sent.clone())]);
+        let run = run_of(&[], &facts(), |parts| {
+            parts.outcome.support = vec![("probe".to_owned(), sent.clone())]
+        });
         run.cases.last().unwrap().clone()
     };
-    let found = of(vec![login("@a:hs", "D", None), login("@a:hs", "E", None), login("@a:hs", "D", None)]);
+    let found =
+        of(vec![login("@a:hs", "D", None), login("@a:hs", "E", None), login("@a:hs", "D", None)]);
     assert_eq!((found.verdict, found.findings.len()), (Verdict::Failed, 1));
     assert_eq!(found.findings[0].exchange.as_deref(), Some("probe#3"));
-    assert!(found.findings[0].message.contains("(first in probe#1)"), "{:?}", found.findings[0].message);
+    assert!(
+        found.findings[0].message.contains("(first in probe#1)"),
+        "{:?}",
+        found.findings[0].message
+    );
     assert_eq!(found.decisions[0].verdict, Verdict::Failed);
     let fine = of(vec![login("@a:hs", "D", None), login("@b:hs", "D", None)]);
     assert_eq!((fine.verdict, fine.findings.len()), (Verdict::Passed, 0));
@@ -477,11 +614,16 @@ fn causes_are_considered_unless_verdicts_are_to_be_raw() {
     };
     let other = || {
         let case = case("other", "versions.get.ok", "call: getVersions");
-        let sent = vec![exchange(Some("getVersions"), "/_matrix/client/versions", Ok(response(200, &json!({}))))];
+        let sent = vec![exchange(
+            Some("getVersions"),
+            "/_matrix/client/versions",
+            Ok(response(200, &json!({}))),
+        )];
         let result = result(&case, Verdict::Blocked, Reason::ExpiredWhileWaiting, sent);
         (case, Some(result))
     };
-    let cases = || [played("list", "device.list.current"), other(), played("needs", "token.header")];
+    let cases =
+        || [played("list", "device.list.current"), other(), played("needs", "token.header")];
     let verdicts = |run: &Run| run.cases[..3].iter().map(|case| case.verdict).collect::<Vec<_>>();
     let with = run_of(&cases(), &facts(), |_| {});
     assert_eq!(verdicts(&with), [Verdict::Failed, Verdict::Blocked, Verdict::Blocked]);

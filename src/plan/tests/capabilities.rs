@@ -17,12 +17,22 @@ fn verdict(name: &str, facts: &Facts) -> Verdict {
 fn every_capability_has_a_name_of_its_own_and_is_read_by_it() {
     let names: Vec<&str> = Capability::all().map(Capability::as_str).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    assert!(["password", "registration", "account", "disposable", "appservice"].iter().all(|name| names.contains(name)), "{names:?}");
+    assert!(
+        ["password", "registration", "account", "disposable", "appservice"]
+            .iter()
+            .all(|name| names.contains(name)),
+        "{names:?}"
+    );
     for name in names {
         assert_eq!((one(name).as_str(), one(name).to_string()), (name, name.to_owned()));
     }
     let unknown = "passwort".parse::<Capability>().unwrap_err().to_string();
-    assert!(unknown.starts_with("`passwort` cannot be required; did you mean `password`? There are: password, "), "{unknown}");
+    assert!(
+        unknown.starts_with(
+            "`passwort` cannot be required; did you mean `password`? There are: password, "
+        ),
+        "{unknown}"
+    );
     let unknown = "zzzzzzzzzzzz".parse::<Capability>().unwrap_err().to_string();
     assert!(!unknown.contains("did you mean"), "{unknown}");
 }
@@ -53,7 +63,8 @@ fn a_flow_or_a_feature_is_there_or_not() {
 
 #[test]
 fn what_only_a_session_shows_is_unknown_without_one() {
-    let lost = Facts { features: BTreeSet::new(), no_session: Some(Reason::NoAccountGiven), ..facts() };
+    let lost =
+        Facts { features: BTreeSet::new(), no_session: Some(Reason::NoAccountGiven), ..facts() };
     let without = Facts { accounts: AccountFacts::default(), no_session: None, ..lost.clone() };
     for name in ["refresh", "uia_password"] {
         assert_eq!(verdict(name, &lost), Verdict::Blocked, "{name}");
@@ -79,7 +90,8 @@ fn what_the_operator_has_to_give_is_asked_for_before_anything_is_sent() {
     let missing = |name: &str, accounts: &AccountFacts, operator: &BTreeSet<String>| {
         not_given(&[one(name)], accounts, operator).len()
     };
-    let (none, makes) = (AccountFacts::default(), AccountFacts { can_make: true, ..AccountFacts::default() });
+    let (none, makes) =
+        (AccountFacts::default(), AccountFacts { can_make: true, ..AccountFacts::default() });
     let (in_use, free) = (given(&[(true, false)]), given(&[(true, false), (true, true)]));
     for (name, accounts, expected) in [
         ("account", &none, 1),
@@ -97,5 +109,8 @@ fn what_the_operator_has_to_give_is_asked_for_before_anything_is_sent() {
     }
     assert_eq!(missing("appservice", &none, &BTreeSet::from(["appservice".to_owned()])), 0);
     let text = not_given(&[one("account")], &none, &nothing);
-    assert!(text[0].starts_with("--require account: it was not given; give one with --accounts"), "{text:?}");
+    assert!(
+        text[0].starts_with("--require account: it was not given; give one with --accounts"),
+        "{text:?}"
+    );
 }

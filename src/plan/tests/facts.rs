@@ -1,7 +1,9 @@
 //! From the answers of a probe to facts.
 use super::*;
 use crate::http::message::Response;
-use crate::plan::facts::{api, beyond, capabilities, flows, offers_login_tokens, providers, versions};
+use crate::plan::facts::{
+    api, beyond, capabilities, flows, offers_login_tokens, providers, versions,
+};
 use serde_json::{Value, json};
 
 fn answer(status: u16, body: &Value) -> Response {
@@ -40,11 +42,20 @@ fn identity_providers_are_read_up_to_a_bound() {
     assert_eq!(beyond(&versions, Some(&with(21))).len(), 1);
     let icon = |icon: &str| {
         let all = json!([{"id": "p", "icon": icon}]);
-        let answer = answer(200, &json!({"flows": [{"type": "m.login.sso", "identity_providers": all}]}));
+        let answer =
+            answer(200, &json!({"flows": [{"type": "m.login.sso", "identity_providers": all}]}));
         providers(&answer)[0].icon.clone()
     };
     assert_eq!(icon("mxc://[::1]:80/a_B-9").as_deref(), Some("[::1]:80/a_B-9"));
-    for odd in ["mxc://hs", "mxc:///a", "mxc://hs/", "mxc://hs/a.b", "mxc://hs/a/b", "mxc://h_s/a", "http://hs/a"] {
+    for odd in [
+        "mxc://hs",
+        "mxc:///a",
+        "mxc://hs/",
+        "mxc://hs/a.b",
+        "mxc://hs/a/b",
+        "mxc://h_s/a",
+        "http://hs/a",
+    ] {
         assert_eq!(icon(odd), None, "{odd}");
     }
 }
@@ -60,9 +71,16 @@ fn capabilities_are_enabled_unless_they_say_otherwise() {
 
 #[test]
 fn login_tokens_are_offered_by_a_flow_that_says_true() {
-    let flow = |value: Value| answer(200, &json!({"flows": [{"type": "x"}, {"type": "m.login.token", "get_login_token": value}]}));
+    let flow = |value: Value| {
+        answer(
+            200,
+            &json!({"flows": [{"type": "x"}, {"type": "m.login.token", "get_login_token": value}]}),
+        )
+    };
     assert!(offers_login_tokens(&flow(json!(true))));
-    assert!(!offers_login_tokens(&flow(json!(false))) && !offers_login_tokens(&flow(json!("true"))));
+    assert!(
+        !offers_login_tokens(&flow(json!(false))) && !offers_login_tokens(&flow(json!("true")))
+    );
 }
 
 #[test]
@@ -73,7 +91,8 @@ fn the_path_prefix_is_that_of_the_newest_release() {
 
 #[test]
 fn accounts_for_ordinary_use_are_those_given_or_two_that_are_made() {
-    let makes = |accounts: AccountFacts| AccountFacts { can_make: true, made_password: true, ..accounts };
+    let makes =
+        |accounts: AccountFacts| AccountFacts { can_make: true, made_password: true, ..accounts };
     for (accounts, count) in [
         (AccountFacts::default(), 0),
         (given(&[(true, false)]), 1),

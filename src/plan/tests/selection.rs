@@ -2,18 +2,23 @@
 use super::*;
 use crate::check::whole_run::CHECKS;
 use crate::model::run::Level;
-use crate::plan::selection::{Rerun, Selection, select, selection, selects_check, selects_standing};
+use crate::plan::selection::{
+    Rerun, Selection, select, selection, selects_check, selects_standing,
+};
 
 fn files() -> Suite {
-    let case = |id: &str, checks: &str, level: &str| format!(
-        "  - id: {id}\n    title: x\n    impact: reads\n    checks: [{checks}]\n    steps:\n      \
+    let case = |id: &str, checks: &str, level: &str| {
+        format!(
+            "  - id: {id}\n    title: x\n    impact: reads\n    checks: [{checks}]\n    steps:\n      \
          - {{ call: getVersions, {level}: {{ status: 200 }} }}\n"
-    );
+        )
+    };
     let file = |cases: &[String]| format!("about: x\ncases:\n{}", cases.concat());
     let (one, two) = (case("one", "a.b", "must"), case("two", "e.f", "should"));
-    let rows = "  - id: rows\n    title: x\n    impact: reads\n    checks: [c.d]\n    each:\n      first: { v: 1 }\n      \
-                second: { v: 2 }\n    steps:\n      - { method: GET, path: \"/${row.v}\", must: { status: 200 } }\n";
-    let texts = [("cases/alpha.yaml", file(&[one, rows.to_owned()])), ("cases/beta.yaml", file(&[two]))];
+    let rows = "  - id: rows\n    title: x\n    impact: reads\n    checks: [c.d]\n    each:\n      \
+                - { row: first, v: 1 }\n      - { row: second, v: 2 }\n    steps:\n      - { method: GET, path: \"/${row.v}\", must: { status: 200 } }\n";
+    let texts =
+        [("cases/alpha.yaml", file(&[one, rows.to_owned()])), ("cases/beta.yaml", file(&[two]))];
     Suite::from_texts(texts.map(|(name, text)| (name.to_owned(), text)))
         .unwrap_or_else(|faults| panic!("{}", faults[0].render(false)))
 }
@@ -33,12 +38,23 @@ fn each_option_narrows_what_runs() {
     let cases = [
         (none(), vec!["one", "rows[first]", "rows[second]", "two"]),
         (Selection { cases: words(&["rows"]), ..none() }, vec!["rows[first]", "rows[second]"]),
-        (Selection { cases: words(&["rows[second]", "t*"]), ..none() }, vec!["rows[second]", "two"]),
+        (
+            Selection { cases: words(&["rows[second]", "t*"]), ..none() },
+            vec!["rows[second]", "two"],
+        ),
         (Selection { skip: words(&["rows"]), ..none() }, vec!["one", "two"]),
         (Selection { requirements: words(&["a.*"]), ..none() }, vec!["one"]),
         (Selection { areas: words(&["beta"]), ..none() }, vec!["two"]),
         (Selection { levels: vec![Level::Should], ..none() }, vec!["two"]),
-        (Selection { levels: vec![Level::Must], areas: words(&["alpha"]), skip: words(&["rows*"]), ..none() }, vec!["one"]),
+        (
+            Selection {
+                levels: vec![Level::Must],
+                areas: words(&["alpha"]),
+                skip: words(&["rows*"]),
+                ..none()
+            },
+            vec!["one"],
+        ),
         (Selection { cases: words(&["one"]), areas: words(&["beta"]), ..none() }, vec![]),
     ];
     for (wanted, expected) in cases {
@@ -56,13 +72,26 @@ fn a_word_that_names_nothing_is_refused_with_one_that_is_near() {
         ..Selection::default()
     };
     let faults = select(&files(), &usual(), &wanted).unwrap_err();
-    let shown: Vec<(&str, &str)> = faults.iter().map(|one| (one.option, one.word.as_str())).collect();
-    let expected = [("--case", "onne"), ("--skip", "nothing-like-it"), ("--requirement", "a.x"), ("--area", "alph*")];
+    let shown: Vec<(&str, &str)> =
+        faults.iter().map(|one| (one.option, one.word.as_str())).collect();
+    let expected = [
+        ("--case", "onne"),
+        ("--skip", "nothing-like-it"),
+        ("--requirement", "a.x"),
+        ("--area", "alph*"),
+    ];
     assert_eq!(shown, expected);
     assert_eq!(faults[0].to_string(), "--case `onne` matches nothing; did you mean `one`?");
     assert_eq!(faults[1].near, None);
     // The checks over the whole run have names as well.
-    assert!(select(&files(), &usual(), &Selection { cases: words(&[CHECKS[0].id]), ..Selection::default() }).is_ok());
+    assert!(
+        select(
+            &files(),
+            &usual(),
+            &Selection { cases: words(&[CHECKS[0].id]), ..Selection::default() }
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -91,7 +120,8 @@ fn standing_checks_belong_to_a_selection_that_names_them_or_nothing() {
 #[test]
 fn a_check_over_the_whole_run_is_selected_as_a_case_is() {
     let (check, none) = (&CHECKS[0], Selection::default);
-    let rerun = |id: &str| Some(Rerun { cases: BTreeSet::from([id.to_owned()]), ..Rerun::default() });
+    let rerun =
+        |id: &str| Some(Rerun { cases: BTreeSet::from([id.to_owned()]), ..Rerun::default() });
     let cases = [
         (none(), true),
         (Selection { areas: words(&["alpha"]), ..none() }, false),
@@ -117,7 +147,10 @@ fn a_rerun_takes_what_is_open_and_what_showed_it() {
     let mut failed = case("rows[second]", Verdict::Failed, &[]);
     failed["id"] = "rows[second]".into();
     let all = [
-        case("one", Verdict::Passed, &[]), failed, case("two", Verdict::Skipped, &[]), case("gone", Verdict::Blocked, &[]),
+        case("one", Verdict::Passed, &[]),
+        failed,
+        case("two", Verdict::Skipped, &[]),
+        case("gone", Verdict::Blocked, &[]),
     ];
     let standing = |id: &str, verdict: Verdict, exchange: &str| {
         let mut found = case(id, verdict, &[(id, verdict, false)])["findings"].clone();
@@ -139,7 +172,10 @@ fn a_rerun_takes_what_is_open_and_what_showed_it() {
     assert_eq!(rerun.cases, set(&["gone", "one", "rows[second]"]));
     assert_eq!(rerun.standing, set(&["a.b", "no.more"]));
     assert_eq!(rerun.gone(&files(), &usual()), ["gone", "no.more"]);
-    assert_eq!(ids(&Selection { rerun: Some(rerun), ..Selection::default() }), ["one", "rows[second]"]);
+    assert_eq!(
+        ids(&Selection { rerun: Some(rerun), ..Selection::default() }),
+        ["one", "rows[second]"]
+    );
     // A row that exists only beside the server's files stands for its case.
     let of_server = Rerun { cases: set(&["two[x]", "onerous", CHECKS[0].id]), ..Rerun::default() };
     assert_eq!(of_server.gone(&files(), &usual()), ["onerous"]);

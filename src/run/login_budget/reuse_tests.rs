@@ -66,7 +66,8 @@ fn only_a_good_login_leaves_a_session() {
 fn each_round_admits_its_cases_and_offers_its_sessions() {
     use ReusePolicy::{Any, MayEnd, ReadOnly};
     let (reads, ends) = (case(LOGIN, "getTokenOwner"), case(LOGIN, "logout"));
-    let own = Assignment { accounts: [("alice".to_owned(), Slot::Main(0))].into(), sessions: Vec::new() };
+    let own =
+        Assignment { accounts: [("alice".to_owned(), Slot::Main(0))].into(), sessions: Vec::new() };
     let shared = Assignment { sessions: vec!["bob".to_owned()], ..own.clone() };
     for (policy, case, assignment, expected) in [
         (ReadOnly, &reads, &own, true),
@@ -79,10 +80,21 @@ fn each_round_admits_its_cases_and_offers_its_sessions() {
         assert_eq!(policy.admits(case, assignment), expected, "{policy:?} {}", case.id);
     }
     let other = case("{ type: m.login.token, token: x }", "getTokenOwner");
-    assert!(ReusePolicy::ALL.iter().all(|policy| !policy.admits(&other, &own)), "it wants its own login");
+    assert!(
+        ReusePolicy::ALL.iter().all(|policy| !policy.admits(&other, &own)),
+        "it wants its own login"
+    );
     let created = CreatedResources::default();
-    let (first, second) = (session("alice", "one"), login(&json!({}), 200, &json!({"user_id": "@b:hs", "device_id": "E", "access_token": "two"})));
-    let sessions = [ReusableSession::of(&first, false).unwrap(), ReusableSession::of(&second, true).unwrap()];
+    let (first, second) = (
+        session("alice", "one"),
+        login(
+            &json!({}),
+            200,
+            &json!({"user_id": "@b:hs", "device_id": "E", "access_token": "two"}),
+        ),
+    );
+    let sessions =
+        [ReusableSession::of(&first, false).unwrap(), ReusableSession::of(&second, true).unwrap()];
     assert!(ReadOnly.offers(&sessions, &created).is_empty(), "neither is open");
     [&first, &second].into_iter().for_each(|sent| created.note(sent));
     let count = |policy: ReusePolicy| policy.offers(&sessions, &created).len();
@@ -100,7 +112,9 @@ fn served(case: &Case, offered: &Exchange) -> Option<SendResult> {
     let accounts = BTreeMap::from([("alice".to_owned(), alice)]);
     let variables = Variables::new(case.values.iter().cloned(), accounts.clone(), BTreeMap::new());
     let mut machine = CaseMachine::new(case, &Nowhere, variables);
-    let crate::run::case_machine::Next::Send(requests) = machine.advance() else { panic!("a login") };
+    let crate::run::case_machine::Next::Send(requests) = machine.advance() else {
+        panic!("a login")
+    };
     let offered = ReusableSession::of(offered, false).into_iter().collect();
     let mut budget = LoginBudget::reusing(case, offered);
     let found = budget.session_for(&requests[0], case, &accounts, &mut machine);
@@ -113,7 +127,10 @@ fn served(case: &Case, offered: &Exchange) -> Option<SendResult> {
 fn a_session_serves_the_same_account_by_the_same_way_in() {
     let reads = case(LOGIN, "getTokenOwner");
     assert!(served(&reads, &session("alice", "t")).is_some());
-    assert!(served(&reads, &session("@alice:hs", "t")).is_some(), "another spelling of the same account");
+    assert!(
+        served(&reads, &session("@alice:hs", "t")).is_some(),
+        "another spelling of the same account"
+    );
     assert!(served(&reads, &session("bob", "t")).is_none());
     let given = json!({"user_id": "@alice:hs", "device_id": "D", "access_token": "t"});
     let with = |change: &dyn Fn(&mut Value)| {
@@ -124,11 +141,15 @@ fn a_session_serves_the_same_account_by_the_same_way_in() {
     assert!(served(&reads, &with(&|body| body["password"] = "other".into())).is_none());
     assert!(served(&reads, &with(&|body| body["type"] = "m.login.token".into())).is_none());
     // One that wants a refresh token needs one.
-    let refreshing = case(&LOGIN.replace("device_id: $new.device_id", "refresh_token: true"), "getTokenOwner");
+    let refreshing =
+        case(&LOGIN.replace("device_id: $new.device_id", "refresh_token: true"), "getTokenOwner");
     assert!(served(&refreshing, &session("alice", "t")).is_none());
     let with_token = json!({"user_id": "@alice:hs", "device_id": "D", "access_token": "t", "refresh_token": "r"});
-    assert!(served(&refreshing, &login(&good_login("alice", "secret"), 200, &with_token)).is_some());
-    let declining = case(&LOGIN.replace("device_id: $new.device_id", "refresh_token: false"), "getTokenOwner");
+    assert!(
+        served(&refreshing, &login(&good_login("alice", "secret"), 200, &with_token)).is_some()
+    );
+    let declining =
+        case(&LOGIN.replace("device_id: $new.device_id", "refresh_token: false"), "getTokenOwner");
     assert!(served(&declining, &session("alice", "t")).is_some());
     // What the case wrote down cannot be another device or name.
     for fixed in ["device_id: OWN", "initial_device_display_name: own"] {
@@ -144,7 +165,8 @@ fn a_session_serves_the_same_account_by_the_same_way_in() {
 #[test]
 fn the_login_that_proved_an_account_is_looked_at_again_where_it_is_the_same() {
     let body = good_login("alice", "secret");
-    let proof = |body: &Value| Proof { body: body.clone(), exchange: Arc::new(session("alice", "t")) };
+    let proof =
+        |body: &Value| Proof { body: body.clone(), exchange: Arc::new(session("alice", "t")) };
     let account = AccountView { proof: Some(proof(&body)), ..AccountView::default() };
     let accounts = BTreeMap::from([("alice".to_owned(), account)]);
     let (reads, ends) = (case(LOGIN, "getTokenOwner"), case(LOGIN, "logout"));

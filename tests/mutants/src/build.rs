@@ -30,6 +30,12 @@ pub struct Known {
     pub mutant: Mutant,
 }
 
+impl Known {
+    fn key(&self) -> String {
+        format!("{} | {} | {}", self.file, self.mutant.function, self.mutant.change)
+    }
+}
+
 /// A test program, by the name of its file under `tests/`, or `lib`.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -40,8 +46,12 @@ pub struct Program {
 /// Copies the workspace, puts the mutants in, and compiles until only those are left that do.
 pub fn build(paths: &Paths, tests: &[String]) -> Result<(BTreeMap<usize, Known>, Vec<Program>)> {
     copy(paths)?;
-    let mut known = find(paths)?;
+    let (mut known, list) = (find(paths)?, paths.state.join("refused"));
+    // What did not compile once does not the next time.
+    let before = std::fs::read_to_string(&list).unwrap_or_default();
+    let mut refused_once: BTreeSet<String> = before.lines().map(str::to_owned).collect();
     println!("{} mutants", known.len());
+    known.retain(|_, one| !refused_once.contains(&one.key()));
     loop {
         let files = write(paths, &known)?;
         let dropped = refused(&cargo(paths, &["check", "--lib"])?, &files)?;
@@ -49,6 +59,11 @@ pub fn build(paths: &Paths, tests: &[String]) -> Result<(BTreeMap<usize, Known>,
             break;
         }
         println!("{} do not compile", dropped.len());
+        refused_once.extend(dropped.iter().filter_map(|id| known.get(id)).map(Known::key));
+        std::fs::write(
+            &list,
+            refused_once.iter().map(|key| format!("{key}\n")).collect::<String>(),
+        )?;
         known.retain(|id, _| !dropped.contains(id));
     }
     let mut arguments = vec!["test", "--no-run", "--lib"];
@@ -56,7 +71,9 @@ pub fn build(paths: &Paths, tests: &[String]) -> Result<(BTreeMap<usize, Known>,
     let programs = cargo(paths, &arguments)?.iter().filter_map(program).collect::<Vec<_>>();
     match programs.len() == tests.len() + 1 {
         true => Ok((known, programs)),
-        false => Err(error("the tests do not compile in the copy; see the errors of `cargo test --no-run` there")),
+        false => Err(error(
+            "the tests do not compile in the copy; see the errors of `cargo test --no-run` there",
+        )),
     }
 }
 
@@ -72,7 +89,8 @@ fn copy(paths: &Paths) -> Result<()> {
             "Cargo.toml" => {
                 let text = String::from_utf8(bytes)?;
                 // Compiling takes longer than all tests.
-                format!("{text}\n[profile.dev.package.homespec]\nopt-level = 0\ndebug = 0\n").into_bytes()
+                format!("{text}\n[profile.dev.package.homespec]\nopt-level = 0\ndebug = 0\n")
+                    .into_bytes()
             }
             // The mutant reaches the programs that tests start.
             name if name.starts_with("tests/") && name.ends_with(".rs") => {
@@ -92,7 +110,9 @@ fn copy(paths: &Paths) -> Result<()> {
 /// Whether a file is mutated.
 fn is_in_scope(name: &str) -> bool {
     let below = name.strip_prefix("src/").filter(|name| name.ends_with(".rs"));
-    below.is_some_and(|name| SCOPE.iter().any(|scope| name.starts_with(scope)) && !name.ends_with("tests.rs"))
+    below.is_some_and(|name| {
+        SCOPE.iter().any(|scope| name.starts_with(scope)) && !name.contains("tests")
+    })
 }
 
 /// Writes a file that differs: cargo compiles again what is newer.
@@ -169,7 +189,8 @@ fn program(message: &Value) -> Option<Program> {
 fn refused(messages: &[Value], files: &BTreeMap<String, Schemata>) -> Result<BTreeSet<usize>> {
     let mut refused = BTreeSet::new();
     let errors = messages.iter().filter_map(|message| message.get("message"));
-    for error in errors.filter(|error| error.get("level").and_then(Value::as_str) == Some("error")) {
+    for error in errors.filter(|error| error.get("level").and_then(Value::as_str) == Some("error"))
+    {
         let spans = spans(error);
         let Some(ids) = blamed(&spans, files) else {
             if spans.is_empty() {

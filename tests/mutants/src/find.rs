@@ -28,8 +28,6 @@ pub enum Edit {
     Replace(Range<usize>, String),
     /// An arm of a `match` that is never taken; the place is the end of its pattern.
     Arm(usize),
-    /// An arm with a guard that is never taken.
-    GuardedArm(Range<usize>),
     /// A guard that always holds, or never.
     Guard(Range<usize>, bool),
 }
@@ -62,7 +60,12 @@ impl Finder<'_> {
         self.found.push(Mutant { line, function: self.scope.join("::"), change, edit });
     }
 
-    fn function(&mut self, signature: &syn::Signature, block: &syn::Block, attributes: &[Attribute]) {
+    fn function(
+        &mut self,
+        signature: &syn::Signature,
+        block: &syn::Block,
+        attributes: &[Attribute],
+    ) {
         // A `default` of nothing but defaults calls itself.
         if is_test(attributes) || signature.constness.is_some() || signature.ident == "default" {
             return;
@@ -71,7 +74,11 @@ impl Finder<'_> {
         let start = block.brace_token.span.open().byte_range().end;
         for value in values(&signature.output) {
             let change = format!("returns {value}");
-            self.add(signature.ident.span(), change, Edit::Return(start, format!("return {value};")));
+            self.add(
+                signature.ident.span(),
+                change,
+                Edit::Return(start, format!("return {value};")),
+            );
         }
         visit::visit_block(self, block);
         self.scope.pop();
@@ -134,7 +141,9 @@ impl<'a> Visit<'a> for Finder<'_> {
     fn visit_attribute(&mut self, _: &'a Attribute) {}
 
     fn visit_expr_binary(&mut self, expr: &'a ExprBinary) {
-        let is_let = |side: &Expr| matches!(side, Expr::Let(_)) || self.source(side.span()).starts_with("let ");
+        let is_let = |side: &Expr| {
+            matches!(side, Expr::Let(_)) || self.source(side.span()).starts_with("let ")
+        };
         if !is_let(&expr.left) && !is_let(&expr.right) {
             let (left, right) = (expr.left.span(), expr.right.span());
             let range = left.byte_range().start..right.byte_range().end;
@@ -164,16 +173,14 @@ impl<'a> Visit<'a> for Finder<'_> {
         for arm in &expr.arms {
             let pattern = self.source(arm.pat.span()).to_owned();
             let guard = arm.guard.as_ref().map(|(_, guard)| guard.span());
-            if has_wildcard && !is_any(arm) {
-                let end = arm.pat.span().byte_range().end;
-                let edit = guard.map_or(Edit::Arm(end), |guard| Edit::GuardedArm(guard.byte_range()));
-                self.add(arm.pat.span(), format!("arm {pattern} → none"), edit);
-            }
             if let Some(guard) = guard {
                 for holds in [true, false] {
                     let change = format!("{pattern} if {} → {holds}", self.source(guard));
                     self.add(guard, change, Edit::Guard(guard.byte_range(), holds));
                 }
+            } else if has_wildcard && !is_any(arm) {
+                let edit = Edit::Arm(arm.pat.span().byte_range().end);
+                self.add(arm.pat.span(), format!("arm {pattern} → none"), edit);
             }
         }
         visit::visit_expr_match(self, expr);
@@ -236,7 +243,9 @@ fn values_of(of: &Type) -> Vec<String> {
         _ => None,
     };
     let inner = || argument().map_or_else(Vec::new, values_of);
-    let wrapped = |name: &str| inner().into_iter().map(|value| format!("{name}({value})")).collect::<Vec<_>>();
+    let wrapped = |name: &str| {
+        inner().into_iter().map(|value| format!("{name}({value})")).collect::<Vec<_>>()
+    };
     match last.ident.to_string().as_str() {
         "bool" => owned(&["true", "false"]),
         "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" | "isize" => owned(&["0", "1"]),
@@ -252,5 +261,40 @@ fn values_of(of: &Type) -> Vec<String> {
             owned(&["Vec::new()"]).into_iter().chain(one).collect()
         }
         _ => owned(&["Default::default()"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_found_with_their_function_and_line() {
+        let text = "impl X { fn f(&self) -> Option<bool> {\n  let n = !self.a && b <= 1;\n  \
+                    match n { true if c => None, 2 => None, _ => g(n) }\n} }\n\
+                    #[cfg(test)]\nmod tests { fn of() -> bool { a == b } }\nconst C: bool = 1 == 2;";
+        let found = mutants(text).unwrap();
+        assert!(found.iter().all(|one| one.function == "X::f"));
+        let shown: Vec<_> = found.iter().map(|one| (one.line, one.change.as_str())).collect();
+        let expected = [
+            (1, "returns None"),
+            (1, "returns Some(true)"),
+            (1, "returns Some(false)"),
+            (2, "!self.a && b <= 1 → ||"),
+            (2, "!self.a → without !"),
+            (2, "b <= 1 → <"),
+            (2, "b <= 1 → >"),
+            (3, "true if c → true"),
+            (3, "true if c → false"),
+            (3, "arm 2 → none"),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_condition_with_a_binding_is_left_alone() {
+        let found = mutants("fn f() { if let Some(x) = y && x == z { g() } }").unwrap();
+        let shown: Vec<_> = found.iter().map(|one| one.change.as_str()).collect();
+        assert_eq!(shown, ["returns ()", "x == z → !="]);
     }
 }

@@ -156,7 +156,8 @@ fn try_all(paths: &Paths, (which, of): (usize, usize), file: &str, again: bool) 
         is_open && id % of == which - 1 && one.0.contains(file)
     };
     // All shards write to it at a time, a line at once.
-    let mut log = OpenOptions::new().append(true).create(true).open(paths.state.join("results.tsv"))?;
+    let mut log =
+        OpenOptions::new().append(true).create(true).open(paths.state.join("results.tsv"))?;
     for (id, (file, line, ..), (key, nth)) in numbered(&mutants).into_iter().filter(open) {
         let (outcome, by) = run::test(paths, id, &tests, &programs)?;
         log.write_all(format!("{key}\t{nth}\t{}\t{by}\n", outcome.as_str()).as_bytes())?;

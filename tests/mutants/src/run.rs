@@ -83,7 +83,8 @@ pub fn test(
     tests: &[Test],
     programs: &[Program],
 ) -> Result<(Outcome, String)> {
-    let reaching: Vec<&Test> = tests.iter().filter(|t| t.reaches.binary_search(&id).is_ok()).collect();
+    let reaching: Vec<&Test> =
+        tests.iter().filter(|t| t.reaches.binary_search(&id).is_ok()).collect();
     let environment = [("MUTANT", id.to_string())];
     for batch in batches(&reaching) {
         let Some(first) = batch.first() else { continue };

@@ -52,7 +52,7 @@ pub mod mutation {
 struct Piece {
     at: usize,
     /// Closing ones first, the innermost of them first; then opening ones, the outermost first.
-    order: (bool, Reverse<usize>),
+    order: (bool, Reverse<usize>, usize),
     /// With the mutant that a part of it belongs to.
     parts: Vec<(String, Option<usize>)>,
     /// Where what it opens ends.
@@ -94,7 +94,7 @@ pub fn schemata(text: &str, mutants: &[(usize, &Mutant)]) -> Schemata {
 
 fn pieces(text: &str, mutants: &[(usize, &Mutant)]) -> Vec<Piece> {
     let mut replaced: BTreeMap<(usize, usize), Vec<(usize, &str)>> = BTreeMap::new();
-    let mut guards: BTreeMap<(usize, usize), Vec<(usize, &Edit)>> = BTreeMap::new();
+    let mut guards: BTreeMap<(usize, usize), Vec<(usize, bool)>> = BTreeMap::new();
     let mut pieces = Vec::new();
     for (id, mutant) in mutants {
         match &mutant.edit {
@@ -109,8 +109,8 @@ fn pieces(text: &str, mutants: &[(usize, &Mutant)]) -> Vec<Piece> {
             Edit::Replace(range, changed) => {
                 replaced.entry((range.start, range.end)).or_default().push((*id, changed));
             }
-            Edit::GuardedArm(range) | Edit::Guard(range, _) => {
-                guards.entry((range.start, range.end)).or_default().push((*id, &mutant.edit));
+            Edit::Guard(range, holds) => {
+                guards.entry((range.start, range.end)).or_default().push((*id, *holds));
             }
         }
     }
@@ -120,35 +120,66 @@ fn pieces(text: &str, mutants: &[(usize, &Mutant)]) -> Vec<Piece> {
             parts.push((format!("if crate::mutation::is({id}) {{ {changed} }} else "), Some(id)));
         }
         parts.push(("{ ".to_owned(), None));
-        pieces.extend(around(start, end, parts, " })"));
+        pieces.extend(around(start..end, 1, parts, " })"));
     }
     for ((start, end), changes) in guards {
         let mut parts = vec![("(".to_owned(), None)];
-        for (id, edit) in changes {
-            parts.push(match edit {
-                Edit::Guard(_, true) => (format!("crate::mutation::is({id}) || "), Some(id)),
-                _ => (format!("!crate::mutation::is({id}) && "), Some(id)),
-            });
+        for (id, holds) in changes {
+            let (no, or) = if holds { ("", "||") } else { ("!", "&&") };
+            parts.push((format!("{no}crate::mutation::is({id}) {or} "), Some(id)));
         }
         parts.push(("(".to_owned(), None));
-        pieces.extend(around(start, end, parts, "))"));
+        pieces.extend(around(start..end, 0, parts, "))"));
     }
     debug_assert!(pieces.iter().all(|piece| text.is_char_boundary(piece.at)));
     pieces
 }
 
 fn closed(at: usize, parts: Vec<(String, Option<usize>)>) -> [Piece; 2] {
-    let order = (true, Reverse(usize::MAX));
+    let order = (true, Reverse(usize::MAX), 0);
     let close = Piece { at, order, parts: Vec::new(), closes: None };
     [Piece { at, order, parts, closes: Some(at) }, close]
 }
 
-fn around(start: usize, end: usize, parts: Vec<(String, Option<usize>)>, close: &str) -> [Piece; 2] {
+/// `depth` tells apart those around the same text: 0 is the outermost.
+fn around(
+    range: Range<usize>,
+    depth: usize,
+    parts: Vec<(String, Option<usize>)>,
+    close: &str,
+) -> [Piece; 2] {
+    let Range { start, end } = range;
     let closing = Piece {
         at: end,
-        order: (false, Reverse(start)),
+        order: (false, Reverse(start), usize::MAX - depth),
         parts: vec![(close.to_owned(), None)],
         closes: None,
     };
-    [Piece { at: start, order: (true, Reverse(end)), parts, closes: Some(end) }, closing]
+    let order = (true, Reverse(end), depth);
+    [Piece { at: start, order, parts, closes: Some(end) }, closing]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::find::mutants;
+
+    #[test]
+    fn every_mutant_has_its_place_and_the_rest_stays_as_it_is() {
+        let text = "fn f(a: u8) -> bool { match a { 1 if a > 2 => !g(a == 3), _ => true } }";
+        let found = mutants(text).unwrap();
+        let numbered: Vec<_> = found.iter().enumerate().collect();
+        let all = schemata(text, &numbered);
+        let expected = "fn f(a: u8) -> bool { if crate::mutation::is(0) { return true; } \
+            if crate::mutation::is(1) { return false; } match a { 1 if (crate::mutation::is(2) || \
+            !crate::mutation::is(3) && ((if crate::mutation::is(4) { a >= 2 } else \
+            if crate::mutation::is(5) { a < 2 } else { a > 2 }))) => (if crate::mutation::is(6) { g(a == 3) } else \
+            { !g((if crate::mutation::is(7) { a != 3 } else { a == 3 })) }), _ => true } }";
+        assert_eq!(all.text, expected);
+        syn::parse_file(&all.text).unwrap();
+        for (id, _) in numbered {
+            let place = all.places.iter().find(|one| one.is_changed && one.ids == [id]).unwrap();
+            assert!(all.text[place.range.clone()].contains(&format!("is({id})")), "{id}");
+        }
+    }
 }
