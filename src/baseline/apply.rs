@@ -243,3 +243,6 @@ fn is_decided(run: &Run, case: &str, requirement: Option<&str>) -> bool {
         Some(id) => case.decisions.iter().any(|d| d.requirement == id && d.verdict.is_decided()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,3 +328,6 @@ pub(super) fn joined<S: AsRef<str>>(names: impl Iterator<Item = S>) -> Option<St
     let names: Vec<&str> = found.iter().map(AsRef::as_ref).collect();
     (!names.is_empty()).then(|| names.join("; "))
 }
+
+#[cfg(test)]
+mod tests;

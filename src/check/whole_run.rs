@@ -73,3 +73,6 @@ fn generated(exchange: &Exchange) -> Option<(String, String)> {
     let text = |pointer| response.text_at(pointer).map(str::to_owned);
     Some((text("/user_id")?, text("/device_id")?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ fn ended_at_a_failure(run: &Run) -> bool {
     let reasons = run.cases.iter().filter_map(|case| case.reason.as_ref());
     reasons.into_iter().any(|reason| reason.code.is(ReasonCode::FailFast))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

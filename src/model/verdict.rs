@@ -177,3 +177,6 @@ impl RequirementTally {
         self.passed + self.warned + self.failed
     }
 }
+
+#[cfg(test)]
+mod tests;

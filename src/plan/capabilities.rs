@@ -57,6 +57,8 @@ impl Capability {
     pub fn all() -> impl Iterator<Item = Capability> {
         let values = OPERATOR_VALUES.iter().map(|(name, _)| *name);
         let names = values.chain(Act::VARIANTS.iter().map(|act| act.as_str()));
+        // `registration` is the server's: with its token it can still be closed.
+        let names = names.filter(|name| OF_SERVER.iter().all(|of_server| of_server.name != *name));
         let given = names.map(|name| Capability { name, what: What::Operator });
         OF_SERVER.into_iter().chain(OF_OPERATOR).chain(given)
     }

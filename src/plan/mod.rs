@@ -287,3 +287,6 @@ fn feature_in_words(feature: Feature) -> &'static str {
         Feature::OauthAware => "the server does not prefer its SSO login for OAuth-aware clients",
     }
 }
+
+#[cfg(test)]
+mod tests;

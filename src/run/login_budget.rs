@@ -318,3 +318,6 @@ mod tests {
         assert!(tokens.expired(&sent(vec![limited, login("short")])).is_some());
     }
 }
+
+#[cfg(test)]
+mod reuse_tests;

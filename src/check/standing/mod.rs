@@ -223,7 +223,7 @@ fn utf8(sheet: &mut Observations, response: &Response, content_type: Option<&str
     });
     let charset_fits =
         charset.as_deref().is_none_or(|charset| ["utf-8", "utf8"].contains(&charset));
-    let found = if !valid && !response.truncated {
+    let found = if !valid {
         Some(miss("body", "UTF-8", "bytes that are not UTF-8"))
     } else if !charset_fits {
         Some(miss("header Content-Type", "charset UTF-8, or none", charset.unwrap_or_default()))
@@ -304,3 +304,6 @@ fn status_words(response: &Response) -> String {
         None => format!("status {}", response.status),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,7 @@ fn seen<'r>(
         .collect()
 }
 
-fn exists(body: &Value, pointer: &str) -> bool {
+pub(super) fn exists(body: &Value, pointer: &str) -> bool {
     fn walk(value: &Value, tokens: &[Cow<'_, str>]) -> bool {
         let Some((token, rest)) = tokens.split_first() else { return true };
         match value {

@@ -197,3 +197,6 @@ fn with_blocked(hits: Vec<LimitHit>, results: &[CaseResult]) -> Vec<LimitHit> {
     let count = |hit: &LimitHit| blocking.iter().filter(|by| hit.operation == **by).count();
     hits.into_iter().map(|hit| LimitHit { blocked: count(&hit), ..hit }).collect()
 }
+
+#[cfg(test)]
+mod tests;
