@@ -109,6 +109,7 @@ fn requirement(
         id: id.into(),
         level,
         mark,
+        security: false,
         title: title.into(),
         source_url: format!("{CLAUSE}{fragment}"),
         applies: true,
