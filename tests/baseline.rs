@@ -396,7 +396,8 @@ fn the_schema_and_the_loader_agree_on_what_is_blocked() {
         let (loaded, valid) = (loads(&file), validator.is_valid(&file));
         assert_eq!(loaded.is_ok(), valid, "{file}: {loaded:?}");
     };
-    for file in [json!({}), json!({"blocked": []}), json!({"blocked": null}), json!({"blocked": 1})] {
+    for file in [json!({}), json!({"blocked": []}), json!({"blocked": null}), json!({"blocked": 1})]
+    {
         agree(file);
     }
     agree(json!({ "findings": [], "blocked": [whole] }));
@@ -487,9 +488,16 @@ fn what_is_blocked_is_accepted_by_name_and_for_its_reason() {
     let ended = run(&["--allow-blocked"]);
     assert_ends(&ended, 5, &["Blocked, and a matter of security: "]);
     let outcome = run_json(folder.path());
-    let blocked: Vec<&Value> = outcome["requirements"].as_array().unwrap().iter()
-        .filter(|r| r["verdict"] == "blocked" && r["level"] == "MUST").collect();
-    assert!(blocked.iter().any(|r| r["security"] == true) && blocked.iter().any(|r| r["security"] == false));
+    let blocked: Vec<&Value> = outcome["requirements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["verdict"] == "blocked" && r["level"] == "MUST")
+        .collect();
+    assert!(
+        blocked.iter().any(|r| r["security"] == true)
+            && blocked.iter().any(|r| r["security"] == false)
+    );
     let entries = |wanted: &dyn Fn(&Value) -> bool, rest: &str| -> String {
         let entry = |r: &&Value| {
             let (id, code) = (r["id"].as_str().unwrap(), r["reason"]["code"].as_str().unwrap());
@@ -504,7 +512,8 @@ fn what_is_blocked_is_accepted_by_name_and_for_its_reason() {
     write(folder.path(), &format!("findings: []\nblocked:\n{}", entries(&|_| true, "")));
     assert_ends(&run(&baseline), 0, &["0 new"]);
     // For another reason, or after its day, it is not accepted.
-    let other = read(folder.path(), FILE).replace("reason_code: rate_limited", "reason_code: setup");
+    let other =
+        read(folder.path(), FILE).replace("reason_code: rate_limited", "reason_code: setup");
     write(folder.path(), &other);
     assert_ends(&run(&baseline), 5, &[]);
     write(folder.path(), &format!("blocked:\n{}", entries(&|_| true, "    expires: 2020-02-29\n")));
@@ -570,7 +579,10 @@ fn further_consequences_go_into_the_entry_of_their_cause() {
         assert_eq!(blocks.len(), listed + 2, "{text}");
         assert_eq!(blocks[listed..], [json!("new.one"), json!("new.two")], "{text}");
         assert_eq!(entries.len(), 2, "{text}");
-        assert!(text.contains("# ours") && text.contains("# end") && text.contains("# top"), "{text}");
+        assert!(
+            text.contains("# ours") && text.contains("# end") && text.contains("# top"),
+            "{text}"
+        );
     }
 }
 

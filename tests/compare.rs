@@ -137,7 +137,8 @@ fn another_warning_is_no_improvement_and_one_fewer_is() {
         run
     };
     let clean = run("clean");
-    let decides = |case: &&homespec::model::run::CaseOutcome| case.requirements.iter().any(|r| r == id);
+    let decides =
+        |case: &&homespec::model::run::CaseOutcome| case.requirements.iter().any(|r| r == id);
     let case = clean.cases.iter().find(decides).unwrap().id.clone();
     let one = || warned(&[(&case, "/a")]);
     let two = || warned(&[(&case, "/a"), (&case, "/b")]);

@@ -343,8 +343,8 @@ fn everything(reports: &Publisher<'_>) -> Vec<(String, Result<String, report::Wi
     let formats = Format::ALL
         .map(|format| (format.to_string(), reports.render(format.as_str(), |r| format.render(r))));
     let terminal = [40, 80, 200].map(|width| {
-        let text =
-            reports.render("terminal", |run| Ok(report::terminal(run, &[], Some(width), width == 80)));
+        let text = reports
+            .render("terminal", |run| Ok(report::terminal(run, &[], Some(width), width == 80)));
         (format!("terminal {width}"), text)
     });
     let annotations =

@@ -5,7 +5,9 @@
 mod runs;
 
 use homespec::baseline::compare::compare as compared;
-use homespec::model::run::{BaselineOutcome, RequirementOutcome, RequirementTally, RequirementVerdict, Run};
+use homespec::model::run::{
+    BaselineOutcome, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
+};
 use homespec::redact::RedactedRun;
 use homespec::report::{self, Dialect, Format};
 use proptest::prelude::*;
@@ -247,7 +249,8 @@ fn every_report_says_what_gates() {
 
 /// The numbers behind the words of a sentence: `3 failed, 2 warned`.
 fn numbers(text: &str) -> BTreeMap<String, usize> {
-    let words: Vec<&str> = text.split([' ', ',', '.', ';', ':']).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split([' ', ',', '.', ';', ':']).filter(|w| !w.is_empty()).collect();
     let pairs = words.windows(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair[1])));
     pairs.map(|(number, word): (usize, &str)| (word.to_owned(), number)).collect()
 }
@@ -287,7 +290,10 @@ fn every_report_counts_the_same() {
         let of_all = sentences.map(|one| one.unwrap_or_else(|| panic!("{name}: no sentence")));
         for sentence in of_all.into_iter().chain([of_compare]) {
             let mut found = numbers(sentence);
-            found.retain(|word, _| expected.contains_key(word) || RequirementVerdict::ALL.iter().any(|v| v.as_str() == word));
+            found.retain(|word, _| {
+                expected.contains_key(word)
+                    || RequirementVerdict::ALL.iter().any(|v| v.as_str() == word)
+            });
             assert_eq!(found, expected, "{name}: {sentence}");
         }
         for verdict in RequirementVerdict::ALL {
@@ -314,16 +320,26 @@ fn every_report_counts_the_same() {
 #[test]
 fn what_matters_most_comes_first_and_causes_before_their_like() {
     let run = runs::crossed();
-    let order =
-        ["uia.session.secret", "device.login.bound", "device.login.echo", "login.state", "rate_limit.errcode"];
+    let order = [
+        "uia.session.secret",
+        "device.login.bound",
+        "device.login.echo",
+        "login.state",
+        "rate_limit.errcode",
+    ];
     let html = report::html(&run).unwrap();
     let (_, html) = html.split_once("id=\"main\"").unwrap();
     let annotations = report::github_annotations(&run).join("\n");
-    let pages =
-        [report::terminal(&run, &[], None, false), report::markdown(&run).unwrap(), html.to_owned(), annotations];
+    let pages = [
+        report::terminal(&run, &[], None, false),
+        report::markdown(&run).unwrap(),
+        html.to_owned(),
+        annotations,
+    ];
     for page in pages {
         // The first lines name what is blocked, and no finding.
-        let at: Vec<usize> = order.map(|id| page.find(id).unwrap_or_else(|| panic!("{id}: {page}"))).to_vec();
+        let at: Vec<usize> =
+            order.map(|id| page.find(id).unwrap_or_else(|| panic!("{id}: {page}"))).to_vec();
         assert!(at.is_sorted(), "{at:?}\n{page}");
     }
 }

@@ -1,8 +1,8 @@
 //! Adding entries to a baseline file: text goes in at the end of the list, and every byte that was there stays, comments
 //! and order included.
 use super::BLOCKED;
-use super::load::ROOT;
 use super::apply::Additions;
+use super::load::ROOT;
 use super::{Entry, Place};
 use crate::yaml::document::Document;
 use serde_json::Value;
@@ -57,7 +57,9 @@ fn with_blocks(value: &Value, additions: &Additions) -> Option<Value> {
 fn further(document: &Document, index: usize, ids: &[String]) -> Option<(usize, String)> {
     let text = document.text();
     let entry = format!("/{ROOT}/{index}");
-    let column = |at: usize| text.get(..at).map(|before| before.len() - before.rfind('\n').map_or(0, |n| n + 1));
+    let column = |at: usize| {
+        text.get(..at).map(|before| before.len() - before.rfind('\n').map_or(0, |n| n + 1))
+    };
     let end_of_line = |at: usize| Some(text.get(at..)?.find('\n').map_or(text.len(), |n| at + n));
     let listed = document.value().pointer(&entry)?.get("blocks").and_then(Value::as_array);
     let Some(last) = listed.map(|list| list.len()) else {
@@ -65,7 +67,8 @@ fn further(document: &Document, index: usize, ids: &[String]) -> Option<(usize, 
         let first = document.span(&format!("{entry}/requirement"))?;
         let line = text.get(..first.start)?.rsplit('\n').next()?;
         let indent = line.find("requirement").or(line.find('"'))?;
-        let items: String = ids.iter().map(|id| format!("\n{:indent$}  - {}", "", scalar(id))).collect();
+        let items: String =
+            ids.iter().map(|id| format!("\n{:indent$}  - {}", "", scalar(id))).collect();
         return Some((end_of_line(first.end)?, format!("\n{:indent$}blocks:{items}", "")));
     };
     let last = document.span(&format!("{entry}/blocks/{}", last.checked_sub(1)?))?;

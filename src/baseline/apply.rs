@@ -4,8 +4,8 @@ use super::{
     BLOCKED, Baseline, BlockedEntry, Entry, Key, OTHER, Place, STANDING, TODO, without_indices,
 };
 use crate::model::run::{
-    BaselineOutcome, Finding, Level, Outdated, OutdatedEntry, RecordedExchange, RecordedReason, Run,
-    Verdict,
+    BaselineOutcome, Finding, Level, Outdated, OutdatedEntry, RecordedExchange, RecordedReason,
+    Run, Verdict,
 };
 use jiff::civil::Date;
 use std::collections::{BTreeMap, HashMap};

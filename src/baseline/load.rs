@@ -153,10 +153,16 @@ fn reason_code<'d, D: Deserializer<'d>>(source: D) -> Result<Option<ReasonCode>,
         let known = ReasonCode::ALL.iter().copied().find(|code| code.as_str() == word);
         let Some(code) = known else {
             let words = ReasonCode::ALL.iter().filter(|code| refusal(**code).is_none());
-            return Err(unknown(&word, "a reason for blocked requirements", words.map(|c| c.as_str())));
+            return Err(unknown(
+                &word,
+                "a reason for blocked requirements",
+                words.map(|c| c.as_str()),
+            ));
         };
         match refusal(code) {
-            Some((text, help)) => Err(with_help(format!("`{word}` is never accepted by name: {text}"), help)),
+            Some((text, help)) => {
+                Err(with_help(format!("`{word}` is never accepted by name: {text}"), help))
+            }
             None => Ok(Some(code)),
         }
     })

@@ -45,7 +45,8 @@ impl Example {
     fn is_like(&self, other: &Example) -> bool {
         let (one, two) = (&self.finding, &other.finding);
         self.operation == other.operation
-            && (one.verdict, &one.pointer, &one.expected) == (two.verdict, &two.pointer, &two.expected)
+            && (one.verdict, &one.pointer, &one.expected)
+                == (two.verdict, &two.pointer, &two.expected)
             && (&*one.pointer != "status" || one.actual == two.actual)
     }
 }

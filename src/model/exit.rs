@@ -63,11 +63,7 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
         INTERRUPTED
     } else if any_case(Verdict::Errored) || any(RequirementVerdict::Errored) {
         OWN_FAULT
-    } else if is_broken(run, gate.gating())
-        || required(Verdict::Failed)
-        || outdated
-        || further
-    {
+    } else if is_broken(run, gate.gating()) || required(Verdict::Failed) || outdated || further {
         BROKEN
     } else if blocked_must || (required(Verdict::Blocked) && !gate.allow_blocked) {
         UNDECIDED

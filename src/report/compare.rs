@@ -63,9 +63,9 @@ pub fn compare_markdown(comparison: &Comparison) -> Result<String, RenderError> 
 
 fn values(comparison: &Comparison) -> Value {
     let runs = comparison.runs.iter().enumerate();
-    let runs: Vec<Value> =
-        runs.map(|(at, run)| context! { letter => letter(at), counts => counts(run), ..Serde(run) })
-            .collect();
+    let runs: Vec<Value> = runs
+        .map(|(at, run)| context! { letter => letter(at), counts => counts(run), ..Serde(run) })
+        .collect();
     let sentence = sentence(comparison);
     context! { runs, sentence, changes => Serde(LISTED), ..Serde(comparison) }
 }

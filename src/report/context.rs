@@ -248,9 +248,8 @@ fn areas(run: &Run) -> Value {
 }
 
 fn groups(run: &Run) -> Value {
-    let verdicts = |all: &[&RequirementOutcome]| {
-        all.iter().filter(|r| r.applies).map(|r| r.verdict).collect()
-    };
+    let verdicts =
+        |all: &[&RequirementOutcome]| all.iter().filter(|r| r.applies).map(|r| r.verdict).collect();
     counts(digest::groups(run).iter().map(|(name, all)| (*name, verdicts(all))))
 }
 

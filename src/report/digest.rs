@@ -3,9 +3,9 @@
 use super::text::{count, cut, one_line, visible};
 use crate::model::reason::ReasonCode;
 use crate::model::run::{
-    CaseOutcome, Concern, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, RecordedExchange,
-    RecordedReason, Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
-    StandingOutcome, UntrustedText, Verdict,
+    CaseOutcome, Concern, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry,
+    RecordedExchange, RecordedReason, Required, RequirementOutcome, RequirementTally,
+    RequirementVerdict, Run, StandingOutcome, UntrustedText, Verdict,
 };
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -498,9 +498,7 @@ fn by_reason(all: Vec<Undecided<'_>>) -> Vec<ReasonGroup<'_>> {
     let mut groups: Vec<_> =
         by_name(&all, Undecided::code).into_iter().map(|(code, list)| group(code, &list)).collect();
     // Consequences of a finding first: they need no further look.
-    groups.sort_by_key(|g| {
-        Reverse((g.cause().is_some(), g.requirements.len(), g.cases.len()))
-    });
+    groups.sort_by_key(|g| Reverse((g.cause().is_some(), g.requirements.len(), g.cases.len())));
     groups
 }
 

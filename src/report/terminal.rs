@@ -146,7 +146,8 @@ fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
     let mut lines = Vec::new();
     let shown = run.not_cleaned_up.len().min(page.at_most(1));
     for (at, one) in run.not_cleaned_up.iter().take(shown).enumerate() {
-        let more = if at + 1 == shown { more(run.not_cleaned_up.len(), shown) } else { String::new() };
+        let more =
+            if at + 1 == shown { more(run.not_cleaned_up.len(), shown) } else { String::new() };
         lines.push(page.styled(style(Verdict::Warned), &format!("Not cleaned up: {one}{more}")));
     }
     let shown = run.notes.len().min(page.at_most(NOTES.len()));
@@ -296,7 +297,8 @@ const CAUSE_LINES: usize = 2;
 /// at the end.
 fn cause_lines(text: &str, page: &Page) -> Vec<String> {
     let lines = page.indented(4).wrapped(text);
-    let expected = text.rfind(", got ").map_or(0, |at| text.get(..at).map_or(0, |t| t.chars().count()));
+    let expected =
+        text.rfind(", got ").map_or(0, |at| text.get(..at).map_or(0, |t| t.chars().count()));
     let mut length = 0;
     let needed = lines.iter().take_while(|line| {
         length += line.chars().count() + 1;
@@ -308,9 +310,8 @@ fn cause_lines(text: &str, page: &Page) -> Vec<String> {
     if let Some(last) = lines.last_mut().filter(|_| is_cut) {
         *last = page.indented(4).fitted(&format!("{last} …"));
     }
-    let indent = |(at, line): (usize, String)| {
-        format!("{}{line}", if at == 0 { "  " } else { "    " })
-    };
+    let indent =
+        |(at, line): (usize, String)| format!("{}{line}", if at == 0 { "  " } else { "    " });
     lines.into_iter().enumerate().map(indent).collect()
 }
 
@@ -351,7 +352,8 @@ fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
     let shown = page.at_most(1).min(group.texts.len());
     let more = more(group.texts.len(), shown.max(1));
     let first = format!("  {} {}: {text}{more}", group.requirements.len(), group.code);
-    let further = group.texts.iter().take(shown).skip(1).map(|text| page.line(&format!("    {text}")));
+    let further =
+        group.texts.iter().take(shown).skip(1).map(|text| page.line(&format!("    {text}")));
     let remedy = group.remedy.map(|r| page.line(&format!("    {r}")));
     [page.line(&first)].into_iter().chain(further).chain(remedy).collect()
 }

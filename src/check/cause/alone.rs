@@ -6,11 +6,7 @@ use crate::model::run::{Decision, RecordedReason, Verdict};
 impl Revised {
     /// The same, but as the case decided by itself for each requirement that is broken there and blocked
     /// here because of a cause for which `is_alone(cause, requirement)` holds.
-    pub fn judged_alone(
-        mut self,
-        own: &Decided,
-        is_alone: &dyn Fn(&str, &str) -> bool,
-    ) -> Revised {
+    pub fn judged_alone(mut self, own: &Decided, is_alone: &dyn Fn(&str, &str) -> bool) -> Revised {
         let mut restored: Vec<&str> = Vec::new();
         for (decision, raw) in self.decisions.iter_mut().zip(&own.decisions) {
             let cause = decision.reason.as_ref().and_then(RecordedReason::because);
