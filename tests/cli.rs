@@ -324,6 +324,19 @@ fn a_blocked_must_is_status_5_unless_that_is_accepted() {
 }
 
 #[test]
+fn the_mark_of_security_is_told() {
+    let listed = run(&["list", "--requirements", "--format", "json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&listed.out).unwrap();
+    let marked: Vec<_> = rows.iter().filter(|row| row["security"] == true).collect();
+    assert!(marked.len() > 30, "{}", marked.len());
+    let table = run(&["list", "--requirements"]).out;
+    let line = table.lines().find(|line| line.starts_with("uia.other_user ")).unwrap();
+    assert!(line.contains(" security "), "{line}");
+    assert!(run(&["explain", "uia.other_user"]).out.contains("keeps somebody in"));
+    assert!(!run(&["explain", "whoami.ok"]).out.contains("keeps somebody in"));
+}
+
+#[test]
 fn a_broken_must_comes_before_a_blocked_one() {
     let (_runtime, running) = reference_with(&[]);
     let folder = TempDir::new().unwrap();

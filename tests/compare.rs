@@ -3,7 +3,7 @@
 mod support;
 
 use homespec::baseline::compare::{Change, compare};
-use homespec::model::run::Run;
+use homespec::model::run::{Finding, RecordedReason, RequirementVerdict, Run, Verdict};
 use homespec::report;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -75,6 +75,99 @@ fn the_way_back_turns_every_change_around() {
             assert!(by_verdict || opposite(there.change) == back.change, "{there:?} {back:?}");
         }
     }
+}
+
+/// The clean run with one requirement blocked for a reason with this code.
+fn blocked(id: &str, code: &str) -> Run {
+    let mut run = run("clean");
+    let reason = Some(RecordedReason { code: code.into(), text: "a reason".into() });
+    for case in &mut run.cases {
+        for decision in case.decisions.iter_mut().filter(|one| one.requirement == id) {
+            (decision.verdict, decision.reason) = (Verdict::Blocked, reason.clone());
+        }
+    }
+    let outcome = run.requirements.iter_mut().find(|r| r.id == id).unwrap();
+    (outcome.verdict, outcome.reason) = (RequirementVerdict::Blocked, reason);
+    run
+}
+
+fn change(before: Run, after: Run, id: &str) -> Change {
+    let compared = compare(&[("a".into(), before), ("b".into(), after)]);
+    compared.requirements.iter().find(|row| row.id == id).unwrap().change
+}
+
+#[test]
+fn what_passed_and_is_blocked_is_a_regression_where_its_cause_is_new() {
+    let id = "logout.twice";
+    for (code, expected) in [
+        ("because:logout.ok", Change::Regression),
+        ("setup", Change::Regression),
+        ("not_reached", Change::Regression),
+        ("rate_limited", Change::CoverageLost),
+        ("no_account", Change::CoverageLost),
+        ("gateway", Change::CoverageLost),
+        ("of_a_later_homespec", Change::CoverageLost),
+    ] {
+        assert_eq!(change(run("clean"), blocked(id, code), id), expected, "{code}");
+        assert_eq!(change(blocked(id, code), run("clean"), id), Change::CoverageGained, "{code}");
+    }
+    // What it follows from was broken before.
+    assert_eq!(change(run("broken"), blocked(id, "because:logout.ok"), id), Change::CoverageLost);
+}
+
+#[test]
+fn another_warning_is_no_improvement_and_one_fewer_is() {
+    let id = "login.password.unknown_user";
+    let warned = |places: &[(&str, &str)]| {
+        let mut run = run("clean");
+        let mut template = run_finding();
+        template.requirement = id.to_owned();
+        template.verdict = Verdict::Warned;
+        for case in &mut run.cases {
+            let mine = places.iter().filter(|(name, _)| case.id == *name);
+            for (_, place) in mine {
+                case.findings.push(Finding { pointer: (*place).into(), ..template.clone() });
+            }
+            for decision in case.decisions.iter_mut().filter(|one| one.requirement == id) {
+                decision.verdict = Verdict::Warned;
+            }
+        }
+        let outcome = run.requirements.iter_mut().find(|r| r.id == id).unwrap();
+        outcome.verdict = RequirementVerdict::Warned;
+        run
+    };
+    let clean = run("clean");
+    let decides =
+        |case: &&homespec::model::run::CaseOutcome| case.requirements.iter().any(|r| r == id);
+    let case = clean.cases.iter().find(decides).unwrap().id.clone();
+    let one = || warned(&[(&case, "/a")]);
+    let two = || warned(&[(&case, "/a"), (&case, "/b")]);
+    let other = || warned(&[(&case, "/b")]);
+    assert_eq!(change(two(), one(), id), Change::Improvement);
+    assert_eq!(change(one(), two(), id), Change::Regression);
+    assert_eq!(change(one(), other(), id), Change::Regression);
+    assert_eq!(change(one(), one(), id), Change::None);
+    // Shown by a case that was not decided before: not its opposite, and no improvement.
+    let mut undecided = one();
+    let third = clean.cases.iter().find(|other| other.id != case).unwrap().id.clone();
+    let mut elsewhere = warned(&[(&third, "/b")]);
+    for run in [&mut undecided, &mut elsewhere] {
+        let verdict = Verdict::Warned;
+        let third = run.cases.iter_mut().find(|one| one.id == third).unwrap();
+        let mut decision = third.decisions[0].clone();
+        (decision.requirement, decision.verdict) = (id.to_owned(), verdict);
+        third.decisions.push(decision);
+    }
+    let third = undecided.cases.iter_mut().find(|one| one.id == third).unwrap();
+    third.decisions.last_mut().unwrap().verdict = Verdict::Skipped;
+    assert_eq!(change(undecided, elsewhere, id), Change::None);
+}
+
+/// A finding to change.
+fn run_finding() -> Finding {
+    let broken = run("broken");
+    let mut findings = broken.cases.iter().flat_map(|case| &case.findings);
+    findings.next().unwrap().clone()
 }
 
 #[test]

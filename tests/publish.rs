@@ -4,7 +4,9 @@
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
-use homespec::model::run::{Finding, RecordedExchange, RequirementVerdict, Run, Verdict};
+use homespec::model::run::{
+    Finding, RecordedExchange, RequirementTally, RequirementVerdict, Run, Verdict,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -180,7 +182,7 @@ fn comparison() -> String {
 /// The runs in short, a line for each.
 fn table(runs: &[Run]) -> String {
     let rows = RELEASES.iter().zip(runs).map(|(version, run)| {
-        let sum = &run.tally_requirements;
+        let sum = RequirementTally::of(&run.requirements);
         let conforms = if sum.failed == 0 { "yes" } else { "no" };
         let counts = [sum.failed, sum.warned, sum.passed, sum.blocked, sum.skipped, sum.untested];
         let counts = counts.map(|count| count.to_string()).join(" | ");

@@ -61,7 +61,7 @@ fn run<F: Filling>(f: &mut F) -> Run {
         started_at: f.ours("2026-01-02T03:04:05Z"),
         duration_ms: 2345,
         tally: cases.iter().map(|case| case.verdict).collect(),
-        tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
+        tally_requirements: RequirementTally::of(&requirements),
         limits_hit: list(f, 1, |f| LimitHit {
             operation: f.untrusted(),
             count: 3,
@@ -78,6 +78,8 @@ fn run<F: Filling>(f: &mut F) -> Run {
             new: f.count(2),
             known: f.count(2),
             added: f.count(1),
+            blocked: list(f, 1, |f| f.ours("login.get.public")),
+            new_blocked: list(f, 1, |f| f.ours("login.get.public")),
             outdated: list(f, 2, |f| OutdatedEntry {
                 requirement: f.ours("device.login.echo"),
                 case: f.ours("device-id-is-kept"),
@@ -195,6 +197,7 @@ fn requirement<F: Filling>(f: &mut F) -> RequirementOutcome {
         id: f.ours("device.login.echo"),
         level: level(f),
         mark: f.one_of(&[Mark::Plain, Mark::Soft, Mark::Derived, Mark::Schema]),
+        security: f.count(1) == 1,
         title: f.ours("The device_id that the client asked for is the one in the answer."),
         source_url: f.ours("https://spec.matrix.org/v1.19/client-server-api/#login"),
         applies: f.count(3) > 0,
@@ -342,8 +345,8 @@ fn everything(reports: &Publisher<'_>) -> Vec<(String, Result<String, report::Wi
     let formats = Format::ALL
         .map(|format| (format.to_string(), reports.render(format.as_str(), |r| format.render(r))));
     let terminal = [40, 80, 200].map(|width| {
-        let text =
-            reports.render("terminal", |run| Ok(report::terminal(run, &[], width, width == 80)));
+        let text = reports
+            .render("terminal", |run| Ok(report::terminal(run, &[], Some(width), width == 80)));
         (format!("terminal {width}"), text)
     });
     let annotations =

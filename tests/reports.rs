@@ -4,12 +4,15 @@
 #[path = "reports/runs.rs"]
 mod runs;
 
-use homespec::model::run::Run;
+use homespec::baseline::compare::compare as compared;
+use homespec::model::run::{
+    BaselineOutcome, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
+};
 use homespec::redact::RedactedRun;
 use homespec::report::{self, Dialect, Format};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,8 +55,8 @@ fn reports_are_as_they_were_looked_at() {
             compare(&format!("{name}.{}", format.file_name()), &format.render(&run).unwrap());
         }
         compare(&format!("{name}.strict.xml"), &report::junit(&run, Dialect::Strict));
-        compare(&format!("{name}.terminal.txt"), &report::terminal(&run, &paths, 80, false));
-        compare(&format!("{name}.color.txt"), &report::terminal(&run, &paths, 80, true));
+        compare(&format!("{name}.terminal.txt"), &report::terminal(&run, &paths, Some(80), false));
+        compare(&format!("{name}.color.txt"), &report::terminal(&run, &paths, Some(80), true));
         compare(&format!("{name}.annotations.txt"), &report::github_annotations(&run).join("\n"));
     }
 }
@@ -207,7 +210,7 @@ fn run_json_reads_back_as_it_was() {
 #[test]
 fn every_report_says_what_gates() {
     let run = runs::gated();
-    let terminal = report::terminal(&run, &[], 100, false);
+    let terminal = report::terminal(&run, &[], Some(100), false);
     for part in [
         "Lacks required features",
         "Baseline: 0 new, 2 known, 1 fixed, 1 expired, 1 added (known.yaml)",
@@ -240,6 +243,149 @@ fn every_report_says_what_gates() {
         let how: Vec<&str> = found.iter().map(|(_, _, how)| *how).collect();
         assert_eq!(how, ["", "failure", "error", "failure", "failure"], "{found:?}");
     }
+}
+
+// --- counts and order ---
+
+/// The numbers behind the words of a sentence: `3 failed, 2 warned`.
+fn numbers(text: &str) -> BTreeMap<String, usize> {
+    let words: Vec<&str> =
+        text.split([' ', ',', '.', ';', ':']).filter(|w| !w.is_empty()).collect();
+    let pairs = words.windows(2).filter_map(|pair| Some((pair[0].parse().ok()?, pair[1])));
+    pairs.map(|(number, word): (usize, &str)| (word.to_owned(), number)).collect()
+}
+
+/// What follows a heading: `Warned: 6 requirements`.
+fn heading(page: &str, before: &str, title: &str) -> Option<usize> {
+    let (_, rest) = page.split_once(&format!("{before}{title}: "))?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[test]
+fn every_report_counts_the_same() {
+    let more = [("crossed", runs::crossed as fn() -> Run), ("crowded", crowded as fn() -> Run)];
+    for (name, run) in all_runs().chain(more) {
+        let run = run();
+        let tally = RequirementTally::of(&run.requirements);
+        assert_eq!(run.tally_requirements.failed, tally.failed, "{name}");
+        let expected: BTreeMap<String, usize> = RequirementVerdict::ALL
+            .iter()
+            .map(|verdict| (verdict.as_str().to_owned(), tally.count(*verdict)))
+            .filter(|(_, number)| *number > 0)
+            .collect();
+        let applicable = run.requirements.iter().filter(|r| r.applies).count();
+        assert_eq!(expected.values().sum::<usize>(), applicable, "{name}");
+        let markdown = report::markdown(&run).unwrap();
+        let junit = report::junit(&run, Dialect::Common);
+        let terminal = report::terminal(&run, &[], None, false);
+        let html = report::html(&run).unwrap();
+        let comparison = compared(&[("a".into(), run.clone()), ("b".into(), run.clone())]);
+        let sentences = [
+            terminal.lines().find(|line| line.contains("applicable")),
+            markdown.lines().find(|line| line.contains("applicable")),
+            junit.lines().find(|line| line.contains("applicable")),
+        ];
+        let table = report::compare_table(&comparison).unwrap();
+        let of_compare = table.lines().next().and_then(|line| line.rsplit_once("; ")).unwrap().1;
+        let of_all = sentences.map(|one| one.unwrap_or_else(|| panic!("{name}: no sentence")));
+        for sentence in of_all.into_iter().chain([of_compare]) {
+            let mut found = numbers(sentence);
+            found.retain(|word, _| {
+                expected.contains_key(word)
+                    || RequirementVerdict::ALL.iter().any(|v| v.as_str() == word)
+            });
+            assert_eq!(found, expected, "{name}: {sentence}");
+        }
+        for verdict in RequirementVerdict::ALL {
+            let number = tally.count(*verdict);
+            let shown = format!("\">{number}</b> {}</a>", verdict.as_str());
+            assert!(html.contains(&shown), "{name}: {shown}");
+            let title = match verdict {
+                RequirementVerdict::Failed => "Broken",
+                RequirementVerdict::Warned => "Warned",
+                RequirementVerdict::Blocked => "Blocked",
+                _ => continue,
+            };
+            for (page, before) in [(&terminal, "\n"), (&markdown, "## "), (&html, "-title\">")] {
+                let found = heading(page, before, title);
+                let nothing = found.is_none() && number == 0;
+                assert!(nothing || found == Some(number), "{name}: {title} {found:?} {number}");
+            }
+        }
+        let json: Value = serde_json::from_str(&report::json(&run).unwrap()).unwrap();
+        assert_eq!(json["tally_requirements"], serde_json::to_value(tally).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_matters_most_comes_first_and_causes_before_their_like() {
+    let run = runs::crossed();
+    let order = [
+        "uia.session.secret",
+        "device.login.bound",
+        "device.login.echo",
+        "login.state",
+        "rate_limit.errcode",
+    ];
+    let html = report::html(&run).unwrap();
+    let (_, html) = html.split_once("id=\"main\"").unwrap();
+    let annotations = report::github_annotations(&run).join("\n");
+    let pages = [
+        report::terminal(&run, &[], None, false),
+        report::markdown(&run).unwrap(),
+        html.to_owned(),
+        annotations,
+    ];
+    for page in pages {
+        // The first lines name what is blocked, and no finding.
+        let at: Vec<usize> =
+            order.map(|id| page.find(id).unwrap_or_else(|| panic!("{id}: {page}"))).to_vec();
+        assert!(at.is_sorted(), "{at:?}\n{page}");
+    }
+}
+
+#[test]
+fn blocked_musts_of_security_are_in_the_first_lines() {
+    let run = runs::crossed();
+    let line = "Blocked, and a matter of security: 1 requirement: login.token.single_use";
+    let html = report::html(&run).unwrap();
+    assert!(html.split_once("<nav").unwrap().0.contains(line));
+    let markdown = report::markdown(&run).unwrap().replace('\\', "");
+    for page in [report::terminal(&run, &[], Some(80), false), markdown] {
+        let at = page.lines().position(|text| text.contains(line));
+        assert!(at.is_some_and(|at| at < 8), "{page}");
+    }
+    let mut accepted = run;
+    let outcome = runs::gated().baseline.unwrap();
+    let blocked = vec!["login.token.single_use".to_owned()];
+    accepted.baseline = Some(BaselineOutcome { blocked, ..outcome });
+    assert!(!report::terminal(&accepted, &[], None, false).contains("a matter of security"));
+}
+
+#[test]
+fn what_was_expected_is_never_cut() {
+    let mut run = runs::every_verdict();
+    let expected = "one of the many values that the specification names, ".repeat(5);
+    let finding = &mut run.cases[1].findings[0];
+    finding.message = format!("/x: expected {expected}end, got {}", "something ".repeat(90)).into();
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for width in [40, 60, 80, 200] {
+        let text = report::terminal(&run, &[], Some(width), false);
+        assert!(flat(&text).contains(&flat(&format!("{expected}end,"))), "{width}\n{text}");
+    }
+}
+
+#[test]
+fn nothing_is_cut_where_the_output_is_no_terminal() {
+    let mut run = crowded();
+    let long = "word ".repeat(400);
+    run.cases[1].findings[0].message = long.as_str().into();
+    run.notes.push(long.as_str().into());
+    let text = report::terminal(&run, &[], None, false);
+    assert_eq!(text.matches(long.trim_end()).count(), 2, "{text}");
+    let all = |part: &str| (0..40).all(|n| text.contains(&format!("{part}{n}")));
+    assert!(all("made.up.") && all("reason_") && all("note "), "{text}");
+    assert!(!text.contains(" more)") && !text.contains("  and "), "{text}");
 }
 
 // --- JUnit ---
@@ -336,6 +482,9 @@ fn crowded() -> Run {
     for n in 0..40 {
         let mut finding = finding.clone();
         finding.requirement = format!("made.up.{n}");
+        let broken = run.requirements.iter().find(|r| r.id == "device.login.echo").unwrap();
+        let broken = RequirementOutcome { id: finding.requirement.clone(), ..broken.clone() };
+        run.requirements.push(broken);
         run.cases[1].findings.push(finding);
         let mut blocked = blocked.clone();
         blocked.verdict = homespec::model::run::RequirementVerdict::Blocked;
@@ -343,6 +492,7 @@ fn crowded() -> Run {
         run.requirements.push(blocked);
         run.notes.push(format!("note {n}").into());
     }
+    run.tally_requirements = RequirementTally::of(&run.requirements);
     run
 }
 
@@ -352,7 +502,7 @@ fn the_summary_is_a_screenful() {
         Format::DEFAULT.iter().map(|f| PathBuf::from(f.file_name())).collect();
     for run in [runs::clean(), runs::every_verdict(), runs::interrupted(), crowded()] {
         for width in [0, 40, 80, 200] {
-            let text = report::terminal(&run, &paths, width, false);
+            let text = report::terminal(&run, &paths, Some(width), false);
             assert!(text.lines().count() < 24, "{} lines\n{text}", text.lines().count());
             for line in text.lines().filter(|l| !l.starts_with("Reports:")) {
                 assert!(line.chars().count() <= width.max(40), "{width}: {line}");
@@ -363,7 +513,7 @@ fn the_summary_is_a_screenful() {
 
 #[test]
 fn the_summary_counts_what_it_leaves_out() {
-    let text = report::terminal(&crowded(), &[], 80, false);
+    let text = report::terminal(&crowded(), &[], Some(80), false);
     let musts = |t: &str| t.lines().filter(|l| l.starts_with("  MUST ")).count();
     let (broken, _) = text.split_once("Errored").unwrap();
     let all = 4 + 40;
@@ -377,10 +527,10 @@ fn the_summary_counts_what_it_leaves_out() {
 #[test]
 fn colours_come_only_when_asked_for() {
     let run = runs::every_verdict();
-    let plain = report::terminal(&run, &[], 80, false);
+    let plain = report::terminal(&run, &[], Some(80), false);
     assert!(!plain.contains('\u{1b}'));
     assert_eq!(
-        anstream::adapter::strip_str(&report::terminal(&run, &[], 80, true)).to_string(),
+        anstream::adapter::strip_str(&report::terminal(&run, &[], Some(80), true)).to_string(),
         plain
     );
 }
@@ -703,7 +853,7 @@ proptest! {
     #[test]
     fn no_line_of_a_report_on_standard_output_starts_a_command(text in hostile()) {
         let run = poisoned(&text);
-        let summary = report::terminal(&run, &[PathBuf::from(text)], 80, false);
+        let summary = report::terminal(&run, &[PathBuf::from(text)], Some(80), false);
         prop_assert!(summary.lines().all(|l| !l.trim_start().starts_with("::")));
         prop_assert!(summary.chars().all(|c| c == '\n' || !c.is_control()));
         prop_assert!(summary.lines().count() < 24);

@@ -1,6 +1,9 @@
 //! Two runs, or many, requirement by requirement: what changed, and which changes are regressions. Pure.
 use crate::baseline::{STANDING, without_indices};
-use crate::model::run::{Finding, Level, RequirementOutcome, RequirementVerdict, Run, Verdict};
+use crate::model::run::{
+    Finding, Level, ReasonCode, RecordedReason, RequirementOutcome, RequirementTally,
+    RequirementVerdict, Run, Verdict,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,6 +38,8 @@ pub struct Side {
     pub started_at: String,
     /// True if it was not stopped early.
     pub complete: bool,
+    /// Verdicts of the requirements that apply to the server.
+    pub tally: RequirementTally,
 }
 
 /// A requirement in all the runs.
@@ -59,11 +64,12 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// It is broken, or broken in a further way, and was not.
+    /// It is broken, or broken in a further way, and was not; or it was met, and the server's answers no
+    /// longer decide it, other than because of something that was broken before.
     Regression,
-    /// It was decided and is not any more.
+    /// It was decided and is not any more, by no fault of the server that is new.
     CoverageLost,
-    /// It is no longer broken, or in fewer ways.
+    /// It is no longer broken, or in fewer ways and in no other.
     Improvement,
     /// It was not decided and is.
     CoverageGained,
@@ -162,6 +168,7 @@ fn side(file: &str, run: &Run) -> Side {
         tool: run.tool.version.clone(),
         started_at: run.started_at.clone(),
         complete: run.complete,
+        tally: RequirementTally::of(&run.requirements),
     }
 }
 
@@ -230,6 +237,12 @@ impl<'r> RunView<'r> {
         mine.filter(|(case, _)| also(case)).map(|(_, verdict)| *verdict).max()
     }
 
+    /// Whether every way in which a requirement is broken here is one in which it is broken there.
+    fn is_broken_only_as_in(&self, other: &RunView<'_>, id: &str) -> bool {
+        let theirs = other.broken.get(id).map_or(&[][..], Vec::as_slice);
+        self.broken.get(id).into_iter().flatten().all(|broken| theirs.contains(broken))
+    }
+
     /// Cases that break a requirement here and not in the other run, though they were decided
     /// there: a case that was not, or that the other run does not have, is no news of the server.
     fn broken_beside(&self, other: &RunView<'_>, id: &str) -> Vec<String> {
@@ -280,14 +293,36 @@ fn change(
     let (new, gone) = (after.broken_beside(before, id), before.broken_beside(after, id));
     let change = match (was.is_decided(), is.is_decided()) {
         (true, true) if is > was || !new.is_empty() => Change::Regression,
-        (true, true) if is < was || !gone.is_empty() => Change::Improvement,
+        (true, true) if is < was => Change::Improvement,
+        // Broken in another way is no improvement, even where another case shows it.
+        (true, true) if !gone.is_empty() && after.is_broken_only_as_in(before, id) => {
+            Change::Improvement
+        }
         (true, true) => Change::None,
+        (true, false) if was == Verdict::Passed && is == Verdict::Blocked => {
+            match is_news(id, before, after) {
+                true => Change::Regression,
+                false => Change::CoverageLost,
+            }
+        }
         (true, false) => Change::CoverageLost,
         (false, true) => Change::CoverageGained,
         (false, false) if was == is => Change::None,
         (false, false) => Change::StillUndecided,
     };
     (change, new)
+}
+
+/// Whether the server is to blame for a requirement that was met and is blocked, in a way that is new: the
+/// cause was not broken before, or it has none.
+fn is_news(id: &str, before: &RunView<'_>, after: &RunView<'_>) -> bool {
+    let reason = after.requirements.get(id).and_then(|outcome| outcome.reason.as_ref());
+    if let Some(cause) = reason.and_then(RecordedReason::because) {
+        let was_broken = before.requirements.get(cause).map(|outcome| outcome.verdict);
+        return was_broken != Some(RequirementVerdict::Failed);
+    }
+    let code = reason.and_then(|reason| reason.code.known());
+    code.is_some_and(|code| !ReasonCode::is_circumstance(code))
 }
 
 /// Returns true if several runs differ; a run says nothing of a requirement that it did not select

@@ -1,17 +1,18 @@
 //! Reading a baseline file, and holding it against register and cases.
-use super::{Baseline, Entry, Key, Place, STANDING, ServerRange, TODO};
+use super::{BLOCKED, Baseline, BlockedEntry, Entry, Key, Place, STANDING, ServerRange, TODO};
 use crate::case::suite::Suite;
 use crate::check::whole_run::CHECKS;
+use crate::model::reason::ReasonCode;
 use crate::requirements::Register;
 use crate::yaml::diagnostic::{Diagnostic, did_you_mean};
-use crate::yaml::document::de::{Text, checked, text, with_help};
+use crate::yaml::document::de::{Text, checked, text, unknown, with_help};
 use crate::yaml::document::{Document, Part};
 use crate::yaml::reader::Reader;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
-/// The one key of the file.
+/// The list of findings.
 pub const ROOT: &str = "findings";
 /// Parts outside cases in which a standing finding can occur.
 const OUTSIDE: [&str; 4] = ["probe", "accounts", "sessions", "clean-up"];
@@ -19,7 +20,7 @@ const OUTSIDE: [&str; 4] = ["probe", "accounts", "sessions", "clean-up"];
 /// Reads a baseline, strictly.
 ///
 /// # Errors
-/// Every fault of the file: a key that there is not, an entry without reason or place, a date or a range that is none,
+/// Every fault of the file: an unknown key, an entry without reason or place, a date or a range that is none,
 /// an entry that stands there twice, a requirement or a case that does not exist or has nothing to do with the other.
 pub fn load(
     document: &Document,
@@ -32,10 +33,14 @@ pub fn load(
     let list = match root.value().is_null() {
         true => None,
         false => {
-            file.reader.object(root, "a baseline", &[ROOT]);
-            file.reader.required(root, "a baseline", ROOT)
+            file.reader.object(root, "a baseline", &[ROOT, BLOCKED]);
+            match root.member(BLOCKED) {
+                Some(_) => root.member(ROOT),
+                None => file.reader.required(root, "a baseline", ROOT),
+            }
         }
     };
+    let blocked = file.blocked(root);
     let mut entries: Vec<(Entry, Part<'_>)> = Vec::new();
     if let Some(list) = list.filter(|list| !list.value().is_null()) {
         if !list.value().is_array() {
@@ -49,22 +54,26 @@ pub fn load(
         }
     }
     let entries = entries.into_iter().map(|(entry, _)| entry).collect();
-    file.reader.finish(Baseline { file: document.name().to_owned(), entries })
+    file.reader.finish(Baseline { file: document.name().to_owned(), entries, blocked })
 }
 
 /// Warnings: entries that nobody has explained yet.
 pub fn warnings(document: &Document, baseline: &Baseline) -> Vec<Diagnostic> {
     let entries = baseline.entries.iter().enumerate();
-    let unexplained = entries.filter(|(_, entry)| entry.reason == TODO);
-    unexplained
-        .map(|(index, entry)| {
-            let text =
-                format!("`{}` in `{}` has no reason yet", entry.key.requirement, entry.key.case);
-            Diagnostic::at(document, &format!("/{ROOT}/{index}/reason"), text)
-                .with_help("say why it is accepted, and until when")
-                .into_warning()
-        })
-        .collect()
+    let of_entries = entries.filter(|(_, entry)| entry.reason == TODO).map(|(index, entry)| {
+        let text = format!("`{}` in `{}` has no reason yet", entry.key.requirement, entry.key.case);
+        (format!("/{ROOT}/{index}/reason"), text)
+    });
+    let blocked = baseline.blocked.iter().enumerate();
+    let of_blocked = blocked.filter(|(_, entry)| entry.reason == TODO).map(|(index, entry)| {
+        let text = format!("blocked `{}` has no reason yet", entry.requirement);
+        (format!("/{BLOCKED}/{index}/reason"), text)
+    });
+    let warning = |(pointer, text): (String, String)| {
+        let help = "say why it is accepted, and until when";
+        Diagnostic::at(document, &pointer, text).with_help(help).into_warning()
+    };
+    of_entries.chain(of_blocked).map(warning).collect()
 }
 
 struct KnownIds<'a> {
@@ -111,6 +120,7 @@ struct WrittenEntry {
     status: Option<u16>,
     #[serde(deserialize_with = "text")]
     operation: Option<String>,
+    blocks: Vec<Text>,
     #[serde(deserialize_with = "text")]
     seen_in: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -121,6 +131,90 @@ struct WrittenEntry {
     server: Option<ServerRange>,
     #[serde(deserialize_with = "date")]
     expires: Option<Date>,
+}
+
+/// A blocked requirement as written.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct WrittenBlocked {
+    #[serde(deserialize_with = "text")]
+    requirement: Option<String>,
+    #[serde(deserialize_with = "reason_code")]
+    reason_code: Option<ReasonCode>,
+    #[serde(deserialize_with = "text")]
+    reason: Option<String>,
+    #[serde(deserialize_with = "date")]
+    expires: Option<Date>,
+}
+
+/// The code of a reason that can be accepted by name.
+fn reason_code<'d, D: Deserializer<'d>>(source: D) -> Result<Option<ReasonCode>, D::Error> {
+    checked(source, |Text(word)| {
+        let known = ReasonCode::ALL.iter().copied().find(|code| code.as_str() == word);
+        let Some(code) = known else {
+            let words = ReasonCode::ALL.iter().filter(|code| refusal(**code).is_none());
+            return Err(unknown(
+                &word,
+                "a reason for blocked requirements",
+                words.map(|c| c.as_str()),
+            ));
+        };
+        match refusal(code) {
+            Some((text, help)) => {
+                Err(with_help(format!("`{word}` is never accepted by name: {text}"), help))
+            }
+            None => Ok(Some(code)),
+        }
+    })
+}
+
+/// Why a requirement that is not decided for such a reason is not accepted by name, and what to do.
+fn refusal(code: ReasonCode) -> Option<(&'static str, &'static str)> {
+    use ReasonCode as Code;
+    Some(match code {
+        Code::Because => (
+            "it follows from a broken requirement",
+            "list it under `blocks` of the entry for the cause; `--update-baseline` does",
+        ),
+        Code::Gateway => (
+            "something in front of the homeserver answered",
+            "repair what is in front, or test the homeserver without it",
+        ),
+        Code::Panic | Code::UnknownRequirement | Code::UnusableSchema => {
+            ("it is an internal error of homespec", "please report it")
+        }
+        Code::Interrupted | Code::FailFast => ("the run did not end", "let it finish"),
+        Code::Version
+        | Code::NotOffered
+        | Code::NotInSpec
+        | Code::NotProvided
+        | Code::NotAllowed
+        | Code::NotObserved
+        | Code::Untestable
+        | Code::NoCase
+        | Code::NotSelected => ("nothing is blocked for it", "remove the entry"),
+        Code::NoAccount
+        | Code::Operator
+        | Code::Account
+        | Code::WrongPasswords
+        | Code::Registration
+        | Code::RateLimited
+        | Code::Setup
+        | Code::NotReached
+        | Code::InteractiveAuth
+        | Code::RefusedByPolicy
+        | Code::NoAnswer
+        | Code::Timeout
+        | Code::Unreachable
+        | Code::TargetLost
+        | Code::TooLarge
+        | Code::TooLong
+        | Code::Compressed
+        | Code::Request
+        | Code::NotDiscovered
+        | Code::NotAHomeserver
+        | Code::NoRandomSource => return None,
+    })
 }
 
 fn status<'d, D: Deserializer<'d>>(source: D) -> Result<Option<u16>, D::Error> {
@@ -172,22 +266,70 @@ impl<'d> BaselineReader<'d> {
         if let Some(seen_in) = &written.seen_in {
             self.refuse_unknown_part(part, seen_in, written.case.as_deref() == Some(STANDING));
         }
+        let blocks: Vec<String> = written.blocks.into_iter().map(|Text(id)| id).collect();
+        if let Some(list) = part.member("blocks") {
+            for (item, id) in list.items().zip(&blocks) {
+                self.refuse_unknown_id(item, id);
+            }
+        }
         let place = self.place(part, written.pointer, written.branch);
         let WrittenEntry { status, operation, seen_in, issue, server, expires, .. } = written;
         let (requirement, case) = (written.requirement?, written.case?);
         let key = Key { requirement, case, place: place?, status, operation };
         let (reason, line) = (written.reason?, part.line());
-        Some(Entry { key, seen_in, reason, issue, server, expires, line })
+        Some(Entry { key, blocks, seen_in, reason, issue, server, expires, line })
+    }
+
+    /// The requirements that are accepted as blocked.
+    fn blocked(&mut self, root: Part<'d>) -> Vec<BlockedEntry> {
+        const REQUIRED: [&str; 3] = ["requirement", "reason_code", "reason"];
+        const WHAT: &str = "a blocked requirement";
+        let Some(list) = root.member(BLOCKED).filter(|list| !list.value().is_null()) else {
+            return Vec::new();
+        };
+        if !list.value().is_array() {
+            self.reader.fault(list, format!("`{BLOCKED}` must be a list"));
+        }
+        let mut entries: Vec<(BlockedEntry, Part<'d>)> = Vec::new();
+        for part in list.items() {
+            let Some(written) = self.reader.read::<WrittenBlocked>(part, WHAT, &REQUIRED, &[])
+            else {
+                continue;
+            };
+            if let Some(requirement) = &written.requirement {
+                self.refuse_unknown_requirement(part, requirement);
+            }
+            let WrittenBlocked { requirement, reason_code, reason, expires } = written;
+            let (Some(requirement), Some(code), Some(reason)) = (requirement, reason_code, reason)
+            else {
+                continue;
+            };
+            let line = part.line();
+            let entry = BlockedEntry { requirement, code, reason, expires, line };
+            let same = |other: &BlockedEntry| {
+                (&other.requirement, other.code) == (&entry.requirement, entry.code)
+            };
+            if let Some((_, first)) = entries.iter().find(|(other, _)| same(other)) {
+                let fault = part.fault("duplicate entry").with_help("remove one of them");
+                self.reader.add(fault.with_other_label(first.label("first written here")));
+            }
+            entries.push((entry, part));
+        }
+        entries.into_iter().map(|(entry, _)| entry).collect()
     }
 
     fn refuse_unknown_requirement(&mut self, entry: Part<'d>, id: &str) {
+        self.refuse_unknown_id(entry.nearest("requirement"), id);
+    }
+
+    fn refuse_unknown_id(&mut self, part: Part<'d>, id: &str) {
         if self.known.register.get(id).is_some() {
             return;
         }
         let near = self.known.register.closest(id).map(|near| format!("did you mean `{near}`?"));
         let help = near.unwrap_or_else(|| "`homespec list --requirements` has them all".to_owned());
         let message = format!("unknown requirement `{id}`");
-        self.reader.fault_with_help(entry.nearest("requirement"), message, help);
+        self.reader.fault_with_help(part, message, help);
     }
 
     /// A case that does not exist, or does not decide this: the entry could never cover anything.

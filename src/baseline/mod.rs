@@ -4,17 +4,20 @@
 //! |---|---|
 //! | [`load`] | reads a baseline file, strictly, and holds it against register and cases |
 //! | [`apply`] | says of each finding of a run whether it is known, and of each entry whether it still holds |
+//! | [`causes`] | says which causes are known, and what is accepted as their consequences |
 //! | [`append`] | adds entries to the text of a file without touching the rest |
 //!
 //! All of it is pure; the command line reads and writes the file.
 pub mod append;
 pub mod apply;
+pub mod causes;
 pub mod compare;
 pub mod load;
 mod server;
 
 pub use server::ServerRange;
 
+use crate::model::reason::ReasonCode;
 use jiff::civil::Date;
 use std::fmt;
 
@@ -22,6 +25,8 @@ use std::fmt;
 pub const STANDING: &str = "standing";
 /// The operation of a request that no specification file describes.
 pub const OTHER: &str = "other";
+/// The list of a baseline with blocked requirements, and the word for it where a case is named.
+pub const BLOCKED: &str = "blocked";
 /// The reason of an entry that nobody has explained yet.
 pub const TODO: &str = "TODO";
 
@@ -32,6 +37,23 @@ pub struct Baseline {
     pub file: String,
     /// In the order of the file.
     pub entries: Vec<Entry>,
+    /// Blocked requirements that are accepted by name, in the order of the file.
+    pub blocked: Vec<BlockedEntry>,
+}
+
+/// A blocked requirement that is accepted by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockedEntry {
+    /// The requirement that cannot be decided.
+    pub requirement: String,
+    /// Why it is blocked: for another reason it is not accepted.
+    pub code: ReasonCode,
+    /// Reason why it is accepted.
+    pub reason: String,
+    /// The last day on which it holds, in UTC.
+    pub expires: Option<Date>,
+    /// Its line, from 1.
+    pub line: u32,
 }
 
 /// One deviation that is known.
@@ -39,6 +61,8 @@ pub struct Baseline {
 pub struct Entry {
     /// Findings that it covers.
     pub key: Key,
+    /// For a cause: the requirements that are accepted as blocked because of it.
+    pub blocks: Vec<String>,
     /// For a standing check: the case, or the part outside cases, that showed it.
     pub seen_in: Option<String>,
     /// Reason why it is accepted.
@@ -71,7 +95,7 @@ pub struct Key {
 /// Place of a finding in a response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// As in a finding: `status`, `header NAME`, or a JSON Pointer, in an entry with `*` for any key.
+    /// As in a finding: `status`, `header NAME`, or a JSON Pointer, with `*` for any key and any index.
     Pointer(String),
     /// The branch that was taken and deserves a warning.
     Branch(String),
@@ -122,8 +146,11 @@ impl Place {
     }
 }
 
+/// An index of a list is any index, on both sides: findings name none.
 fn covers_pointer(pattern: &str, pointer: &str) -> bool {
-    let tokens = |text: &'_ str| -> Vec<String> { text.split('/').map(str::to_owned).collect() };
+    let tokens = |text: &'_ str| -> Vec<String> {
+        without_indices(text).split('/').map(str::to_owned).collect()
+    };
     let (mine, found) = (tokens(pattern), tokens(pointer));
     mine.len() == found.len()
         && mine.iter().zip(&found).all(|(mine, found)| mine == found || mine == "*")
@@ -159,7 +186,8 @@ mod tests {
     fn a_star_covers_one_key_and_no_more() {
         assert!(key("/devices/*/device_id").covers(&key("/devices/3/device_id")));
         assert!(!key("/devices/*").covers(&key("/devices/3/device_id")));
-        assert!(!key("/devices/0").covers(&key("/devices/1")));
+        assert!(key("/devices/0").covers(&key("/devices/*")), "an entry of an earlier homespec");
+        assert!(!key("/devices/a").covers(&key("/devices/b")));
         assert!(key("").covers(&key("")));
         assert!(!key("").covers(&key("status")));
         assert_eq!(without_indices("/devices/12/device_id"), "/devices/*/device_id");

@@ -3,7 +3,6 @@
 use super::template::{self, FillError, Scope};
 use super::value::unique;
 pub use super::value::{equal, shown};
-use crate::yaml::document::pointer_token;
 use regex::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -167,7 +166,7 @@ pub enum Matcher {
 /// Expected and actual value, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueMismatch {
-    /// Place below the one that was checked; empty for the place itself.
+    /// Place below the one that was checked, the same in every run; empty for the place itself.
     pub below: String,
     pub expected: String,
     pub actual: String,
@@ -178,8 +177,8 @@ impl ValueMismatch {
         ValueMismatch { below: String::new(), expected: expected.into(), actual: actual.into() }
     }
 
-    fn under(mut self, token: &str) -> Self {
-        self.below = format!("/{}{}", pointer_token(token), self.below);
+    fn under(mut self, place: &str) -> Self {
+        self.below = format!("{place}{}", self.below);
         self
     }
 }
@@ -402,21 +401,16 @@ fn items(value: &Value) -> Option<Vec<&Value>> {
     }
 }
 
-/// The reference token that leads to the n-th of these.
-fn token(value: &Value, at: usize) -> String {
-    let name = value.as_object().and_then(|members| members.keys().nth(at));
-    name.map_or_else(|| at.to_string(), String::clone)
-}
-
 fn every(inner: &Matcher, value: &Value, scope: &dyn Scope) -> Checked {
     let Some(items) = items(value) else { return fails("a list or an object", Some(value)) };
     if items.is_empty() {
         return HOLDS;
     }
     let inner = inner.filled(scope)?;
-    for (at, item) in items.into_iter().enumerate() {
+    for item in items {
         if let Err(mismatch) = inner.check(Some(item), scope)? {
-            return Ok(Err(mismatch.under(&token(value, at))));
+            // Which of them it is differs from run to run.
+            return Ok(Err(mismatch.under("/*")));
         }
     }
     HOLDS
@@ -465,10 +459,9 @@ fn check_members(members: &[(String, Matcher)], value: &Value, scope: &dyn Scope
         return fails("an object", Some(value));
     }
     for (pointer, inner) in members {
-        let pointer = template::fill_pointer(pointer, scope)?;
-        if let Err(mut mismatch) = inner.check(value.pointer(&pointer), scope)? {
-            mismatch.below = format!("{pointer}{}", mismatch.below);
-            return Ok(Err(mismatch));
+        let filled = template::fill_pointer(pointer, scope)?;
+        if let Err(mismatch) = inner.check(value.pointer(&filled), scope)? {
+            return Ok(Err(mismatch.under(&template::place_of(pointer))));
         }
     }
     HOLDS
@@ -547,7 +540,7 @@ mod tests {
         )])));
         let mismatch =
             each.check(Some(&json!([{"type": "a"}, {"type": 1}])), &none).unwrap().unwrap_err();
-        assert_eq!(mismatch.below, "/1/type");
+        assert_eq!(mismatch.below, "/*/type");
         assert_eq!(mismatch.actual, "1");
     }
 

@@ -189,6 +189,23 @@ pub fn fill_pointer(pointer: &str, scope: &dyn Scope) -> Result<String, FillErro
     join(&pieces(pointer)?, scope, pointer_token)
 }
 
+/// A JSON Pointer as a place that is the same in every run: `*` for each token with a reference, and
+/// for each index of a list.
+pub fn place_of(pointer: &str) -> String {
+    let is_index = |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_digit());
+    let token = |token| match is_index(token) || is_filled(token) {
+        true => "*",
+        false => token,
+    };
+    pointer.split('/').map(token).collect::<Vec<_>>().join("/")
+}
+
+/// Whether a text holds a reference. What is not well formed is refused when it is filled.
+fn is_filled(text: &str) -> bool {
+    let is_reference = |piece: &Piece| matches!(piece, Piece::Whole(_) | Piece::Inside(_));
+    pieces(text).is_ok_and(|pieces| pieces.iter().any(is_reference))
+}
+
 fn join(
     parts: &[Piece],
     scope: &dyn Scope,
@@ -252,6 +269,14 @@ mod tests {
     #[test]
     fn pointers_escape_what_is_put_in() {
         assert_eq!(fill_pointer("/k/${alice.user_id}/z", &scope), Ok("/k/@a~1~0b:hs/z".to_owned()));
+    }
+
+    #[test]
+    fn a_place_holds_nothing_of_the_run() {
+        assert_eq!(place_of("/k/${alice.user_id}/z"), "/k/*/z");
+        assert_eq!(place_of("/k/x${n}y"), "/k/*");
+        assert_eq!(place_of("/k/12/a1"), "/k/*/a1");
+        assert_eq!(place_of(""), "");
     }
 
     #[test]

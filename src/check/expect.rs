@@ -1,14 +1,15 @@
 //! A block of a case against the answers of its step.
 use crate::case::ast::{Block, Branch, Expect};
 use crate::case::matcher::{ValueMismatch, shown};
-use crate::case::template::{FillError, Scope, fill_pointer};
+use crate::case::template::{FillError, Scope, fill_pointer, place_of};
 use crate::http::message::Response;
 use serde_json::Value;
 
 /// One way in which an answer is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Where: `status`, `header NAME`, `body`, or a JSON Pointer.
+    /// Where: `status`, `header NAME`, `body`, or a JSON Pointer with `*` for what differs from run to
+    /// run, an index or a name that somebody made up.
     pub place: String,
     /// What was expected there.
     pub expected: String,
@@ -266,9 +267,9 @@ fn body_misses(
     };
     let mut found = Vec::new();
     for (pointer, matcher) in expected {
-        let pointer = fill_pointer(pointer, scope)?;
-        if let Err(mismatch) = matcher.check(body.pointer(&pointer), scope)? {
-            found.push(miss(pointer, mismatch));
+        let filled = fill_pointer(pointer, scope)?;
+        if let Err(mismatch) = matcher.check(body.pointer(&filled), scope)? {
+            found.push(miss(place_of(pointer), mismatch));
         }
     }
     Ok(found)

@@ -39,6 +39,18 @@ struct Example {
     finding: Finding,
 }
 
+impl Example {
+    /// Whether they show the same: in what came they may differ, unless it is a status, of which a
+    /// baseline tells one from another.
+    fn is_like(&self, other: &Example) -> bool {
+        let (one, two) = (&self.finding, &other.finding);
+        self.operation == other.operation
+            && (one.verdict, &one.pointer, &one.expected)
+                == (two.verdict, &two.pointer, &two.expected)
+            && (&*one.pointer != "status" || one.actual == two.actual)
+    }
+}
+
 /// What a baseline tells apart: operation, verdict and place.
 type Kind = (Option<String>, Verdict, String);
 
@@ -117,7 +129,7 @@ impl Tally {
             return;
         }
         tallied.count += 1 + more;
-        let finding = finding(requirement, verdict, exchange, miss, id(), place);
+        let finding = finding(requirement, verdict, exchange, (miss, more), id(), place);
         tallied.keep(Example { operation: exchange.request.operation.clone(), finding });
     }
 
@@ -150,14 +162,11 @@ impl Tallied {
     /// Keeps an example, if there is room for it or it is the first of its kind: else what a baseline knows would hide
     /// what is new.
     fn keep(&mut self, example: Example) {
-        let finding = &example.finding;
-        let same = |other: &Example| {
-            other.finding.message == finding.message && other.finding.pointer == finding.pointer
-        };
-        if self.examples.iter().any(same) {
+        if self.examples.iter().any(|other| other.is_like(&example)) {
             return;
         }
-        let kind = (example.operation.clone(), finding.verdict, without_indices(&finding.pointer));
+        let finding = &example.finding;
+        let kind = (example.operation.clone(), finding.verdict, finding.pointer.to_string());
         let room = self.examples.len() < MOST_EXAMPLES;
         let is_new = self.kinds.len() < MOST_KINDS && self.kinds.insert(kind);
         if room || is_new {
@@ -175,7 +184,7 @@ fn finding(
     requirement: &Requirement,
     verdict: Verdict,
     exchange: &Exchange,
-    miss: Mismatch,
+    (miss, more): (Mismatch, usize),
     exchange_id: String,
     place: Option<(String, u32)>,
 ) -> Finding {
@@ -183,13 +192,17 @@ fn finding(
         let path = exchange.request.path.split('?').next().unwrap_or_default();
         format!("{} {path}", exchange.request.method)
     });
+    let places = match more {
+        0 => String::new(),
+        more => format!(" (at {} places)", more + 1),
+    };
     let (file, line) =
         place.unwrap_or_else(|| ("spec/requirements.yaml".to_owned(), requirement.line));
     Finding {
         requirement: requirement.id.clone(),
         level: requirement.level,
         verdict,
-        message: format!("{what}: {}", miss.sentence()).into(),
+        message: format!("{what}: {}{places}", miss.sentence()).into(),
         expected: miss.expected.into(),
         actual: miss.actual.into(),
         pointer: miss.place.into(),
@@ -244,7 +257,9 @@ mod tests {
         assert_eq!((tallied.count, tallied.observed), (100_001, 100_001));
         assert_eq!(tallied.verdict, Verdict::Failed);
         let findings = tallied.findings();
-        assert_eq!(findings.len(), MOST_EXAMPLES);
+        assert_eq!(findings.len(), 1, "places of a kind are one finding");
+        assert_eq!(&*findings[0].pointer, "/devices/*/device_id");
+        assert!(findings[0].message.ends_with("(at 100000 places)"), "{}", findings[0].message);
         assert_eq!(findings[0].exchange.as_deref(), Some("one#2"));
 
         let many = devices(&json!({"devices": vec![0; 300_000]}));

@@ -46,6 +46,9 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite, faults: &[Fault
     let mut text = format!("{}\n  {}\n\n", requirement.id, requirement.title);
     let mut line = |name: &str, value: &str| text += &format!("  {name:10} {value}\n");
     line("level", &format!("{}, {}", requirement.level, mark_in_words(requirement.mark)));
+    if requirement.security {
+        line("security", "a breach lets somebody in, or keeps somebody in");
+    }
     line("versions", &versions(requirement));
     line("clause", &requirement.url);
     line("source", &requirement.source);

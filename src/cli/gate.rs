@@ -1,6 +1,7 @@
 //! Baseline and requirements of a run: their files and words read, the baseline written.
 use super::args::TestArgs;
 use super::{Failure, say};
+use crate::baseline::apply::Additions;
 use crate::baseline::{Baseline, TODO, append, apply, load};
 use crate::case::suite::Suite;
 use crate::files;
@@ -48,11 +49,13 @@ fn raw_verdicts() -> Result<bool, Failure> {
 fn read(path: &Path, material: &Material, will_write: bool) -> Result<Baseline, Failure> {
     let name = path.display().to_string();
     if will_write && !path.exists() {
-        return Ok(Baseline { file: name, entries: Vec::new() });
+        return Ok(Baseline { file: name, ..Baseline::default() });
     }
     let document = Document::read(path, name.as_str())?;
     let baseline = load::load(&document, &material.register, &material.suite)?;
-    let unexplained = baseline.entries.iter().filter(|entry| entry.reason == TODO).count();
+    let reasons = baseline.entries.iter().map(|entry| &entry.reason);
+    let reasons = reasons.chain(baseline.blocked.iter().map(|entry| &entry.reason));
+    let unexplained = reasons.filter(|reason| *reason == TODO).count();
     if unexplained > 0 {
         let (noun, has) = if unexplained == 1 { ("entry", "has") } else { ("entries", "have") };
         say(&format!("warning: {name}: {unexplained} {noun} {has} {TODO} for a reason"))?;
@@ -65,21 +68,27 @@ pub(super) fn update(policies: &Policies, run: &Run, gating: Verdict) -> Result<
     let Some(baseline) = policies.baseline.as_deref().filter(|_| policies.adopt) else {
         return Ok(());
     };
-    let new = apply::new_entries(run, baseline, gating);
+    let new = apply::additions(run, baseline, gating);
     let path = Path::new(&baseline.file);
-    if new.is_empty() && path.exists() {
+    if new == Additions::default() && path.exists() {
         return Ok(());
     }
     let document = match path.exists() {
         true => Some(Document::read(path, baseline.file.as_str())?),
         false => None,
     };
-    let text = append::appended(document.as_ref(), &new)
+    let text = append::added(document.as_ref(), &new)
         .map_err(|why| Failure::new(exit::FILES, format!("error: {}: {why}", baseline.file)))?;
     files::replace(path, text.as_bytes()).map_err(|error| {
         Failure::new(exit::REPORT, format!("error: {}: cannot be written: {error}", baseline.file))
     })?;
-    let (count, noun) = (new.len(), if new.len() == 1 { "entry" } else { "entries" });
+    let more: usize = new.blocks.values().map(Vec::len).sum();
+    if more > 0 {
+        let noun = if more == 1 { "consequence" } else { "consequences" };
+        say(&format!("note: {more} {noun} of known causes added to {}", baseline.file))?;
+    }
+    let (count, noun) =
+        (new.entries.len(), if new.entries.len() == 1 { "entry" } else { "entries" });
     say(&format!(
         "note: {count} {noun} added to {}; replace each {TODO} with the reason why it is accepted",
         baseline.file

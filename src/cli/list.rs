@@ -65,7 +65,7 @@ fn requirements() -> Result<Vec<Value>, Failure> {
         }
         json!({
             "id": requirement.id, "level": requirement.level.as_str(),
-            "mark": requirement.mark.as_str(), "since": requirement.since.to_string(),
+            "mark": requirement.mark.as_str(), "security": requirement.security, "since": requirement.since.to_string(),
             "decided_by": by, "title": requirement.title,
         })
     };
@@ -98,6 +98,7 @@ fn table(rows: &[Value]) -> String {
     const LONGEST: usize = 60;
     let cell = |value: &Value| match value {
         Value::String(text) => text.clone(),
+        Value::Bool(is) => (if *is { "security" } else { "" }).to_owned(),
         Value::Array(items) => {
             let all: Vec<_> = items.iter().filter_map(Value::as_str).collect();
             match all.as_slice() {

@@ -189,16 +189,16 @@ fn colors_results() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// Maximum number of columns of a result: `COLUMNS`, else the terminal's width.
-fn width() -> usize {
-    const DEFAULT: usize = 100;
-    const OF_A_TERMINAL: usize = 80;
-    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let there = terminal_size::terminal_size_of(std::io::stdout())
-        .map(|(columns, _)| usize::from(columns.0))
-        .filter(|columns| *columns > 0);
-    let usual = if std::io::stdout().is_terminal() { OF_A_TERMINAL } else { DEFAULT };
-    given.or(there).unwrap_or(usual)
+/// Maximum number of columns of a result on a terminal: `COLUMNS`, else the terminal's width; none where
+/// the output is something else.
+fn width() -> Option<usize> {
+    const USUAL: usize = 80;
+    let given = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let there = || {
+        let size = terminal_size::terminal_size_of(std::io::stdout());
+        size.map(|(columns, _)| usize::from(columns.0)).filter(|columns| *columns > 0)
+    };
+    std::io::stdout().is_terminal().then(|| given().or_else(there).unwrap_or(USUAL))
 }
 
 /// The cases and specification files that the options ask for.

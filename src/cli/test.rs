@@ -68,6 +68,7 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
         job.operator = operator;
         // What the server's own limits forbid stays open, which is right.
         job.gate.allow_blocked |= limits_logins;
+        job.gate.allow_blocked_security = limits_logins;
         let status = test(material, job, &args.test).await;
         running.stop().await;
         status
@@ -182,6 +183,7 @@ fn job(args: &TestArgs, transport: Transport, material: &Material) -> Result<Job
         gate: Gate {
             fail_on_should: args.fail_on == FailOn::Should,
             allow_blocked: args.allow_blocked,
+            allow_blocked_security: false,
         },
         fail_fast: args.fail_fast,
         policies,

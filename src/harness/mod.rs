@@ -421,7 +421,7 @@ impl Harness {
             jobs,
             max_wait: self.max_wait,
             wait_ready: self.wait_ready,
-            gate: Gate { fail_on_should: self.fail_on_should, allow_blocked: false },
+            gate: Gate { fail_on_should: self.fail_on_should, ..Gate::default() },
             fail_fast: false,
             policies: Policies { baseline, ..Policies::default() },
         };

@@ -1,6 +1,6 @@
 //! Exit statuses, in one place, with their precedence.
 use crate::model::reason::ReasonCode;
-use crate::model::run::{Finding, Level, RequirementVerdict, Run, Verdict};
+use crate::model::run::{Finding, RequirementOutcome, RequirementVerdict, Run, Verdict};
 use std::collections::HashSet;
 
 /// The server conforms, as far as was decided.
@@ -27,11 +27,22 @@ pub const INTERRUPTED: u8 = 130;
 pub struct Gate {
     /// Whether a broken SHOULD fails the run.
     pub fail_on_should: bool,
-    /// Whether blocked MUSTs are accepted.
+    /// Whether blocked MUSTs are accepted, other than those of security.
     pub allow_blocked: bool,
+    /// Whether those of security are accepted too: only where the run itself is at fault.
+    pub allow_blocked_security: bool,
 }
 
 impl Gate {
+    /// Whether a blocked MUST is accepted. One of security is not, or an accepted limit could hide that
+    /// somebody gets in; but whoever gives no account asks for nothing that needs one.
+    fn allows(self, blocked: &RequirementOutcome) -> bool {
+        let code = blocked.reason.as_ref().map(|reason| &reason.code);
+        let has_no_account = code.is_some_and(|code| code.is(ReasonCode::NoAccount));
+        let by_mark = !blocked.security || has_no_account || self.allow_blocked_security;
+        self.allow_blocked && by_mark
+    }
+
     /// What a finding is at least that fails the run.
     pub fn gating(self) -> Verdict {
         if self.fail_on_should { Verdict::Warned } else { Verdict::Failed }
@@ -44,17 +55,17 @@ pub fn status(run: &Run, gate: Gate) -> u8 {
     let any_case = |verdict: Verdict| run.cases.iter().any(|case| case.verdict == verdict);
     let requirements = || run.requirements.iter().filter(|r| r.applies);
     let any = |verdict: RequirementVerdict| requirements().any(|r| r.verdict == verdict);
-    let blocked_must =
-        requirements().any(|r| r.verdict == RequirementVerdict::Blocked && r.level == Level::Must);
+    let blocked_must = run.blocked_musts().any(|r| !gate.allows(r));
     let required = |verdict: Verdict| run.required.iter().any(|one| one.verdict == verdict);
     let outdated = run.baseline.as_ref().is_some_and(|baseline| !baseline.outdated.is_empty());
+    let further = run.baseline.as_ref().is_some_and(|baseline| !baseline.new_blocked.is_empty());
     if !run.complete && !ended_at_a_failure(run) {
         INTERRUPTED
     } else if any_case(Verdict::Errored) || any(RequirementVerdict::Errored) {
         OWN_FAULT
-    } else if is_broken(run, gate.gating()) || required(Verdict::Failed) || outdated {
+    } else if is_broken(run, gate.gating()) || required(Verdict::Failed) || outdated || further {
         BROKEN
-    } else if (blocked_must || required(Verdict::Blocked)) && !gate.allow_blocked {
+    } else if blocked_must || (required(Verdict::Blocked) && !gate.allow_blocked) {
         UNDECIDED
     } else if run.no_usable_account {
         // Not what `--allow-blocked` accepts: nothing that needs an account was tested.

@@ -172,6 +172,53 @@ impl Reason {
     }
 }
 
+impl ReasonCode {
+    /// Whether what was not decided says nothing of the server: the operator, the environment or the run
+    /// itself is the cause, or a limit or a policy of the server that the specification leaves to it.
+    pub fn is_circumstance(self) -> bool {
+        use ReasonCode as Code;
+        match self {
+            Code::Setup
+            | Code::Because
+            | Code::NotReached
+            | Code::InteractiveAuth
+            | Code::TooLarge
+            | Code::TooLong
+            | Code::Compressed => false,
+            Code::Version
+            | Code::NotOffered
+            | Code::NotInSpec
+            | Code::NotProvided
+            | Code::NotAllowed
+            | Code::NotObserved
+            | Code::NoAccount
+            | Code::Operator
+            | Code::Account
+            | Code::WrongPasswords
+            | Code::Registration
+            | Code::RateLimited
+            | Code::RefusedByPolicy
+            | Code::Gateway
+            | Code::NoAnswer
+            | Code::Timeout
+            | Code::Unreachable
+            | Code::TargetLost
+            | Code::Request
+            | Code::NotDiscovered
+            | Code::NotAHomeserver
+            | Code::NoRandomSource
+            | Code::Interrupted
+            | Code::FailFast
+            | Code::Panic
+            | Code::UnknownRequirement
+            | Code::UnusableSchema
+            | Code::Untestable
+            | Code::NoCase
+            | Code::NotSelected => true,
+        }
+    }
+}
+
 /// A reason as `run.json` has it, in the words of the program that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(not(feature = "internal"), non_exhaustive)]

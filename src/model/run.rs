@@ -6,7 +6,7 @@ mod untrusted;
 
 pub use crate::model::reason::{ReasonCode, RecordedCode, RecordedReason};
 pub use crate::model::verdict::{
-    Level, Mark, RequirementTally, RequirementVerdict, Tally, Verdict,
+    Concern, Level, Mark, RequirementTally, RequirementVerdict, Tally, Verdict,
 };
 pub use untrusted::UntrustedText;
 
@@ -38,7 +38,7 @@ pub struct Run {
     pub duration_ms: u64,
     /// Verdicts of the cases.
     pub tally: Tally,
-    /// Verdicts of all requirements of the register.
+    /// Verdicts of the requirements that apply to the server, see [`RequirementTally::of`].
     pub tally_requirements: RequirementTally,
     /// Which rate limits were met, in the order in which they were first met.
     pub limits_hit: Vec<LimitHit>,
@@ -138,6 +138,12 @@ pub struct BaselineOutcome {
     pub known: usize,
     /// How many entries were added by this run, known from now on.
     pub added: usize,
+    /// The blocked requirements that it accepts, by name or as consequences of a cause that it knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<String>,
+    /// The requirements that are blocked because of a known cause whose entry does not list them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_blocked: Vec<String>,
     /// Entries that no longer hold, in the order of the file.
     pub outdated: Vec<OutdatedEntry>,
 }
@@ -391,6 +397,9 @@ pub struct RequirementOutcome {
     pub level: Level,
     /// In which words the specification says it.
     pub mark: Mark,
+    /// Whether its breach lets somebody in, or keeps somebody in.
+    #[serde(default)]
+    pub security: bool,
     /// The paraphrase of the register.
     pub title: String,
     /// The clause on the published specification.
@@ -406,6 +415,16 @@ pub struct RequirementOutcome {
     pub because: Option<String>,
     /// The cases that decide it; `standing` for a standing check.
     pub cases: Vec<String>,
+}
+
+impl RequirementOutcome {
+    /// The kind of harm that a breach of it does.
+    pub fn concern(&self) -> Concern {
+        match self.security {
+            true => Concern::Security,
+            false => Concern::by_id(&self.id),
+        }
+    }
 }
 
 /// Exchanges that belong to no case.
@@ -429,5 +448,14 @@ impl Run {
     /// How many requirements apply to this server, by the versions that it lists.
     pub fn applicable(&self) -> usize {
         self.requirements.iter().filter(|r| r.applies).count()
+    }
+
+    /// The MUSTs that apply, are blocked, and are not accepted by the baseline.
+    pub fn blocked_musts(&self) -> impl Iterator<Item = &RequirementOutcome> {
+        let is_blocked = |r: &&RequirementOutcome| {
+            r.applies && r.verdict == RequirementVerdict::Blocked && r.level == Level::Must
+        };
+        let accepted = |id: &String| self.baseline.as_ref().is_some_and(|b| b.blocked.contains(id));
+        self.requirements.iter().filter(is_blocked).filter(move |r| !accepted(&r.id))
     }
 }

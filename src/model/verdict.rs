@@ -1,4 +1,5 @@
 //! How something ended, how binding it is, and how many ended how.
+use super::run::RequirementOutcome;
 use super::words::words;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,30 @@ words! {
         Derived = "derived",
         /// Shape only, from the published schema; counts as MUST.
         Schema = "schema",
+    }
+}
+
+/// The kind of harm that a breach of a requirement does; what matters most comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Concern {
+    /// It lets somebody in, or keeps somebody in: marked in the register.
+    Security,
+    /// Clients do not work as they should.
+    Interoperability,
+    /// An error is told in other words or another form; the client is refused all the same.
+    Form,
+}
+
+impl Concern {
+    /// That of a requirement without the mark, by the names that the register gives: `error.…` and
+    /// `rate_limit.…` are about the form of refusals, and so is what ends in `.errcode`, `.400.shape`,
+    /// `.403.shape` or `.rate_limited`.
+    pub fn by_id(id: &str) -> Concern {
+        const BEGINNINGS: [&str; 2] = ["error.", "rate_limit."];
+        const ENDS: [&str; 4] = [".errcode", ".400.shape", ".403.shape", ".rate_limited"];
+        let is_form = BEGINNINGS.iter().any(|one| id.starts_with(one))
+            || ENDS.iter().any(|one| id.ends_with(one));
+        if is_form { Concern::Form } else { Concern::Interoperability }
     }
 }
 
@@ -172,6 +197,25 @@ impl FromIterator<RequirementVerdict> for RequirementTally {
 }
 
 impl RequirementTally {
+    /// The one count of requirements: those that apply, each under its gravest verdict. Every report
+    /// and every format takes its numbers from here.
+    pub fn of<'r>(requirements: impl IntoIterator<Item = &'r RequirementOutcome>) -> Self {
+        requirements.into_iter().filter(|one| one.applies).map(|one| one.verdict).collect()
+    }
+
+    /// How many there are of one verdict.
+    pub fn count(&self, verdict: RequirementVerdict) -> usize {
+        match verdict {
+            RequirementVerdict::Untested => self.untested,
+            RequirementVerdict::Skipped => self.skipped,
+            RequirementVerdict::Passed => self.passed,
+            RequirementVerdict::Warned => self.warned,
+            RequirementVerdict::Blocked => self.blocked,
+            RequirementVerdict::Failed => self.failed,
+            RequirementVerdict::Errored => self.errored,
+        }
+    }
+
     /// How many were answered, one way or the other.
     pub fn decided(&self) -> usize {
         self.passed + self.warned + self.failed

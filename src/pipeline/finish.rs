@@ -68,6 +68,7 @@ impl Prepared {
             broken_off: self.sender.http.broken_off(),
             required: capabilities::all(required, facts, outcome.no_target.as_deref()),
             guests: made.filter(|made| made.guest).map(|made| made.user_id).collect(),
+            baseline: baseline.as_deref(),
             raw_verdicts,
             complete: !self.stop.is_set(),
             started_at: rfc3339(times.started),

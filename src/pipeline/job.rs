@@ -93,7 +93,8 @@ impl Job {
     }
 }
 
-fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
+/// What a baseline needs of the exchange that shows a finding of a case.
+pub(super) fn shown(finding: &Finding, result: &CaseResult) -> Option<Shown> {
     let (_, number) = finding.exchange.as_deref()?.rsplit_once('#')?;
     let exchanged = result.exchanges.get(number.parse::<usize>().ok()?.checked_sub(1)?)?;
     let status = exchanged.result.as_ref().ok().map(|answer| answer.status);

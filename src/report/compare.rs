@@ -1,10 +1,11 @@
 //! A comparison of runs: for a terminal, as Markdown, as JSON. Pure.
 use super::RenderError;
+use super::digest;
 use super::json::written;
 use super::markdown;
 use super::template::{Template, environment, ready};
 use super::text::{count, one_line};
-use crate::baseline::compare::{Change, Comparison};
+use crate::baseline::compare::{Change, Comparison, Side};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
@@ -62,10 +63,18 @@ pub fn compare_markdown(comparison: &Comparison) -> Result<String, RenderError> 
 
 fn values(comparison: &Comparison) -> Value {
     let runs = comparison.runs.iter().enumerate();
-    let runs: Vec<Value> =
-        runs.map(|(at, run)| context! { letter => letter(at), ..Serde(run) }).collect();
+    let runs: Vec<Value> = runs
+        .map(|(at, run)| context! { letter => letter(at), counts => counts(run), ..Serde(run) })
+        .collect();
     let sentence = sentence(comparison);
     context! { runs, sentence, changes => Serde(LISTED), ..Serde(comparison) }
+}
+
+/// The applicable requirements of a run by verdict: `3 failed, 200 passed, 40 skipped`.
+fn counts(run: &Side) -> String {
+    let (decided, open) = digest::counts(run.tally);
+    let all: Vec<String> = decided.into_iter().chain(open).collect();
+    all.join(", ")
 }
 
 fn sentence(comparison: &Comparison) -> String {

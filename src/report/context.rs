@@ -27,6 +27,9 @@ const VERDICTS: [RequirementVerdict; 7] = [
 
 const STANDING: &str = "standing";
 
+/// In the place of a verdict, where a requirement does not apply to the server.
+const INAPPLICABLE: &str = "inapplicable";
+
 pub(super) fn of(run: &Run) -> Value {
     let issues = digest::issues(run);
     let lookup = Lookup::of(run, &issues);
@@ -37,6 +40,7 @@ pub(super) fn of(run: &Run) -> Value {
         outcome => digest::outcome(run),
         sentence => digest::sentence(run),
         gateway => digest::gateway(run),
+        security_blocked => digest::security_blocked(run),
         server => digest::server(run),
         selection => digest::selection(run),
         baseline => digest::baseline(run),
@@ -50,7 +54,6 @@ pub(super) fn of(run: &Run) -> Value {
         decided => applicable.decided(),
         applicable => run.applicable(),
         tally_applicable => Serde(applicable),
-        tally_requirements => Serde(run.tally_requirements),
         tally => Serde(run.tally),
         required => Serde(&run.required),
         lacking => Serde(digest::lacking(run)),
@@ -60,7 +63,7 @@ pub(super) fn of(run: &Run) -> Value {
         notes => Serde(&run.notes),
         has_standing => !run.standing.is_empty(),
         has_known => issues.iter().any(|issue| issue.occurrences.iter().any(Occurrence::is_known)),
-        issues => issue_lists(&issues, &exchanges),
+        issues => issue_lists(run, &issues, &exchanges),
         undecided => undecided(run, &lookup),
         areas => areas(run),
         groups => groups(run),
@@ -95,6 +98,8 @@ impl<'r> Lookup<'r> {
         context! {
             found_under => found_under([id], requirement.cases.iter().map(area)),
             known => self.known.get(&(requirement.verdict, id)).copied(),
+            // What does not apply counts nowhere.
+            verdict => if requirement.applies { requirement.verdict.as_str() } else { INAPPLICABLE },
             ..Serde(requirement)
         }
     }
@@ -130,13 +135,15 @@ fn found_under<'s>(
     ready(choices.into_iter().collect::<Vec<_>>().join(" "))
 }
 
-fn issue_lists(issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {
+fn issue_lists(run: &Run, issues: &[Issue<'_>], exchanges: &Exchanges<'_>) -> Vec<Value> {
     let lists =
         [("Broken", Verdict::Failed), ("Warned", Verdict::Warned), ("Observed", Verdict::Passed)];
     let list = |(title, severity): (&str, Verdict)| {
-        let all = issues.iter().filter(|issue| issue.severity == severity);
-        let all: Vec<Value> = all.map(|i| issue(i, exchanges)).collect();
-        (!all.is_empty()).then(|| context! { title, verdict => severity.as_str(), all })
+        let all: Vec<&Issue<'_>> =
+            issues.iter().filter(|issue| issue.severity == severity).collect();
+        let number = digest::issue_count(run, severity, &all);
+        let all: Vec<Value> = all.into_iter().map(|i| issue(i, exchanges)).collect();
+        (!all.is_empty()).then(|| context! { title, verdict => severity.as_str(), all, number })
     };
     lists.into_iter().filter_map(list).collect()
 }
@@ -157,6 +164,7 @@ fn issue(issue: &Issue<'_>, exchanges: &Exchanges<'_>) -> Value {
         verdict => issue.severity.as_str(),
         level => issue.level_word(),
         mark => issue.requirement.map_or(Mark::Plain, |r| r.mark).as_str(),
+        security => issue.requirement.is_some_and(|r| r.security),
         known => issue.is_known(),
         found_under => found_under([issue.id], areas.iter().map(|area| &**area)),
         has_exchange => shown.clone().any(|occurrence| occurrence.exchange(exchanges).is_some()),
@@ -196,20 +204,23 @@ fn exchange(exchange: &RecordedExchange) -> Value {
 }
 
 fn undecided(run: &Run, lookup: &Lookup<'_>) -> Vec<Value> {
+    let of = |title, verdict: RequirementVerdict| {
+        (title, verdict.as_str(), digest::undecided(run, verdict))
+    };
     let lists = [
-        ("Errored (internal error)", RequirementVerdict::Errored),
-        ("Blocked", RequirementVerdict::Blocked),
-        ("Skipped", RequirementVerdict::Skipped),
-        ("Untested", RequirementVerdict::Untested),
+        of("Errored (internal error)", RequirementVerdict::Errored),
+        of("Blocked", RequirementVerdict::Blocked),
+        of("Skipped", RequirementVerdict::Skipped),
+        of("Untested", RequirementVerdict::Untested),
+        ("Not applicable", INAPPLICABLE, digest::inapplicable(run)),
     ];
-    let list = |(title, verdict): (&str, RequirementVerdict)| {
-        let groups = digest::undecided(run, verdict);
+    let list = |(title, verdict, groups): (&str, &str, Vec<ReasonGroup<'_>>)| {
         let requirements: usize = groups.iter().map(|group| group.requirements.len()).sum();
         let cases: usize = groups.iter().map(|group| group.cases.len()).sum();
         (!groups.is_empty()).then(|| {
             context! {
                 title,
-                verdict => verdict.as_str(),
+                verdict,
                 requirements,
                 number => digest::requirements_and_cases(requirements, cases),
                 reasons => groups.iter().map(|group| reason(group, lookup)).collect::<Vec<_>>(),
@@ -238,7 +249,8 @@ fn areas(run: &Run) -> Value {
 }
 
 fn groups(run: &Run) -> Value {
-    let verdicts = |all: &[&RequirementOutcome]| all.iter().map(|r| r.verdict).collect();
+    let verdicts =
+        |all: &[&RequirementOutcome]| all.iter().filter(|r| r.applies).map(|r| r.verdict).collect();
     counts(digest::groups(run).iter().map(|(name, all)| (*name, verdicts(all))))
 }
 

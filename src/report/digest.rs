@@ -3,10 +3,11 @@
 use super::text::{count, cut, one_line, visible};
 use crate::model::reason::ReasonCode;
 use crate::model::run::{
-    CaseOutcome, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry, RecordedExchange,
-    RecordedReason, Required, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
-    StandingOutcome, UntrustedText, Verdict,
+    CaseOutcome, Concern, Decision, Finding, Header, Level, Mark, Outdated, OutdatedEntry,
+    RecordedExchange, RecordedReason, Required, RequirementOutcome, RequirementTally,
+    RequirementVerdict, Run, StandingOutcome, UntrustedText, Verdict,
 };
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// The most characters of a body in a report; `run.json` has all of them.
@@ -18,13 +19,15 @@ pub(super) const SHOWN_LIMIT: usize = 10;
 
 const NO_REASON: &str = "no_reason";
 
+/// The numbers of all reports. They are counted from the requirements: an earlier homespec wrote down
+/// another sum.
 pub(super) fn applicable(run: &Run) -> RequirementTally {
-    run.requirements.iter().filter(|r| r.applies).map(|r| r.verdict).collect()
+    RequirementTally::of(&run.requirements)
 }
 
 /// The outcome in a few words, without a full stop.
 pub(super) fn outcome(run: &Run) -> String {
-    let tally = run.tally_requirements;
+    let tally = applicable(run);
     match run.exit_status {
         0 if tally.failed > 0 => "Only known deviations".into(),
         0 if tally.blocked > 0 => "No deviation in what was decided".into(),
@@ -47,7 +50,7 @@ pub(super) fn outcome(run: &Run) -> String {
 fn news(run: &Run) -> bool {
     match &run.baseline {
         Some(baseline) => baseline.new > 0,
-        None => run.tally_requirements.failed > 0 || !lacks_required(run),
+        None => applicable(run).failed > 0 || !lacks_required(run),
     }
 }
 
@@ -66,7 +69,20 @@ pub(super) fn baseline(run: &Run) -> Option<String> {
             text.push_str(&format!(", {number} {word}"));
         }
     }
-    Some(format!("{text} ({})", baseline.file))
+    let further = match baseline.new_blocked.as_slice() {
+        [] => String::new(),
+        ids => format!("; not listed under `blocks` of their cause: {}", ids.join(", ")),
+    };
+    Some(format!("{text} ({}){further}", baseline.file))
+}
+
+/// The MUSTs of security that are blocked and that no baseline accepts by name.
+pub(super) fn security_blocked(run: &Run) -> Option<String> {
+    let ids: Vec<&str> =
+        run.blocked_musts().filter(|r| r.security).map(|r| r.id.as_str()).collect();
+    let number = count(ids.len(), "requirement");
+    (!ids.is_empty())
+        .then(|| format!("Blocked, and a matter of security: {number}: {}", ids.join(", ")))
 }
 
 pub(super) fn outdated(entry: &OutdatedEntry) -> String {
@@ -98,7 +114,18 @@ pub(super) fn gateway(run: &Run) -> Option<String> {
 
 /// Describes in one or two sentences how many requirements were decided, and how.
 pub(super) fn sentence(run: &Run) -> String {
-    let tally = applicable(run);
+    let (decided, open) = counts(applicable(run));
+    let how = decided.map_or(String::new(), |counts| format!(": {counts}"));
+    let (decided, all) = (applicable(run).decided(), run.applicable());
+    let mut text = format!("{decided} of {all} applicable requirements decided{how}.");
+    if let Some(open) = open {
+        text.push_str(&format!(" Not decided: {open}."));
+    }
+    text
+}
+
+/// `3 failed, 2 warned, 200 passed`, and `6 blocked, 40 skipped`.
+pub(super) fn counts(tally: RequirementTally) -> (Option<String>, Option<String>) {
     let decided = [(tally.failed, "failed"), (tally.warned, "warned"), (tally.passed, "passed")];
     let open = [
         (tally.blocked, "blocked"),
@@ -106,13 +133,7 @@ pub(super) fn sentence(run: &Run) -> String {
         (tally.skipped, "skipped"),
         (tally.untested, "untested"),
     ];
-    let how = list_counts(&decided).map_or(String::new(), |counts| format!(": {counts}"));
-    let (decided, all) = (tally.decided(), run.applicable());
-    let mut text = format!("{decided} of {all} applicable requirements decided{how}.");
-    if let Some(open) = list_counts(&open) {
-        text.push_str(&format!(" Not decided: {open}."));
-    }
-    text
+    (list_counts(&decided), list_counts(&open))
 }
 
 /// `3 failed, 2 warned`; the zeros are left out.
@@ -226,18 +247,59 @@ impl<'a> Issue<'a> {
         self.requirement.map_or("", |r| r.title.as_str())
     }
 
-    /// Returns true if the baseline knows every occurrence.
+    /// Returns true if the baseline knows every occurrence that makes it what it is.
     pub(super) fn is_known(&self) -> bool {
-        self.occurrences.iter().all(Occurrence::is_known)
+        self.gravest().all(Occurrence::is_known)
     }
 
-    /// The first occurrence that is not known, otherwise the first.
+    /// The first of the gravest occurrences that is not known, otherwise the first.
     pub(super) fn first(&self) -> Option<&Occurrence<'a>> {
-        self.occurrences.iter().find(|s| !s.is_known()).or(self.occurrences.first())
+        self.gravest().find(|s| !s.is_known()).or(self.occurrences.first())
+    }
+
+    fn gravest(&self) -> impl Iterator<Item = &Occurrence<'a>> {
+        self.occurrences.iter().filter(|one| one.severity() == self.severity)
+    }
+
+    /// What comes first: security before interoperability before form, then MUST before SHOULD, then
+    /// what others follow from.
+    fn rank(&self) -> impl Ord + use<> {
+        let concern = self.requirement.map_or_else(|| Concern::by_id(self.id), |r| r.concern());
+        let level = self.requirement.map(|r| r.level);
+        let severity = Reverse(self.severity);
+        (severity, concern, Reverse(level), Reverse(self.consequences.len()))
+    }
+
+    /// Returns true if the requirement counts under another verdict, a graver one.
+    fn counts_elsewhere(&self) -> bool {
+        let verdict = RequirementVerdict::from(self.severity);
+        self.requirement.is_some_and(|r| !r.applies || r.verdict != verdict)
+    }
+}
+
+/// `6 requirements`, of a list of issues: their number is that of the summary. What counts under a graver
+/// verdict is listed as well, and said.
+pub(super) fn issue_count(run: &Run, severity: Verdict, issues: &[&Issue<'_>]) -> String {
+    let elsewhere = issues.iter().filter(|issue| issue.counts_elsewhere()).count();
+    let number = match severity {
+        // Whatever is only observed counts among those that passed.
+        Verdict::Passed => issues.len(),
+        verdict => applicable(run).count(verdict.into()),
+    };
+    let number = count(number, "requirement");
+    match elsewhere {
+        0 => number,
+        _ if severity == Verdict::Passed => number,
+        n => format!("{number}, and {n} counted under a graver verdict"),
     }
 }
 
 impl<'a> Occurrence<'a> {
+    pub(super) fn severity(&self) -> Verdict {
+        let of_decision = self.decision.map_or(Verdict::Passed, |decision| decision.verdict);
+        self.finding.map_or(of_decision, |finding| finding.verdict)
+    }
+
     pub(super) fn is_known(&self) -> bool {
         self.finding.is_some_and(|f| f.known)
     }
@@ -321,29 +383,35 @@ fn message(first: &str, headers: &[Header], body: Option<&str>) -> String {
     lines.join("\n")
 }
 
-/// Every requirement that is not met, most severe first, then in register order.
+/// Every requirement that is not met, once, under the gravest of what shows it; in the order in which
+/// they matter, then in that of the register.
 pub(super) fn issues(run: &Run) -> Vec<Issue<'_>> {
     let register: HashMap<&str, (usize, &RequirementOutcome)> =
         run.requirements.iter().enumerate().map(|(n, r)| (r.id.as_str(), (n, r))).collect();
     let mut found: Vec<Issue<'_>> = Vec::new();
-    let mut index: HashMap<(Verdict, &str), usize> = HashMap::new();
+    let mut index: HashMap<&str, usize> = HashMap::new();
     for (severity, id, occurrence) in occurrences(run) {
-        match index.get(&(severity, id)).and_then(|n| found.get_mut(*n)) {
-            Some(issue) => issue.occurrences.push(occurrence),
+        match index.get(id).and_then(|n| found.get_mut(*n)) {
+            Some(issue) => {
+                issue.severity = issue.severity.max(severity);
+                issue.occurrences.push(occurrence);
+            }
             None => {
-                index.insert((severity, id), found.len());
+                index.insert(id, found.len());
                 let requirement = register.get(id).map(|(_, r)| *r);
-                let occurrences = vec![occurrence];
-                let consequences = match severity {
-                    Verdict::Failed => consequences(run, id),
-                    _ => Vec::new(),
-                };
+                let (occurrences, consequences) = (vec![occurrence], Vec::new());
                 found.push(Issue { id, requirement, severity, occurrences, consequences });
             }
         }
     }
+    for issue in &mut found {
+        issue.occurrences.sort_by_key(|one| Reverse(one.severity()));
+        if issue.severity == Verdict::Failed {
+            issue.consequences = consequences(run, issue.id);
+        }
+    }
     let place = |issue: &Issue<'_>| register.get(issue.id).map_or(usize::MAX, |(n, _)| *n);
-    found.sort_by_key(|issue| (std::cmp::Reverse(issue.severity), place(issue)));
+    found.sort_by_key(|issue| (issue.rank(), place(issue)));
     found
 }
 
@@ -435,16 +503,21 @@ pub(super) fn requirements_and_cases(requirements: usize, cases: usize) -> Strin
 
 /// Everything with this verdict, by reason; the reason with most requirements first.
 pub(super) fn undecided(run: &Run, verdict: RequirementVerdict) -> Vec<ReasonGroup<'_>> {
-    let requirements = run.requirements.iter().filter(|r| r.verdict == verdict);
+    let requirements = run.requirements.iter().filter(|r| r.applies && r.verdict == verdict);
     let cases = run.cases.iter().filter(|c| Some(c.verdict) == verdict.verdict());
-    let all: Vec<Undecided<'_>> =
-        requirements.map(Undecided::Requirement).chain(cases.map(Undecided::Case)).collect();
+    by_reason(requirements.map(Undecided::Requirement).chain(cases.map(Undecided::Case)).collect())
+}
+
+/// The requirements that do not apply to the server, by reason.
+pub(super) fn inapplicable(run: &Run) -> Vec<ReasonGroup<'_>> {
+    by_reason(run.requirements.iter().filter(|r| !r.applies).map(Undecided::Requirement).collect())
+}
+
+fn by_reason(all: Vec<Undecided<'_>>) -> Vec<ReasonGroup<'_>> {
     let mut groups: Vec<_> =
         by_name(&all, Undecided::code).into_iter().map(|(code, list)| group(code, &list)).collect();
     // Consequences of a finding first: they need no further look.
-    groups.sort_by_key(|g| {
-        std::cmp::Reverse((g.cause().is_some(), g.requirements.len(), g.cases.len()))
-    });
+    groups.sort_by_key(|g| Reverse((g.cause().is_some(), g.requirements.len(), g.cases.len())));
     groups
 }
 

@@ -441,6 +441,7 @@ fn write_suite(xml: &mut Xml, run: &Run, suite: &TestSuite, dialect: Dialect) {
         ("target", visible(&run.target.base_url)),
         ("server", one_line(&cut(run.target.server.as_deref().unwrap_or("not told"), VALUE_LIMIT))),
         ("homespec", visible(&run.tool.version)),
+        ("requirements", digest::sentence(run)),
         ("secrets", SECRETS_NOTE.to_owned()),
     ];
     write_properties(xml, &target);

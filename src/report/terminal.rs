@@ -23,20 +23,22 @@ const NOTES: [usize; 2] = [5, 2];
 /// remedies, and the paths of the reports. Ends with a newline; at most 25 lines.
 ///
 /// `width` is the width of the terminal in columns (less than 40 counts as 40); no line but those
-/// with paths is longer. With `color` the outcome is coloured; without it the text is plain.
-pub fn terminal(run: &Run, paths: &[PathBuf], width: usize, color: bool) -> String {
-    let page = Page { width: width.max(40), color };
+/// with paths is longer. Without it the output is no terminal, and nothing is cut or left out. With
+/// `color` the outcome is coloured; without it the text is plain.
+pub fn terminal(run: &Run, paths: &[PathBuf], width: Option<usize>, color: bool) -> String {
+    let page = Page { width: width.map(|width| width.max(40)), color };
     let head = head(run, &page);
     let tail = tail(run, paths, &page);
     // The lists in the middle get what is left, so that neither the answer nor the paths scroll away.
-    let room = (HEIGHT - 1).saturating_sub(head.len() + tail.len());
+    let room = page.at_most(HEIGHT - 1).saturating_sub(head.len() + tail.len());
     let lines = [head, middle(run, &page, room), tail].concat();
     lines.join("\n") + "\n"
 }
 
 /// The width and colours of the output.
 struct Page {
-    width: usize,
+    /// None if the output is no terminal.
+    width: Option<usize>,
     color: bool,
 }
 
@@ -44,7 +46,21 @@ impl Page {
     /// Untrusted text, on one line that fits.
     fn line(&self, text: &str) -> String {
         let indent = text.chars().take_while(|c| *c == ' ').count();
-        fit(&format!("{}{}", " ".repeat(indent), one_line(text)), self.width)
+        self.fitted(&format!("{}{}", " ".repeat(indent), one_line(text)))
+    }
+
+    fn fitted(&self, text: &str) -> String {
+        self.width.map_or_else(|| text.to_owned(), |width| fit(text, width))
+    }
+
+    /// So many lines or entries on a terminal, else all there are.
+    fn at_most(&self, number: usize) -> usize {
+        self.width.map_or(usize::MAX, |_| number)
+    }
+
+    /// The same page without so many columns at the left.
+    fn indented(&self, columns: usize) -> Page {
+        Page { width: self.width.map(|width| width.saturating_sub(columns)), color: self.color }
     }
 
     fn styled(&self, style: Style, text: &str) -> String {
@@ -59,14 +75,20 @@ impl Page {
         let mut lines: Vec<String> = Vec::new();
         for word in text.split(' ') {
             let is_command = word.starts_with("::");
-            let fits = |line: &str| line.chars().count() + 1 + word.chars().count() <= self.width;
+            let fits = |line: &str| {
+                let length = line.chars().count() + 1 + word.chars().count();
+                self.width.is_none_or(|width| length <= width)
+            };
             match lines.last_mut() {
-                Some(line) if fits(line) || is_command => {
+                Some(line) if fits(line) => {
                     line.push(' ');
-                    line.push_str(&fit(word, self.width));
+                    line.push_str(word);
                 }
-                _ if is_command => lines.push(format!("· {}", fit(word, self.width))),
-                _ => lines.push(fit(word, self.width)),
+                // A mark before it takes two columns.
+                _ if is_command => {
+                    lines.push(format!("· {}", self.indented(2).fitted(word)));
+                }
+                _ => lines.push(self.fitted(word)),
             }
         }
         lines
@@ -103,21 +125,39 @@ fn head(run: &Run, page: &Page) -> Vec<String> {
     let outcome = format!("{} ({}{took})", digest::outcome(run), duration(run.duration_ms));
     lines.push(page.styled(style(worst), &outcome));
     lines.extend(digest::baseline(run).map(|text| page.line(&format!("Baseline: {text}"))));
-    lines.extend(page.wrapped(&digest::sentence(run)).into_iter().take(3));
+    lines.extend(page.wrapped(&digest::sentence(run)).into_iter().take(page.at_most(3)));
+    if let Some(text) = digest::security_blocked(run) {
+        lines.extend(shortened(page.wrapped(&text), page.at_most(2)));
+    }
+    lines
+}
+
+/// The first of these lines; the last of them says if there are more.
+fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    let is_cut = lines.len() > most;
+    lines.truncate(most);
+    if let Some(last) = lines.last_mut().filter(|_| is_cut) {
+        while !last.ends_with(", ") && last.pop().is_some() {}
+        last.push('…');
+    }
     lines
 }
 
 /// Notes for the operator, and the paths of the reports.
 fn tail(run: &Run, paths: &[PathBuf], page: &Page) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(first) = run.not_cleaned_up.first() {
-        let more = more(run.not_cleaned_up.len(), 1);
-        lines.push(page.styled(style(Verdict::Warned), &format!("Not cleaned up: {first}{more}")));
+    let shown = run.not_cleaned_up.len().min(page.at_most(1));
+    for (at, one) in run.not_cleaned_up.iter().take(shown).enumerate() {
+        let more =
+            if at + 1 == shown { more(run.not_cleaned_up.len(), shown) } else { String::new() };
+        lines.push(page.styled(style(Verdict::Warned), &format!("Not cleaned up: {one}{more}")));
     }
-    let shown = run.notes.len().min(NOTES.len());
-    for (at, (note, most)) in run.notes.iter().zip(NOTES).enumerate() {
+    let shown = run.notes.len().min(page.at_most(NOTES.len()));
+    let limits = NOTES.into_iter().chain(std::iter::repeat(usize::MAX));
+    for (at, (note, most)) in run.notes.iter().take(shown).zip(limits).enumerate() {
         let more = if at + 1 == shown { more(run.notes.len(), shown) } else { String::new() };
-        lines.extend(page.wrapped(&format!("Note: {note}{more}")).into_iter().take(most));
+        let wrapped = page.wrapped(&format!("Note: {note}{more}"));
+        lines.extend(wrapped.into_iter().take(page.at_most(most)));
     }
     let files: Vec<String> = paths.iter().map(|p| one_line(&p.to_string_lossy())).collect();
     if !files.is_empty() {
@@ -188,16 +228,20 @@ fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
     let issues = digest::issues(run);
     let errored = digest::undecided(run, RequirementVerdict::Errored);
     let blocked = digest::undecided(run, RequirementVerdict::Blocked);
+    // The first cause is always there, whole.
+    let first = |(_, entries): &(String, Vec<Vec<String>>)| entries.first().map_or(0, Vec::len);
     let section = |verdict, (heading, entries): (String, Vec<_>), noun, limit, floor| {
         let heading = page.styled(style(verdict), &heading);
-        Section { heading, entries, noun, limit, floor }
+        Section { heading, entries, noun, limit: page.at_most(limit), floor }
     };
-    let broken = |title, verdict| issue_list(title, verdict, &issues, page);
+    let broken = |title, verdict| issue_list(run, (title, verdict), &issues, page);
     let open = |title, groups: &[_]| reason_list(title, groups, page);
+    let causes = broken("Broken", Failed);
+    let room_of_causes = (first(&causes) + 2).max(6);
     let sections = [
         section(Failed, lacking_list(run, page), "", LISTED, 3),
         section(Failed, outdated_list(run, page), "", LISTED, 3),
-        section(Failed, broken("Broken", Failed), "", BROKEN, 4),
+        section(Failed, causes, "", BROKEN, room_of_causes),
         section(Errored, open("Errored (internal error)", &errored), "reason", BLOCKED, 2),
         section(Warned, broken("Warned", Warned), "", WARNED, 1),
         section(Blocked, open("Blocked", &blocked), "reason", BLOCKED, 4),
@@ -217,14 +261,14 @@ fn middle(run: &Run, page: &Page, room: usize) -> Vec<String> {
 }
 
 fn issue_list(
-    title: &str,
-    verdict: Verdict,
+    run: &Run,
+    (title, verdict): (&str, Verdict),
     issues: &[Issue<'_>],
     page: &Page,
 ) -> (String, Vec<Vec<String>>) {
-    let (known, new): (Vec<_>, Vec<_>) =
-        issues.iter().filter(|i| i.severity == verdict).partition(|i| i.is_known());
-    let heading = format!("{title}: {}", count(new.len() + known.len(), "requirement"));
+    let all: Vec<&Issue<'_>> = issues.iter().filter(|i| i.severity == verdict).collect();
+    let heading = format!("{title}: {}", digest::issue_count(run, verdict, &all));
+    let (known, new): (Vec<_>, Vec<_>) = all.into_iter().partition(|i| i.is_known());
     let heading = match known.len() {
         0 => heading,
         n if new.is_empty() => format!("{heading}, {}", if n == 1 { "known" } else { "all known" }),
@@ -234,17 +278,43 @@ fn issue_list(
     (heading, new.into_iter().chain(known).map(|i| issue_lines(i, page)).collect())
 }
 
-/// A line with the finding, and one with what could not be decided because of it.
+/// The lines of a finding, and one with what could not be decided because of it.
 fn issue_lines(issue: &Issue<'_>, page: &Page) -> Vec<String> {
     let follow = digest::consequences_in_words(&issue.consequences);
     let follow = follow.map(|text| page.line(&format!("    {text}")));
-    [issue_line(issue, page)].into_iter().chain(follow).collect()
-}
-
-fn issue_line(issue: &Issue<'_>, page: &Page) -> String {
     let message = issue.first().map_or("", |s| s.message());
     let known = if issue.is_known() { " (known)" } else { "" };
-    page.line(&format!("  {} {}{known}: {message}", issue.level_word(), issue.id))
+    let text = format!("{} {}{known}: {message}", issue.level_word(), issue.id);
+    let lines = match issue.severity {
+        Verdict::Failed => cause_lines(&text, page),
+        _ => vec![page.line(&format!("  {text}"))],
+    };
+    lines.into_iter().chain(follow).collect()
+}
+
+/// The most lines of what is broken, unless what was expected needs more.
+const CAUSE_LINES: usize = 2;
+
+/// A broken requirement on as many lines as it needs: what was expected is never cut, what came is cut
+/// at the end.
+fn cause_lines(text: &str, page: &Page) -> Vec<String> {
+    let lines = page.indented(4).wrapped(text);
+    let expected =
+        text.rfind(", got ").map_or(0, |at| text.get(..at).map_or(0, |t| t.chars().count()));
+    let mut length = 0;
+    let needed = lines.iter().take_while(|line| {
+        length += line.chars().count() + 1;
+        length <= expected
+    });
+    let most = page.at_most(CAUSE_LINES.max(needed.count() + 1));
+    let is_cut = lines.len() > most;
+    let mut lines: Vec<String> = lines.into_iter().take(most).collect();
+    if let Some(last) = lines.last_mut().filter(|_| is_cut) {
+        *last = page.indented(4).fitted(&format!("{last} …"));
+    }
+    let indent =
+        |(at, line): (usize, String)| format!("{}{line}", if at == 0 { "  " } else { "    " });
+    lines.into_iter().enumerate().map(indent).collect()
 }
 
 fn lacking_list(run: &Run, page: &Page) -> (String, Vec<Vec<String>>) {
@@ -281,10 +351,13 @@ fn reason_lines(group: &ReasonGroup<'_>, page: &Page) -> Vec<String> {
         return vec![page.line(&format!("  {} because of {cause}", group.requirements.len()))];
     }
     let text = group.texts.first().copied().unwrap_or("no reason was recorded");
-    let more = more(group.texts.len(), 1);
+    let shown = page.at_most(1).min(group.texts.len());
+    let more = more(group.texts.len(), shown.max(1));
     let first = format!("  {} {}: {text}{more}", group.requirements.len(), group.code);
+    let further =
+        group.texts.iter().take(shown).skip(1).map(|text| page.line(&format!("    {text}")));
     let remedy = group.remedy.map(|r| page.line(&format!("    {r}")));
-    [page.line(&first)].into_iter().chain(remedy).collect()
+    [page.line(&first)].into_iter().chain(further).chain(remedy).collect()
 }
 
 #[cfg(test)]
@@ -293,7 +366,7 @@ mod tests {
 
     #[test]
     fn no_line_begins_with_a_workflow_command() {
-        let page = Page { width: 12, color: false };
+        let page = Page { width: Some(12), color: false };
         for text in ["answered ::error::b and ::warning::c", "::error::b", "a ::stop::", ""] {
             let lines = page.wrapped(text);
             assert!(lines.iter().all(|line| !line.trim_start().starts_with("::")), "{lines:?}");

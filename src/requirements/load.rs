@@ -71,6 +71,11 @@ fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static s
     let rules = [
         ("id", is_id(&requirement.id), "an id is dotted and in lower case"),
         ("mark", requirement.mark != Mark::Schema || is_must, "mark `schema` counts as MUST"),
+        (
+            "security",
+            !requirement.security || !is_may,
+            "what a server may do is no matter of security",
+        ),
         ("until", until.is_none_or(|u| u >= since), "`until` comes before `since`"),
         ("tightened", later(tightened), "`tightened` does not come after `since`"),
         ("tightened", tightened.is_none() || is_must, "only a MUST is tightened"),

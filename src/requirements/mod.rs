@@ -77,6 +77,9 @@ pub struct Requirement {
     pub level: Level,
     /// In which words the specification says it.
     pub mark: Mark,
+    /// True if its breach lets somebody in, or keeps somebody in.
+    #[serde(default)]
+    pub security: bool,
     /// The first release that has it.
     pub since: SpecVersion,
     /// The last one; none where it goes on.

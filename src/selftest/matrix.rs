@@ -417,6 +417,7 @@ mod tests {
             id: id.to_owned(),
             level: Level::Must,
             mark: Mark::Plain,
+            security: false,
             title: String::new(),
             source_url: String::new(),
             applies: true,

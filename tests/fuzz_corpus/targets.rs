@@ -285,7 +285,7 @@ pub fn runs(data: &[u8]) {
         let xml = report::junit(&run, dialect);
         assert!(roxmltree::Document::parse(&xml).is_ok(), "{xml}");
     }
-    let summary = report::terminal(&run, &[], 80, false);
+    let summary = report::terminal(&run, &[], Some(80), false);
     assert!(summary.chars().all(|c| c == '\n' || !c.is_control()), "{summary:?}");
     for line in report::github_annotations(&run) {
         assert!(!line.contains(['\n', '\r']), "{line:?}");

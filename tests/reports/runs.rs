@@ -109,6 +109,7 @@ fn requirement(
         id: id.into(),
         level,
         mark,
+        security: false,
         title: title.into(),
         source_url: format!("{CLAUSE}{fragment}"),
         applies: true,
@@ -263,7 +264,7 @@ fn run(exit_status: u8, cases: Vec<CaseOutcome>, standing: Vec<StandingOutcome>)
         started_at: "2026-01-02T03:04:05Z".into(),
         duration_ms: 2_345,
         tally: cases.iter().map(|c| c.verdict).collect(),
-        tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
+        tally_requirements: RequirementTally::of(&requirements),
         limits_hit: vec![],
         not_cleaned_up: vec![],
         notes: vec![],
@@ -554,6 +555,8 @@ pub fn gated() -> Run {
         new: 0,
         known: 2,
         added: 1,
+        blocked: vec![],
+        new_blocked: vec![],
         outdated: vec![outdated(Outdated::Fixed, 3), outdated(Outdated::Expired, 9)],
     });
     run.required = vec![
@@ -561,5 +564,41 @@ pub fn gated() -> Run {
         required("refresh", Verdict::Failed),
         required("uia_password", Verdict::Blocked),
     ];
+    run
+}
+
+/// Requirements whose cases do not agree, of each kind of concern, with causes; and some that do not apply.
+pub fn crossed() -> Run {
+    use Verdict::{Blocked, Failed, Skipped, Warned};
+    let because = |id: &str| {
+        undecided(id, Blocked, "because:device.login.bound", "device.login.bound is broken")
+    };
+    let limited = |id: &str| undecided(id, Blocked, "rate_limited", "the server limits login");
+    let rows = [
+        vec![decided("device.login.echo", Failed), decided("device.login.bound", Failed)],
+        vec![decided("device.login.echo", Warned), decided("login.password.unknown_user", Warned)],
+        vec![decided("rate_limit.errcode", Warned), limited("login.password.unknown_user")],
+        vec![decided("login.state", Warned), decided("uia.session.secret", Failed)],
+        vec![because("login.user.localpart"), limited("login.token.single_use")],
+        vec![undecided("refresh.rotate", Skipped, "version", "it is not part of a release")],
+        vec![limited("login.answer.schema")],
+    ];
+    let words = ["the answer is wrong", "right", "wrong", "/x"];
+    let cases = rows.into_iter().zip(1..).map(|(decisions, n)| {
+        let found = decisions.iter().filter(|d| matches!(d.verdict, Failed | Warned)).map(|d| {
+            let level = if d.verdict == Failed { Level::Must } else { Level::Should };
+            finding(&d.requirement, level, words, "nowhere#1")
+        });
+        let findings = found.collect();
+        CaseOutcome { findings, ..case("device", n, &format!("case-{n}"), "a title", decisions) }
+    });
+    let mut run = run(1, cases.collect(), vec![]);
+    for one in &mut run.requirements {
+        one.because = one.reason.as_ref().and_then(RecordedReason::because).map(str::to_owned);
+        one.security = ["uia.session.secret", "login.token.single_use"].contains(&one.id.as_str());
+        // The server lists nothing that has them, whatever a case said.
+        one.applies = !["refresh.rotate", "login.answer.schema"].contains(&one.id.as_str());
+    }
+    run.tally_requirements = RequirementTally::of(&run.requirements);
     run
 }

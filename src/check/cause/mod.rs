@@ -17,6 +17,7 @@
 //! - Of several findings of a decision only the consequences are excused.
 //! - A refusal by an operation that is absent answers no question of what it refuses. Where another
 //!   case decides the requirement, such a decision is skipped instead.
+mod alone;
 mod operations;
 mod presupposed;
 mod promotion;

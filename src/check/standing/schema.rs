@@ -83,19 +83,31 @@ pub(super) fn schema<'r>(
             });
         let Some(requirement) = watcher else { continue };
         let warn_only = is_null && !is_required(described, &location) && !is_item(json, &pointer);
-        let found = miss(&pointer, violation.expected, violation.actual);
-        broken.push(Observation {
+        let found = miss(&location, violation.expected, violation.actual);
+        let one = Observation {
             warn_only,
             more: violation.more,
             place: Some((violation.spec_file, violation.spec_line)),
             ..Observation::of(requirement, Some(found))
-        });
+        };
+        match broken.iter_mut().find(|other| is_alike(other, &one)) {
+            Some(other) => other.more += 1 + one.more,
+            None => broken.push(one),
+        }
     }
     let is_broken: HashSet<&str> = broken.iter().map(|one| one.requirement.id.as_str()).collect();
     let seen = seen(context, operation, response.status, described, json);
     let met = seen.into_values().filter(|one| !is_broken.contains(one.id.as_str()));
     sheet.observations.extend(met.map(|requirement| Observation::of(requirement, None)));
     sheet.observations.extend(broken);
+}
+
+/// Whether two places of one answer that are named alike break the same rule.
+fn is_alike(one: &Observation<'_>, other: &Observation<'_>) -> bool {
+    let (Some(here), Some(there)) = (&one.miss, &other.miss) else { return false };
+    one.requirement.id == other.requirement.id
+        && one.warn_only == other.warn_only
+        && (&here.place, &here.expected) == (&there.place, &there.expected)
 }
 
 /// A refusal that is no object has no errcode either: where its very status has a requirement of its own, that one is

@@ -158,7 +158,7 @@ mapped! {
     }
     Target { base_url, server, versions, flows, spec; api }
     RecordedSelection { cases, requirements, areas, skip, rerun; levels, available, selected, evidence }
-    BaselineOutcome { file, outdated; new, known, added }
+    BaselineOutcome { file, outdated; new, known, added, blocked, new_blocked }
     OutdatedEntry { place, text, reason; requirement, case, why, line }
     Required { text; name, verdict }
     GatewayAnswers { operation; count, all }
@@ -180,7 +180,7 @@ mapped! {
     StandingOutcome { findings, reason; requirement, verdict, count, observed }
     RequirementOutcome {
         reason;
-        id, level, mark, title, source_url, applies, verdict, because, cases
+        id, level, mark, security, title, source_url, applies, verdict, because, cases
     }
     Support { exchanges; name }
 }

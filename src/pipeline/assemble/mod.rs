@@ -9,6 +9,7 @@ mod requirements;
 mod standing;
 mod whole_run;
 
+use crate::baseline::Baseline;
 use crate::http::message::{Exchange, Response};
 use crate::http::rate_limit::LimitSeries;
 use crate::model::exit;
@@ -75,6 +76,8 @@ pub(super) struct Parts<'a> {
     pub broken_off: Vec<String>,
     /// Whether verdicts stay as each case was judged by itself.
     pub raw_verdicts: bool,
+    /// What the project knows and accepts.
+    pub baseline: Option<&'a Baseline>,
     /// What had to be there by `--require`.
     pub required: Vec<Required>,
     /// The guests that the run made.
@@ -146,7 +149,7 @@ pub(super) fn assemble(mut parts: Parts<'_>, redactor: &Redactor) -> Run {
             .filter(|case| !evidence::is_idle(case))
             .map(|case| case.verdict)
             .collect(),
-        tally_requirements: requirements.iter().map(|r| r.verdict).collect(),
+        tally_requirements: RequirementTally::of(&requirements),
         limits_hit: parts.limits_hit,
         not_cleaned_up: untrusted(&not_cleaned_up),
         notes: untrusted(&notes),

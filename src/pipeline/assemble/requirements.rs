@@ -53,6 +53,7 @@ fn outcome(
         id: requirement.id.clone(),
         level: requirement.level,
         mark: requirement.mark,
+        security: requirement.security,
         title: requirement.title.clone(),
         source_url: requirement.url.clone(),
         applies: requirement.applies(&parts.facts.listed),
