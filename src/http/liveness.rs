@@ -181,7 +181,7 @@ impl LivenessMonitor {
 }
 
 fn kind(request: &Request) -> (String, bool) {
-    (Bucket::of(request).operation, is_well_formed(request))
+    (Bucket::of(request).group.operation, is_well_formed(request))
 }
 
 /// Returns true for a request that no server may leave without an answer for its form: of a known
