@@ -110,7 +110,9 @@ impl<'r> Presupposed<'r> {
         if let Some(operation) = operation {
             let absent = self.operations.says_absent(exchange);
             let broken = wants_success && self.operations.is_broken(exchange);
-            if absent || broken {
+            if absent && self.operations.is_elsewhere(operation) {
+                causes.push(self.operations.prefix());
+            } else if absent || broken {
                 causes.extend(works(self.record.register, operation));
             }
         }
