@@ -204,12 +204,12 @@ fn a_requirement_takes_its_evidence_along_and_the_counts_say_so() {
 #[test]
 fn evidence_fails_a_run_only_where_something_is_blocked_because_of_it() {
     // The cause is in the evidence.
-    let done =
-        homespec(&["demo", "--requirement", "logout.others_survive", "--fault", "no-whoami"]);
-    assert_eq!(done.status, Some(1), "{}", done.stdout);
-    let asked = done.run.requirements.iter().find(|r| r.id == "logout.others_survive").unwrap();
-    if let Some(cause) = &asked.because {
-        assert_eq!(verdict(&done.run, cause), RequirementVerdict::Failed);
+    for asked in ["get_token.token_works", "token.header"] {
+        let done = homespec(&["demo", "--requirement", asked, "--fault", "no-whoami"]);
+        assert_eq!(done.status, Some(1), "{}", done.stdout);
+        let outcome = done.run.requirements.iter().find(|r| r.id == asked).unwrap();
+        assert_eq!(outcome.because.as_deref(), Some("whoami.user"), "{asked}");
+        assert_eq!(verdict(&done.run, "whoami.user"), RequirementVerdict::Failed);
     }
     // The evidence is broken in a way on which nothing hangs.
     let arguments = ["demo", "--requirement", "device.put.rename", "--fault", "login-201"];

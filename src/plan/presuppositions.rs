@@ -228,12 +228,17 @@ impl Graph {
     }
 }
 
+fn calls(case: &Case, operation: &str) -> bool {
+    let mut steps = case.all_steps();
+    steps.any(|step| matches!(&step.target, StepTarget::Call(called) if called == operation))
+}
+
 /// How many cases show whether one requirement holds.
 const ENOUGH: usize = 2;
 
 /// The cases that show whether what requirements presuppose holds: for each presupposed requirement a
-/// few of `others`, the most harmless and cheapest first, and none that does more harm than the cases
-/// that were `asked` for.
+/// few of `others` that decide it, and a few that call its operation, for once is no proof. The most
+/// harmless and cheapest first, and none that does more harm than the cases that were `asked` for.
 pub(super) fn evidence<'s>(
     suite: &Suite,
     register: &Register,
@@ -257,7 +262,15 @@ pub(super) fn evidence<'s>(
         let more = permitted.iter().filter(|case| decides(case, id)).copied();
         more.take(ENOUGH.saturating_sub(decided)).collect::<Vec<_>>()
     };
-    basic.into_iter().flat_map(of_one).collect()
+    let mut chosen: Vec<&'s Arc<Case>> = basic.iter().copied().flat_map(of_one).collect();
+    let operations = basic.iter().chain(requirements).filter_map(|id| register.get(id));
+    for operation in operations.filter_map(|one| one.works.as_deref()) {
+        let seen = asked.iter().chain(&chosen).filter(|case| calls(case, operation)).count();
+        let others = permitted.iter().filter(|case| calls(case, operation));
+        let more: Vec<_> = others.take(ENOUGH.saturating_sub(seen)).copied().collect();
+        chosen.extend(more);
+    }
+    chosen
 }
 
 #[cfg(test)]

@@ -12,6 +12,11 @@ pub const TOKEN_IN_HEADER: &str = "token.header";
 /// An access token in the query.
 pub const TOKEN_IN_QUERY: &str = "token.query.legacy";
 
+/// Paths below `/_matrix/client/v3` are served where a release with them is listed.
+pub const V3_PREFIX: &str = "route.v3_prefix";
+/// The same for `/_matrix/client/r0`.
+pub const R0_PREFIX: &str = "route.r0_prefix";
+
 /// The operation of a login.
 const LOGIN: &str = "login";
 
@@ -64,6 +69,7 @@ mod tests {
             assert!(register.get(id).is_some(), "{id}");
             assert!(register.basis(id) < Basis::Operation, "{id}");
         }
+        assert!([V3_PREFIX, R0_PREFIX].iter().all(|id| register.get(id).is_some()));
         assert_eq!(register.works(LOGIN).count(), 1);
         assert_eq!(register.basis("logout.ok"), Basis::Operation);
         assert_eq!(register.basis("logout.token_dead"), Basis::None);

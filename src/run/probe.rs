@@ -547,6 +547,8 @@ async fn takes_login_tokens(
 
 /// Requests for what cases look at sessions and devices by, by operation.
 fn observers(routes: &dyn Routes, token: &str, device: Option<&str>) -> Vec<Request> {
+    // A path that ends in nothing is another one.
+    let device = device.filter(|id| !id.is_empty());
     let observer = |operation: &&str| {
         let route = routes.route(operation, None)?;
         let path = match device {

@@ -272,7 +272,10 @@ fn named_selection(material: &Material, fault: &Fault) -> Selection {
     }
     let ids = std::iter::once(fault.requirement).chain(fault.also.iter().copied());
     let requirements = ids.filter(|id| material.covers(id)).map(str::to_owned).collect();
-    Selection { requirements, all_standing: true, ..Selection::default() }
+    // That an operation never works is seen by more than one request to it.
+    let with_evidence =
+        material.register.get(fault.requirement).is_some_and(|known| known.works.is_some());
+    Selection { requirements, all_standing: true, with_evidence, ..Selection::default() }
 }
 
 /// A few cases in which a run without faults had responses of a place; nothing if there are none.

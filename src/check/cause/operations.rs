@@ -6,6 +6,7 @@ use crate::http::gateway::Origins;
 use crate::http::message::{Exchange, Response, TransportError, TransportErrorKind, words};
 use crate::model::run::Verdict;
 use crate::requirements::Register;
+use crate::requirements::basic::{R0_PREFIX, V3_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A path that no server has, as cases and probe name it.
@@ -196,8 +197,21 @@ impl<'a> Operations<'a> {
     ) -> impl Iterator<Item = (&'a str, Vec<&'r str>)> + use<'s, 'a, 'r> {
         let absent = self.answers.iter().filter(|(_, answers)| answers.is_absent());
         absent
-            .filter(|((_, prefix), _)| self.is_of_run(prefix))
+            .filter(|((name, prefix), _)| self.is_of_run(prefix) && !self.is_elsewhere(name))
             .map(|((operation, _), _)| (*operation, works(register, operation)))
+    }
+
+    /// Whether an operation is there below the other of the two prefixes: then it is the prefix that is
+    /// broken, and not the operation.
+    pub(super) fn is_elsewhere(&self, operation: &str) -> bool {
+        let others = ["r0", "v3"].into_iter().filter(|prefix| *prefix != self.api);
+        let mut answers = others.filter_map(|prefix| self.answers.get(&(operation, prefix)));
+        answers.any(|answers| answers.absent < answers.all)
+    }
+
+    /// The requirement that says that paths below the prefix of the run are there.
+    pub(super) fn prefix(&self) -> &'static str {
+        if self.api == "r0" { R0_PREFIX } else { V3_PREFIX }
     }
 
     /// The operation of a request, named or by method and path.

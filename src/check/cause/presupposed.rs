@@ -134,7 +134,12 @@ impl<'r> Presupposed<'r> {
         if let Some(operation) = self.operations.name(exchange)
             && self.is_for_want_of_operation(exchange, evidence, wants_success)
         {
-            causes.extend(works(self.record.register, operation));
+            let is_elsewhere = self.operations.says_absent(exchange)
+                && self.operations.is_elsewhere(operation);
+            match is_elsewhere {
+                true => causes.push(self.operations.prefix()),
+                false => causes.extend(works(self.record.register, operation)),
+            }
         }
         if wants_success
             && response.is_some_and(|response| (400..500).contains(&response.status))

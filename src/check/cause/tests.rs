@@ -608,4 +608,38 @@ fn a_header_whose_token_is_refused_while_the_query_takes_it_is_one_finding() {
     let run: Vec<Played> = header().into_iter().chain([in_query(no())]).collect();
     let own = ["one token.header failed", "two other.rule failed", "three other.rule failed"];
     assert_eq!(outcome(&run, &all, &[]), own);
+#[test]
+fn an_operation_that_is_there_below_the_other_prefix_is_absent_because_of_its_prefix() {
+    let all = register(&[
+        ("route.v3_prefix", None),
+        ("list.works", Some("list")),
+        ("other.rule", None),
+        ("other.works", Some("other")),
+    ]);
+    let is_served =
+        "checks: [route.v3_prefix]\nsteps:\n  - { call: list, must: { status: { not: 404 } } }";
+    let run = [
+        play("a", LIST, &[unrecognized(404)]),
+        play("b", OTHER, &[fine()]),
+        play("c", NEEDS_LIST, &[unrecognized(404)]),
+        play("d", is_served, &[unrecognized(404)]),
+    ];
+    let below_r0 = |status: u16| {
+        let request = Request::new(Some("list"), "GET", "/_matrix/client/r0/list");
+        let body =
+            json!({"errcode": if status == 404 { "M_UNRECOGNIZED" } else { "M_MISSING_TOKEN" }});
+        [exchange(request, response(status, &body))]
+    };
+    let expected = [
+        "a list.works blocked by route.v3_prefix",
+        "c other.rule blocked by route.v3_prefix",
+        "d route.v3_prefix failed",
+    ];
+    assert_eq!(outcome(&run, &all, &below_r0(401)), expected);
+    let expected = [
+        "a list.works failed",
+        "c other.rule blocked by list.works",
+        "d route.v3_prefix blocked by list.works",
+    ];
+    assert_eq!(outcome(&run, &all, &below_r0(404)), expected);
 }
