@@ -280,7 +280,9 @@ fn may_follow_from_itself(request: &Request, response: &Response) -> bool {
         _ => true,
     };
     let is_taken = matches!(response.text_at("/errcode"), Some("M_USER_IN_USE" | "M_EXCLUSIVE"));
-    let is_gone = matches!(response.status, 401 | 403 | 404 | 409) && !response.is_challenge();
+    let proves = || request.json_body().is_some_and(|body| body.get("auth").is_some());
+    let is_gone =
+        matches!(response.status, 401 | 403 | 404 | 409) && (!response.is_challenge() || proves());
     !is_repeatable && (is_gone || is_taken)
 }
 

@@ -592,7 +592,7 @@ async fn absent(
     }
     let nowhere: Vec<&Response> = nowhere.iter().collect();
     let is_absent = |(_, responses): &(Request, Vec<Response>)| {
-        let shows = |response: &Response| response.status >= 500 || is_absence(response, &nowhere);
+        let shows = |response: &Response| is_failure(response) || is_absence(response, &nowhere);
         responses.len() == 2 && responses.iter().all(shows)
     };
     let absent = suspects.into_iter().filter(is_absent);
@@ -601,7 +601,13 @@ async fn absent(
 
 /// Whether an answer may say that there is no such operation, or that it does not work.
 fn is_suspect(response: &Response) -> bool {
-    matches!(response.status, 400 | 404 | 405 | 500..)
+    matches!(response.status, 400 | 404 | 405) || is_failure(response)
+}
+
+/// Whether an answer is an error that no homeserver means to give.
+fn is_failure(response: &Response) -> bool {
+    let is_none_of_matrix = response.text_at("/errcode").is_none();
+    response.status >= 500 || response.status >= 400 && is_none_of_matrix
 }
 
 /// Whether users can register: a name that nobody has is then available. Unlike a registration

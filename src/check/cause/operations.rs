@@ -20,6 +20,8 @@ type Key<'a> = (&'a str, &'a str);
 /// What the answers of a run say of its operations.
 pub(super) struct Operations<'a> {
     answers: BTreeMap<Key<'a>, Answers>,
+    /// How many requests had no answer.
+    silences: BTreeMap<Key<'a>, usize>,
     /// The operations by method and path, for requests that name none.
     names: BTreeMap<(&'a str, &'a str), &'a str>,
     /// How the server answers for paths that it does not have.
@@ -66,6 +68,7 @@ impl<'a> Operations<'a> {
         let (nowhere, origins) = (record.exchanges().filter(is_nowhere), record.origins);
         let mut seen = Operations {
             answers: BTreeMap::new(),
+            silences: BTreeMap::new(),
             names: record.exchanges().filter_map(named).collect(),
             nowhere: nowhere.filter_map(|one| answer(origins, one)).collect(),
             api: record.api,
@@ -74,6 +77,10 @@ impl<'a> Operations<'a> {
             origins,
         };
         for (place, exchange) in record.exchanges().enumerate() {
+            let silent = exchange.result.as_ref().err().filter(|trouble| is_unanswered(trouble));
+            if let Some(key) = silent.and_then(|_| seen.key(exchange)) {
+                *seen.silences.entry(key).or_default() += 1;
+            }
             let (Some(key), Some(response)) = (seen.key(exchange), answer(origins, exchange))
             else {
                 continue;
@@ -86,7 +93,7 @@ impl<'a> Operations<'a> {
             of_one.all += 1;
             of_one.served += usize::from(response.is_success() || response.is_challenge());
             of_one.absent += usize::from(is_absent);
-            of_one.crashed += usize::from(!is_absent && response.status >= 500);
+            of_one.crashed += usize::from(!is_absent && is_crash(response));
             of_one.last = place;
         }
         seen.broken = seen.broken(record);
@@ -150,9 +157,10 @@ impl<'a> Operations<'a> {
             // That an operation is absent is a wrong answer to any request.
             let counts = is_right || LapseKind::of(self, exchange) == Some(LapseKind::Absence);
             // What a case asks about may be unusual: then others like it are not known to work.
-            let is_alike =
-                || exchange.request.body.is_none() && served.contains(&RequestKind::of(exchange));
-            if counts && (!is_judged || is_alike()) {
+            let is_plain = exchange.request.body.is_none();
+            let is_alike = is_plain && served.contains(&RequestKind::of(exchange));
+            let shows = !is_judged || !is_right || is_alike || self.is_silent(exchange);
+            if counts && shows {
                 add(evidence.exchange.clone(), exchange, is_judged);
             }
         }
@@ -170,9 +178,8 @@ impl<'a> Operations<'a> {
     fn no_lapses(&self, operation: &'a str) -> Lapses<'a> {
         let of_one = |((name, _), _): &(&Key<'a>, &Answers)| *name == operation;
         let answers = self.answers.iter().filter(of_one);
-        let (answered, served) =
-            answers.fold((0, 0), |(all, served), (_, one)| (all + one.all, served + one.served));
-        Lapses { operation, all: Vec::new(), served, answered }
+        let served = answers.clone().map(|(_, one)| one.served).sum();
+        Lapses { operation, all: Vec::new(), served, is_silent: answers.count() == 0 }
     }
 
     /// What is known of right requests that the operation of an exchange did not serve.
@@ -247,6 +254,13 @@ impl<'a> Operations<'a> {
     pub(super) fn crashes(&self, exchange: &Exchange) -> bool {
         let answers = self.key(exchange).and_then(|key| self.answers.get(&key));
         answers.is_some_and(|one| one.crashed == one.all && one.are_apart())
+    }
+
+    /// Whether the operation of an exchange never answers.
+    pub(super) fn is_silent(&self, exchange: &Exchange) -> bool {
+        let Some(key) = self.key(exchange) else { return false };
+        let times = self.silences.get(&key).is_some_and(|times| *times >= TWICE);
+        times && !self.answers.contains_key(&key)
     }
 
     /// Whether the operation of an exchange never works.
@@ -324,15 +338,10 @@ pub(super) struct Lapses<'a> {
     pub operation: &'a str,
     all: Vec<Lapse<'a>>,
     served: usize,
-    answered: usize,
+    is_silent: bool,
 }
 
 impl Lapses<'_> {
-    /// Whether no request was ever answered, and several were sent.
-    pub(super) fn is_silent(&self) -> bool {
-        self.answered == 0 && self.all.len() >= TWICE
-    }
-
     /// Whether an exchange is one of them.
     pub(super) fn holds(&self, id: &str) -> bool {
         self.all.iter().any(|one| one.id == id)
@@ -348,7 +357,7 @@ impl Lapses<'_> {
     pub(super) fn unjudged(&self) -> Option<(&str, &Exchange)> {
         let own = self.all.iter().find(|one| self.is_unjudged(&one.id));
         let is_unstable = self.served > 0 && self.all.len() >= TWICE;
-        let shown = own.or_else(|| self.all.first().filter(|_| is_unstable || self.is_silent()))?;
+        let shown = own.or_else(|| self.all.first().filter(|_| is_unstable || self.is_silent))?;
         Some((&shown.id, shown.exchange))
     }
 
@@ -399,6 +408,12 @@ fn answer<'e>(origins: &Origins, exchange: &'e Exchange) -> Option<&'e Response>
     let response = exchange.result.as_ref().ok()?;
     let is_busy = matches!(response.status, 429 | 502..=504);
     (!is_busy && !origins.is_gateway(exchange)).then_some(response)
+}
+
+/// Whether an answer is an error that no homeserver means to give: a 5xx, or none of Matrix.
+fn is_crash(response: &Response) -> bool {
+    let is_none_of_matrix = response.status >= 400 && response.text_at("/errcode").is_none();
+    response.status >= 500 || is_none_of_matrix && !response.is_challenge()
 }
 
 /// Whether a request arrived, as far as can be seen, and had no whole answer.

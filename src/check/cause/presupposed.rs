@@ -167,11 +167,12 @@ impl<'r> Presupposed<'r> {
     ) -> bool {
         let never_works = wants_success && self.operations.is_broken(exchange);
         let crashes = self.operations.crashes(exchange);
-        let lapses = self.operations.lapses(exchange);
-        let is_lapse = lapses.is_some_and(|lapses| {
-            lapses.is_silent()
-                || evidence.role == Role::Stopped && lapses.is_unjudged(&evidence.exchange)
-        });
+        let is_lapse = self.operations.is_silent(exchange)
+            || evidence.role == Role::Stopped
+                && self
+                    .operations
+                    .lapses(exchange)
+                    .is_some_and(|l| l.is_unjudged(&evidence.exchange));
         self.operations.says_absent(exchange) || crashes || never_works || is_lapse
     }
 
@@ -214,13 +215,18 @@ fn no_header(record: &Record<'_>, operations: &Operations<'_>) -> Option<fn(&Exc
         Some(given.to_owned()).filter(|_| !operations.says_absent(exchange))
     };
     // Others take a token and do not need it.
-    let refusing: BTreeSet<&str> = (record.exchanges())
-        .filter(|one| one.result.as_ref().is_ok_and(|response| response.status == 401))
+    let needs_none = |one: &Exchange| {
+        let is_success = one.result.as_ref().is_ok_and(|response| response.is_success());
+        one.request.method == "OPTIONS" || is_success && token_of(&one.request).is_none()
+    };
+    let public: BTreeSet<&str> = (record.exchanges())
+        .filter(|one| needs_none(one))
+        .filter(|one| one.request.method != "OPTIONS")
         .filter_map(|one| one.request.operation.as_deref())
         .collect();
     let asked: Vec<(&Exchange, String)> = (record.exchanges())
-        .filter(|one| one.result.is_ok())
-        .filter(|one| one.request.operation.as_deref().is_some_and(|name| refusing.contains(name)))
+        .filter(|one| one.result.is_ok() && !needs_none(one))
+        .filter(|one| one.request.operation.as_deref().is_some_and(|name| !public.contains(name)))
         .filter_map(|exchange| Some((exchange, in_header(exchange)?)))
         .collect();
     if asked.len() < 2 || !has_failed(record, HEADER) {
