@@ -6,9 +6,10 @@
 //! | lasts a few seconds | waits |
 //! | may be the user's own, and accounts can be made | is sent again on a new account |
 //! | is on logins, and another account does not help | waits: the logins that it sent would be lost |
+//! | stops a case that changed its account | waits: it cannot begin again on this account |
 //! | is on anything else | is put off: it runs last, and may wait then |
 use crate::accounts::account::{AccountView, good_login};
-use crate::case::ast::Case;
+use crate::case::ast::{Case, Impact};
 use crate::check::trace::Trace;
 use crate::http::message::{Exchange, Reply, Request};
 use crate::http::rate_limit::{Bucket, Patience, Scope};
@@ -180,12 +181,17 @@ impl Executor {
         stopped: &Stopped,
         before: &[Exchange],
     ) -> Option<Remedy> {
-        if let Some(assignment) = self.elsewhere(case, attempt, stopped).await {
+        // What a case did to an account is still done when it is sent again.
+        let is_repeatable = matches!(case.impact, Impact::Reads | Impact::Session);
+        let is_alone = attempt.assignment.accounts.len() == 1;
+        if (is_repeatable || is_alone)
+            && let Some(assignment) = self.elsewhere(case, attempt, stopped).await
+        {
             return Some(Remedy::Elsewhere(assignment));
         }
         let logged_in = before.iter().any(|exchange| exchange.request.is_login());
         let loses_logins = logged_in && self.sender.limits.limits(LOGIN);
-        let stays = stopped.bucket.group.operation == LOGIN || loses_logins;
+        let stays = stopped.bucket.group.operation == LOGIN || loses_logins || !is_repeatable;
         (!stays && !self.may_be_ruined(&attempt.assignment)).then_some(Remedy::Later)
     }
 
