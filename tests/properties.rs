@@ -699,7 +699,7 @@ proptest! {
         let plan = plan::plan(&selected, &MATERIAL.register, &MATERIAL.v1, &facts);
         let needed = |slot: &Slot| match slot {
             Slot::Main(index) => facts.accounts.given.get(*index).is_some_and(|g| !g.disposable),
-            Slot::WrongPassword | Slot::Fresh(..) => false,
+            Slot::WrongPassword | Slot::Fresh(..) | Slot::Replacement(..) => false,
         };
         let mut wrong: BTreeMap<&Slot, u32> = BTreeMap::new();
         let mut ruined: BTreeSet<&Slot> = BTreeSet::new();

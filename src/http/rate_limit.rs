@@ -288,10 +288,23 @@ impl RateLimits {
     }
 
     /// The requests to which limits applied that were hit: those of each user apart, where the
-    /// limit is not shared.
+    /// limit is not shared, and otherwise all of an operation.
     pub fn series(&self) -> Vec<LimitSeries> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.groups.iter().flat_map(|(group, state)| series_of(group, state)).collect()
+        let mut all: Vec<LimitSeries> = Vec::new();
+        for series in state.groups.iter().flat_map(|(group, state)| series_of(group, state)) {
+            let is_same = |other: &&mut LimitSeries| {
+                other.operation == series.operation && other.scope == series.scope
+            };
+            match all.iter_mut().find(is_same).filter(|_| series.scope == Scope::Shared) {
+                Some(other) => other.events.extend(series.events),
+                None => all.push(series),
+            }
+        }
+        for series in &mut all {
+            series.events.sort_by_key(|event| event.at);
+        }
+        all
     }
 }
 
@@ -306,10 +319,7 @@ fn series_of(group: &Group, state: &GroupState) -> Vec<LimitSeries> {
     };
     let all: Vec<LimitSeries> = match state.scope {
         Scope::Shared => {
-            let mut events: Vec<LimitEvent> =
-                state.users.values().flat_map(|user| user.events.iter().copied()).collect();
-            events.sort_by_key(|event| event.at);
-            vec![of(events)]
+            vec![of(state.users.values().flat_map(|user| user.events.iter().copied()).collect())]
         }
         Scope::PerUser | Scope::Unknown => {
             state.users.values().map(|user| of(user.events.clone())).collect()

@@ -6,9 +6,10 @@
 //! | lasts a few seconds | waits |
 //! | may be the user's own, and accounts can be made | is sent again on a new account |
 //! | is on logins, and another account does not help | waits: the logins that it sent would be lost |
+//! | stops a case that changed its account | waits: it cannot begin again on this account |
 //! | is on anything else | is put off: it runs last, and may wait then |
-use crate::accounts::account::AccountView;
-use crate::case::ast::Case;
+use crate::accounts::account::{AccountView, good_login};
+use crate::case::ast::{Case, Impact};
 use crate::check::trace::Trace;
 use crate::http::message::{Exchange, Reply, Request};
 use crate::http::rate_limit::{Bucket, Patience, Scope};
@@ -149,9 +150,27 @@ impl Executor {
         };
         let own = before.iter().filter(is_own).count();
         let by_itself = own > 0 && self.sender.limits.successes(&bucket) <= own;
-        let wait = Duration::from_secs(u64::try_from(*left).unwrap_or(u64::MAX));
-        let until = Instant::now() + wait;
+        let (wait, until) = wait_of(*left);
         Some(Stopped { bucket, name, wait, until, by_itself })
+    }
+
+    /// Another account in the place of one whose proof a limit stops, for this reason.
+    pub(super) async fn unproven(
+        &self,
+        case: &Case,
+        attempt: &Attempt,
+        name: &str,
+        reason: &Reason,
+    ) -> Option<(Stopped, Remedy)> {
+        let Reason::RateLimited { left, .. } = reason else { return None };
+        let slot = attempt.assignment.accounts.get(name)?;
+        let user = self.pool.user_id(slot).await?;
+        let login = Request::new(Some(LOGIN), "POST", "").json(&good_login(&user, ""));
+        let (bucket, name) = (Bucket::of(&login), Some(name.to_owned()));
+        let (wait, until) = wait_of(*left);
+        let stopped = Stopped { bucket, name, by_itself: false, wait, until };
+        let elsewhere = self.elsewhere(case, attempt, &stopped).await?;
+        Some((stopped, Remedy::Elsewhere(elsewhere)))
     }
 
     /// Something that may help a case which a limit stopped; nothing if it is to wait here.
@@ -162,12 +181,17 @@ impl Executor {
         stopped: &Stopped,
         before: &[Exchange],
     ) -> Option<Remedy> {
-        if let Some(assignment) = self.elsewhere(case, attempt, stopped).await {
+        // What a case did to an account is still done when it is sent again.
+        let is_repeatable = matches!(case.impact, Impact::Reads | Impact::Session);
+        let is_alone = attempt.assignment.accounts.len() == 1;
+        if (is_repeatable || is_alone)
+            && let Some(assignment) = self.elsewhere(case, attempt, stopped).await
+        {
             return Some(Remedy::Elsewhere(assignment));
         }
         let logged_in = before.iter().any(|exchange| exchange.request.is_login());
         let loses_logins = logged_in && self.sender.limits.limits(LOGIN);
-        let stays = stopped.bucket.group.operation == LOGIN || loses_logins;
+        let stays = stopped.bucket.group.operation == LOGIN || loses_logins || !is_repeatable;
         (!stays && !self.may_be_ruined(&attempt.assignment)).then_some(Remedy::Later)
     }
 
@@ -181,8 +205,9 @@ impl Executor {
     ) -> Option<Assignment> {
         let name = stopped.name.as_deref()?;
         let limits = &self.sender.limits;
-        let is_hopeless = stopped.by_itself || limits.scope(&stopped.bucket) == Scope::Shared;
-        if is_hopeless || attempt.replacements > 0 {
+        let is_new =
+            matches!(attempt.assignment.accounts.get(name), Some(Slot::Replacement(..)) | None);
+        if is_new || stopped.by_itself || limits.scope(&stopped.bucket) == Scope::Shared {
             return None;
         }
         let number = attempt.replacements + 1;
@@ -260,6 +285,14 @@ impl Executor {
 }
 
 const LOGIN: &str = "login";
+
+/// A wait of so many seconds, and its end; waits have a cap of a day.
+fn wait_of(seconds: u128) -> (Duration, Instant) {
+    let wait = u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs).min(DAY);
+    (wait, Instant::now() + wait)
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What came of one request that was sent again after a limit stopped it.
 fn joined(stopped: Vec<SendResult>, again: Vec<SendResult>) -> Vec<SendResult> {

@@ -148,14 +148,20 @@ impl Executor {
         logins.give_back(&[]);
         let given = match self.what_is_given_is_proven(case).await {
             Ok(()) => match self.login_refused(case, assignment) {
-                Some(reason) => Err(reason),
+                Some(reason) => Err((None, reason)),
                 None => self.accounts(case, assignment).await,
             },
-            Err(reason) => Err(reason),
+            Err(reason) => Err((None, reason)),
         };
         let accounts = match given {
             Ok(accounts) => accounts,
-            Err(reason) => return AttemptEnd::settled(reason),
+            Err((name, reason)) => {
+                let stopped = match name {
+                    Some(name) => self.unproven(case, attempt, &name, &reason).await,
+                    None => None,
+                };
+                return AttemptEnd { stopped, ..AttemptEnd::settled(reason) };
+            }
         };
         let variables =
             Variables::new(case.values.iter().cloned(), accounts.clone(), self.given(&accounts));
@@ -367,11 +373,12 @@ impl Executor {
         all.into_iter().map(|(_, sent)| sent).collect()
     }
 
+    /// The accounts of a case; an error has the name of the one that cannot be had.
     async fn accounts(
         &self,
         case: &Case,
         assignment: &Assignment,
-    ) -> Result<BTreeMap<String, AccountView>, Reason> {
+    ) -> Result<BTreeMap<String, AccountView>, (Option<String>, Reason)> {
         let mut accounts = BTreeMap::new();
         for (name, slot) in &assignment.accounts {
             let session = assignment.sessions.contains(name);
@@ -379,7 +386,9 @@ impl Executor {
             let proven = case.impact == Impact::LocksOut
                 || *slot == Slot::Main(0)
                 || case.wants_proof_of(name);
-            accounts.insert(name.clone(), self.pool.account(slot, session, proven).await?);
+            let account = self.pool.account(slot, session, proven).await;
+            let account = account.map_err(|reason| (Some(name.clone()), reason))?;
+            accounts.insert(name.clone(), account);
         }
         Ok(accounts)
     }
