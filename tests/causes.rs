@@ -119,6 +119,40 @@ fn each_absent_operation_is_one_finding_and_what_needs_it_is_blocked_because_of_
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn without_devices_all_is_decided_that_something_else_shows() {
+    let homeserver = Homeserver::with(&[]);
+    // As a homeserver answers that has no such endpoints, and says so for every unknown path.
+    let absent = |what: &str| {
+        is(what, "GET", "/devices")
+            || ["GET", "PUT", "DELETE"].iter().any(|method| is_of_one_device(what, method))
+            || is(what, "POST", "/delete_devices")
+    };
+    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let (run, _) = run(&proxy.url, true);
+    let failed = ids(&run, RequirementVerdict::Failed);
+    let expected: BTreeSet<&str> = [
+        "device.list.current",
+        "device.get.ok",
+        "device.put.rename",
+        "device.delete.uia",
+        "device.delete.bulk",
+    ]
+    .into();
+    assert_eq!(failed, expected);
+    let passed = ids(&run, RequirementVerdict::Passed);
+    for decided in [
+        "device.login.created",
+        "device.login.per_user",
+        "logout.others_survive",
+        "logout.token_dead",
+        "token.missing.status",
+        "login.post.failure.no_session",
+    ] {
+        assert!(passed.contains(decided), "{decided}");
+    }
+}
+
 /// Faults by which somebody gets in, or stays in.
 const SECURITY: &[(&str, &str)] = &[
     ("logout-keeps-token", "logout.token_dead"),

@@ -352,6 +352,39 @@ fn a_spelling_that_never_logs_in_is_one_finding() {
     ];
     let own = ["localpart login.password.localpart failed", "c other.rule failed"];
     assert_eq!(outcome(&run, &all, &[]), own);
+    // What another spelling decides is decided.
+    let run = [
+        login("login.password.localpart", "p1", no()),
+        login("login.password.mxid", "@p1:hs", yes()),
+        login("other.rule", "p1", no()),
+        login("other.rule", "@p1:hs", yes()),
+    ];
+    let expected = [
+        "localpart login.password.localpart failed",
+        "c other.rule skipped by login.password.localpart",
+    ];
+    assert_eq!(outcome(&run, &all, &[]), expected);
+}
+
+#[test]
+fn another_method_at_the_path_of_an_absent_operation_is_absent_with_it() {
+    let other_method = "checks: [other.rule]\nsteps:\n  - { method: POST, path: /_matrix/client/v3/list, \
+                        must: { status: 405 } }";
+    let run = [
+        play("a", LIST, &[unrecognized(404)]),
+        play("b", OTHER, &[fine()]),
+        play("c", LIST, &[unrecognized(404)]),
+        play("d", other_method, &[unrecognized(404)]),
+    ];
+    let absent = ["a list.works failed", "c list.works failed"];
+    let expected = [absent[0], absent[1], "d other.rule blocked by list.works"];
+    assert_eq!(outcome(&run, &usual(), &[]), expected);
+    let run = [
+        play("a", LIST, &[fine()]),
+        play("b", OTHER, &[fine()]),
+        play("d", other_method, &[unrecognized(404)]),
+    ];
+    assert_eq!(outcome(&run, &usual(), &[]), ["d other.rule failed"]);
 }
 
 #[test]
