@@ -266,6 +266,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "accounts/operator.rs",
             "accounts/operator_proof.rs",
             "run/probe.rs",
+            "run/probe/login_tokens.rs",
             "accounts/command.rs",
             "http/cancel.rs",
             "accounts/supplied_cleanup.rs",

@@ -119,6 +119,40 @@ fn each_absent_operation_is_one_finding_and_what_needs_it_is_blocked_because_of_
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn without_devices_all_is_decided_that_something_else_shows() {
+    let homeserver = Homeserver::with(&[]);
+    // As a homeserver answers that has no such endpoints, and says so for every unknown path.
+    let absent = |what: &str| {
+        is(what, "GET", "/devices")
+            || ["GET", "PUT", "DELETE"].iter().any(|method| is_of_one_device(what, method))
+            || is(what, "POST", "/delete_devices")
+    };
+    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let (run, _) = run(&proxy.url, true);
+    let failed = ids(&run, RequirementVerdict::Failed);
+    let expected: BTreeSet<&str> = [
+        "device.list.current",
+        "device.get.ok",
+        "device.put.rename",
+        "device.delete.uia",
+        "device.delete.bulk",
+    ]
+    .into();
+    assert_eq!(failed, expected);
+    let passed = ids(&run, RequirementVerdict::Passed);
+    for decided in [
+        "device.login.created",
+        "device.login.per_user",
+        "logout.others_survive",
+        "logout.token_dead",
+        "token.missing.status",
+        "login.post.failure.no_session",
+    ] {
+        assert!(passed.contains(decided), "{decided}");
+    }
+}
+
 /// Faults by which somebody gets in, or stays in.
 const SECURITY: &[(&str, &str)] = &[
     ("logout-keeps-token", "logout.token_dead"),
@@ -142,8 +176,9 @@ fn no_absent_operation_excuses_a_fault_that_lets_somebody_in() {
 #[test]
 fn every_report_says_at_a_finding_what_is_not_decided_because_of_it() {
     let homeserver = Homeserver::with(&[]);
-    let (absent, _, _) = ABSENT[0];
-    let proxy = Proxy::without(&homeserver.running.url(), absent);
+    let of = "device.delete.uia";
+    let (absent, ..) = ABSENT.iter().find(|(_, requirement, _)| *requirement == of).unwrap();
+    let proxy = Proxy::without(&homeserver.running.url(), *absent);
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["run", &proxy.url, "--register", "open", "--out", "reports"];
     let output = command(folder.path()).args(arguments).output().unwrap();
@@ -153,7 +188,7 @@ fn every_report_says_at_a_finding_what_is_not_decided_because_of_it() {
     for text in files.iter().chain([&screen]) {
         assert!(text.contains("not decided because of it"), "{text}");
     }
-    assert!(screen.contains(" because of device.list.current"), "{screen}");
+    assert!(screen.contains(&format!(" because of {of}")), "{screen}");
 }
 
 #[test]

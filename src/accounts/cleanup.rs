@@ -325,6 +325,7 @@ impl Cleaner {
             Err(problem) if problem.is_refused && self.sender.created.is_own_name(user_id) => {
                 Ok(())
             }
+            // A logout that failed may have ended it all the same.
             Err(problem) if !problem.is_refused && self.is_over(session, &mut exchanges).await => {
                 self.sender.created.ended(session);
                 Ok(())
@@ -374,6 +375,21 @@ impl Cleaner {
             };
         }
         Err(problem)
+    }
+
+    /// Whether every token of a session is refused as unknown.
+    async fn is_over(&self, session: &Session, exchanges: &mut Vec<Exchange>) -> bool {
+        let Some(whoami) = self.request("getTokenOwner") else { return false };
+        for token in &session.tokens {
+            let response = self.send(&whoami.clone().bearer(token), exchanges).await;
+            let is_unknown = |response: Response| {
+                response.status == 401 && response.text_at("/errcode") == Some("M_UNKNOWN_TOKEN")
+            };
+            if !response.is_ok_and(is_unknown) {
+                return false;
+            }
+        }
+        !session.tokens.is_empty()
     }
 
     pub(super) fn note_problem(&self, session: &Session, problem: String) {

@@ -25,11 +25,16 @@ pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
     }
     let mut adapted = (*case).clone();
     let substitute = substitute(facts);
-    for step in adapted.setup.iter_mut().filter(|step| observes_absent(step, facts)) {
+    let is_control = |step: &Step| {
         let wants_success = step.blocks.iter().all(|block| block.wants_success());
-        if let Some(operation) = substitute.filter(|_| wants_success) {
-            live(step, operation);
+        observes_absent(step, facts) && wants_success
+    };
+    match substitute {
+        Some(operation) => {
+            adapted.setup.iter_mut().filter(|s| is_control(s)).for_each(|s| live(s, operation));
         }
+        // What it controls is decided by what is there; the rest asks for what is absent too.
+        None => adapted.setup.retain(|step| step.optional.is_some() || !is_control(step)),
     }
     for step in adapted.steps.iter_mut().filter(|step| observes_absent(step, facts)) {
         match substitute.filter(|_| looks_at_the_token(step)) {

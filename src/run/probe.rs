@@ -18,6 +18,8 @@ use crate::redact::Redactor;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod login_tokens;
+
 /// What a look at the target's public answers found.
 #[derive(Debug, Default)]
 pub struct PublicProbe {
@@ -126,8 +128,6 @@ impl NoTarget {
 
 const VERSIONS: &str = "/_matrix/client/versions";
 const METADATA: &str = "/_matrix/client/v1/auth_metadata";
-const LOGIN_TOKEN: &str = "m.login.token";
-const UNKNOWN_TYPE: &str = "com.example.nonexistent";
 
 /// Looks at the target with GETs alone; without credentials.
 ///
@@ -454,9 +454,9 @@ pub async fn ask_on(
         let there = public.offers_login_tokens || endpoint_asks;
         authenticated.features.insert(if there { Feature::GetToken } else { Feature::NoGetToken });
         // Who cannot make accounts at will may not be able to spare logins either.
-        if !public.offers(LOGIN_TOKEN) && (there || accounts.can_make) {
+        if !public.offers(login_tokens::TYPE) && (there || accounts.can_make) {
             let exchanges = &mut authenticated.exchanges;
-            match takes_login_tokens(sender, routes, there, exchanges).await {
+            match login_tokens::are_taken(sender, routes, there, exchanges).await {
                 Ok(false) => {}
                 Ok(true) => _ = authenticated.features.insert(Feature::LoginToken),
                 Err(error) => authenticated.no_session = Some(error.into()),
@@ -514,35 +514,6 @@ pub async fn ask_on(
         }
     }
     authenticated
-}
-
-/// Returns true if the server takes logins by token, though it does not list the type. A server that makes such tokens
-/// does, unless it refuses a made-up one as it refuses a type that nobody knows. Another one does if it refuses a made-up
-/// one with 401 or 403, and a missing one with 400.
-async fn takes_login_tokens(
-    sender: &RequestSender,
-    routes: &dyn Routes,
-    makes_them: bool,
-    exchanges: &mut Vec<Exchange>,
-) -> Result<bool, NoRandomSource> {
-    let Some(route) = routes.route("login", None) else { return Ok(false) };
-    let token = generate("token")?;
-    let logins = match makes_them {
-        true => [json!({ "type": LOGIN_TOKEN, "token": token }), json!({ "type": UNKNOWN_TYPE })],
-        false => [json!({ "type": LOGIN_TOKEN, "token": token }), json!({ "type": LOGIN_TOKEN })],
-    };
-    let mut seen = Vec::new();
-    for body in logins {
-        let request = Request::new(Some("login"), &route.method, &route.path).json(&body);
-        let response = sender.response(&request, Limits::Wait, exchanges).await;
-        let Ok(response) = response else { return Ok(makes_them) };
-        seen.push((response.status, response.text_at("/errcode").map(str::to_owned)));
-    }
-    let [with_token, other] = seen.as_slice() else { return Ok(makes_them) };
-    Ok(match makes_them {
-        true => with_token != other,
-        false => matches!((with_token.0, other.0), (401 | 403, 400)),
-    })
 }
 
 /// Requests for what cases look at sessions and devices by, by operation.

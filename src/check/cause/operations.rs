@@ -263,6 +263,20 @@ impl<'a> Operations<'a> {
         times && !self.answers.contains_key(&key)
     }
 
+    /// The operation that belongs to the path of a request with another method, if what belongs there is absent and
+    /// the answer says so.
+    pub(super) fn absent_at_path(&self, exchange: &Exchange) -> Option<&'a str> {
+        let response = answer(self.origins, exchange).filter(|_| self.name(exchange).is_none())?;
+        let below = path(exchange).split_once("/_matrix/client/")?.1;
+        let prefix = below.split('/').next()?;
+        let here = self.names.iter().filter(|((_, at), _)| *at == path(exchange));
+        let names: Vec<&'a str> = here.map(|(_, name)| *name).collect();
+        let is_absent =
+            |name: &&'a str| self.answers.get(&(*name, prefix)).is_some_and(Answers::is_absent);
+        let all_are = names.iter().all(is_absent) && is_absence(response, &self.nowhere);
+        names.first().copied().filter(|_| all_are)
+    }
+
     /// Whether the operation of an exchange never works.
     pub(super) fn is_broken(&self, exchange: &Exchange) -> bool {
         let key = self.key(exchange);

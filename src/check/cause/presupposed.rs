@@ -141,6 +141,9 @@ impl<'r> Presupposed<'r> {
                 false => causes.extend(works(self.record.register, operation)),
             }
         }
+        if let Some(operation) = self.operations.absent_at_path(exchange) {
+            causes.extend(works(self.record.register, operation));
+        }
         if wants_success
             && response.is_some_and(|response| (400..500).contains(&response.status))
             && let Some((spelling, deprecated)) = Spelling::of(&exchange.request, &self.known)

@@ -391,6 +391,39 @@ fn a_spelling_that_never_logs_in_is_one_finding() {
     ];
     let own = ["localpart login.password.localpart failed", "c other.rule failed"];
     assert_eq!(outcome(&run, &all, &[]), own);
+    // What another spelling decides is decided.
+    let run = [
+        login("login.password.localpart", "p1", no()),
+        login("login.password.mxid", "@p1:hs", yes()),
+        login("other.rule", "p1", no()),
+        login("other.rule", "@p1:hs", yes()),
+    ];
+    let expected = [
+        "localpart login.password.localpart failed",
+        "c other.rule skipped by login.password.localpart",
+    ];
+    assert_eq!(outcome(&run, &all, &[]), expected);
+}
+
+#[test]
+fn another_method_at_the_path_of_an_absent_operation_is_absent_with_it() {
+    let other_method = "checks: [other.rule]\nsteps:\n  - { method: POST, path: /_matrix/client/v3/list, \
+                        must: { status: 405 } }";
+    let run = [
+        play("a", LIST, &[unrecognized(404)]),
+        play("b", OTHER, &[fine()]),
+        play("c", LIST, &[unrecognized(404)]),
+        play("d", other_method, &[unrecognized(404)]),
+    ];
+    let absent = ["a list.works failed", "c list.works failed"];
+    let expected = [absent[0], absent[1], "d other.rule blocked by list.works"];
+    assert_eq!(outcome(&run, &usual(), &[]), expected);
+    let run = [
+        play("a", LIST, &[fine()]),
+        play("b", OTHER, &[fine()]),
+        play("d", other_method, &[unrecognized(404)]),
+    ];
+    assert_eq!(outcome(&run, &usual(), &[]), ["d other.rule failed"]);
 }
 
 #[test]
@@ -608,6 +641,8 @@ fn a_header_whose_token_is_refused_while_the_query_takes_it_is_one_finding() {
     let run: Vec<Played> = header().into_iter().chain([in_query(no())]).collect();
     let own = ["one token.header failed", "two other.rule failed", "three other.rule failed"];
     assert_eq!(outcome(&run, &all, &[]), own);
+}
+
 #[test]
 fn an_operation_that_is_there_below_the_other_prefix_is_absent_because_of_its_prefix() {
     let all = register(&[
