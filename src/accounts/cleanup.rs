@@ -377,21 +377,6 @@ impl Cleaner {
         Err(problem)
     }
 
-    /// Whether every token of a session is refused as unknown.
-    async fn is_over(&self, session: &Session, exchanges: &mut Vec<Exchange>) -> bool {
-        let Some(whoami) = self.request("getTokenOwner") else { return false };
-        for token in &session.tokens {
-            let response = self.send(&whoami.clone().bearer(token), exchanges).await;
-            let is_unknown = |response: Response| {
-                response.status == 401 && response.text_at("/errcode") == Some("M_UNKNOWN_TOKEN")
-            };
-            if !response.is_ok_and(is_unknown) {
-                return false;
-            }
-        }
-        !session.tokens.is_empty()
-    }
-
     pub(super) fn note_problem(&self, session: &Session, problem: String) {
         let key = session.tokens.last().cloned().unwrap_or_default();
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).insert(key, problem);

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 /// The list of findings.
 pub const ROOT: &str = "findings";
 /// Parts outside cases in which a standing finding can occur.
-const OUTSIDE: [&str; 4] = ["probe", "accounts", "sessions", "clean-up"];
+const OUTSIDE: [&str; 5] = ["probe", "accounts", "operator", "sessions", "clean-up"];
 
 /// Reads a baseline, strictly.
 ///

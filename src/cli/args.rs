@@ -299,7 +299,7 @@ pub struct TestArgs {
     /// End the run after the first case that fails
     #[arg(long, env = "HOMESPEC_FAIL_FAST", help_heading = "Gate")]
     pub fail_fast: bool,
-    /// Accept MUSTs that could not be decided
+    /// Accept MUSTs that could not be decided, other than those of security
     #[arg(long, env = "HOMESPEC_ALLOW_BLOCKED", help_heading = "Gate")]
     pub allow_blocked: bool,
     /// Number of cases that run at once

@@ -282,7 +282,7 @@ fn check_path(path: &Path, suites: &[Suite]) -> Vec<Diagnostic> {
         if root.is_array() {
             return accounts::check(&document, path.parent().unwrap_or(Path::new("")));
         }
-        if root.get(baseline::load::ROOT).is_some() {
+        if [baseline::load::ROOT, baseline::BLOCKED].iter().any(|list| root.get(list).is_some()) {
             return gate::check(&document, suites);
         }
         if root.get("cases").is_none_or(|cases| !cases.is_array()) && root.get("about").is_none() {

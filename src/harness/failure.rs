@@ -1,6 +1,6 @@
 //! Text of a failed trial, for a case or a standing check that did not pass, from the run that it
 //! is part of.
-use crate::baseline::STANDING;
+use crate::baseline::{BLOCKED, STANDING};
 use crate::harness::live::HarnessState;
 use crate::harness::trial::{Outcome, TrialError};
 use crate::model::run::{
@@ -20,12 +20,15 @@ impl HarnessState {
     ) -> Result<Outcome, TrialError> {
         let mut worst: Option<&CaseOutcome> = None;
         for case in cases {
-            outdated(run, |entry| entry.case == case.id)?;
+            outdated(run, |entry| entry.case == case.id || is_about_blocked(entry, case))?;
             if worst.is_none_or(|known| known.verdict < case.verdict) {
                 worst = Some(case);
             }
         }
         let case = worst.ok_or_else(|| no_result(id))?;
+        if let Some(reason) = case.reason.as_ref().filter(|_| is_accepted(case, run)) {
+            return Ok(Outcome::Ignored(reason.text.to_string()));
+        }
         let place = format!("{}, {}:{}", case.id, case.file, case.line);
         let text = || self.text(&case.findings, case.reason.as_ref(), &place, run);
         self.ended(case.verdict, &case.findings, case.reason.as_ref(), text)
@@ -113,6 +116,18 @@ pub(super) fn checked(
     let checked =
         report::Publisher::new(run).render("the result of this test", |run| Ok(text(run)));
     checked.map_err(|why| TrialError::Withheld(why.to_string())).and_then(|_| look(run))
+}
+
+/// Returns true if a baseline accepts all that is blocked, and nothing is worse.
+fn is_accepted(case: &CaseOutcome, run: &Run) -> bool {
+    let accepted = |id: &String| run.baseline.as_ref().is_some_and(|b| b.blocked.contains(id));
+    let mut blocked = case.decisions.iter().filter(|one| one.verdict == Verdict::Blocked);
+    case.verdict == Verdict::Blocked && blocked.all(|one| accepted(&one.requirement))
+}
+
+/// Returns true for an entry that accepts as blocked what this case decides.
+fn is_about_blocked(entry: &OutdatedEntry, case: &CaseOutcome) -> bool {
+    entry.case == BLOCKED && case.requirements.contains(&entry.requirement)
 }
 
 /// Returns true if a baseline knows all that makes this verdict.

@@ -76,13 +76,14 @@ pub(super) fn baseline(run: &Run) -> Option<String> {
     Some(format!("{text} ({}){further}", baseline.file))
 }
 
-/// The MUSTs of security that are blocked and that no baseline accepts by name.
+/// The MUSTs of security that are blocked and that no baseline accepts by name. Where nothing at all was
+/// decided, the first line says so already.
 pub(super) fn security_blocked(run: &Run) -> Option<String> {
     let ids: Vec<&str> =
         run.blocked_musts().filter(|r| r.security).map(|r| r.id.as_str()).collect();
     let number = count(ids.len(), "requirement");
-    (!ids.is_empty())
-        .then(|| format!("Blocked, and a matter of security: {number}: {}", ids.join(", ")))
+    let is_news = !ids.is_empty() && applicable(run).decided() > 0;
+    is_news.then(|| format!("Blocked, and a matter of security: {number}: {}", ids.join(", ")))
 }
 
 pub(super) fn outdated(entry: &OutdatedEntry) -> String {

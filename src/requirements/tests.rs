@@ -86,6 +86,8 @@ fn contradictions_are_refused() {
     assert!(of(&entry("https://example.org/#x", "https://example.org/")).contains("anchor"));
     let schema_should = entry("MUST\n  mark: plain", "SHOULD\n  mark: schema");
     assert!(of(&schema_should).contains("counts as MUST"));
+    let may_of_security = entry("MUST\n  mark: plain", "MAY\n  mark: plain\n  security: true");
+    assert!(of(&may_of_security).contains("no matter of security"));
     assert!(of("a: b").contains("a register must be a list"));
 }
 
