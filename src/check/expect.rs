@@ -384,4 +384,44 @@ mod tests {
         assert!(!judge(&block, &[&good, &good], &none).unwrap().is_met());
         assert!(!judge(&block, &[&bad], &none).unwrap().is_met());
     }
+
+    /// The only mismatch of an answer: place and what was expected there.
+    fn only_mismatch(block: &Block, response: &Response) -> (String, String) {
+        let Ok(Judgement::Broken { mismatches, .. }) = judge(block, &[response], &none) else {
+            panic!("not broken")
+        };
+        assert_eq!(mismatches.len(), 1);
+        (mismatches[0].place.clone(), mismatches[0].expected.clone())
+    }
+
+    #[test]
+    fn of_several_branches_the_nearest_is_told() {
+        let hides = || branch("hides it", expect(404, None));
+        let says = |code: &str| branch("says so", expect(403, Some(code)));
+        let refused = response(403, json!({"errcode": "M_UNKNOWN"}));
+        let at_code = |code: &str| ("/errcode".to_owned(), format!("{code:?}"));
+        for branches in
+            [vec![hides(), says("A")], vec![says("A"), hides()], vec![says("A"), says("B")]]
+        {
+            assert_eq!(only_mismatch(&block(branches), &refused), at_code("A"));
+        }
+        // Where no status fits, all that would have are told, but for those that only warn.
+        let odd = Branch { warn: Some("odd".to_owned()), ..branch("odd", expect(400, None)) };
+        let crash = response(500, json!({}));
+        let all = block(vec![hides(), says("A"), odd.clone(), says("B")]);
+        let statuses = ("status".to_owned(), "status 404 or status 403".to_owned());
+        assert_eq!(only_mismatch(&all, &crash), statuses);
+        let alone = ("status".to_owned(), "status 400".to_owned());
+        assert_eq!(only_mismatch(&block(vec![odd]), &crash), alone);
+    }
+
+    #[test]
+    fn a_count_that_is_wrong_says_of_what() {
+        let mut block =
+            block(vec![branch("a", expect(200, Some("A"))), branch("b", expect(201, None))]);
+        block.exactly = Some(1);
+        let crash = response(500, json!({}));
+        let text = "exactly 1 of 1 with status 200 and /errcode \"A\", or status 201";
+        assert_eq!(only_mismatch(&block, &crash), ("answers".to_owned(), text.to_owned()));
+    }
 }

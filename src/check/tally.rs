@@ -269,4 +269,89 @@ mod tests {
         assert_eq!(tallied.undecided.unwrap().code(), ReasonCode::TooLarge);
         assert!(of("four", &[short], true).is_none(), "nothing is judged after a signal");
     }
+
+    #[test]
+    fn the_reason_of_an_internal_error_outweighs_one_of_the_server() {
+        let (register, listed) = (Register::bundled().unwrap(), Listed::new(["v1.11"]));
+        let requirement = register.iter().next().unwrap();
+        let open = |verdict: Verdict| Observation {
+            requirement,
+            miss: None,
+            more: 0,
+            undecided: Some(match verdict {
+                Verdict::Errored => (verdict, Reason::Panic),
+                _ => (verdict, Reason::NotExercised),
+            }),
+            warn_only: false,
+            place: None,
+        };
+        let of = |verdicts: &[Verdict]| {
+            let mut tally = Tally::default();
+            let answer = devices(&json!({}));
+            for verdict in verdicts {
+                tally.add(open(*verdict), &listed, &answer, String::new);
+            }
+            tally
+        };
+        use Verdict::{Blocked, Errored};
+        for order in [[Blocked, Errored], [Errored, Blocked]] {
+            let mut merged = of(&order[..1]);
+            merged.merge(of(&order[1..]));
+            for mut tally in [of(&order), merged] {
+                let tallied = tally.take(&requirement.id).unwrap();
+                assert_eq!((tallied.verdict, tallied.undecided), (Errored, Some(Reason::Panic)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_finding_of_each_kind_is_kept_and_indices_make_no_kinds() {
+        let (register, spec) = (Register::bundled().unwrap(), Spec::bundled_v1().unwrap());
+        let listed = Listed::new(["v1.11"]);
+        let context = Context { register: &register, spec: &spec, listed: &listed };
+        let other = |operation: Option<&str>, path: &str| {
+            let mut one = devices(&json!([]));
+            one.request = Request::new(operation, "GET", path);
+            one
+        };
+        // Beyond the examples of one kind, those of another operation are still kept.
+        let mut all: Vec<Exchange> =
+            (0..12).map(|n| other(Some("x"), &format!("/_matrix/client/v3/{n}"))).collect();
+        all.push(other(None, "/_matrix/client/v3/named?secret=1"));
+        let mut tally = Tally::of(context, "one", &all, &|_| true, &|| false).unwrap();
+        let id = &register.rule(crate::requirements::Rule::JsonObject).unwrap().id;
+        let tallied = tally.take(id).unwrap();
+        assert_eq!((tallied.count, tallied.observed), (13, 13));
+        let texts: Vec<String> =
+            tallied.findings().iter().map(|finding| finding.message.to_string()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts[0].starts_with("x: ") && texts[1].starts_with("GET /_matrix/client/v3/named: ")
+        );
+        for (pointer, plain) in [
+            ("/devices/12/x", "/devices/*/x"),
+            ("/a/1b/", "/a/1b/"),
+            ("status", "status"),
+            ("header X-1", "header X-1"),
+            ("1/2", "1/2"),
+        ] {
+            assert_eq!(without_indices(pointer), plain);
+        }
+        assert_eq!(exchange_id("x", 0), "x#1");
+        // Another message at the same place is another example; there is an end of kinds.
+        let mut number = other(Some("x"), "/_matrix/client/v3/0");
+        number.result = devices(&json!(5)).result;
+        let of = |all: &[Exchange]| {
+            let mut tally = Tally::of(context, "one", all, &|_| true, &|| false).unwrap();
+            tally.take(id).unwrap().findings().len()
+        };
+        assert_eq!(of(&[all[0].clone(), number]), 2);
+        let many: Vec<Exchange> = (0..MOST_KINDS + 50)
+            .map(|n| other(Some(&format!("x{n}")), "/_matrix/client/v3/0"))
+            .collect();
+        assert_eq!(of(&many), MOST_KINDS);
+        // What is not the homeserver's is not looked at.
+        let none = Tally::of(context, "one", &all, &|_| false, &|| true).unwrap();
+        assert!(none.0.is_empty());
+    }
 }

@@ -353,4 +353,30 @@ mod tests {
             "the server limits login: it asks for 2 s more, and 58 of the 60 s of --max-wait are used up"
         );
     }
+
+    #[test]
+    fn the_detail_of_a_reason_is_written_behind_its_code() {
+        let because = Reason::Because { requirement: "a.b".to_owned(), finding: "x".to_owned() };
+        for (reason, written) in [
+            (Reason::BurstNotAllowed, "not_allowed:rate-limit"),
+            (Reason::OperatorNotProvided { name: "sso".to_owned() }, "not_provided:sso"),
+            (because.clone(), "because:a.b"),
+            (Reason::Panic, "panic"),
+            (Reason::NoAccount, "no_account"),
+        ] {
+            let recorded = RecordedReason::from(reason);
+            assert_eq!(
+                (recorded.code.as_str(), recorded.code.to_string()),
+                (written, written.to_owned())
+            );
+            assert!(recorded.code == written && recorded.code != "another");
+            assert_eq!(String::from(recorded.code.clone()), written);
+            assert_eq!(recorded.code.detail(), written.split_once(':').map(|(_, detail)| detail));
+        }
+        assert_eq!(RecordedReason::from(because).because(), Some("a.b"));
+        let other = Reason::OperatorNotProvided { name: "sso".to_owned() };
+        assert_eq!(RecordedReason::from(other.clone()).because(), None);
+        let operator = RecordedReason::from(other).code.remedy();
+        assert!(operator.is_some_and(|remedy| remedy.contains("operator:")), "{operator:?}");
+    }
 }

@@ -14,6 +14,8 @@ use std::collections::BTreeMap as Map;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod bounds;
+
 struct ByName;
 
 impl Routes for ByName {

@@ -99,7 +99,7 @@ fn a_usual_success_and_a_usual_error_keep_every_rule() {
 
 #[test]
 fn what_is_no_answer_of_the_api_is_not_judged() {
-    let broken = || answer(200, &[], "[");
+    let broken = || answer(200, &[], "[]");
     let path = "/_matrix/client/v3/login";
     let others = [
         (Request::new(None, "OPTIONS", path), broken()),
@@ -108,10 +108,9 @@ fn what_is_no_answer_of_the_api_is_not_judged() {
         (get("/_matrix/client/v3/auth/m.login.terms/fallback/web"), broken()),
         (get("/.well-known/matrix/client"), broken()),
         (get("/_matrix/media/v3/x"), broken()),
-        (plain(), answer(302, &[], "")),
-        (plain(), answer(300, &[], "[")),
-        (plain(), answer(399, &[], "[")),
-        (plain(), answer(200, &[("content-encoding", "gzip")], "[")),
+        (plain(), answer(300, &[], "[]")),
+        (plain(), answer(399, &[], "[]")),
+        (plain(), answer(200, &[("content-encoding", "gzip")], "[]")),
         // A path that nobody knows, and gateways, are answered by something in front.
         (plain(), answer(404, &[], "<html>")),
         (Request::new(Some("login"), "GET", path), answer(502, &[], "<html>")),
@@ -179,9 +178,12 @@ fn a_body_that_is_no_object_is_one_finding() {
     let both = [(Rule::JsonObject, "body"), (Rule::ErrorObject, "body")];
     breaks(plain(), json_answer(404, &json!([])), &both);
     // A page as an error is said once.
-    let called = Request::new(Some("unknown"), "GET", "/_matrix/client/v3/some");
     let head = [("content-type", "text/html"), ("access-control-allow-origin", "*")];
-    breaks(called, answer(500, &head, "<html></html>"), &[(Rule::ErrorObject, "body")]);
+    for status in [400, 500] {
+        let called = Request::new(Some("unknown"), "GET", "/_matrix/client/v3/some");
+        let page = answer(status, &head, "<html></html>");
+        breaks(called, page, &[(Rule::ErrorObject, "body")]);
+    }
 }
 
 #[test]
@@ -350,9 +352,13 @@ fn a_429_says_how_long_to_wait() {
         limited(429, "M_LIMIT_EXCEEDED", None, None),
         &[(Rule::RetryAfterPresent, HEADER), (Rule::RetryAfterMsPresent, "/retry_after_ms")],
     );
-    for (ms, fits) in
-        [(json!(2000.0), true), (json!(-5), true), (json!(1.5), false), (json!("2"), false)]
-    {
+    for (ms, fits) in [
+        (json!(2000.0), true),
+        (json!(2000), true),
+        (json!(-5), true),
+        (json!(1.5), false),
+        (json!("2"), false),
+    ] {
         let found = seen(plain(), limited(429, "M_LIMIT_EXCEEDED", Some(date), Some(ms.clone())));
         assert_eq!(found[&Rule::RetryAfterMsType].is_none(), fits, "{ms}");
     }
@@ -409,6 +415,24 @@ fn a_malformed_request_is_no_reason_to_crash() {
     }
     let right = r#"{"type": "m.login.password"}"#;
     assert!(!seen(login(right), crash()).contains_key(&Rule::MalformedNo5xx));
+    let (register, spec) = &*FILES;
+    let listed = Listed::new(["v1.11"]);
+    let exchange = |result| Exchange {
+        request: login("{"),
+        url: String::new(),
+        sent_headers: Vec::new(),
+        result: Ok(result),
+        duration: Duration::ZERO,
+        shared: false,
+    };
+    let actual = |result| {
+        let found = observe(Context { register, spec, listed: &listed }, &exchange(result));
+        let rule = register.rule(Rule::MalformedNo5xx).unwrap();
+        let one = found.into_iter().find(|one| one.requirement.id == rule.id);
+        one.and_then(|one| one.miss).unwrap().actual
+    };
+    assert_eq!(actual(crash()), "status 500 with errcode \"M_UNKNOWN\"");
+    assert_eq!(actual(json_answer(501, &json!({}))), "status 501");
     let without_body = Request::new(Some("login"), "POST", "/_matrix/client/v3/login");
     assert!(!seen(without_body, crash()).contains_key(&Rule::MalformedNo5xx));
 }
@@ -495,24 +519,45 @@ fn a_schema_is_said_kept_where_its_place_is_there_and_broken_once_for_all_alike(
 
 #[test]
 fn a_refusal_that_is_no_object_breaks_the_requirement_of_its_status_too() {
-    let (register, _) = &*FILES;
-    let general = register.rule(Rule::Errcode).unwrap().id.clone();
-    let own = |operation: &str, status| {
-        let found = register.requirement_for_violation(operation, status, "/errcode", "required");
-        found.map(|one| one.id.clone()).filter(|id| *id != general)
+    let is_broken = |status, response: Response| {
+        let id = format!("login.post.{status}.shape");
+        let found = by_schema("login", "/_matrix/client/v3/login", response);
+        found
+            .iter()
+            .filter(|(one, ..)| *one == id)
+            .map(|(_, broken, _)| *broken)
+            .collect::<Vec<_>>()
     };
-    let with_own = [("getDevice", 404), ("login", 403), ("login", 400), ("updateDevice", 404)];
-    for (operation, status) in with_own {
-        let Some(id) = own(operation, status) else { continue };
-        let found = by_schema(operation, "/_matrix/client/v3/x", json_answer(status, &json!([])));
-        assert!(found.iter().any(|(one, broken, _)| *one == id && *broken), "{operation} {status}");
-        let whole = json!({"errcode": "M_FORBIDDEN", "error": "x"});
-        let found = by_schema(operation, "/_matrix/client/v3/x", json_answer(status, &whole));
-        assert!(
-            found.iter().any(|(one, broken, _)| *one == id && !*broken),
-            "{operation} {status}"
-        );
+    let whole = json!({"errcode": "M_FORBIDDEN", "error": "x"});
+    for status in [400, 403] {
+        assert_eq!(is_broken(status, answer(status, USUAL, "<html>")), [true], "{status}");
+        assert_eq!(is_broken(status, json_answer(status, &whole)), [false], "{status}");
     }
+    // Where the status has no requirement of its own, the general ones are all.
+    let general = FILES.0.rule(Rule::Errcode).unwrap().id.clone();
+    let page = by_schema("getDevice", "/_matrix/client/v3/devices/D", answer(404, USUAL, "<html>"));
+    assert!(page.iter().all(|(id, ..)| *id != general), "{page:?}");
+}
+
+#[test]
+fn a_plain_401_is_judged_as_a_challenge_only_if_it_is_meant_as_one() {
+    let path = "/_matrix/client/v3/devices/D";
+    let of = |body: Value| by_schema("deleteDevice", path, json_answer(401, &body));
+    let plain = json!({"errcode": "M_UNKNOWN_TOKEN", "error": "x"});
+    let broken =
+        |found: Vec<(String, bool, bool)>| found.iter().filter(|(_, broken, _)| *broken).count();
+    assert_eq!(broken(of(plain.clone())), 0);
+    assert!(broken(of(json!({"session": 5}))) > 0 && broken(of(json!({"flows": 5}))) > 0);
+    assert_eq!(
+        broken(of(json!({"session": "s", "flows": [{"stages": ["m.login.dummy"]}], "params": {}}))),
+        0
+    );
+    // The 401 of an operation without interactive auth is described as an error.
+    let whoami =
+        by_schema("getTokenOwner", "/_matrix/client/v3/account/whoami", json_answer(401, &plain));
+    let nobody = by_schema("unknown", "/_matrix/client/v3/x", json_answer(401, &plain));
+    assert!(whoami.len() > nobody.len(), "{whoami:?} {nobody:?}");
+    assert_eq!(of(plain).len(), nobody.len());
 }
 
 #[test]

@@ -110,6 +110,9 @@ fn what_was_found_outweighs_the_end_and_what_is_left_open_takes_its_reason() {
         let passes = matches!(end, End::Blocked(_) | End::Stopped(_));
         assert_eq!(of(&all, "a.b").0 == Verdict::Passed, passes, "{end:?}");
     }
+    // What is only observed decides nothing while there is more to ask.
+    let half = trace(vec![judged(0, broken(&["/a"]))], End::Blocked(reason()));
+    assert_eq!(of(&decided(&half, Severity::Observes), "a.b").0, Verdict::Blocked);
     let finished = decided(&trace(Vec::new(), End::Finished), Severity::Fails);
     assert_eq!(of(&finished, "a.b"), (Verdict::Skipped, because("not_observed")));
     assert!(finished.is_whole);
@@ -252,6 +255,17 @@ fn branches_are_named_once_and_not_where_the_case_was_beside_the_point() {
         Severity::Fails,
     );
     assert_eq!((moot.verdict, moot.branch), (Verdict::Skipped, None));
+    let mixed = vec![judged(0, broken(&["/a"])), judged(2, met(&["good"]))];
+    let end = End::NotOffered(Reason::NotOffered("x".to_owned()));
+    let failed = decided(&trace(mixed, end), Severity::Fails);
+    assert_eq!(
+        failed.decisions[0].branch.as_deref(),
+        Some("good"),
+        "it failed, and that is to the point"
+    );
+    let skipped = End::Settled(Verdict::Skipped, Reason::OutOfRange);
+    let skipped = decided(&trace(vec![judged(0, met(&["good"]))], skipped), Severity::Fails);
+    assert_eq!(skipped.decisions[0].branch.as_deref(), Some("good"));
     let none = decided(&trace(vec![judged(0, met(&[]))], End::Finished), Severity::Fails);
     assert_eq!(none.branch, None);
     let doubt = decided(&trace(vec![judged(2, doubtful())], End::Finished), Severity::Fails);

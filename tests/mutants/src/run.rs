@@ -108,7 +108,8 @@ pub fn test(
 fn batches<'t>(tests: &[&'t Test]) -> Vec<Vec<&'t Test>> {
     let (units, others): (Vec<&Test>, Vec<&Test>) = tests.iter().partition(|t| t.program == "lib");
     let fast = units.len().min(40);
-    let mut batches = vec![units[..fast].to_vec(), units[fast..].to_vec()];
+    let (fast, slow) = units.split_at(fast);
+    let mut batches = vec![fast.to_vec(), slow.to_vec()];
     let mut by_program: BTreeMap<&str, Vec<&Test>> = BTreeMap::new();
     for test in others {
         by_program.entry(&test.program).or_default().push(test);
