@@ -26,6 +26,7 @@ use finish::Times;
 use std::time::Duration;
 
 /// A run as it is reported, and as each case was judged by itself.
+#[cfg(feature = "internal")]
 #[derive(Debug, Clone)]
 pub struct JudgedTwice {
     /// With causes considered.
@@ -90,6 +91,7 @@ impl Prepared {
     ///
     /// # Errors
     /// Nothing of the run may be shown.
+    #[cfg(feature = "internal")]
     pub async fn run_judged_twice(self, watcher: &dyn Watcher) -> Result<JudgedTwice, RunWithheld> {
         let active = match self.open(watcher).await {
             Ok(active) => active,

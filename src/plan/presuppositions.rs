@@ -20,6 +20,7 @@ pub struct Presupposition {
     /// Id of the requirement that says so.
     pub requirement: String,
     /// A few words, e.g. `getDevices works`.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "`explain` shows it"))]
     pub about: String,
 }
 
@@ -27,6 +28,7 @@ pub struct Presupposition {
 #[derive(Debug, Clone)]
 pub struct Part<'c> {
     /// The step; nothing for the shared sessions that a case needs.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "`explain` shows it"))]
     pub step: Option<&'c Step>,
     /// What it presupposes, the most basic first.
     pub presuppositions: Vec<Presupposition>,
