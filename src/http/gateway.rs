@@ -307,6 +307,8 @@ mod tests {
         }
     }
 
+    type Headers<'h> = &'h [(&'h str, &'h str)];
+
     const API: &str = "/_matrix/client/v3/devices";
     const CORS: (&str, &str) = ("access-control-allow-origin", "*");
     const PAGE: &str = "<html><body>No</body></html>";
@@ -324,7 +326,7 @@ mod tests {
         use Origin::{Gateway, Homeserver, Unsure};
         let basic = ("www-authenticate", "Basic realm=\"x\"");
         let to = ("location", "/login");
-        let table: &[(u16, &[(&str, &str)], &str, Origin)] = &[
+        let table: &[(u16, Headers<'_>, &str, Origin)] = &[
             (502, &[], "", Gateway),
             (520, &[], PAGE, Gateway),
             (530, &[CORS], "error code: 1033", Gateway),

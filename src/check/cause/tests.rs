@@ -451,7 +451,9 @@ fn a_token_in_the_header_that_is_never_seen_is_one_finding() {
 
 const REFUSED: &str = "checks: [other.rule]\nsteps:\n  - { call: list, must: { status: 404 } }";
 const LIST_RULE: &str = "checks: [other.rule]\nsteps:\n  - { call: list, must: { status: 200 } }";
-const NGINX: &[(&str, &str)] = &[("server", "nginx"), ("content-type", "text/html")];
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
+const NGINX: Headers<'_> = &[("server", "nginx"), ("content-type", "text/html")];
 
 /// An answer with these headers, of a page.
 fn page(status: u16, headers: &[(&str, &str)]) -> Result<Response, TransportError> {
@@ -468,7 +470,7 @@ fn what_something_in_front_answers_decides_nothing_and_what_may_be_its_says_so()
     let usual_answers = || [(); 3].map(|()| play("b", OTHER, &[fine()]));
     let html = &NGINX[1..];
     let gateway = "c other.rule blocked gateway";
-    let table: [(&str, u16, &[(&str, &str)], &str); 6] = [
+    let table: [(&str, u16, Headers<'_>, &str); 6] = [
         (LIST_RULE, 404, NGINX, gateway),
         // A refusal is as expected, and not the homeserver's.
         (REFUSED, 404, NGINX, gateway),
