@@ -96,7 +96,7 @@ reasons! {
     }
     Registration = "registration", remedy: REFUSED => { Registration(why: String) => "{why}"; }
     RateLimited = "rate_limited",
-        remedy: "the notes of the run say how long to wait (--max-wait), and which setting lifts the limit" => {
+        remedy: "wait as long as the notes say (--max-wait), or lift the server's limit" => {
         RateLimited { operation: String, left: u128, spent: u128, budget: u64 } => "the server limits {operation}: \
             it asks for {left} s more, and {spent} of the {budget} s of --max-wait are used up";
         ExpiredWhileWaiting => "the login token expired during the wait for a rate limit";

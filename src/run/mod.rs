@@ -6,5 +6,6 @@ mod device_keys;
 pub mod executor;
 pub mod login_budget;
 pub mod probe;
+mod remedy;
 pub mod scheduler;
 pub mod variables;

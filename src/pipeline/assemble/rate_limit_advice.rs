@@ -183,7 +183,8 @@ fn refill(events: &[LimitEvent]) -> Refill {
         LimitEventKind::Served => None,
     });
     let episodes = episodes(events);
-    let Some(every) = asked.max() else { return unsaid(events, &episodes) };
+    let Some(longest) = asked.max() else { return unsaid(events, &episodes) };
+    let every = longest.max(whole_period(events).unwrap_or_default());
     let at_once = episodes.iter().filter(|episode| episode.is_refilled_at_once(every));
     let count = at_once.map(|episode| episode.served.len()).max();
     if let Some(count) = count {
@@ -193,6 +194,18 @@ fn refill(events: &[LimitEvent]) -> Refill {
         return Refill::OneByOne { every };
     }
     Refill::Either { every, count: at_first }
+}
+
+/// The period by the first refusal: both kinds of limiter begin it with the first request, unless one was over before.
+fn whole_period(events: &[LimitEvent]) -> Option<Duration> {
+    let first = events.first()?.at;
+    events.iter().find_map(|event| match event.kind {
+        LimitEventKind::Limited(Some(asked)) => {
+            let passed = event.at.saturating_sub(first);
+            (passed <= asked).then_some(passed + asked)
+        }
+        LimitEventKind::Limited(None) | LimitEventKind::Served => None,
+    })
 }
 
 fn unsaid(events: &[LimitEvent], episodes: &[Episode]) -> Refill {
@@ -259,7 +272,9 @@ fn lasts(hit: &LimitHit, series: Option<&LimitSeries>, requests: usize) -> Strin
 
 /// To the second below two minutes, to the minute below two hours, else to the hour.
 fn in_words(time: Duration) -> String {
-    match time.as_secs_f64().ceil() {
+    // An answer takes its time.
+    const ON_THE_WAY: f64 = 0.2;
+    match (time.as_secs_f64() - ON_THE_WAY).ceil().max(1.0) {
         seconds if seconds < 120.0 => format!("{seconds} s"),
         seconds if seconds < 7200.0 => format!("{} min", (seconds / 60.0).ceil()),
         seconds => format!("{} h", (seconds / 3600.0).ceil()),
@@ -296,13 +311,13 @@ mod tests {
         let (every, count) = (seconds(60), 3);
         let table: [(&[(u64, &str)], Refill); 10] = [
             (&[(0, "60")], Refill::Either { every, count: 0 }),
-            (&[(0, OK), (1, "60")], Refill::OneByOne { every }),
-            (&[(0, OK), (1, "60"), (61, OK), (62, "60")], Refill::OneByOne { every }),
-            (&[(0, OK), (0, OK), (0, OK), (1, "60")], Refill::Either { every, count }),
-            (&[(0, OK), (0, OK), (0, OK), (1, "60"), (61, OK)], Refill::Either { every, count }),
-            (&[(0, OK), (0, OK), (1, "60"), (61, OK), (62, "60")], Refill::OneByOne { every }),
+            (&[(0, OK), (0, "60")], Refill::OneByOne { every }),
+            (&[(0, OK), (0, "60"), (61, OK), (62, "60")], Refill::OneByOne { every }),
+            (&[(0, OK), (0, OK), (0, OK), (0, "60")], Refill::Either { every, count }),
+            (&[(0, OK), (0, OK), (0, OK), (0, "60"), (61, OK)], Refill::Either { every, count }),
+            (&[(0, OK), (0, OK), (0, "60"), (61, OK), (62, "60")], Refill::OneByOne { every }),
             (
-                &[(0, OK), (0, OK), (0, OK), (1, "60"), (61, OK), (62, OK), (63, "58")],
+                &[(0, OK), (0, OK), (0, OK), (0, "60"), (61, OK), (62, OK), (63, "58")],
                 Refill::AllAtOnce { every, count },
             ),
             (
@@ -311,11 +326,11 @@ mod tests {
             ),
             // Enough time for one by one: three periods.
             (
-                &[(0, OK), (0, OK), (0, OK), (1, "60"), (200, OK), (200, OK), (200, OK)],
+                &[(0, OK), (0, OK), (0, OK), (0, "60"), (200, OK), (200, OK), (200, OK)],
                 Refill::Either { every, count },
             ),
             // The wait shrinks while nothing is let through.
-            (&[(0, OK), (0, OK), (0, OK), (1, "60"), (31, "30")], Refill::Either { every, count }),
+            (&[(0, OK), (0, OK), (0, OK), (0, "60"), (31, "30")], Refill::Either { every, count }),
         ];
         for (row, expected) in table {
             assert_eq!(refill(&series(row)), expected, "{row:?}");
@@ -345,7 +360,7 @@ mod tests {
     #[test]
     fn a_limit_that_blocked_says_what_would_be_needed() {
         let five_and_one: [(u64, &str); 6] =
-            [(0, OK), (0, OK), (0, OK), (0, OK), (0, OK), (1, "328")];
+            [(0, OK), (0, OK), (0, OK), (0, OK), (0, OK), (0, "328")];
         let unseen = note(&five_and_one, 44, Some("Synapse/1.163.2"));
         assert_eq!(
             unseen,
@@ -400,7 +415,7 @@ mod tests {
         let series = LimitSeries {
             operation: "x".to_owned(),
             scope: Scope::PerUser,
-            events: series(&[(0, OK), (1, "60")]),
+            events: series(&[(0, OK), (0, "60")]),
         };
         let text = of_limits(&[hit("x", 2)], &[series], 0, (None, false)).remove(0);
         assert!(
