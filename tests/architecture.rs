@@ -313,7 +313,7 @@ fn files() -> Vec<File> {
             code: code(&std::fs::read_to_string(path).unwrap()),
         })
         .filter(|file| !["lib.rs", "main.rs"].contains(&file.path.as_str()))
-        .filter(|file| !file.path.ends_with("/tests.rs"))
+        .filter(|file| !file.path.ends_with("tests.rs") && !file.path.contains("/tests/"))
         .collect()
 }
 

@@ -331,6 +331,9 @@ mod tests {
         }
         assert_eq!(RecordedCode::from("version").remedy(), None);
         assert_eq!(RecordedCode::from("not_provided:account bob").remedy(), Some(ACCOUNTS));
+        let operator = RecordedCode::from("not_provided:sso").remedy();
+        assert_eq!(operator, ReasonCode::NotProvided.remedy());
+        assert_ne!(operator, Some(ACCOUNTS));
         let other = RecordedCode::from("of_another_version:x");
         assert_eq!(
             (other.known(), other.remedy(), other.as_str()),

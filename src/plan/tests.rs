@@ -303,6 +303,31 @@ fn a_refused_account_that_would_have_served_blocks_where_none_would_be_skipped()
 }
 
 #[test]
+fn an_account_is_disposable_if_the_word_or_the_impact_says_so() {
+    let two = Facts { accounts: given(&[(true, false), (true, true)]), ..facts() };
+    for body in [
+        needs("session", "account alice disposable"),
+        needs("ends-sessions", "account alice"),
+        needs("destroys", "account alice"),
+    ] {
+        assert_eq!(shown(&body, &two), "alice=1", "{body}");
+    }
+    // A refused one would have done only if what the case needs is known of it.
+    let refused = |password| {
+        let given_refused = Given { password, disposable: true };
+        let refused =
+            vec![RefusedAccount { given: given_refused, reason: Reason::Account("x".to_owned()) }];
+        Facts { accounts: AccountFacts { refused, ..given(&[(true, false)]) }, ..facts() }
+    };
+    let plain = needs("ends-sessions", "account alice disposable");
+    let password =
+        format!("impact: ends-sessions\n{}", PASSWORD.replace("alice]", "alice disposable]"));
+    assert_eq!(shown(&plain, &refused(false)), "blocked account");
+    assert_eq!(shown(&password, &refused(false)), "skipped not_provided");
+    assert_eq!(shown(&password, &refused(true)), "blocked account");
+}
+
+#[test]
 fn wrong_passwords_are_counted_on_accounts_in_use_alone() {
     let locks = "impact: locks-out\nneeds: [account alice]\nchecks: [a.b]\nsteps:\n  - call: login\n    body: { type: m.login.password, \
                  identifier: { type: m.id.user, user: $alice.localpart }, password: wrong }\n    must: { status: 403 }";
@@ -380,6 +405,15 @@ fn a_plan_counts_what_it_will_send_and_use() {
     let of_given = Facts { accounts: given(&[(true, false), (true, true)]), ..facts };
     let plan = planned(&suite(&cases[..1]), &of_given);
     assert_eq!(plan.given_in_use(&of_given.accounts), BTreeSet::from([0]));
+}
+
+#[test]
+fn logins_of_all_cases_are_counted() {
+    let login = format!("impact: session\n{PASSWORD}");
+    let cases = [("one", login.as_str()), ("two", &login), ("three", &login)];
+    assert_eq!(planned(&suite(&cases), &facts()).logins(), 3);
+    let reads = needs("reads", "session alice");
+    assert_eq!(planned(&suite(&[("x", &reads)]), &facts()).logins(), 0);
 }
 
 #[test]
@@ -508,6 +542,22 @@ fn what_a_case_stands_for_is_a_row_each() {
         (ids(&plan), of(&plan.cases[0])),
         (vec!["x".to_owned()], "skipped not_offered".to_owned())
     );
+}
+
+#[test]
+fn a_case_that_stands_for_nothing_says_of_what_there_is_none() {
+    let text = |each: &str| {
+        let body = format!(
+            "impact: reads\neach: {each}\nchecks: [a.b]\nsteps:\n  - {{ method: GET, path: /x, must: {{ status: 200 }} }}"
+        );
+        let plan = planned(&suite(&[("x", &body)]), &facts());
+        let Disposition::Not(Verdict::Skipped, reason) = &plan.cases[0].disposition else {
+            panic!("skipped")
+        };
+        reason.text()
+    };
+    assert_eq!(text("identity_providers"), "the server lists no identity providers");
+    assert_eq!(text("provider_icons"), "the server lists no identity provider with an icon");
 }
 
 #[test]

@@ -127,4 +127,15 @@ mod tests {
         drop(burst);
         assert!(scheduler.next(&waiting, 9).is_some());
     }
+
+    #[test]
+    fn no_more_than_so_many_run_at_once() {
+        let scheduler = Scheduler::default();
+        let waiting = [0, 1, 2].map(|n| planned(n, false));
+        assert!(scheduler.next(&waiting, 0).is_none());
+        let turns: Vec<_> = (0..2).map(|n| scheduler.next(&waiting[n..], 2).unwrap()).collect();
+        assert!(scheduler.next(&waiting[2..], 2).is_none());
+        assert!(scheduler.next(&waiting[2..], 3).is_some());
+        drop(turns);
+    }
 }

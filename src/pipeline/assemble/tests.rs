@@ -81,6 +81,15 @@ fn run_of(
     facts: &Facts,
     change: impl FnOnce(&mut Parts<'_>),
 ) -> Run {
+    run_with(&Vault::default(), cases, facts, change)
+}
+
+fn run_with(
+    vault: &Vault,
+    cases: &[(Arc<Case>, Option<CaseResult>)],
+    facts: &Facts,
+    change: impl FnOnce(&mut Parts<'_>),
+) -> Run {
     let runs = || Disposition::Run(Assignment::default());
     let planned =
         cases.iter().map(|(case, _)| PlannedCase { case: case.clone(), disposition: runs() });
@@ -115,7 +124,7 @@ fn run_of(
         duration_ms: 5,
     };
     change(&mut parts);
-    assemble(parts, &Vault::default().redactor())
+    assemble(parts, &vault.redactor())
 }
 
 fn blocked(id: &str, reason: Reason) -> (Arc<Case>, Option<CaseResult>) {
@@ -169,6 +178,14 @@ fn each_requirement_ends_as_its_gravest_decision_with_its_reason() {
     assert_eq!((found.verdict, found.applies), (RequirementVerdict::Blocked, true));
     assert!(found.reason.as_ref().unwrap().text.contains("expired"), "the first of equals");
     assert_eq!(found.cases[..2], ["one", "two"]);
+    let skipped = |id: &str| {
+        let case = case(id, "versions.get.ok", "call: getVersions");
+        let result = result(&case, Verdict::Skipped, Reason::NotExercised, Vec::new());
+        (case, Some(result))
+    };
+    let mixed = run_of(&[skipped("zero"), blocked("one", limited())], &facts(), |_| {});
+    let reason = of(&mixed, "versions.get.ok").reason.clone().unwrap();
+    assert_eq!(reason.code, "rate_limited", "that of the gravest");
     // What nothing decided says why.
     for one in run.requirements.iter().filter(|one| one.verdict == RequirementVerdict::Untested) {
         let known = FILES.0.get(&one.id).unwrap();
@@ -278,6 +295,12 @@ fn requests_that_were_repeated_are_counted_by_operation() {
     );
     let shared = Exchange { shared: true, ..devices(closed()) };
     assert_eq!(resent(vec![shared, devices(fine())]), None);
+    let beside = vec![other(fine()), devices(closed()), devices(fine())];
+    assert_eq!(
+        resent(beside),
+        with("1 request was", "GET /devices 1 of 2"),
+        "only what was repeated"
+    );
 }
 
 #[test]
@@ -440,7 +463,49 @@ fn long_bodies_are_cut_between_characters() {
     assert_eq!((shown[2].body.as_str(), shown[2].truncated), ("half", true));
 }
 
-fn standing<'r>(run: &'r Run, rule: crate::requirements::Rule) -> &'r StandingOutcome {
+#[test]
+fn a_body_is_not_cut_in_the_name_of_a_secret() {
+    let vault = Vault::default();
+    vault.learn(crate::redact::SecretKind::Password, "a-long-secret");
+    let name = "‹password 1›";
+    let shown = |before: usize| {
+        let one = case("one", "versions.get.ok", "call: getVersions");
+        let body = format!("{}a-long-secret{}", "x".repeat(before), "y".repeat(20));
+        let answer = Response::new(200, Vec::new(), body.into_bytes(), true);
+        let result = result(
+            &one,
+            Verdict::Blocked,
+            Reason::ExpiredWhileWaiting,
+            vec![exchange(None, "/a", Ok(answer))],
+        );
+        let run = run_with(&vault, &[(one, Some(result))], &facts(), |_| {});
+        run.cases[0].exchanges[0].response.as_ref().unwrap().body.as_str().len()
+    };
+    let longest = 16 * 1024;
+    // The name would begin or end where the text does, or the cut would go through it.
+    for (before, expected) in [
+        (longest, longest),
+        (longest - 1, longest - 1),
+        (longest - name.len() + 1, longest - name.len() + 1),
+        (longest - name.len(), longest),
+        (longest - name.len() - 3, longest),
+    ] {
+        assert_eq!(shown(before), expected, "{before}");
+    }
+}
+
+#[test]
+fn all_bodies_together_have_a_bound() {
+    let one = case("one", "versions.get.ok", "call: getVersions");
+    let body = || Ok(Response::new(200, Vec::new(), vec![b'x'; 12 * 1024], false));
+    let sent = vec![exchange(None, "/a", body()); 1024];
+    let result = result(&one, Verdict::Blocked, Reason::ExpiredWhileWaiting, sent);
+    let run = run_of(&[(one, Some(result))], &facts(), |_| {});
+    let sizes = run.cases[0].exchanges.iter().map(|one| one.response.as_ref().unwrap().body.len());
+    assert_eq!(sizes.collect::<BTreeSet<_>>(), BTreeSet::from([8 * 1024]));
+}
+
+fn standing(run: &Run, rule: crate::requirements::Rule) -> &StandingOutcome {
     let id = &FILES.0.rule(rule).unwrap().id;
     run.standing.iter().find(|one| one.requirement == *id).unwrap()
 }
@@ -481,6 +546,20 @@ fn standing_checks_judge_what_is_the_homeservers_own() {
         Verdict::Failed,
         "only of two that were cut"
     );
+    // Of an answer without end each reads a different part.
+    let cut = |body: &str, foreign: Option<&str>| {
+        let part = |body: &str| Response::new(200, Vec::new(), body.as_bytes().to_vec(), true);
+        let run = run_of(&[], &facts(), |parts| {
+            let sent = exchange(Some("x"), "/_matrix/client/v3/x", Ok(part(body)));
+            parts.outcome.support = vec![("probe".to_owned(), vec![sent])];
+            parts.foreign = foreign.map(part);
+        });
+        standing(&run, rule).verdict
+    };
+    assert_eq!(cut("[[", None), Verdict::Blocked);
+    assert_eq!(cut("[[", Some("[[[")), Verdict::Skipped);
+    assert_eq!(cut("[[", Some("[")), Verdict::Skipped);
+    assert_eq!(cut("[[", Some("[x")), Verdict::Blocked);
     let interrupted = supported(&|parts| parts.interrupted = &|| true);
     let found = standing(&interrupted, rule);
     assert_eq!(

@@ -503,3 +503,56 @@ fn raw_bodies_media_types_and_headers_go_out_as_written() {
     assert_eq!((options.method.as_str(), options.operation.as_deref()), ("OPTIONS", None));
     assert_eq!(options.path, "/x/y?access_token=%40alice%3Ahs");
 }
+
+#[test]
+fn what_was_asked_before_may_be_judged_only_for_the_one_request_of_a_step_that_decides() {
+    let case = case(
+        "checks: [a.b]\nsetup:\n  - { call: zero, must: { status: 200 } }\nsteps:\n  \
+         - { call: one, within: 1s, must: { status: 200 } }\n  - { call: two, repeat: 2, must: { status: 200 } }",
+    );
+    let variables = Variables::new([], BTreeMap::new(), BTreeMap::new());
+    let mut machine = CaseMachine::new(&case, &ByName, variables);
+    let mut seen = Vec::new();
+    for status in [200, 500, 200, 200, 200] {
+        while let Next::Pause(_) = {
+            seen.push((machine.judges_what_was_asked_before(), machine.keeps_parsed()));
+            machine.advance()
+        } {
+            seen.pop();
+        }
+        machine.replied(vec![response(status, json!({}))]);
+        if let Next::Judge(judging) = machine.advance() {
+            machine.judged(judging.judge(&case));
+        }
+    }
+    // In set-up, at first, again, and in a step of many.
+    let expected = [(false, true), (true, true), (false, true), (false, false)];
+    assert_eq!(seen[..4], expected);
+}
+
+#[test]
+fn large_answers_are_judged_alone() {
+    let of = |sizes: &[usize]| {
+        let answer = |size: &usize| Response::new(200, Vec::new(), vec![b' '; *size], false);
+        let variables = Variables::new([], BTreeMap::new(), BTreeMap::new());
+        Judging { at: 0, responses: sizes.iter().map(answer).collect(), variables }.is_large()
+    };
+    assert!(of(&[LARGE]) && of(&[LARGE / 2, LARGE / 2]) && of(&[LARGE + 1]));
+    assert!(!of(&[LARGE - 1]) && !of(&[]));
+}
+
+#[test]
+fn of_many_answers_a_success_is_saved() {
+    let case = case(
+        "checks: [a.b]\nsteps:\n  - { call: one, repeat: 3, must: { if: { status: 200 }, status: 200 }, save: { x: /x } }\n  \
+         - { call: two, body: { y: $x }, must: { status: 200 } }",
+    );
+    let answers = [
+        response(403, json!({"x": 1})),
+        response(300, json!({"x": 2})),
+        response(200, json!({"x": 3})),
+        response(200, json!({})),
+    ];
+    let played = play(&case, answers);
+    assert_eq!(played.requests[3].json_body(), Some(json!({"y": 3})));
+}

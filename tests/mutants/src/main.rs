@@ -21,7 +21,8 @@ homespec-mutants build [--lib] [--test NAME]…
                                         puts all changes into a copy, builds it, and sees which tests come to which;
                                         with --lib only unit tests and those named
 homespec-mutants run [--shard K/N] [--file PART] [--survivors]
-                                        tries those that are not yet in the results; again those that survived
+                                        tries those that are not yet in the results; again those that
+                                        survived or took too long
 homespec-mutants report                 a table by file, and what survived without a reason";
 
 /// The process tests that look for what the unit tests leave; the kill matrix is not one of them.
@@ -152,7 +153,8 @@ fn try_all(paths: &Paths, (which, of): (usize, usize), file: &str, again: bool) 
     let programs: Vec<Program> = programs.lines().filter_map(program).collect();
     let done = results(paths);
     let open = |(id, one, key): &Numbered<'_>| {
-        let is_open = done.get(key).is_none_or(|outcome| again && is_survivor(outcome));
+        let is_open =
+            done.get(key).is_none_or(|outcome| again && outcome != Outcome::Killed.as_str());
         is_open && id % of == which - 1 && one.0.contains(file)
     };
     // All shards write to it at a time, a line at once.
