@@ -85,6 +85,7 @@ fn of(planned: &PlannedCase) -> String {
                 Slot::Main(index) => format!("{name}={index}"),
                 Slot::WrongPassword => format!("{name}=wrong"),
                 Slot::Fresh(index, of) => format!("{name}=fresh {index} {of}"),
+                Slot::Replacement(name, of, index) => format!("{name}=replaced {index} {of}"),
             });
             slots.collect::<Vec<_>>().join(", ")
         }

@@ -46,7 +46,11 @@ fn of(cases: &[Value]) -> Run {
 }
 
 fn baseline(entries: Vec<Entry>) -> Baseline {
-    Baseline { file: "known.yaml".to_owned(), entries }
+    Baseline { file: "known.yaml".to_owned(), entries, blocked: Vec::new() }
+}
+
+fn new_entries(run: &Run, baseline: &Baseline, gating: Verdict) -> Vec<Entry> {
+    additions(run, baseline, gating).entries
 }
 
 fn outcome(run: &Run) -> (usize, usize, usize, Vec<Outdated>) {

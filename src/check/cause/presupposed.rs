@@ -134,8 +134,8 @@ impl<'r> Presupposed<'r> {
         if let Some(operation) = self.operations.name(exchange)
             && self.is_for_want_of_operation(exchange, evidence, wants_success)
         {
-            let is_elsewhere = self.operations.says_absent(exchange)
-                && self.operations.is_elsewhere(operation);
+            let is_elsewhere =
+                self.operations.says_absent(exchange) && self.operations.is_elsewhere(operation);
             match is_elsewhere {
                 true => causes.push(self.operations.prefix()),
                 false => causes.extend(works(self.record.register, operation)),

@@ -1,6 +1,6 @@
 //! Exit statuses of small runs, alone and against each other.
 use super::*;
-use crate::model::run::BaselineOutcome;
+use crate::model::run::{BaselineOutcome, Level};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -52,8 +52,10 @@ pub(crate) fn run(cases: &[Value], requirements: &[Value], change: impl FnOnce(&
     run
 }
 
-const STRICT: Gate = Gate { fail_on_should: true, allow_blocked: false };
-const LAX: Gate = Gate { fail_on_should: false, allow_blocked: true };
+const STRICT: Gate =
+    Gate { fail_on_should: true, allow_blocked: false, allow_blocked_security: false };
+const LAX: Gate =
+    Gate { fail_on_should: false, allow_blocked: true, allow_blocked_security: false };
 
 fn must(verdict: RequirementVerdict) -> Value {
     requirement("a.b", Level::Must, true, verdict)

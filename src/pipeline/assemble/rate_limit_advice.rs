@@ -426,33 +426,6 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_is_named_only_for_its_server_and_operation() {
-        let advice = |operation: &str, server: &str| {
-            let text = of_limits(&[hit(operation, 2)], 9, Some(server)).remove(0);
-            assert!(
-                text.contains(&format!("what the limit on {operation} blocked needs")),
-                "{text}"
-            );
-            text.split_once("; or ").map(|(_, advice)| advice.to_owned()).unwrap()
-        };
-        assert!(advice("login", "synapse/1").contains("rc_login.address"));
-        assert!(advice("register", "Synapse/1").contains("rc_registration"));
-        for (operation, server) in [
-            ("refresh", "Synapse/1"),
-            ("register", "tuwunel 1"),
-            ("login", "Dendrite"),
-            ("login", "Syn"),
-        ] {
-            assert_eq!(advice(operation, server), ANY, "{operation} {server}");
-        }
-        let texts = [hit("register", 3)];
-        assert!(
-            of_limits(&texts, 9, None)[0].contains("needs 3 more requests"),
-            "logins count for logins"
-        );
-    }
-
-    #[test]
     fn times_are_told_in_the_unit_that_a_reader_counts_in() {
         for (seconds, words) in [
             (1, "1 s"),

@@ -115,6 +115,8 @@ fn run_with(
         covered: &|id| id == "versions.get.ok",
         base_url: "http://hs".to_owned(),
         limits_hit: Vec::new(),
+        limit_series: Vec::new(),
+        baseline: None,
         broken_off: Vec::new(),
         raw_verdicts: false,
         required: Vec::new(),

@@ -192,8 +192,9 @@ fn a_selection_is_recorded_as_typed() {
         skip: words(&["d"]),
         rerun: Some(Rerun { file: "x.json".to_owned(), ..Rerun::default() }),
         all_standing: true,
+        with_evidence: true,
     };
-    let recorded = serde_json::to_value(selection(&wanted, 9, 3)).unwrap();
+    let recorded = serde_json::to_value(selection(&wanted, 9, 3, Vec::new())).unwrap();
     let expected = serde_json::json!({
         "cases": ["a*"], "requirements": ["b"], "areas": ["c"], "levels": ["MAY"], "skip": ["d"], "rerun": "x.json",
         "available": 9, "selected": 3,

@@ -25,12 +25,14 @@ fn revised(played: &[Played], register: &Register) -> Vec<Option<Revised>> {
         decided: &one.decided,
         exchanges: &one.exchanges,
     });
+    let origins = Origins::of(played.iter().flat_map(|one| &one.exchanges));
     attribute(&Record {
         cases: cases.collect(),
         support: Vec::new(),
         register,
         listed: &listed,
         api: "v3",
+        origins: &origins,
     })
 }
 
