@@ -151,8 +151,10 @@ impl<'r> Presupposed<'r> {
             causes.extend(spelling.requirement().filter(|_| self.spellings.contains(&spelling)));
             causes.extend((deprecated && self.no_deprecated).then_some(DEPRECATED));
         }
-        if causes.contains(&decision.requirement) {
-            return Vec::new();
+        // It follows from what is more basic alone.
+        if let Some(own) = causes.iter().position(|cause| *cause == decision.requirement) {
+            causes.truncate(own);
+            return causes.into_iter().map(Cause::Requirement).collect();
         }
         if evidence.role == Role::Stopped {
             causes.extend(self.broken_at(decision, evidence.step));
