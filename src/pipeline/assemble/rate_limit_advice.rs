@@ -67,7 +67,7 @@ pub fn of_limits(
             Some(Scope::PerUser | Scope::Shared | Scope::Unknown) | None => "",
         };
         let noun = if requests == 1 { "request" } else { "requests" };
-        let lift = lift(&hit.operation.to_string(), server);
+        let lift = lift(hit.operation.as_ref(), server);
         format!(
             "what the limit on {} blocked needs {requests} more {noun}; {lasts}{own}; {lift}",
             hit.operation
