@@ -173,8 +173,11 @@ fn try_all(paths: &Paths, (which, of): (usize, usize), file: &str, again: bool) 
 fn report(paths: &Paths) -> Result<()> {
     let (mutants, done) = (mutants(paths)?, results(paths));
     let reasons = read_to_string(paths.root.join(REASONS)).unwrap_or_default();
-    let explained: BTreeSet<&str> =
-        reasons.lines().filter_map(|line| Some(line.rsplit_once(" | ")?.0.trim())).collect();
+    let explained: BTreeSet<&str> = reasons
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.rsplit_once(" | ")?.0.trim()))
+        .collect();
     let mut table: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
     let (mut open, mut alive) = (Vec::new(), BTreeSet::new());
     for (_, one, key) in numbered(&mutants) {
