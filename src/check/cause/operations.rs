@@ -374,6 +374,10 @@ fn unserved<'r, 'a>(
 /// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's
 /// making, or what the server says of paths that it does not have.
 pub fn is_absence(response: &Response, nowhere: &[&Response]) -> bool {
+    // What is parsed stays in memory.
+    if !matches!(response.status, 400 | 404 | 405 | 501) {
+        return false;
+    }
     match (response.status, response.text_at("/errcode")) {
         (400 | 404 | 405 | 501, Some("M_UNRECOGNIZED")) | (404 | 405, None) => true,
         (400 | 404 | 405 | 501, _) => {
