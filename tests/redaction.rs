@@ -72,7 +72,7 @@ fn run<F: Filling>(f: &mut F) -> Run {
         not_cleaned_up: list(f, 2, F::untrusted),
         notes: list(f, 3, F::untrusted),
         no_usable_account: f.count(1) == 1,
-        gateway: list(f, 1, |f| GatewayAnswers { operation: f.untrusted(), count: 2, all: 3 }),
+        gateway: list(f, 1, |f| GatewayAnswers { operation: f.untrusted(), count: 4, all: 5 }),
         baseline: maybe(f, |f| BaselineOutcome {
             file: f.untrusted(),
             new: f.count(2),

@@ -233,7 +233,9 @@ impl RequestSender {
         trouble: TransportError,
         exchanges: &mut Vec<Exchange>,
     ) -> Reply {
-        if !is_unanswered(&trouble) {
+        // A target that was silent from the start is not asked for its silence again.
+        let is_new = self.liveness.controls().is_empty();
+        if !is_unanswered(&trouble) || is_new && trouble.kind == TransportErrorKind::Timeout {
             return Reply::Inconclusive(no_answer(&trouble));
         }
         let control = self.http.send_fresh(&control()).await;

@@ -8,8 +8,8 @@ use crate::http::message::Exchange;
 use crate::model::run::{GatewayAnswers, StandingOutcome};
 use std::collections::BTreeMap;
 
-/// Fewer answers are chance.
-const TWICE: usize = 2;
+/// Fewer answers are chance: a request that something in front answers is sent twice.
+const FEW: usize = 4;
 
 /// Who gave each answer of the run.
 pub(super) fn origins(parts: &Parts<'_>) -> Origins {
@@ -29,7 +29,7 @@ pub(super) fn most_of(parts: &Parts<'_>, origins: &Origins) -> Vec<GatewayAnswer
         *all += 1;
     }
     let most =
-        counts.into_iter().filter(|(_, (foreign, all))| *foreign >= TWICE && foreign * 2 > *all);
+        counts.into_iter().filter(|(_, (foreign, all))| *foreign >= FEW && foreign * 2 > *all);
     let answers = most.map(|(operation, (count, all))| GatewayAnswers {
         operation: operation.into(),
         count,
