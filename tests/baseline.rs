@@ -437,12 +437,12 @@ fn what_may_never_be_accepted_by_name_is_refused_with_its_place() {
     assert_ends(&homespec(folder.path(), &["check", FILE]), 3, &["duplicate entry"]);
 }
 
-/// Without `GET /devices`, what needs it follows from one finding.
+/// Without `POST /logout/all`, what needs it follows from one finding.
 #[test]
 fn the_entry_of_a_cause_lists_what_it_blocks_and_one_more_is_new() {
     let (folder, homeserver) = (TempDir::new().unwrap(), Homeserver::start());
     let proxy = Proxy::without(&homeserver.running.url(), |what| {
-        what.starts_with("GET ") && what.ends_with("/devices")
+        what.starts_with("POST ") && what.ends_with("/logout/all")
     });
     let run = |options: &[&str]| {
         let fixed = ["run", &proxy.url, "--register", "open", "--baseline", FILE];
@@ -452,7 +452,7 @@ fn the_entry_of_a_cause_lists_what_it_blocks_and_one_more_is_new() {
     let text = read(folder.path(), FILE);
     let written = Document::parse(FILE, text.as_str()).unwrap();
     let entries = written.value()["findings"].as_array().unwrap().clone();
-    let cause = entries.iter().find(|entry| entry["requirement"] == "device.list.current").unwrap();
+    let cause = entries.iter().find(|entry| entry["requirement"] == "logout_all.ok").unwrap();
     let blocks = cause["blocks"].as_array().unwrap();
     assert!(!blocks.is_empty(), "{text}");
     assert_ends(&run(&[]), 0, &["0 new"]);

@@ -124,7 +124,8 @@ impl OperatorProver<'_> {
         exchanges: &mut Vec<Exchange>,
     ) -> Result<(), Reason> {
         let own = self.service_whoami(service, None, exchanges).await?;
-        let sender = match is_owner(&own, &service.sender) {
+        // Where it is absent, it says nothing of the sender.
+        let sender = match is_owner(&own, &service.sender) || own.says_absent() {
             true => None,
             false => Some(self.service_whoami(service, Some(&service.sender), exchanges).await?),
         };

@@ -209,6 +209,17 @@ impl Response {
         self.json().ok()?.pointer(pointer)?.as_str()
     }
 
+    /// Returns true if nothing is there by its own word: M_UNRECOGNIZED (Client-Server API, "Standard error
+    /// response"), or a 404 or 405 without an errcode, which is of no homeserver's making. Of other statuses
+    /// the body is not read, since what is read stays in memory.
+    pub fn says_absent(&self) -> bool {
+        matches!(self.status, 400 | 404 | 405 | 501)
+            && match self.text_at("/errcode") {
+                Some(errcode) => errcode == "M_UNRECOGNIZED",
+                None => matches!(self.status, 404 | 405),
+            }
+    }
+
     /// Returns true for an interactive-auth challenge: 401 with a list of flows (Client-Server API,
     /// "User-Interactive Authentication API").
     pub fn is_challenge(&self) -> bool {

@@ -253,16 +253,19 @@ impl SuppliedAccounts {
     /// Records the result of a permitted password. Without a response it counts as refused.
     pub fn settle(&self, attempt: &Attempt, request: &Request, exchanges: &[Exchange]) {
         let sent = || exchanges.iter().filter(|exchange| exchange.request == *request);
+        let is_password_refused = |response: &Response| {
+            !is_taken(response)
+                && response.status != 429
+                && !(attempt.place == PasswordUse::Stage && refuses_the_token(response))
+        };
         let is_refused = |exchange: &&Exchange| match &exchange.result {
-            Ok(response) => !is_taken(response) && response.status != 429,
+            Ok(response) => is_password_refused(response),
             Err(_) => true,
         };
         let refused = sent().filter(is_refused).count();
         let by_server = sent().any(|exchange| {
             exchange.result.as_ref().is_ok_and(|response| {
-                (400..500).contains(&response.status)
-                    && response.status != 429
-                    && !is_taken(response)
+                (400..500).contains(&response.status) && is_password_refused(response)
             })
         });
         let mut accounts = self.accounts();
@@ -317,6 +320,12 @@ fn is_taken(response: &Response) -> bool {
     let completed = response.json().ok().and_then(|body| body.get("completed")?.as_array());
     response.is_success()
         || completed.is_some_and(|stages| stages.contains(&json!("m.login.password")))
+}
+
+/// Returns true if the access token of a request is refused: then nobody looked at the password beside it.
+fn refuses_the_token(response: &Response) -> bool {
+    let errcode = response.text_at("/errcode");
+    response.status == 401 && matches!(errcode, Some("M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN"))
 }
 
 /// Returns the user and password of a request, at login or in interactive auth.

@@ -148,9 +148,6 @@ fn a_need_that_is_not_met_skips_or_blocks_with_its_reason() {
         })
     };
     let token = with(&|facts| facts.flows = vec!["m.login.token".to_owned()]);
-    let denied = with(&|facts| {
-        facts.features = BTreeSet::from([Feature::GetToken, Feature::GetTokenDenied])
-    });
     let operator = with(&|facts| facts.operator = BTreeSet::from(["appservice".to_owned()]));
     let cases = [
         ("flow m.login.password", &plain, ""),
@@ -169,8 +166,8 @@ fn a_need_that_is_not_met_skips_or_blocks_with_its_reason() {
         ("feature oauth", &unseen, "skipped not_offered"),
         ("feature get_token", &feature(Feature::GetToken), ""),
         ("feature get_token", &plain, "skipped not_offered"),
-        ("feature login_token", &feature(Feature::GetToken), ""),
-        ("feature login_token", &denied, "skipped not_offered"),
+        ("feature login_token", &feature(Feature::LoginToken), ""),
+        ("feature login_token", &feature(Feature::GetToken), "skipped not_offered"),
         ("feature login_token", &token, ""),
         ("feature login_token", &plain, "skipped not_offered"),
         ("capability m.change_password", &capability(true), ""),

@@ -402,14 +402,9 @@ fn unserved<'r, 'a>(
 /// Whether an answer says that nothing is there: M_UNRECOGNIZED, a 404 or 405 of no homeserver's
 /// making, or what the server says of paths that it does not have.
 pub fn is_absence(response: &Response, nowhere: &[&Response]) -> bool {
-    // A read body stays in memory: only those of refusals are read.
-    if !matches!(response.status, 400 | 404 | 405 | 501) {
-        return false;
-    }
-    match (response.status, response.text_at("/errcode")) {
-        (_, Some("M_UNRECOGNIZED")) | (404 | 405, None) => true,
-        _ => nowhere.iter().any(|other| signature(other) == signature(response)),
-    }
+    let is_refusal = matches!(response.status, 400 | 404 | 405 | 501);
+    let is_as_nowhere = || nowhere.iter().any(|other| signature(other) == signature(response));
+    response.says_absent() || is_refusal && is_as_nowhere()
 }
 
 /// The requirements that say that an operation is there and works.

@@ -111,8 +111,10 @@ impl<'r> Presupposed<'r> {
             Ok(response) if self.record.origins.is_gateway(exchange) => {
                 return vec![Cause::Gateway(response.status)];
             }
-            // What must not succeed is never excused.
-            Ok(response) if response.is_success() => return Vec::new(),
+            // What must not succeed is never excused, unless what should have prevented it was refused itself.
+            Ok(response) if response.is_success() => {
+                return self.absent_before(decision, evidence.step);
+            }
             Ok(response) => Some(response),
             Err(trouble) if is_unanswered(trouble) => None,
             Err(_) => return Vec::new(),
@@ -160,6 +162,20 @@ impl<'r> Presupposed<'r> {
             causes.extend(self.broken_at(decision, evidence.step));
         }
         causes.into_iter().map(Cause::Requirement).collect()
+    }
+
+    /// The absent operation that an earlier step asked in vain, with a finding of the same requirement.
+    fn absent_before(&self, decision: &DecisionRecord<'_, '_>, step: usize) -> Vec<Cause<'r>> {
+        let earlier = decision.evidence.iter().filter(|one| {
+            one.step < step && matches!(one.role, Role::Broken { .. } | Role::Stopped)
+        });
+        let asked = earlier.filter_map(|one| decision.record.exchange(&one.exchange));
+        let in_vain = asked.filter(|one| {
+            self.operations.says_absent(one) && !matches!(one.request.method.as_str(), "GET")
+        });
+        let operations = in_vain.filter_map(|one| self.operations.name(one));
+        let causes = operations.flat_map(|operation| works(self.record.register, operation));
+        causes.filter(|cause| *cause != decision.requirement).map(Cause::Requirement).collect()
     }
 
     /// Whether the operation of an answer is absent, never works, or failed where a case only

@@ -384,9 +384,9 @@ fn what_is_absent_and_what_lies_beyond_is_told() {
         run_of(&[], facts, |_| {}).notes.first().map(|note| note.as_str().to_owned())
     };
     assert_eq!(first(&facts()), None);
-    let instead = "absent, asked twice: getDevices, getTokenOwner; where cases only look whether a session lives, they ask getCapabilities instead";
+    let instead = "absent or failing, asked twice: getDevices, getTokenOwner; where cases only look whether a session lives, they ask getCapabilities instead";
     assert_eq!(first(&absent(&["getTokenOwner", "getDevices"])).as_deref(), Some(instead));
-    let none = "absent, asked twice: getCapabilities, getDevices, getTokenOwner";
+    let none = "absent or failing, asked twice: getCapabilities, getDevices, getTokenOwner";
     assert_eq!(
         first(&absent(&["getTokenOwner", "getDevices", "getCapabilities"])).as_deref(),
         Some(none)
