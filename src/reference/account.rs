@@ -7,6 +7,7 @@ use super::opening::{LoginOptions, open_session};
 use super::policy::OtherSessions;
 use super::refusal::Refusal;
 use super::service;
+use super::settings::ThirdParty;
 use super::store::Account;
 use super::uia::{self, Proof};
 use super::user_name::check_free;
@@ -21,15 +22,19 @@ const NONCE_LIFETIME: Duration = Duration::from_secs(60);
 /// `GET /account/3pid`: the addresses that are bound to the account.
 pub(super) fn addresses(ctx: &mut RequestContext) -> Outcome {
     let owner = ctx.owner()?;
-    let all = ctx.server.settings.third_party.iter().chain(&ctx.store.third_party);
-    let listed: Vec<Value> = all
-        .filter(|bound| bound.user == owner.user)
+    let listed: Vec<Value> = bound_to(ctx, &owner.user)
         .map(|bound| {
             let (medium, address) = (&bound.medium, &bound.address);
             json!({"medium": medium, "address": address, "added_at": 0, "validated_at": 0})
         })
         .collect();
     Ok(Answer::ok(json!({"threepids": listed})))
+}
+
+/// The addresses that are bound to an account.
+fn bound_to<'a>(ctx: &'a RequestContext, user: &'a str) -> impl Iterator<Item = &'a ThirdParty> {
+    let all = ctx.server.settings.third_party.iter().chain(&ctx.store.third_party);
+    all.filter(move |bound| bound.user == user)
 }
 
 /// `POST /register`.
@@ -73,14 +78,17 @@ pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
     Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
 }
 
-/// Makes a guest: an account without a password, whose device id the homeserver chooses.
+/// Makes a guest: an account without a password, whose device id the homeserver chooses. Of the body only the name of
+/// the device counts.
 fn register_guest(ctx: &mut RequestContext) -> Outcome {
     if !ctx.server.settings.guests {
         return Err(Refusal::GuestsRefused.into());
     }
+    let body = if ctx.call.body.is_empty() { Members::new() } else { ctx.object()? };
+    let options = LoginOptions::of_guest(ctx, &body)?;
     let localpart = format!("guest-{}", ctx.store.device_id().to_lowercase());
     ctx.store.accounts.insert(localpart.clone(), Account { guest: true, ..Account::default() });
-    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &LoginOptions::default())?)))
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
 }
 
 /// `GET /register/available`.
@@ -91,6 +99,28 @@ pub(super) fn available(ctx: &mut RequestContext) -> Outcome {
     }
     check_free(ctx, name)?;
     Ok(Answer::ok(json!({"available": true})))
+}
+
+/// `GET /v1/register/m.login.registration_token/validity`.
+pub(super) fn token_validity(ctx: &mut RequestContext) -> Outcome {
+    let token = ctx.call.query("token").ok_or(Refusal::MemberMissing)?;
+    let settings = &ctx.server.settings;
+    if !settings.registration && settings.registration_token.is_none() {
+        return Err(Refusal::RegistrationClosed.into());
+    }
+    let valid = settings.registration_token.as_deref() == Some(token);
+    Ok(Answer::ok(json!({"valid": valid})))
+}
+
+/// `PUT /profile/{userId}/displayname`: refused to a suspended account. The name is not kept, as no operation gives it.
+pub(super) fn rename(ctx: &mut RequestContext) -> Outcome {
+    let owner = ctx.owner()?;
+    if ctx.server.localpart(ctx.call.parameter(0)) != Some(owner.user.as_str()) {
+        return Err(Refusal::NotThisUser.into());
+    }
+    text(&ctx.object()?, "displayname", Refusal::MemberWrongType)?;
+    let suspended = ctx.store.accounts.get(&owner.user).is_some_and(|account| account.suspended);
+    if suspended { Err(Refusal::UserSuspended.into()) } else { Ok(Answer::empty()) }
 }
 
 /// `POST /account/password`: sets a new password and, unless the client says otherwise, ends all other sessions.
@@ -130,8 +160,11 @@ pub(super) fn deactivate(ctx: &mut RequestContext) -> Outcome {
     if !policy.without_uia {
         uia::confirm(ctx, &owner, format!("deactivate {}", owner.user), &body)?;
     }
+    let bound = bound_to(ctx, &owner.user).next().is_some();
     close(ctx, &owner.user, &owner.device);
-    Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
+    // There is no identity server: nothing is unbound, and without identifiers there is nothing to unbind.
+    let result = if bound { "no-support" } else { "success" };
+    Ok(Answer::ok(json!({"id_server_unbind_result": result})))
 }
 
 /// Deactivates an account; `own` is the device that asks, empty if an administrator does.

@@ -56,6 +56,20 @@ pub(super) fn put_suspension(ctx: &mut RequestContext) -> Outcome {
     Ok(Answer::ok(json!({"suspended": suspended})))
 }
 
+/// `GET /v1/admin/lock/{userId}`.
+pub(super) fn lock_state(ctx: &mut RequestContext) -> Outcome {
+    let user = account(ctx)?;
+    let locked = ctx.store.accounts.get(&user).is_some_and(|account| account.closed);
+    Ok(Answer::ok(json!({"locked": locked})))
+}
+
+/// `GET /v1/admin/suspend/{userId}`.
+pub(super) fn suspension_state(ctx: &mut RequestContext) -> Outcome {
+    let user = account(ctx)?;
+    let suspended = ctx.store.accounts.get(&user).is_some_and(|account| account.suspended);
+    Ok(Answer::ok(json!({"suspended": suspended})))
+}
+
 /// Synapse's `PUT /_synapse/admin/v2/users/{userId}`: locks, unlocks, binds addresses.
 pub(super) fn put_user(ctx: &mut RequestContext) -> Outcome {
     let user = account(ctx)?;

@@ -117,7 +117,7 @@ impl RequestContext<'_> {
     }
 
     /// Refuses what a locked account asks: everything but the two logouts.
-    fn refuse_locked(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_locked(&self) -> Result<(), Refusal> {
         let policy = &self.policy().locked;
         let lets = match (self.call.operation, policy.logout) {
             (Operation::Logout | Operation::LogoutAll, LockedLogout::Refused) => false,

@@ -37,6 +37,12 @@ impl LoginOptions {
             by_token,
         })
     }
+
+    /// Reads `initial_device_display_name` alone, which is all that a guest may choose.
+    pub(super) fn of_guest(ctx: &RequestContext, body: &Members) -> Result<Self, Refusal> {
+        let display_name = read_display_name(opening_policy(ctx), body, false)?;
+        Ok(Self { display_name, ..Self::default() })
+    }
 }
 
 /// How sessions of this call are opened: logins have a policy of their own.

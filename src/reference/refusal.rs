@@ -83,6 +83,7 @@ pub(super) enum Refusal {
     GuestForbidden,
     UserInUse,
     InvalidUsername,
+    NameOfService,
     NotThisUser,
     LoginTokensDenied,
     NonceUnknown,
@@ -197,6 +198,9 @@ impl Refusal {
             R::GuestForbidden => (403, "M_GUEST_ACCESS_FORBIDDEN", "Guests cannot do this"),
             R::UserInUse => (400, "M_USER_IN_USE", "The user name is taken"),
             R::InvalidUsername => (400, "M_INVALID_USERNAME", "The user name is not allowed"),
+            R::NameOfService => {
+                (400, "M_EXCLUSIVE", "The user name belongs to an application service")
+            }
             R::NotThisUser => (403, "M_FORBIDDEN", "The access token belongs to another user"),
             R::LoginTokensDenied => (400, "M_UNKNOWN", "This user cannot make login tokens"),
             R::NonceUnknown => (400, "M_UNKNOWN", "The nonce is not known"),

@@ -381,6 +381,8 @@ fn exists(server: &ServerContext, operation: Operation) -> bool {
         Operation::AdminNonce | Operation::AdminRegister => settings.shared_secret.is_some(),
         Operation::AdminLock
         | Operation::AdminSuspension
+        | Operation::AdminLockState
+        | Operation::AdminSuspensionState
         | Operation::AdminUser
         | Operation::AdminSuspensionOfSynapse
         | Operation::AdminDeactivate => settings.admin_token.is_some(),
@@ -481,6 +483,8 @@ fn dispatch(ctx: &mut RequestContext) -> Outcome {
         O::DeleteDevices => device::delete_many(ctx),
         O::Register => account::register(ctx),
         O::RegisterAvailable => account::available(ctx),
+        O::RegistrationTokenValidity => account::token_validity(ctx),
+        O::DisplayName => account::rename(ctx),
         O::ChangePassword => account::change_password(ctx),
         O::Deactivate => account::deactivate(ctx),
         O::Sync => client_data::sync(ctx),
@@ -493,6 +497,8 @@ fn dispatch(ctx: &mut RequestContext) -> Outcome {
         O::AdminRegister => account::admin_register(ctx),
         O::AdminLock => admin::put_lock(ctx),
         O::AdminSuspension => admin::put_suspension(ctx),
+        O::AdminLockState => admin::lock_state(ctx),
+        O::AdminSuspensionState => admin::suspension_state(ctx),
         O::AdminUser => admin::put_user(ctx),
         O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(ctx),
         O::AdminDeactivate => admin::deactivate(ctx),

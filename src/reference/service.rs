@@ -60,6 +60,9 @@ pub(super) fn login(ctx: &mut RequestContext, body: &Members) -> Result<String, 
 /// `POST /register` of an application service: a user of its namespace, without interactive auth and without a
 /// password. Where the legacy API is not offered, no session comes of it, so that none may be asked for.
 pub(super) fn register(ctx: &mut RequestContext, body: &Members) -> Outcome {
+    if ctx.presented_token().is_none() {
+        return Err(Refusal::ServiceTokenMissing.into());
+    }
     if !ctx.is_service() {
         return Err(Refusal::ServiceTokenUnknown.into());
     }

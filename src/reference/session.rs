@@ -44,6 +44,10 @@ pub(super) fn refresh(ctx: &mut RequestContext) -> Outcome {
     if policy.user_id == UserIdParameter::Refused && ctx.call.query("user_id").is_some() {
         return Err(Refusal::NotThisUser.into());
     }
+    let owner = ctx.store.refresh.get(token).and_then(|known| ctx.store.accounts.get(&known.user));
+    if owner.is_some_and(|account| account.closed) {
+        ctx.refuse_locked()?;
+    }
     let session = traded_in(ctx, token)?;
     let later = session.generation > 0;
     refuse_by_age(ctx, policy, &session)?;

@@ -6,6 +6,9 @@ use super::refusal::Refusal;
 /// Refuses user names that cannot be registered.
 pub(super) fn check_free(ctx: &RequestContext, localpart: &str) -> Result<(), Refusal> {
     check_grammar(ctx, localpart)?;
+    if ctx.of_service(localpart) && !ctx.is_service() {
+        return Err(Refusal::NameOfService);
+    }
     if ctx.store.accounts.contains_key(localpart) { Err(Refusal::UserInUse) } else { Ok(()) }
 }
 
