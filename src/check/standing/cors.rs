@@ -21,3 +21,44 @@ pub(super) fn cors(sheet: &mut Observations, exchange: &Exchange, response: &Res
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::standing::{Context, observe};
+    use crate::http::message::Request;
+    use crate::model::release::Listed;
+    use crate::requirements::Register;
+    use crate::spec::Spec;
+    use std::time::Duration;
+
+    #[test]
+    fn an_origin_is_let_in_by_its_own_name_or_with_all() {
+        let (register, spec) = (Register::bundled().unwrap(), Spec::bundled_v1().unwrap());
+        let listed = Listed::new(["v1.11"]);
+        let context = Context { register: &register, spec: &spec, listed: &listed };
+        for (sent, allowed, fits) in [
+            (None, ORIGIN, true),
+            (None, "*", true),
+            (None, "vector://vector", false),
+            (Some("vector://vector"), "vector://vector", true),
+            (Some("null"), "*", true),
+            (Some("null"), ORIGIN, false),
+        ] {
+            let mut request = Request::new(Some("getVersions"), "GET", "/_matrix/client/versions");
+            request.headers.extend(sent.map(|origin| ("origin".to_owned(), origin.to_owned())));
+            let headers = vec![("access-control-allow-origin".to_owned(), allowed.to_owned())];
+            let exchange = Exchange {
+                request,
+                url: String::new(),
+                sent_headers: Vec::new(),
+                result: Ok(Response::new(200, headers, b"{}".to_vec(), false)),
+                duration: Duration::ZERO,
+                shared: false,
+            };
+            let seen = observe(context, &exchange);
+            let seen = seen.iter().find(|one| one.requirement.id == "cors.allow_origin").unwrap();
+            assert_eq!(seen.miss.is_none(), fits, "{sent:?} {allowed}");
+        }
+    }
+}
