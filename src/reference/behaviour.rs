@@ -261,6 +261,7 @@ const UIA: Table = &[
     ("login-token-needs-its-maker", |p| p.login_tokens.login = TokenLogin::NeedsMaker),
     ("get-token-ends-session", |p| p.login_tokens.ends_session = true),
     ("register-without-uia", |p| p.registration.without_uia = true),
+    ("user-names-unrestricted", |p| p.registration.any_user_name = true),
     ("password-change-without-uia", |p| p.password.without_uia = true),
     ("deactivate-without-uia", |p| p.deactivation.without_uia = true),
     ("uia-any-order", |p| p.uia.order = StageOrder::Any),

@@ -229,8 +229,6 @@ behaviours! {
     "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
         "a session of interactive auth is accepted for another request than the one that began it", changes &[],
         policy |p| p.uia.session_for_any_request = true;
-    "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[],
-        policy |p| p.registration.any_user_name = true;
     "uia-two-flows", "User-interactive authentication: several flows may be offered",
         "interactive auth offers a flow with an unknown stage before the password flow", changes &[],
         policy |p| p.uia.password_flows = PasswordFlows::UnknownOrPassword;
