@@ -39,7 +39,8 @@ fn code_words(text: &str) -> Vec<&str> {
 
 /// Error codes and members of bodies may be written like names of ours; they are told by their form.
 fn is_of_the_wire(word: &str) -> bool {
-    word.starts_with("M_") || ["device_id", "flows", "identifier", "user", "user_id", "null"].contains(&word)
+    word.starts_with("M_")
+        || ["device_id", "flows", "identifier", "user", "user_id", "null"].contains(&word)
 }
 
 /// The table of legal differences in `docs/proof.md`: what a server may do, and the cell with the quirks.

@@ -65,8 +65,12 @@ mod tests {
     #[test]
     fn passwords_have_none() {
         assert_eq!(NearMiss::of("session.halved"), Some(("session", NearMiss::Halved)));
-        assert_eq!(NearMiss::of("alice.token.shortened"), Some(("alice.token", NearMiss::Shortened)));
-        for name in ["alice.password.shortened", "new.password_2.halved", "session", "alice.token"] {
+        assert_eq!(
+            NearMiss::of("alice.token.shortened"),
+            Some(("alice.token", NearMiss::Shortened))
+        );
+        for name in ["alice.password.shortened", "new.password_2.halved", "session", "alice.token"]
+        {
             assert_eq!(NearMiss::of(name), None, "{name}");
         }
     }

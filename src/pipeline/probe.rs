@@ -139,8 +139,7 @@ impl Prepared {
     ) -> Facts {
         let Job { api, operator, allowed, sources, .. } = &self.job;
         let names = operator.names();
-        let mut facts =
-            probe::facts(public, authenticated, *api, accounts, names, allowed.clone());
+        let mut facts = probe::facts(public, authenticated, *api, accounts, names, allowed.clone());
         facts.features.extend(sources.registers().then_some(Feature::Registration));
         facts
     }

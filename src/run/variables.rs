@@ -173,8 +173,11 @@ mod tests {
 
     #[test]
     fn a_near_miss_is_of_whatever_has_a_value() {
-        let mut variables =
-            Variables::new([("row.token".to_owned(), json!("$session"))], BTreeMap::new(), BTreeMap::new());
+        let mut variables = Variables::new(
+            [("row.token".to_owned(), json!("$session"))],
+            BTreeMap::new(),
+            BTreeMap::new(),
+        );
         variables.save("session", json!("abcdef"));
         for name in ["session.shortened", "row.token.shortened"] {
             assert_eq!(variables.get(name), Some(json!("abc")), "{name}");
