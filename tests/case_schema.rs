@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 /// A part of each fault of the loader that is no fault of shape.
 const BEYOND: &[&str] = &[
     "has no value here",
+    "refers to itself",
     "is not an account of this case",
     "no block decides",
     "is not in `checks`",

@@ -572,7 +572,7 @@ fn is_left_out(words: &[String]) -> bool {
 /// The reference homeserver with everything that the pages presume of a server.
 fn reference(runtime: &tokio::runtime::Runtime, typed: &str) -> homespec::reference::Running {
     let user = |name: String| (name, PASSWORD.to_owned());
-    let made = (1..=60).map(|number| user(format!("made-{number}")));
+    let made = (1..=200).map(|number| user(format!("made-{number}")));
     let token = typed.contains("--registration-token-file").then(|| SECRET.to_owned());
     let limit = homespec::reference::Limit { burst: 3, per_second: 1.0 };
     let settings = homespec::reference::Settings {

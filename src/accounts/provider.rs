@@ -43,6 +43,11 @@ impl AccountSources {
         self
     }
 
+    /// Returns true if the run's accounts come by `POST /register`, so that cases may register some too.
+    pub fn registers(&self) -> bool {
+        matches!(self.maker, Some(AccountProvider::Open | AccountProvider::Token(_)))
+    }
+
     /// Facts about them for planning.
     pub fn facts(&self) -> AccountFacts {
         AccountFacts {

@@ -160,6 +160,8 @@ pub enum Feature {
     IdentityProviders,
     /// It says `oauth_aware_preferred`.
     OauthAware,
+    /// The run may register accounts by `POST /register`: its own are made in that way.
+    Registration,
 }
 
 impl Feature {
@@ -492,4 +494,6 @@ pub enum Source {
     /// A parameter in the query of `Location`.
     Location(String),
     Status,
+    /// The body as text.
+    Text,
 }

@@ -5,6 +5,7 @@
 pub mod ast;
 pub mod load;
 pub mod matcher;
+pub mod near_miss;
 mod properties;
 pub mod signing;
 pub mod suite;

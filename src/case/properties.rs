@@ -2,6 +2,7 @@
 //! successes.
 use super::ast::*;
 use super::matcher::Matcher;
+use super::near_miss::NearMiss;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -34,6 +35,7 @@ impl Case {
     fn behind(&self, mut open: Vec<String>) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         while let Some(name) = open.pop() {
+            open.extend(NearMiss::of(&name).map(|(base, _)| base.to_owned()));
             let inner = self.values.iter().find(|(known, _)| *known == name);
             if found.insert(name)
                 && let Some((_, value)) = inner

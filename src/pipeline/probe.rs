@@ -142,8 +142,11 @@ impl Prepared {
         authenticated: Option<&AuthenticatedProbe>,
         accounts: AccountFacts,
     ) -> Facts {
-        let Job { api, operator, allowed, .. } = &self.job;
-        probe::facts(public, authenticated, *api, accounts, operator.names(), allowed.clone())
+        let Job { api, operator, allowed, sources, .. } = &self.job;
+        let names = operator.names();
+        let mut facts = probe::facts(public, authenticated, *api, accounts, names, allowed.clone());
+        facts.features.extend(sources.registers().then_some(Feature::Registration));
+        facts
     }
 
     fn observe(&self, spec: Arc<Spec>, listed: Listed) -> Observe {

@@ -250,6 +250,10 @@ fn unmet(need: &Need, facts: &Facts) -> Option<Disposition> {
             unseen(facts).or_else(|| not_offered(format!("/capabilities does not enable {name}")))
         }
         Need::Feature(Feature::LoginToken) if takes_login_tokens(facts) => None,
+        Need::Feature(feature @ Feature::Registration) if !facts.features.contains(feature) => {
+            let why = feature_in_words(*feature).to_owned();
+            skip(Reason::AccountNotProvided { kind: feature.as_str().to_owned(), why })
+        }
         Need::Feature(feature) if !facts.features.contains(feature) => {
             let by_session = matches!(feature, Feature::Refresh | Feature::UiaPassword);
             let unseen = if by_session { unseen(facts) } else { None };
@@ -285,6 +289,9 @@ fn feature_in_words(feature: Feature) -> &'static str {
         Feature::UiaPassword => "no interactive auth with a password stage was seen",
         Feature::IdentityProviders => "the server lists no identity providers",
         Feature::OauthAware => "the server does not prefer its SSO login for OAuth-aware clients",
+        Feature::Registration => {
+            "it registers accounts of its own: this needs --register open or --registration-token-file"
+        }
     }
 }
 

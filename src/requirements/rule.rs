@@ -55,6 +55,8 @@ words! {
         RetryAfterGrammar = "retry_after_grammar",
         /// `retry_after_ms` of a 429 is an integer where it is there.
         RetryAfterMsType = "retry_after_ms_type",
+        /// `retry_after_ms` of a 429 is not negative where it is a number.
+        RetryAfterMsRange = "retry_after_ms_range",
         /// A 429 has `retry_after_ms`.
         RetryAfterMsPresent = "retry_after_ms_present",
         /// `Retry-After` and `retry_after_ms` of a 429 agree.

@@ -1,7 +1,7 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use crate::accounts::uia::{InteractiveAuth, UiaCredentials};
 use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step};
-use crate::case::template::FillError;
+use crate::case::template::{FillError, Scope as _};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Stop, Trace};
 use crate::http::message::{LARGE, Reply, Request, Response};
@@ -277,10 +277,11 @@ impl<'c> CaseMachine<'c> {
         let account = self.variables.account(name).cloned();
         let account =
             account.ok_or_else(|| Reason::InteractiveAuth(format!("no account `{name}`")))?;
+        let token = self.variables.get("operator.registration.token");
         let prover = UiaCredentials {
             user: Some(&account.login_name),
             password: account.password.as_deref(),
-            registration_token: None,
+            registration_token: token.as_ref().and_then(Value::as_str),
         };
         if self.interactive_auth.is_finished(response) {
             return Ok(());
@@ -503,6 +504,7 @@ fn is_policy(errcode: &str) -> bool {
 fn saved(source: &Source, response: &Response) -> Option<Value> {
     match source {
         Source::Status => Some(Value::from(response.status)),
+        Source::Text => Some(Value::String(response.text().into_owned())),
         Source::Header(name) => response.header(name).map(Value::String),
         Source::Body(pointer) => response.json().ok()?.pointer(pointer).cloned(),
         Source::Location(name) => {

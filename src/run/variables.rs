@@ -1,6 +1,7 @@
 //! What the references of a case name while it runs.
 use crate::accounts::account::AccountView;
 use crate::accounts::random::{NoRandomSource, generate};
+use crate::case::near_miss::NearMiss;
 use crate::case::signing::Signing;
 use crate::case::template::{self, FillError, Scope};
 use crate::run::device_keys::{self, NoKeys};
@@ -128,11 +129,15 @@ impl Variables {
             let path = [above, &[name]].concat();
             return template::fill(value, &|inner: &str| self.find(inner, &path)).ok();
         }
-        if let Some(member) = name.strip_prefix("new.") {
+        if let Some(member) = name.strip_prefix("new.").filter(|member| !member.contains('.')) {
             return self.fresh(member);
         }
         if let Some(value) = self.given.get(name) {
             return Some(value.clone());
+        }
+        if let Some((base, miss)) = NearMiss::of(name) {
+            let value = self.find(base, above)?;
+            return Some(json!(miss.apply(value.as_str()?)));
         }
         let (account, member) = name.split_once('.')?;
         self.accounts.get(account)?.get(member)
@@ -164,6 +169,21 @@ mod tests {
         let variables = Variables::new(values, accounts, BTreeMap::new());
         assert_eq!(variables.get("row.user"), Some(json!("@al:x")));
         assert_eq!(["loop", "one", "two"].map(|name| variables.get(name)), [None, None, None]);
+    }
+
+    #[test]
+    fn a_near_miss_is_of_whatever_has_a_value() {
+        let mut variables = Variables::new(
+            [("row.token".to_owned(), json!("$session"))],
+            BTreeMap::new(),
+            BTreeMap::new(),
+        );
+        variables.save("session", json!("abcdef"));
+        for name in ["session.shortened", "row.token.shortened"] {
+            assert_eq!(variables.get(name), Some(json!("abc")), "{name}");
+        }
+        assert!(variables.get("new.token.halved").is_some());
+        assert_eq!(variables.get("nothing.halved"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! References that name something, and requirements that a block decides.
 use super::{ACCOUNT_MEMBERS, NEW_MEMBERS, SERVER_MEMBERS, SESSION_MEMBERS, is_new};
 use crate::case::ast::*;
+use crate::case::near_miss::NearMiss;
 use crate::case::template;
 use crate::yaml::diagnostic::did_you_mean;
 use crate::yaml::document::Document;
@@ -85,7 +86,8 @@ fn check_reference(
     below: &str,
     document: &Document,
 ) {
-    if known.contains(name) || is_new(name) {
+    let has_value = |name: &str| known.contains(name) || is_new(name);
+    if has_value(name) || NearMiss::of(name).is_some_and(|(base, _)| has_value(base)) {
         return;
     }
     let fresh: Vec<String> = NEW_MEMBERS.iter().map(|member| format!("new.{member}")).collect();

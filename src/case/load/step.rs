@@ -175,7 +175,8 @@ fn saved<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<(String, Source)>, D:
 
 impl<'d> Deserialize<'d> for Source {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Source, D::Error> {
-        const HELP: &str = "`/pointer`, `status`, `{ header: NAME }` or `{ location: PARAMETER }`";
+        const HELP: &str =
+            "`/pointer`, `status`, `text`, `{ header: NAME }` or `{ location: PARAMETER }`";
         let fault = || with_help("this is not a place in an answer", HELP);
         checked(source, |value: Value| place_in_answer(&value).ok_or_else(fault))
     }
@@ -184,6 +185,7 @@ impl<'d> Deserialize<'d> for Source {
 fn place_in_answer(value: &Value) -> Option<Source> {
     match value {
         Value::String(text) if text == "status" => Some(Source::Status),
+        Value::String(text) if text == "text" => Some(Source::Text),
         Value::String(text) if is_pointer(text) => Some(Source::Body(text.clone())),
         Value::Object(members) => {
             let only = members.iter().next().filter(|_| members.len() == 1);

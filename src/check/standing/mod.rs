@@ -61,7 +61,7 @@ pub fn observe<'r>(context: Context<'r>, exchange: &Exchange) -> Vec<Observation
         Resource::NotChecked => {}
         Resource::Document => schema(&mut sheet, context, exchange, response, described),
         Resource::Api => {
-            cors(&mut sheet, response);
+            cors(&mut sheet, exchange, response);
             body(&mut sheet, response);
             let challenge = response.status == 401 && is_meant_as_challenge(response);
             if response.status >= 400 && !challenge {

@@ -27,6 +27,7 @@ pub(super) fn rate_limit(
         errcode.map_or("absent".to_owned(), |code| format!("{code:?}"))
     });
     retry_after(sheet, listed, response);
+    retry_after_ms_range(sheet, response);
     if !described {
         retry_after_ms_type(sheet, response);
     }
@@ -81,6 +82,14 @@ fn retry_after(sheet: &mut Observations, listed: &Listed, response: &Response) {
     );
 }
 
+fn retry_after_ms_range(sheet: &mut Observations, response: &Response) {
+    let value = response.json().ok().and_then(|body| body.get("retry_after_ms"));
+    let Some(number) = value.and_then(Value::as_f64) else { return };
+    sheet.check(Rule::RetryAfterMsRange, number >= 0.0, "/retry_after_ms", "0 or more", &|| {
+        shown(value)
+    });
+}
+
 fn retry_after_ms_type(sheet: &mut Observations, response: &Response) {
     let Some(value) = response.json().ok().and_then(|body| body.get("retry_after_ms")) else {
         return;
@@ -91,4 +100,37 @@ fn retry_after_ms_type(sheet: &mut Observations, response: &Response) {
     sheet.check(Rule::RetryAfterMsType, fits, "/retry_after_ms", "an integer", &|| {
         shown(Some(value))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::standing::{Context, observe};
+    use crate::http::message::{Exchange, Request, Response};
+    use crate::model::release::Listed;
+    use crate::requirements::Register;
+    use crate::spec::Spec;
+    use serde_json::json;
+    use std::time::Duration;
+
+    #[test]
+    fn nobody_can_wait_for_less_than_no_time() {
+        let (register, spec) = (Register::bundled().unwrap(), Spec::bundled_v1().unwrap());
+        let listed = Listed::new(["v1.11"]);
+        let context = Context { register: &register, spec: &spec, listed: &listed };
+        for (wait, fits) in [(json!(0), true), (json!(2500), true), (json!(-1), false)] {
+            let body = json!({"errcode": "M_LIMIT_EXCEEDED", "error": "", "retry_after_ms": wait});
+            let exchange = Exchange {
+                request: Request::new(Some("login"), "POST", "/_matrix/client/v3/login"),
+                url: String::new(),
+                sent_headers: Vec::new(),
+                result: Ok(Response::new(429, Vec::new(), body.to_string().into_bytes(), false)),
+                duration: Duration::ZERO,
+                shared: false,
+            };
+            let seen = observe(context, &exchange);
+            let id = "rate_limit.retry_after_ms.range";
+            let seen = seen.iter().find(|one| one.requirement.id == id).unwrap();
+            assert_eq!(seen.miss.is_none(), fits, "{wait}");
+        }
+    }
 }
