@@ -762,7 +762,7 @@ fn a_bound_address_is_proven_before_it_is_used() {
 fn an_administrators_token_that_is_refused_is_said_once() {
     let (homeserver, _folder, config) = mistaken("  admin_token: not-an-admins-token\n", false);
     let finished = homespec(&["run", &homeserver.url(), "--config", &config, "--case", "state-*"]);
-    assert_one_error(&finished, &["operator.admin_token: ", "403 M_FORBIDDEN ("]);
+    assert_one_error(&finished, &["operator.admin_token: ", "401 M_UNKNOWN_TOKEN ("]);
     assert_blocked_by_operator(&finished, "state-suspended");
 }
 

@@ -3,6 +3,7 @@
 //! The table is our own and not the web framework's router, because an answer without a handler (OPTIONS, 404, 405)
 //! needs to know which operation was meant, and because which paths exist depends on the settings.
 
+use super::policy::PathDecoding;
 use super::release::{Listed, Release, r0, v1};
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
@@ -32,6 +33,7 @@ pub(super) enum Operation {
     DeleteDevices,
     Register,
     RegisterAvailable,
+    TokenValidity,
     ChangePassword,
     Deactivate,
     Sync,
@@ -40,10 +42,14 @@ pub(super) enum Operation {
     SigningKeysUpload,
     MakeFilter,
     Filter,
+    DisplayName,
+    SetDisplayName,
     AdminNonce,
     AdminRegister,
     AdminLock,
     AdminSuspension,
+    AdminGetLock,
+    AdminGetSuspension,
     AdminUser,
     AdminSuspensionOfSynapse,
     AdminDeactivate,
@@ -116,6 +122,13 @@ static ROUTES: &[Route] = {
         route(O::DeleteDevices, Method::POST, Major, "/delete_devices", r0(4)),
         route(O::Register, Method::POST, Major, "/register", r0(0)),
         route(O::RegisterAvailable, Method::GET, Major, "/register/available", r0(3)),
+        route(
+            O::TokenValidity,
+            Method::GET,
+            One,
+            "/register/m.login.registration_token/validity",
+            v1(2),
+        ),
         route(O::ChangePassword, Method::POST, Major, "/account/password", r0(0)),
         route(O::Deactivate, Method::POST, Major, "/account/deactivate", r0(2)),
         route(O::Sync, Method::GET, Major, "/sync", r0(0)),
@@ -124,10 +137,14 @@ static ROUTES: &[Route] = {
         route(O::SigningKeysUpload, Method::POST, Major, "/keys/device_signing/upload", v1(1)),
         route(O::MakeFilter, Method::POST, Major, "/user/{}/filter", r0(0)),
         route(O::Filter, Method::GET, Major, "/user/{}/filter/{}", r0(0)),
+        route(O::DisplayName, Method::GET, Major, "/profile/{}/displayname", r0(0)),
+        route(O::SetDisplayName, Method::PUT, Major, "/profile/{}/displayname", r0(0)),
         route(O::AdminNonce, Method::GET, Whole, "/_synapse/admin/v1/register", r0(0)),
         route(O::AdminRegister, Method::POST, Whole, "/_synapse/admin/v1/register", r0(0)),
         route(O::AdminLock, Method::PUT, One, "/admin/lock/{}", v1(18)),
         route(O::AdminSuspension, Method::PUT, One, "/admin/suspend/{}", v1(18)),
+        route(O::AdminGetLock, Method::GET, One, "/admin/lock/{}", v1(18)),
+        route(O::AdminGetSuspension, Method::GET, One, "/admin/suspend/{}", v1(18)),
         route(O::AdminUser, Method::PUT, Whole, "/_synapse/admin/v2/users/{}", r0(0)),
         route(
             O::AdminSuspensionOfSynapse,
@@ -233,6 +250,43 @@ fn captures(pattern: &str, rest: &str) -> Option<Vec<String>> {
             _ => return None,
         }
     }
+}
+
+/// A path as a homeserver reads it that does not undo percent-encoding segment by segment.
+pub(super) fn misread(policy: PathDecoding, path: &str) -> Option<Cow<'_, str>> {
+    match policy {
+        PathDecoding::ById => Some(Cow::Borrowed(path)),
+        PathDecoding::WholePath => Some(Cow::Owned(path.replace("%2F", "/").replace("%2f", "/"))),
+        PathDecoding::Never => Some(Cow::Owned(path.replace('%', "%25"))),
+        PathDecoding::Twice => percent_decode_str(path).decode_utf8().ok().map(|decoded| {
+            // What separates segments must not come of it.
+            let encoded = path.contains("%2F") || path.contains("%2f");
+            if encoded { Cow::Borrowed(path) } else { decoded }
+        }),
+        PathDecoding::PlusIsBlank => Some(Cow::Owned(path.replace('+', "%20"))),
+        PathDecoding::Latin1 => Some(Cow::Owned(latin1(path))),
+    }
+}
+
+/// Bytes beyond ASCII, read as letters of Latin-1.
+fn latin1(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|byte| !byte.is_ascii()) {
+            Some(byte) => {
+                let letter = char::from(byte).to_string();
+                out.extend(letter.bytes().map(|byte| format!("%{byte:02X}")));
+                out.push_str(piece.get(2..).unwrap_or_default());
+            }
+            None => {
+                out.push('%');
+                out.push_str(piece);
+            }
+        }
+    }
+    out
 }
 
 /// Undoes percent-encoding of a path segment; a percent sign without two digits stands for itself. Bytes that are not
