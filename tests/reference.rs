@@ -1029,7 +1029,12 @@ fn mask(word: &str, before: &str) -> Option<&'static str> {
             Some("DEVICE")
         }
         _ if word.len() == 16 && word.starts_with("guest-") => Some("guest"),
-        _ if word.len() == 10 && before == "user_id" => Some("a made-up name"),
+        _ if word.len() == 10
+            && before == "user_id"
+            && word.bytes().all(|byte| byte.is_ascii_lowercase()) =>
+        {
+            Some("a made-up name")
+        }
         _ if digits && before == "last_seen_ts" => Some("a time"),
         _ if digits && word.len() < 4 && before == "retry_after_ms" => Some("a wait"),
         _ => None,
@@ -1773,7 +1778,7 @@ impl Tour {
             self.get(&format!("/devices/{odd}"), &token).await;
         }
         self.raw("GET", "/account/whoami", &[("authorization", "Bearer ")], "").await;
-        for (name, password) in [("long", "0123456789".repeat(8)), ("odd", "pässwörd".to_owned())]
+        for (name, password) in [("odd", "pässwörd".to_owned()), ("long", "0123456789".repeat(8))]
         {
             self.register(name, json!({"password": password})).await;
             self.login(name, json!({"password": password})).await;
@@ -1970,7 +1975,9 @@ impl Tour {
             if call == "suspend" {
                 let gone = self.login("alice", json!({"device_id": "GONE"})).await;
                 self.confirm("DELETE", "/devices/GONE", &alice, "alice", json!({})).await;
-                self.post("/logout", &gone, Value::Null).await;
+                self.get("/account/whoami", &gone).await;
+                let leaves = self.login("alice", json!({})).await;
+                self.post("/logout", &leaves, Value::Null).await;
                 self.confirm("POST", "/account/deactivate", &alice, "alice", json!({})).await;
             }
             self.send("PUT", &of(call, "alice"), &admin, json!({member: false})).await;
