@@ -3,9 +3,7 @@
 
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, flag, required};
-use super::policy::{
-    AdministrationEffect, AdministrationSays, ModerationCapability, UnknownAccounts,
-};
+use super::policy::{AdministrationEffect, AdministrationSays, UnknownAccounts};
 use super::refusal::Refusal;
 use super::settings::ThirdParty;
 use super::store::Account;
@@ -139,9 +137,6 @@ pub(super) fn put_lock(ctx: &mut RequestContext) -> Outcome {
 /// `PUT /v1/admin/suspend/{userId}`.
 pub(super) fn put_suspension(ctx: &mut RequestContext) -> Outcome {
     let user = changeable(ctx)?;
-    if ctx.policy().administration.capability == ModerationCapability::LockAlone {
-        return Err(Refusal::NotAdministrator.into());
-    }
     let suspended = flag(&ctx.object()?, "suspended", Refusal::MemberWrongType)?;
     let suspended = suspended.ok_or(Refusal::MemberMissing)?;
     suspend(ctx, &user, suspended);

@@ -85,10 +85,6 @@ fn moderation(ctx: &RequestContext, user: &str) -> Option<Value> {
     let administrator = account.is_some_and(|account| account.administrator);
     let told = ctx.server.listed.since(v1(18))
         && (administrator || policy == ModerationCapability::Everybody);
-    let (lock, suspend) = match policy {
-        ModerationCapability::Truthful | ModerationCapability::Everybody => (true, true),
-        ModerationCapability::Denied => (false, false),
-        ModerationCapability::LockAlone => (true, false),
-    };
-    told.then(|| json!({"lock": lock, "suspend": suspend}))
+    let may = policy != ModerationCapability::Denied;
+    told.then(|| json!({"lock": may, "suspend": may}))
 }

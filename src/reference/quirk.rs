@@ -5,8 +5,7 @@ use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
     DeviceIdMember, FormData, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
-    ModerationCapability, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows,
-    PasswordTrouble, Policy,
+    NameCapitals, NewRefreshToken, OauthStage, PasswordFlows, PasswordTrouble, Policy,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -323,9 +322,6 @@ behaviours! {
     "suspended-change-profile", "Client-Server API, Account suspension: what is forbidden is the server's choice",
         "a suspended account may change its profile", changes &[], needs Operator,
         policy |p| p.suspended.changes_profile = true;
-    "moderation-lock-alone", "Client-Server API, m.account_moderation capability: lock and suspend are told apart",
-        "administrators may lock accounts and not suspend them by the calls of the specification", changes &[], needs Operator,
-        policy |p| p.administration.capability = ModerationCapability::LockAlone;
     "namespace-not-exclusive", "Application Service API: a namespace need not be exclusive",
         "everybody may register users of the namespace of an application service", changes &[], needs Operator,
         policy |p| p.service.namespace_open = true;

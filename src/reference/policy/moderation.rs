@@ -67,6 +67,4 @@ pub enum ModerationCapability {
     Everybody,
     /// An administrator may do neither, it says.
     Denied,
-    /// Administrators may lock accounts, and not suspend them.
-    LockAlone,
 }
