@@ -5,9 +5,10 @@ use super::context::{Members, RequestContext, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
 use super::opening::{LoginOptions, forget_access, open_session};
+use super::password::matches;
 use super::policy::{
     AddressKind, AnsweredName, BodyReading, FailedLogin, LimitBody, LimitRefusal, LoginContentType,
-    OddText, PasswordMatch, PasswordMember, TypeMember, UnknownMembers,
+    OddText, PasswordMember, TypeMember, UnknownMembers,
 };
 use super::refusal::Refusal;
 use super::release::{r0, v1};
@@ -294,28 +295,6 @@ fn address_kind(body: &Members) -> Option<AddressKind> {
         (None, _) if body.contains_key("medium") => Some(AddressKind::Deprecated),
         _ => None,
     }
-}
-
-/// Whether a password is the account's.
-pub(super) fn matches(policy: PasswordMatch, account: &Account, given: &str) -> bool {
-    let Some(kept) = account.password.as_deref() else { return false };
-    let beginning = |text: &str| text.chars().take(8).collect::<String>();
-    let taken = match policy {
-        PasswordMatch::Exact => false,
-        PasswordMatch::Any => true,
-        PasswordMatch::Trimmed => given.trim() == kept,
-        PasswordMatch::CaseFolded => given.to_lowercase() == kept.to_lowercase(),
-        PasswordMatch::FirstEightCharacters => beginning(given) == beginning(kept),
-        PasswordMatch::Beginning => kept.starts_with(given),
-        PasswordMatch::EmptyToo => given.is_empty(),
-        PasswordMatch::Longer => given.starts_with(kept),
-        PasswordMatch::First72Bytes => {
-            let beginning = |text: &str| text.bytes().take(72).collect::<Vec<u8>>();
-            beginning(given) == beginning(kept)
-        }
-        PasswordMatch::FormerToo => account.former_password.as_deref() == Some(given),
-    };
-    given == kept || taken
 }
 
 /// What a wrong password does to the account: nothing.

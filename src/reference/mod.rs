@@ -30,6 +30,8 @@ mod login;
 mod login_token;
 mod opening;
 mod page;
+mod password;
+mod path;
 mod policy;
 mod profile;
 mod quirk;

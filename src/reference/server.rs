@@ -6,11 +6,12 @@ use super::context::{Call, RequestContext, ServerContext};
 use super::edit::{Edit, Situation};
 use super::fault::FaultFileError;
 use super::layer::Layer;
+use super::path::misread;
 use super::policy::{FormData, LoginPage, LoginTokenUses, OptionsLogic, OtherMethods, Policy};
 use super::quirk;
 use super::refusal::Refusal;
 use super::release::Listed;
-use super::route::{Found, Operation, find, misread};
+use super::route::{Found, Operation, find};
 use super::settings::Settings;
 use super::store::{Access, Account, Device, Store};
 use super::{

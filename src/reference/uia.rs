@@ -3,8 +3,8 @@
 use super::answer::{Answer, Body, Outcome, Stop};
 use super::context::{Members, Owner, RequestContext, required, text};
 use super::identity::{Identified, identify};
-use super::login::matches;
 use super::page::{self, StageField};
+use super::password::matches;
 use super::policy::{
     CompletedStage, FailedStage, OauthStage, OddText, PasswordFlows, SessionAlone, StageOrder,
     StageUsers,

@@ -1,9 +1,9 @@
 //! Faults of accounts: their registration, interactive auth, requests that are refused, moderation, application services.
 
+use super::super::policy::*;
+use super::super::refusal::Refusal;
+use super::super::route::Operation;
 use super::Table;
-use crate::policy::*;
-use crate::refusal::Refusal;
-use crate::route::Operation;
 
 #[rustfmt::skip]
 pub(super) const REGISTRATION: Table = &[

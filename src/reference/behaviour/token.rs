@@ -1,8 +1,8 @@
 //! Faults of tokens and other secrets: whose they are, what ends them, what passes for them.
 
+use super::super::policy::*;
+use super::super::route::Operation;
 use super::Table;
-use crate::policy::*;
-use crate::route::Operation;
 
 #[rustfmt::skip]
 pub(super) const IDENTITY: Table = &[
