@@ -295,7 +295,7 @@ behaviours! {
         "the deletion of another user's device is refused with 403", changes &[],
         policy |p| p.devices.delete.of_another = Some(R::NotThisUser);
     "password-change-soft-logout", "POST /account/password, logout_devices: soft logout of the remaining devices is allowed",
-        "a change of password without logout_devices asks the other devices to log in again", changes &[],
+        "a change of password without logout_devices asks the other devices to log in again", changes &["error.soft_logout.type"],
         policy |p| p.password.soft_logout = true;
     "no-password-change", "Client-Server API, m.change_password capability: it may be disabled",
         "passwords cannot be changed, and the capability says so",
