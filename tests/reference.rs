@@ -649,6 +649,217 @@ async fn accounts_are_registered_changed_and_deactivated() {
     assert_eq!(got.code(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
 }
 
+/// A server with an application service and an administrator; gives the tokens of both.
+async fn operated() -> (Client, String, String) {
+    let settings = Need::Operator.met(Settings::default());
+    let service = settings.appservice.clone().unwrap().token;
+    let admin = settings.admin_token.clone().unwrap();
+    (server(settings).await, service, admin)
+}
+
+#[tokio::test]
+async fn a_registration_opens_a_session_as_a_login_does() {
+    let c = plain().await;
+    let register = async |body: Value| {
+        let challenge = c.post("/register", "", body.clone()).await;
+        assert_eq!(challenge.status, 401, "{}", challenge.body);
+        let mut body = body;
+        body["auth"] = json!({"type": "m.login.dummy", "session": challenge.body["session"]});
+        c.post("/register", "", body).await
+    };
+    let asked = json!({"username": "carol", "password": PASSWORD, "device_id": "Mine/1",
+        "initial_device_display_name": "Name", "refresh_token": true});
+    let got = register(asked).await;
+    assert_eq!((got.status, got.text("device_id")), (200, "Mine/1".to_owned()));
+    let (token, refresh) = (got.text("access_token"), got.text("refresh_token"));
+    assert_eq!(c.whoami(&token).await.text("device_id"), "Mine/1");
+    assert_eq!(c.get("/devices/Mine%2F1", &token).await.text("display_name"), "Name");
+    let refreshed = c.post("/refresh", "", json!({"refresh_token": refresh})).await;
+    assert_eq!(refreshed.status, 200);
+
+    let inhibited = json!({"password": PASSWORD, "inhibit_login": true, "refresh_token": true});
+    let got = register(inhibited).await;
+    let members: Vec<&str> = got.body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!((got.status, members.as_slice()), (200, ["user_id"].as_slice()));
+}
+
+#[tokio::test]
+async fn of_a_guests_registration_nothing_but_the_device_name_is_read() {
+    let c = plain().await;
+    let body = json!({"username": "alice", "device_id": "MINE", "inhibit_login": true,
+        "refresh_token": "yes", "password": 5, "initial_device_display_name": "Guest's"});
+    for body in [body.to_string(), "[".to_owned(), String::new()] {
+        let got = c.send(Method::POST, "/register?kind=guest", "", body).await;
+        assert_eq!(got.status, 200);
+        assert_ne!(got.text("device_id"), "MINE");
+        assert_ne!(got.text("user_id"), "@alice:reference.localhost");
+        let (token, device) = (got.text("access_token"), got.text("device_id"));
+        assert_eq!(c.get("/devices", &token).await.body["devices"][0]["device_id"], device);
+        let name = json!({"display_name": "Other"}).to_string();
+        let renamed = c.send(Method::PUT, &format!("/devices/{device}"), &token, name).await;
+        assert_eq!(renamed.status, 200);
+    }
+    let closed = server(Settings { guests: false, ..Settings::default() }).await;
+    let got = closed.post("/register?kind=guest", "", json!({})).await;
+    assert_eq!(got.code(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn registration_tokens_are_looked_up() {
+    let path = "/_matrix/client/v1/register/m.login.registration_token/validity";
+    let settings = |registration, token: Option<&str>| Settings {
+        registration,
+        registration_token: token.map(str::to_owned),
+        ..Settings::default()
+    };
+    let c = server(settings(true, Some("secret"))).await;
+    for (token, valid) in [("secret", true), ("secre", false), ("Secret", false), ("", false)] {
+        let got = c.get(&format!("{path}?token={token}"), "").await;
+        assert_eq!((got.status, got.body), (200, json!({"valid": valid})), "{token}");
+    }
+    assert_eq!(c.get(path, "").await.code(), (400, "M_MISSING_PARAM"));
+    let open = server(settings(true, None)).await;
+    assert_eq!(open.get(&format!("{path}?token=x"), "").await.body, json!({"valid": false}));
+    let closed = server(settings(false, None)).await;
+    assert_eq!(closed.get(&format!("{path}?token=x"), "").await.code(), (403, "M_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn a_namespace_is_the_services_alone() {
+    let (c, service, _) = operated().await;
+    let exclusive = (400, "M_EXCLUSIVE");
+    let body = json!({"username": "bridge-one", "password": PASSWORD});
+    assert_eq!(c.post("/register", "", body).await.code(), exclusive);
+    assert_eq!(c.get("/register/available?username=bridge-one", "").await.code(), exclusive);
+    let by_type = |user: &str| json!({"type": "m.login.application_service", "username": user});
+    assert_eq!(c.post("/register", &service, by_type("outside")).await.code(), exclusive);
+    let alice = c.token("alice").await;
+    for (token, code) in
+        [("", "M_MISSING_TOKEN"), ("junk", "M_UNKNOWN_TOKEN"), (&alice, "M_UNKNOWN_TOKEN")]
+    {
+        let got = c.post("/register", token, by_type("bridge-one")).await;
+        assert_eq!(got.code(), (401, code), "{token}");
+    }
+    let got = c.post("/register", &service, by_type("bridge-one")).await;
+    assert_eq!(got.status, 200, "{}", got.body);
+    let device = got.text("device_id");
+    let path = format!("/account/whoami?device_id={device}");
+    assert_eq!(c.get(&path, &service).await.code(), (400, "M_UNKNOWN_DEVICE"), "the sender's");
+}
+
+#[tokio::test]
+async fn administrators_lock_and_suspend_and_nobody_else_does() {
+    let (c, _, admin) = operated().await;
+    let alice = c.token("alice").await;
+    let capability = async |token: &str| {
+        c.get("/capabilities", token).await.body["capabilities"]["m.account_moderation"].clone()
+    };
+    assert_eq!(capability(&admin).await, json!({"lock": true, "suspend": true}));
+    assert_eq!(capability(&alice).await, Value::Null);
+    for (call, member) in [("lock", "locked"), ("suspend", "suspended")] {
+        let path = |user: &str| format!("/_matrix/client/v1/admin/{call}/@{user}");
+        let (bob, nobody) = (path("bob:reference.localhost"), path("nobody:reference.localhost"));
+        for (path, token, code) in [
+            (&bob, alice.as_str(), (403, "M_FORBIDDEN")),
+            (&nobody, alice.as_str(), (403, "M_FORBIDDEN")),
+            (&nobody, admin.as_str(), (404, "M_NOT_FOUND")),
+            (&path("bob:other.invalid"), admin.as_str(), (400, "M_INVALID_PARAM")),
+            (&bob, "", (401, "M_MISSING_TOKEN")),
+        ] {
+            let body = json!({member: true}).to_string();
+            assert_eq!(c.send(Method::PUT, path, token, body).await.code(), code, "{path}");
+            assert_eq!(c.get(path, token).await.code(), code, "{path}");
+        }
+        let own = path("server-admin:reference.localhost");
+        let body = json!({member: true}).to_string();
+        assert_eq!(c.send(Method::PUT, &own, &admin, body).await.code(), (403, "M_FORBIDDEN"));
+        for value in [true, false] {
+            let body = json!({member: value});
+            let got = c.send(Method::PUT, &bob, &admin, body.to_string()).await;
+            assert_eq!((got.status, &got.body), (200, &body));
+            assert_eq!(c.get(&bob, &admin).await.body, body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_locked_account_does_nothing_and_keeps_its_tokens() {
+    let (c, _, admin) = operated().await;
+    let login = c.login("alice", json!({"refresh_token": true})).await;
+    let (token, refresh) = (login.text("access_token"), login.text("refresh_token"));
+    let made = c.login_token(&token, "alice").await;
+    let lock = async |locked: bool| {
+        let path = "/_matrix/client/v1/admin/lock/@alice:reference.localhost";
+        c.send(Method::PUT, path, &admin, json!({"locked": locked}).to_string()).await
+    };
+    assert_eq!(lock(true).await.status, 200);
+    let body = json!({"refresh_token": refresh});
+    for got in [
+        c.whoami(&token).await,
+        c.post("/refresh", "", body.clone()).await,
+        c.login("alice", json!({})).await,
+        c.token_login(&made).await,
+    ] {
+        assert_eq!(got.code(), (401, "M_USER_LOCKED"));
+        assert_eq!(got.body["soft_logout"], true);
+    }
+    assert_eq!(lock(false).await.status, 200);
+    assert_eq!(c.whoami(&token).await.status, 200);
+    assert_eq!(c.post("/refresh", "", body).await.status, 200);
+    assert_eq!(c.token_login(&made).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_suspended_account_may_leave_and_not_speak() {
+    let (c, _, admin) = operated().await;
+    let token = c.token("alice").await;
+    let path = "/_matrix/client/v1/admin/suspend/@alice:reference.localhost";
+    let body = json!({"suspended": true}).to_string();
+    assert_eq!(c.send(Method::PUT, path, &admin, body).await.status, 200);
+    let name = json!({"displayname": "Alice"}).to_string();
+    let profile = "/profile/@alice:reference.localhost/displayname";
+    let got = c.send(Method::PUT, profile, &token, name.clone()).await;
+    assert_eq!(got.code(), (403, "M_USER_SUSPENDED"));
+    assert_eq!(c.get("/sync", &token).await.status, 200);
+    assert_eq!(c.login("alice", json!({})).await.status, 200);
+    let bob = c.token("bob").await;
+    assert_eq!(c.send(Method::PUT, profile, &bob, name).await.code(), (403, "M_FORBIDDEN"));
+    assert_eq!(c.post("/logout", &token, json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_deactivated_account_opens_no_session() {
+    let c = plain().await;
+    let token = c.token("alice").await;
+    let made = c.login_token(&token, "alice").await;
+    let got = c.confirmed(Method::POST, "/account/deactivate", &token, "alice", json!({})).await;
+    assert_eq!(got.body, json!({"id_server_unbind_result": "success"}), "nothing was bound");
+    assert_eq!(c.token_login(&made).await.code(), (403, "M_USER_DEACTIVATED"));
+}
+
+#[tokio::test]
+async fn a_password_can_be_changed_where_the_capability_says_so() {
+    let capability = async |c: &Client, token: &str| {
+        c.get("/capabilities", token).await.body["capabilities"]["m.change_password"].clone()
+    };
+    let quirks = vec!["no-password-change".to_owned()];
+    for (quirks, enabled) in [(Vec::new(), true), (quirks, false)] {
+        let c = server(Settings { quirks, ..Settings::default() }).await;
+        let token = c.token("alice").await;
+        assert_eq!(capability(&c, &token).await, json!({"enabled": enabled}));
+        let (path, change) = ("/account/password", json!({"new_password": "other"}));
+        if enabled {
+            let got = c.confirmed(Method::POST, path, &token, "alice", change).await;
+            assert_eq!(got.status, 200);
+        } else {
+            assert_eq!(c.post(path, &token, change).await.code(), (403, "M_FORBIDDEN"));
+        }
+    }
+    let c = plain().await;
+    let guest = c.post("/register?kind=guest", "", json!({})).await.text("access_token");
+    assert_eq!(capability(&c, &guest).await, json!({"enabled": false}));
+}
+
 #[tokio::test]
 async fn registration_asks_for_a_token_in_order() {
     let settings = Settings {
@@ -818,6 +1029,12 @@ fn mask(word: &str, before: &str) -> Option<&'static str> {
             Some("DEVICE")
         }
         _ if word.len() == 16 && word.starts_with("guest-") => Some("guest"),
+        _ if word.len() == 10
+            && before == "user_id"
+            && word.bytes().all(|byte| byte.is_ascii_lowercase()) =>
+        {
+            Some("a made-up name")
+        }
         _ if digits && before == "last_seen_ts" => Some("a time"),
         _ if digits && word.len() < 4 && before == "retry_after_ms" => Some("a wait"),
         _ => None,
@@ -1400,6 +1617,402 @@ impl Tour {
         self.post("/login", "", login).await;
     }
 
+    /// Registers a user with members added, through the dummy stage.
+    async fn register(&mut self, name: &str, more: Value) -> Got {
+        let mut body = json!({"username": name, "password": PASSWORD});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().retain(|_, value| value != "absent");
+        let challenge = self.post("/register", "", body.clone()).await;
+        if challenge.status != 401 {
+            return challenge;
+        }
+        body["auth"] = json!({"type": "m.login.dummy", "session": challenge.body["session"]});
+        self.post("/register", "", body).await
+    }
+
+    /// A login token of the user.
+    async fn login_token(&mut self, token: &str, user: &str) -> Value {
+        let path = "/_matrix/client/v1/login/get_token";
+        self.confirm("POST", path, token, user, json!({})).await.body["login_token"].clone()
+    }
+
+    async fn identities(&mut self) {
+        let alice = self.login("alice", json!({"device_id": "ONE"})).await;
+        self.login("alice", json!({"device_id": "TWO"})).await;
+        let bob = self.login("bob", json!({"device_id": "BOBS"})).await;
+        let query = "?user_id=@bob:reference.localhost";
+        for path in ["/account/whoami", "/devices", "/devices/BOBS"] {
+            self.get(&format!("{path}{query}"), &alice).await;
+        }
+        self.get("/account/whoami?device_id=TWO", &alice).await;
+        let bearer = format!("Bearer {alice}");
+        let named = [("authorization", bearer.as_str()), ("x-forwarded-user", "bob")];
+        self.raw("GET", "/account/whoami", &named, "").await;
+        self.post("/logout", &alice, json!({"device_id": "TWO"})).await;
+        let alice = self.login("alice", json!({"device_id": "ONE"})).await;
+        self.get("/devices", &alice).await;
+        self.send("PUT", "/devices/BOBS", &alice, json!({"display_name": "mine"})).await;
+        self.get("/devices", &bob).await;
+        self.confirm("DELETE", "/devices/BOBS", &alice, "alice", json!({})).await;
+        self.get("/devices", &bob).await;
+        let devices = json!({"devices": ["BOBS"]});
+        self.confirm("POST", "/delete_devices", &alice, "alice", devices).await;
+        self.get("/devices", &bob).await;
+        self.confirm("DELETE", "/devices/NEVER", &alice, "alice", json!({})).await;
+        let body = json!({"new_password": "brand new", "user": "bob", "logout_devices": false});
+        self.confirm("POST", "/account/password", &alice, "alice", body).await;
+        self.get("/account/whoami", &alice).await;
+        self.login("bob", json!({})).await;
+        self.login("alice", json!({"password": "brand new"})).await;
+    }
+
+    /// Interactive auth in the hands of somebody else.
+    async fn hands(&mut self) {
+        let path = "/_matrix/client/v1/login/get_token";
+        let (alice, bob) =
+            (self.login("alice", json!({})).await, self.login("bob", json!({})).await);
+        let challenge = self.post(path, &alice, json!({})).await;
+        let session = challenge.body["session"].as_str().unwrap_or("x").to_owned();
+        let page = format!("/auth/m.login.password/fallback/web?session={session}");
+        self.raw("POST", &page, &[], "password=correct+horse").await;
+        self.post(path, &bob, json!({"auth": {"session": session}})).await;
+        self.post(path, &alice, json!({"auth": {"session": session}})).await;
+    }
+
+    /// Everything that belongs to a session, and what becomes of it in each of the ways in which sessions end.
+    async fn lifetimes(&mut self) {
+        let ends = ["logout", "all", "delete", "own", "bulk", "password", "deactivate", "refresh"];
+        let with_refresh = |id: &str| json!({"device_id": id, "refresh_token": true});
+        for end in ends {
+            let user = format!("user-{end}");
+            self.register(&user, json!({"inhibit_login": true})).await;
+            let main = self.login(&user, json!({"device_id": "MAIN"})).await;
+            let (first, other) = (
+                self.login_answer(&user, with_refresh("SAME")).await,
+                self.login_answer(&user, with_refresh("OTHER")).await,
+            );
+            let bob = self.login("bob", json!({"device_id": "SAME"})).await;
+            let pending = self.login_token(&main, &user).await;
+            let old = first.body["refresh_token"].as_str().unwrap_or("none").to_owned();
+            let (access, new) = self.refresh(&old).await;
+            let earlier = token_of(&first);
+            match end {
+                "logout" => drop(self.post("/logout", &earlier, Value::Null).await),
+                "all" => drop(self.post("/logout/all", &main, Value::Null).await),
+                "delete" => {
+                    self.confirm("DELETE", "/devices/SAME", &main, &user, json!({})).await;
+                }
+                "own" => {
+                    self.confirm("DELETE", "/devices/SAME", &earlier, &user, json!({})).await;
+                }
+                "bulk" => {
+                    let devices = json!({"devices": ["SAME"]});
+                    self.confirm("POST", "/delete_devices", &main, &user, devices).await;
+                }
+                "password" => {
+                    let body = json!({"new_password": PASSWORD});
+                    self.confirm("POST", "/account/password", &main, &user, body).await;
+                }
+                "deactivate" => {
+                    self.confirm("POST", "/account/deactivate", &main, &user, json!({})).await;
+                }
+                _ => {}
+            }
+            self.get("/devices", &main).await;
+            self.get("/account/whoami", &bob).await;
+            self.refresh(&old).await;
+            self.refresh(&new).await;
+            for token in [&earlier, &access, &token_of(&other)] {
+                self.get("/account/whoami", token).await;
+            }
+            self.refresh(other.body["refresh_token"].as_str().unwrap_or("none")).await;
+            self.post("/login", "", json!({"type": "m.login.token", "token": pending})).await;
+        }
+        self.register("user-keeps", json!({"inhibit_login": true})).await;
+        let main = self.login("user-keeps", json!({})).await;
+        let other = self.login("user-keeps", json!({"device_id": "OTHER"})).await;
+        let keep = json!({"new_password": PASSWORD, "logout_devices": false});
+        self.confirm("POST", "/account/password", &main, "user-keeps", keep).await;
+        self.get("/account/whoami", &other).await;
+    }
+
+    async fn secrets(&mut self) {
+        let path = "/_matrix/client/v1/login/get_token";
+        let login = self.login_answer("alice", json!({"refresh_token": true})).await;
+        let token = token_of(&login);
+        let misses = |text: &str| {
+            let cut = text.get(..text.len().saturating_sub(3)).unwrap_or_default().to_owned();
+            [cut, format!("{text}abc"), text.to_ascii_uppercase()]
+        };
+        for miss in misses(&token) {
+            self.get("/account/whoami", &miss).await;
+        }
+        for miss in misses(login.body["refresh_token"].as_str().unwrap_or("none")) {
+            self.refresh(&miss).await;
+        }
+        let made = self.login_token(&token, "alice").await;
+        for miss in misses(made.as_str().unwrap_or("none")) {
+            self.post("/login", "", json!({"type": "m.login.token", "token": miss})).await;
+        }
+        let challenge = self.post(path, &token, json!({})).await;
+        for miss in misses(challenge.body["session"].as_str().unwrap_or("none")) {
+            let mut body = json!({"auth": auth(&challenge, "alice", PASSWORD)});
+            body["auth"]["session"] = json!(miss);
+            self.post(path, &token, body).await;
+        }
+        for password in ["CORRECT HORSE", "correct", ""] {
+            self.post(path, &token, json!({"auth": auth(&challenge, "alice", password)})).await;
+        }
+        for odd in ["*", "~~~"] {
+            for path in ["/account/whoami", "/devices"] {
+                self.get(path, odd).await;
+            }
+            self.post("/logout", odd, Value::Null).await;
+            self.post(path, odd, json!({})).await;
+            self.refresh(odd).await;
+            self.post("/login", "", json!({"type": "m.login.token", "token": odd})).await;
+            let session = json!({"auth": {"type": "m.login.password", "session": odd}});
+            self.post(path, &token, session).await;
+            self.login("alice", json!({"password": odd})).await;
+            self.login(odd, json!({})).await;
+            self.get(&format!("/devices/{odd}"), &token).await;
+        }
+        self.raw("GET", "/account/whoami", &[("authorization", "Bearer ")], "").await;
+        for (name, password) in [("odd", "pässwörd".to_owned()), ("long", "0123456789".repeat(8))]
+        {
+            self.register(name, json!({"password": password})).await;
+            self.login(name, json!({"password": password})).await;
+            self.login(name, json!({"password": format!("{password}!")})).await;
+            let change = json!({"new_password": password});
+            self.confirm("POST", "/account/password", &token, "alice", change).await;
+            self.get("/account/whoami", &token).await;
+        }
+    }
+
+    async fn registrations(&mut self) {
+        let asked = json!({"device_id": "Reg-1", "initial_device_display_name": "Näme",
+            "refresh_token": true});
+        for (name, more) in [("one", asked), ("two", json!({}))] {
+            let got = self.register(name, more).await;
+            let (token, refresh) = (token_of(&got), got.body["refresh_token"].clone());
+            self.get("/account/whoami", &token).await;
+            self.get("/devices", &token).await;
+            self.refresh(refresh.as_str().unwrap_or("none")).await;
+        }
+        self.register("three", json!({"inhibit_login": true, "refresh_token": true})).await;
+        self.register("four", json!({"refresh_token": true, "inhibit_login": true})).await;
+        for name in ["alice", "Not Valid", "Carol"] {
+            self.post("/register", "", json!({"username": name, "password": "other"})).await;
+            self.register(name, json!({"password": "other"})).await;
+            self.login(name, json!({"password": "other"})).await;
+        }
+        for _ in 0..2 {
+            self.register("", json!({"username": "absent"})).await;
+        }
+        self.post("/register", "", json!({"username": 5, "password": PASSWORD})).await;
+        self.post("/register", "", json!({"username": "early", "password": PASSWORD})).await;
+        self.login("early", json!({})).await;
+        let ignored = json!({"device_id": "GUEST", "username": "gus", "password": PASSWORD,
+            "inhibit_login": true, "refresh_token": "yes", "initial_device_display_name": "G"});
+        let named = json!({"username": "gus", "password": PASSWORD});
+        for body in [ignored, named] {
+            let guest = self.post("/register?kind=guest", "", body).await;
+            let token = token_of(&guest);
+            self.get("/account/whoami", &token).await;
+            self.get("/devices", &token).await;
+            let id = guest.body["device_id"].as_str().unwrap_or("none").to_owned();
+            self.get(&format!("/devices/{id}"), &token).await;
+            let name = json!({"display_name": "renamed"});
+            self.send("PUT", &format!("/devices/{id}"), &token, name).await;
+            let user = guest.body["user_id"].as_str().unwrap_or("none").to_owned();
+            self.login(&user, json!({})).await;
+            self.post("/logout", &token, Value::Null).await;
+        }
+    }
+
+    async fn lookups(&mut self) {
+        for query in ["?username=alice", "?username=free", "?username=Not%20Valid", ""] {
+            self.get(&format!("/register/available{query}"), "").await;
+        }
+        let validity = "/_matrix/client/v1/register/m.login.registration_token/validity";
+        for query in ["?token=unknown", "?token=homespe", "?token=HOMESPEC", "?token=homespec", ""]
+        {
+            self.get(&format!("{validity}{query}"), "").await;
+        }
+        let body = json!({"username": "carol", "password": PASSWORD});
+        let challenge = self.post("/register", "", body.clone()).await;
+        for (stage, token) in [
+            ("m.login.registration_token", "homespe"),
+            ("m.login.registration_token", "homespec"),
+            ("m.login.registration_token", "unknown"),
+            ("m.login.dummy", ""),
+        ] {
+            let mut body = body.clone();
+            body["auth"] =
+                json!({"type": stage, "token": token, "session": challenge.body["session"]});
+            self.post("/register", "", body).await;
+        }
+        self.get("/register/available?username=carol", "").await;
+    }
+
+    /// What interactive auth promises.
+    async fn promises(&mut self) {
+        let path = "/_matrix/client/v1/login/get_token";
+        let alice = self.login("alice", json!({"device_id": "HERE"})).await;
+        let challenge = self.post(path, &alice, json!({})).await;
+        for password in ["nope", PASSWORD, PASSWORD] {
+            self.post(path, &alice, json!({"auth": auth(&challenge, "alice", password)})).await;
+        }
+        let session = self.post(path, &alice, json!({})).await.body["session"].clone();
+        let alone = json!({"auth": {"session": session}});
+        self.post(path, &alice, alone.clone()).await;
+        let page = format!(
+            "/auth/m.login.password/fallback/web?session={}",
+            session.as_str().unwrap_or("x")
+        );
+        self.raw("POST", &page, &[], "password=correct+horse").await;
+        self.post(path, &alice, alone.clone()).await;
+        self.post(path, &alice, alone).await;
+        self.post(path, &alice, json!({"auth": {}})).await;
+        self.login("alice", json!({"device_id": "GONE"})).await;
+        self.login("alice", json!({"device_id": "MANY"})).await;
+        self.send("DELETE", "/devices/GONE", &alice, json!({})).await;
+        self.get("/devices", &alice).await;
+        self.confirm("DELETE", "/devices/GONE", &alice, "alice", json!({})).await;
+        let many = json!({"devices": ["MANY"]});
+        self.confirm("POST", "/delete_devices", &alice, "alice", many).await;
+        let keys = |key: &str| json!({"master_key": {"keys": {format!("ed25519:{key}"): key}}});
+        for key in ["KEY1", "KEY2"] {
+            self.post("/keys/device_signing/upload", &alice, keys(key)).await;
+        }
+        self.get("/capabilities", &alice).await;
+        let change = json!({"new_password": "brand new"});
+        self.post("/account/password", &alice, change.clone()).await;
+        self.login("alice", json!({})).await;
+        self.confirm("POST", "/account/password", &alice, "alice", change).await;
+        self.login("alice", json!({"password": "brand new"})).await;
+        let bob = self.login("bob", json!({})).await;
+        self.post("/account/deactivate", &bob, json!({})).await;
+        self.login("bob", json!({})).await;
+        self.confirm("POST", "/account/deactivate", &bob, "bob", json!({})).await;
+        self.login("bob", json!({})).await;
+        self.register("dave", json!({})).await;
+    }
+
+    /// Values at the edges, and what refusals leave behind.
+    async fn edges(&mut self) {
+        let alice = self.login("alice", json!({"device_id": "HERE"})).await;
+        self.login_answer("alice", json!({"password": "nope"})).await;
+        self.login_answer("alice", json!({"refresh_token": "yes"})).await;
+        self.get("/devices", &alice).await;
+        for more in [
+            json!({"identifier": {"type": "m.id.user", "user": 5}}),
+            json!({"identifier": "absent", "user": 5}),
+            json!({"device_id": false}),
+            json!({"device_id": 0}),
+            json!({"initial_device_display_name": 5}),
+            json!({"refresh_token": true}),
+            json!({"identifier": {"type": "m.id.user", "user": "aLICE"}}),
+        ] {
+            let got = self.login_answer("alice", more).await;
+            self.get("/account/whoami", &token_of(&got)).await;
+        }
+        let named = json!({"display_name": "named"});
+        for body in [named, json!({}), json!({"display_name": 5})] {
+            self.send("PUT", "/devices/HERE", &alice, body).await;
+            self.get("/devices/HERE", &alice).await;
+        }
+        let form = [("content-type", "multipart/form-data; boundary=x"), ("origin", "https://a.b")];
+        let body = json!({"type": "m.login.password", "user": "alice", "password": PASSWORD});
+        self.raw("POST", "/login", &form, body.to_string()).await;
+        for (id, path) in
+            [("a/b", "a%2Fb"), ("a b", "a%20b"), ("a+b", "a+b"), ("%41", "%2541"), ("é", "%C3%A9")]
+        {
+            self.login("alice", json!({"device_id": id})).await;
+            self.get(&format!("/devices/{path}"), &alice).await;
+        }
+        for origin in ["vector://vector", "null"] {
+            self.raw("GET", "/login", &[("origin", origin)], "").await;
+            self.raw("OPTIONS", "/login", &[("origin", origin)], "").await;
+        }
+    }
+
+    /// Locks and suspensions by an administrator, and what is refused then.
+    async fn moderated(&mut self) {
+        let known = Need::Operator.met(Settings::default());
+        let admin = known.admin_token.unwrap();
+        let user = |name: &str| format!("@{name}:reference.localhost");
+        let of = |call: &str, name: &str| format!("/_matrix/client/v1/admin/{call}/{}", user(name));
+        let refreshing = json!({"refresh_token": true, "device_id": "LOCKED"});
+        let login = self.login_answer("alice", refreshing).await;
+        let (alice, bob) = (token_of(&login), self.login("bob", json!({})).await);
+        let made = self.login_token(&alice, "alice").await;
+        for token in [&admin, &alice] {
+            self.get("/capabilities", token).await;
+        }
+        for (call, member) in [("lock", "locked"), ("suspend", "suspended")] {
+            for (token, name) in [
+                (&bob, "alice"),
+                (&bob, "nobody"),
+                (&admin, "nobody"),
+                (&admin, "server-admin"),
+                (&admin, "alice"),
+            ] {
+                self.send("PUT", &of(call, name), token, json!({member: true})).await;
+                self.get(&of(call, name), token).await;
+            }
+            let remote = format!("/_matrix/client/v1/admin/{call}/@alice:other.invalid");
+            self.send("PUT", &remote, &admin, json!({member: true})).await;
+            self.send("PUT", &of(call, "server-admin"), &admin, json!({member: false})).await;
+            for path in ["/account/whoami", "/devices", "/sync"] {
+                self.get(path, &alice).await;
+            }
+            let name = format!("/profile/{}/displayname", user("alice"));
+            self.send("PUT", &name, &alice, json!({"displayname": "A"})).await;
+            self.refresh(login.body["refresh_token"].as_str().unwrap_or("none")).await;
+            self.post("/login", "", json!({"type": "m.login.token", "token": made})).await;
+            self.login("alice", json!({})).await;
+            if call == "suspend" {
+                let gone = self.login("alice", json!({"device_id": "GONE"})).await;
+                self.confirm("DELETE", "/devices/GONE", &alice, "alice", json!({})).await;
+                self.get("/account/whoami", &gone).await;
+                let leaves = self.login("alice", json!({})).await;
+                self.post("/logout", &leaves, Value::Null).await;
+                self.confirm("POST", "/account/deactivate", &alice, "alice", json!({})).await;
+            }
+            self.send("PUT", &of(call, "alice"), &admin, json!({member: false})).await;
+            self.get(&of(call, "alice"), &admin).await;
+            self.get("/account/whoami", &alice).await;
+            self.refresh(login.body["refresh_token"].as_str().unwrap_or("none")).await;
+        }
+    }
+
+    /// Who registers in the namespace of an application service, and as whom it acts.
+    async fn served(&mut self) {
+        let service = Need::Operator.met(Settings::default()).appservice.unwrap();
+        let (kind, token) = ("m.login.application_service", service.token.as_str());
+        let alice = self.login("alice", json!({"device_id": "ALICES"})).await;
+        let name = |name: &str| format!("{}{name}", service.prefix);
+        for (token, user) in [
+            ("", name("a")),
+            ("junk", name("b")),
+            (alice.as_str(), name("c")),
+            (token, "outside".to_owned()),
+        ] {
+            self.post("/register", token, json!({"type": kind, "username": user})).await;
+        }
+        self.post("/register", "", json!({"username": name("d"), "password": PASSWORD})).await;
+        self.register(&name("d"), json!({})).await;
+        self.get(&format!("/register/available?username={}", name("e")), "").await;
+        let login = json!({"type": kind,
+            "identifier": {"type": "m.id.user", "user": service.sender}, "device_id": "OWN"});
+        let got = self.post("/login", token, login).await;
+        self.get("/account/whoami", &token_of(&got)).await;
+        for device in ["OWN", "ALICES", "NONE"] {
+            self.get(&format!("/account/whoami?device_id={device}"), token).await;
+        }
+    }
+
     /// What shows only under a limit: the first refusal, and what comes when its wait is over.
     async fn limits(&mut self) {
         for _ in 0..25 {
@@ -1431,6 +2044,16 @@ enum Part {
     Expiries,
     Limits,
     Operated,
+    Identities,
+    Hands,
+    Lifetimes,
+    Secrets,
+    Registrations,
+    Lookups,
+    Promises,
+    Edges,
+    Moderated,
+    Served,
 }
 
 /// The notes of a tour of one part.
@@ -1457,6 +2080,16 @@ async fn tour_of(client: Client, part: Part, expected: Option<Vec<String>>) -> V
         Part::Expiries => tour.expiries().await,
         Part::Limits => tour.limits().await,
         Part::Operated => tour.operated().await,
+        Part::Identities => tour.identities().await,
+        Part::Hands => tour.hands().await,
+        Part::Lifetimes => tour.lifetimes().await,
+        Part::Secrets => tour.secrets().await,
+        Part::Registrations => tour.registrations().await,
+        Part::Lookups => tour.lookups().await,
+        Part::Promises => tour.promises().await,
+        Part::Edges => tour.edges().await,
+        Part::Moderated => tour.moderated().await,
+        Part::Served => tour.served().await,
     }
     tour.notes
 }
@@ -1467,8 +2100,12 @@ fn parts(fault: &Fault) -> Vec<Part> {
     match fault.needs {
         Need::ShortLives => return vec![Part::Expiries],
         Need::LoginLimit => return vec![Part::Limits],
-        Need::TwoStages => return vec![Accounts],
-        Need::Operator | Need::ServiceNoLegacy => return vec![Part::Operated],
+        Need::TwoStages => return vec![Accounts, Part::Lookups],
+        Need::Operator => return vec![Part::Operated, Part::Moderated, Part::Served],
+        Need::ServiceNoLegacy => return vec![Part::Operated],
+        Need::NoRegistration => return vec![Part::Registrations, Part::Lookups],
+        Need::NoGuests => return vec![Part::Registrations],
+        Need::OauthStage => return vec![Part::Promises],
         Need::Nothing => {}
         _ => return vec![Discovery],
     }
@@ -1485,9 +2122,22 @@ fn parts(fault: &Fault) -> Vec<Part> {
     };
     // The short ones before the long ones.
     let mut parts = vec![Refreshes, LoginTokens, Accounts, Endings, Discovery, Devices, Refusals];
+    parts.extend(MORE_PARTS);
     parts.sort_by_key(|part| *part != likely);
     parts
 }
+
+/// Parts of what the first ones leave out.
+const MORE_PARTS: [Part; 8] = [
+    Part::Edges,
+    Part::Identities,
+    Part::Hands,
+    Part::Registrations,
+    Part::Lookups,
+    Part::Promises,
+    Part::Secrets,
+    Part::Lifetimes,
+];
 
 /// The notes of servers without faults and quirks.
 type Book = HashMap<(Need, Part), Vec<String>>;
@@ -1707,8 +2357,10 @@ async fn every_quirk_shows_somewhere() {
     let http = http();
     let parts = [Discovery, Refusals, Refreshes, LoginTokens, Endings, Devices, Accounts];
     let parts_of = |needs: Need| match needs {
-        Need::Nothing => parts.to_vec(),
+        Need::Nothing => [&parts[..], &MORE_PARTS].concat(),
         Need::LoginLimit => vec![Part::Limits],
+        Need::Operator => vec![Part::Moderated, Part::Served],
+        Need::Oauth => vec![Discovery, Part::Promises],
         _ => vec![Discovery],
     };
     let needs: HashSet<Need> = quirks().iter().map(|quirk| quirk.needs).collect();

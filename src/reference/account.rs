@@ -1,14 +1,14 @@
-//! Accounts: registration, change of password, deactivation, and Synapse's admin call that makes accounts with a
+//! Accounts: change of password, deactivation, and Synapse's admin call that makes accounts with a
 //! secret that both sides know.
 
 use super::answer::{Answer, Outcome};
-use super::context::{Members, RequestContext, flag, required, text};
+use super::context::{Members, Owner, RequestContext, flag, required, text};
+use super::lifetime::{end_device, end_login_tokens};
 use super::opening::{LoginOptions, open_session};
-use super::policy::OtherSessions;
+use super::policy::{OtherSessions, SessionEnd};
 use super::refusal::Refusal;
-use super::service;
-use super::store::Account;
-use super::uia::{self, Proof};
+use super::store::{Access, Account};
+use super::uia;
 use super::user_name::check_free;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -32,95 +32,48 @@ pub(super) fn addresses(ctx: &mut RequestContext) -> Outcome {
     Ok(Answer::ok(json!({"threepids": listed})))
 }
 
-/// `POST /register`.
-pub(super) fn register(ctx: &mut RequestContext) -> Outcome {
-    match ctx.call.query("kind") {
-        Some("guest") => return register_guest(ctx),
-        None | Some("user") => {}
-        Some(_) => return Err(Refusal::MemberInvalid.into()),
-    }
-    let by_service = !ctx.call.body.is_empty()
-        && ctx.object()?.get("type").is_some_and(|kind| kind == service::TYPE);
-    if by_service {
-        return service::register(ctx, &ctx.object()?);
-    }
-    let settings = &ctx.server.settings;
-    let flow: &[&str] = match (&settings.registration_token, settings.registration) {
-        (Some(_), _) => &[uia::REGISTRATION_TOKEN, uia::DUMMY],
-        (None, true) => &[uia::DUMMY],
-        (None, false) => return Err(Refusal::RegistrationClosed.into()),
-    };
-    let body = ctx.object()?;
-    let wanted = text(&body, "username", Refusal::MemberWrongType)?;
-    if let Some(localpart) = wanted {
-        check_free(ctx, localpart)?;
-    }
-    let inhibit_login = flag(&body, "inhibit_login", Refusal::MemberWrongType)?;
-    let password = text(&body, "password", Refusal::PasswordNotString)?;
-    let options = LoginOptions::read(ctx, &body)?;
-    let binding = format!("register {}", wanted.unwrap_or_default());
-    if !ctx.policy().registration.without_uia {
-        uia::pass(ctx, &Proof { binding, owner: None, flows: &[flow] }, &body)?;
-    }
-    let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    let localpart = match wanted {
-        None => ctx.store.device_id().to_lowercase(),
-        Some(name) if ctx.policy().registration.numbers_users => numbered(ctx, name),
-        Some(name) => name.to_owned(),
-    };
-    ctx.store
-        .accounts
-        .insert(localpart.clone(), Account { password: Some(password), ..Account::default() });
-    if inhibit_login == Some(true) {
-        return Ok(Answer::ok(json!({"user_id": ctx.server.user_id(&localpart)})));
-    }
-    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
-}
-
-/// The localpart of a new user who asked for a name: another one, which nobody has.
-fn numbered(ctx: &mut RequestContext, name: &str) -> String {
-    let numbers = (1..).map(|number: u64| format!("p{number}"));
-    let free = numbers.into_iter().find(|localpart| check_free(ctx, localpart).is_ok());
-    let localpart = free.unwrap_or_else(|| name.to_owned());
-    ctx.store.names.insert(name.to_owned(), localpart.clone());
-    localpart
-}
-
-/// Makes a guest: an account without a password, whose device id the homeserver chooses.
-fn register_guest(ctx: &mut RequestContext) -> Outcome {
-    if !ctx.server.settings.guests {
-        return Err(Refusal::GuestsRefused.into());
-    }
-    let localpart = format!("guest-{}", ctx.store.device_id().to_lowercase());
-    ctx.store.accounts.insert(localpart.clone(), Account { guest: true, ..Account::default() });
-    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &LoginOptions::default())?)))
-}
-
-/// `GET /register/available`.
-pub(super) fn available(ctx: &mut RequestContext) -> Outcome {
-    let name = ctx.call.query("username").ok_or(Refusal::MemberMissing)?;
-    if !ctx.server.settings.registration && ctx.server.settings.registration_token.is_none() {
-        return Err(Refusal::RegistrationClosed.into());
-    }
-    check_free(ctx, name)?;
-    Ok(Answer::ok(json!({"available": true})))
-}
-
 /// `POST /account/password`: sets a new password and, unless the client says otherwise, ends all other sessions.
 pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().password;
     let owner = ctx.full_owner()?;
+    if let Some(refusal) = policy.refused {
+        return Err(refusal.into());
+    }
     let body = ctx.object()?;
     let password = text(&body, "new_password", Refusal::PasswordNotString)?;
     let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
+    let user = password_owner(ctx, &owner, &body);
+    if ctx.policy().uia.works_before == Some(ctx.call.operation) {
+        set_password(ctx, &user, password);
+    }
     if !policy.without_uia {
         uia::confirm(ctx, &owner, format!("password {}", owner.user), &body)?;
     }
-    let password = password.ok_or(Refusal::PasswordMissing)?.to_owned();
-    let account = ctx.store.accounts.get_mut(&owner.user);
-    if let Some(account) = account.filter(|_| !policy.changes_nothing) {
-        account.former_password = account.password.replace(password);
+    policy.trouble.check(password.ok_or(Refusal::PasswordMissing)?)?;
+    if !policy.changes_nothing {
+        set_password(ctx, &user, password);
     }
+    end_other_sessions(ctx, &owner, logout_devices);
+    Ok(Answer::empty())
+}
+
+/// Whose password is changed: that of the user who asks.
+fn password_owner(ctx: &RequestContext, owner: &Owner, body: &Members) -> String {
+    let named =
+        body.get("user").and_then(Value::as_str).filter(|_| ctx.policy().identity.body_user);
+    let named = named.and_then(|name| ctx.server.localpart(name));
+    named.unwrap_or(&owner.user).to_owned()
+}
+
+fn set_password(ctx: &mut RequestContext, user: &str, password: Option<&str>) {
+    if let (Some(account), Some(password)) = (ctx.store.accounts.get_mut(user), password) {
+        account.former_password = account.password.replace(password.to_owned());
+    }
+}
+
+/// Ends sessions after a change of password: the others, if the client wants that.
+fn end_other_sessions(ctx: &mut RequestContext, owner: &Owner, logout_devices: bool) {
+    let policy = &ctx.policy().password;
     let ends_others = match policy.other_sessions {
         OtherSessions::AsAsked => logout_devices,
         OtherSessions::Kept => false,
@@ -129,10 +82,17 @@ pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
     for device in ctx.store.device_ids(&owner.user) {
         let own = device == owner.device;
         if own && policy.ends_own_session || !own && ends_others {
-            ctx.store.drop_device(&owner.user, &device, None);
+            end_device(ctx, &owner.user, &device, SessionEnd::PasswordChange, None);
+        } else if !own && policy.soft_logout {
+            let now = ctx.now;
+            let of_device =
+                |session: &&mut Access| session.user == owner.user && session.device == device;
+            for session in ctx.store.access.values_mut().filter(of_device) {
+                session.expires = Some(now);
+            }
         }
     }
-    Ok(Answer::empty())
+    end_login_tokens(ctx, owner);
 }
 
 /// `POST /account/deactivate`: ends all sessions; the name is never free again.
@@ -140,11 +100,21 @@ pub(super) fn deactivate(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().deactivation;
     let owner = ctx.full_owner()?;
     let body = ctx.object()?;
+    if ctx.policy().uia.works_before == Some(ctx.call.operation) {
+        close(ctx, &owner.user, &owner.device);
+    }
     if !policy.without_uia {
         uia::confirm(ctx, &owner, format!("deactivate {}", owner.user), &body)?;
     }
+    let result = unbind_result(ctx, &owner.user);
     close(ctx, &owner.user, &owner.device);
-    Ok(Answer::ok(json!({"id_server_unbind_result": "no-support"})))
+    Ok(Answer::ok(json!({"id_server_unbind_result": result})))
+}
+
+/// Success if there is nothing to unbind; there is no identity server to unbind anything from.
+fn unbind_result(ctx: &RequestContext, user: &str) -> &'static str {
+    let mut all = ctx.server.settings.third_party.iter().chain(&ctx.store.third_party);
+    if all.any(|bound| bound.user == user) { "no-support" } else { "success" }
 }
 
 /// Deactivates an account; `own` is the device that asks, empty if an administrator does.
@@ -157,7 +127,7 @@ pub(super) fn close(ctx: &mut RequestContext, user: &str, own: &str) {
         if policy.keeps_refresh_tokens {
             ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
         } else {
-            ctx.store.drop_device(user, &device, None);
+            end_device(ctx, user, &device, SessionEnd::Deactivation, None);
         }
     }
     if let Some(account) = ctx.store.accounts.get_mut(user) {

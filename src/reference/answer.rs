@@ -81,6 +81,11 @@ impl Answer {
         Self { status, headers, body: Body::Bytes(page.as_bytes().to_vec()), cause: None }
     }
 
+    /// A status and nothing else.
+    pub(super) fn bare(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Bytes(Vec::new()), cause: None }
+    }
+
     /// A redirect of a browser.
     pub(super) fn redirect(location: String) -> Self {
         let mut answer = Self::html(302, "");

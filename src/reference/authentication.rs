@@ -3,7 +3,8 @@
 use super::answer::Stop;
 use super::context::{Owner, RequestContext, milliseconds};
 use super::policy::{
-    AcceptedTokens, AssertedDevice, AssertedUser, LockedLogout, OutsideNamespace, QueryToken,
+    AcceptedTokens, AssertedDevice, AssertedUser, LockedLogout, OddText, OutsideNamespace,
+    OwnDevice, QueryToken,
 };
 use super::refusal::Refusal;
 use super::release::v1;
@@ -38,7 +39,7 @@ impl RequestContext<'_> {
     /// The owner of the request's access token; using the token revokes the refresh token that it was made from.
     pub(super) fn owner(&mut self) -> Result<Owner, Stop> {
         let policy = self.policy();
-        let token = self.presented_token().ok_or(Refusal::MissingToken)?.to_owned();
+        let token = self.readable_token()?.to_owned();
         if policy.authentication.query == QueryToken::Forbidden && self.header_token().is_none() {
             return Err(Refusal::NotThisUser.into());
         }
@@ -48,6 +49,8 @@ impl RequestContext<'_> {
         if let Some(owner) = self.owner_of_accepted(&token) {
             return Ok(owner);
         }
+        let near = policy.secrets.access.find(&token, self.store.access.keys());
+        let token = near.cloned().unwrap_or(token);
         let whoami = self.call.operation == Operation::Whoami;
         let unknown = match policy.authentication.query {
             QueryToken::ForbiddenIfUnknown if self.header_token().is_none() => Refusal::NotThisUser,
@@ -69,7 +72,12 @@ impl RequestContext<'_> {
             Reach::Whoami | Reach::All => {}
         }
         let (user, device) = (session.user.clone(), session.device.clone());
-        let made_from = session.made_from.take();
+        let (made_from, generation) = (session.made_from.take(), session.generation);
+        if policy.refresh.new_access_token_ends_old {
+            self.store.end_access_where(Refusal::ReplacedToken, None, |session| {
+                session.user == user && session.device == device && session.generation < generation
+            });
+        }
         self.end_old_refresh_token(made_from, &user, &device);
         let (address, moment) = (self.call.peer.ip().to_string(), milliseconds());
         if let Some(device) = self.store.device_mut(&user, &device) {
@@ -77,10 +85,77 @@ impl RequestContext<'_> {
         }
         let account = self.store.accounts.get(&user);
         let guest = account.is_some_and(|account| account.guest);
+        let suspended = account.is_some_and(|account| account.suspended);
         if account.is_some_and(|account| account.closed) {
             self.refuse_locked()?;
         }
-        Ok(Owner { user, device, guest, token, service: false })
+        if suspended && policy.suspended.refused == Some(self.call.operation) {
+            return Err(Refusal::UserSuspended.into());
+        }
+        if guest && self.is_refused_to_guests() {
+            return Err(Refusal::GuestForbidden.into());
+        }
+        Ok(self.assumed(Owner { user, device, guest, token, service: false }))
+    }
+
+    /// The access token of the request, which has to be there.
+    fn readable_token(&self) -> Result<&str, Refusal> {
+        let policy = &self.policy().secrets;
+        let Some(token) = self.presented_token() else {
+            // Blanks at the end of a header are cut off.
+            let scheme = self.call.header("authorization").map(str::trim);
+            let empty = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+            return Err(match empty {
+                true if policy.empty_access_fails => Refusal::Failure,
+                true if policy.empty_access_unknown => Refusal::UnknownToken,
+                _ => Refusal::MissingToken,
+            });
+        };
+        match OddText::is_odd(token) {
+            true if policy.odd_access_fails.includes(self.call.operation) => Err(Refusal::Failure),
+            true if policy.odd_access_missing => Err(Refusal::MissingToken),
+            _ => Ok(token),
+        }
+    }
+
+    /// Whether guests may not do this, beside what is for users alone.
+    fn is_refused_to_guests(&self) -> bool {
+        use Operation as O;
+        let policy = &self.policy().guests;
+        let listed = [
+            O::Sync,
+            O::Devices,
+            O::Device,
+            O::RenameDevice,
+            O::Whoami,
+            O::KeysUpload,
+            O::KeysQuery,
+            O::SetDisplayName,
+        ];
+        let unlisted = !listed.contains(&self.call.operation);
+        policy.refused == Some(self.call.operation) || policy.listed_operations_alone && unlisted
+    }
+
+    /// The owner as other parts of the request name it: none of them counts.
+    fn assumed(&self, mut owner: Owner) -> Owner {
+        let policy = &self.policy().identity;
+        let by_query = policy.query_user.includes(self.call.operation);
+        let query = self.call.query("user_id").filter(|_| by_query);
+        let header = self.call.headers.iter().find_map(|(name, value)| {
+            let named = name.as_str().ends_with("user") || name.as_str().ends_with("user-id");
+            value.to_str().ok().filter(|_| named && policy.user_header)
+        });
+        let named = query.or(header).and_then(|id| self.server.localpart(id));
+        let known = named.filter(|user| self.store.accounts.contains_key(*user));
+        if let Some(user) = known.filter(|user| *user != owner.user) {
+            let device = self.store.device_ids(user).into_iter().next();
+            owner = Owner { user: user.to_owned(), device: device.unwrap_or_default(), ..owner };
+        }
+        let device = self.call.query("device_id").filter(|_| policy.query_device);
+        if let Some(device) = device.filter(|id| self.store.device(&owner.user, id).is_some()) {
+            owner.device = device.to_owned();
+        }
+        owner
     }
 
     /// The first use of a new access token ends the refresh token that was traded in for it.
@@ -123,7 +198,9 @@ impl RequestContext<'_> {
             (Operation::Logout | Operation::LogoutAll, LockedLogout::Refused) => false,
             (Operation::LogoutAll, LockedLogout::AllRefused) => false,
             (Operation::Logout | Operation::LogoutAll, _) => true,
-            _ => policy.requests_go_on,
+            (operation, _) => {
+                policy.requests_go_on || policy.known_to.is_some_and(|known| known != operation)
+            }
         };
         if lets { Ok(()) } else { Err(Refusal::UserLocked) }
     }
@@ -177,18 +254,21 @@ impl RequestContext<'_> {
             AssertedUser::DefaultsToAnother if named.is_none() => self.store.another_user(user),
             _ => user.to_owned(),
         };
-        let device = self.asserted_device(&user)?;
+        let device = self.asserted_device(&user, named.is_some())?;
         Ok(Owner { user, device, guest: false, token: token.to_owned(), service: true })
     }
 
     /// The device that an application service names, which came with v1.17; empty if it names none.
-    fn asserted_device(&self, user: &str) -> Result<String, Refusal> {
-        let policy = self.policy().service.device_id;
-        let read = self.server.listed.since(v1(17)) && policy != AssertedDevice::Unread;
+    fn asserted_device(&self, user: &str, named: bool) -> Result<String, Refusal> {
+        let (policy, own) = (self.policy().service.device_id, self.policy().service.own_device);
+        let unread = !named && own == OwnDevice::Unread;
+        let read = !unread && self.server.listed.since(v1(17)) && policy != AssertedDevice::Unread;
         let Some(device) = self.call.query("device_id").filter(|id| read && !id.is_empty()) else {
             return Ok(String::new());
         };
-        let known = self.store.device(user, device).is_some();
+        let anybody = !named && own == OwnDevice::OfAnybody;
+        let elsewhere = || !self.store.others_with_device(user, device).is_empty();
+        let known = self.store.device(user, device).is_some() || anybody && elsewhere();
         match policy {
             AssertedDevice::Unchecked => Ok(device.to_owned()),
             _ if !known => Err(Refusal::ServiceDeviceUnknown),

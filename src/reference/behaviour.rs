@@ -1,6 +1,9 @@
 //! The faults that are the homeserver's own doing: each is another value of a policy. What they break stands in
 //! `faults.yaml`.
 
+mod account;
+mod token;
+
 use super::policy::*;
 use super::refusal::Refusal;
 use super::route::Operation;
@@ -11,12 +14,33 @@ pub(super) type PolicyChange = fn(&mut Policy);
 
 /// What a behaviour fault changes; nothing for other names.
 pub(super) fn behaviour(fault: &str) -> Option<PolicyChange> {
-    let areas = [WIRE, DISCOVERY, LOGIN, DEVICE, SESSION, UIA, OPERATOR];
-    let mut all = areas.into_iter().flatten();
+    let mut all = AREAS.into_iter().flatten();
     all.find(|(name, _)| *name == fault).map(|(_, change)| *change)
 }
 
 type Table = &'static [(&'static str, PolicyChange)];
+
+/// The tables in the order of the areas of the file.
+const AREAS: [Table; 18] = [
+    WIRE,
+    DISCOVERY,
+    LOGIN,
+    DEVICE,
+    SESSION,
+    UIA,
+    OPERATOR,
+    token::IDENTITY,
+    token::ISOLATION,
+    token::LIFETIME,
+    token::SECRET,
+    account::REGISTRATION,
+    account::GUEST,
+    account::AVAILABILITY,
+    account::PROMISE,
+    account::REFUSAL,
+    account::MODERATION,
+    account::SERVICE,
+];
 
 /// Every fifth login with right credentials is refused for a limit.
 fn limited(policy: &mut Policy, refusal: Refusal, body: LimitBody) {
@@ -355,6 +379,5 @@ const OPERATOR: Table = &[
 /// The names of all.
 #[cfg(test)]
 pub(super) fn names() -> Vec<&'static str> {
-    let areas = [WIRE, DISCOVERY, LOGIN, DEVICE, SESSION, UIA, OPERATOR];
-    areas.into_iter().flatten().map(|(name, _)| *name).collect()
+    AREAS.into_iter().flatten().map(|(name, _)| *name).collect()
 }

@@ -85,6 +85,12 @@ pub enum Need {
     ServiceNoLegacy,
     /// Registration asks for the token `homespec` in a stage before the dummy stage.
     TwoStages,
+    /// Nobody may register.
+    NoRegistration,
+    /// Guests may not register.
+    NoGuests,
+    /// OAuth metadata is served, and `m.oauth` confirms new cross-signing keys.
+    OauthStage,
     /// Access tokens with a refresh token, and login tokens, live half a second.
     ShortLives,
     /// The first request to each operation is refused for its rate.

@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Outcome};
 use super::context::{Members, RequestContext};
+use super::policy::OauthStage;
 use super::refusal::Refusal;
 use super::release::v1;
 use super::store::public_keys;
@@ -150,11 +151,11 @@ pub(super) fn signing_keys_upload(ctx: &mut RequestContext) -> Outcome {
     let first = present.is_empty() && ctx.server.listed.since(v1(11));
     if !first {
         let binding = format!("signing keys {}", owner.user);
-        uia::pass(
-            ctx,
-            &Proof { binding, owner: Some(&owner.user), flows: &[&[uia::PASSWORD]] },
-            &body,
-        )?;
+        let flows: &[&[&str]] = match ctx.policy().uia.oauth {
+            OauthStage::None => &[&[uia::PASSWORD]],
+            _ => &[&[uia::PASSWORD], &[uia::OAUTH]],
+        };
+        uia::pass(ctx, &Proof { binding, owner: Some(&owner.user), flows }, &body)?;
     }
     let taken = public_keys(uploaded.values());
     if ctx.store.device_ids(&owner.user).iter().any(|device| taken.contains(device)) {

@@ -2,7 +2,11 @@
 
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, Owner, RequestContext, text};
-use super::policy::{DeletePolicy, DeletedDevices, LoggedOutDevices, ServiceDevice};
+use super::lifetime::{end_beside, end_device};
+use super::policy::{
+    DeletePolicy, DeletedDevices, LoggedOutDevices, Nameless, OddText, RenamePolicy, ServiceDevice,
+    SessionEnd,
+};
 use super::refusal::Refusal;
 use super::release::v1;
 use super::store::Device;
@@ -28,6 +32,11 @@ pub(super) fn list(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().devices;
     let owner = ctx.owner()?;
     let account = ctx.store.accounts.get(&owner.user);
+    if ctx.policy().isolation.lists_all_devices {
+        let all = ctx.store.accounts.values().flat_map(|account| &account.devices);
+        let all: Vec<Value> = all.map(|(id, device)| describe(id, device)).collect();
+        return Ok(Answer::ok(json!({"devices": all})));
+    }
     let devices = account.into_iter().flat_map(|account| &account.devices);
     let twice = devices.clone().filter(|(_, device)| device.again && policy.lists_known_twice);
     let ghosts = account.into_iter().flat_map(|account| &account.ghosts);
@@ -45,7 +54,7 @@ pub(super) fn list(ctx: &mut RequestContext) -> Outcome {
 pub(super) fn get(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().devices;
     let owner = ctx.owner()?;
-    let id = ctx.call.parameter(0);
+    let id = readable_id(ctx)?;
     let account = ctx.store.accounts.get(&owner.user);
     let ghost = account.and_then(|account| account.ghosts.get(id));
     let ghost = ghost.filter(|_| policy.logged_out == LoggedOutDevices::Shown);
@@ -53,6 +62,21 @@ pub(super) fn get(ctx: &mut RequestContext) -> Outcome {
     let any = any.filter(|_| policy.shows_those_of_others);
     let device = ctx.store.device(&owner.user, id).or(ghost).or(any);
     Ok(Answer::ok(describe(id, device.ok_or_else(|| missing(ctx, id))?)))
+}
+
+/// The device id of the path.
+fn readable_id<'a>(ctx: &RequestContext<'a>) -> Result<&'a str, Refusal> {
+    let id = ctx.call.parameter(0);
+    let fails = ctx.policy().secrets.odd_fails == Some(OddText::DevicePath);
+    if fails && OddText::is_odd(id) { Err(Refusal::Failure) } else { Ok(id) }
+}
+
+/// The user whose device is meant: the one who asks, or any who has it where users are not kept apart.
+fn holder(ctx: &RequestContext, owner: &Owner, id: &str, of_others: bool) -> String {
+    let own = ctx.store.device(&owner.user, id).is_some();
+    let others =
+        if of_others && !own { ctx.store.others_with_device(&owner.user, id) } else { Vec::new() };
+    others.into_iter().next().unwrap_or_else(|| owner.user.clone())
 }
 
 /// Why a device is not shown: nobody has it, or another user has; the answer is the same.
@@ -64,10 +88,11 @@ fn missing(ctx: &RequestContext, id: &str) -> Refusal {
 /// `PUT /devices/{id}`: renames a device that exists. Since v1.17 an application service makes it if need be.
 pub(super) fn rename(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().devices.rename;
-    let owner = ctx.owner()?;
+    let mut owner = ctx.owner()?;
     let body = ctx.object()?;
-    let name = text(&body, "display_name", Refusal::MemberWrongType)?.map(str::to_owned);
-    let id = ctx.call.parameter(0);
+    let name = new_name(policy, &body)?;
+    let id = readable_id(ctx)?;
+    owner.user = holder(ctx, &owner, id, ctx.policy().isolation.renames_of_others);
     if ctx.store.device(&owner.user, id).is_none() {
         let by_service = owner.service && ctx.server.listed.since(v1(17));
         let by_service = by_service && policy.by_service != ServiceDevice::Refused;
@@ -83,11 +108,23 @@ pub(super) fn rename(ctx: &mut RequestContext) -> Outcome {
             return Ok(Answer::json(201, json!({})));
         }
     }
-    let name = name.filter(|_| !policy.does_nothing);
-    if let (Some(device), Some(name)) = (ctx.store.device_mut(&owner.user, id), name) {
-        device.display_name = Some(name);
+    if let Some(device) = ctx.store.device_mut(&owner.user, id).filter(|_| !policy.does_nothing) {
+        match (name, policy.without_name) {
+            (Some(name), _) => device.display_name = Some(name),
+            (None, Nameless::NameRemoved) => device.display_name = None,
+            (None, Nameless::Refused) => return Err(Refusal::MemberMissing.into()),
+            (None, Nameless::Unchanged) => {}
+        }
     }
     Ok(Answer::empty())
+}
+
+/// The name that a renaming gives; without one the name stays.
+fn new_name(policy: &RenamePolicy, body: &Members) -> Result<Option<String>, Refusal> {
+    match body.get("display_name") {
+        Some(name) if !name.is_string() && policy.non_string_is_text => Ok(Some(name.to_string())),
+        _ => Ok(text(body, "display_name", Refusal::MemberWrongType)?.map(str::to_owned)),
+    }
 }
 
 /// `DELETE /devices/{id}`, after interactive auth; a device that is gone already is deleted just as well.
@@ -96,15 +133,44 @@ pub(super) fn delete(ctx: &mut RequestContext) -> Outcome {
     let owner = ctx.full_owner()?;
     // The body is optional here: without one there is no `auth`, so the challenge follows.
     let body = if ctx.call.body.is_empty() { Members::new() } else { ctx.object()? };
-    let id = ctx.call.parameter(0);
+    let id = readable_id(ctx)?;
+    if ctx.policy().uia.works_before == Some(ctx.call.operation) {
+        delete_one(ctx, &owner, id, SessionEnd::Deletion, false);
+    }
     confirm(ctx, policy, &owner, format!("delete device {} {id}", owner.user), &body)?;
-    if policy.refuses_unknown && ctx.store.device(&owner.user, id).is_none() {
-        return Err(missing(ctx, id).into());
+    if let Some(refusal) = refused(ctx, policy, &owner, id) {
+        return Err(refusal.into());
     }
     if carries_out(policy, &owner) {
-        delete_one(ctx, &owner.user, id, policy.keeps_tokens);
+        let user = holder(ctx, &owner, id, ctx.policy().isolation.deletes_of_others);
+        let end = match owner.user == user && owner.device == id {
+            true => SessionEnd::OwnDeletion,
+            false => SessionEnd::Deletion,
+        };
+        delete_one(ctx, &Owner { user, ..owner }, id, end, policy.keeps_tokens);
     }
     Ok(Answer::empty())
+}
+
+/// Why a device that the user does not have is not deleted: by the book it is, as one that is gone already.
+fn refused(
+    ctx: &RequestContext,
+    policy: &DeletePolicy,
+    owner: &Owner,
+    id: &str,
+) -> Option<Refusal> {
+    let account = ctx.store.accounts.get(&owner.user);
+    if account.is_some_and(|account| account.devices.contains_key(id)) {
+        return None;
+    }
+    let never = !account.is_some_and(|account| account.deleted.contains(id));
+    let of_another = !ctx.store.others_with_device(&owner.user, id).is_empty();
+    let by_policy = match (of_another, never) {
+        (true, true) => policy.of_another.or(policy.never_known),
+        (false, true) => policy.never_known,
+        (_, false) => None,
+    };
+    by_policy.or_else(|| policy.refuses_unknown.then(|| missing(ctx, id)))
 }
 
 /// `POST /delete_devices`: the same for several at once.
@@ -125,7 +191,7 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     confirm(ctx, policy, &owner, format!("delete devices {}", owner.user), &body)?;
     if policy.deleted == DeletedDevices::UnlistedToo {
         for id in ctx.store.device_ids(&owner.user).iter().filter(|id| **id != owner.device) {
-            delete_one(ctx, &owner.user, id, false);
+            delete_one(ctx, &owner, id, SessionEnd::BulkDeletion, false);
         }
     }
     let many = match policy.deleted {
@@ -133,8 +199,10 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
         DeletedDevices::FirstOfList => 1,
         DeletedDevices::Listed | DeletedDevices::UnlistedToo => ids.len(),
     };
+    let of_others = ctx.policy().isolation.deletes_many_of_others;
     for id in ids.into_iter().take(many) {
-        delete_one(ctx, &owner.user, id, policy.keeps_tokens);
+        let holder = Owner { user: holder(ctx, &owner, id, of_others), ..owner.clone() };
+        delete_one(ctx, &holder, id, SessionEnd::BulkDeletion, policy.keeps_tokens);
     }
     Ok(Answer::empty())
 }
@@ -157,14 +225,20 @@ fn carries_out(policy: &DeletePolicy, owner: &Owner) -> bool {
     !idle
 }
 
-/// Deletes a device, with its access tokens or without them.
-fn delete_one(ctx: &mut RequestContext, user: &str, id: &str, keeps_tokens: bool) {
-    if !keeps_tokens {
-        let end = ctx.policy().devices.tokens_linger.map(|time| ctx.now + time);
-        return ctx.store.drop_device(user, id, end);
+/// Deletes a device of the owner, with its access tokens or without them.
+fn delete_one(
+    ctx: &mut RequestContext,
+    owner: &Owner,
+    id: &str,
+    end: SessionEnd,
+    keeps_tokens: bool,
+) {
+    let user = &owner.user;
+    if keeps_tokens {
+        ctx.store.forget_device(user, id);
+        return ctx.store.end_refresh(user, id);
     }
-    if let Some(account) = ctx.store.accounts.get_mut(user) {
-        account.devices.remove(id);
-    }
-    ctx.store.end_refresh(user, id);
+    let moment = ctx.policy().devices.tokens_linger.map(|time| ctx.now + time);
+    end_device(ctx, user, id, end, moment);
+    end_beside(ctx, ctx.policy().lifetimes.deletion_ends, user, id);
 }

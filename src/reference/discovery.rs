@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Outcome};
 use super::context::{RequestContext, ServerContext};
+use super::policy::{ModerationCapability, PasswordCapability};
 use super::refusal::Refusal;
 use super::release::v1;
 use serde_json::{Map, Value, json};
@@ -49,7 +50,11 @@ pub(super) fn auth_metadata(ctx: &mut RequestContext) -> Outcome {
 pub(super) fn capabilities(ctx: &mut RequestContext) -> Outcome {
     let owner = ctx.owner()?;
     let mut capabilities = Map::new();
-    capabilities.insert("m.change_password".to_owned(), json!({"enabled": !owner.guest}));
+    let enabled = changes_password(ctx, &owner.user);
+    capabilities.insert("m.change_password".to_owned(), json!({"enabled": enabled}));
+    if let Some(moderation) = moderation(ctx, &owner.user) {
+        capabilities.insert("m.account_moderation".to_owned(), moderation);
+    }
     let rooms = json!({"default": "11", "available": {"11": "stable"}});
     capabilities.insert("m.room_versions".to_owned(), rooms);
     if ctx.server.listed.since(v1(7)) && ctx.server.settings.legacy {
@@ -58,4 +63,28 @@ pub(super) fn capabilities(ctx: &mut RequestContext) -> Outcome {
         capabilities.insert("m.get_login_token".to_owned(), json!({"enabled": enabled}));
     }
     Ok(Answer::ok(json!({"capabilities": capabilities})))
+}
+
+/// Whether a user can change the password: one who has none cannot prove it.
+fn changes_password(ctx: &RequestContext, user: &str) -> bool {
+    let policy = &ctx.policy().password;
+    let account = ctx.store.accounts.get(user);
+    match policy.capability {
+        PasswordCapability::Truthful => {
+            policy.refused.is_none() && account.is_some_and(|account| account.password.is_some())
+        }
+        PasswordCapability::Enabled => true,
+        PasswordCapability::Disabled => false,
+    }
+}
+
+/// The capability to moderate accounts, which is left out for those who cannot.
+fn moderation(ctx: &RequestContext, user: &str) -> Option<Value> {
+    let policy = ctx.policy().administration.capability;
+    let account = ctx.store.accounts.get(user);
+    let administrator = account.is_some_and(|account| account.administrator);
+    let told = ctx.server.listed.since(v1(18))
+        && (administrator || policy == ModerationCapability::Everybody);
+    let may = policy != ModerationCapability::Denied;
+    told.then(|| json!({"lock": may, "suspend": may}))
 }

@@ -64,6 +64,10 @@ pub(super) enum When {
     /// Answers to requests that name their origin.
     #[serde(skip)]
     FromOrigin,
+    /// Answers to requests whose origin is no website: that of an app, `null`.
+    FromApp,
+    /// Answers to requests whose origin is `null`.
+    FromNull,
     /// Answers of success, OPTIONS left out.
     Success,
     /// Answers with a status from 400 that are no interactive-auth challenge.
@@ -237,6 +241,10 @@ pub(super) struct Situation {
     pub(super) preflight: bool,
     /// Whether the request has `Origin`.
     pub(super) from_origin: bool,
+    /// Whether that names no website.
+    pub(super) from_app: bool,
+    /// Whether that is `null`.
+    pub(super) from_null: bool,
 }
 
 impl Situation {
@@ -249,8 +257,17 @@ impl Situation {
             _ => found.operation(),
         };
         let preflight = headers.contains_key("access-control-request-method");
-        let from_origin = headers.contains_key("origin");
-        Self { operation, options, preflight, from_origin }
+        let origin = headers.get("origin").map(|origin| origin.as_bytes());
+        let from_web =
+            |origin: &[u8]| origin.starts_with(b"http:") || origin.starts_with(b"https:");
+        Self {
+            operation,
+            options,
+            preflight,
+            from_origin: origin.is_some(),
+            from_app: origin.is_some_and(|origin| !from_web(origin)),
+            from_null: origin == Some(b"null"),
+        }
     }
 }
 
@@ -271,7 +288,7 @@ impl Edit {
 
 impl When {
     fn holds(self, situation: Situation, answer: &Answer) -> bool {
-        let Situation { options, preflight, from_origin, .. } = situation;
+        let Situation { options, preflight, from_origin, from_app, from_null, .. } = situation;
         match self {
             Self::Always => true,
             Self::Options => options,
@@ -279,6 +296,8 @@ impl When {
             Self::BareOptions => options && !preflight,
             Self::GoodOptions => options && answer.status == 200,
             Self::FromOrigin => from_origin,
+            Self::FromApp => from_app,
+            Self::FromNull => from_null,
             Self::Success => !options && answer.status < 300,
             Self::Error => !options && answer.status >= 400 && !answer.is_challenge(),
             Self::Status(status) => !options && answer.status == status,

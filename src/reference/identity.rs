@@ -3,7 +3,7 @@
 use super::context::{Members, RequestContext, required, text};
 use super::policy::{
     DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, NameForm,
-    Phones, UserMember,
+    OddText, Phones, UserMember,
 };
 use super::refusal::Refusal;
 use super::release::r0;
@@ -39,7 +39,15 @@ pub(super) fn identify(
     let identifier = identifier.as_object().ok_or(Refusal::IdentifierNotObject)?;
     match required(identifier, "type", Refusal::IdentifierTypeMissing, wrong)? {
         "m.id.user" => {
+            if let Some(named) = identifier.get("user").filter(|user| !user.is_string())
+                && policy.non_string_names
+            {
+                return Ok(self::named(ctx, policy, &named.to_string()));
+            }
             let user = required(identifier, "user", Refusal::IdentifierUserMissing, wrong)?;
+            if OddText::is_odd(user) && ctx.policy().secrets.odd_fails == Some(OddText::UserName) {
+                return Err(Refusal::Failure);
+            }
             match form(policy, user) {
                 NameForm::InvalidInIdentifier => Err(Refusal::InvalidUsername),
                 NameForm::UnknownInIdentifier => Ok(Identified::Stranger(Refusal::UnknownUser)),

@@ -4,10 +4,11 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
-use super::opening::{LoginOptions, open_session};
+use super::opening::{LoginOptions, forget_access, open_session};
+use super::password::matches;
 use super::policy::{
-    AddressKind, BodyReading, FailedLogin, LimitBody, LimitRefusal, LoginContentType,
-    PasswordMatch, PasswordMember, TypeMember, UnknownMembers,
+    AddressKind, AnsweredName, BodyReading, FailedLogin, LimitBody, LimitRefusal, LoginContentType,
+    OddText, PasswordMember, TypeMember, UnknownMembers,
 };
 use super::refusal::Refusal;
 use super::release::{r0, v1};
@@ -82,8 +83,13 @@ pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
         _ => return Err(Refusal::TypeUnknown.into()),
     };
     refuse_by_policy(ctx, &body)?;
-    let options = LoginOptions::read(ctx, &body)?;
-    let mut answer = Answer::ok(Value::Object(open_session(ctx, &user, &options)?));
+    let options = read_options(ctx, &body, &user)?;
+    let mut members = open_session(ctx, &user, &options)?;
+    answer_as_typed(ctx, &body, &mut members);
+    if kind == service::TYPE && policy.service.login.sender_tokens_dead {
+        forget_of_sender(ctx, &user, &members);
+    }
+    let mut answer = Answer::ok(Value::Object(members));
     if kind == "m.login.token" {
         spend(ctx, &body);
     }
@@ -94,6 +100,52 @@ pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
         answer.put("well_known", super::discovery::document(ctx.server));
     }
     Ok(answer)
+}
+
+/// What a client asks of its session. By the book nothing is made before all of it is read.
+fn read_options(
+    ctx: &mut RequestContext,
+    body: &Members,
+    user: &str,
+) -> Result<LoginOptions, Refusal> {
+    let options = LoginOptions::read(ctx, body);
+    if options.is_err() && ctx.policy().login.makes_device_first {
+        make_device(ctx, user, body);
+    }
+    options
+}
+
+/// Puts a device on record that belongs to no session.
+fn make_device(ctx: &mut RequestContext, user: &str, body: &Members) {
+    let named = body.get("device_id").and_then(Value::as_str).map(str::to_owned);
+    let id = named.unwrap_or_else(|| ctx.store.device_id());
+    if let Some(account) = ctx.store.accounts.get_mut(user) {
+        account.devices.entry(id).or_default();
+    }
+}
+
+/// Answers with the user name as it was typed, where that is done.
+fn answer_as_typed(ctx: &mut RequestContext, body: &Members, members: &mut Members) {
+    let policy = ctx.policy().login.answered_name;
+    let identifier = body.get("identifier").and_then(|identifier| identifier.get("user"));
+    let typed = identifier.or_else(|| body.get("user")).and_then(Value::as_str);
+    let typed = typed.and_then(|name| ctx.server.localpart(name));
+    let Some(id) = typed.map(|name| json!(ctx.server.user_id(name))) else { return };
+    let differs = members.get("user_id") != Some(&id);
+    if differs && policy == AnsweredName::AsTypedAndDead {
+        forget_access(ctx, members);
+    }
+    if policy != AnsweredName::Canonical {
+        members.insert("user_id".to_owned(), id);
+    }
+}
+
+/// Forgets the access token of a login of the application service's own user.
+fn forget_of_sender(ctx: &mut RequestContext, user: &str, members: &Members) {
+    let service = ctx.server.settings.appservice.as_ref();
+    if service.is_some_and(|service| service.sender == user) {
+        forget_access(ctx, members);
+    }
 }
 
 /// The body of a login. Its media type is not looked at.
@@ -198,6 +250,10 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
     };
     let (missing, wrong) = (Refusal::PasswordMissing, Refusal::PasswordNotString);
     let password = needed.then(|| required(body, "password", missing, wrong)).transpose()?;
+    let odd = ctx.policy().secrets.odd_fails == Some(OddText::Password);
+    if odd && password.is_some_and(OddText::is_odd) {
+        return Err(Refusal::Failure.into());
+    }
     let user = match identify(ctx, &policy.identification, body)? {
         Identified::Local(user) => user,
         Identified::Stranger(Refusal::UnknownUser) if policy.unknown_users_made => {
@@ -215,6 +271,7 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
         fail(ctx, &user, body);
         return Err(Refusal::WrongPassword.into());
     }
+    policy.password_trouble.check(password.unwrap_or_default())?;
     if account.deactivated && !policy.deactivated_log_in {
         return Err(Refusal::UserDeactivated.into());
     }
@@ -242,23 +299,6 @@ fn address_kind(body: &Members) -> Option<AddressKind> {
     }
 }
 
-/// Whether a password is the account's.
-fn matches(policy: PasswordMatch, account: &Account, given: &str) -> bool {
-    let Some(kept) = account.password.as_deref() else { return false };
-    let beginning = |text: &str| text.chars().take(8).collect::<String>();
-    let taken = match policy {
-        PasswordMatch::Exact => false,
-        PasswordMatch::Any => true,
-        PasswordMatch::Trimmed => given.trim() == kept,
-        PasswordMatch::CaseFolded => given.to_lowercase() == kept.to_lowercase(),
-        PasswordMatch::FirstEightCharacters => beginning(given) == beginning(kept),
-        PasswordMatch::Beginning => kept.starts_with(given),
-        PasswordMatch::EmptyToo => given.is_empty(),
-        PasswordMatch::FormerToo => account.former_password.as_deref() == Some(given),
-    };
-    given == kept || taken
-}
-
 /// What a wrong password does to the account: nothing.
 fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
     let device = body.get("device_id").and_then(Value::as_str);
@@ -268,6 +308,7 @@ fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
                 account.devices.entry(device.to_owned()).or_default();
             }
         }
+        (FailedLogin::MakesNewDevice, None) => make_device(ctx, user, body),
         (FailedLogin::EndsDevice, Some(device)) => {
             ctx.store.end_access(user, device, Refusal::LoggedOutToken, None);
         }
@@ -276,7 +317,13 @@ fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
                 ctx.store.end_access(user, &device, Refusal::LoggedOutToken, None);
             }
         }
-        (FailedLogin::Nothing | FailedLogin::MakesDevice | FailedLogin::EndsDevice, _) => {}
+        (
+            FailedLogin::Nothing
+            | FailedLogin::MakesDevice
+            | FailedLogin::MakesNewDevice
+            | FailedLogin::EndsDevice,
+            _,
+        ) => {}
     }
 }
 

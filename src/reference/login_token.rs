@@ -3,7 +3,7 @@
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, required};
 use super::opening::milliseconds;
-use super::policy::{GetTokenUia, LoginTokenKinds, LoginTokenUses, MadeToken, TokenLogin};
+use super::policy::{GetTokenUia, LoginTokenKinds, LoginTokenUses, MadeToken, OddText, TokenLogin};
 use super::refusal::Refusal;
 use super::store::LoginToken;
 use super::uia;
@@ -15,6 +15,12 @@ pub(super) fn by_token(ctx: &mut RequestContext, body: &Members) -> Result<Strin
     let policy = &ctx.policy().login_tokens;
     let (missing, wrong) = (Refusal::LoginTokenMissing, Refusal::LoginTokenNotString);
     let token = required(body, "token", missing, wrong)?;
+    let secrets = &ctx.policy().secrets;
+    if secrets.odd_fails == Some(OddText::LoginToken) && OddText::is_odd(token) {
+        return Err(Refusal::Failure.into());
+    }
+    let near = secrets.login.find(token, ctx.store.login_tokens.keys()).cloned();
+    let token = near.as_deref().unwrap_or(token);
     let access = ctx.store.access.get(token);
     if let Some(session) = access.filter(|_| policy.accepts == LoginTokenKinds::AccessTokensToo) {
         return Ok(session.user.clone());
@@ -39,8 +45,13 @@ pub(super) fn by_token(ctx: &mut RequestContext, body: &Members) -> Result<Strin
     }
     refuse_by_policy(ctx, policy.login, made, body)?;
     let user = made.user.clone();
-    if ctx.store.accounts.get(&user).is_none_or(|account| account.deactivated) {
+    let account = ctx.store.accounts.get(&user).ok_or(Refusal::UserDeactivated)?;
+    if account.deactivated && !ctx.policy().lifetimes.login_tokens_outlive_account {
         return Err(Refusal::UserDeactivated.into());
+    }
+    let locked = &ctx.policy().locked;
+    if account.closed && !locked.log_in && !locked.log_in_by_token {
+        return Err(Refusal::UserLocked.into());
     }
     Ok(if policy.opens_another { ctx.store.another_user(&user) } else { user })
 }
@@ -71,6 +82,8 @@ fn refuse_by_policy(
 /// Notes that a login token was used.
 pub(super) fn spend(ctx: &mut RequestContext, body: &Members) {
     let token = body.get("token").and_then(Value::as_str).unwrap_or_default();
+    let near = ctx.policy().secrets.login.find(token, ctx.store.login_tokens.keys()).cloned();
+    let token = near.as_deref().unwrap_or(token);
     if let Some(made) = ctx.store.login_tokens.get_mut(token) {
         made.spent.get_or_insert(ctx.now);
     }

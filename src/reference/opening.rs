@@ -3,8 +3,8 @@
 use super::answer::Stop;
 use super::context::{Members, RequestContext, flag, text};
 use super::policy::{
-    CreatesDevice, DeviceIdMember, DisplayNameMember, GeneratedIds, KnownDevice, KnownDeviceToken,
-    OpeningPolicy, OtherDevices, RefreshFlag, SharedId, TokenDevice, TokenOwner,
+    CreatesDevice, DeviceIdMember, DisplayNameMember, GeneratedIds, GuestParameter, KnownDevice,
+    KnownDeviceToken, OpeningPolicy, OtherDevices, RefreshFlag, SharedId, TokenDevice, TokenOwner,
 };
 use super::refusal::Refusal;
 use super::release::{r0, v1};
@@ -23,6 +23,8 @@ pub(super) struct LoginOptions {
     display_name: Option<String>,
     refresh: bool,
     by_token: bool,
+    /// What is answered as the device id in place of it.
+    echoed: Option<Value>,
 }
 
 impl LoginOptions {
@@ -35,7 +37,24 @@ impl LoginOptions {
             display_name: read_display_name(policy, body, by_token)?,
             refresh: read_refresh_flag(policy, body)?,
             by_token,
+            echoed: read_falsy(policy, body),
         })
+    }
+
+    /// The options without a refresh token.
+    pub(super) fn without_refresh(self) -> Self {
+        Self { refresh: false, ..self }
+    }
+
+    /// The options of a guest: nothing but the display name is read.
+    pub(super) fn of_guest(ctx: &RequestContext, body: &Members) -> Self {
+        let reads_id = ctx.policy().guests.reads == Some(GuestParameter::DeviceId);
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            device_id: text("device_id").filter(|_| reads_id),
+            display_name: text("initial_device_display_name"),
+            ..Self::default()
+        }
     }
 }
 
@@ -45,6 +64,16 @@ fn opening_policy<'a>(ctx: &RequestContext<'a>) -> &'a OpeningPolicy {
         Operation::Login => &ctx.policy().login.opening,
         _ => &ctx.policy().opening,
     }
+}
+
+/// A `device_id` that a homeserver may take for none and give back.
+fn read_falsy(policy: &OpeningPolicy, body: &Members) -> Option<Value> {
+    let echoes = policy.device_id == DeviceIdMember::FalsyEchoed;
+    body.get("device_id").filter(|id| echoes && is_falsy(id)).cloned()
+}
+
+fn is_falsy(value: &Value) -> bool {
+    *value == json!(false) || *value == json!(0)
 }
 
 fn read_device_id(
@@ -59,13 +88,14 @@ fn read_device_id(
         {
             Some(value.to_string())
         }
+        Some(value) if is_falsy(value) && policy.device_id == DeviceIdMember::FalsyEchoed => None,
         _ => text(body, "device_id", Refusal::DeviceIdNotString)?.map(str::to_owned),
     };
     if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > DEVICE_ID_LIMIT) {
         return Err(Refusal::DeviceIdInvalid);
     }
     Ok(match policy.device_id {
-        DeviceIdMember::Kept | DeviceIdMember::NonStringIsText => id,
+        DeviceIdMember::Kept | DeviceIdMember::NonStringIsText | DeviceIdMember::FalsyEchoed => id,
         DeviceIdMember::Unread => None,
         DeviceIdMember::UnreadByTokenLogin => id.filter(|_| !by_token),
         DeviceIdMember::ReadSinceItsRelease => id.filter(|_| ctx.server.listed.since(r0(3))),
@@ -81,9 +111,15 @@ fn read_display_name(
     body: &Members,
     by_token: bool,
 ) -> Result<Option<String>, Refusal> {
+    let given = body.get("initial_device_display_name");
+    if policy.display_name == DisplayNameMember::NonStringIsText
+        && let Some(value) = given.filter(|value| !value.is_string())
+    {
+        return Ok(Some(value.to_string()));
+    }
     let name = text(body, "initial_device_display_name", Refusal::DisplayNameNotString)?;
     Ok(match policy.display_name {
-        DisplayNameMember::Kept => name.map(str::to_owned),
+        DisplayNameMember::Kept | DisplayNameMember::NonStringIsText => name.map(str::to_owned),
         DisplayNameMember::Unread => None,
         DisplayNameMember::UnreadByTokenLogin => name.filter(|_| !by_token).map(str::to_owned),
         DisplayNameMember::FirstFourCharacters => name.map(|name| name.chars().take(4).collect()),
@@ -129,7 +165,7 @@ pub(super) fn open_session(
     let mut members = Members::new();
     members.insert("user_id".into(), json!(ctx.server.user_id(user)));
     if options.device_id.is_some() || policy.generated_ids != GeneratedIds::Untold {
-        members.insert("device_id".into(), json!(told));
+        members.insert("device_id".into(), options.echoed.clone().unwrap_or_else(|| json!(told)));
     }
     let bound = match policy.token_device {
         TokenDevice::FirstOfUser => ctx.store.device_ids(&owner).into_iter().next(),
@@ -144,6 +180,9 @@ pub(super) fn open_session(
     if dead {
         forget_access(ctx, &members);
     }
+    if policy.dead_refresh_tokens {
+        forget_refresh(ctx, &members);
+    }
     if known && policy.token_on_known_device == KnownDeviceToken::GoodForOneRequest {
         limit_access(ctx, &members, Reach::Once);
     }
@@ -157,6 +196,12 @@ pub(super) fn open_session(
 pub(super) fn forget_access(ctx: &mut RequestContext, members: &Members) {
     let token = members.get("access_token").and_then(Value::as_str).unwrap_or_default();
     ctx.store.access.remove(token);
+}
+
+/// Forgets the refresh token of an answer in the same way.
+pub(super) fn forget_refresh(ctx: &mut RequestContext, members: &Members) {
+    let token = members.get("refresh_token").and_then(Value::as_str).unwrap_or_default();
+    ctx.store.refresh.remove(token);
 }
 
 /// Limits what the access token of an answer is good for.
@@ -292,6 +337,7 @@ pub(super) fn issue_tokens(
         expires: lifetime.and_then(|lifetime| ctx.now.checked_add(lifetime)),
         made_from: made_from.clone(),
         dies: None,
+        generation,
         reach: Reach::All,
     };
     ctx.store.access.insert(access.clone(), session);

@@ -4,12 +4,18 @@
 //! changes what.
 
 mod account;
+mod identity;
 mod login;
+mod moderation;
+mod registration;
 mod server;
 mod session;
 
 pub use account::*;
+pub use identity::*;
 pub use login::*;
+pub use moderation::*;
+pub use registration::*;
 pub use server::*;
 pub use session::*;
 
@@ -36,6 +42,15 @@ pub struct Policy {
     pub locked: LockedPolicy,
     pub service: ServicePolicy,
     pub sso: SsoPolicy,
+    pub identity: IdentityPolicy,
+    pub isolation: IsolationPolicy,
+    pub secrets: SecretPolicy,
+    pub lifetimes: LifetimePolicy,
+    pub guests: GuestPolicy,
+    pub availability: AvailabilityPolicy,
+    pub validity: ValidityPolicy,
+    pub suspended: SuspendedPolicy,
+    pub administration: AdministrationPolicy,
 }
 
 impl Policy {

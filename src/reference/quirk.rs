@@ -4,8 +4,8 @@ use super::catalogue::{Catalogue, NO_CLAUSE, Need, Quirk};
 use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
-    DeviceIdMember, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal, LoginPage,
-    NewRefreshToken, PasswordFlows, Policy,
+    DeviceIdMember, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal,
+    LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows, PasswordTrouble, Policy,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -153,9 +153,6 @@ behaviours! {
     "device-keeps-old-token", "POST /login: a known device's earlier token may end",
         "the earlier access token of a device that logs in again keeps working", changes &["device.login.reuse.old_token"],
         policy |p| p.every_opening(|opening| opening.known_keeps_access_token = true);
-    "device-keeps-old-refresh-token", "POST /login: a known device's earlier token may end",
-        "the earlier refresh token of a device that logs in again keeps working", changes &["device.login.reuse.old_refresh_token"],
-        policy |p| p.every_opening(|opening| opening.known_keeps_refresh_token = true);
     "refresh-ends-old-access-token", "POST /refresh: the old access token may end at once",
         "a refresh ends the old access token", changes &["refresh.old_access_token"],
         policy |p| p.refresh.ends_old_access_token = true;
@@ -227,10 +224,8 @@ behaviours! {
     "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"],
         settings |s| s.guests = false;
     "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
-        "a session of interactive auth is accepted for another request than the one that began it", changes &[],
+        "a session of interactive auth is accepted for another request of its user than the one that began it", changes &[],
         policy |p| p.uia.session_for_any_request = true;
-    "user-names-unrestricted", "User identifiers: historical user ids", "user names outside the grammar can be registered", changes &[],
-        policy |p| p.registration.any_user_name = true;
     "user-name-is-a-basis", "POST /register: username is the basis for the localpart",
         "the localpart of a new user is a number, and the name that was asked for logs in too", changes &[],
         policy |p| p.registration.numbers_users = true;
@@ -278,9 +273,77 @@ behaviours! {
         "the well-known file is reached by a redirect",
         changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys"],
         policy |p| p.routes.well_known_redirects = true;
+
+    "uia-answer-repeated", "User-interactive authentication: a stage that is tried again may have the result of the call",
+        "a request that has passed interactive auth and is sent again has the same answer, and does nothing more", changes &[],
+        policy |p| p.uia.repeats_answers = true;
+    "uia-unknown-session-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
+        "a session of interactive auth that is not known, or is spent, is refused with 400", changes &[],
+        policy |p| p.uia.unknown_session_refused = true;
+    "register-two-flows", "User-interactive authentication: several flows may be offered",
+        "registration offers a flow with an unknown stage before its own", changes &[],
+        policy |p| p.registration.unknown_flow_first = true;
+    "register-without-refresh", "POST /register, refresh_token: it says what the client supports",
+        "registration returns no refresh token, and login does", changes &[],
+        policy |p| p.registration.without_refresh_tokens = true;
+    "register-maps-names", "POST /register: a user name may be mapped onto an id",
+        "capitals and spaces in the user name of a registration are mapped", changes &[],
+        policy |p| p.registration.capitals = NameCapitals::Mapped;
+    "guest-names-numbered", "POST /register, guest accounts: the server picks their names", "guests have numbers as localparts", changes &[],
+        policy |p| p.guests.numbered = true;
+    "guests-listed-operations-alone", "Client-Server API, Guest access: guests have access to a part of the API",
+        "guests may do what the specification lists and nothing else, so that they cannot log out", changes &[],
+        policy |p| p.guests.listed_operations_alone = true;
+    "refresh-ends-old-access-token-by-use", "POST /refresh: the old access token may end at once, or not",
+        "the old access token ends when the new one is used", changes &["refresh.old_access_token"],
+        policy |p| p.refresh.new_access_token_ends_old = true;
+    "sessions-end-login-tokens", "POST /logout, POST /account/password: nothing is said of login tokens",
+        "a logout and a change of password end the login tokens that are out", changes &[],
+        policy |p| p.lifetimes.login_tokens_end = true;
+    "device-delete-never-known-404", "DELETE /devices/{deviceId}, 200: a device that was removed previously",
+        "the deletion of a device that the user never had is refused with 404", changes &[],
+        policy |p| p.devices.delete.never_known = Some(R::DeviceUnknown);
+    "device-delete-of-another-403", "DELETE /devices/{deviceId}: nothing is said of other users' devices",
+        "the deletion of another user's device is refused with 403", changes &[],
+        policy |p| p.devices.delete.of_another = Some(R::NotThisUser);
+    "password-change-soft-logout", "POST /account/password, logout_devices: soft logout of the remaining devices is allowed",
+        "a change of password without logout_devices asks the other devices to log in again", changes &["error.soft_logout.type"],
+        policy |p| p.password.soft_logout = true;
+    "no-password-change", "Client-Server API, m.change_password capability: it may be disabled",
+        "passwords cannot be changed, and the capability says so",
+        changes &["state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices"],
+        policy |p| p.password.refused = Some(R::PasswordChangeRefused);
+    "passwords-limited", "POST /register, POST /account/password: which passwords are taken is the server's choice",
+        "new passwords of more than 72 bytes are refused with 400", changes &[],
+        policy |p| {
+            p.registration.password_trouble = PasswordTrouble::LongRefused;
+            p.password.trouble = PasswordTrouble::LongRefused;
+        };
+    "empty-token-unknown", "Client-Server API, Using access tokens: an empty token is a missing or an invalid one",
+        "an empty access token is refused as unknown", changes &[],
+        policy |p| p.secrets.empty_access_unknown = true;
+    "odd-token-missing", "RFC 6750, 2.1: what is no token by its grammar",
+        "an access token without a letter or a digit is refused as missing", changes &[],
+        policy |p| p.secrets.odd_access_missing = true;
+    "form-data-415", "RFC 9110, 415: which media types are taken is the server's choice",
+        "a body of multipart/form-data is refused with 415 and a standard error", changes &[],
+        policy |p| p.requests.form_data = FormData::Refused;
+    "validity-limited", "GET /register/m.login.registration_token/validity: servers limit its rate",
+        "from the fourth on, lookups of registration tokens are refused with 429", changes &[], counts "lookups",
+        policy |p| p.validity.limited = true;
+    "suspended-change-profile", "Client-Server API, Account suspension: what is forbidden is the server's choice",
+        "a suspended account may change its profile", changes &[], needs Operator,
+        policy |p| p.suspended.changes_profile = true;
+    "namespace-not-exclusive", "Application Service API: a namespace need not be exclusive",
+        "everybody may register users of the namespace of an application service", changes &[], needs Operator,
+        policy |p| p.service.namespace_open = true;
+    "oauth-stage", "Client-Server API, OAuth authentication", "new cross-signing keys can be confirmed in the stage m.oauth", changes &[], needs Oauth,
+        policy |p| p.uia.oauth = OauthStage::Offered;
 }
 
 data! {
+    "vendor-capabilities", "GET /capabilities: names like those of Java packages are the server's own", "a capability of the server's own is listed", changes &[],
+        edits &[edit(&[O::Capabilities], When::Success, &[C::Put("/capabilities/org.example.limit", r#"{"requests": 600}"#)])];
     "extra-members", "Servers may add members", "every successful response has unknown members", changes &[],
         edits &[edit(&[], When::Success, &[C::Put("/org.example.extra", r#"{"list": [1, null]}"#)]),
             // The well-known file alone asks for names of its own kind.

@@ -13,6 +13,9 @@ pub(super) enum Refusal {
     NotObject,
     TooLarge,
     TooSlow,
+    MediaType,
+    /// A failure of the server, which only faults bring about.
+    Failure,
     MemberMissing,
     MemberWrongType,
     MemberInvalid,
@@ -83,7 +86,14 @@ pub(super) enum Refusal {
     GuestForbidden,
     UserInUse,
     InvalidUsername,
+    NameExclusive,
     NotThisUser,
+    PasswordChangeRefused,
+    AuthSessionUnknown,
+    // What administrators do.
+    NotAdministrator,
+    AccountUnknown,
+    AccountRemote,
     LoginTokensDenied,
     NonceUnknown,
     MacWrong,
@@ -91,6 +101,7 @@ pub(super) enum Refusal {
     NoLegacyFlows,
     NoLegacyLogin,
     FilterUnknown,
+    ProfileUnknown,
 }
 
 impl Refusal {
@@ -103,6 +114,8 @@ impl Refusal {
             R::NotObject => (400, "M_BAD_JSON", "The body is not a JSON object"),
             R::TooLarge => (413, "M_TOO_LARGE", "The body is too large"),
             R::TooSlow => (408, "M_UNKNOWN", "The body did not arrive in time"),
+            R::MediaType => (415, "M_UNKNOWN", "The media type is not that of JSON"),
+            R::Failure => (500, "M_UNKNOWN", "Something went wrong"),
             R::MemberMissing => (400, "M_MISSING_PARAM", "A required member is missing"),
             R::MemberWrongType => (400, "M_BAD_JSON", "A member has the wrong type"),
             R::MemberInvalid => {
@@ -197,6 +210,14 @@ impl Refusal {
             R::GuestForbidden => (403, "M_GUEST_ACCESS_FORBIDDEN", "Guests cannot do this"),
             R::UserInUse => (400, "M_USER_IN_USE", "The user name is taken"),
             R::InvalidUsername => (400, "M_INVALID_USERNAME", "The user name is not allowed"),
+            R::NameExclusive => {
+                (400, "M_EXCLUSIVE", "The user name is kept for an application service")
+            }
+            R::PasswordChangeRefused => (403, "M_FORBIDDEN", "Passwords cannot be changed here"),
+            R::AuthSessionUnknown => (400, "M_UNKNOWN", "Nobody began this session"),
+            R::NotAdministrator => (403, "M_FORBIDDEN", "This is for administrators"),
+            R::AccountUnknown => (404, "M_NOT_FOUND", "There is no such account"),
+            R::AccountRemote => (400, "M_INVALID_PARAM", "The account is one of another server"),
             R::NotThisUser => (403, "M_FORBIDDEN", "The access token belongs to another user"),
             R::LoginTokensDenied => (400, "M_UNKNOWN", "This user cannot make login tokens"),
             R::NonceUnknown => (400, "M_UNKNOWN", "The nonce is not known"),
@@ -206,6 +227,7 @@ impl Refusal {
                 (404, "M_UNRECOGNIZED", "The legacy API is not offered")
             }
             R::FilterUnknown => (404, "M_NOT_FOUND", "The user has no such filter"),
+            R::ProfileUnknown => (404, "M_NOT_FOUND", "The user has no such field"),
         }
     }
 }

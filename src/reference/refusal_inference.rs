@@ -32,6 +32,12 @@ pub(super) struct RefusalInference {
     keys: HashSet<String>,
 }
 
+/// Whether a registration is one of an application service.
+fn by_service(call: &Call) -> bool {
+    let kind = parse_object(&call.body).ok().and_then(|body| body.get("type").cloned());
+    kind.is_some_and(|kind| kind == "m.login.application_service")
+}
+
 impl RefusalInference {
     /// Why the request was refused; nothing if it was not, or was not refused for a reason that shows.
     pub(super) fn reason(&self, call: &Call, found: &Found, answer: &Answer) -> Option<R> {
@@ -43,12 +49,20 @@ impl RefusalInference {
             Found::OtherMethod(..) => return Some(R::UnknownMethod),
             Found::Operation(..) => {}
         }
+        let registers = matches!(call.operation, O::Register | O::RegisterAvailable);
+        if registers && errcode(answer) == Some("M_EXCLUSIVE") && !by_service(call) {
+            return Some(R::NameExclusive);
+        }
         self.by_policy(answer).or_else(|| match (call.operation, answer.status) {
             (O::Flows, 404) => Some(R::NoLegacyFlows),
             (O::Login, 404) => Some(R::NoLegacyLogin),
             (O::AuthMetadata, 404) => Some(R::NoOauth),
             (O::Device | O::RenameDevice | O::DeleteDevice, 404) => Some(self.device(call)),
             (O::Filter, 404) => Some(R::FilterUnknown),
+            (O::DisplayName, 404) => Some(R::ProfileUnknown),
+            (O::AdminLock | O::AdminSuspension | O::AdminGetLock | O::AdminGetSuspension, 404) => {
+                Some(R::AccountUnknown)
+            }
             (_, 404) => Some(R::UnknownEndpoint),
             (O::Login, status) => self.login(call, status),
             (O::Refresh, _) => Some(self.refused_refresh(call)),
@@ -69,6 +83,7 @@ impl RefusalInference {
             "M_USER_IN_USE" => R::UserInUse,
             "M_INVALID_USERNAME" => R::InvalidUsername,
             "M_USER_LOCKED" => R::UserLocked,
+            "M_USER_SUSPENDED" => R::UserSuspended,
             "M_EXCLUSIVE" => R::OutsideNamespace,
             "M_UNKNOWN_DEVICE" => R::ServiceDeviceUnknown,
             "M_APPSERVICE_LOGIN_UNSUPPORTED" => R::ServiceLoginUnsupported,

@@ -6,22 +6,24 @@ use super::context::{Call, RequestContext, ServerContext};
 use super::edit::{Edit, Situation};
 use super::fault::FaultFileError;
 use super::layer::Layer;
-use super::policy::{LoginPage, LoginTokenUses, OptionsLogic, OtherMethods, Policy};
+use super::path::misread;
+use super::policy::{FormData, LoginPage, LoginTokenUses, OptionsLogic, OtherMethods, Policy};
 use super::quirk;
 use super::refusal::Refusal;
 use super::release::Listed;
 use super::route::{Found, Operation, find};
 use super::settings::Settings;
-use super::store::{Account, Store};
+use super::store::{Access, Account, Device, Store};
 use super::{
-    account, admin, behaviour, client_data, device, discovery, login, login_token, page, session,
-    sso, uia,
+    account, admin, behaviour, client_data, device, discovery, login, login_token, page, profile,
+    register, session, sso, uia,
 };
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, Uri, Version, header};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -229,6 +231,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
             Account { password: Some(password.clone()), ..Account::default() },
         );
     }
+    if let Some(token) = &settings.admin_token {
+        add_administrator(&mut store, token);
+    }
     if let Some(service) = &settings.appservice {
         store.accounts.insert(service.sender.clone(), Account::default());
     }
@@ -241,6 +246,15 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         Arc::new(Shared { server, store: Mutex::new(store), layer, answered: AtomicU64::new(0) });
     let app = Router::new().fallback(serve).with_state(shared);
     Ok(Running { base_path, ..run(listener, addr, app, changed) })
+}
+
+/// Makes the account of the administrator, whose session is that of the token.
+fn add_administrator(store: &mut Store, token: &str) {
+    let (user, device) = ("server-admin".to_owned(), "ADMIN".to_owned());
+    let devices = BTreeMap::from([(device.clone(), Device::default())]);
+    let account = Account { administrator: true, devices, ..Account::default() };
+    store.accounts.insert(user.clone(), account);
+    store.access.insert(token.to_owned(), Access::unlimited(user, device));
 }
 
 /// Listens; gives the address with the real port too.
@@ -332,9 +346,16 @@ async fn answer(
         peer,
         path: parts.uri.path().to_owned(),
     };
+    let form_data = match is_form_data(&call) {
+        true => shared.server.policy.requests.form_data,
+        false => FormData::Read,
+    };
     let mut answer = match read {
         Err(_) => Refusal::TooSlow.into(),
         Ok(Err(_)) => Refusal::TooLarge.into(),
+        Ok(Ok(_)) if form_data == FormData::RefusedBare => return Answer::bare(415),
+        Ok(Ok(_)) if form_data == FormData::Refused => Refusal::MediaType.into(),
+        Ok(Ok(_)) if form_data == FormData::Fails => Refusal::Failure.into(),
         Ok(Ok(bytes)) => {
             call.body = bytes.into();
             respond(shared, &call, &handled, &found)
@@ -351,12 +372,22 @@ async fn answer(
     answer
 }
 
+/// Whether the body is sent as that of a form with files.
+fn is_form_data(call: &Call) -> bool {
+    let media_type = call.header("content-type").map(str::to_ascii_lowercase);
+    media_type.is_some_and(|media_type| media_type.starts_with("multipart/form-data"))
+}
+
 /// The operation, and the method to answer by: those of the request, unless another one is run in its stead.
 fn look_up(server: &ServerContext, method: &Method, path: &str) -> (Found, Method) {
     let find = |method: &Method, path: &str| {
         find(method, path, &server.listed, |operation| exists(server, operation))
     };
     let policy = &server.policy.routes;
+    let Some(path) = misread(policy.decoding, path) else {
+        return (Found::Nothing, method.clone());
+    };
+    let path = path.as_ref();
     let found = if policy.missing.include(path) { Found::Nothing } else { find(method, path) };
     let stand_in = match found {
         Found::OtherMethod(Operation::Flows | Operation::Login, ..)
@@ -393,6 +424,8 @@ fn exists(server: &ServerContext, operation: Operation) -> bool {
         Operation::AdminNonce | Operation::AdminRegister => settings.shared_secret.is_some(),
         Operation::AdminLock
         | Operation::AdminSuspension
+        | Operation::AdminGetLock
+        | Operation::AdminGetSuspension
         | Operation::AdminUser
         | Operation::AdminSuspensionOfSynapse
         | Operation::AdminDeactivate => settings.admin_token.is_some(),
@@ -427,7 +460,11 @@ fn respond(shared: &Shared, call: &Call, method: &Method, found: &Found) -> Answ
         return answer;
     }
     match found {
-        Found::Operation(..) => dispatch(&mut ctx).unwrap_or_else(Answer::from),
+        Found::Operation(..) => {
+            let outcome = dispatch(&mut ctx);
+            uia::keep_answer(&mut ctx, &outcome);
+            outcome.unwrap_or_else(Answer::from)
+        }
         Found::OtherMethod(_, _, allowed) => {
             let mut answer = Answer::from(Refusal::UnknownMethod);
             answer.set("allow", allowed);
@@ -491,8 +528,9 @@ fn dispatch(ctx: &mut RequestContext) -> Outcome {
         O::RenameDevice => device::rename(ctx),
         O::DeleteDevice => device::delete(ctx),
         O::DeleteDevices => device::delete_many(ctx),
-        O::Register => account::register(ctx),
-        O::RegisterAvailable => account::available(ctx),
+        O::Register => register::register(ctx),
+        O::RegisterAvailable => register::available(ctx),
+        O::TokenValidity => register::validity(ctx),
         O::ChangePassword => account::change_password(ctx),
         O::Deactivate => account::deactivate(ctx),
         O::Sync => client_data::sync(ctx),
@@ -501,10 +539,14 @@ fn dispatch(ctx: &mut RequestContext) -> Outcome {
         O::SigningKeysUpload => client_data::signing_keys_upload(ctx),
         O::MakeFilter => client_data::make_filter(ctx),
         O::Filter => client_data::filter(ctx),
+        O::DisplayName => profile::display_name(ctx),
+        O::SetDisplayName => profile::rename(ctx),
         O::AdminNonce => account::admin_nonce(ctx),
         O::AdminRegister => account::admin_register(ctx),
         O::AdminLock => admin::put_lock(ctx),
         O::AdminSuspension => admin::put_suspension(ctx),
+        O::AdminGetLock => admin::get_lock(ctx),
+        O::AdminGetSuspension => admin::get_suspension(ctx),
         O::AdminUser => admin::put_user(ctx),
         O::AdminSuspensionOfSynapse => admin::put_suspension_of_synapse(ctx),
         O::AdminDeactivate => admin::deactivate(ctx),

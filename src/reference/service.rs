@@ -4,6 +4,7 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, flag, text};
 use super::identity::{Identified, identify};
 use super::opening::{LoginOptions, open_session};
+use super::policy::Registrants;
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};
@@ -49,7 +50,11 @@ pub(super) fn login(ctx: &mut RequestContext, body: &Members) -> Result<String, 
         Identified::Local(user) if policy.one_device && !ctx.store.device_ids(&user).is_empty() => {
             Err(Refusal::UnknownUser.into())
         }
-        Identified::Local(user) => Ok(user),
+        Identified::Local(user) => {
+            let closed = ctx.store.accounts.get(&user).is_some_and(|account| account.closed);
+            let refused = closed && !ctx.policy().locked.log_in;
+            if refused { Err(Refusal::UserLocked.into()) } else { Ok(user) }
+        }
         Identified::Stranger(Refusal::UnknownUser) if policy.unregistered_are_exclusive => {
             Err(Refusal::OutsideNamespace.into())
         }
@@ -60,8 +65,12 @@ pub(super) fn login(ctx: &mut RequestContext, body: &Members) -> Result<String, 
 /// `POST /register` of an application service: a user of its namespace, without interactive auth and without a
 /// password. Where the legacy API is not offered, no session comes of it, so that none may be asked for.
 pub(super) fn register(ctx: &mut RequestContext, body: &Members) -> Outcome {
-    if !ctx.is_service() {
-        return Err(Refusal::ServiceTokenUnknown.into());
+    let by_user = ctx.policy().service.registration.by == Registrants::UsersToo;
+    match ctx.presented_token() {
+        _ if ctx.is_service() => {}
+        None => return Err(Refusal::ServiceTokenMissing.into()),
+        Some(token) if by_user && ctx.store.access.contains_key(token) => {}
+        Some(_) => return Err(Refusal::ServiceTokenUnknown.into()),
     }
     let (policy, legacy) = (&ctx.policy().service.registration, ctx.server.settings.legacy);
     if !legacy && policy.closed {
@@ -77,7 +86,7 @@ pub(super) fn register(ctx: &mut RequestContext, body: &Members) -> Outcome {
         let binding = format!("register {localpart}");
         uia::pass(ctx, &Proof { binding, owner: None, flows: &[&[uia::DUMMY]] }, body)?;
     }
-    if !ctx.of_service(&localpart) {
+    if !ctx.of_service(&localpart) && !policy.outside_namespace {
         return Err(Refusal::OutsideNamespace.into());
     }
     user_name::check_free(ctx, &localpart)?;

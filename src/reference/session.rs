@@ -2,11 +2,12 @@
 
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, Owner, RequestContext, required};
-use super::opening::{Terms, forget_access, issue_tokens, limit_access};
+use super::lifetime::{Outliving, end_beside, end_login_tokens, end_same_ids};
+use super::opening::{Terms, forget_access, forget_refresh, issue_tokens, limit_access};
 use super::policy::{
     AfterLogoutAll, EndedRefreshTokens, LockedLogout, LogoutAllNeeds, LogoutAllUia, LogoutBody,
-    NewRefreshToken, OldTokenUses, OtherUsers, RefreshPolicy, RefreshedSession, Refreshes,
-    UserIdParameter,
+    NewRefreshToken, OddText, OldTokenUses, OtherUsers, RefreshPolicy, RefreshedSession, Refreshes,
+    SessionEnd, UserIdParameter,
 };
 use super::refusal::Refusal;
 use super::release::v1;
@@ -41,6 +42,13 @@ pub(super) fn refresh(ctx: &mut RequestContext) -> Outcome {
     let body = ctx.object()?;
     let (missing, wrong) = (Refusal::RefreshTokenMissing, Refusal::RefreshTokenNotString);
     let token = required(&body, "refresh_token", missing, wrong)?;
+    let secrets = &ctx.policy().secrets;
+    if secrets.odd_fails == Some(OddText::RefreshToken) && OddText::is_odd(token) {
+        return Err(Refusal::Failure.into());
+    }
+    let token = secrets.refresh.find(token, ctx.store.refresh.keys()).cloned();
+    let token = &token.unwrap_or_else(|| given(&body));
+    refuse_locked(ctx, token)?;
     if policy.user_id == UserIdParameter::Refused && ctx.call.query("user_id").is_some() {
         return Err(Refusal::NotThisUser.into());
     }
@@ -73,10 +81,34 @@ pub(super) fn refresh(ctx: &mut RequestContext) -> Outcome {
     if policy.dead_access_tokens.include(later) {
         forget_access(ctx, &members);
     }
+    if policy.dead_refresh_tokens {
+        forget_refresh(ctx, &members);
+    }
+    end_beside(ctx, ctx.policy().lifetimes.refresh_ends, &user, &device);
+    if ctx.policy().isolation.refresh_ends_same_ids {
+        for other in ctx.store.others_with_device(&user, &device) {
+            ctx.store.end_access(&other, &device, Refusal::LoggedOutToken, None);
+        }
+    }
     if policy.access_tokens_for_whoami_alone {
         limit_access(ctx, &members, Reach::Whoami);
     }
     Ok(Answer::ok(Value::Object(members)))
+}
+
+/// The refresh token of the body as it was given.
+fn given(body: &Members) -> String {
+    body.get("refresh_token").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Refuses to refresh the session of a locked account; its tokens stay as they are.
+fn refuse_locked(ctx: &RequestContext, token: &str) -> Result<(), Refusal> {
+    let session = ctx.store.refresh.get(token);
+    let account = session.and_then(|session| ctx.store.accounts.get(&session.user));
+    let policy = &ctx.policy().locked;
+    let goes_on = policy.refreshes_go_on || policy.known_to.is_some();
+    let locked = account.is_some_and(|account| account.closed) && !goes_on;
+    if locked { Err(Refusal::UserLocked) } else { Ok(()) }
 }
 
 /// The session of the refresh token that is traded in. This is a use of it, which revokes the one before.
@@ -154,7 +186,12 @@ fn token_end(ctx: &RequestContext) -> Option<Instant> {
 /// `POST /logout`: ends the session with its device. A body is not looked at; older clients send one.
 pub(super) fn logout(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().logout;
-    let owner = ctx.owner()?;
+    let mut owner = ctx.owner()?;
+    if ctx.policy().identity.logout_body_device
+        && let Some(device) = device_of_body(ctx)
+    {
+        owner.device = device;
+    }
     let refused = match policy.body {
         LogoutBody::Optional | LogoutBody::EndsNothing => false,
         LogoutBody::Required => ctx.call.body.is_empty(),
@@ -190,17 +227,30 @@ pub(super) fn logout(ctx: &mut RequestContext) -> Outcome {
     Ok(Answer::empty())
 }
 
+/// The device that the body of a logout names, where it is looked at and there is such a device.
+fn device_of_body(ctx: &RequestContext) -> Option<String> {
+    let body = ctx.object().ok()?;
+    body.get("device_id").and_then(Value::as_str).map(str::to_owned)
+}
+
 /// Ends one session with its device and all that belongs to it.
 fn end_session(ctx: &mut RequestContext, owner: &Owner) {
     let policy = &ctx.policy().logout;
     let (user, device) = (owner.user.as_str(), owner.device.as_str());
     let keys = ctx.store.device(user, device).and_then(|device| device.keys.clone());
+    let outliving = Outliving::of(ctx, user, device, SessionEnd::Logout);
     if !policy.keeps_access_token {
         let end = token_end(ctx);
-        ctx.store.end_access(user, device, Refusal::LoggedOutToken, end);
+        ctx.store.end_access_where(Refusal::LoggedOutToken, end, |session| {
+            session.user == user && session.device == device && !outliving.access(session)
+        });
     }
+    end_same_ids(ctx, user, device, SessionEnd::Logout);
+    end_login_tokens(ctx, owner);
     match policy.refresh_tokens {
-        EndedRefreshTokens::OfSession => ctx.store.end_refresh(user, device),
+        EndedRefreshTokens::OfSession => ctx.store.revoke_where(|session| {
+            session.user == user && session.device == device && !outliving.refresh(session)
+        }),
         EndedRefreshTokens::OfLogin => ctx.store.revoke_where(|session| {
             session.user == user && session.device == device && session.generation == 0
         }),
@@ -213,6 +263,7 @@ fn end_session(ctx: &mut RequestContext, owner: &Owner) {
         return;
     };
     account.ghosts.extend(account.devices.remove_entry(device));
+    account.deleted.insert(device.to_owned());
     if let Some(keys) = keys.filter(|_| policy.keeps_keys) {
         account.orphaned_keys.insert(device.to_owned(), keys);
     }
@@ -245,6 +296,7 @@ pub(super) fn logout_all(ctx: &mut RequestContext) -> Outcome {
             end_session_of_all(ctx, &owner.user, device, own);
         }
     }
+    end_login_tokens(ctx, &owner);
     end_sessions_of_others(ctx, policy.other_users, &devices);
     if let Some(account) = ctx.store.accounts.get_mut(&owner.user) {
         account.locked |= policy.afterwards == AfterLogoutAll::CannotLogIn;
@@ -257,13 +309,19 @@ pub(super) fn logout_all(ctx: &mut RequestContext) -> Outcome {
 fn end_session_of_all(ctx: &mut RequestContext, user: &str, device: &str, own: bool) {
     let policy = &ctx.policy().logout_all;
     let end = token_end(ctx);
-    ctx.store.end_access(user, device, Refusal::LoggedOutToken, end);
+    let outliving = Outliving::of(ctx, user, device, SessionEnd::LogoutAll);
+    ctx.store.end_access_where(Refusal::LoggedOutToken, end, |session| {
+        session.user == user && session.device == device && !outliving.access(session)
+    });
     if !policy.keeps_refresh_tokens.includes(own) {
-        ctx.store.end_refresh(user, device);
+        ctx.store.revoke_where(|session| {
+            session.user == user && session.device == device && !outliving.refresh(session)
+        });
     }
     let kept = policy.keeps_devices.includes(own);
     if let Some(account) = ctx.store.accounts.get_mut(user).filter(|_| !kept) {
         let keys = account.devices.remove(device).and_then(|device| device.keys);
+        account.deleted.insert(device.to_owned());
         let keys = keys.filter(|_| policy.keeps_keys);
         account.orphaned_keys.extend(keys.map(|keys| (device.to_owned(), keys)));
     }

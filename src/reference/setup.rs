@@ -69,6 +69,12 @@ impl Need {
                 (settings.legacy, settings.oauth) = (false, true);
             }
             Self::TwoStages => settings.registration_token = Some("homespec".to_owned()),
+            Self::NoRegistration => settings.registration = false,
+            Self::NoGuests => settings.guests = false,
+            Self::OauthStage => {
+                settings.oauth = true;
+                settings.quirks.push("oauth-stage".to_owned());
+            }
             Self::Throttled => settings.quirks.push("throttled-first".to_owned()),
             Self::Cas => settings.quirks.push("cas-offered".to_owned()),
             Self::WellKnownRedirect => {
@@ -117,6 +123,7 @@ mod tests {
             N::ProviderIcon,
             N::Throttled,
             N::Cas,
+            N::OauthStage,
             N::WellKnownRedirect,
         ];
         for need in needs {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha1::Sha1;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::limit::Buckets;
@@ -41,6 +41,9 @@ pub(super) struct Account {
     pub(super) closed: bool,
     pub(super) suspended: bool,
     pub(super) guest: bool,
+    pub(super) administrator: bool,
+    /// The name that others see.
+    pub(super) profile_name: Option<String>,
     /// How often a session was logged out, which only a fault looks at.
     pub(super) logouts: u64,
     pub(super) devices: BTreeMap<String, Device>,
@@ -50,6 +53,8 @@ pub(super) struct Account {
     pub(super) orphaned_keys: BTreeMap<String, Value>,
     /// Devices that are gone and that a fault goes on showing.
     pub(super) ghosts: BTreeMap<String, Device>,
+    /// The ids of devices that were deleted.
+    pub(super) deleted: BTreeSet<String>,
     /// Access tokens of later logins are not known, which only a fault brings about.
     pub(super) mute: bool,
     pub(super) filters: Vec<Value>,
@@ -77,7 +82,17 @@ pub(super) struct Access {
     pub(super) made_from: Option<String>,
     /// A moment from which the token is refused: for servers whose caches lag behind.
     pub(super) dies: Option<Instant>,
+    /// How many refreshes lie between it and the login.
+    pub(super) generation: u32,
     pub(super) reach: Reach,
+}
+
+impl Access {
+    /// A session that never ends by itself.
+    pub(super) fn unlimited(user: String, device: String) -> Self {
+        let (expires, made_from, dies) = (None, None, None);
+        Self { user, device, expires, made_from, dies, generation: 0, reach: Reach::All }
+    }
 }
 
 /// The session behind a refresh token.
@@ -113,6 +128,14 @@ pub(super) struct Pending {
     pub(super) completed: Vec<String>,
 }
 
+/// What was answered to who passed interactive auth.
+#[derive(Debug, Clone)]
+pub(super) struct Passed {
+    /// That of the session.
+    pub(super) binding: String,
+    pub(super) body: Value,
+}
+
 /// The whole state.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -121,6 +144,14 @@ pub(super) struct Store {
     pub(super) refresh: HashMap<String, Refresh>,
     pub(super) login_tokens: HashMap<String, LoginToken>,
     pub(super) pending: HashMap<String, Pending>,
+    /// The session that the request in hand has passed, with its binding.
+    pub(super) passing: Option<(String, String)>,
+    /// Answers by session, for the quirk that gives them again.
+    pub(super) answered: HashMap<String, Passed>,
+    /// How often registration tokens were looked up.
+    pub(super) validity_checks: u32,
+    /// The registration token is used up, which only a fault brings about.
+    pub(super) registration_token_spent: bool,
     pub(super) nonces: HashMap<String, Instant>,
     /// Addresses that administrators bound to accounts.
     pub(super) third_party: Vec<ThirdParty>,
@@ -170,6 +201,10 @@ impl Store {
             refresh: HashMap::new(),
             login_tokens: HashMap::new(),
             pending: HashMap::new(),
+            passing: None,
+            answered: HashMap::new(),
+            validity_checks: 0,
+            registration_token_spent: false,
             nonces: HashMap::new(),
             third_party: Vec::new(),
             buckets: Buckets::default(),
@@ -212,33 +247,36 @@ impl Store {
         reason: Refusal,
         moment: Option<Instant>,
     ) {
+        let meant = |session: &Access| session.user == user && session.device == device;
+        self.end_access_where(reason, moment, meant);
+    }
+
+    /// Revokes the access tokens whose session is meant.
+    pub(super) fn end_access_where(
+        &mut self,
+        reason: Refusal,
+        moment: Option<Instant>,
+        meant: impl Fn(&Access) -> bool,
+    ) {
         if moment.is_some() {
-            for session in self.access.values_mut().filter(|a| a.user == user && a.device == device)
-            {
+            for session in self.access.values_mut().filter(|session| meant(session)) {
                 session.dies = moment;
             }
             return;
         }
         let Self { access, dead, .. } = self;
         access.retain(|token, session| {
-            let kept = session.user != user || session.device != device;
-            if !kept {
+            let ends = meant(session);
+            if ends {
                 dead.insert(token.clone(), reason);
             }
-            kept
+            !ends
         });
     }
 
     /// Revokes the refresh tokens of a device.
     pub(super) fn end_refresh(&mut self, user: &str, device: &str) {
-        let Self { refresh, dead, .. } = self;
-        refresh.retain(|token, session| {
-            let kept = session.user != user || session.device != device;
-            if !kept {
-                dead.insert(token.clone(), Refusal::RefreshTokenSpent);
-            }
-            kept
-        });
+        self.revoke_where(|session| session.user == user && session.device == device);
     }
 
     /// Revokes one refresh token.
@@ -265,11 +303,31 @@ impl Store {
 
     /// Deletes a device and everything that belongs to it: keys, access tokens (at `moment`), refresh tokens.
     pub(super) fn drop_device(&mut self, user: &str, device: &str, moment: Option<Instant>) {
-        if let Some(account) = self.accounts.get_mut(user) {
-            account.devices.remove(device);
-        }
+        self.forget_device(user, device);
         self.end_access(user, device, Refusal::LoggedOutToken, moment);
         self.end_refresh(user, device);
+    }
+
+    /// Deletes a device without its tokens.
+    pub(super) fn forget_device(&mut self, user: &str, device: &str) {
+        if let Some(account) = self.accounts.get_mut(user)
+            && account.devices.remove(device).is_some()
+        {
+            account.deleted.insert(device.to_owned());
+        }
+    }
+
+    /// The users beside this one who have a device of an id.
+    pub(super) fn others_with_device(&self, user: &str, device: &str) -> Vec<String> {
+        let others = self.accounts.iter().filter(|(name, _)| *name != user);
+        let have = others.filter(|(_, account)| account.devices.contains_key(device));
+        have.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The newest refresh of a session: how many lie between it and the login.
+    pub(super) fn newest_generation(&self, user: &str, device: &str) -> u32 {
+        let of_session = self.access.values().filter(|a| a.user == user && a.device == device);
+        of_session.map(|session| session.generation).max().unwrap_or_default()
     }
 
     /// The ids of a user's devices.

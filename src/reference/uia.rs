@@ -1,13 +1,17 @@
 //! User-interactive authentication: sessions that belong to one operation of one user, flows of stages in order.
 
-use super::answer::{Answer, Outcome, Stop};
+use super::answer::{Answer, Body, Outcome, Stop};
 use super::context::{Members, Owner, RequestContext, required, text};
 use super::identity::{Identified, identify};
 use super::page::{self, StageField};
-use super::policy::{PasswordFlows, StageOrder, StageUsers};
+use super::password::matches;
+use super::policy::{
+    CompletedStage, FailedStage, OauthStage, OddText, PasswordFlows, SessionAlone, StageOrder,
+    StageUsers,
+};
 use super::refusal::Refusal;
 use super::route::Operation;
-use super::store::Pending;
+use super::store::{Passed, Pending};
 use serde_json::{Value, json};
 use url::form_urlencoded::{Serializer, parse};
 
@@ -17,6 +21,8 @@ pub(super) const PASSWORD: &str = "m.login.password";
 const SSO: &str = "m.login.sso";
 /// The stage that asks for nothing.
 pub(super) const DUMMY: &str = "m.login.dummy";
+/// The stage that is taken on the account management pages.
+pub(super) const OAUTH: &str = "m.oauth";
 /// The stage that takes a registration token.
 pub(super) const REGISTRATION_TOKEN: &str = "m.login.registration_token";
 
@@ -38,32 +44,97 @@ pub(super) fn pass(ctx: &mut RequestContext, proof: &Proof, body: &Members) -> R
         return Err(challenge(ctx, proof, &session, None).into());
     };
     let Some(auth) = auth.as_object() else { return Err(Refusal::MemberWrongType.into()) };
-    let session = match text(auth, "session", Refusal::MemberWrongType)? {
-        Some(session) if known(ctx, proof, session) => session.to_owned(),
-        Some(_) => {
-            let session = begin(ctx, proof);
-            let error = ("M_FORBIDDEN", "The session is not known, or belongs to another request");
-            return Err(challenge(ctx, proof, &session, Some(error)).into());
-        }
-        None => begin(ctx, proof),
-    };
-    if let Some(stage) = text(auth, "type", Refusal::MemberWrongType)?
-        && let Err(error) = try_stage(ctx, proof, &session, stage, auth)?
-    {
-        return Err(challenge(ctx, proof, &session, Some(error)).into());
-    }
-    let completed = completed(ctx, &session);
-    let passed =
-        |flow: &&[&str]| flow.iter().all(|stage| completed.iter().any(|done| done == stage));
     let policy = &ctx.policy().uia;
-    let enough = !completed.is_empty() && policy.one_stage_is_enough;
-    if (proof.flows.iter().any(passed) || enough) && !policy.never_done {
-        if !policy.session_reusable {
-            ctx.store.pending.remove(&session);
-        }
+    if auth.is_empty() && policy.empty_auth_passes {
         return Ok(());
     }
-    Err(challenge(ctx, proof, &session, None).into())
+    let session = session_of(ctx, proof, auth)?;
+    match text(auth, "type", Refusal::MemberWrongType)? {
+        Some(stage) => {
+            if let Err(error) = try_stage(ctx, proof, &session, stage, auth)? {
+                return Err(failed(ctx, proof, session, error).into());
+            }
+        }
+        None => match policy.session_alone {
+            SessionAlone::Read => {}
+            SessionAlone::Refused => return Err(Refusal::MemberMissing.into()),
+            SessionAlone::BeginsAnew => {
+                if let Some(pending) = ctx.store.pending.get_mut(&session) {
+                    pending.completed.clear();
+                }
+            }
+            SessionAlone::Passes if auth.contains_key("session") => return Ok(()),
+            SessionAlone::Passes => {}
+        },
+    }
+    if !is_done(ctx, proof, &session) {
+        return Err(challenge(ctx, proof, &session, None).into());
+    }
+    if !policy.session_reusable {
+        ctx.store.pending.remove(&session);
+    }
+    if policy.repeats_answers {
+        ctx.store.passing = Some((session, proof.binding.clone()));
+    }
+    Ok(())
+}
+
+/// Keeps what is answered to who has passed, where it is given again to who asks again.
+pub(super) fn keep_answer(ctx: &mut RequestContext, outcome: &Outcome) {
+    let passing = ctx.store.passing.take();
+    if let (Some((session, binding)), Ok(Answer { body: Body::Json(body), .. })) =
+        (passing, outcome)
+    {
+        ctx.store.answered.insert(session, Passed { binding, body: body.clone() });
+    }
+}
+
+/// The session that a client goes on with, or a new one if it names none.
+fn session_of(ctx: &mut RequestContext, proof: &Proof, auth: &Members) -> Result<String, Stop> {
+    let Some(named) = text(auth, "session", Refusal::MemberWrongType)? else {
+        return Ok(begin(ctx, proof));
+    };
+    let secrets = &ctx.policy().secrets;
+    if secrets.odd_fails == Some(OddText::AuthSession) && OddText::is_odd(named) {
+        return Err(Refusal::Failure.into());
+    }
+    if let Some(passed) = ctx.store.answered.get(named)
+        && passed.binding == proof.binding
+    {
+        return Err(Answer::ok(passed.body.clone()).into());
+    }
+    let found = secrets.session.find(named, ctx.store.pending.keys());
+    match found.filter(|session| known(ctx, proof, session)) {
+        Some(session) => Ok(session.clone()),
+        None if ctx.policy().uia.unknown_session_refused => Err(Refusal::AuthSessionUnknown.into()),
+        None => {
+            let session = begin(ctx, proof);
+            let error = ("M_FORBIDDEN", "The session is not known, or belongs to another request");
+            Err(challenge(ctx, proof, &session, Some(error)).into())
+        }
+    }
+}
+
+/// Whether the stages of a flow are completed.
+fn is_done(ctx: &RequestContext, proof: &Proof, session: &str) -> bool {
+    let policy = &ctx.policy().uia;
+    let completed = completed(ctx, session);
+    let passed =
+        |flow: &&[&str]| flow.iter().all(|stage| completed.iter().any(|done| done == stage));
+    let enough = !completed.is_empty() && policy.one_stage_is_enough;
+    let never = policy.never_done || policy.never_done_for == Some(ctx.call.operation);
+    (proof.flows.iter().any(passed) || enough) && !never
+}
+
+/// The challenge after a stage that failed: the session goes on, so that the client may try again.
+fn failed(ctx: &mut RequestContext, proof: &Proof, session: String, error: StageError) -> Answer {
+    let goes_on = match ctx.policy().uia.failed_stage {
+        FailedStage::Nothing => return challenge(ctx, proof, &session, Some(error)),
+        FailedStage::EndsSession => session.clone(),
+        FailedStage::OpensAnother => begin(ctx, proof),
+    };
+    ctx.store.pending.remove(&session);
+    challenge(ctx, proof, &goes_on, Some(error))
 }
 
 /// Lets the request through when the user who asks proves the password.
@@ -73,7 +144,9 @@ pub(super) fn confirm(
     binding: String,
     body: &Members,
 ) -> Result<(), Stop> {
-    let flows: &[&[&str]] = match ctx.policy().uia.password_flows {
+    let policy = &ctx.policy().uia;
+    let flows: &[&[&str]] = match policy.password_flows {
+        _ if policy.oauth == OauthStage::Everywhere => &[&[PASSWORD], &[OAUTH]],
         PasswordFlows::Password => &[&[PASSWORD]],
         PasswordFlows::PasswordOrSso => &[&[PASSWORD], &[SSO]],
         PasswordFlows::UnknownOrPassword => &[&["org.example.stage", DUMMY], &[PASSWORD]],
@@ -91,9 +164,12 @@ fn begin(ctx: &mut RequestContext, proof: &Proof) -> String {
 }
 
 fn known(ctx: &RequestContext, proof: &Proof, session: &str) -> bool {
-    let any = ctx.policy().uia.session_for_any_request;
-    let pending = ctx.store.pending.get(session);
-    pending.is_some_and(|pending| any || pending.binding == proof.binding)
+    let policy = &ctx.policy().uia;
+    ctx.store.pending.get(session).is_some_and(|pending| {
+        policy.session_for_any_user
+            || policy.session_for_any_request && pending.owner.as_deref() == proof.owner
+            || pending.binding == proof.binding
+    })
 }
 
 fn completed(ctx: &RequestContext, session: &str) -> Vec<String> {
@@ -108,7 +184,9 @@ fn challenge(
     error: Option<(&str, &str)>,
 ) -> Answer {
     let flows: Vec<Value> = proof.flows.iter().map(|stages| json!({"stages": stages})).collect();
-    let mut answer = Answer::json(401, json!({"flows": flows, "params": {}, "session": session}));
+    let params = params(ctx, proof);
+    let mut answer =
+        Answer::json(401, json!({"flows": flows, "params": params, "session": session}));
     let done = completed(ctx, session);
     if !done.is_empty() {
         answer.put("completed", json!(done));
@@ -118,6 +196,21 @@ fn challenge(
         answer.put("error", json!(error));
     }
     answer
+}
+
+/// What a client has to know of the stages.
+fn params(ctx: &RequestContext, proof: &Proof) -> Value {
+    let asks = proof.flows.iter().any(|flow| flow.contains(&OAUTH));
+    if !asks {
+        return json!({});
+    }
+    let base = &ctx.server.base_url;
+    match ctx.policy().uia.oauth {
+        OauthStage::WithoutUrl => json!({OAUTH: {}}),
+        OauthStage::None | OauthStage::Offered | OauthStage::Everywhere => {
+            json!({OAUTH: {"url": format!("{base}/account?action=org.matrix.cross_signing_reset")}})
+        }
+    }
 }
 
 /// The errcode and text of a stage that may be tried again.
@@ -133,7 +226,7 @@ fn try_stage(
 ) -> Result<Result<(), StageError>, Refusal> {
     let done = completed(ctx, session);
     if done.iter().any(|completed| completed == stage) {
-        return Ok(Ok(()));
+        return try_again(ctx, proof, session, stage, auth);
     }
     // A flow's stages are taken in order: this one must come next in a flow of which all others are done.
     let next = proof.flows.iter().any(|flow| {
@@ -157,16 +250,47 @@ fn try_stage(
         }
         return Ok(Err(("M_FORBIDDEN", "This stage is not the next one of a flow")));
     }
-    let outcome = match stage {
-        DUMMY => Ok(()),
-        REGISTRATION_TOKEN => registration_token(ctx, auth)?,
-        PASSWORD => password(ctx, proof, auth)?,
-        _ => Err(("M_UNRECOGNIZED", "This stage is not known")),
-    };
+    let outcome = judge(ctx, proof, stage, auth)?;
     if outcome.is_ok() {
         complete(ctx, session, stage);
     }
     Ok(outcome)
+}
+
+/// Tries a stage that is completed: it cannot be retried, and stays completed whatever is sent.
+fn try_again(
+    ctx: &mut RequestContext,
+    proof: &Proof,
+    session: &str,
+    stage: &str,
+    auth: &Members,
+) -> Result<Result<(), StageError>, Refusal> {
+    match ctx.policy().uia.completed_stage {
+        CompletedStage::StaysCompleted => Ok(Ok(())),
+        CompletedStage::Refused => Err(Refusal::MemberInvalid),
+        CompletedStage::Judged => {
+            let outcome = judge(ctx, proof, stage, auth)?;
+            if let (Err(_), Some(pending)) = (outcome, ctx.store.pending.get_mut(session)) {
+                pending.completed.retain(|completed| completed != stage);
+            }
+            Ok(outcome)
+        }
+    }
+}
+
+/// Looks at what was sent for a stage.
+fn judge(
+    ctx: &RequestContext,
+    proof: &Proof,
+    stage: &str,
+    auth: &Members,
+) -> Result<Result<(), StageError>, Refusal> {
+    match stage {
+        DUMMY => Ok(Ok(())),
+        REGISTRATION_TOKEN => registration_token(ctx, auth),
+        PASSWORD => password(ctx, proof, auth),
+        _ => Ok(Err(("M_UNRECOGNIZED", "This stage is not known"))),
+    }
 }
 
 fn complete(ctx: &mut RequestContext, session: &str, stage: &str) {
@@ -180,7 +304,10 @@ fn registration_token(
     auth: &Members,
 ) -> Result<Result<(), StageError>, Refusal> {
     let token = required(auth, "token", Refusal::MemberMissing, Refusal::MemberWrongType)?;
-    let right = ctx.server.settings.registration_token.as_deref() == Some(token);
+    let near = ctx.policy().secrets.registration;
+    let kept = ctx.server.settings.registration_token.as_deref();
+    let right = kept.is_some_and(|kept| near.takes(token, kept));
+    let right = right && !ctx.store.registration_token_spent;
     Ok(if right { Ok(()) } else { Err(("M_FORBIDDEN", "The registration token is not right")) })
 }
 
@@ -204,8 +331,9 @@ fn password(
             return Ok(Err(("M_FORBIDDEN", "The user or the password is not right")));
         }
     };
-    let kept = ctx.store.accounts.get(&who).and_then(|account| account.password.as_deref());
-    let right = kept == Some(password) || policy.any_password;
+    let account = ctx.store.accounts.get(&who);
+    let right = account.is_some_and(|account| matches(policy.password_match, account, password))
+        || policy.any_password;
     let taken = match policy.users {
         StageUsers::WhoAsks => false,
         StageUsers::Anybody => true,
@@ -279,6 +407,8 @@ pub(super) fn stage_submit(ctx: &mut RequestContext) -> Outcome {
     if !right {
         return Ok(page::stage(403, field(&stage), &session));
     }
-    complete(ctx, &session, &stage);
+    if !ctx.policy().uia.pages_complete_nothing {
+        complete(ctx, &session, &stage);
+    }
     Ok(page::stage_done())
 }

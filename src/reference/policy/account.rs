@@ -1,13 +1,33 @@
 //! Accounts: interactive auth, registration, passwords, deactivation, locks, application services.
 
-use super::{IdentificationPolicy, Which};
+use super::super::refusal::Refusal;
+use super::super::route::Operation;
+use super::{IdentificationPolicy, PasswordMatch, PasswordTrouble, Which};
 
 /// User-interactive authentication.
 #[derive(Debug, Clone, Default)]
 pub struct UiaPolicy {
     pub password_flows: PasswordFlows,
-    /// A session is good for another request than the one that began it.
+    /// A session is good for another request of its user than the one that began it.
     pub session_for_any_request: bool,
+    /// A session is good for everybody, whoever began it.
+    pub session_for_any_user: bool,
+    pub session_alone: SessionAlone,
+    /// A session that nobody began is refused, and not answered with a challenge.
+    pub unknown_session_refused: bool,
+    pub empty_auth_passes: bool,
+    pub failed_stage: FailedStage,
+    pub completed_stage: CompletedStage,
+    /// The operation whose flows are never done.
+    pub never_done_for: Option<Operation>,
+    /// The operation that does its work before it asks.
+    pub works_before: Option<Operation>,
+    /// Who passed is given the same answer again.
+    pub repeats_answers: bool,
+    pub oauth: OauthStage,
+    pub password_match: PasswordMatch,
+    /// A stage that was taken on its page does not count.
+    pub pages_complete_nothing: bool,
     /// A finished session authorises further calls.
     pub session_reusable: bool,
     pub order: StageOrder,
@@ -51,13 +71,46 @@ pub enum StageUsers {
     AnybodyByUserMember,
 }
 
-/// `POST /register`.
-#[derive(Debug, Clone, Default)]
-pub struct RegistrationPolicy {
-    pub without_uia: bool,
-    pub any_user_name: bool,
-    /// The localpart is a number of the homeserver's own; the name that was asked for logs in as well.
-    pub numbers_users: bool,
+/// `auth` that holds nothing but the session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SessionAlone {
+    #[default]
+    Read,
+    Refused,
+    /// The completed stages are forgotten.
+    BeginsAnew,
+    Passes,
+}
+
+/// What a stage that failed does to its session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FailedStage {
+    #[default]
+    Nothing,
+    EndsSession,
+    /// The same, and the challenge names a new one.
+    OpensAnother,
+}
+
+/// A stage that is taken again when it is completed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CompletedStage {
+    #[default]
+    StaysCompleted,
+    /// It is judged once more.
+    Judged,
+    Refused,
+}
+
+/// The stage `m.oauth`, which confirms new cross-signing keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OauthStage {
+    #[default]
+    None,
+    Offered,
+    WithoutUrl,
+    /// By all operations with interactive auth.
+    Everywhere,
 }
 
 /// `POST /account/password`.
@@ -67,6 +120,20 @@ pub struct PasswordPolicy {
     pub changes_nothing: bool,
     pub ends_own_session: bool,
     pub other_sessions: OtherSessions,
+    pub capability: PasswordCapability,
+    /// Why all changes are refused, if they are.
+    pub refused: Option<Refusal>,
+    pub trouble: PasswordTrouble,
+    pub soft_logout: bool,
+}
+
+/// What the capability `m.change_password` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PasswordCapability {
+    #[default]
+    Truthful,
+    Enabled,
+    Disabled,
 }
 
 /// The other sessions after a change of password.
@@ -95,6 +162,12 @@ pub struct LockedPolicy {
     pub logout: LockedLogout,
     /// To lock an account ends its sessions.
     pub sessions_end: bool,
+    /// To lock an account ends its refresh tokens.
+    pub refresh_tokens_end: bool,
+    pub refreshes_go_on: bool,
+    pub log_in_by_token: bool,
+    /// The only operation that refuses a locked account.
+    pub known_to: Option<Operation>,
 }
 
 /// The logouts of a locked account.
@@ -114,6 +187,10 @@ pub struct ServicePolicy {
     pub user_id: AssertedUser,
     pub outside_namespace: OutsideNamespace,
     pub device_id: AssertedDevice,
+    /// The parameter `device_id` without `user_id`.
+    pub own_device: OwnDevice,
+    /// Users of the namespace can be registered by everybody, since the service does not claim it alone.
+    pub namespace_open: bool,
     pub login: ServiceLoginPolicy,
     pub registration: ServiceRegistrationPolicy,
 }
@@ -167,6 +244,18 @@ pub struct ServiceLoginPolicy {
     pub user_tokens_log_in: bool,
     /// Without the legacy API it is answered as an unknown path.
     pub unsupported_untold: bool,
+    /// The access tokens of logins of the service's own user are not known.
+    pub sender_tokens_dead: bool,
+}
+
+/// A device that a service names without a user, which is then one of its own user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OwnDevice {
+    #[default]
+    Read,
+    Unread,
+    /// One of anybody will do.
+    OfAnybody,
 }
 
 /// Logins of services that are refused.
@@ -198,4 +287,17 @@ pub struct ServiceRegistrationPolicy {
     pub opens_sessions: bool,
     /// It answers 200 and makes no account, wherever it is.
     pub makes_nothing: bool,
+    pub by: Registrants,
+    pub outside_namespace: bool,
+}
+
+/// Who registers with the type of application services.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Registrants {
+    #[default]
+    Services,
+    /// Without the token of a service it is an ordinary registration.
+    EverybodyWithAuth,
+    /// With the access token of a user too.
+    UsersToo,
 }

@@ -21,7 +21,11 @@ pub struct LoginPolicy {
     /// Ids of other servers are refused with 400 and not as failed logins.
     pub foreign_ids_invalid: bool,
     pub password_match: PasswordMatch,
+    pub password_trouble: PasswordTrouble,
     pub failure: FailedLogin,
+    /// A login with a right password and a mistyped member makes the device before it is refused.
+    pub makes_device_first: bool,
+    pub answered_name: AnsweredName,
     pub deactivated_log_in: bool,
     pub suspended_refused: bool,
     /// The kind of address whose logins open a session of somebody else.
@@ -113,6 +117,47 @@ pub enum PasswordMatch {
     Beginning,
     EmptyToo,
     FormerToo,
+    /// More behind the password.
+    Longer,
+    /// Only as many bytes as bcrypt looks at.
+    First72Bytes,
+}
+
+/// A password that a homeserver fails at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PasswordTrouble {
+    #[default]
+    None,
+    NonAscii,
+    Long,
+    /// One that is long is refused.
+    LongRefused,
+}
+
+impl PasswordTrouble {
+    /// The longest password that is not long, in bytes.
+    const LIMIT: usize = 72;
+
+    /// Fails, or refuses, a password.
+    pub fn check(self, password: &str) -> Result<(), Refusal> {
+        let long = password.len() > Self::LIMIT;
+        match self {
+            Self::NonAscii if !password.is_ascii() => Err(Refusal::Failure),
+            Self::Long if long => Err(Refusal::Failure),
+            Self::LongRefused if long => Err(Refusal::MemberInvalid),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The `user_id` of a login where capitals do not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AnsweredName {
+    #[default]
+    Canonical,
+    AsTyped,
+    /// And the access token is not known.
+    AsTypedAndDead,
 }
 
 /// What a login with a wrong password does.
@@ -121,6 +166,8 @@ pub enum FailedLogin {
     #[default]
     Nothing,
     MakesDevice,
+    /// If the login names none.
+    MakesNewDevice,
     EndsDevice,
     EndsSessions,
 }
@@ -165,6 +212,8 @@ pub struct IdentificationPolicy {
     pub emails: Emails,
     pub msisdns_unknown: bool,
     pub phones: Phones,
+    /// A user name that is not a text is written as one.
+    pub non_string_names: bool,
 }
 
 /// The member `identifier`.
@@ -263,6 +312,8 @@ pub struct OpeningPolicy {
     pub always_expires: bool,
     /// The deprecated member `home_server` is given, whatever is listed.
     pub home_server: bool,
+    /// Refresh tokens that nobody knows afterwards.
+    pub dead_refresh_tokens: bool,
 }
 
 /// The `device_id` that a client asks for.
@@ -277,6 +328,8 @@ pub enum DeviceIdMember {
     Capitals,
     PunctuationRemoved,
     NonStringIsText,
+    /// `false` and 0 are given back as they are.
+    FalsyEchoed,
 }
 
 /// The `initial_device_display_name` that a client gives.
@@ -289,6 +342,7 @@ pub enum DisplayNameMember {
     FirstFourCharacters,
     SmallLetters,
     AsciiOnly,
+    NonStringIsText,
 }
 
 /// The `refresh_token` flag of a login.

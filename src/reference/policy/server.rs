@@ -57,6 +57,21 @@ pub struct RoutePolicy {
     pub options: OptionsLogic,
     pub well_known_redirects: bool,
     pub login_page: LoginPage,
+    pub decoding: PathDecoding,
+}
+
+/// How percent signs in paths are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PathDecoding {
+    #[default]
+    ById,
+    /// Before the path is taken apart.
+    WholePath,
+    Never,
+    Twice,
+    /// As in a form: a plus sign is a blank.
+    PlusIsBlank,
+    Latin1,
 }
 
 /// Paths that are not there though a listed release has them.
@@ -68,6 +83,8 @@ pub enum MissingPaths {
     R0ExceptLogin,
     V3LogoutAll,
     V3Whoami,
+    RegisterAvailable,
+    TokenValidity,
 }
 
 impl MissingPaths {
@@ -79,6 +96,8 @@ impl MissingPaths {
             Self::R0ExceptLogin => r0.is_some_and(|rest| rest != "login"),
             Self::V3LogoutAll => path == "/_matrix/client/v3/logout/all",
             Self::V3Whoami => path == "/_matrix/client/v3/account/whoami",
+            Self::RegisterAvailable => path.ends_with("/register/available"),
+            Self::TokenValidity => path.ends_with("/validity"),
         }
     }
 }
@@ -121,6 +140,19 @@ pub enum LoginPage {
 pub struct RequestPolicy {
     pub bodies_need_content_type: bool,
     pub login_limit: LoginLimit,
+    pub form_data: FormData,
+}
+
+/// Bodies that are sent as `multipart/form-data`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FormData {
+    /// Their media type is not looked at.
+    #[default]
+    Read,
+    /// 415, with nothing else in the answer.
+    RefusedBare,
+    Refused,
+    Fails,
 }
 
 /// What becomes of the limit on logins.

@@ -27,6 +27,9 @@ pub struct RefreshPolicy {
     /// What a second use of the old token gives does not end it.
     pub second_use_ends_nothing: bool,
     pub dead_access_tokens: Refreshes,
+    pub dead_refresh_tokens: bool,
+    /// The old access token ends when the new one is used.
+    pub new_access_token_ends_old: bool,
     pub access_tokens_for_whoami_alone: bool,
 }
 
@@ -238,6 +241,17 @@ pub struct RenamePolicy {
     pub does_nothing: bool,
     pub creates: bool,
     pub by_service: ServiceDevice,
+    pub without_name: Nameless,
+    pub non_string_is_text: bool,
+}
+
+/// A renaming that gives no name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Nameless {
+    #[default]
+    Unchanged,
+    NameRemoved,
+    Refused,
 }
 
 /// What comes of an application service naming a device that there is not.
@@ -260,6 +274,10 @@ pub struct DeletePolicy {
     pub does_nothing: bool,
     pub does_nothing_for_services: bool,
     pub refuses_unknown: bool,
+    /// Why a device that the user never had is not deleted, if it is refused.
+    pub never_known: Option<Refusal>,
+    /// Why a device of another user is not deleted, if it is refused.
+    pub of_another: Option<Refusal>,
     pub keeps_tokens: bool,
     pub deleted: DeletedDevices,
 }
