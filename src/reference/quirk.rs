@@ -278,16 +278,16 @@ behaviours! {
         "a request that has passed interactive auth and is sent again has the same answer, and does nothing more", changes &[],
         policy |p| p.uia.repeats_answers = true;
     "uia-unknown-session-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
-        "a session of interactive auth that is not known, or is spent, is refused with 400", changes &[],
+        "a session of interactive auth that is not known, or is spent, is refused with 400", changes &["uia.completed.retry"],
         policy |p| p.uia.unknown_session_refused = true;
     "register-two-flows", "User-interactive authentication: several flows may be offered",
         "registration offers a flow with an unknown stage before its own", changes &[],
         policy |p| p.registration.unknown_flow_first = true;
     "register-without-refresh", "POST /register, refresh_token: it says what the client supports",
-        "registration returns no refresh token, and login does", changes &[],
+        "registration returns no refresh token, and login does", changes &["register.refresh_token.given", "register.refresh_token.usable"],
         policy |p| p.registration.without_refresh_tokens = true;
     "register-maps-names", "POST /register: a user name may be mapped onto an id",
-        "capitals and spaces in the user name of a registration are mapped", changes &[],
+        "capitals and spaces in the user name of a registration are mapped", changes &["register.available.invalid"],
         policy |p| p.registration.capitals = NameCapitals::Mapped;
     "guest-names-numbered", "POST /register, guest accounts: the server picks their names", "guests have numbers as localparts", changes &[],
         policy |p| p.guests.numbered = true;
@@ -311,10 +311,13 @@ behaviours! {
         policy |p| p.password.soft_logout = true;
     "no-password-change", "Client-Server API, m.change_password capability: it may be disabled",
         "passwords cannot be changed, and the capability says so",
-        changes &["state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices"],
+        changes &["state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices",
+            "state.password_changed.ok", "state.password_changed.not_string", "state.password_changed.refresh_tokens",
+            "state.password_changed.earlier_tokens", "state.password_changed.other_users", "login.password.beyond_ascii",
+            "login.password.long"],
         policy |p| p.password.refused = Some(R::PasswordChangeRefused);
     "passwords-limited", "POST /register, POST /account/password: which passwords are taken is the server's choice",
-        "new passwords of more than 72 bytes are refused with 400", changes &[],
+        "new passwords of more than 72 bytes are refused with 400", changes &["login.password.exact", "login.password.long"],
         policy |p| {
             p.registration.password_trouble = PasswordTrouble::LongRefused;
             p.password.trouble = PasswordTrouble::LongRefused;
@@ -332,12 +335,12 @@ behaviours! {
         "from the fourth on, lookups of registration tokens are refused with 429", changes &[], counts "lookups",
         policy |p| p.validity.limited = true;
     "suspended-change-profile", "Client-Server API, Account suspension: what is forbidden is the server's choice",
-        "a suspended account may change its profile", changes &[], needs Operator,
+        "a suspended account may change its profile", changes &["state.suspended.forbidden", "state.suspended.profile"], needs Operator,
         policy |p| p.suspended.changes_profile = true;
     "namespace-not-exclusive", "Application Service API: a namespace need not be exclusive",
-        "everybody may register users of the namespace of an application service", changes &[], needs Operator,
+        "everybody may register users of the namespace of an application service", changes &["register.as.exclusive", "register.as.exclusive.available"], needs Operator,
         policy |p| p.service.namespace_open = true;
-    "oauth-stage", "Client-Server API, OAuth authentication", "new cross-signing keys can be confirmed in the stage m.oauth", changes &[], needs Oauth,
+    "oauth-stage", "Client-Server API, OAuth authentication", "new cross-signing keys can be confirmed in the stage m.oauth", changes &["uia.oauth.url"], needs Oauth,
         policy |p| p.uia.oauth = OauthStage::Offered;
 }
 
