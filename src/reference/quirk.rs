@@ -317,7 +317,7 @@ behaviours! {
             "login.password.long"],
         policy |p| p.password.refused = Some(R::PasswordChangeRefused);
     "passwords-limited", "POST /register, POST /account/password: which passwords are taken is the server's choice",
-        "new passwords of more than 72 bytes are refused with 400", changes &["login.password.exact", "login.password.long"],
+        "new passwords of more than 72 bytes are refused with 400", changes &["login.password.long"],
         policy |p| {
             p.registration.password_trouble = PasswordTrouble::LongRefused;
             p.password.trouble = PasswordTrouble::LongRefused;
