@@ -323,7 +323,7 @@ fn an_operation_that_works_by_turns_fails_itself_with_how_often() {
         move |line: &str, _: &[u8]| {
             let method = if end == "/devices" { "GET" } else { "POST" };
             // Mostly broken, so that the requirement's own request meets it whatever the order of the cases.
-            let is_turn = |n: usize| n >= 2 && n % 5 != 0;
+            let is_turn = |n: usize| n >= 2 && !n.is_multiple_of(5);
             let is_broken = is(line, method, end) && is_turn(seen.fetch_add(1, Ordering::SeqCst));
             is_broken.then(|| json(status, body))
         }
