@@ -7,34 +7,12 @@ mod server;
 mod support;
 
 use homespec::model::run::{RequirementVerdict, Run};
-use homespec::reference::{self, Running, Settings};
 use server::{Act, bytes, changed, json, silence};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::homeserver::Homeserver;
 use support::program::command;
 use support::proxy::Proxy;
-use tokio::runtime::Runtime;
-
-struct Homeserver {
-    running: Running,
-    _runtime: Runtime,
-}
-
-impl Homeserver {
-    fn with(faults: &[&str]) -> Homeserver {
-        let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
-        let runtime = Runtime::new().unwrap();
-        let settings = Settings { faults, ..Settings::default() };
-        let running = runtime.block_on(reference::start(settings)).unwrap();
-        Homeserver { running, _runtime: runtime }
-    }
-
-    fn address(&self) -> SocketAddr {
-        let url = self.running.url();
-        url.trim_end_matches('/').trim_start_matches("http://").parse().unwrap()
-    }
-}
 
 struct Ended {
     run: Run,
