@@ -269,6 +269,7 @@ const REACH: &[(&str, &[&str], &[&str])] = &[
             "accounts/operator_proof.rs",
             "run/probe.rs",
             "run/probe/login_tokens.rs",
+            "run/probe/no_target.rs",
             "accounts/command.rs",
             "http/cancel.rs",
             "accounts/supplied_cleanup.rs",

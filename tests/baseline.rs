@@ -8,16 +8,16 @@ use homespec::baseline::load::load;
 use homespec::baseline::{Entry, Key, Place, TODO};
 use homespec::case::suite::Suite;
 use homespec::model::reason::ReasonCode;
-use homespec::reference::{self, Limit, Running, Settings};
+use homespec::reference::{Limit, Settings};
 use homespec::requirements::Register;
 use homespec::yaml::document::Document;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
+use support::homeserver::Homeserver;
 use support::program::{Ended, run_in as homespec};
 use support::proxy::Proxy;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 /// Breaks `logout.auth_required`, in one case.
 const FAULT: &str = "logout-missing-token-200";
@@ -29,23 +29,6 @@ const FILE: &str = "known.yaml";
 fn demo(folder: &Path, options: &[&str]) -> Ended {
     let fixed = ["demo", "--baseline", FILE, "--case", "logout*"];
     homespec(folder, &[&fixed, options].concat())
-}
-
-struct Homeserver {
-    running: Running,
-    _runtime: Runtime,
-}
-
-impl Homeserver {
-    fn start() -> Homeserver {
-        Homeserver::with(Settings::default())
-    }
-
-    fn with(settings: Settings) -> Homeserver {
-        let runtime = Runtime::new().unwrap();
-        let running = runtime.block_on(reference::start(settings)).unwrap();
-        Homeserver { running, _runtime: runtime }
-    }
 }
 
 fn assert_ends(ended: &Ended, status: i32, parts: &[&str]) {
@@ -440,7 +423,7 @@ fn what_may_never_be_accepted_by_name_is_refused_with_its_place() {
 /// Without `POST /logout/all`, what needs it follows from one finding.
 #[test]
 fn the_entry_of_a_cause_lists_what_it_blocks_and_one_more_is_new() {
-    let (folder, homeserver) = (TempDir::new().unwrap(), Homeserver::start());
+    let (folder, homeserver) = (TempDir::new().unwrap(), Homeserver::with(&[]));
     let proxy = Proxy::without(&homeserver.running.url(), |what| {
         what.starts_with("POST ") && what.ends_with("/logout/all")
     });
@@ -480,7 +463,7 @@ fn what_is_blocked_is_accepted_by_name_and_for_its_reason() {
         // So few logins that most cases wait in vain; a homeserver of its own, since a limit remembers.
         let few = Limit { burst: 3, per_second: 0.000_1 };
         let limited = Settings { login_limit: Some(few), ..Settings::default() };
-        let homeserver = Homeserver::with(limited);
+        let homeserver = Homeserver::of(limited);
         let url = homeserver.running.url();
         let fixed = ["run", &url, "--register", "open", "--area", "logout", "--max-wait", "0"];
         homespec(folder.path(), &[&fixed, options].concat())
@@ -520,7 +503,7 @@ fn what_is_blocked_is_accepted_by_name_and_for_its_reason() {
     assert_ends(&run(&baseline), 1, &["expired", "in blocked (reason rate_limited)"]);
     // What is decided is to be removed.
     write(folder.path(), &format!("blocked:\n{}", entries(&|_| true, "")));
-    let homeserver = Homeserver::start();
+    let homeserver = Homeserver::with(&[]);
     let url = homeserver.running.url();
     let direct = ["run", &url, "--register", "open", "--area", "logout", "--baseline", FILE];
     assert_ends(&homespec(folder.path(), &direct), 1, &["The baseline is out of date", "fixed"]);

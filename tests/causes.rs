@@ -3,26 +3,10 @@
 mod support;
 
 use homespec::model::run::{RequirementVerdict, Run};
-use homespec::reference::{self, Running, Settings};
 use std::collections::BTreeSet;
+use support::homeserver::Homeserver;
 use support::program::command;
 use support::proxy::Proxy;
-use tokio::runtime::Runtime;
-
-struct Homeserver {
-    running: Running,
-    _runtime: Runtime,
-}
-
-impl Homeserver {
-    fn with(faults: &[&str]) -> Homeserver {
-        let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
-        let runtime = Runtime::new().unwrap();
-        let settings = Settings { faults, ..Settings::default() };
-        let running = runtime.block_on(reference::start(settings)).unwrap();
-        Homeserver { running, _runtime: runtime }
-    }
-}
 
 /// The run, and its exit status.
 fn run(url: &str, causes: bool) -> (Run, i32) {

@@ -7,34 +7,12 @@ mod server;
 mod support;
 
 use homespec::model::run::{RequirementVerdict, Run};
-use homespec::reference::{self, Running, Settings};
 use server::{Act, bytes, changed, json, silence};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::homeserver::Homeserver;
 use support::program::command;
 use support::proxy::Proxy;
-use tokio::runtime::Runtime;
-
-struct Homeserver {
-    running: Running,
-    _runtime: Runtime,
-}
-
-impl Homeserver {
-    fn with(faults: &[&str]) -> Homeserver {
-        let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
-        let runtime = Runtime::new().unwrap();
-        let settings = Settings { faults, ..Settings::default() };
-        let running = runtime.block_on(reference::start(settings)).unwrap();
-        Homeserver { running, _runtime: runtime }
-    }
-
-    fn address(&self) -> SocketAddr {
-        let url = self.running.url();
-        url.trim_end_matches('/').trim_start_matches("http://").parse().unwrap()
-    }
-}
 
 struct Ended {
     run: Run,
@@ -259,7 +237,6 @@ fn a_gateway_that_fails_now_and_then_after_the_homeserver_did_its_work_is_no_fin
         });
         assert_eq!((ended.failed(), ended.status), (Vec::new(), 5), "every {every}");
         assert!(ended.codes().contains("gateway"), "every {every}: {:?}", ended.codes());
-        assert!(ended.first_line().starts_with("homespec "), "{}", ended.stdout);
     }
 }
 
@@ -322,8 +299,10 @@ fn an_operation_that_works_by_turns_fails_itself_with_how_often() {
         let seen = AtomicUsize::new(0);
         move |line: &str, _: &[u8]| {
             let method = if end == "/devices" { "GET" } else { "POST" };
-            let is_turn = is(line, method, end) && seen.fetch_add(1, Ordering::SeqCst) % 2 == 1;
-            is_turn.then(|| json(status, body))
+            // Mostly broken, so that the requirement's own request meets it whatever the order of the cases.
+            let is_turn = |n: usize| n >= 2 && !n.is_multiple_of(5);
+            let is_broken = is(line, method, end) && is_turn(seen.fetch_add(1, Ordering::SeqCst));
+            is_broken.then(|| json(status, body))
         }
     };
     let table = [

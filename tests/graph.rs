@@ -90,7 +90,7 @@ fn what_fails_without_causes_fails_with_them() {
 fn the_same_with_all_cases() {
     let mut faults = faults();
     faults.retain(|fault| fault.kind != Kind::Shape && fault.needs == FaultNeed::Nothing);
-    holds(&faults, Reach::Full, if is_full() { 2_000 } else { 20 });
+    holds(&faults, Reach::Full, if is_full() { 2_000 } else { 40 });
 }
 
 /// By variation and requirement, what becomes of what fails with the variation alone and each case

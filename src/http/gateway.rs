@@ -1,6 +1,6 @@
 //! Telling the answers of the homeserver from those of something in front of it. Pure, but for the
 //! profile that a run keeps of the homeserver's headers.
-use crate::http::message::{Exchange, Response};
+use crate::http::message::{Exchange, LARGE, Response};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -266,6 +266,11 @@ fn answer(exchange: &Exchange) -> Option<Response> {
 
 /// Returns true for an error of Matrix, a challenge of interactive auth, or the object of a success.
 fn is_of_matrix(response: &Response) -> bool {
+    // What is large is parsed for its judgement alone: here many may be read at once.
+    if response.body.len() >= LARGE {
+        let first = response.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        return response.is_success() && first == Some(&b'{');
+    }
     let is_object = || response.json().is_ok_and(Value::is_object);
     response.text_at("/errcode").is_some()
         || response.is_challenge()

@@ -9,7 +9,7 @@ use crate::http::legacy_login::LoginDialect;
 use crate::http::liveness::{LivenessMonitor, TargetLost};
 use crate::http::message;
 use crate::http::message::{
-    Exchange, Reply, Request, Response, TransportError, TransportErrorKind,
+    Exchange, LARGE, Reply, Request, Response, TransportError, TransportErrorKind,
 };
 use crate::http::rate_limit::{Bucket, Patience, RateLimits};
 use crate::http::supplied_accounts::SuppliedAccounts;
@@ -309,9 +309,11 @@ fn control() -> Request {
     Request::new(Some("getVersions"), "GET", "/_matrix/client/versions")
 }
 
-/// Returns true for 429, or its errcode with another status.
+/// Returns true for 429, or its errcode with another status. A large success is parsed for its judgement
+/// alone: here many may be read at once.
 fn is_limited(response: &Response) -> bool {
-    response.status == 429 || response.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
+    let is_large = response.is_success() && response.body.len() >= LARGE;
+    response.status == 429 || !is_large && response.text_at("/errcode") == Some("M_LIMIT_EXCEEDED")
 }
 
 /// Returns the response for the case, if it can be judged.

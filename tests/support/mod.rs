@@ -6,6 +6,7 @@
 pub mod chat_ui;
 pub mod client;
 pub mod dendrite;
+pub mod homeserver;
 pub mod program;
 pub mod proxy;
 pub mod rerun;
