@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// machine adds.
 const BOUND: Duration = Duration::from_secs(60);
 /// Peak memory of the program, in KiB.
-const MEMORY: u64 = 240 * 1024;
+const MEMORY: u64 = 200 * 1024;
 
 /// What a run left behind.
 struct Ended {

@@ -27,14 +27,15 @@ pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
     let substitute = substitute(facts);
     let is_control = |step: &Step| {
         let wants_success = step.blocks.iter().all(|block| block.wants_success());
-        observes_absent(step, facts) && wants_success
+        // An optional step asks for what it names, and no other operation has that.
+        observes_absent(step, facts) && wants_success && step.optional.is_none()
     };
     match substitute {
         Some(operation) => {
             adapted.setup.iter_mut().filter(|s| is_control(s)).for_each(|s| live(s, operation));
         }
         // What it controls is decided by what is there; the rest asks for what is absent too.
-        None => adapted.setup.retain(|step| step.optional.is_some() || !is_control(step)),
+        None => adapted.setup.retain(|step| !is_control(step)),
     }
     for step in adapted.steps.iter_mut().filter(|step| observes_absent(step, facts)) {
         match substitute.filter(|_| looks_at_the_token(step)) {

@@ -104,10 +104,12 @@ impl LoginBudget {
     }
 
     /// The reason to block with, if a limit kept a request waiting that holds a token which has run out meanwhile. Takes
-    /// note of the tokens in the answer (`login_token` with `expires_in_ms`).
+    /// note of the tokens in the answer (`login_token` with `expires_in_ms`); an answer with a login token is never large,
+    /// and what is read of a large one would stay in memory.
     pub fn expired(&mut self, sent: &SendResult) -> Option<Reason> {
         let has_expired = self.has_expired(sent);
-        for response in sent.exchanges.iter().filter_map(|exchange| exchange.result.as_ref().ok()) {
+        let answers = sent.exchanges.iter().filter_map(|exchange| exchange.result.as_ref().ok());
+        for response in answers.filter(|response| !response.is_large()) {
             let Some(token) = response.text_at("/login_token") else { continue };
             let ms = response.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
             let end = ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
