@@ -255,7 +255,8 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
         return Err(Refusal::Failure.into());
     }
     let identified = identify(ctx, &policy.identification, body);
-    let unnamed = identified.as_ref().err().filter(|refusal| policy.unnamed_log_in == Some(**refusal));
+    let unnamed =
+        identified.as_ref().err().filter(|refusal| policy.unnamed_log_in == Some(**refusal));
     if let Some(user) = unnamed.and_then(|_| somebody(ctx, password)) {
         return Ok(user);
     }
