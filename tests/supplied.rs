@@ -308,3 +308,47 @@ fn a_device_that_is_not_the_runs_own_stays() {
     assert_eq!(finished.run.not_cleaned_up, Vec::<String>::new());
     assert_eq!(server.devices("alice"), BTreeSet::from(["PHONE".to_owned()]));
 }
+
+/// Every case that tries wrong passwords either runs on the account within its two, or is skipped for want of an
+/// account that may be ruined.
+#[test]
+fn an_account_in_use_is_tried_with_two_wrong_passwords_a_run_at_most() {
+    let lenient = ["login-password-empty", "login-password-case-folded", "login-any-password"];
+    for (users, faults) in [
+        (&["alice"][..], &[][..]),
+        (&["alice"], &lenient[..1]),
+        (&["alice"], &lenient[1..2]),
+        (&["alice"], &lenient[2..]),
+        (&["alice", "bob", "carol"], &[]),
+    ] {
+        let server = Server::start(users, faults, Manners::default());
+        let finished = server.run(users, &[]);
+        let log = server.front.log();
+        let of_run = log.iter().filter_map(Seen::password_of);
+        let wrong: Vec<(&str, &str)> =
+            of_run.filter(|(_, password)| *password != PASSWORD).collect();
+        for user in users {
+            let full = format!("@{user}:reference.localhost");
+            let tried = wrong.iter().filter(|(name, _)| name == user || *name == full).count();
+            assert!(tried <= 2, "{faults:?}: {user}: {wrong:?}");
+        }
+        let cases = finished.run.cases.iter();
+        let exact: Vec<_> = cases.filter(|case| case.id.starts_with("password-exact[")).collect();
+        assert!(exact.len() >= 6, "{}", exact.len());
+        assert!(exact.iter().all(|case| case.verdict == Verdict::Skipped), "{faults:?}");
+    }
+}
+
+/// The two that are tried are of rules whose breach lets somebody in.
+#[test]
+fn a_wrong_and_an_empty_password_are_what_an_account_in_use_is_tried_with() {
+    let server = Server::start(&["alice"], &[], Manners::default());
+    let finished = server.run(&["alice"], &[]);
+    for id in ["login.password.wrong.status", "login.password.empty"] {
+        assert_eq!(requirement(&finished.run, id), RequirementVerdict::Passed, "{id}");
+    }
+    let server = Server::start(&["alice"], &["login-password-empty"], Manners::default());
+    let finished = server.run(&["alice"], &[]);
+    assert_eq!(requirement(&finished.run, "login.password.empty"), RequirementVerdict::Failed);
+    assert_eq!(finished.status, Some(1));
+}

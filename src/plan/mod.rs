@@ -18,7 +18,7 @@ pub use accounts::{others, replaced};
 pub use expand::expand;
 pub use lint::lint;
 
-use crate::case::ast::{Case, Each, Feature, Limits, Need, Step, StepTarget};
+use crate::case::ast::{Case, Each, Feature, Impact, Limits, Need, Step, StepTarget};
 use crate::model::reason::Reason;
 use crate::model::run::Verdict;
 use crate::plan::facts::{AccountFacts, Allow, Facts};
@@ -154,15 +154,31 @@ impl Plan {
 pub fn plan(selected: &[&Arc<Case>], register: &Register, spec: &Spec, facts: &Facts) -> Plan {
     let expanded: Vec<Arc<Case>> =
         selected.iter().flat_map(|case| expand(case, spec, facts)).collect();
-    let expanded = expanded.into_iter().map(|case| observers::adapted(case, facts));
+    let expanded: Vec<Arc<Case>> =
+        expanded.into_iter().map(|case| observers::adapted(case, facts)).collect();
     let mut permits = Permits::of(&facts.accounts);
-    let mut cases: Vec<PlannedCase> = Vec::new();
-    for (index, case) in expanded.enumerate() {
-        let disposition = disposition(&case, index, register, spec, facts, &mut permits);
-        cases.push(PlannedCase { case, disposition });
-    }
+    // The few wrong passwords that an account in use may see go to rules of security first.
+    let (first, others): (Vec<_>, Vec<_>) = expanded
+        .iter()
+        .enumerate()
+        .partition(|(_, case)| case.impact == Impact::LocksOut && is_of_security(case, register));
+    let dispositions: BTreeMap<usize, Disposition> = first
+        .into_iter()
+        .chain(others)
+        .map(|(index, case)| (index, disposition(case, index, register, spec, facts, &mut permits)))
+        .collect();
+    let cases: Vec<PlannedCase> = expanded
+        .iter()
+        .zip(dispositions.into_values())
+        .map(|(case, disposition)| PlannedCase { case: case.clone(), disposition })
+        .collect();
     let phases = order::phases(&cases, register);
     Plan { cases, phases }
+}
+
+/// Returns true if the case decides a requirement whose breach lets somebody in.
+fn is_of_security(case: &Case, register: &Register) -> bool {
+    case.checks.iter().filter_map(|id| register.get(id)).any(|requirement| requirement.security)
 }
 
 /// Returns true if a case needs an account, or a feature that only an account shows.

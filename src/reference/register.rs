@@ -222,7 +222,11 @@ pub(super) fn validity(ctx: &mut RequestContext) -> Outcome {
     if policy.needs_token {
         ctx.owner()?;
     }
-    let token = ctx.call.query("token").ok_or(Refusal::MemberMissing)?;
+    let given = ctx.call.query("token");
+    if given.is_none() && policy.tokenless_is_invalid {
+        return Ok(Answer::ok(json!({"valid": false})));
+    }
+    let token = given.ok_or(Refusal::MemberMissing)?;
     flow(ctx)?;
     ctx.store.validity_checks += 1;
     if policy.limited && ctx.store.validity_checks > FREE_LOOKUPS {

@@ -162,6 +162,8 @@ pub(super) struct Store {
     pub(super) banned: HashSet<String>,
     /// Users who passed interactive auth, for the fault that remembers it.
     pub(super) passed: HashSet<String>,
+    /// Access tokens with which interactive auth was passed.
+    pub(super) confirmed: HashSet<String>,
     /// Requests answered so far.
     pub(super) requests: u64,
     /// The operations that were asked for, for the quirk that refuses the first request to each.
@@ -211,6 +213,7 @@ impl Store {
             dead: HashMap::new(),
             banned: HashSet::new(),
             passed: HashSet::new(),
+            confirmed: HashSet::new(),
             requests: 0,
             asked: HashSet::new(),
             names: HashMap::new(),

@@ -145,13 +145,19 @@ pub(super) fn confirm(
     body: &Members,
 ) -> Result<(), Stop> {
     let policy = &ctx.policy().uia;
+    let remembers = policy.not_asked_again && ctx.call.operation != Operation::GetToken;
+    if remembers && !body.contains_key("auth") && ctx.store.confirmed.contains(&owner.token) {
+        return Ok(());
+    }
     let flows: &[&[&str]] = match policy.password_flows {
         _ if policy.oauth == OauthStage::Everywhere => &[&[PASSWORD], &[OAUTH]],
         PasswordFlows::Password => &[&[PASSWORD]],
         PasswordFlows::PasswordOrSso => &[&[PASSWORD], &[SSO]],
         PasswordFlows::UnknownOrPassword => &[&["org.example.stage", DUMMY], &[PASSWORD]],
     };
-    pass(ctx, &Proof { binding, owner: Some(&owner.user), flows }, body)
+    pass(ctx, &Proof { binding, owner: Some(&owner.user), flows }, body)?;
+    ctx.store.confirmed.insert(owner.token.clone());
+    Ok(())
 }
 
 /// Opens a session.

@@ -94,8 +94,6 @@ const ONLY_WARNS: &[&str] = &[
     "login-refresh-flag-text-taken",
     // Both statuses stand in the specification for a failed stage.
     "uia-wrong-password-403",
-    // A client that lost the answer to a finished call may ask for it again.
-    "get-token-session-reusable",
     // Filed as a clarification: the name that the call had until v1.11 is told from none.
     "login-page-former-callback",
     // The code of a failed stage is an example.

@@ -1,5 +1,6 @@
 //! One answer at a time: which rules it keeps, which it breaks, and which it says nothing of.
 use super::*;
+use crate::bundled::{REGISTER, SPEC_R0, SPEC_V1};
 use crate::http::message::{Exchange, ORIGIN, Request, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -243,6 +244,39 @@ fn codes_have_a_namespace_and_those_of_matrix_are_known() {
     for wrong in wrong {
         breaks(plain(), code(wrong), &[(Rule::ErrcodeNamespace, "/errcode")]);
     }
+}
+
+/// The codes of the specification, each with its clause.
+fn codes_of_the_specification() -> BTreeMap<&'static str, &'static str> {
+    let table = include_str!("../../../spec/error-codes.tsv");
+    let rows = table.lines().skip(1).map(|line| line.split_once('\t').unwrap());
+    rows.collect()
+}
+
+#[test]
+fn the_known_codes_are_those_of_the_specification() {
+    let table = codes_of_the_specification();
+    let known: Vec<&str> = errors::KNOWN_CODES.split(' ').collect();
+    assert_eq!(known, table.keys().copied().collect::<Vec<_>>());
+    for (code, source) in table {
+        let (file, line) = source.rsplit_once(':').unwrap();
+        assert!(!file.is_empty() && line.parse::<u32>().is_ok(), "{code}: {source}");
+    }
+}
+
+#[test]
+fn every_code_in_the_bundled_files_is_known() {
+    let table = codes_of_the_specification();
+    let code = regex::Regex::new(r"\bM_[A-Z_]*[A-Z]\b").unwrap();
+    let files = SPEC_V1.iter().chain(SPEC_R0).map(|(name, text)| (*name, *text));
+    let mut found = 0;
+    for (name, text) in files.chain([("requirements.yaml", REGISTER)]) {
+        for code in code.find_iter(text) {
+            assert!(table.contains_key(code.as_str()), "{name}: {}", code.as_str());
+            found += 1;
+        }
+    }
+    assert!(found > 50, "{found}");
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub(super) const AVAILABILITY: Table = &[
     ("available-nameless-is-free", |p| p.availability.nameless_is_free = true),
     ("available-missing", |p| p.routes.missing = MissingPaths::RegisterAvailable),
     ("validity-unknown-is-valid", |p| p.validity.says = ValiditySays::AllValid),
+    ("validity-tokenless-is-invalid", |p| p.validity.tokenless_is_invalid = true),
     ("validity-unknown-404", |p| p.validity.says = ValiditySays::UnknownNotFound),
     ("validity-needs-token", |p| p.validity.needs_token = true),
     ("validity-missing", |p| p.routes.missing = MissingPaths::TokenValidity),

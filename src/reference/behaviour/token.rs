@@ -45,6 +45,7 @@ pub(super) const LIFETIME: Table = &[
     ("devices-delete-keeps-earlier-access-tokens", |p| p.lifetimes.outliving = Some((SessionEnd::BulkDeletion, Part::EarlierAccessTokens))),
     ("password-change-keeps-refresh-tokens", |p| p.lifetimes.outliving = Some((SessionEnd::PasswordChange, Part::RefreshTokens))),
     ("password-change-keeps-earlier-access-tokens", |p| p.lifetimes.outliving = Some((SessionEnd::PasswordChange, Part::EarlierAccessTokens))),
+    ("password-change-keeps-access-tokens", |p| p.lifetimes.outliving = Some((SessionEnd::PasswordChange, Part::AccessTokens))),
     ("password-change-keeps-devices", |p| p.lifetimes.outliving = Some((SessionEnd::PasswordChange, Part::Device))),
     ("deactivated-keeps-earlier-access-tokens", |p| p.lifetimes.outliving = Some((SessionEnd::Deactivation, Part::EarlierAccessTokens))),
     ("deactivated-keeps-traded-refresh-tokens", |p| p.lifetimes.outliving = Some((SessionEnd::Deactivation, Part::EarlierRefreshTokens))),

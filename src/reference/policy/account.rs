@@ -24,6 +24,9 @@ pub struct UiaPolicy {
     pub works_before: Option<Operation>,
     /// Who passed is given the same answer again.
     pub repeats_answers: bool,
+    /// An access token with which interactive auth was passed is not asked again, but for login
+    /// tokens.
+    pub not_asked_again: bool,
     pub oauth: OauthStage,
     pub password_match: PasswordMatch,
     /// A stage that was taken on its page does not count.

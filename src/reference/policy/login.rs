@@ -18,6 +18,8 @@ pub struct LoginPolicy {
     pub password_member: PasswordMember,
     pub identification: IdentificationPolicy,
     pub unknown_users_made: bool,
+    /// The reason that refuses a login which names nobody, where it opens a session all the same.
+    pub unnamed_log_in: Option<Refusal>,
     /// Ids of other servers are refused with 400 and not as failed logins.
     pub foreign_ids_invalid: bool,
     pub password_match: PasswordMatch,

@@ -108,6 +108,8 @@ pub struct AvailabilityPolicy {
 /// `GET /register/m.login.registration_token/validity`.
 #[derive(Debug, Clone, Default)]
 pub struct ValidityPolicy {
+    /// No token at all is told to be an invalid one.
+    pub tokenless_is_invalid: bool,
     pub needs_token: bool,
     pub near_miss: NearMiss,
     pub says: ValiditySays,
