@@ -185,6 +185,7 @@ fn refusal(code: ReasonCode) -> Option<(&'static str, &'static str)> {
         }
         Code::Interrupted | Code::FailFast => ("the run did not end", "let it finish"),
         Code::Version
+        | Code::Note
         | Code::NotOffered
         | Code::NotInSpec
         | Code::NotProvided

@@ -63,6 +63,11 @@ fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
         Violation::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
         Violation::Nothing if is_counted_on(mutation) => None,
         Violation::Nothing => return Some(Made::Quirk(mutation.quirk(changes(mutation)))),
+        Violation::Schema(keyword)
+            if register.permits(place.operation, place.status, place.pointer, keyword) =>
+        {
+            return Some(Made::Quirk(mutation.quirk(&[])));
+        }
         Violation::Schema(keyword) => register.requirement_for_violation(
             place.operation,
             place.status,
