@@ -337,6 +337,21 @@ impl Register {
         self.watcher(operation, status, pointer, keyword).is_some_and(|watcher| watcher.informative)
     }
 
+    /// The places of an answer where null in an optional member has a requirement of its own.
+    pub fn null_places(
+        &self,
+        operation: &str,
+        status: u16,
+    ) -> impl Iterator<Item = (&SchemaRule, &Requirement)> {
+        let is_here = move |rule: &SchemaRule| {
+            rule.keyword.as_deref() == Some("null")
+                && rule.operation.as_deref().is_none_or(|one| one == operation)
+                && rule.status.is_none_or(|one| one == status)
+        };
+        let here = self.watches.iter().filter(move |(rule, _)| is_here(rule));
+        here.filter_map(|(rule, at)| Some((rule, self.requirements.get(*at)?)))
+    }
+
     fn watcher(
         &self,
         operation: &str,

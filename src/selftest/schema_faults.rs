@@ -1,6 +1,7 @@
 //! Faults and quirks made from the bundled response schemas, each fault with the requirement that it breaks.
 //!
 //! The reference homeserver makes them of schemas as plain data and knows no register; here they get their ids.
+use crate::check::standing::is_used;
 use crate::reference::{
     Catalogue, Fault, Quirk, ResponseSchema, SchemaMutation, Violation, schema_mutations,
 };
@@ -85,6 +86,7 @@ fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
     let mut fault = mutation.fault(id, also(mutation, register, is_error));
     // The prose requires what the schema leaves out, so that a null there is no mere null.
     fault.mild &= of_rule(Rule::ErrorText).is_none_or(|text| text.id != requirement.id);
+    fault.mild &= !is_used(place.operation, place.pointer);
     Some(Made::Fault(fault))
 }
 

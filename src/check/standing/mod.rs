@@ -2,6 +2,7 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 mod cors;
 mod errors;
+mod nulls;
 mod rate_limit;
 mod schema;
 
@@ -16,6 +17,7 @@ use crate::requirements::{Register, Requirement, Rule};
 use crate::spec::{Schema, Spec};
 use cors::cors;
 use errors::{error, soft_logout};
+pub(crate) use nulls::is_used;
 use rate_limit::rate_limit;
 use schema::{described, is_meant_as_challenge, of_schema, schema, unusable};
 use serde_json::Value;
