@@ -68,6 +68,7 @@ fn requirements() -> Result<Vec<Value>, Failure> {
             "id": requirement.id, "level": requirement.level.as_str(),
             "mark": requirement.mark.as_str(), "security": requirement.security, "since": requirement.since.to_string(),
             "informative": requirement.informative, "decided_by": by, "title": requirement.title,
+            "clause": requirement.url,
         })
     };
     Ok(register.iter().map(of).collect())

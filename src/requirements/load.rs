@@ -91,7 +91,11 @@ fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static s
             "what a server may do is no matter of security",
         ),
         ("standing", !is_note || requirement.standing.is_empty(), "a note has no standing check"),
-        ("untestable", !is_note || requirement.untestable.is_none(), "a note needs no `untestable`"),
+        (
+            "untestable",
+            !is_note || requirement.untestable.is_none(),
+            "a note needs no `untestable`",
+        ),
         ("informative", !is_note || !gates, "what a note says cannot be broken"),
         ("permits", is_note || requirement.permits.is_empty(), "only a note has `permits`"),
         ("until", until.is_none_or(|u| u >= since), "`until` comes before `since`"),

@@ -4,6 +4,7 @@
 //! back as diagnostics, all at once.
 pub mod basic;
 mod load;
+pub(crate) mod nulls;
 mod pattern;
 mod rule;
 

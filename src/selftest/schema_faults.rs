@@ -1,10 +1,10 @@
 //! Faults and quirks made from the bundled response schemas, each fault with the requirement that it breaks.
 //!
 //! The reference homeserver makes them of schemas as plain data and knows no register; here they get their ids.
-use crate::check::standing::is_used;
 use crate::reference::{
     Catalogue, Fault, Quirk, ResponseSchema, SchemaMutation, Violation, schema_mutations,
 };
+use crate::requirements::nulls::is_used;
 use crate::requirements::{Register, Rule};
 use crate::spec::{Operation, Spec};
 use crate::yaml::diagnostic::Diagnostic;

@@ -17,7 +17,6 @@ use crate::requirements::{Register, Requirement, Rule};
 use crate::spec::{Schema, Spec};
 use cors::cors;
 use errors::{error, soft_logout};
-pub(crate) use nulls::is_used;
 use rate_limit::rate_limit;
 use schema::{described, is_meant_as_challenge, of_schema, schema, unusable};
 use serde_json::Value;

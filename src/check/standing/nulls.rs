@@ -3,35 +3,10 @@
 use super::schema::exists;
 use super::{Observation, Observations, miss};
 use crate::http::message::Request;
+use crate::requirements::SchemaRule;
+use crate::requirements::nulls::{is_used, places_of_null};
 use crate::spec::Schema;
 use serde_json::Value;
-
-/// What a client stores and sends, or shows that it is logged in by.
-const SESSION: [&str; 5] =
-    ["/user_id", "/device_id", "/access_token", "/refresh_token", "/login_token"];
-
-/// What a client follows. It looks whether m.identity_server is there, and gives up if that has no
-/// base_url (Client-Server API, "Well-known URIs").
-const DISCOVERY: [&str; 4] = [
-    "/m.homeserver",
-    "/m.homeserver/base_url",
-    "/m.identity_server",
-    "/m.identity_server/base_url",
-];
-
-/// Returns true if clients use the member at this place of an operation's answer as it is, so that
-/// null breaks them even where the published schema makes the member optional.
-pub(crate) fn is_used(operation: &str, location: &str) -> bool {
-    let in_login = location.strip_prefix("/well_known");
-    match operation {
-        "login" => {
-            SESSION.contains(&location) || in_login.is_some_and(|at| DISCOVERY.contains(&at))
-        }
-        "register" | "refresh" | "generateLoginToken" => SESSION.contains(&location),
-        "getWellknown" => DISCOVERY.contains(&location),
-        _ => false,
-    }
-}
 
 /// Returns true if a null at `pointer` of a body, which its schema lists as `location`, only warns.
 pub(super) fn only_warns(
@@ -72,15 +47,14 @@ pub(super) fn beside_schema<'r>(
     schema: &Schema,
     body: &Value,
 ) {
-    let described = |place: &crate::requirements::SchemaRule| {
+    let described = |place: &SchemaRule| {
         let mut nulls = schema.locations().iter().filter(|(_, keyword)| keyword == "null");
         nulls.any(|(location, _)| place.pointer.matches(location))
     };
     let register = sheet.register;
     let mut places = register.null_places(operation, status).filter(|(one, _)| !described(one));
     let Some(first) = places.next() else { return };
-    let mut nulls = Vec::new();
-    collect(body, String::new(), &mut nulls);
+    let nulls = places_of_null(body);
     for (place, requirement) in std::iter::once(first).chain(places) {
         let mut found = nulls.iter().filter(|location| place.pointer.matches(location));
         match found.next() {
@@ -97,20 +71,6 @@ pub(super) fn beside_schema<'r>(
             }
             None => {}
         }
-    }
-}
-
-/// The place of every null, with `*` for the items of lists.
-fn collect(value: &Value, here: String, nulls: &mut Vec<String>) {
-    match value {
-        Value::Null => nulls.push(here),
-        Value::Array(items) => {
-            items.iter().for_each(|item| collect(item, format!("{here}/*"), nulls));
-        }
-        Value::Object(members) => members.iter().for_each(|(name, member)| {
-            collect(member, crate::yaml::document::pointer_below(&here, name), nulls);
-        }),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -1,8 +1,8 @@
 //! A null at every place of every published answer, and what it comes to.
-use super::is_used;
 use crate::check::standing::{Context, Observation, observe};
 use crate::http::message::{Exchange, Request, Response};
 use crate::model::release::Listed;
+use crate::requirements::nulls::is_used;
 use crate::requirements::{Register, Severity};
 use crate::spec::Spec;
 use serde_json::{Value, json};
@@ -41,7 +41,12 @@ fn exchange(operation: &str, asks: Value, status: u16, answer: &Value) -> Exchan
 }
 
 /// The requirements that break by null at a place, and how: failed or warned.
-fn broken(spec: &Spec, register: &Register, one: &Exchange, location: &str) -> Vec<(String, Severity)> {
+fn broken(
+    spec: &Spec,
+    register: &Register,
+    one: &Exchange,
+    location: &str,
+) -> Vec<(String, Severity)> {
     let listed = Listed::new(["v1.19"]);
     let at_place = |one: &Observation<'_>| {
         one.miss.as_ref().is_some_and(|miss| miss.place == location && miss.actual == "null")
