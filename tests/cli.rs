@@ -538,6 +538,28 @@ fn list_shows_everything_in_both_forms() {
 }
 
 #[test]
+fn notes_are_listed_explained_and_known_and_test_nothing() {
+    const NOTE: &str = "a note: demands nothing of a server";
+    let id = "refresh.old_access_token";
+    let listed = run(&["list", "--requirements"]).out;
+    let line = listed.lines().find(|line| line.starts_with(id)).unwrap();
+    assert!(line.contains(NOTE), "{line}");
+    let json = run(&["list", "--requirements", "--format", "json"]).out;
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let notes = rows.iter().filter(|row| row["informative"] == true);
+    assert_eq!(notes.count(), listed.lines().filter(|line| line.contains(NOTE)).count());
+    let explained = run(&["explain", id]);
+    assert_ends(&explained, 0, "");
+    for part in [NOTE, "https://spec.matrix.org/", "refresh.yaml"] {
+        assert!(explained.out.contains(part), "`{part}` is missing in\n{}", explained.out);
+    }
+    // The id is known; alone it selects nothing.
+    assert_ends(&run(&["demo", "--requirement", id]), 4, "notes");
+    let beside = run(&["demo", "--requirement", id, "--requirement", "versions.get.ok"]);
+    assert_eq!(beside.status, 0, "{}{}", beside.out, beside.err);
+}
+
+#[test]
 fn explain_knows_requirements_and_cases() {
     let requirement = run(&["explain", "versions.get.ok"]);
     assert_ends(&requirement, 0, "");

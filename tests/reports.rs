@@ -4,7 +4,7 @@
 #[path = "reports/runs.rs"]
 mod runs;
 
-use homespec::baseline::compare::compare as compared;
+use homespec::baseline::compare::{Change, compare as compared};
 use homespec::model::run::{
     BaselineOutcome, RequirementOutcome, RequirementTally, RequirementVerdict, Run,
 };
@@ -314,6 +314,33 @@ fn every_report_counts_the_same() {
         }
         let json: Value = serde_json::from_str(&report::json(&run).unwrap()).unwrap();
         assert_eq!(json["tally_requirements"], serde_json::to_value(tally).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_note_is_told_with_its_clause_and_counted_nowhere() {
+    const TEXT: &str = "a note: demands nothing of a server";
+    for (name, run) in all_runs() {
+        let (before, mut run) = (run(), run());
+        let all = run.requirements.len();
+        let mut note = run.requirements[0].clone();
+        note.id = "get_token.optional".to_owned();
+        (note.applies, note.verdict) = (false, RequirementVerdict::Skipped);
+        note.reason = serde_json::from_value(json!({"code": "note", "text": TEXT})).unwrap();
+        (note.because, note.cases) = (None, Vec::new());
+        note.source_url = "https://spec.matrix.org/note#clause".to_owned();
+        run.requirements.push(note);
+        assert_eq!(RequirementTally::of(&run.requirements), before.tally_requirements, "{name}");
+        assert_eq!((run.applicable(), run.requirements.len()), (before.applicable(), all + 1));
+        let html = report::html(&run).unwrap();
+        for part in ["get_token.optional", TEXT, "note#clause"] {
+            assert!(html.contains(part), "{name}: {part}");
+        }
+        let markdown = report::markdown(&run).unwrap();
+        assert!(markdown.contains(TEXT) && markdown.contains("get_token.optional"), "{name}");
+        let itself = compared(&[("a".into(), run.clone()), ("b".into(), run.clone())]);
+        let row = itself.requirements.iter().find(|row| row.id == "get_token.optional").unwrap();
+        assert_eq!(row.change, Change::None, "{name}");
     }
 }
 

@@ -251,7 +251,6 @@ fn what_a_full_offer_hides_is_decided_elsewhere() {
         (&["get_token.denied"], Settings { login_tokens_allowed: false, ..newest() }),
         (&["refresh.no_rotation"], quirk("refresh-not-rotated")),
         (&["uia.order"], Settings { registration_token: Some(TOKEN.to_owned()), ..newest() }),
-        (&["token.query.removed"], settings("v1.20")),
     ];
     let (ids, all): (Vec<_>, Vec<_>) = elsewhere.into_iter().unzip();
     for (ids, run) in ids.into_iter().zip(runtime().block_on(runs(all))) {

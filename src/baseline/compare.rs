@@ -281,7 +281,9 @@ fn change(
     (before, was): (&RunView<'_>, RequirementVerdict),
     (after, is): (&RunView<'_>, RequirementVerdict),
 ) -> (Change, Vec<String>) {
-    if was == RequirementVerdict::Untested && is == RequirementVerdict::Untested {
+    // Untested in both, or a note in both.
+    let is_undecided = |view: &RunView<'_>| !view.decisions.contains_key(id);
+    if was == is && is_undecided(before) && is_undecided(after) {
         return (Change::None, Vec::new());
     }
     let (Some(was), Some(is)) =

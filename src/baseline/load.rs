@@ -185,6 +185,7 @@ fn refusal(code: ReasonCode) -> Option<(&'static str, &'static str)> {
         }
         Code::Interrupted | Code::FailFast => ("the run did not end", "let it finish"),
         Code::Version
+        | Code::Note
         | Code::NotOffered
         | Code::NotInSpec
         | Code::NotProvided
@@ -336,6 +337,10 @@ impl<'d> BaselineReader<'d> {
     fn refuse_unknown_case(&mut self, entry: Part<'d>, requirement: &str, case: &str) {
         let part = entry.nearest("case");
         let Some(found) = self.known.register.get(requirement) else { return };
+        // What decided a note before it was one may be gone; its entry stays valid, and covers nothing.
+        if found.informative {
+            return;
+        }
         if case == STANDING {
             if found.standing.is_empty() {
                 let text = format!("no standing check decides `{requirement}`");

@@ -194,19 +194,20 @@ fn fails(expected: impl Into<String>, value: Option<&Value>) -> Checked {
 
 impl Matcher {
     /// Checks a value, or its absence.
+    ///
+    /// To what asks whether a member is there, null counts as absent.
     pub fn check(&self, value: Option<&Value>, scope: &dyn Scope) -> Checked {
+        let is_there = value.is_some_and(|value| !value.is_null());
         match (self, value) {
-            (Matcher::Present(wanted), _) => match (*wanted, value) {
-                (true, None) => fails("present", None),
-                (false, Some(_)) => fails("absent", value),
-                _ => HOLDS,
-            },
+            (Matcher::Present(true), _) if !is_there => fails("present", value),
+            (Matcher::Present(false), _) if is_there => fails("absent", value),
+            (Matcher::Present(_), _) => HOLDS,
             (Matcher::Not(inner), _) => match inner.check(value, scope)? {
                 Ok(()) => fails(format!("anything but {}", inner.described(scope)?), value),
                 Err(_) => HOLDS,
             },
-            (Matcher::WhenPresent(_), None) => HOLDS,
-            (Matcher::WhenPresent(inner), Some(_)) => inner.check(value, scope),
+            (Matcher::WhenPresent(_), _) if !is_there => HOLDS,
+            (Matcher::WhenPresent(inner), _) => inner.check(value, scope),
             (Matcher::All(all), _) => {
                 for one in all {
                     if let Err(mismatch) = one.check(value, scope)? {
@@ -530,6 +531,16 @@ mod tests {
         assert!(absent(Matcher::Not(Box::new(Matcher::Equals(json!(1))))));
         assert!(!absent(Matcher::Type(Kind::Null)));
         assert!(!absent(Matcher::Present(true)));
+    }
+
+    #[test]
+    fn null_counts_as_absent() {
+        let text = || Box::new(Matcher::Type(Kind::String));
+        assert!(holds(&Matcher::Present(false), Value::Null));
+        assert!(!holds(&Matcher::Present(true), Value::Null));
+        assert!(holds(&Matcher::WhenPresent(text()), Value::Null));
+        assert!(holds(&Matcher::Type(Kind::Null), Value::Null));
+        assert!(!holds(&text(), Value::Null));
     }
 
     #[test]

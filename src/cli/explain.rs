@@ -3,6 +3,7 @@ use super::{Failure, print};
 use crate::case::ast::{Case, Need, Step, StepTarget};
 use crate::case::suite::Suite;
 use crate::model::exit;
+use crate::model::reason::Reason;
 use crate::model::run::Mark;
 use crate::plan::presuppositions::{self, Graph, Part};
 use crate::reference::{self, Fault};
@@ -46,6 +47,9 @@ fn explain_requirement(requirement: &Requirement, suite: &Suite, faults: &[Fault
     let mut text = format!("{}\n  {}\n\n", requirement.id, requirement.title);
     let mut line = |name: &str, value: &str| text += &format!("  {name:10} {value}\n");
     line("level", &format!("{}, {}", requirement.level, mark_in_words(requirement.mark)));
+    if requirement.informative {
+        line("counts", &Reason::Note.text());
+    }
     if requirement.security {
         line("security", "a breach lets somebody in, or keeps somebody in");
     }

@@ -3,6 +3,7 @@ use super::args::{ListArgs, ListFormat};
 use super::{Failure, print};
 use crate::case::ast::Case;
 use crate::case::suite::Suite;
+use crate::model::reason::Reason;
 use crate::plan::presuppositions::ids;
 use crate::reference;
 use crate::requirements::{Register, Requirement};
@@ -66,7 +67,8 @@ fn requirements() -> Result<Vec<Value>, Failure> {
         json!({
             "id": requirement.id, "level": requirement.level.as_str(),
             "mark": requirement.mark.as_str(), "security": requirement.security, "since": requirement.since.to_string(),
-            "decided_by": by, "title": requirement.title,
+            "informative": requirement.informative, "decided_by": by, "title": requirement.title,
+            "clause": requirement.url,
         })
     };
     Ok(register.iter().map(of).collect())
@@ -94,7 +96,8 @@ fn quirks() -> Result<Vec<Value>, Failure> {
 
 /// Columns by the members of the first row; what is only for machines stays out.
 fn table(rows: &[Value]) -> String {
-    const HIDDEN: [&str; 7] = ["file", "line", "clause", "also", "mark", "impact", "presupposes"];
+    const HIDDEN: [&str; 8] =
+        ["file", "line", "clause", "also", "mark", "impact", "presupposes", "informative"];
     const LONGEST: usize = 60;
     let cell = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -116,7 +119,12 @@ fn table(rows: &[Value]) -> String {
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
-            keys.iter().map(|key| row.get(key.as_str()).map_or(String::new(), cell)).collect()
+            let is_note = row.get("informative") == Some(&Value::Bool(true));
+            let text = |key: &&String| match key.as_str() {
+                "decided_by" if is_note => Reason::Note.text(),
+                key => row.get(key).map_or(String::new(), cell),
+            };
+            keys.iter().map(text).collect()
         })
         .collect();
     let width = |column: usize| {

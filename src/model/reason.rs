@@ -67,6 +67,7 @@ reasons! {
         ReleaseTooOld { wanted: String } => "the server lists neither {wanted} nor a later release";
         ReleaseTooNew { before: String } => "the server lists {before} or a later release";
     }
+    Note = "note" => { Note => "a note: demands nothing of a server"; }
     NotOffered = "not_offered" => { NotOffered(why: String) => "{why}"; }
     NotInSpec = "not_in_spec" =>
         { NotInSpec { operation: String } => "the specification files have no operation {operation}"; }
@@ -186,6 +187,7 @@ impl ReasonCode {
             | Code::TooLong
             | Code::Compressed => false,
             Code::Version
+            | Code::Note
             | Code::NotOffered
             | Code::NotInSpec
             | Code::NotProvided

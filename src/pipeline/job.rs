@@ -109,8 +109,8 @@ pub enum JobError {
     NoMatch(Vec<NoMatch>),
     /// The selection is empty.
     #[error(
-        "the selection has no case: its words exclude each other, or name only checks of every \
-         response; for those select some cases too, e.g. --area login"
+        "the selection has no case: its words exclude each other, or name only notes, which demand \
+         nothing, or checks of every response; for those select some cases too, e.g. --area login"
     )]
     Empty,
     /// Nothing of an earlier run is to be run again.

@@ -37,11 +37,18 @@ type Report<'a> = dyn FnMut(&str, String, Option<String>) + 'a;
 
 fn lint_case(case: &Case, register: &Register, specs: &[&Spec], fault: &mut Report<'_>) {
     for (index, id) in case.checks.iter().enumerate() {
-        if register.get(id).is_none() {
-            let help = register.closest(id).map(|near| format!("did you mean `{near}`?"));
-            let pointer = case.pointer.split("/each/").next().unwrap_or_default();
-            let place = format!("{pointer}/checks/{index}");
-            fault(&place, format!("`{id}` is not in the register"), help);
+        let pointer = case.pointer.split("/each/").next().unwrap_or_default();
+        let place = format!("{pointer}/checks/{index}");
+        match register.get(id) {
+            None => {
+                let help = register.closest(id).map(|near| format!("did you mean `{near}`?"));
+                fault(&place, format!("`{id}` is not in the register"), help);
+            }
+            Some(note) if note.informative => {
+                let why = format!("`{id}` is a note: it demands nothing of a server");
+                fault(&place, why, Some("no case decides a note; leave it out".to_owned()));
+            }
+            Some(_) => {}
         }
     }
     for block in case.steps.iter().flat_map(|step| &step.blocks) {

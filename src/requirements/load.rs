@@ -30,9 +30,11 @@ pub(super) fn register(document: &Document) -> Result<Register, Vec<Diagnostic>>
 }
 
 fn requirement<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Option<Requirement> {
-    let requirement = reader.read::<Requirement>(entry, "a requirement", &REQUIRED, &["standing"]);
+    let apart = ["standing", "permits"];
+    let requirement = reader.read::<Requirement>(entry, "a requirement", &REQUIRED, &apart);
     let standing = standing(reader, entry);
-    let requirement = Requirement { standing, line: entry.line(), ..requirement? };
+    let permits = permits(reader, entry);
+    let requirement = Requirement { standing, permits, line: entry.line(), ..requirement? };
     for (key, message) in contradictions(&requirement) {
         reader.fault(entry.nearest(key), message);
     }
@@ -44,20 +46,27 @@ fn standing<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Vec<StandingCheck> 
     reader.list(list, "`standing`").filter_map(|item| watch(reader, item)).collect()
 }
 
+fn permits<'d>(reader: &mut Reader<'d>, entry: Part<'d>) -> Vec<SchemaRule> {
+    let Some(list) = entry.member("permits") else { return Vec::new() };
+    reader.list(list, "`permits`").filter_map(|item| place(reader, item)).collect()
+}
+
+fn place<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<SchemaRule> {
+    const REQUIRED: [&str; 4] = ["operation", "status", "pointer", "keyword"];
+    reader.read(item, "a watch", &REQUIRED, &[])
+}
+
 fn watch<'d>(reader: &mut Reader<'d>, item: Part<'d>) -> Option<StandingCheck> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Coded {
         rule: Rule,
     }
-    const REQUIRED: [&str; 4] = ["operation", "status", "pointer", "keyword"];
     match item.member("rule") {
         Some(_) => {
             reader.value::<Coded>(item, "a watch").map(|coded| StandingCheck::Rule(coded.rule))
         }
-        None => {
-            reader.read::<SchemaRule>(item, "a watch", &REQUIRED, &[]).map(StandingCheck::Schema)
-        }
+        None => place(reader, item).map(StandingCheck::Schema),
     }
 }
 
@@ -68,6 +77,11 @@ fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static s
     let is_must = requirement.level == Level::Must;
     let is_may = requirement.level == Level::May;
     let unbounded = until.is_none() && !requirement.exclusive;
+    let is_note = requirement.informative;
+    let gates = requirement.security
+        || requirement.warns
+        || tightened.or(relaxed).is_some()
+        || requirement.works.is_some();
     let rules = [
         ("id", is_id(&requirement.id), "an id is dotted and in lower case"),
         ("mark", requirement.mark != Mark::Schema || is_must, "mark `schema` counts as MUST"),
@@ -76,6 +90,14 @@ fn contradictions(requirement: &Requirement) -> impl Iterator<Item = (&'static s
             !requirement.security || !is_may,
             "what a server may do is no matter of security",
         ),
+        ("standing", !is_note || requirement.standing.is_empty(), "a note has no standing check"),
+        (
+            "untestable",
+            !is_note || requirement.untestable.is_none(),
+            "a note needs no `untestable`",
+        ),
+        ("informative", !is_note || !gates, "what a note says cannot be broken"),
+        ("permits", is_note || requirement.permits.is_empty(), "only a note has `permits`"),
         ("until", until.is_none_or(|u| u >= since), "`until` comes before `since`"),
         ("tightened", later(tightened), "`tightened` does not come after `since`"),
         ("tightened", tightened.is_none() || is_must, "only a MUST is tightened"),
@@ -169,6 +191,10 @@ fn index<'d>(reader: &mut Reader<'d>, entries: Vec<(Requirement, Part<'d>)>) -> 
                 StandingCheck::Rule(rule) => rules.insert(*rule, position),
                 StandingCheck::Schema(watch) => watched.insert(watch.clone(), position),
             };
+            refuse(first, "another requirement already watches this place");
+        }
+        for permitted in &requirement.permits {
+            let first = watched.insert(permitted.clone(), position);
             refuse(first, "another requirement already watches this place");
         }
     }

@@ -4,6 +4,7 @@
 //! back as diagnostics, all at once.
 pub mod basic;
 mod load;
+pub(crate) mod nulls;
 mod pattern;
 mod rule;
 
@@ -77,6 +78,9 @@ pub struct Requirement {
     pub level: Level,
     /// In which words the specification says it.
     pub mark: Mark,
+    /// True if it is a note: it demands nothing of a server, and nothing decides it.
+    #[serde(default)]
+    pub informative: bool,
     /// True if its breach lets somebody in, or keeps somebody in.
     #[serde(default)]
     pub security: bool,
@@ -120,6 +124,9 @@ pub struct Requirement {
     /// Standing checks that decide it on every response, besides its cases.
     #[serde(skip)]
     pub standing: Vec<StandingCheck>,
+    /// Violations of the published schemas that a note permits.
+    #[serde(skip)]
+    pub permits: Vec<SchemaRule>,
     /// Reason why nothing decides it; only shown where no case and no standing check does.
     #[serde(default, deserialize_with = "text")]
     pub untestable: Option<String>,
@@ -138,12 +145,14 @@ impl Requirement {
         VersionRange { since: self.since, until: self.until }
     }
 
-    /// Returns true if a server that lists these releases has to comply with it.
+    /// Returns true if a server that lists these releases has to comply with it. With a note nobody
+    /// has to.
     pub fn applies(&self, listed: &Listed) -> bool {
-        match (self.clarification, self.exclusive) {
-            (true, _) => true,
-            (false, true) => listed.only_in_range(&self.range()),
-            (false, false) => listed.in_range(&self.range()),
+        match (self.informative, self.clarification, self.exclusive) {
+            (true, _, _) => false,
+            (false, true, _) => true,
+            (false, false, true) => listed.only_in_range(&self.range()),
+            (false, false, false) => listed.in_range(&self.range()),
         }
     }
 
@@ -312,8 +321,39 @@ impl Register {
 
     /// The requirement that is broken where an answer of that operation and status breaks, at that
     /// JSON Pointer into its body, that keyword of its schema (see [`KEYWORDS`]). The bundled
-    /// register has one for every violation.
+    /// register has one for every violation but those that [`Register::permits`].
     pub fn requirement_for_violation(
+        &self,
+        operation: &str,
+        status: u16,
+        pointer: &str,
+        keyword: &str,
+    ) -> Option<&Requirement> {
+        self.watcher(operation, status, pointer, keyword).filter(|watcher| !watcher.informative)
+    }
+
+    /// Returns true if a note permits such a violation: the prose of the specification is wider than
+    /// its schema there.
+    pub fn permits(&self, operation: &str, status: u16, pointer: &str, keyword: &str) -> bool {
+        self.watcher(operation, status, pointer, keyword).is_some_and(|watcher| watcher.informative)
+    }
+
+    /// The places of an answer where null in an optional member has a requirement of its own.
+    pub fn null_places(
+        &self,
+        operation: &str,
+        status: u16,
+    ) -> impl Iterator<Item = (&SchemaRule, &Requirement)> {
+        let is_here = move |rule: &SchemaRule| {
+            rule.keyword.as_deref() == Some("null")
+                && rule.operation.as_deref().is_none_or(|one| one == operation)
+                && rule.status.is_none_or(|one| one == status)
+        };
+        let here = self.watches.iter().filter(move |(rule, _)| is_here(rule));
+        here.filter_map(|(rule, at)| Some((rule, self.requirements.get(*at)?)))
+    }
+
+    fn watcher(
         &self,
         operation: &str,
         status: u16,

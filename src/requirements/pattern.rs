@@ -1,7 +1,8 @@
 //! Places in answers.
 use crate::yaml::document::de::checked;
-use crate::yaml::document::pointer_tokens;
+use crate::yaml::document::{pointer_below, pointer_tokens};
 use serde::{Deserialize, Deserializer};
+use std::fmt;
 
 /// A JSON Pointer in which `*` stands for any one key or index, and a trailing `**` for that place
 /// and everything below it.
@@ -46,6 +47,19 @@ impl PointerPattern {
         // Where one pattern ends and matches, the other one matches too only if it has `**` there.
         let end = if self.below { 0 } else { 1 };
         self.keys.iter().map(|key| if key.is_some() { 2 } else { 1 }).chain([end]).collect()
+    }
+}
+
+impl fmt::Display for PointerPattern {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys.iter().map(|key| key.as_deref().unwrap_or("*"));
+        let text = keys.fold(String::new(), |text, key| match key {
+            "*" => text + "/*",
+            name => pointer_below(&text, name),
+        });
+        f.write_str(&text)?;
+        f.write_str(if self.below { "/**" } else { "" })
     }
 }
 

@@ -89,6 +89,16 @@ fn contradictions_are_refused() {
     let may_of_security = entry("MUST\n  mark: plain", "MAY\n  mark: plain\n  security: true");
     assert!(of(&may_of_security).contains("no matter of security"));
     assert!(of("a: b").contains("a register must be a list"));
+    let place = "[{ operation: x, status: 200, pointer: /a, keyword: enum }]";
+    for (line, why) in [
+        ("  informative: true\n  standing: [{ rule: utf8 }]", "a note has no standing check"),
+        ("  informative: true\n  untestable: u", "a note needs no `untestable`"),
+        ("  informative: true\n  warns: true\n  note: n", "cannot be broken"),
+        ("  informative: true\n  works: login", "cannot be broken"),
+        (&format!("  permits: {place}"), "only a note has `permits`"),
+    ] {
+        assert!(of(&with(line)).contains(why), "{line}");
+    }
 }
 
 #[test]
@@ -254,4 +264,26 @@ fn releases_before_the_common_number_are_older() {
     let old = requirement(&entry("since: v1.1", "since: r0.3.0"));
     assert_eq!(old.since, R(0, 3, 0));
     assert!(old.applies(&listed(&["v1.1"])) && !old.applies(&listed(&["r0.2.0"])));
+}
+
+#[test]
+fn a_note_never_applies_and_permits_what_a_schema_forbids() {
+    let permits = "  informative: true\n  permits: \
+                   [{ operation: x, status: 200, pointer: /a/*, keyword: enum }]";
+    let register = Register::parse("r.yaml", with(permits)).unwrap();
+    let note = register.get("a.b").unwrap();
+    assert!(note.informative && !note.applies(&listed(&["v1.19"])) && !note.applies(&listed(&[])));
+    let place = ("x", 200, "/a/0");
+    assert!(register.permits(place.0, place.1, place.2, "enum"));
+    assert!(register.requirement_for_violation(place.0, place.1, place.2, "enum").is_none());
+    assert!(!register.permits(place.0, place.1, place.2, "type"));
+    let clarification = with("  informative: true\n  clarification: true");
+    assert!(!requirement(&clarification).applies(&listed(&["v1.19"])));
+}
+
+#[test]
+fn a_place_is_shown_as_it_is_read() {
+    for text in ["", "/**", "/a", "/a/*/b", "/a~1b/*/**", "/m.x/c~0d"] {
+        assert_eq!(PointerPattern::parse(text).unwrap().to_string(), text);
+    }
 }

@@ -71,6 +71,8 @@ const ONLY_WARNS: &[&str] = &[
     "versions-features-null",
     "flows-get-login-token-null",
     "devices-name-null",
+    "sso-providers-null",
+    "sso-provider-icon-null",
     // The tested URL need not be the host of the server name.
     "well-known-403",
     "well-known-html",

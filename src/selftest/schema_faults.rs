@@ -4,6 +4,7 @@
 use crate::reference::{
     Catalogue, Fault, Quirk, ResponseSchema, SchemaMutation, Violation, schema_mutations,
 };
+use crate::requirements::nulls::is_used;
 use crate::requirements::{Register, Rule};
 use crate::spec::{Operation, Spec};
 use crate::yaml::diagnostic::Diagnostic;
@@ -63,6 +64,11 @@ fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
         Violation::Nothing if is_error && place.pointer == "/error" => of_rule(Rule::ErrorText),
         Violation::Nothing if is_counted_on(mutation) => None,
         Violation::Nothing => return Some(Made::Quirk(mutation.quirk(changes(mutation)))),
+        Violation::Schema(keyword)
+            if register.permits(place.operation, place.status, place.pointer, keyword) =>
+        {
+            return Some(Made::Quirk(mutation.quirk(&[])));
+        }
         Violation::Schema(keyword) => register.requirement_for_violation(
             place.operation,
             place.status,
@@ -80,6 +86,7 @@ fn made(mutation: &SchemaMutation, register: &Register) -> Option<Made> {
     let mut fault = mutation.fault(id, also(mutation, register, is_error));
     // The prose requires what the schema leaves out, so that a null there is no mere null.
     fault.mild &= of_rule(Rule::ErrorText).is_none_or(|text| text.id != requirement.id);
+    fault.mild &= !is_used(place.operation, place.pointer);
     Some(Made::Fault(fault))
 }
 

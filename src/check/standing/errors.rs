@@ -1,5 +1,5 @@
 //! The standard error object, its codes and `soft_logout`.
-use super::Observations;
+use super::{Observations, miss};
 use crate::case::matcher::shown;
 use crate::http::message::Response;
 use crate::requirements::Rule;
@@ -102,7 +102,7 @@ pub(super) fn soft_logout(sheet: &mut Observations, response: &Response) {
         return;
     }
     let fits = value.is_boolean() && response.status == 401;
-    sheet.check(Rule::SoftLogout, fits, "/soft_logout", "a boolean, and only with 401", &|| {
-        format!("{} with status {}", shown(Some(value)), response.status)
-    });
+    let actual = || format!("{} with status {}", shown(Some(value)), response.status);
+    let found = (!fits).then(|| miss("/soft_logout", "a boolean, and only with 401", actual()));
+    sheet.note_mildly(Rule::SoftLogout, found, value.is_null());
 }

@@ -2,6 +2,7 @@
 //! standard error, CORS and the shape of 429. Each observation belongs to one requirement. Pure.
 mod cors;
 mod errors;
+mod nulls;
 mod rate_limit;
 mod schema;
 

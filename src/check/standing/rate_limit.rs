@@ -36,7 +36,8 @@ pub(super) fn rate_limit(
 fn retry_after(sheet: &mut Observations, listed: &Listed, response: &Response) {
     const PLACE: &str = "header Retry-After";
     let header = response.header("retry-after");
-    let in_body = response.json().ok().and_then(|body| body.get("retry_after_ms").cloned());
+    let in_body = response.json().ok().and_then(|body| body.get("retry_after_ms"));
+    let in_body = in_body.filter(|value| !value.is_null());
     if let Some(rule) = sheet.register.rule(Rule::RetryAfterPresent)
         && rule.applies(listed)
     {
@@ -47,7 +48,7 @@ fn retry_after(sheet: &mut Observations, listed: &Listed, response: &Response) {
     if let Some(value) = &header {
         let seconds = value.trim().parse::<u64>().ok();
         let digits = !value.trim().is_empty() && value.trim().bytes().all(|b| b.is_ascii_digit());
-        let ms = in_body.as_ref().and_then(Value::as_u64);
+        let ms = in_body.and_then(Value::as_u64);
         // The same number in both units is no rounding: the header was written in milliseconds.
         let unit_missed = seconds.is_some() && seconds == ms && ms > Some(1000);
         let date = httpdate::parse_http_date(value.trim()).is_ok();
@@ -97,9 +98,8 @@ fn retry_after_ms_type(sheet: &mut Observations, response: &Response) {
     let fits = value.is_i64()
         || value.is_u64()
         || value.as_f64().is_some_and(|number| number.fract() == 0.0);
-    sheet.check(Rule::RetryAfterMsType, fits, "/retry_after_ms", "an integer", &|| {
-        shown(Some(value))
-    });
+    let found = (!fits).then(|| miss("/retry_after_ms", "an integer", shown(Some(value))));
+    sheet.note_mildly(Rule::RetryAfterMsType, found, value.is_null());
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The published schema of an operation's answer.
-use super::{Context, Observation, Observations, miss, undecided};
+use super::{Context, Observation, Observations, miss, nulls, undecided};
 use crate::http::message::{Exchange, Response};
 use crate::model::reason::Reason;
 use crate::model::run::Verdict;
@@ -65,6 +65,7 @@ pub(super) fn schema<'r>(
         no_error_at_all(sheet, operation, response);
     }
     let Ok(json) = response.json() else { return };
+    nulls::beside_schema(sheet, operation, response.status, described, json);
     let violations = match described.violations(json) {
         Ok(violations) => violations,
         Err(error) => {
@@ -76,13 +77,13 @@ pub(super) fn schema<'r>(
     let mut broken: Vec<Observation<'r>> = Vec::new();
     for violation in violations {
         let SchemaViolation { pointer, location, keyword, .. } = violation;
-        let is_null = keyword == "null";
+        let warn_only = keyword == "null"
+            && nulls::only_warns(&exchange.request, described, json, (&pointer, &location));
         let watcher =
             *by_violation.entry((location.clone(), keyword)).or_insert_with_key(|(l, k)| {
                 context.register.requirement_for_violation(operation, response.status, l, k)
             });
         let Some(requirement) = watcher else { continue };
-        let warn_only = is_null && !is_required(described, &location) && !is_item(json, &pointer);
         let found = miss(&location, violation.expected, violation.actual);
         let one = Observation {
             warn_only,
@@ -124,17 +125,6 @@ fn no_error_at_all(sheet: &mut Observations, operation: &str, response: &Respons
     }
     let found = miss("body", "a standard error object", "something else");
     sheet.observations.push(Observation::of(own, Some(found)));
-}
-
-/// Whether a place in a body is an item of a list: a null there stands in place of nothing optional.
-fn is_item(body: &Value, pointer: &str) -> bool {
-    let around = pointer.rsplit_once('/').and_then(|(around, _)| body.pointer(around));
-    around.is_some_and(Value::is_array)
-}
-
-/// Whether the published schema requires the member at a place, given as a location of the schema.
-fn is_required(schema: &Schema, location: &str) -> bool {
-    schema.locations().contains(&(location.to_owned(), "required".to_owned()))
 }
 
 /// The requirements that this answer gave occasion to look at: those that watch a place which is

@@ -41,7 +41,11 @@ fn outcome(
     decisions: &[Decider<'_>],
 ) -> RequirementOutcome {
     let worst = decisions.iter().map(|(_, verdict, _)| *verdict).max();
-    let verdict = worst.map_or(RequirementVerdict::Untested, RequirementVerdict::from);
+    let undecided = match requirement.informative {
+        true => RequirementVerdict::Skipped,
+        false => RequirementVerdict::Untested,
+    };
+    let verdict = worst.map_or(undecided, RequirementVerdict::from);
     let reason = match worst {
         Some(worst) => decisions
             .iter()
@@ -65,6 +69,9 @@ fn outcome(
 }
 
 fn untested(parts: &Parts<'_>, requirement: &Requirement) -> Reason {
+    if requirement.informative {
+        return Reason::Note;
+    }
     if !requirement.standing.is_empty() || (parts.covered)(&requirement.id) {
         return Reason::NotSelected;
     }

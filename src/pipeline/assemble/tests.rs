@@ -198,6 +198,15 @@ fn each_requirement_ends_as_its_gravest_decision_with_its_reason() {
         };
         assert!(one.reason.as_ref().unwrap().code.is(expected), "{one:?}");
     }
+    for note in FILES.0.iter().filter(|one| one.informative) {
+        let found = of(&run, &note.id);
+        assert_eq!((found.verdict, found.applies), (RequirementVerdict::Skipped, false));
+        assert!(found.reason.as_ref().unwrap().code == "note" && found.cases.is_empty());
+    }
+    let counted = run.requirements.iter().filter(|one| one.applies).count();
+    let tally = run.tally_requirements;
+    let all = RequirementVerdict::ALL.iter().map(|verdict| tally.count(*verdict)).sum::<usize>();
+    assert_eq!((all, run.applicable()), (counted, counted));
     let nothing = run_of(&[], &facts(), |_| {});
     let untested = of(&nothing, "versions.get.ok");
     if untested.verdict == RequirementVerdict::Untested {
