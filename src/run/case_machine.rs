@@ -1,10 +1,11 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use crate::accounts::uia::{InteractiveAuth, UiaCredentials};
-use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step};
+use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step, Wait};
 use crate::case::template::{FillError, Scope as _};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Stop, Trace};
 use crate::http::message::{LARGE, Reply, Request, Response};
+use crate::http::rate_limit::announced;
 use crate::model::reason::Reason;
 use crate::plan::routes::Routes;
 use crate::run::variables::Variables;
@@ -24,6 +25,8 @@ pub enum Next {
     Operate(Act, Vec<(String, String)>),
     /// Some time to pass.
     Pause(Duration),
+    /// A time to pass that a response named: other cases run meanwhile.
+    Wait(Duration),
     /// The answers of a step to be judged, which may take its time.
     Judge(Judging),
     /// Nothing: [`CaseMachine::finish`].
@@ -85,6 +88,8 @@ pub struct CaseMachine<'c> {
     /// Replies of the current step so far, with the index of their exchanges.
     replies: Vec<(usize, Response)>,
     exchanges: usize,
+    /// True once it has let a time pass that a response named.
+    has_waited: bool,
     interactive_auth: InteractiveAuth,
     auth: Option<Value>,
     again: Duration,
@@ -95,6 +100,8 @@ pub struct CaseMachine<'c> {
     stop: Option<Stop>,
 }
 
+/// More than a response says how long it takes, since servers round and responses travel.
+const LONGER: Duration = Duration::from_secs(1);
 /// Pause between two tries of a step with `within`.
 const AGAIN: Duration = Duration::from_millis(250);
 /// The branch of a block of such a step that the first answer broke, and a later one met.
@@ -111,6 +118,7 @@ impl<'c> CaseMachine<'c> {
             at: 0,
             replies: Vec::new(),
             exchanges: 0,
+            has_waited: false,
             interactive_auth: InteractiveAuth::default(),
             auth: None,
             again: Duration::ZERO,
@@ -122,8 +130,8 @@ impl<'c> CaseMachine<'c> {
     }
 
     /// Next action. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`]
-    /// comes [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or
-    /// [`CaseMachine::block`] in the place of any.
+    /// comes [`CaseMachine::operated`], after [`Next::Wait`] [`CaseMachine::waited`], after
+    /// [`Next::Judge`] [`CaseMachine::judged`], or [`CaseMachine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = MachineState::Done;
@@ -135,17 +143,26 @@ impl<'c> CaseMachine<'c> {
                 self.state = MachineState::Waiting;
                 return Next::Judge(self.judging(step));
             }
-            MachineState::Ready if self.at_first_try() => {
-                if let Some(wait) = step.wait {
+            MachineState::Ready if self.at_first_try() => match &step.wait {
+                Some(Wait::Fixed(wait)) => {
                     self.state = MachineState::Paused;
-                    return Next::Pause(wait);
+                    return Next::Pause(*wait);
                 }
-            }
+                Some(Wait::Saved(name)) => {
+                    let Some(ms) = self.number(name) else { return self.without_number(name) };
+                    self.state = MachineState::Waiting;
+                    return Next::Wait(Duration::from_millis(ms).saturating_add(LONGER));
+                }
+                None => {}
+            },
             MachineState::Ready if !self.again.is_zero() => {
                 self.state = MachineState::Paused;
                 return Next::Pause(AGAIN);
             }
             _ => {}
+        }
+        if let Some(name) = step.at_most_saved.as_ref().filter(|name| self.number(name).is_none()) {
+            return self.without_number(name);
         }
         match self.next(step) {
             Ok(next) => {
@@ -176,17 +193,62 @@ impl<'c> CaseMachine<'c> {
                 Reply::Inconclusive(reason) => return self.block(reason),
             }
         }
+        match self.pass_interactive_auth(step) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(reason) => {
+                self.stop = self.replies.last().map(|(exchange, _)| self.stop_at(*exchange));
+                return self.block(reason);
+            }
+        }
         if self.wants_more(step) {
-            return;
-        }
-        if let Err(reason) = self.pass_interactive_auth(step) {
-            self.stop = self.replies.last().map(|(exchange, _)| self.stop_at(*exchange));
-            return self.block(reason);
-        }
-        if self.auth.is_some() && self.replies.is_empty() {
+            self.forget_interactive_auth();
             return;
         }
         self.state = MachineState::Answered;
+    }
+
+    /// Takes what came of a wait: that it is over, or the reason why it did not begin.
+    pub fn waited(&mut self, end: Result<(), Reason>) {
+        self.state = MachineState::Paused;
+        match end {
+            Ok(()) => self.has_waited = true,
+            Err(reason) => self.end_without_waiting(reason),
+        }
+    }
+
+    /// Returns true once it has let a time pass that a response named.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
+    /// The positive whole number that was saved under a name.
+    fn number(&self, name: &str) -> Option<u64> {
+        self.variables.saved(name)?.as_u64().filter(|number| *number > 0)
+    }
+
+    /// Ends the case: what it was to wait for, or to count, has no number.
+    fn without_number(&mut self, name: &str) -> Next {
+        let saves = self.case.all_steps().flat_map(|step| &step.save);
+        let source = saves.filter(|(known, _)| known == name).map(|(_, source)| source).last();
+        let place = match source {
+            Some(Source::Body(pointer)) => pointer.trim_start_matches('/').to_owned(),
+            Some(Source::RetryAfter) => "Retry-After".to_owned(),
+            _ => name.to_owned(),
+        };
+        self.end_without_waiting(Reason::NoNumber { place });
+        self.state = MachineState::Done;
+        Next::Done
+    }
+
+    fn end_without_waiting(&mut self, reason: Reason) {
+        self.end = End::NotWaited(reason);
+        self.at = usize::MAX;
+    }
+
+    fn forget_interactive_auth(&mut self) {
+        self.interactive_auth = InteractiveAuth::default();
+        self.auth = None;
     }
 
     /// Gives a value that was made up for this case another value; see [`Variables::rename`].
@@ -262,17 +324,25 @@ impl<'c> CaseMachine<'c> {
             Send::Once | Send::Parallel(_) => false,
             Send::Repeat(times) => self.replies.len() < times as usize,
             Send::Until { status, at_most } => {
-                self.replies.len() < at_most as usize
+                self.replies.len() < self.most(step, at_most)
                     && self.replies.last().is_none_or(|(_, response)| response.status != status)
             }
         }
     }
 
-    /// With `uia:` a challenge is answered, stage by stage, before the step is judged.
-    fn pass_interactive_auth(&mut self, step: &Step) -> Result<(), Reason> {
-        let Some(name) = &step.uia else { return Ok(()) };
+    /// The most requests of a step with `until`.
+    fn most(&self, step: &Step, at_most: u32) -> usize {
+        let saved = step.at_most_saved.as_ref().and_then(|name| self.number(name));
+        let saved = saved.and_then(|number| usize::try_from(number).ok());
+        saved.unwrap_or(usize::MAX).min(at_most as usize)
+    }
+
+    /// With `uia:` a challenge is answered, stage by stage, before the step is judged: true if
+    /// there is one to answer.
+    fn pass_interactive_auth(&mut self, step: &Step) -> Result<bool, Reason> {
+        let Some(name) = &step.uia else { return Ok(false) };
         let Some((_, response)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
-            return Ok(());
+            return Ok(false);
         };
         let account = self.variables.account(name).cloned();
         let account =
@@ -284,15 +354,19 @@ impl<'c> CaseMachine<'c> {
             registration_token: token.as_ref().and_then(Value::as_str),
         };
         if self.interactive_auth.is_finished(response) {
-            return Ok(());
+            return Ok(false);
         }
         let auth = self.interactive_auth.answer(response, prover);
         let Some(auth) = auth.map_err(|why| Reason::InteractiveAuth(why.to_string()))? else {
-            return Ok(());
+            return Ok(false);
         };
         self.auth = Some(auth);
-        self.replies.clear();
-        Ok(())
+        match step.send {
+            Send::Once | Send::Parallel(_) => self.replies.clear(),
+            // The challenge is no response of its own; those before it stay.
+            Send::Repeat(_) | Send::Until { .. } => drop(self.replies.pop()),
+        }
+        Ok(true)
     }
 
     fn judging(&mut self, step: &Step) -> Judging {
@@ -396,8 +470,7 @@ impl<'c> CaseMachine<'c> {
         self.save(step);
         self.at = self.at.saturating_add(1);
         self.replies.clear();
-        self.interactive_auth = InteractiveAuth::default();
-        self.auth = None;
+        self.forget_interactive_auth();
         self.again = Duration::ZERO;
         self.late.clear();
     }
@@ -429,8 +502,14 @@ impl<'c> CaseMachine<'c> {
             .or_else(|| self.replies.last().map(|(_, response)| response))
             .cloned();
         let Some(response) = response else { return };
+        let is_served = |(_, response): &&(usize, Response)| response.status != 429;
+        let served = self.replies.iter().filter(is_served).count();
         for (name, source) in &step.save {
-            if let Some(value) = saved(source, &response) {
+            let value = match source {
+                Source::Served => Some(Value::from(served)),
+                other => saved(other, &response),
+            };
+            if let Some(value) = value {
                 self.variables.save(name, value);
             }
         }
@@ -504,6 +583,11 @@ fn is_policy(errcode: &str) -> bool {
 fn saved(source: &Source, response: &Response) -> Option<Value> {
     match source {
         Source::Status => Some(Value::from(response.status)),
+        Source::Served => None,
+        Source::RetryAfter => {
+            let wait = announced(response).filter(|_| response.status == 429)?;
+            u64::try_from(wait.as_millis()).ok().map(Value::from)
+        }
         Source::Text => Some(Value::String(response.text().into_owned())),
         Source::Header(name) => response.header(name).map(Value::String),
         Source::Body(pointer) => response.json().ok()?.pointer(pointer).cloned(),
