@@ -15,6 +15,7 @@ use std::time::Duration;
 use url::form_urlencoded;
 
 mod request;
+mod waits;
 
 /// Next action of the machine.
 #[derive(Debug)]
@@ -100,8 +101,6 @@ pub struct CaseMachine<'c> {
     stop: Option<Stop>,
 }
 
-/// More than a response says how long it takes, since servers round and responses travel.
-const LONGER: Duration = Duration::from_secs(1);
 /// Pause between two tries of a step with `within`.
 const AGAIN: Duration = Duration::from_millis(250);
 /// The branch of a block of such a step that the first answer broke, and a later one met.
@@ -148,11 +147,7 @@ impl<'c> CaseMachine<'c> {
                     self.state = MachineState::Paused;
                     return Next::Pause(*wait);
                 }
-                Some(Wait::Saved(name)) => {
-                    let Some(ms) = self.number(name) else { return self.without_number(name) };
-                    self.state = MachineState::Waiting;
-                    return Next::Wait(Duration::from_millis(ms).saturating_add(LONGER));
-                }
+                Some(Wait::Saved(name)) => return self.wait(name),
                 None => {}
             },
             MachineState::Ready if !self.again.is_zero() => {
@@ -206,44 +201,6 @@ impl<'c> CaseMachine<'c> {
             return;
         }
         self.state = MachineState::Answered;
-    }
-
-    /// Takes what came of a wait: that it is over, or the reason why it did not begin.
-    pub fn waited(&mut self, end: Result<(), Reason>) {
-        self.state = MachineState::Paused;
-        match end {
-            Ok(()) => self.has_waited = true,
-            Err(reason) => self.end_without_waiting(reason),
-        }
-    }
-
-    /// Returns true once it has let a time pass that a response named.
-    pub fn has_waited(&self) -> bool {
-        self.has_waited
-    }
-
-    /// The positive whole number that was saved under a name.
-    fn number(&self, name: &str) -> Option<u64> {
-        self.variables.saved(name)?.as_u64().filter(|number| *number > 0)
-    }
-
-    /// Ends the case: what it was to wait for, or to count, has no number.
-    fn without_number(&mut self, name: &str) -> Next {
-        let saves = self.case.all_steps().flat_map(|step| &step.save);
-        let source = saves.filter(|(known, _)| known == name).map(|(_, source)| source).last();
-        let place = match source {
-            Some(Source::Body(pointer)) => pointer.trim_start_matches('/').to_owned(),
-            Some(Source::RetryAfter) => "Retry-After".to_owned(),
-            _ => name.to_owned(),
-        };
-        self.end_without_waiting(Reason::NoNumber { place });
-        self.state = MachineState::Done;
-        Next::Done
-    }
-
-    fn end_without_waiting(&mut self, reason: Reason) {
-        self.end = End::NotWaited(reason);
-        self.at = usize::MAX;
     }
 
     fn forget_interactive_auth(&mut self) {
@@ -328,13 +285,6 @@ impl<'c> CaseMachine<'c> {
                     && self.replies.last().is_none_or(|(_, response)| response.status != status)
             }
         }
-    }
-
-    /// The most requests of a step with `until`.
-    fn most(&self, step: &Step, at_most: u32) -> usize {
-        let saved = step.at_most_saved.as_ref().and_then(|name| self.number(name));
-        let saved = saved.and_then(|number| usize::try_from(number).ok());
-        saved.unwrap_or(usize::MAX).min(at_most as usize)
     }
 
     /// With `uia:` a challenge is answered, stage by stage, before the step is judged: true if

@@ -1,4 +1,5 @@
 //! Cases against hand-written answers, from the text of a case to its verdict; no server.
+use super::waits::LONGER;
 use super::*;
 use crate::accounts::account::AccountView;
 use crate::case::load::case_file;
