@@ -17,6 +17,8 @@ const BEYOND: &[&str] = &[
     "is not an account of this case",
     "no block decides",
     "is not in `checks`",
+    "is not a value that an earlier step saves",
+    "is not saved as a number",
     "does not say which requirement it decides",
     "has no parent in the body",
     "is not in the body",

@@ -470,6 +470,39 @@ fn an_interrupted_run_is_status_130_with_all_reports() {
     assert_eq!((&run["complete"], &run["exit_status"]), (&false.into(), &130.into()));
 }
 
+#[test]
+fn an_interrupted_wait_ends_at_once_and_is_reported() {
+    let runtime = Runtime::new().unwrap();
+    let login_token_lifetime = std::time::Duration::from_secs(50);
+    let settings = Settings { login_token_lifetime, ..Settings::default() };
+    let server = runtime.block_on(reference::start(settings)).unwrap();
+    let folder = TempDir::new().unwrap();
+    let case = "login-token-expires";
+    let mut child = homespec(folder.path())
+        .args(["run", &server.url(), "--register", "open", "--case", case])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let waits = format!("waiting: 51 s until {case} goes on, until ");
+    assert!(said.lines().map_while(Result::ok).any(|line| line.starts_with(&waits)));
+    let interrupted = std::time::Instant::now();
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let ended = child.wait().unwrap();
+    assert!(interrupted.elapsed().as_secs() < 20, "it does not wait for the token");
+    assert_eq!(ended.code(), Some(130));
+    let run = run_json(&folder.path().join("reports"));
+    let cases = run["cases"].as_array().unwrap();
+    let waiting = cases.iter().find(|one| one["id"] == case).unwrap();
+    assert_eq!(
+        (&waiting["verdict"], &waiting["reason"]["code"]),
+        (&"blocked".into(), &"interrupted".into())
+    );
+    assert_eq!(run["not_cleaned_up"], serde_json::json!([]));
+}
+
 // The other commands.
 
 #[test]

@@ -2,9 +2,12 @@
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
-use homespec::model::run::{CaseOutcome, LimitHit, Run, Verdict};
+use homespec::model::run::{
+    CaseOutcome, LimitHit, RecordedExchange, RequirementVerdict, Run, Verdict,
+};
 use homespec::reference::{Limit, Refill, Settings, start};
 use serde_json::json;
+use std::time::Duration;
 use support::client::Client;
 use support::program::{Finished, homespec};
 
@@ -234,4 +237,106 @@ fn a_429_without_a_time_is_told_as_such() {
     let note = note(&run, "login");
     assert!(note.contains("the server did not say how long to wait, and "), "{note}");
     assert!(note.contains("how long they take is not known"), "{note}");
+}
+
+/// The requirements that only a token whose time is over shows.
+const OF_EXPIRED_TOKENS: [&str; 5] = [
+    "token.expired",
+    "token.expired.soft_logout",
+    "refresh.expired_access_token",
+    "token.soft_logout.relogin",
+    "login.token.expired",
+];
+
+/// Tokens that live two seconds; access tokens only on devices whose id the client chose.
+fn short_lives() -> Settings {
+    let short = Duration::from_secs(2);
+    Settings { chosen_lifetime: Some(short), login_token_lifetime: short, ..Settings::default() }
+}
+
+fn only_of_expired_tokens() -> Vec<&'static str> {
+    OF_EXPIRED_TOKENS.iter().flat_map(|id| ["--requirement", *id]).collect()
+}
+
+#[test]
+fn tokens_that_expire_are_waited_for_whatever_accounts_there_are() {
+    // With one account, the login that proves it tells a lifetime of 300 s.
+    let table: [(Accounts, &[&str]); 2] = [
+        (Accounts::Made, &["--jobs", "1"]),
+        (Accounts::One, &["--jobs", "1", "--max-wait", "400"]),
+    ];
+    for (accounts, more) in table {
+        let run = run_on(short_lives(), &accounts, more).run;
+        for id in OF_EXPIRED_TOKENS {
+            let found = run.requirements.iter().find(|one| one.id == id).unwrap();
+            assert_eq!(found.verdict, RequirementVerdict::Passed, "{id}: {:?}", found.reason);
+        }
+        assert_eq!(run.tally_requirements.failed, 0);
+    }
+}
+
+#[test]
+fn a_wait_that_takes_too_long_is_skipped_and_says_what_would_allow_it() {
+    let of_tokens = only_of_expired_tokens();
+    for (accounts, logins) in [(Accounts::Made, 2), (Accounts::One, 0)] {
+        let run = run_on(Settings::default(), &accounts, &of_tokens).run;
+        for id in OF_EXPIRED_TOKENS {
+            let found = run.requirements.iter().find(|one| one.id == id).unwrap();
+            assert_eq!(found.verdict, RequirementVerdict::Skipped, "{id}");
+            let reason = found.reason.as_ref().unwrap();
+            assert_eq!(reason.code, "not_waited", "{id}: {}", reason.text);
+            let told = if id == "login.token.expired" {
+                "it would wait 121 s"
+            } else {
+                "it would wait 30"
+            };
+            assert!(
+                reason.text.contains(told) && reason.text.contains("of the 60 s of --max-wait"),
+                "{}",
+                reason.text
+            );
+        }
+        // Where logins are scarce, none is spent on it.
+        let waiting = ["token-expires", "soft-logout-keeps-the-device"];
+        let cases = run.cases.iter().filter(|case| waiting.contains(&case.id.as_str()));
+        let is_login = |one: &&RecordedExchange| one.operation.as_deref() == Some("login");
+        let sent = cases.flat_map(|case| &case.exchanges).filter(is_login).count();
+        assert_eq!(sent, logins, "logins of the waiting cases");
+    }
+}
+
+#[test]
+fn tokens_that_never_expire_are_not_waited_for() {
+    let settings = Settings { quirks: vec!["no-refresh".to_owned()], ..short_lives() };
+    let run = run_on(settings, &Accounts::Made, &only_of_expired_tokens()).run;
+    for id in &OF_EXPIRED_TOKENS[..4] {
+        let found = run.requirements.iter().find(|one| one.id == *id).unwrap();
+        assert_eq!(found.verdict, RequirementVerdict::Skipped, "{id}");
+    }
+    let edited = Settings { faults: vec!["get-token-without-expiry".to_owned()], ..short_lives() };
+    let run = run_on(edited, &Accounts::Made, &["--case", "login-token-expires"]).run;
+    let case = run.cases.iter().find(|case| case.id == "login-token-expires").unwrap();
+    let reason = case.reason.as_ref().unwrap();
+    assert_eq!((case.verdict, reason.code.as_str()), (Verdict::Skipped, "not_observed"));
+    assert!(reason.text.contains("expires_in_ms"), "{}", reason.text);
+}
+
+#[test]
+fn limits_that_end_as_they_say_and_come_sooner_for_login_tokens_are_seen() {
+    let settings = Settings {
+        login_limit: Some(Limit { burst: 8, per_second: 2.0 }),
+        get_token_limit: Some(Limit { burst: 2, per_second: 0.5 }),
+        ..Settings::default()
+    };
+    let asked = [
+        "--allow",
+        "rate-limit",
+        "--requirement",
+        "rate_limit.recovers,rate_limit.get_token_stricter",
+    ];
+    let run = run_on(settings, &Accounts::Made, &asked).run;
+    for id in ["rate_limit.recovers", "rate_limit.get_token_stricter"] {
+        let found = run.requirements.iter().find(|one| one.id == id).unwrap();
+        assert_eq!(found.verdict, RequirementVerdict::Passed, "{id}: {:?}", found.reason);
+    }
 }

@@ -612,6 +612,8 @@ fn facts(main: usize, can_make: bool, disposable: usize) -> Facts {
         providers: Vec::new(),
         capabilities: BTreeMap::new(),
         absent: BTreeSet::new(),
+        token_lifetime: None,
+        max_wait: std::time::Duration::from_secs(60),
         no_session: None,
         registers: false,
         api: Api::V3,

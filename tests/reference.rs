@@ -421,6 +421,22 @@ async fn an_expired_token_asks_for_a_soft_logout() {
 }
 
 #[tokio::test]
+async fn the_tokens_of_a_device_with_a_chosen_id_may_live_another_time() {
+    let chosen_lifetime = Some(Duration::from_secs(7));
+    let c = server(Settings { chosen_lifetime, ..Settings::default() }).await;
+    let lifetime = |got: &Got| got.body["expires_in_ms"].as_u64();
+    let chosen = c.login("alice", json!({"device_id": "D", "refresh_token": true})).await;
+    assert_eq!(lifetime(&chosen), Some(7_000));
+    let refresh = json!({"refresh_token": chosen.text("refresh_token")});
+    assert_eq!(lifetime(&c.post("/refresh", "", refresh).await), Some(300_000));
+    for (more, expected) in
+        [(json!({"refresh_token": true}), Some(300_000)), (json!({"device_id": "E"}), None)]
+    {
+        assert_eq!(lifetime(&c.login("alice", more).await), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_login_token_is_good_once_and_for_its_time() {
     let c = plain().await;
     let alice = c.token("alice").await;
@@ -1533,16 +1549,19 @@ impl Tour {
 
     /// What shows only after half a second.
     async fn expiries(&mut self) {
-        let login =
-            self.login_answer("alice", json!({"refresh_token": true, "device_id": "OLD"})).await;
+        let old = json!({"refresh_token": true, "device_id": "OLD", "initial_device_display_name": "old"});
+        let login = self.login_answer("alice", old).await;
         let plain = self.login("alice", json!({})).await;
         let path = "/_matrix/client/v1/login/get_token";
         let made = self.confirm("POST", path, &plain, "alice", json!({})).await;
         tokio::time::sleep(Duration::from_millis(550)).await;
         self.get("/account/whoami", &token_of(&login)).await;
+        self.get("/devices", &token_of(&login)).await;
         self.refresh(login.body["refresh_token"].as_str().unwrap_or("none")).await;
         let token = made.body["login_token"].clone();
         self.post("/login", "", json!({"type": "m.login.token", "token": token})).await;
+        let again = self.login("alice", json!({"device_id": "OLD"})).await;
+        self.get("/devices/OLD", &again).await;
     }
 
     /// What shows only with an operator's help: an application service, bound addresses, locked and suspended accounts.
@@ -2015,6 +2034,7 @@ impl Tour {
 
     /// What shows only under a limit: the first refusal, and what comes when its wait is over.
     async fn limits(&mut self) {
+        let session = self.login("alice", json!({})).await;
         for _ in 0..25 {
             self.notes.clear();
             let got = self.login_answer("nobody", json!({})).await;
@@ -2024,6 +2044,15 @@ impl Tour {
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         self.login_answer("nobody", json!({})).await;
+        let before = std::mem::take(&mut self.notes);
+        for _ in 0..9 {
+            self.notes.clear();
+            let path = "/_matrix/client/v1/login/get_token";
+            if self.confirm("POST", path, &session, "alice", json!({})).await.status == 429 {
+                break;
+            }
+        }
+        self.notes.splice(0..0, before);
     }
 }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::restriction)] // A helper of tests says with a panic what is wrong.
 mod support;
 
-use homespec::model::run::{CaseOutcome, Run, Verdict};
+use homespec::model::run::{CaseOutcome, RequirementVerdict, Run, Verdict};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use support::client::Client;
 use support::program::{Finished, homespec};
 use support::rerun::assert_known_in_a_second_run;
 use support::synapse::{
-    DEFAULT_LIMITS, NO_PASSWORD, NO_REFRESH, OPEN, Profile, SHORT_TOKENS, Synapse,
+    DEFAULT_LIMITS, EXPIRING, NO_PASSWORD, NO_REFRESH, OPEN, Profile, SHORT_TOKENS, Synapse,
 };
 use support::table::{Table, differences, verdicts};
 use support::{slow_tests, test_file, venv};
@@ -111,6 +111,44 @@ fn a_second_run_shows_nothing_that_the_baseline_of_the_first_does_not_know() {
         arguments.extend(["--area", area]);
     }
     assert_known_in_a_second_run(&arguments);
+}
+
+/// The requirements that only a token whose time is over shows.
+const OF_EXPIRED_TOKENS: [&str; 5] = [
+    "token.expired",
+    "token.expired.soft_logout",
+    "refresh.expired_access_token",
+    "token.soft_logout.relogin",
+    "login.token.expired",
+];
+
+#[test]
+fn tokens_that_expire_are_waited_for() {
+    let Some(python) = venv::python("synapse") else { return };
+    let synapse = Synapse::start(&python, EXPIRING);
+    let mut arguments = vec!["run", synapse.url(), "--register", "open"];
+    for requirement in OF_EXPIRED_TOKENS {
+        arguments.extend(["--requirement", requirement]);
+    }
+    let finished = homespec(&arguments);
+    let decided = verdicts_of(&finished.run, &OF_EXPIRED_TOKENS);
+    assert!(decided.iter().all(|verdict| *verdict == RequirementVerdict::Passed), "{decided:?}");
+    assert!(finished.took < Duration::from_secs(60), "they wait at the same time");
+    assert!(finished.stderr.contains(" goes on, until "), "{}", finished.stderr);
+
+    // Nothing is waited for that takes too long, and the reason names the option.
+    let short = homespec(&[&arguments[..], &["--max-wait", "5"]].concat());
+    for id in OF_EXPIRED_TOKENS {
+        let found = short.run.requirements.iter().find(|one| one.id == id).unwrap();
+        let reason = found.reason.as_ref().unwrap();
+        assert_eq!(reason.code, "not_waited", "{id}: {}", reason.text);
+        assert!(reason.text.contains("--max-wait"), "{id}: {}", reason.text);
+    }
+}
+
+fn verdicts_of(run: &Run, ids: &[&str]) -> Vec<RequirementVerdict> {
+    let of = |id: &&str| run.requirements.iter().find(|one| one.id == **id).unwrap().verdict;
+    ids.iter().map(of).collect()
 }
 
 /// Synapse in another profile: only what differs from the open one is in its table.

@@ -33,6 +33,7 @@ struct AccountSession {
     device_id: Option<String>,
     refresh_token: Option<String>,
     expires: Option<Instant>,
+    lifetime: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,6 +253,14 @@ impl AccountPool {
         session.is_some_and(|session| session.refresh_token.is_some())
     }
 
+    /// Lifetime of the access token in the session of a slot, if a response gave one.
+    pub async fn token_lifetime(&self, slot: &Slot) -> Option<Duration> {
+        let entry = self.entry(slot);
+        let entry = entry.lock().await;
+        let session = entry.as_ref().and_then(|e| e.as_ref().ok()).and_then(|a| a.session.as_ref());
+        session.and_then(|session| session.lifetime)
+    }
+
     /// The logins that proved accounts and whose sessions cases share.
     pub async fn proofs(&self) -> Vec<Exchange> {
         let entries: Vec<Entry> = {
@@ -320,6 +329,7 @@ impl AccountPool {
                     device_id,
                     refresh_token: None,
                     expires: None,
+                    lifetime: None,
                 };
                 self.sender.supplied.prove(&given.user, None, &user_id);
                 let names = (user_id.clone(), localpart(&user_id).to_owned());
@@ -389,11 +399,13 @@ fn learn_password(sender: &RequestSender, password: &str) {
 }
 
 fn session_from(response: &Response, token: &str) -> AccountSession {
-    let expires = response.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
+    let ms = response.json().ok().and_then(|body| body.get("expires_in_ms")?.as_u64());
+    let lifetime = ms.filter(|ms| *ms > 0).map(Duration::from_millis);
     AccountSession {
         token: token.to_owned(),
         device_id: response.text_at("/device_id").map(str::to_owned),
         refresh_token: response.text_at("/refresh_token").map(str::to_owned),
-        expires: expires.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
+        expires: ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
+        lifetime,
     }
 }

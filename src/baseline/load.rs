@@ -190,6 +190,7 @@ fn refusal(code: ReasonCode) -> Option<(&'static str, &'static str)> {
         | Code::NotInSpec
         | Code::NotProvided
         | Code::NotAllowed
+        | Code::NotWaited
         | Code::NotObserved
         | Code::Untestable
         | Code::NoCase

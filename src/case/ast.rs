@@ -229,8 +229,10 @@ pub struct Step {
     /// The account that passes interactive auth, if it is asked for.
     pub uia: Option<String>,
     pub send: Send,
+    /// Name of a saved number that bounds the requests of [`Send::Until`] further.
+    pub at_most_saved: Option<String>,
     /// Pause before the request.
-    pub wait: Option<Duration>,
+    pub wait: Option<Wait>,
     /// Time in which the request is repeated until the response is as expected.
     pub within: Option<Duration>,
     /// For a set-up step: what it asks for is optional, and is called this; a server that does not
@@ -378,6 +380,16 @@ pub enum Send {
     },
 }
 
+/// A pause before a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// Of this length.
+    Fixed(Duration),
+    /// Of as many milliseconds as the number saved under this name, and a little longer: other cases run meanwhile, and
+    /// it counts towards the budget of waits.
+    Saved(String),
+}
+
 /// The expectations of one requirement at one step.
 #[derive(Debug, Clone)]
 pub struct Block {
@@ -496,4 +508,15 @@ pub enum Source {
     Status,
     /// The body as text.
     Text,
+    /// The milliseconds that a 429 asks to wait.
+    RetryAfter,
+    /// How many responses of the step were not a 429.
+    Served,
+}
+
+impl Source {
+    /// Returns true if it may be a number, for a wait or a count.
+    pub fn may_be_number(&self) -> bool {
+        matches!(self, Source::Body(_) | Source::RetryAfter | Source::Served)
+    }
 }

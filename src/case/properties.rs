@@ -16,6 +16,22 @@ impl Case {
         }
     }
 
+    /// Returns true if it waits for a time that a response names.
+    pub fn waits(&self) -> bool {
+        self.all_steps().any(|step| matches!(step.wait, Some(Wait::Saved(_))))
+    }
+
+    /// Returns true if that time is the lifetime of an access token that a login gives.
+    pub fn waits_for_access_token(&self) -> bool {
+        let lifetime = Source::Body("/expires_in_ms".to_owned());
+        let is_lifetime = |name: &String| {
+            let saved = |step: &Step| step.save.contains(&(name.clone(), lifetime.clone()));
+            self.all_steps().any(|step| step.is_login() && saved(step))
+        };
+        self.all_steps()
+            .any(|step| matches!(&step.wait, Some(Wait::Saved(name)) if is_lifetime(name)))
+    }
+
     /// Set-up and steps, in the order sent.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
         self.setup.iter().chain(&self.steps)

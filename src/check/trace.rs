@@ -30,6 +30,8 @@ pub enum End {
     Settled(Verdict, Reason),
     /// A set-up step showed that the server does not offer what the case is about.
     NotOffered(Reason),
+    /// It did not wait for what its next step needs to pass: what is undecided is skipped.
+    NotWaited(Reason),
 }
 
 /// The answer that ended a case early.

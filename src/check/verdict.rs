@@ -299,7 +299,10 @@ fn verdict(
             return (Verdict::Blocked, Some(reason.clone()));
         }
         End::NotOffered(reason) => return (Verdict::Skipped, Some(reason.clone())),
-        End::Blocked(_) | End::Stopped(_) | End::Finished => {}
+        End::NotWaited(reason) if judged.len() < blocks => {
+            return (Verdict::Skipped, Some(reason.clone()));
+        }
+        End::NotWaited(_) | End::Blocked(_) | End::Stopped(_) | End::Finished => {}
     }
     let observed = judged.iter().any(|one| one.judgement != Judgement::NotObserved);
     if observed || (weight.severity == Severity::Observes && !judged.is_empty()) {

@@ -314,7 +314,7 @@ pub struct TestArgs {
         default_value = "30s"
     )]
     pub timeout: Duration,
-    /// For all waits for rate limits together, in seconds or as 30s, 5m, 1h30m
+    /// For all waits together, for rate limits and for tokens to expire; in seconds or as 30s, 5m, 1h30m
     #[arg(
         long,
         value_name = "DURATION",

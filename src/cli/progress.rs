@@ -1,7 +1,7 @@
 //! Progress on standard error, and only on a terminal.
 use super::checked::sentence;
 use crate::case::ast::Case;
-use crate::http::rate_limit::WaitNotice;
+use crate::http::rate_limit::{WaitCause, WaitNotice};
 use crate::model::run::Verdict;
 use crate::pipeline::Watcher;
 use crate::plan::facts::Facts;
@@ -168,21 +168,28 @@ impl Watcher for Bar {
     }
 
     fn limit_wait(&self, wait: &WaitNotice) {
-        let WaitNotice { operation, wait, spent, budget } = wait;
+        let WaitNotice { cause, wait, spent, budget } = wait;
         let until = jiff::Timestamp::now() + *wait;
         let (seconds, until) = (wait.as_secs_f64().ceil(), until.strftime("%H:%M:%S UTC"));
         let (spent, budget) = (spent.as_secs(), budget.as_secs());
+        let what = match cause {
+            WaitCause::Limit(operation) => format!("for the server's limit on {operation}"),
+            WaitCause::Case(case) => format!("until {case} goes on"),
+        };
         let text = format!(
-            "{seconds} s for the server's limit on {operation}, until {until} ({spent} of the {budget} s of \
-             --max-wait were used before)"
+            "{seconds} s {what}, until {until} ({spent} of the {budget} s of --max-wait were used before)"
         );
         self.say_above("waiting", &text);
     }
 
-    fn limit_left(&self, left: Option<(&str, Duration)>) {
+    fn limit_left(&self, left: Option<(&WaitCause, Duration)>) {
         let Some(bar) = self.bar.get() else { return };
-        let text = left.map(|(operation, left)| {
-            format!("waiting for the limit on {operation}, {} s more; ", left.as_secs_f64().ceil())
+        let text = left.map(|(cause, left)| {
+            let what = match cause {
+                WaitCause::Limit(operation) => format!("for the limit on {operation}"),
+                WaitCause::Case(case) => format!("until {case} goes on"),
+            };
+            format!("waiting {what}, {} s more; ", left.as_secs_f64().ceil())
         });
         match text.map(|text| sentence(&self.vault, &text)) {
             Some(Ok(text)) => bar.set_prefix(format!("{} ", text.trim_end())),

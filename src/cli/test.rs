@@ -46,6 +46,9 @@ pub(super) fn run(args: RunArgs, operator: Operator) -> Result<u8, Failure> {
     ended
 }
 
+/// Lifetime of some tokens of the demo: long enough for the cases that use them, short enough to wait for.
+const SHORT: Duration = Duration::from_millis(1500);
+
 pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     let material = material(&args.test)?;
     let rate_limited = args.test.allow.contains(&Allow::RateLimit);
@@ -53,7 +56,11 @@ pub(super) fn demo(args: DemoArgs) -> Result<u8, Failure> {
     if rate_limited {
         // Something to run into, and quick to recover from.
         settings.login_limit = Some(Limit { burst: 20, per_second: 10.0 });
+        settings.get_token_limit = Some(Limit { burst: 10, per_second: 5.0 });
     }
+    // Something to wait for.
+    settings.chosen_lifetime = Some(SHORT);
+    settings.login_token_lifetime = SHORT;
     let limits_logins = reference::limits_logins(&settings.quirks);
     // Its operator is at hand.
     let settings = reference::FaultNeed::Operator.met(settings);

@@ -1,11 +1,12 @@
-//! Rate limits: the wait that a 429 asks for, whom it is meant for, and one budget for all waits of a run.
+//! Rate limits: the wait that a 429 asks for, whom it is meant for, and one budget for all waits of a run, those of cases
+//! included.
 mod bucket;
 mod hint;
 mod notice;
 
 pub use bucket::{Bucket, Group};
 pub use hint::retry_after;
-pub use notice::{WaitNotice, Waits};
+pub use notice::{WaitCause, WaitNotice, Waits};
 
 use crate::http::message::Response;
 use crate::model::reason::Reason;
@@ -114,6 +115,25 @@ struct LimitState {
     hits: Vec<LimitHit>,
 }
 
+/// A wait that the budget has paid for; it counts as over when this is dropped.
+#[derive(Debug)]
+pub struct PaidWait<'n> {
+    until: Instant,
+    _told: notice::Wait<'n>,
+}
+
+impl PaidWait<'_> {
+    /// Completes at its end.
+    pub async fn over(&self) {
+        tokio::time::sleep_until(self.until).await;
+    }
+}
+
+/// Returns the wait that a 429 asks for, if it does.
+pub fn announced(response: &Response) -> Option<Duration> {
+    retry_after(response, SystemTime::now())
+}
+
 /// The limits of one target and what is left of the budget.
 #[derive(Debug)]
 pub struct RateLimits {
@@ -130,7 +150,7 @@ impl RateLimits {
         RateLimits { budget, began: Instant::now(), state, notices }
     }
 
-    /// The waits for limits as they begin and end; only the first call gets them.
+    /// The waits as they begin and end; only the first call gets them.
     pub fn waits(&self) -> Option<Waits> {
         self.notices.take()
     }
@@ -147,6 +167,31 @@ impl RateLimits {
         tokio::time::sleep_until(until).await;
         drop(wait);
         Ok(Instant::now())
+    }
+
+    /// Takes a wait of a case from the budget.
+    ///
+    /// # Errors
+    /// The reason to skip with, if the budget does not permit it.
+    pub fn pay(&self, case: &str, wait: Duration) -> Result<PaidWait<'_>, Reason> {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = state.waiting_until.unwrap_or(now).max(now);
+        let until = now + wait.min(hint::CAP);
+        let cost = until.saturating_duration_since(from);
+        if wait > hint::CAP || state.spent + cost > self.budget {
+            return Err(Reason::WaitTooLong {
+                wait: seconds(wait),
+                spent: seconds(state.spent),
+                budget: self.budget.as_secs(),
+            });
+        }
+        let cause = WaitCause::Case(case.to_owned());
+        let notice = WaitNotice { cause, wait, spent: state.spent, budget: self.budget };
+        state.spent += cost;
+        state.waiting_until = Some(from.max(until));
+        drop(state);
+        Ok(PaidWait { until, _told: self.notices.begin(notice) })
     }
 
     /// Takes a wait from the budget, if there is one.
@@ -169,7 +214,7 @@ impl RateLimits {
             return Err(self.refusal(&state, operation, until - now));
         }
         let notice = WaitNotice {
-            operation: operation.to_owned(),
+            cause: WaitCause::Limit(operation.to_owned()),
             wait: until - now,
             spent: state.spent,
             budget: self.budget,

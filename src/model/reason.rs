@@ -77,10 +77,15 @@ reasons! {
     }
     NotAllowed = "not_allowed", remedy: "allow it with --allow rate-limit" =>
         { BurstNotAllowed => "a burst of requests is sent only with --allow rate-limit"; }
+    NotWaited = "not_waited", remedy: "allow the wait with a longer --max-wait" => {
+        WaitTooLong { wait: u128, spent: u128, budget: u64 } => "it would wait {wait} s, and {spent} of the {budget} s \
+            of --max-wait are used up";
+    }
     NotObserved = "not_observed" => {
         NotObserved => "no response exercised this check";
         NotExercised => "no response exercised this check";
         TooFewAnswers => "not enough responses to compare";
+        NoNumber { place: String } => "no response gave a positive number for {place}, on which the case depends";
     }
     NoAccount = "no_account", remedy: ACCOUNTS => {
         NoAccount => "no account was given, and none can be created";
@@ -192,6 +197,7 @@ impl ReasonCode {
             | Code::NotInSpec
             | Code::NotProvided
             | Code::NotAllowed
+            | Code::NotWaited
             | Code::NotObserved
             | Code::NoAccount
             | Code::Operator

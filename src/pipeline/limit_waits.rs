@@ -1,6 +1,6 @@
-//! Waits for rate limits, told to the watcher while they last.
+//! Waits for rate limits and of cases, told to the watcher while they last.
 use super::Watcher;
-use crate::http::rate_limit::{RateLimits, WaitNotice};
+use crate::http::rate_limit::{RateLimits, WaitCause, WaitNotice};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ const SAME: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Current {
     waits: BTreeMap<u64, (WaitNotice, Instant)>,
-    announced: BTreeMap<String, Instant>,
+    announced: BTreeMap<WaitCause, Instant>,
 }
 
 impl Current {
@@ -24,10 +24,10 @@ impl Current {
             return;
         };
         let until = Instant::now() + notice.wait;
-        let known = self.announced.get(&notice.operation);
+        let known = self.announced.get(&notice.cause);
         if notice.wait >= LONG && known.is_none_or(|known| until > *known + SAME) {
             watcher.limit_wait(&notice);
-            self.announced.insert(notice.operation.clone(), until);
+            self.announced.insert(notice.cause.clone(), until);
         }
         self.waits.insert(number, (notice, until));
     }
@@ -35,13 +35,13 @@ impl Current {
     fn show(&self, watcher: &dyn Watcher) {
         let last = self.waits.values().max_by_key(|(_, until)| *until);
         let left = last.map(|(notice, until)| {
-            (notice.operation.as_str(), until.saturating_duration_since(Instant::now()))
+            (&notice.cause, until.saturating_duration_since(Instant::now()))
         });
         watcher.limit_left(left);
     }
 }
 
-/// Does the work, and tells meanwhile which limits it waits for.
+/// Does the work, and tells meanwhile what it waits for.
 pub(super) async fn told<T>(
     limits: &RateLimits,
     watcher: &dyn Watcher,

@@ -16,7 +16,7 @@ pub use material::Material;
 pub use prepare::{Prepared, prepare};
 pub use target_unavailable::TargetUnavailable;
 
-use crate::http::rate_limit::WaitNotice;
+use crate::http::rate_limit::{WaitCause, WaitNotice};
 use crate::plan::Plan;
 use crate::plan::facts::Facts;
 use crate::redact::RedactedRun;
@@ -47,11 +47,11 @@ pub trait Watcher: Progress {
     fn cleaning_up(&self, at_most: Duration, interrupted: bool);
     /// Something that the operator gave is refused. The sentence holds no secret.
     fn operator_error(&self, why: &str);
-    /// A long wait for a rate limit begins.
+    /// A long wait begins.
     fn limit_wait(&self, wait: &WaitNotice);
-    /// The operation whose limit is waited for longest, and for how long from now on; nothing if none
-    /// is waited for any more. Called at each change, and every second meanwhile.
-    fn limit_left(&self, left: Option<(&str, Duration)>);
+    /// The cause of the wait that lasts longest, and how long from now on; nothing if nothing is
+    /// waited for any more. Called at each change, and every second meanwhile.
+    fn limit_left(&self, left: Option<(&WaitCause, Duration)>);
 }
 
 impl Watcher for Silent {
@@ -61,7 +61,7 @@ impl Watcher for Silent {
     fn cleaning_up(&self, _: Duration, _: bool) {}
     fn operator_error(&self, _: &str) {}
     fn limit_wait(&self, _: &WaitNotice) {}
-    fn limit_left(&self, _: Option<(&str, Duration)>) {}
+    fn limit_left(&self, _: Option<(&WaitCause, Duration)>) {}
 }
 
 // Material is loaded and a job is prepared before.

@@ -142,9 +142,10 @@ impl Prepared {
         authenticated: Option<&AuthenticatedProbe>,
         accounts: AccountFacts,
     ) -> Facts {
-        let Job { api, operator, allowed, sources, .. } = &self.job;
-        let names = operator.names();
-        let mut facts = probe::facts(public, authenticated, *api, accounts, names, allowed.clone());
+        let Job { api, operator, allowed, sources, max_wait, .. } = &self.job;
+        let (names, allowed) = (operator.names(), allowed.clone());
+        let mut facts =
+            probe::facts(public, authenticated, *api, accounts, names, allowed, *max_wait);
         facts.features.extend(sources.registers().then_some(Feature::Registration));
         facts
     }

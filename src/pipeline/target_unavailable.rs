@@ -41,6 +41,8 @@ impl TargetUnavailable {
             features: BTreeSet::new(),
             capabilities: BTreeMap::new(),
             absent: BTreeSet::new(),
+            token_lifetime: None,
+            max_wait: prepared.job.max_wait,
             no_session: None,
             registers: false,
             api: prepared.job.api.unwrap_or(Api::V3),

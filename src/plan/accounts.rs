@@ -139,6 +139,10 @@ fn slot(wanted: &Wanted<'_>, facts: &Facts, permits: &mut Permits) -> Result<Slo
         let text = "this needs a password, and the accounts have only access tokens";
         return Err(not_provided("password", text.to_owned(), accounts, |given| given.password));
     }
+    // Others would use the account while it waits.
+    if wanted.case.waits() && made {
+        return Ok(Slot::Fresh(wanted.index, wanted.name.to_owned()));
+    }
     if wanted.disposable {
         return disposable_slot(wanted, facts, permits, made);
     }

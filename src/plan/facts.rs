@@ -5,6 +5,7 @@ use crate::model::reason::Reason;
 use crate::model::release::Listed;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Facts about the homeserver before the first case.
 #[derive(Debug, Clone)]
@@ -22,6 +23,10 @@ pub struct Facts {
     /// The operations by which cases look at sessions and devices, as far as they are absent or do not
     /// work.
     pub absent: BTreeSet<String>,
+    /// Lifetime of the access token that the login of the first account gave; nothing if it gave none.
+    pub token_lifetime: Option<Duration>,
+    /// For all waits together.
+    pub max_wait: Duration,
     /// Reason why there was no session for the probe though an account was given; features that
     /// need a session are then unknown and not absent.
     pub no_session: Option<Reason>,

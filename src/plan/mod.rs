@@ -13,6 +13,7 @@ pub mod presuppositions;
 mod releases;
 pub mod routes;
 pub mod selection;
+mod waits;
 
 pub use accounts::{others, replaced};
 pub use expand::expand;
@@ -44,6 +45,8 @@ pub enum Claim {
     Account(Slot),
     /// The user of the operator's application service, which all its cases share.
     Service,
+    /// The rate limits, of which a case is the subject.
+    Limits,
 }
 
 impl PlannedCase {
@@ -52,7 +55,9 @@ impl PlannedCase {
         let Disposition::Run(assignment) = &self.disposition else { return BTreeSet::new() };
         let serves = |need: &Need| matches!(need, Need::Operator(name) if name == "appservice");
         let service = self.case.needs.iter().any(serves).then_some(Claim::Service);
-        assignment.accounts.values().cloned().map(Claim::Account).chain(service).collect()
+        let limits = (self.case.limits == Limits::Observe).then_some(Claim::Limits);
+        let accounts = assignment.accounts.values().cloned().map(Claim::Account);
+        accounts.chain(service).chain(limits).collect()
     }
 }
 
@@ -230,6 +235,9 @@ fn disposition(
     }
     if case.limits == Limits::Observe && !facts.allowed.contains(&Allow::RateLimit) {
         return skip(Reason::BurstNotAllowed);
+    }
+    if let Some(reason) = waits::in_vain(case, facts) {
+        return skip(reason);
     }
     accounts::assign(case, index, facts, permits)
 }

@@ -1,12 +1,13 @@
 //! The order of the cases that run.
-use super::{Disposition, PlannedCase};
+use super::{Disposition, PlannedCase, Slot};
 use crate::case::ast::{Case, Need, Phase};
 use crate::model::run::Level;
 use crate::requirements::Register;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ordinary cases go first, then what may harm accounts, then bursts, then what may wedge the
-/// server; within a phase those that cost no login, then the others by [`by_worth`].
+/// server; within a phase those that wait while others run, then those that cost no login, then the
+/// others by [`by_worth`].
 pub(super) fn phases(cases: &[PlannedCase], register: &Register) -> Vec<Vec<usize>> {
     let mut by_phase: BTreeMap<Phase, Vec<Numbered>> = BTreeMap::new();
     for (index, planned) in cases.iter().enumerate() {
@@ -16,7 +17,17 @@ pub(super) fn phases(cases: &[PlannedCase], register: &Register) -> Vec<Vec<usiz
         }
     }
     let mut known: BTreeSet<&str> = BTreeSet::new();
-    by_phase.into_values().map(|phase| ordered(phase, register, &mut known)).collect()
+    let first = |(index, _): &Numbered<'_>| cases.get(*index).is_some_and(waits_apart);
+    by_phase.into_values().map(|phase| ordered(phase, register, &first, &mut known)).collect()
+}
+
+/// Returns true for a case that waits and takes nothing from others: its accounts are its own, or it
+/// is known that the wait is permitted.
+fn waits_apart(planned: &PlannedCase) -> bool {
+    let Disposition::Run(assignment) = &planned.disposition else { return false };
+    let is_own = |slot: &Slot| matches!(slot, Slot::Fresh(..));
+    planned.case.waits()
+        && (planned.case.waits_for_access_token() || assignment.accounts.values().all(is_own))
 }
 
 /// A case with its place in the plan.
@@ -26,15 +37,17 @@ type Numbered<'c> = (usize, &'c Case);
 fn ordered<'c>(
     phase: Vec<Numbered<'c>>,
     register: &Register,
+    is_first: &dyn Fn(&Numbered<'_>) -> bool,
     known: &mut BTreeSet<&'c str>,
 ) -> Vec<usize> {
+    let (first, phase): (Vec<Numbered>, Vec<Numbered>) = phase.into_iter().partition(is_first);
     let (mut free, with_login): (Vec<Numbered>, Vec<Numbered>) =
         phase.into_iter().partition(|(_, case)| case.logins() == 0);
     free.sort_by_key(|(index, case)| (!case.checks.iter().any(|id| is_must(register, id)), *index));
-    for (_, case) in &free {
+    for (_, case) in first.iter().chain(&free) {
         known.extend(case.checks.iter().map(String::as_str));
     }
-    let mut order: Vec<usize> = free.into_iter().map(|(index, _)| index).collect();
+    let mut order: Vec<usize> = first.into_iter().chain(free).map(|(index, _)| index).collect();
     // What only wants a session can be served by one that an earlier case leaves.
     let (late, early): (Vec<Numbered>, Vec<Numbered>) =
         with_login.into_iter().partition(|(_, case)| case.takes_any_session());

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 mod capabilities;
 mod facts;
 mod selection;
+mod waits;
 
 static SPEC: LazyLock<Spec> = LazyLock::new(|| Spec::bundled_v1().unwrap());
 
@@ -55,6 +56,8 @@ fn facts() -> Facts {
         providers: Vec::new(),
         capabilities: BTreeMap::new(),
         absent: BTreeSet::new(),
+        token_lifetime: None,
+        max_wait: std::time::Duration::from_secs(60),
         no_session: None,
         api: Api::V3,
         accounts: AccountFacts { can_make: true, made_password: true, ..AccountFacts::default() },
@@ -398,7 +401,7 @@ fn a_plan_counts_what_it_will_send_and_use() {
     let account = |slot| BTreeSet::from([Claim::Account(slot)]);
     assert_eq!(claims[0], account(Slot::Main(0)));
     assert_eq!(claims[3], account(Slot::Fresh(3, "bob".to_owned())));
-    assert_eq!((&claims[2], &claims[4]), (&BTreeSet::new(), &BTreeSet::new()));
+    assert_eq!((&claims[2], &claims[4]), (&BTreeSet::from([Claim::Limits]), &BTreeSet::new()));
     assert_eq!(plan.given_in_use(&facts.accounts), BTreeSet::new());
     let of_given = Facts { accounts: given(&[(true, false), (true, true)]), ..facts };
     let plan = planned(&suite(&cases[..1]), &of_given);

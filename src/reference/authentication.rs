@@ -3,8 +3,8 @@
 use super::answer::Stop;
 use super::context::{Owner, RequestContext, milliseconds};
 use super::policy::{
-    AcceptedTokens, AssertedDevice, AssertedUser, LockedLogout, OddText, OutsideNamespace,
-    OwnDevice, QueryToken,
+    AcceptedTokens, AssertedDevice, AssertedUser, ExpiredTokens, LockedLogout, OddText,
+    OutsideNamespace, OwnDevice, QueryToken,
 };
 use super::refusal::Refusal;
 use super::release::v1;
@@ -62,8 +62,19 @@ impl RequestContext<'_> {
         if knows_of_ends && session.dies.is_some_and(|moment| moment <= self.now) {
             return Err(Refusal::LoggedOutToken.into());
         }
-        if session.expires.is_some_and(|moment| moment <= self.now) {
+        let knows_of_time = match policy.authentication.expired {
+            ExpiredTokens::Refused => true,
+            ExpiredTokens::Good => false,
+            ExpiredTokens::KnownToWhoamiAlone => whoami,
+        };
+        if knows_of_time && session.expires.is_some_and(|moment| moment <= self.now) {
             return Err(Refusal::ExpiredToken.into());
+        }
+        if let Some(lifetime) = self.server.settings.access_lifetime
+            && policy.authentication.use_renews
+            && session.expires.is_some()
+        {
+            session.expires = self.now.checked_add(lifetime);
         }
         match session.reach {
             Reach::Whoami if !whoami => return Err(Refusal::UnknownToken.into()),

@@ -90,6 +90,9 @@ const WIRE: Table = &[
     ("options-logs-in", |p| p.routes.options = OptionsLogic::LogsIn),
     ("rate-limit-none", |p| p.requests.login_limit = LoginLimit::None),
     ("rate-limit-forever", |p| p.requests.login_limit = LoginLimit::Forever),
+    ("rate-limit-longer-than-said", |p| p.requests.login_limit = LoginLimit::LongerThanSaid),
+    ("get-token-not-limited", |p| p.login_tokens.limit = GetTokenLimit::None),
+    ("get-token-limited-as-logins", |p| p.login_tokens.limit = GetTokenLimit::AsLogins),
 ];
 
 #[rustfmt::skip]
@@ -157,6 +160,7 @@ const LOGIN: Table = &[
     ("login-token-twice", |p| p.login_tokens.uses = LoginTokenUses::Unlimited),
     ("login-token-races", |p| p.login_tokens.uses = LoginTokenUses::OnceButForRaces),
     ("login-token-never-expires", |p| p.login_tokens.never_expire = true),
+    ("login-token-outlives-its-time", |p| p.login_tokens.understated = true),
     ("login-token-as-access-token", |p| p.authentication.accepts = AcceptedTokens::LoginTokensToo),
     ("access-token-as-login-token", |p| p.login_tokens.accepts = LoginTokenKinds::AccessTokensToo),
     ("login-token-ignores-device-id", |p| p.login.opening.device_id = DeviceIdMember::UnreadByTokenLogin),
@@ -273,7 +277,8 @@ const SESSION: Table = &[
     ("refresh-later-needs-access-token", |p| p.refresh.needs_access_token = Refreshes::AllButFirst),
     ("refresh-early-refused", |p| p.refresh.refused_while_valid = Refreshes::All),
     ("refresh-early-refused-later", |p| p.refresh.refused_while_valid = Refreshes::AllButFirst),
-    ("refresh-after-expiry-refused", |p| p.refresh.refused_after_expiry = true),
+    ("refresh-after-expiry-refused", |p| p.refresh.refused_after_expiry = Some(Refusal::RefreshTokenSpent)),
+    ("refresh-after-expiry-forbidden", |p| p.refresh.refused_after_expiry = Some(Refusal::NotThisUser)),
     ("refresh-access-token-dead", |p| p.refresh.dead_access_tokens = Refreshes::All),
     ("refresh-later-access-token-dead", |p| p.refresh.dead_access_tokens = Refreshes::AllButFirst),
     ("refresh-access-token-for-whoami-alone", |p| p.refresh.access_tokens_for_whoami_alone = true),

@@ -10,7 +10,7 @@ use super::store::Store;
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 use std::net::SocketAddr;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What stays the same while the homeserver runs.
 #[derive(Debug)]
@@ -132,9 +132,20 @@ impl<'a> RequestContext<'a> {
                 return Err(Answer::limited(250).into());
             }
         }
+        if policy == LoginLimit::LongerThanSaid {
+            if taken.is_err() {
+                self.store.held.entry(key.to_owned()).or_insert(self.now + LONGER_THAN_SAID);
+            }
+            if self.store.held.get(key).is_some_and(|until| *until > self.now) {
+                return Err(Answer::limited(250).into());
+            }
+        }
         taken.map_err(|wait| Answer::limited(wait).into())
     }
 }
+
+/// How long a limit lasts that says less.
+const LONGER_THAN_SAID: Duration = Duration::from_secs(10);
 
 /// Milliseconds since 1970.
 pub(super) fn milliseconds() -> u64 {

@@ -3,7 +3,9 @@
 use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, required};
 use super::opening::milliseconds;
-use super::policy::{GetTokenUia, LoginTokenKinds, LoginTokenUses, MadeToken, OddText, TokenLogin};
+use super::policy::{
+    GetTokenLimit, GetTokenUia, LoginTokenKinds, LoginTokenUses, MadeToken, OddText, TokenLogin,
+};
 use super::refusal::Refusal;
 use super::store::LoginToken;
 use super::uia;
@@ -107,13 +109,19 @@ pub(super) fn get_token(ctx: &mut RequestContext) -> Outcome {
         ctx.store.passed.insert(owner.user.clone());
     }
     // Only what makes a token counts, as on deployed servers.
-    if let Some(limit) = ctx.server.settings.get_token_limit {
+    let limit = match policy.limit {
+        GetTokenLimit::Own => ctx.server.settings.get_token_limit,
+        GetTokenLimit::AsLogins => ctx.server.settings.login_limit,
+        GetTokenLimit::None => None,
+    };
+    if let Some(limit) = limit {
         let (refill, key) = (ctx.server.settings.refill, format!("get_token {}", owner.user));
         let permit = ctx.store.buckets.take(limit, refill, &key, ctx.now);
         permit.map_err(|wait| Stop::from(Answer::limited(wait)))?;
     }
     let lifetime = ctx.server.settings.login_token_lifetime;
-    let token = ctx.store.login_token(&owner.user, ctx.now, lifetime);
+    let lives = if policy.understated { lifetime.saturating_mul(20) } else { lifetime };
+    let token = ctx.store.login_token(&owner.user, ctx.now, lives);
     match policy.made {
         MadeToken::OfCaller => {}
         MadeToken::AllOfCaller => {

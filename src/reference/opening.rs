@@ -3,8 +3,9 @@
 use super::answer::Stop;
 use super::context::{Members, RequestContext, flag, text};
 use super::policy::{
-    CreatesDevice, DeviceIdMember, DisplayNameMember, GeneratedIds, GuestParameter, KnownDevice,
-    KnownDeviceToken, OpeningPolicy, OtherDevices, RefreshFlag, SharedId, TokenDevice, TokenOwner,
+    CreatesDevice, DeviceIdMember, DisplayNameMember, ExpiredDevice, GeneratedIds, GuestParameter,
+    KnownDevice, KnownDeviceToken, OpeningPolicy, OtherDevices, RefreshFlag, SharedId, TokenDevice,
+    TokenOwner,
 };
 use super::refusal::Refusal;
 use super::release::{r0, v1};
@@ -159,6 +160,7 @@ pub(super) fn open_session(
         TokenDevice::OtherThanGenerated if options.device_id.is_none() => ctx.store.device_id(),
         _ => told.clone(),
     };
+    let (told, device) = take_up_expired(ctx, &owner, told, device)?;
     let known = ctx.store.device(&owner, &device).is_some();
     end_sessions(ctx, policy, &owner, &device);
     settle_device(ctx, policy, &owner, &device, options);
@@ -172,7 +174,8 @@ pub(super) fn open_session(
         _ => None,
     };
     let expires = options.refresh || policy.always_expires;
-    let terms = Terms { expires, refresh: options.refresh, ..Terms::default() };
+    let chosen = options.device_id.is_some();
+    let terms = Terms { expires, refresh: options.refresh, chosen, ..Terms::default() };
     issue_tokens(ctx, &owner, &bound.unwrap_or(device), terms, &mut members);
     let dead = policy.dead_tokens.include(ctx.store.logins)
         || known && policy.token_on_known_device == KnownDeviceToken::Dead
@@ -253,6 +256,32 @@ fn named_alike(ctx: &RequestContext, user: &str, options: &LoginOptions) -> Opti
     alike.next().map(|(id, _)| id.clone())
 }
 
+/// What becomes of a login on a device whose access token has expired: by the book, nothing else than of any other.
+fn take_up_expired(
+    ctx: &mut RequestContext,
+    user: &str,
+    told: String,
+    device: String,
+) -> Result<(String, String), Stop> {
+    let is_expired = ctx.store.access.values().any(|access| {
+        access.user == user
+            && access.device == device
+            && access.expires.is_some_and(|moment| moment <= ctx.now)
+    });
+    match ctx.policy().lifetimes.expired_device {
+        ExpiredDevice::Refused if is_expired => Err(Refusal::DeviceIdInvalid.into()),
+        ExpiredDevice::Forgotten if is_expired => {
+            ctx.store.drop_device(user, &device, None);
+            Ok((told, device))
+        }
+        ExpiredDevice::Replaced if is_expired => {
+            let other = ctx.store.device_id();
+            Ok((other.clone(), other))
+        }
+        _ => Ok((told, device)),
+    }
+}
+
 /// Ends the earlier tokens of a device that logs in; those of other devices stay.
 fn end_sessions(ctx: &mut RequestContext, policy: &OpeningPolicy, user: &str, device: &str) {
     if !policy.known_keeps_access_token {
@@ -311,6 +340,8 @@ pub(super) struct Terms {
     pub(super) expires: bool,
     /// A refresh token comes with it.
     pub(super) refresh: bool,
+    /// The client chose the id of its device, at this login.
+    pub(super) chosen: bool,
     /// The refresh token that is traded in, which the first use of the new tokens revokes.
     pub(super) made_from: Option<String>,
     /// How many refreshes lie between them and the login.
@@ -325,11 +356,15 @@ pub(super) fn issue_tokens(
     terms: Terms,
     members: &mut Members,
 ) {
-    let Terms { expires, refresh, made_from, generation } = terms;
+    let Terms { expires, refresh, chosen, made_from, generation } = terms;
     let (user, device) = (user.to_owned(), device.to_owned());
     let access = ctx.store.token("access");
-    let lifetime =
-        ctx.server.settings.access_lifetime.filter(|_| expires && ctx.server.listed.since(v1(3)));
+    let settings = &ctx.server.settings;
+    let lifetime = settings.access_lifetime.filter(|_| expires && ctx.server.listed.since(v1(3)));
+    let lifetime = lifetime.map(|lifetime| match settings.chosen_lifetime {
+        Some(short) if chosen && refresh => short,
+        _ => lifetime,
+    });
     let recorded = if is_recorded(ctx) { device.clone() } else { String::new() };
     let session = Access {
         user: user.clone(),

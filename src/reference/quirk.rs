@@ -229,6 +229,13 @@ behaviours! {
     "user-name-is-a-basis", "POST /register: username is the basis for the localpart",
         "the localpart of a new user is a number, and the name that was asked for logs in too", changes &[],
         policy |p| p.registration.numbers_users = true;
+    "session-ends-with-access-token", "Refreshing access tokens: a refresh that fails may ask for a soft logout",
+        "once an access token has expired its refresh token is refused with soft_logout true",
+        changes &["refresh.expired_access_token"], needs ShortLives,
+        policy |p| p.refresh.refused_after_expiry = Some(R::ExpiredToken);
+    "use-renews-access-token", "Access tokens can expire after a certain amount of time, which may begin with their last use",
+        "the lifetime of an access token begins anew with each use", changes &[], needs ShortLives,
+        policy |p| p.authentication.use_renews = true;
     "no-capabilities", "GET /capabilities: a client that gets none assumes the defaults", "GET /capabilities is not there",
         changes &["get_token.capability.shape", "get_token.capability.truthful", "get_token.capability.absent"],
         policy |p| p.routes.absent.push(O::Capabilities);

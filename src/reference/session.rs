@@ -73,6 +73,7 @@ pub(super) fn refresh(ctx: &mut RequestContext) -> Outcome {
     let terms = Terms {
         expires: true,
         refresh: policy.new_token == NewRefreshToken::TakesOver,
+        chosen: false,
         made_from: (ends_old && !untracked).then(|| token.to_owned()),
         generation: session.generation + 1,
     };
@@ -149,10 +150,10 @@ fn refuse_by_age(
     if valid && policy.refused_while_valid.include(session.generation > 0) {
         return Err(Refusal::NotThisUser);
     }
-    if !valid && policy.refused_after_expiry {
-        return Err(Refusal::RefreshTokenSpent);
+    match policy.refused_after_expiry {
+        Some(refusal) if !valid => Err(refusal),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The user and the device that the new tokens are for: those of the session.

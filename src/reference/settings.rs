@@ -76,6 +76,9 @@ pub struct Settings {
     pub well_known: bool,
     /// How long access tokens live that come with a refresh token; without it no refresh tokens are given.
     pub access_lifetime: Option<Duration>,
+    /// How long access tokens live that come with a refresh token at the login of a device whose id the client chose, if
+    /// that is another time.
+    pub chosen_lifetime: Option<Duration>,
     /// How long the tokens of get_token live.
     pub login_token_lifetime: Duration,
     /// Names of faults, see [`faults`](super::faults) and `catalogue`.
@@ -113,6 +116,7 @@ impl Default for Settings {
             login_tokens_allowed: true,
             well_known: true,
             access_lifetime: Some(Duration::from_secs(300)),
+            chosen_lifetime: None,
             login_token_lifetime: Duration::from_secs(120),
             faults: Vec::new(),
             quirks: Vec::new(),

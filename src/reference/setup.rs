@@ -32,7 +32,10 @@ impl Need {
     pub fn met(self, mut settings: Settings) -> Settings {
         match self {
             Self::Nothing => {}
-            Self::LoginLimit => settings.login_limit = Some(Limit { burst: 10, per_second: 5.0 }),
+            Self::LoginLimit => {
+                settings.login_limit = Some(Limit { burst: 10, per_second: 5.0 });
+                settings.get_token_limit = Some(Limit { burst: 6, per_second: 2.0 });
+            }
             Self::NoGetToken => settings.get_token = false,
             Self::NoLoginTokens => settings.login_tokens_allowed = false,
             Self::Oauth => settings.oauth = true,

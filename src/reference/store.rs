@@ -160,6 +160,8 @@ pub(super) struct Store {
     pub(super) dead: HashMap<String, Refusal>,
     /// Keys that a fault keeps refusing.
     pub(super) banned: HashSet<String>,
+    /// Until when keys of a limit are refused that says less, where there is such a one.
+    pub(super) held: HashMap<String, Instant>,
     /// Users who passed interactive auth, for the fault that remembers it.
     pub(super) passed: HashSet<String>,
     /// Access tokens with which interactive auth was passed.
@@ -212,6 +214,7 @@ impl Store {
             buckets: Buckets::default(),
             dead: HashMap::new(),
             banned: HashSet::new(),
+            held: HashMap::new(),
             passed: HashSet::new(),
             confirmed: HashSet::new(),
             requests: 0,

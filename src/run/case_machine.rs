@@ -1,10 +1,11 @@
 //! One case in flight, without any I/O: it asks for requests and is told what came of them.
 use crate::accounts::uia::{InteractiveAuth, UiaCredentials};
-use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step};
+use crate::case::ast::{Act, Case, Need, Send, Source, StatusRule, Step, Wait};
 use crate::case::template::{FillError, Scope as _};
 use crate::check::expect::{Judgement, judge};
 use crate::check::trace::{End, Judged, Stop, Trace};
 use crate::http::message::{LARGE, Reply, Request, Response};
+use crate::http::rate_limit::announced;
 use crate::model::reason::Reason;
 use crate::plan::routes::Routes;
 use crate::run::variables::Variables;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use url::form_urlencoded;
 
 mod request;
+mod waits;
 
 /// Next action of the machine.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub enum Next {
     Operate(Act, Vec<(String, String)>),
     /// Some time to pass.
     Pause(Duration),
+    /// A time to pass that a response named: other cases run meanwhile.
+    Wait(Duration),
     /// The answers of a step to be judged, which may take its time.
     Judge(Judging),
     /// Nothing: [`CaseMachine::finish`].
@@ -85,6 +89,8 @@ pub struct CaseMachine<'c> {
     /// Replies of the current step so far, with the index of their exchanges.
     replies: Vec<(usize, Response)>,
     exchanges: usize,
+    /// True once it has let a time pass that a response named.
+    has_waited: bool,
     interactive_auth: InteractiveAuth,
     auth: Option<Value>,
     again: Duration,
@@ -111,6 +117,7 @@ impl<'c> CaseMachine<'c> {
             at: 0,
             replies: Vec::new(),
             exchanges: 0,
+            has_waited: false,
             interactive_auth: InteractiveAuth::default(),
             auth: None,
             again: Duration::ZERO,
@@ -122,8 +129,8 @@ impl<'c> CaseMachine<'c> {
     }
 
     /// Next action. After [`Next::Send`] comes [`CaseMachine::replied`], after [`Next::Operate`]
-    /// comes [`CaseMachine::operated`], after [`Next::Judge`] [`CaseMachine::judged`], or
-    /// [`CaseMachine::block`] in the place of any.
+    /// comes [`CaseMachine::operated`], after [`Next::Wait`] [`CaseMachine::waited`], after
+    /// [`Next::Judge`] [`CaseMachine::judged`], or [`CaseMachine::block`] in the place of any.
     pub fn advance(&mut self) -> Next {
         let Some(step) = self.step() else {
             self.state = MachineState::Done;
@@ -135,17 +142,22 @@ impl<'c> CaseMachine<'c> {
                 self.state = MachineState::Waiting;
                 return Next::Judge(self.judging(step));
             }
-            MachineState::Ready if self.at_first_try() => {
-                if let Some(wait) = step.wait {
+            MachineState::Ready if self.at_first_try() => match &step.wait {
+                Some(Wait::Fixed(wait)) => {
                     self.state = MachineState::Paused;
-                    return Next::Pause(wait);
+                    return Next::Pause(*wait);
                 }
-            }
+                Some(Wait::Saved(name)) => return self.wait(name),
+                None => {}
+            },
             MachineState::Ready if !self.again.is_zero() => {
                 self.state = MachineState::Paused;
                 return Next::Pause(AGAIN);
             }
             _ => {}
+        }
+        if let Some(name) = step.at_most_saved.as_ref().filter(|name| self.number(name).is_none()) {
+            return self.without_number(name);
         }
         match self.next(step) {
             Ok(next) => {
@@ -176,17 +188,24 @@ impl<'c> CaseMachine<'c> {
                 Reply::Inconclusive(reason) => return self.block(reason),
             }
         }
+        match self.pass_interactive_auth(step) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(reason) => {
+                self.stop = self.replies.last().map(|(exchange, _)| self.stop_at(*exchange));
+                return self.block(reason);
+            }
+        }
         if self.wants_more(step) {
-            return;
-        }
-        if let Err(reason) = self.pass_interactive_auth(step) {
-            self.stop = self.replies.last().map(|(exchange, _)| self.stop_at(*exchange));
-            return self.block(reason);
-        }
-        if self.auth.is_some() && self.replies.is_empty() {
+            self.forget_interactive_auth();
             return;
         }
         self.state = MachineState::Answered;
+    }
+
+    fn forget_interactive_auth(&mut self) {
+        self.interactive_auth = InteractiveAuth::default();
+        self.auth = None;
     }
 
     /// Gives a value that was made up for this case another value; see [`Variables::rename`].
@@ -262,17 +281,18 @@ impl<'c> CaseMachine<'c> {
             Send::Once | Send::Parallel(_) => false,
             Send::Repeat(times) => self.replies.len() < times as usize,
             Send::Until { status, at_most } => {
-                self.replies.len() < at_most as usize
+                self.replies.len() < self.most(step, at_most)
                     && self.replies.last().is_none_or(|(_, response)| response.status != status)
             }
         }
     }
 
-    /// With `uia:` a challenge is answered, stage by stage, before the step is judged.
-    fn pass_interactive_auth(&mut self, step: &Step) -> Result<(), Reason> {
-        let Some(name) = &step.uia else { return Ok(()) };
+    /// With `uia:` a challenge is answered, stage by stage, before the step is judged: true if
+    /// there is one to answer.
+    fn pass_interactive_auth(&mut self, step: &Step) -> Result<bool, Reason> {
+        let Some(name) = &step.uia else { return Ok(false) };
         let Some((_, response)) = self.replies.last().filter(|(_, a)| a.is_challenge()) else {
-            return Ok(());
+            return Ok(false);
         };
         let account = self.variables.account(name).cloned();
         let account =
@@ -284,15 +304,19 @@ impl<'c> CaseMachine<'c> {
             registration_token: token.as_ref().and_then(Value::as_str),
         };
         if self.interactive_auth.is_finished(response) {
-            return Ok(());
+            return Ok(false);
         }
         let auth = self.interactive_auth.answer(response, prover);
         let Some(auth) = auth.map_err(|why| Reason::InteractiveAuth(why.to_string()))? else {
-            return Ok(());
+            return Ok(false);
         };
         self.auth = Some(auth);
-        self.replies.clear();
-        Ok(())
+        match step.send {
+            Send::Once | Send::Parallel(_) => self.replies.clear(),
+            // The challenge is no response of its own; those before it stay.
+            Send::Repeat(_) | Send::Until { .. } => drop(self.replies.pop()),
+        }
+        Ok(true)
     }
 
     fn judging(&mut self, step: &Step) -> Judging {
@@ -396,8 +420,7 @@ impl<'c> CaseMachine<'c> {
         self.save(step);
         self.at = self.at.saturating_add(1);
         self.replies.clear();
-        self.interactive_auth = InteractiveAuth::default();
-        self.auth = None;
+        self.forget_interactive_auth();
         self.again = Duration::ZERO;
         self.late.clear();
     }
@@ -429,8 +452,14 @@ impl<'c> CaseMachine<'c> {
             .or_else(|| self.replies.last().map(|(_, response)| response))
             .cloned();
         let Some(response) = response else { return };
+        let is_served = |(_, response): &&(usize, Response)| response.status != 429;
+        let served = self.replies.iter().filter(is_served).count();
         for (name, source) in &step.save {
-            if let Some(value) = saved(source, &response) {
+            let value = match source {
+                Source::Served => Some(Value::from(served)),
+                other => saved(other, &response),
+            };
+            if let Some(value) = value {
                 self.variables.save(name, value);
             }
         }
@@ -504,6 +533,11 @@ fn is_policy(errcode: &str) -> bool {
 fn saved(source: &Source, response: &Response) -> Option<Value> {
     match source {
         Source::Status => Some(Value::from(response.status)),
+        Source::Served => None,
+        Source::RetryAfter => {
+            let wait = announced(response).filter(|_| response.status == 429)?;
+            u64::try_from(wait.as_millis()).ok().map(Value::from)
+        }
         Source::Text => Some(Value::String(response.text().into_owned())),
         Source::Header(name) => response.header(name).map(Value::String),
         Source::Body(pointer) => response.json().ok()?.pointer(pointer).cloned(),

@@ -17,6 +17,7 @@ use crate::run::attempt::{Attempt, AttemptEnd, Remedy};
 use crate::run::case_machine::{CaseMachine, Next};
 use crate::run::executor::{CaseResult, Executor, logs_in_an_owner, may_open_an_account};
 use crate::run::login_budget::{LoginBudget, earlier};
+use crate::run::scheduler::Turn;
 use crate::run::variables::Variables;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,17 +35,18 @@ const GRACE: Duration = Duration::from_millis(1500);
 
 impl Executor {
     /// Runs a case. After a signal it ends soon, whatever it waits for. `earlier` are the exchanges of
-    /// its attempts before.
+    /// its attempts before; with a `turn`, other cases run while it waits.
     pub(super) async fn run_checked(
         &self,
         case: &Arc<Case>,
         attempt: &Attempt,
+        turn: Option<&Turn>,
         logins: LoginBudget,
         earlier: Vec<Exchange>,
     ) -> CaseResult {
         let stop = &self.sender.stop;
         let running = async {
-            let result = self.run_case(case, attempt, logins, earlier).await;
+            let result = self.run_case(case, attempt, turn, logins, earlier).await;
             self.observed(case, result).await
         };
         let broken_off = async {
@@ -107,17 +109,19 @@ impl Executor {
         &self,
         case: &Arc<Case>,
         attempt: &Attempt,
+        turn: Option<&Turn>,
         logins: LoginBudget,
         mut exchanges: Vec<Exchange>,
     ) -> CaseResult {
         let started = Instant::now();
         let (mut attempt, mut shown) = (attempt.clone(), Vec::new());
-        let mut end = self.run_steps(case, &attempt, logins, &mut exchanges, &mut shown).await;
+        let mut end =
+            self.run_steps(case, &attempt, turn, logins, (&mut exchanges, &mut shown)).await;
         while let Some((_, Remedy::Elsewhere(assignment))) = end.stopped {
             attempt = attempt.with_replacement(assignment);
             shown.clear();
             let logins = LoginBudget::queued(case, None);
-            end = self.run_steps(case, &attempt, logins, &mut exchanges, &mut shown).await;
+            end = self.run_steps(case, &attempt, turn, logins, (&mut exchanges, &mut shown)).await;
         }
         let (steps, put_off) = (end.trace, end.stopped.map(|(stopped, _)| (attempt, stopped)));
         let duration = started.elapsed();
@@ -137,9 +141,9 @@ impl Executor {
         &'c self,
         case: &'c Arc<Case>,
         attempt: &Attempt,
+        turn: Option<&Turn>,
         mut logins: LoginBudget,
-        exchanges: &mut Vec<Exchange>,
-        shown: &mut Vec<usize>,
+        (exchanges, shown): (&mut Vec<Exchange>, &mut Vec<usize>),
     ) -> AttemptEnd<'c> {
         let (assignment, first, mut stopped) = (&attempt.assignment, exchanges.len(), None);
         if may_open_an_account(assignment) || logs_in_an_owner(case) {
@@ -173,6 +177,10 @@ impl Executor {
                     () = tokio::time::sleep(time) => {}
                     () = self.sender.stop.stopped() => {}
                 },
+                Next::Wait(time) => {
+                    let waited = self.wait(case, assignment, time, turn, &mut logins).await;
+                    machine.waited(waited);
+                }
                 Next::Operate(act, told) => {
                     machine.operated(self.operate(act, &told, &accounts, exchanges).await);
                 }
@@ -196,6 +204,10 @@ impl Executor {
                     let keeps_parsed = machine.keeps_parsed();
                     let mut sent = self.probed_before(&requests, &machine);
                     let before = exchanges.get(first..).unwrap_or_default();
+                    // What it has waited for would be lost.
+                    let patience =
+                        if machine.has_waited() { Patience::Full } else { attempt.patience };
+                    let attempt = &Attempt { patience, ..attempt.clone() };
                     let delivered = self
                         .deliver_past_limits(
                             &requests,
@@ -210,7 +222,8 @@ impl Executor {
                     let mut replies = Vec::new();
                     for mut sent in sent {
                         shown.push(exchanges.len() + sent.shown);
-                        let expired = logins.expired(&sent);
+                        // A token that has expired is what such a case is about.
+                        let expired = logins.expired(&sent).filter(|_| !machine.has_waited());
                         if !keeps_parsed {
                             sent.exchanges.iter_mut().for_each(Exchange::forget_parsed);
                         }
@@ -231,6 +244,36 @@ impl Executor {
             }
         }
         AttemptEnd { trace, stopped }
+    }
+
+    /// Waits for a time that a response named, if the budget permits it. Other cases run meanwhile,
+    /// and log in before this one.
+    async fn wait(
+        &self,
+        case: &Case,
+        assignment: &Assignment,
+        time: Duration,
+        turn: Option<&Turn>,
+        logins: &mut LoginBudget,
+    ) -> Result<(), Reason> {
+        let paid = self.sender.limits.pay(&case.id, time)?;
+        logins.leave();
+        let stop = &self.sender.stop;
+        let over = async {
+            tokio::select! {
+                () = paid.over() => {}
+                () = stop.stopped() => {}
+            }
+        };
+        match turn {
+            Some(turn) => turn.rest(over, stop).await,
+            None => over.await,
+        }
+        // Others may have logged in meanwhile to an account that is not the case's own.
+        let is_own = |slot: &Slot| matches!(slot, Slot::Fresh(..) | Slot::Replacement(..));
+        let is_ended =
+            self.one_session.load(Ordering::Relaxed) && !assignment.accounts.values().all(is_own);
+        if is_ended { Err(Reason::EarlierSessionsEnd) } else { Ok(()) }
     }
 
     /// The reason why a case that begins with a login of an account made for it gets none: no account is

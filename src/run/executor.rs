@@ -17,7 +17,7 @@ use crate::plan::{Assignment, Disposition, Plan, PlannedCase, Slot};
 use crate::requirements::Register;
 use crate::run::attempt::{Attempt, Stopped};
 use crate::run::login_budget::{LoginBudget, LoginQueue, ReusableSession, ReusePolicy};
-use crate::run::scheduler::Scheduler;
+use crate::run::scheduler::{Scheduler, Turn};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -191,12 +191,15 @@ impl Executor {
                 let (executor, case) = (self.clone(), planned.case.clone());
                 let logins = LoginBudget::queued(&case, Some((queue.clone(), index)));
                 let handle = running.spawn(async move {
-                    let _turn = turn;
-                    executor.run_checked(&case, &attempt, logins, earlier).await
+                    executor.run_checked(&case, &attempt, Some(&turn), logins, earlier).await
                 });
                 tasks.insert(handle.id(), (index, planned.case));
             }
-            let Some(joined) = running.join_next_with_id().await else { break };
+            let joined = tokio::select! {
+                joined = running.join_next_with_id() => joined,
+                () = scheduler.rested() => continue,
+            };
+            let Some(joined) = joined else { break };
             let (id, result) = match joined {
                 Ok((id, result)) => (id, Some(result)),
                 Err(error) => (error.id(), None),
@@ -287,10 +290,10 @@ impl Executor {
         earlier: Vec<Exchange>,
     ) -> CaseResult {
         let (executor, own) = (self.clone(), case.clone());
-        let task =
-            tokio::spawn(
-                async move { executor.run_checked(&own, &attempt, logins, earlier).await },
-            );
+        let alone: Option<&Turn> = None;
+        let task = tokio::spawn(async move {
+            executor.run_checked(&own, &attempt, alone, logins, earlier).await
+        });
         task.await.unwrap_or_else(|_| CaseResult::missing(case))
     }
 

@@ -80,7 +80,8 @@ impl LoginBudget {
         }
     }
 
-    fn leave(&mut self) {
+    /// Lets all others log in before: it logs in outside of the order from here on.
+    pub fn leave(&mut self) {
         if let Some((LoginQueue(queue), case)) = self.queued.take() {
             queue.send_modify(|open| open.retain(|one| *one != case));
         }

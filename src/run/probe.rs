@@ -15,6 +15,7 @@ use crate::plan::facts::{self, AccountFacts, Allow, Facts, Provider};
 use crate::plan::routes::Routes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 mod login_tokens;
 mod no_target;
@@ -199,6 +200,8 @@ pub struct AuthenticatedProbe {
     pub absent: BTreeSet<String>,
     /// Why there was no session to look with though there is an account.
     pub no_session: Option<Reason>,
+    /// Lifetime of the access token of the first account's login, if that gave one.
+    pub token_lifetime: Option<Duration>,
     /// Whether users can register; asked only where no way to make accounts was given.
     pub registers: bool,
     /// What was sent and what came back.
@@ -213,6 +216,7 @@ impl AuthenticatedProbe {
             capabilities: BTreeMap::new(),
             absent: BTreeSet::new(),
             no_session: None,
+            token_lifetime: None,
             registers: false,
             exchanges: Vec::new(),
         }
@@ -283,6 +287,7 @@ pub async fn ask_on(
     if pool.has_refresh_token(&Slot::Main(0)).await {
         authenticated.features.insert(Feature::Refresh);
     }
+    authenticated.token_lifetime = pool.token_lifetime(&Slot::Main(0)).await;
     if let Some(route) = routes.route("deleteDevice", None) {
         // Nothing can be deleted by this: there is no such device, and no proof is given.
         let path = route.path.replace("{deviceId}", "homespec-no-such-device");
@@ -397,6 +402,7 @@ pub fn facts(
     accounts: AccountFacts,
     operator: BTreeSet<String>,
     allowed: BTreeSet<Allow>,
+    max_wait: Duration,
 ) -> Facts {
     let listed = Listed::new(public.versions.clone());
     let features = authenticated.map_or(&public.features, |authenticated| &authenticated.features);
@@ -410,6 +416,8 @@ pub fn facts(
             .map(|authenticated| authenticated.capabilities.clone())
             .unwrap_or_default(),
         absent: authenticated.map(|authenticated| authenticated.absent.clone()).unwrap_or_default(),
+        token_lifetime: authenticated.and_then(|authenticated| authenticated.token_lifetime),
+        max_wait,
         no_session: authenticated.and_then(|authenticated| authenticated.no_session.clone()),
         registers: authenticated.is_some_and(|authenticated| authenticated.registers),
         accounts,

@@ -1,6 +1,10 @@
 //! Which planned cases may run at the same time: an account serves one case at a time, and cases of another phase wait
 //! until those that run are over.
-use crate::case::ast::Phase;
+//!
+//! A case that lets a time pass rests: it counts as none of those that run, and its accounts serve others meanwhile that
+//! end no session there.
+use crate::case::ast::{Impact, Phase};
+use crate::http::cancel::Cancellation;
 use crate::plan::{Claim, PlannedCase};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,15 +17,25 @@ pub struct Scheduler(Arc<SchedulerState>);
 #[derive(Default)]
 struct SchedulerState {
     running: Mutex<RunningCases>,
-    /// Told when a case ends.
+    /// Told when a case ends, or rests.
     ended: Notify,
+    /// Told when a case rests.
+    rested: Notify,
 }
 
 #[derive(Default)]
 struct RunningCases {
     cases: usize,
+    /// The most that may run at once.
+    jobs: usize,
     phase: Option<Phase>,
     claims: BTreeSet<Claim>,
+    /// The accounts of cases that rest, each once for each of these cases.
+    resting: Vec<Claim>,
+    /// The accounts of each case that has rested and waits for its place.
+    returning: Vec<BTreeSet<Claim>>,
+    /// The number of cases that rest.
+    resting_cases: usize,
 }
 
 /// Leave for one case to run; its accounts are free again when it is dropped.
@@ -39,12 +53,19 @@ impl Scheduler {
         jobs: usize,
     ) -> Option<(usize, Turn)> {
         let mut running = self.0.running();
-        if running.cases >= jobs {
+        running.jobs = jobs;
+        if running.cases + running.returning.len() >= jobs {
             return None;
         }
         let mut kept = running.claims.clone();
+        kept.extend(running.returning.iter().flatten().cloned());
         for (place, planned) in waiting.into_iter().enumerate() {
             let (phase, claims) = (planned.case.phase(), planned.claims());
+            let harms_resting = planned.case.impact > Impact::Account
+                && running.resting.iter().any(|claim| claims.contains(claim));
+            if harms_resting {
+                continue;
+            }
             if running.phase.is_none_or(|others| others == phase) && kept.is_disjoint(&claims) {
                 running.cases += 1;
                 running.phase = Some(phase);
@@ -54,6 +75,11 @@ impl Scheduler {
             kept.extend(claims);
         }
         None
+    }
+
+    /// Waits until a case rests: then another may run.
+    pub async fn rested(&self) {
+        self.0.rested.notified().await;
     }
 
     /// Waits until a case may run.
@@ -70,6 +96,101 @@ impl Scheduler {
     }
 }
 
+impl Turn {
+    /// Lets other cases run until `over` completes, and then waits for a place among them; after a stop it has one at
+    /// once.
+    pub async fn rest(&self, over: impl Future<Output = ()>, stop: &Cancellation) {
+        let accounts: BTreeSet<Claim> = self.accounts().cloned().collect();
+        let mut rest = Rest { turn: self, accounts, state: RestState::Rests };
+        rest.begin();
+        over.await;
+        rest.queue();
+        loop {
+            let mut ended = std::pin::pin!(self.shared.ended.notified());
+            ended.as_mut().enable();
+            // When it is dropped, it has a place in any case.
+            if stop.is_set() || rest.returns() {
+                return;
+            }
+            tokio::select! {
+                () = ended => {}
+                () = stop.stopped() => {}
+            }
+        }
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().filter(|claim| matches!(claim, Claim::Account(_)))
+    }
+}
+
+/// A rest of a case; the case runs again when this is dropped.
+struct Rest<'t> {
+    turn: &'t Turn,
+    accounts: BTreeSet<Claim>,
+    state: RestState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RestState {
+    Rests,
+    /// It waits for its place.
+    Queued,
+    Over,
+}
+
+impl Rest<'_> {
+    fn begin(&self) {
+        let mut running = self.turn.shared.running();
+        running.cases -= 1;
+        running.resting_cases += 1;
+        running.claims.retain(|claim| !self.accounts.contains(claim));
+        running.resting.extend(self.accounts.iter().cloned());
+        drop(running);
+        self.turn.shared.ended.notify_waiters();
+        self.turn.shared.rested.notify_one();
+    }
+
+    fn queue(&mut self) {
+        self.turn.shared.running().returning.push(self.accounts.clone());
+        self.state = RestState::Queued;
+    }
+
+    /// Takes a place if there is one.
+    fn returns(&mut self) -> bool {
+        let mut running = self.turn.shared.running();
+        let is_free = running.cases < running.jobs && running.claims.is_disjoint(&self.accounts);
+        if is_free {
+            self.take_place(&mut running);
+            self.state = RestState::Over;
+        }
+        is_free
+    }
+
+    fn take_place(&self, running: &mut RunningCases) {
+        for account in &self.accounts {
+            if let Some(at) = running.resting.iter().position(|claim| claim == account) {
+                running.resting.swap_remove(at);
+            }
+        }
+        let queued = self.state == RestState::Queued;
+        if let Some(at) = running.returning.iter().position(|one| queued && *one == self.accounts) {
+            running.returning.swap_remove(at);
+        }
+        running.claims.extend(self.accounts.iter().cloned());
+        running.cases += 1;
+        running.resting_cases -= 1;
+    }
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        if self.state != RestState::Over {
+            self.take_place(&mut self.turn.shared.running());
+        }
+    }
+}
+
 impl SchedulerState {
     fn running(&self) -> MutexGuard<'_, RunningCases> {
         // No change in here can be cut short by a panic.
@@ -82,7 +203,7 @@ impl Drop for Turn {
         let mut running = self.shared.running();
         running.claims.retain(|claim| !self.claims.contains(claim));
         running.cases -= 1;
-        running.phase = running.phase.filter(|_| running.cases > 0);
+        running.phase = running.phase.filter(|_| running.cases + running.resting_cases > 0);
         self.shared.ended.notify_waiters();
     }
 }
@@ -126,6 +247,63 @@ mod tests {
         assert!(scheduler.next(&waiting, 9).is_none());
         drop(burst);
         assert!(scheduler.next(&waiting, 9).is_some());
+    }
+
+    fn with_impact(slot: usize, impact: Impact) -> PlannedCase {
+        let mut planned = planned(slot, false);
+        Arc::make_mut(&mut planned.case).impact = impact;
+        planned
+    }
+
+    #[tokio::test]
+    async fn a_case_that_rests_leaves_its_place_and_its_account_to_those_that_end_no_session() {
+        let (scheduler, stop) = (Scheduler::default(), Cancellation::default());
+        let (_, resting) = scheduler.next([&with_impact(0, Impact::Session)], 1).unwrap();
+        let others = [Impact::EndsSessions, Impact::LocksOut, Impact::Destroys, Impact::Account];
+        let others = others.map(|impact| with_impact(0, impact));
+        let (over, waits) = tokio::sync::oneshot::channel::<()>();
+        let mut rests = Box::pin(resting.rest(async { waits.await.unwrap() }, &stop));
+        tokio::select! {
+            biased;
+            () = &mut rests => panic!("it rests"),
+            () = scheduler.rested() => {}
+        }
+        let (place, other) = scheduler.next(&others, 1).unwrap();
+        assert_eq!(place, 3, "what may end its session waits, and keeps nobody else waiting");
+        over.send(()).unwrap();
+        tokio::select! {
+            biased;
+            () = &mut rests => panic!("its place is taken"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(scheduler.next(&others[3..], 2).is_none(), "the next place is its own");
+        drop(other);
+        rests.await;
+        assert!(scheduler.next([&planned(1, false)], 1).is_none(), "it runs again");
+        assert!(scheduler.next(&others[3..], 2).is_none(), "and has its account");
+        drop(resting);
+        assert!(scheduler.next(&others, 1).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_rest_ends_at_once_with_the_run_and_leaves_nothing_behind() {
+        let (scheduler, stop) = (Scheduler::default(), Cancellation::default());
+        let (_, resting) = scheduler.next([&planned(0, false)], 1).unwrap();
+        {
+            let given_up = resting.rest(std::future::pending(), &stop);
+            tokio::pin!(given_up);
+            tokio::select! {
+                biased;
+                () = &mut given_up => panic!("it rests"),
+                () = scheduler.rested() => {}
+            }
+        }
+        let (_, other) = scheduler.next([&planned(1, false)], 2).unwrap();
+        stop.set(crate::http::cancel::CancelCause::Interrupted);
+        resting.rest(std::future::ready(()), &stop).await;
+        drop((resting, other));
+        let burst = planned(2, true);
+        assert!(scheduler.next([&burst], 1).is_some(), "no phase is left open");
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Variables {
         self.saved.insert(name.to_owned(), value);
     }
 
+    /// A value that was kept.
+    pub fn saved(&self, name: &str) -> Option<&Value> {
+        self.saved.get(name)
+    }
+
     /// The account of that name.
     pub fn account(&self, name: &str) -> Option<&AccountView> {
         self.accounts.get(name)

@@ -109,6 +109,10 @@ const UNSHOWN: &[(&str, &str)] = &[
         "GET /login is limited at random here, which the burst of logins does not provoke",
     ),
     (
+        "get-token-limited-as-logins",
+        "a burst shows the least that the limit on logins may be, since the run has logged in before",
+    ),
+    (
         "login-unknown-user-404-later",
         "one login in a run names an unknown user: servers as deployed permit an address only a few that fail",
     ),

@@ -98,6 +98,8 @@ fn facts(given: usize, can_make: bool) -> Facts {
         providers: Vec::new(),
         capabilities: BTreeMap::new(),
         absent: BTreeSet::new(),
+        token_lifetime: None,
+        max_wait: std::time::Duration::from_secs(60),
         no_session: None,
         registers: can_make,
         api: Api::V3,

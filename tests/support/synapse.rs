@@ -58,6 +58,28 @@ pub const SHORT_TOKENS: Profile = Profile {
     ],
 };
 
+/// The same with tokens that end while the suite runs, but not while a case uses them.
+pub const EXPIRING: Profile = Profile {
+    name: "expiring",
+    settings: &[
+        EXPIRING_SETTINGS,
+        "refreshable_access_token_lifetime: 8s",
+        "nonrefreshable_access_token_lifetime: 1h",
+    ],
+};
+
+/// The open settings with login tokens of the same length.
+const EXPIRING_SETTINGS: &str = "\
+enable_registration: true
+enable_registration_without_verification: true
+login_via_existing_session: {enabled: true, require_ui_auth: true, token_timeout: 8s}
+rc_registration: {per_second: 10000, burst_count: 10000}
+rc_login:
+  address: {per_second: 10000, burst_count: 10000}
+  account: {per_second: 10000, burst_count: 10000}
+  failed_attempts: {per_second: 10000, burst_count: 10000}
+";
+
 /// A server as it is deployed: nobody may register, and the rate limits are Synapse's own.
 pub const DEFAULT_LIMITS: Profile = Profile { name: "default-limits", settings: &[] };
 

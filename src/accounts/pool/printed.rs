@@ -111,6 +111,7 @@ impl AccountPool {
             device_id: known.or(device_id),
             refresh_token: None,
             expires: None,
+            lifetime: None,
         });
         let password = password.map(SecretString::from);
         Ok(Account::new(AccountOrigin::Printed, (user_id, login_name), password, session))

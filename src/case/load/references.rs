@@ -6,7 +6,7 @@ use crate::case::template;
 use crate::yaml::diagnostic::did_you_mean;
 use crate::yaml::document::Document;
 use crate::yaml::reader::Reader;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every reference names something that is known at its step.
 pub(super) fn check_references(reader: &mut Reader<'_>, case: &Case, document: &Document) {
@@ -37,7 +37,10 @@ pub(super) fn check_references(reader: &mut Reader<'_>, case: &Case, document: &
     for name in nested.collect::<Vec<_>>() {
         check_reference(reader, &name, &known, &case.pointer, document);
     }
+    let mut saved: BTreeMap<&str, &Source> = BTreeMap::new();
     for step in case.all_steps() {
+        check_numbers(reader, step, &saved, document);
+        saved.extend(step.save.iter().map(|(name, source)| (name.as_str(), source)));
         for name in step.request_references() {
             check_reference(reader, &name, &known, &step.pointer, document);
         }
@@ -57,6 +60,38 @@ pub(super) fn check_references(reader: &mut Reader<'_>, case: &Case, document: &
                 format!("add `account {account}` to `needs`"),
             );
         }
+    }
+}
+
+/// A wait and a count refer to what an earlier step saved, from where a number may be.
+fn check_numbers(
+    reader: &mut Reader<'_>,
+    step: &Step,
+    saved: &BTreeMap<&str, &Source>,
+    document: &Document,
+) {
+    let wait = match &step.wait {
+        Some(Wait::Saved(name)) => Some(("/wait", name)),
+        Some(Wait::Fixed(_)) | None => None,
+    };
+    let count = step.at_most_saved.as_ref().map(|name| ("/until/at_most", name));
+    for (below, name) in wait.into_iter().chain(count) {
+        let (fault, help) = match saved.get(name.as_str()) {
+            Some(source) if source.may_be_number() => continue,
+            Some(_) => (
+                format!("`${name}` is not saved as a number"),
+                "save a `/pointer` into the body, `retry_after` or `served`".to_owned(),
+            ),
+            None => {
+                let near = did_you_mean(name, saved.keys().copied());
+                let help = match near {
+                    Some(near) => format!("did you mean `${near}`?"),
+                    None => format!("save it in an earlier step, such as `{name}: /expires_in_ms`"),
+                };
+                (format!("`${name}` is not a value that an earlier step saves"), help)
+            }
+        };
+        reader.fault_with_help(document.near(&format!("{}{below}", step.pointer)), fault, help);
     }
 }
 

@@ -40,8 +40,8 @@ struct WrittenStep {
     until: Option<Until>,
     #[serde(deserialize_with = "duration")]
     within: Option<Duration>,
-    #[serde(deserialize_with = "duration")]
-    wait: Option<Duration>,
+    #[serde(deserialize_with = "wait")]
+    wait: Option<Wait>,
     because: Option<Text>,
     #[serde(deserialize_with = "saved")]
     save: Vec<(String, Source)>,
@@ -73,10 +73,21 @@ struct Raw {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Until {
-    at_most: NonZeroU32,
+    #[serde(deserialize_with = "count")]
+    at_most: Count,
     #[serde(deserialize_with = "one_status")]
     status: u16,
 }
+
+/// The most requests of an `until`.
+enum Count {
+    Fixed(NonZeroU32),
+    /// As many as the number saved under this name says.
+    Saved(String),
+}
+
+/// The most requests where a saved number says how many, whatever it says.
+const MOST_SAVED: u32 = 100;
 
 fn act<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Act>, D::Error> {
     word(source, "an action of the operator").map(Some)
@@ -130,18 +141,45 @@ fn one_status<'d, D: Deserializer<'d>>(source: D) -> Result<u16, D::Error> {
 
 /// `2s`, `300ms`.
 fn duration<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Duration>, D::Error> {
-    let parse = |text: &str| {
-        let (number, unit) = match text.strip_suffix("ms") {
-            Some(number) => (number, 1),
-            None => (text.strip_suffix('s')?, 1000),
-        };
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let number = number.parse::<u32>().ok().filter(|_| digits)?;
-        Some(Duration::from_millis(u64::from(number) * unit))
-    };
-    checked(source, |value: Value| match value.as_str().and_then(parse) {
+    checked(source, |value: Value| match value.as_str().and_then(time) {
         Some(time) => Ok(Some(time)),
         None => Err("a time is written as `2s` or `300ms`"),
+    })
+}
+
+fn time(text: &str) -> Option<Duration> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s')?, 1000),
+    };
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse::<u32>().ok().filter(|_| digits)?;
+    Some(Duration::from_millis(u64::from(number) * unit))
+}
+
+/// The name in `$name`, which can only be that of a saved value.
+fn saved_name(text: &str) -> Option<String> {
+    text.strip_prefix('$').filter(|name| is_plain_name(name)).map(str::to_owned)
+}
+
+fn wait<'d, D: Deserializer<'d>>(source: D) -> Result<Option<Wait>, D::Error> {
+    const FORM: &str =
+        "a wait is written as `2s` or `300ms`, or as `$name` of a saved number of milliseconds";
+    let of_text = |text: &str| match saved_name(text) {
+        Some(name) => Some(Wait::Saved(name)),
+        None => time(text).map(Wait::Fixed),
+    };
+    checked(source, |value: Value| value.as_str().and_then(of_text).map(Some).ok_or(FORM))
+}
+
+fn count<'d, D: Deserializer<'d>>(source: D) -> Result<Count, D::Error> {
+    checked(source, |value: Value| {
+        if let Some(name) = value.as_str().and_then(saved_name) {
+            return Ok(Count::Saved(name));
+        }
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let number = number.and_then(NonZeroU32::new).map(Count::Fixed);
+        number.ok_or("`at_most` is a number from 1 on, or `$name` of a saved one")
     })
 }
 
@@ -175,8 +213,7 @@ fn saved<'d, D: Deserializer<'d>>(source: D) -> Result<Vec<(String, Source)>, D:
 
 impl<'d> Deserialize<'d> for Source {
     fn deserialize<D: Deserializer<'d>>(source: D) -> Result<Source, D::Error> {
-        const HELP: &str =
-            "`/pointer`, `status`, `text`, `{ header: NAME }` or `{ location: PARAMETER }`";
+        const HELP: &str = "`/pointer`, `status`, `text`, `retry_after`, `served`, `{ header: NAME }` or `{ location: PARAMETER }`";
         let fault = || with_help("this is not a place in an answer", HELP);
         checked(source, |value: Value| place_in_answer(&value).ok_or_else(fault))
     }
@@ -186,6 +223,8 @@ fn place_in_answer(value: &Value) -> Option<Source> {
     match value {
         Value::String(text) if text == "status" => Some(Source::Status),
         Value::String(text) if text == "text" => Some(Source::Text),
+        Value::String(text) if text == "retry_after" => Some(Source::RetryAfter),
+        Value::String(text) if text == "served" => Some(Source::Served),
         Value::String(text) if is_pointer(text) => Some(Source::Body(text.clone())),
         Value::Object(members) => {
             let only = members.iter().next().filter(|_| members.len() == 1);
@@ -265,6 +304,10 @@ fn read_step<'d>(
         body: read_body(reader, part, row, written.raw.as_ref()),
         media_type: media_type(reader, part, &written),
         send: send(reader, part, &written),
+        at_most_saved: match &written.until {
+            Some(Until { at_most: Count::Saved(name), .. }) => Some(name.clone()),
+            Some(Until { at_most: Count::Fixed(_), .. }) | None => None,
+        },
         blocks: read_blocks(reader, part, checks, is_setup),
         target: target(reader, part, written.operator, written.call, written.method, written.path)?,
         auth: auth(reader, part, written.authorization),
@@ -472,7 +515,11 @@ fn send<'d>(reader: &mut Reader<'d>, part: Part<'d>, written: &WrittenStep) -> S
         WrittenStep { parallel: Some(times), .. } => Send::Parallel(times.get()),
         WrittenStep { repeat: Some(times), .. } => Send::Repeat(times.get()),
         WrittenStep { until: Some(Until { status, at_most }), .. } => {
-            Send::Until { status: *status, at_most: at_most.get() }
+            let at_most = match at_most {
+                Count::Fixed(number) => number.get(),
+                Count::Saved(_) => MOST_SAVED,
+            };
+            Send::Until { status: *status, at_most }
         }
         _ => Send::Once,
     }

@@ -85,6 +85,7 @@ fn play_all(id: &str, body: &str, answers: Vec<Result<Response, TransportError>>
         match machine.advance() {
             Next::Done => break,
             Next::Pause(_) => {}
+            Next::Wait(_) => machine.waited(Ok(())),
             Next::Operate(..) => machine.operated(Ok(())),
             Next::Judge(judging) => machine.judged(judging.judge(&case)),
             Next::Send(requests) => {

@@ -9,7 +9,7 @@ const UNSAID: Duration = Duration::from_secs(1);
 /// The longest wait that is chosen without a word of the server.
 const LONGEST_UNSAID: Duration = Duration::from_secs(16);
 /// The longest single wait, whatever a server asks for.
-const CAP: Duration = Duration::from_secs(24 * 3600);
+pub(super) const CAP: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the wait after so many 429s in a row that gave none: twice as long each time.
 pub(super) fn unsaid(in_a_row: u32) -> Duration {

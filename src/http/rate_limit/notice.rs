@@ -1,13 +1,21 @@
-//! Waits for limits, told while they last.
+//! Waits, told while they last.
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A wait for a limit that begins.
+/// Causes of a wait.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitCause {
+    /// A limit on this operation, or method and path.
+    Limit(String),
+    /// A time that a response named to this case, such as the lifetime of a token.
+    Case(String),
+}
+
+/// A wait that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitNotice {
-    /// The operation, or method and path.
-    pub operation: String,
+    pub cause: WaitCause,
     pub wait: Duration,
     /// What was used of the budget before.
     pub spent: Duration,
@@ -28,6 +36,7 @@ struct Told {
 }
 
 /// A wait that is told as over when it is dropped: a stop of the run ends it early.
+#[derive(Debug)]
 pub(super) struct Wait<'n> {
     notices: &'n Notices,
     number: u64,

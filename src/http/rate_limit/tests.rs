@@ -99,7 +99,8 @@ async fn waits_are_told_as_they_begin_and_end() {
     assert!(limits.admit(&by("@a:x"), Patience::Full).await.is_ok());
     let (number, begun) = waits.try_recv().unwrap();
     let begun = begun.unwrap();
-    assert_eq!((begun.operation.as_str(), begun.wait), ("x", Duration::from_secs(20)));
+    let cause = WaitCause::Limit("x".to_owned());
+    assert_eq!((begun.cause, begun.wait), (cause, Duration::from_secs(20)));
     assert_eq!(waits.try_recv().unwrap(), (number, None));
 }
 
@@ -115,4 +116,24 @@ async fn a_429_without_a_hint_waits_longer_each_time_and_is_recorded_as_such() {
     assert_eq!(limits.hits()[0].retry_after_ms, 0);
     let series = limits.series();
     assert!(series[0].events.iter().all(|event| event.kind == LimitEventKind::Limited(None)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_of_cases_share_the_budget_and_count_once_where_they_overlap() {
+    let limits = RateLimits::new(Duration::from_secs(30));
+    let mut told = limits.waits().unwrap();
+    let began = Instant::now();
+    let long = limits.pay("long", Duration::from_secs(20)).unwrap();
+    let short = limits.pay("short", Duration::from_secs(10)).unwrap();
+    let causes = [told.recv().await, told.recv().await].map(|one| one.unwrap().1.unwrap().cause);
+    assert_eq!(causes, ["long", "short"].map(|case| WaitCause::Case(case.to_owned())));
+    short.over().await;
+    assert_eq!(began.elapsed().as_secs(), 10);
+    // Ten more are paid already.
+    let refused = limits.pay("third", Duration::from_secs(21)).unwrap_err();
+    assert_eq!(refused, Reason::WaitTooLong { wait: 21, spent: 20, budget: 30 });
+    assert!(limits.pay("third", Duration::from_secs(20)).is_ok());
+    long.over().await;
+    assert_eq!(began.elapsed().as_secs(), 20);
+    assert!(limits.pay("for ever", Duration::MAX).is_err());
 }

@@ -65,6 +65,8 @@ fn facts() -> Facts {
         providers: Vec::new(),
         capabilities: BTreeMap::new(),
         absent: BTreeSet::new(),
+        token_lifetime: None,
+        max_wait: std::time::Duration::from_secs(60),
         no_session: None,
         api: Api::V3,
         accounts: AccountFacts::default(),

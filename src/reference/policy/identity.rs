@@ -150,6 +150,7 @@ impl OddText {
 /// What ends with a session, and what does not.
 #[derive(Debug, Clone, Default)]
 pub struct LifetimePolicy {
+    pub expired_device: ExpiredDevice,
     /// What outlives a session that ends in this way.
     pub outliving: Option<(SessionEnd, Part)>,
     /// Login tokens of the user end with a logout and a change of password.
@@ -195,4 +196,17 @@ pub enum Beside {
     Nothing,
     OtherAccessTokens,
     OtherRefreshTokens,
+}
+
+/// A login on a device whose access token has expired.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExpiredDevice {
+    /// Goes on with the device.
+    #[default]
+    Kept,
+    /// Is on a new device of the same id.
+    Forgotten,
+    /// Is on another device.
+    Replaced,
+    Refused,
 }

@@ -442,11 +442,24 @@ pub struct LoginTokenPolicy {
     pub accepts: LoginTokenKinds,
     pub uses: LoginTokenUses,
     pub never_expire: bool,
+    /// They live far longer than is said.
+    pub understated: bool,
+    pub limit: GetTokenLimit,
     pub login: TokenLogin,
     pub opens_another: bool,
     pub uia: GetTokenUia,
     pub made: MadeToken,
     pub ends_session: bool,
+}
+
+/// The limit on get_token, where there is one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GetTokenLimit {
+    #[default]
+    Own,
+    /// That of logins.
+    AsLogins,
+    None,
 }
 
 /// What logs in as a login token.

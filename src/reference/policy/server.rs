@@ -163,6 +163,8 @@ pub enum LoginLimit {
     None,
     /// Who was once refused stays refused.
     Forever,
+    /// Who is refused stays so for some seconds, though less than one is said.
+    LongerThanSaid,
 }
 
 /// How access tokens are read and believed.
@@ -174,6 +176,19 @@ pub struct AuthenticationPolicy {
     pub accepts: AcceptedTokens,
     /// Of sessions that were ended only whoami knows.
     pub ended_known_to_whoami_alone: bool,
+    pub expired: ExpiredTokens,
+    /// Each use of an access token begins its lifetime anew.
+    pub use_renews: bool,
+}
+
+/// Access tokens whose time is over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExpiredTokens {
+    #[default]
+    Refused,
+    Good,
+    /// Only whoami knows.
+    KnownToWhoamiAlone,
 }
 
 /// The `access_token` parameter, on servers that list a release with it.

@@ -18,7 +18,8 @@ pub struct RefreshPolicy {
     pub takes_access_tokens: bool,
     pub user_id: UserIdParameter,
     pub refused_while_valid: Refreshes,
-    pub refused_after_expiry: bool,
+    /// How a refresh is refused once the access token has expired, if it is.
+    pub refused_after_expiry: Option<Refusal>,
     pub session: RefreshedSession,
     pub ends_old_access_token: bool,
     pub new_token: NewRefreshToken,

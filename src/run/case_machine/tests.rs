@@ -1,4 +1,5 @@
 //! Cases against hand-written answers, from the text of a case to its verdict; no server.
+use super::waits::LONGER;
 use super::*;
 use crate::accounts::account::AccountView;
 use crate::case::load::case_file;
@@ -45,6 +46,7 @@ fn response(status: u16, body: Value) -> Reply {
 struct Played {
     requests: Vec<Request>,
     pauses: Vec<Duration>,
+    waits: Vec<Duration>,
     /// Number of responses left over.
     left: usize,
     decided: Decided,
@@ -67,6 +69,15 @@ impl Played {
 }
 
 fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
+    play_with(case, replies, &Ok(()))
+}
+
+/// The same with this end of every wait.
+fn play_with(
+    case: &Case,
+    replies: impl IntoIterator<Item = Reply>,
+    end: &Result<(), Reason>,
+) -> Played {
     let alice = AccountView {
         user_id: "@alice:hs".to_owned(),
         password: Some("secret".to_owned()),
@@ -76,11 +87,15 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
     let variables = Variables::new(case.values.iter().cloned(), accounts, BTreeMap::new());
     let mut machine = CaseMachine::new(case, &ByName, variables);
     let mut replies = replies.into_iter();
-    let (mut requests, mut pauses) = (Vec::new(), Vec::new());
+    let (mut requests, mut pauses, mut waits) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         match machine.advance() {
             Next::Done => break,
             Next::Pause(time) => pauses.push(time),
+            Next::Wait(time) => {
+                waits.push(time);
+                machine.waited(end.clone());
+            }
             Next::Operate(..) => machine.operated(Ok(())),
             Next::Judge(judging) => machine.judged(judging.judge(case)),
             Next::Send(now) => {
@@ -92,7 +107,7 @@ fn play(case: &Case, replies: impl IntoIterator<Item = Reply>) -> Played {
         }
     }
     let decided = decide(case, &machine.finish(), &applies, &|n| format!("x#{}", n + 1));
-    Played { requests, pauses, left: replies.count(), decided }
+    Played { requests, pauses, waits, left: replies.count(), decided }
 }
 
 /// `should.…` warns, `may.…` is observed, everything else fails.
@@ -349,6 +364,74 @@ fn within_asks_again_until_it_is_as_expected_or_the_time_is_up() {
         (never.verdict(), never.requests.len(), never.pauses.len()),
         (Verdict::Failed, 5, 4)
     );
+}
+
+const TWO: &str = "checks: [a.b, should.c]\nsteps:\n  \
+    - { call: one, must: { req: a.b, status: 200 }, save: { lifetime: /expires_in_ms } }\n  \
+    - { call: two, wait: $lifetime, should: { req: should.c, status: 401 } }";
+
+#[test]
+fn a_saved_number_is_waited_for_once_and_a_little_longer() {
+    let case = case(TWO);
+    let replies = || [response(200, json!({"expires_in_ms": 2000})), response(401, json!({}))];
+    let played = play(&case, replies());
+    assert_eq!(played.waits, [Duration::from_secs(2) + LONGER]);
+    assert_eq!((played.verdict(), played.requests.len()), (Verdict::Passed, 2));
+    assert!(case.waits() && !case.waits_for_access_token(), "no login gave it");
+
+    let too_long = Reason::WaitTooLong { wait: 3, spent: 0, budget: 1 };
+    let refused = play_with(&case, replies(), &Err(too_long));
+    assert_eq!((refused.of("a.b"), refused.of("should.c")), (Verdict::Passed, Verdict::Skipped));
+    assert_eq!((refused.requests.len(), refused.left), (1, 1));
+}
+
+#[test]
+fn what_is_no_positive_number_is_not_waited_for() {
+    let case = case(TWO);
+    for lifetime in [json!(null), json!(0), json!(-1), json!(1.5), json!("2000"), json!([2000])] {
+        let played = play(&case, [response(200, json!({"expires_in_ms": lifetime}))]);
+        assert_eq!(played.waits, [], "{lifetime}");
+        assert_eq!((played.of("a.b"), played.of("should.c")), (Verdict::Passed, Verdict::Skipped));
+    }
+    let played = play(&case, [response(200, json!({}))]);
+    let skipped = played.decided.decisions.iter().find(|one| one.requirement == "should.c");
+    let reason = skipped.and_then(|one| one.reason.as_ref()).unwrap();
+    assert_eq!(reason.code, "not_observed");
+    assert!(reason.text.contains("expires_in_ms"), "{}", reason.text);
+}
+
+#[test]
+fn a_step_is_sent_as_often_as_a_saved_number_says_each_time_with_interactive_auth() {
+    let case = case(
+        "checks: [should.c]\nsetup:\n  \
+         - { call: one, until: { status: 429, at_most: 9 }, must: { status: 429 }, save: { n: served } }\n\
+         steps:\n  \
+         - { call: two, uia: alice, body: {}, until: { status: 429, at_most: $n }, should: { status: 429 } }",
+    );
+    let challenge = || response(401, json!({"flows": [{"stages": ["m.login.password"]}]}));
+    let (done, limited) = (|| response(200, json!({})), || response(429, json!({})));
+    let burst = || [response(403, json!({})), response(403, json!({})), limited()];
+    let replies = |last: Reply| {
+        burst().into_iter().chain([challenge(), done(), challenge(), last]).collect::<Vec<_>>()
+    };
+    let stricter = play(&case, replies(limited()));
+    assert_eq!((stricter.verdict(), stricter.requests.len()), (Verdict::Passed, 7));
+    let same = play(&case, replies(done()));
+    assert_eq!((same.verdict(), same.requests.len(), same.left), (Verdict::Warned, 7, 0));
+    let none = play(&case, [limited()]);
+    assert_eq!((none.verdict(), none.requests.len()), (Verdict::Skipped, 1), "nothing was served");
+}
+
+#[test]
+fn the_wait_that_a_429_asks_for_can_be_saved() {
+    let case = case(
+        "checks: [a.b]\nsteps:\n  - { call: one, must: { status: 429 }, save: { wait: retry_after } }\n  \
+         - { call: two, wait: $wait, must: { status: 200 } }",
+    );
+    let limited = response(429, json!({"retry_after_ms": 1500}));
+    let played = play(&case, [limited, response(200, json!({}))]);
+    assert_eq!(played.waits, [Duration::from_millis(1500) + LONGER]);
+    assert_eq!(play(&case, [response(429, json!({}))]).waits, []);
 }
 
 #[test]
