@@ -98,6 +98,8 @@ const DISCOVERY: Table = &[
     ("sso-redirect-refuses-register", |p| p.sso.refused = RefusedRedirects::WithActionRegister),
     ("sso-provider-redirect-refuses-action", |p| p.sso.refused = RefusedRedirects::WithActionToProvider),
     ("sso-redirect-needs-provider", |p| p.sso.refused = RefusedRedirects::WithoutProvider),
+    ("well-known-base-url-of-api", |p| p.routes.base_url_below = "/_matrix"),
+    ("well-known-base-url-of-client-api", |p| p.routes.base_url_below = "/_matrix/client/"),
     ("login-page-refuses-parameters", |p| p.routes.login_page = LoginPage::RefusesParameters),
 ];
 

@@ -4,8 +4,9 @@ use super::catalogue::{Catalogue, NO_CLAUSE, Need, Quirk};
 use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
-    DeviceIdMember, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal,
-    LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows, PasswordTrouble, Policy,
+    DeviceIdMember, FailedStage, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody,
+    LimitRefusal, LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows,
+    PasswordTrouble, Policy,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -277,6 +278,9 @@ behaviours! {
     "uia-answer-repeated", "User-interactive authentication: a stage that is tried again may have the result of the call",
         "a request that has passed interactive auth and is sent again has the same answer, and does nothing more", changes &[],
         policy |p| p.uia.repeats_answers = true;
+    "uia-session-replaced", "User-interactive authentication: session, which a client passes back if one is provided",
+        "the challenge after a wrong password names a new session, and the one before is forgotten", changes &[],
+        policy |p| p.uia.failed_stage = FailedStage::OpensAnother;
     "uia-unknown-session-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
         "a session of interactive auth that is not known, or is spent, is refused with 400", changes &["uia.completed.retry"],
         policy |p| p.uia.unknown_session_refused = true;

@@ -57,7 +57,10 @@ fn register_user(ctx: &mut RequestContext) -> Outcome {
         return Err(Refusal::MemberMissing.into());
     }
     let name = wanted.as_deref().map(|typed| mapped(policy.capitals, typed));
-    let replaces = |refusal| policy.replaces_accounts && refusal == Refusal::UserInUse;
+    let replaces = |refusal| {
+        policy.replaces_accounts && refusal == Refusal::UserInUse
+            || policy.takes_exclusive_names && refusal == Refusal::NameExclusive
+    };
     if let Some(name) = &name {
         check_open(ctx, name, |refusal| replaces(refusal) || policy.late.includes(refusal))?;
     }

@@ -98,8 +98,9 @@ fn session_of(ctx: &mut RequestContext, proof: &Proof, auth: &Members) -> Result
     if secrets.odd_fails == Some(OddText::AuthSession) && OddText::is_odd(named) {
         return Err(Refusal::Failure.into());
     }
-    if let Some(passed) = ctx.store.answered.get(named)
-        && passed.binding == proof.binding
+    let answered = secrets.session.find(named, ctx.store.answered.keys());
+    if let Some(passed) = answered.and_then(|session| ctx.store.answered.get(session))
+        && (passed.binding == proof.binding || ctx.policy().uia.session_for_any_user)
     {
         return Err(Answer::ok(passed.body.clone()).into());
     }
