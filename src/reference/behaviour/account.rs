@@ -64,14 +64,15 @@ pub(super) const AVAILABILITY: Table = &[
 
 #[rustfmt::skip]
 pub(super) const PROMISE: Table = &[
+    ("uia-wrong-password-session-untold", |p| p.uia.failed_stage = FailedStage::Untold),
     ("uia-wrong-password-ends-session", |p| p.uia.failed_stage = FailedStage::EndsSession),
     ("uia-session-alone-refused", |p| p.uia.session_alone = SessionAlone::Refused),
     ("uia-session-alone-begins-anew", |p| p.uia.session_alone = SessionAlone::BeginsAnew),
     ("uia-session-alone-passes", |p| p.uia.session_alone = SessionAlone::Passes),
+    ("uia-password-missing-passes", |p| p.uia.missing_password_passes = true),
     ("uia-empty-auth-passes", |p| p.uia.empty_auth_passes = true),
     ("uia-completed-stage-judged", |p| p.uia.completed_stage = CompletedStage::Judged),
     ("uia-completed-stage-refused", |p| p.uia.completed_stage = CompletedStage::Refused),
-    ("uia-page-completes-nothing", |p| p.uia.pages_complete_nothing = true),
     ("password-change-never-done", |p| p.uia.never_done_for = Some(Operation::ChangePassword)),
     ("deactivation-never-done", |p| p.uia.never_done_for = Some(Operation::Deactivate)),
     ("device-delete-never-done", |p| p.uia.never_done_for = Some(Operation::DeleteDevice)),
