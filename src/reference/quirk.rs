@@ -220,7 +220,8 @@ behaviours! {
     "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH,
         settings |s| s.access_lifetime = None;
     "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login returns none",
-        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"],
+        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape",
+            "login.response.well_known.usable"],
         settings |s| s.well_known = false;
     "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"],
         settings |s| s.guests = false;
@@ -267,7 +268,8 @@ behaviours! {
         policy |p| p.uia.password_flows = PasswordFlows::PasswordOrSso;
     "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
         "only releases up to v1.11 are listed, and the login page calls window.onLogin",
-        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent"],
+        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent",
+            "uia.oauth.place"],
         policy |p| p.routes.login_page = LoginPage::FormerCallback,
         settings |s| s.versions = published(|release| release < v1(12));
     "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
