@@ -80,6 +80,7 @@ impl Operator {
     /// The names of what is given, as cases ask for it in `needs`.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         let given = [
+            ("admin", self.admin_token.is_some()),
             ("appservice", self.appservice.is_some()),
             ("email", self.email.is_some()),
             ("phone", self.phone.is_some()),
@@ -126,6 +127,9 @@ impl Operator {
         }
         if let Some(token) = &self.registration_token {
             put("registration.token", token.expose_secret());
+        }
+        if let Some(token) = &self.admin_token {
+            put("admin.token", token.expose_secret());
         }
         values
     }

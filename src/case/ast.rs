@@ -308,7 +308,8 @@ impl Act {
 
 /// Values of an operator beside acts, by the NAME of `needs: [operator NAME]`, with the
 /// values that `$operator.NAME.…` names.
-pub const OPERATOR_VALUES: [(&str, &[&str]); 4] = [
+pub const OPERATOR_VALUES: [(&str, &[&str]); 5] = [
+    ("admin", &["token"]),
     ("appservice", &["token", "prefix", "user", "user_id", "sender", "sender_localpart"]),
     ("email", &["address", "address_other_case", "user_id", "password"]),
     ("phone", &["address", "country", "number", "user_id", "password"]),

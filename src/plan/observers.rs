@@ -27,8 +27,7 @@ pub(super) fn adapted(case: Arc<Case>, facts: &Facts) -> Arc<Case> {
     let substitute = substitute(facts);
     let is_control = |step: &Step| {
         let wants_success = step.blocks.iter().all(|block| block.wants_success());
-        // An optional step asks for what it names, and no other operation has that.
-        observes_absent(step, facts) && wants_success && step.optional.is_none()
+        observes_absent(step, facts) && wants_success && !asks_what_there_is(step)
     };
     match substitute {
         Some(operation) => {
@@ -72,6 +71,12 @@ fn observes_absent(step: &Step, facts: &Facts) -> bool {
         && step.save.is_empty()
         && step.uia.is_none()
         && step.body == Body::None
+}
+
+/// Whether a set-up step asks what the server offers, which no other operation says.
+fn asks_what_there_is(step: &Step) -> bool {
+    let mut branches = step.blocks.iter().flat_map(|block| &block.branches);
+    step.optional.is_some() && branches.any(|branch| !branch.expect.body.is_empty())
 }
 
 /// Turns a set-up step into a look at whether its token lives.

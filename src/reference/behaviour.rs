@@ -101,6 +101,8 @@ const DISCOVERY: Table = &[
     ("sso-redirect-refuses-register", |p| p.sso.refused = RefusedRedirects::WithActionRegister),
     ("sso-provider-redirect-refuses-action", |p| p.sso.refused = RefusedRedirects::WithActionToProvider),
     ("sso-redirect-needs-provider", |p| p.sso.refused = RefusedRedirects::WithoutProvider),
+    ("well-known-base-url-of-api", |p| p.routes.base_url_below = "/_matrix"),
+    ("well-known-base-url-of-client-api", |p| p.routes.base_url_below = "/_matrix/client/"),
     ("login-page-refuses-parameters", |p| p.routes.login_page = LoginPage::RefusesParameters),
 ];
 
@@ -119,6 +121,7 @@ const LOGIN: Table = &[
     ("login-token-of-another", |p| p.login.opening.token_owner = TokenOwner::Another),
     ("login-token-of-first-user", |p| p.login.opening.token_owner = TokenOwner::FirstUser),
     ("failed-login-makes-device", |p| p.login.failure = FailedLogin::MakesDevice),
+    ("failed-login-renames-device", |p| p.login.failure = FailedLogin::RenamesDevice),
     ("failed-login-ends-sessions", |p| p.login.failure = FailedLogin::EndsSessions),
     ("failed-login-ends-device", |p| p.login.failure = FailedLogin::EndsDevice),
     ("login-localpart-refused", |p| p.login.identification.localparts = NameForm::Unknown),
@@ -179,6 +182,7 @@ const DEVICE: Table = &[
     ("device-id-stripped", |p| p.login.opening.device_id = DeviceIdMember::PunctuationRemoved),
     ("device-id-echoed-only", |p| p.login.opening.token_device = TokenDevice::Other),
     ("device-id-generated-untrue", |p| p.login.opening.token_device = TokenDevice::OtherThanGenerated),
+    ("device-id-case-folded", |p| p.login.opening.token_device = TokenDevice::KnownInAnyCase),
     ("device-token-of-first-device", |p| p.login.opening.token_device = TokenDevice::FirstOfUser),
     ("device-not-recorded", |p| p.devices.unrecorded = true),
     ("device-not-created", |p| p.login.opening.creates_device = CreatesDevice::Never),

@@ -99,6 +99,8 @@ pub enum Need {
     Cas,
     /// The well-known file is reached by a redirect.
     WellKnownRedirect,
+    /// A request that has passed interactive auth and is sent again has the same answer.
+    RepeatedAnswers,
 }
 
 /// A way to break one requirement.

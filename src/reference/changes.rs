@@ -42,6 +42,11 @@ pub(super) const WITHOUT_PASSWORD: &[&str] = &[
     "sso.redirect.location", "sso.redirect.public", "sso.redirect.url_required", "sso.redirect.idp.unknown",
     "sso.redirect.action", "sso.redirect.idp.status", "sso.redirect.generic_with_idps", "state.deactivated.status", "state.deactivated.errcode", "state.deactivated.tokens",
     "state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices",
+    "login.response.well_known.usable",
+    "refresh.other_users",
+    "uia.oauth.place",
+    "state.deactivated.ok",
+    "state.password_changed.ok",
 ];
 
 /// Where the legacy API is not offered, and the OAuth API is.
@@ -94,6 +99,11 @@ pub(super) const WITHOUT_LEGACY: &[&str] = &[
     "uia.other_user", "uia.fallback.html", "fallback.page.ok", "fallback.page.callback", "state.deactivated.status",
     "state.deactivated.errcode", "state.deactivated.tokens", "state.password_changed.new",
     "state.password_changed.own_token", "state.password_changed.logout_devices",
+    "login.response.well_known.usable",
+    "refresh.other_users",
+    "uia.oauth.place",
+    "state.deactivated.ok",
+    "state.password_changed.ok",
 ];
 
 /// Where only releases before v1.1 are listed.
@@ -117,6 +127,8 @@ pub(super) const WITHOUT_V1: &[&str] = &[
     "get_token.auth_required", "get_token.uia.challenge", "get_token.uia.always", "get_token.ok.required",
     "get_token.ok.expiry", "get_token.token_works", "get_token.session_untouched", "get_token.capability.shape",
     "get_token.capability.truthful", "get_token.capability.absent",
+    "refresh.other_users",
+    "uia.oauth.place",
 ];
 
 /// Where refresh tokens are not offered.
@@ -129,6 +141,7 @@ pub(super) const WITHOUT_REFRESH: &[&str] = &[
     "refresh.grace", "refresh.revoked_by_access", "refresh.revoked_by_refresh", "refresh.unknown.status",
     "refresh.unknown.errcode", "refresh.reused.status", "refresh.reused.errcode", "refresh.old_access_token",
     "refresh.access_token_rejected",
+    "refresh.other_users",
 ];
 
 /// Where get_token is not offered.

@@ -15,7 +15,8 @@ pub(super) fn versions(ctx: &mut RequestContext) -> Outcome {
 
 /// The discovery document, also given in login answers.
 pub(super) fn document(server: &ServerContext) -> Value {
-    json!({"m.homeserver": {"base_url": server.base_url}})
+    let below = server.policy.routes.base_url_below;
+    json!({"m.homeserver": {"base_url": format!("{}{below}", server.base_url)}})
 }
 
 /// `GET /.well-known/matrix/client`.

@@ -4,7 +4,7 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, parse_object, required};
 use super::identity::{Identified, identify};
 use super::login_token::{by_token, spend};
-use super::opening::{LoginOptions, forget_access, open_session};
+use super::opening::{LoginOptions, forget_access, forget_refresh, open_session};
 use super::password::matches;
 use super::policy::{
     AddressKind, AnsweredName, BodyReading, FailedLogin, LimitBody, LimitRefusal, LoginContentType,
@@ -89,10 +89,13 @@ pub(super) fn login(ctx: &mut RequestContext) -> Outcome {
     if kind == service::TYPE && policy.service.login.sender_tokens_dead {
         forget_of_sender(ctx, &user, &members);
     }
-    let mut answer = Answer::ok(Value::Object(members));
     if kind == "m.login.token" {
         spend(ctx, &body);
+        if policy.login_tokens.dead_refresh_tokens {
+            forget_refresh(ctx, &members);
+        }
     }
+    let mut answer = Answer::ok(Value::Object(members));
     if kind == service::TYPE && policy.service.login.gives_service_token {
         answer.put("access_token", json!(ctx.presented_token()));
     }
@@ -322,6 +325,12 @@ fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
             }
         }
         (FailedLogin::MakesNewDevice, None) => make_device(ctx, user, body),
+        (FailedLogin::RenamesDevice, Some(device)) => {
+            let name = body.get("initial_device_display_name").and_then(Value::as_str);
+            if let Some(known) = ctx.store.device_mut(user, device) {
+                known.display_name = name.map(str::to_owned);
+            }
+        }
         (FailedLogin::EndsDevice, Some(device)) => {
             ctx.store.end_access(user, device, Refusal::LoggedOutToken, None);
         }
@@ -334,6 +343,7 @@ fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
             FailedLogin::Nothing
             | FailedLogin::MakesDevice
             | FailedLogin::MakesNewDevice
+            | FailedLogin::RenamesDevice
             | FailedLogin::EndsDevice,
             _,
         ) => {}

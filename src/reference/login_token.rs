@@ -121,7 +121,10 @@ pub(super) fn get_token(ctx: &mut RequestContext) -> Outcome {
     }
     let lifetime = ctx.server.settings.login_token_lifetime;
     let lives = if policy.understated { lifetime.saturating_mul(20) } else { lifetime };
-    let token = ctx.store.login_token(&owner.user, ctx.now, lives);
+    let named = body.get("user_id").and_then(Value::as_str).filter(|_| policy.body_user);
+    let named = named.and_then(|id| ctx.server.localpart(id));
+    let user = named.unwrap_or(&owner.user).to_owned();
+    let token = ctx.store.login_token(&user, ctx.now, lives);
     match policy.made {
         MadeToken::OfCaller => {}
         MadeToken::AllOfCaller => {

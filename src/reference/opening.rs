@@ -158,6 +158,10 @@ pub(super) fn open_session(
     let device = match policy.token_device {
         TokenDevice::Other => ctx.store.device_id(),
         TokenDevice::OtherThanGenerated if options.device_id.is_none() => ctx.store.device_id(),
+        TokenDevice::KnownInAnyCase => {
+            let mut known = ctx.store.device_ids(&owner).into_iter();
+            known.find(|id| id.eq_ignore_ascii_case(&told)).unwrap_or_else(|| told.clone())
+        }
         _ => told.clone(),
     };
     let (told, device) = take_up_expired(ctx, &owner, told, device)?;

@@ -4,8 +4,9 @@ use super::catalogue::{Catalogue, NO_CLAUSE, Need, Quirk};
 use super::changes;
 use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
-    DeviceIdMember, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal,
-    LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows, PasswordTrouble, Policy,
+    DeviceIdMember, FailedStage, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody,
+    LimitRefusal, LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows,
+    PasswordTrouble, Policy,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -219,7 +220,8 @@ behaviours! {
     "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH,
         settings |s| s.access_lifetime = None;
     "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login returns none",
-        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape"],
+        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape",
+            "login.response.well_known.usable"],
         settings |s| s.well_known = false;
     "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"],
         settings |s| s.guests = false;
@@ -273,7 +275,8 @@ behaviours! {
         policy |p| p.uia.password_flows = PasswordFlows::PasswordOrSso;
     "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
         "only releases up to v1.11 are listed, and the login page calls window.onLogin",
-        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent"],
+        changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent",
+            "uia.oauth.place"],
         policy |p| p.routes.login_page = LoginPage::FormerCallback,
         settings |s| s.versions = published(|release| release < v1(12));
     "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
@@ -287,6 +290,9 @@ behaviours! {
     "uia-not-asked-again", "POST /v1/login/get_token: servers sometimes do not ask again, except there",
         "who has passed interactive auth is not asked again in the same session, except by get_token", changes &[],
         policy |p| p.uia.not_asked_again = true;
+    "uia-session-replaced", "User-interactive authentication: session, which a client passes back if one is provided",
+        "the challenge after a wrong password names a new session, and the one before is forgotten", changes &[],
+        policy |p| p.uia.failed_stage = FailedStage::OpensAnother;
     "uia-unknown-session-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
         "a session of interactive auth that is not known, or is spent, is refused with 400", changes &["uia.completed.retry"],
         policy |p| p.uia.unknown_session_refused = true;

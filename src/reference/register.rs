@@ -57,7 +57,13 @@ fn register_user(ctx: &mut RequestContext) -> Outcome {
         return Err(Refusal::MemberMissing.into());
     }
     let name = wanted.as_deref().map(|typed| mapped(policy.capitals, typed));
-    let replaces = |refusal| policy.replaces_accounts && refusal == Refusal::UserInUse;
+    let replaces = |refusal| {
+        policy.replaces_accounts && refusal == Refusal::UserInUse
+            || policy.takes_exclusive_names && refusal == Refusal::NameExclusive
+            || policy.makes_account_first
+                && refusal == Refusal::UserInUse
+                && body.contains_key("auth")
+    };
     if let Some(name) = &name {
         check_open(ctx, name, |refusal| replaces(refusal) || policy.late.includes(refusal))?;
     }

@@ -80,6 +80,7 @@ impl Need {
             }
             Self::Throttled => settings.quirks.push("throttled-first".to_owned()),
             Self::Cas => settings.quirks.push("cas-offered".to_owned()),
+            Self::RepeatedAnswers => settings.quirks.push("uia-answer-repeated".to_owned()),
             Self::WellKnownRedirect => {
                 settings.quirks.push("well-known-redirected".to_owned());
                 // The release that says what such a redirect carries.
@@ -127,6 +128,7 @@ mod tests {
             N::Throttled,
             N::Cas,
             N::OauthStage,
+            N::RepeatedAnswers,
             N::WellKnownRedirect,
         ];
         for need in needs {

@@ -98,8 +98,9 @@ fn session_of(ctx: &mut RequestContext, proof: &Proof, auth: &Members) -> Result
     if secrets.odd_fails == Some(OddText::AuthSession) && OddText::is_odd(named) {
         return Err(Refusal::Failure.into());
     }
-    if let Some(passed) = ctx.store.answered.get(named)
-        && passed.binding == proof.binding
+    let answered = secrets.session.find(named, ctx.store.answered.keys());
+    if let Some(passed) = answered.and_then(|session| ctx.store.answered.get(session))
+        && (passed.binding == proof.binding || ctx.policy().uia.session_for_any_user)
     {
         return Err(Answer::ok(passed.body.clone()).into());
     }
@@ -130,6 +131,11 @@ fn is_done(ctx: &RequestContext, proof: &Proof, session: &str) -> bool {
 fn failed(ctx: &mut RequestContext, proof: &Proof, session: String, error: StageError) -> Answer {
     let goes_on = match ctx.policy().uia.failed_stage {
         FailedStage::Nothing => return challenge(ctx, proof, &session, Some(error)),
+        FailedStage::Untold => {
+            let mut answer = challenge(ctx, proof, &session, Some(error));
+            answer.remove("session");
+            return answer;
+        }
         FailedStage::EndsSession => session.clone(),
         FailedStage::OpensAnother => begin(ctx, proof),
     };
@@ -323,9 +329,12 @@ fn password(
     proof: &Proof,
     auth: &Members,
 ) -> Result<Result<(), StageError>, Refusal> {
+    let policy = &ctx.policy().uia;
+    if policy.missing_password_passes && !auth.contains_key("password") {
+        return Ok(Ok(()));
+    }
     let password =
         required(auth, "password", Refusal::PasswordMissing, Refusal::PasswordNotString)?;
-    let policy = &ctx.policy().uia;
     let who = match identify(ctx, &policy.identification, auth)? {
         Identified::Local(user) => user,
         Identified::Stranger(
@@ -413,8 +422,6 @@ pub(super) fn stage_submit(ctx: &mut RequestContext) -> Outcome {
     if !right {
         return Ok(page::stage(403, field(&stage), &session));
     }
-    if !ctx.policy().uia.pages_complete_nothing {
-        complete(ctx, &session, &stage);
-    }
+    complete(ctx, &session, &stage);
     Ok(page::stage_done())
 }

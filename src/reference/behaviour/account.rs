@@ -65,15 +65,15 @@ pub(super) const AVAILABILITY: Table = &[
 
 #[rustfmt::skip]
 pub(super) const PROMISE: Table = &[
+    ("uia-wrong-password-session-untold", |p| p.uia.failed_stage = FailedStage::Untold),
     ("uia-wrong-password-ends-session", |p| p.uia.failed_stage = FailedStage::EndsSession),
-    ("uia-wrong-password-opens-session", |p| p.uia.failed_stage = FailedStage::OpensAnother),
     ("uia-session-alone-refused", |p| p.uia.session_alone = SessionAlone::Refused),
     ("uia-session-alone-begins-anew", |p| p.uia.session_alone = SessionAlone::BeginsAnew),
     ("uia-session-alone-passes", |p| p.uia.session_alone = SessionAlone::Passes),
+    ("uia-password-missing-passes", |p| p.uia.missing_password_passes = true),
     ("uia-empty-auth-passes", |p| p.uia.empty_auth_passes = true),
     ("uia-completed-stage-judged", |p| p.uia.completed_stage = CompletedStage::Judged),
     ("uia-completed-stage-refused", |p| p.uia.completed_stage = CompletedStage::Refused),
-    ("uia-page-completes-nothing", |p| p.uia.pages_complete_nothing = true),
     ("password-change-never-done", |p| p.uia.never_done_for = Some(Operation::ChangePassword)),
     ("deactivation-never-done", |p| p.uia.never_done_for = Some(Operation::Deactivate)),
     ("device-delete-never-done", |p| p.uia.never_done_for = Some(Operation::DeleteDevice)),
@@ -150,7 +150,7 @@ pub(super) const SERVICE: Table = &[
     ("service-registration-by-everybody", |p| p.service.registration.by = Registrants::EverybodyWithAuth),
     ("service-registration-by-users", |p| p.service.registration.by = Registrants::UsersToo),
     ("service-registers-outside", |p| p.service.registration.outside_namespace = true),
-    ("user-registers-in-namespace", |p| p.service.namespace_open = true),
+    ("user-registers-in-namespace", |p| p.registration.takes_exclusive_names = true),
     ("register-exclusive-after-auth", |p| p.registration.late = LateCheck::Exclusive),
     ("available-exclusive-is-free", |p| p.availability.overlooks = Some(Refusal::NameExclusive)),
     ("service-own-device-ignored", |p| p.service.own_device = OwnDevice::Unread),

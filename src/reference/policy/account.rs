@@ -29,8 +29,6 @@ pub struct UiaPolicy {
     pub not_asked_again: bool,
     pub oauth: OauthStage,
     pub password_match: PasswordMatch,
-    /// A stage that was taken on its page does not count.
-    pub pages_complete_nothing: bool,
     /// A finished session authorises further calls.
     pub session_reusable: bool,
     pub order: StageOrder,
@@ -40,6 +38,8 @@ pub struct UiaPolicy {
     /// An unknown address in a stage is answered with a challenge and not refused.
     pub unknown_address_is_challenged: bool,
     pub any_password: bool,
+    /// The password stage is passed without a password.
+    pub missing_password_passes: bool,
     pub users: StageUsers,
 }
 
@@ -93,6 +93,8 @@ pub enum FailedStage {
     EndsSession,
     /// The same, and the challenge names a new one.
     OpensAnother,
+    /// The challenge does not name the session.
+    Untold,
 }
 
 /// A stage that is taken again when it is completed.

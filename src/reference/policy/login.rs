@@ -169,6 +169,7 @@ pub enum FailedLogin {
     Nothing,
     MakesDevice,
     /// If the login names none.
+    RenamesDevice,
     MakesNewDevice,
     EndsDevice,
     EndsSessions,
@@ -374,6 +375,8 @@ pub enum TokenDevice {
     Other,
     OtherThanGenerated,
     FirstOfUser,
+    /// A device of the user whose id differs in nothing but the case of letters.
+    KnownInAnyCase,
 }
 
 /// Device ids that the homeserver makes.
@@ -450,6 +453,10 @@ pub struct LoginTokenPolicy {
     pub uia: GetTokenUia,
     pub made: MadeToken,
     pub ends_session: bool,
+    /// The refresh tokens of logins with a token are not known.
+    pub dead_refresh_tokens: bool,
+    /// `user_id` in the body names the user whom the token logs in.
+    pub body_user: bool,
 }
 
 /// The limit on get_token, where there is one.

@@ -25,6 +25,8 @@ pub struct RegistrationPolicy {
     pub unknown_flow_first: bool,
     pub without_refresh_tokens: bool,
     pub password_trouble: PasswordTrouble,
+    /// The names that an application service claims for itself are taken, although `GET /register/available` says so.
+    pub takes_exclusive_names: bool,
     /// A user name that is not a text is written as one.
     pub non_string_names: bool,
 }

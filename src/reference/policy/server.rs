@@ -56,6 +56,8 @@ pub struct RoutePolicy {
     pub get_token_off: Option<Refusal>,
     pub options: OptionsLogic,
     pub well_known_redirects: bool,
+    /// What stands behind the address of the homeserver in `base_url`: nothing by the book.
+    pub base_url_below: &'static str,
     pub login_page: LoginPage,
     pub decoding: PathDecoding,
 }
