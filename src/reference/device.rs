@@ -4,8 +4,8 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, Owner, RequestContext, text};
 use super::lifetime::{end_beside, end_device};
 use super::policy::{
-    DeletePolicy, DeletedDevices, LoggedOutDevices, Nameless, OddText, RenamePolicy, ServiceDevice,
-    SessionEnd,
+    DeletePolicy, DeletedDevices, DeviceList, LoggedOutDevices, Nameless, OddText, RenamePolicy,
+    ServiceDevice, SessionEnd,
 };
 use super::refusal::Refusal;
 use super::release::v1;
@@ -178,17 +178,14 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().devices.delete_many;
     let owner = ctx.full_owner()?;
     let body = ctx.object()?;
-    let listed = body
-        .get("devices")
-        .ok_or(Refusal::MemberMissing)?
-        .as_array()
-        .ok_or(Refusal::MemberWrongType)?;
-    let ids = listed
-        .iter()
-        .map(Value::as_str)
-        .collect::<Option<Vec<_>>>()
-        .ok_or(Refusal::MemberWrongType)?;
-    confirm(ctx, policy, &owner, format!("delete devices {}", owner.user), &body)?;
+    let binding = format!("delete devices {}", owner.user);
+    if ctx.policy().uia.before_members {
+        confirm(ctx, policy, &owner, binding.clone(), &body)?;
+    }
+    let ids = ids_of(policy, &body)?;
+    if !ctx.policy().uia.before_members {
+        confirm(ctx, policy, &owner, binding, &body)?;
+    }
     if policy.deleted == DeletedDevices::UnlistedToo {
         for id in ctx.store.device_ids(&owner.user).iter().filter(|id| **id != owner.device) {
             delete_one(ctx, &owner, id, SessionEnd::BulkDeletion, false);
@@ -205,6 +202,20 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
         delete_one(ctx, &holder, id, SessionEnd::BulkDeletion, policy.keeps_tokens);
     }
     Ok(Answer::empty())
+}
+
+/// The devices that a deletion of several names.
+fn ids_of<'a>(policy: &DeletePolicy, body: &'a Members) -> Result<Vec<&'a str>, Refusal> {
+    match (body.get("devices"), policy.list) {
+        (None, DeviceList::MissingIsEmpty) => Ok(Vec::new()),
+        (None, _) => Err(Refusal::MemberMissing),
+        (Some(Value::String(one)), DeviceList::TextIsOne) => Ok(vec![one]),
+        (Some(Value::Array(listed)), _) => {
+            let ids = listed.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+            ids.ok_or(Refusal::MemberWrongType)
+        }
+        (Some(_), _) => Err(Refusal::MemberWrongType),
+    }
 }
 
 /// Asks for interactive auth, but not application services, whose users cannot pass any.

@@ -2,11 +2,12 @@
 
 use super::context::{Members, RequestContext, required, text};
 use super::policy::{
-    DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, NameForm,
-    OddText, Phones, UserMember,
+    DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, IdentifierPart,
+    Mistyped, NameForm, OddText, Phones, UserMember,
 };
 use super::refusal::Refusal;
 use super::release::r0;
+use std::borrow::Cow;
 
 /// The account that a request names.
 pub(super) enum Identified {
@@ -56,14 +57,16 @@ pub(super) fn identify(
         }
         "m.id.thirdparty" => {
             let missing = Refusal::IdentifierThirdPartyMissing;
-            let medium = required(identifier, "medium", missing, wrong)?;
-            let address = required(identifier, "address", missing, wrong)?;
-            Ok(third_party(ctx, policy, medium, address))
+            let part = |name, part| self::part(policy, identifier, name, part)?.ok_or(missing);
+            let medium = part("medium", IdentifierPart::Medium)?;
+            let address = part("address", IdentifierPart::Address)?;
+            Ok(third_party(ctx, policy, &medium, &address))
         }
         "m.id.phone" if policy.phones != Phones::NotSupported => {
             let missing = Refusal::IdentifierPhoneMissing;
-            let country = required(identifier, "country", missing, wrong)?;
-            Ok(phone(ctx, policy, country, required(identifier, "phone", missing, wrong)?))
+            let part = |name, part| self::part(policy, identifier, name, part)?.ok_or(missing);
+            let country = part("country", IdentifierPart::Country)?;
+            Ok(phone(ctx, policy, &country, &part("phone", IdentifierPart::Phone)?))
         }
         "m.id.phone" => Err(Refusal::IdentifierTypeUnknown),
         _ => {
@@ -86,9 +89,8 @@ fn identify_deprecated(
     policy: &IdentificationPolicy,
     body: &Members,
 ) -> Result<Identified, Refusal> {
-    let wrong = Refusal::IdentifierWrongType;
-    let user = text(body, "user", wrong)?;
-    match (user, policy.user_member) {
+    let user = part(policy, body, "user", IdentifierPart::DeprecatedUser)?;
+    match (user.as_deref(), policy.user_member) {
         (None, _) | (_, UserMember::Unread) => {}
         (Some(user), UserMember::Read) => return Ok(named(ctx, policy, user)),
         (Some(user), UserMember::FullIdsUnknown) if user.starts_with('@') => {
@@ -100,19 +102,36 @@ fn identify_deprecated(
         }
     }
     let unknown = || Identified::Stranger(Refusal::UnknownLegacyThirdParty);
-    match (text(body, "medium", wrong)?, text(body, "address", wrong)?) {
+    let medium = part(policy, body, "medium", IdentifierPart::DeprecatedMedium)?;
+    let address = part(policy, body, "address", IdentifierPart::DeprecatedAddress)?;
+    match (medium, address) {
         _ if policy.deprecated_address == DeprecatedAddress::Unread => {
             Err(Refusal::IdentifierMissing)
         }
         (Some(_), Some(_)) if policy.deprecated_address == DeprecatedAddress::Unknown => {
             Ok(unknown())
         }
-        (Some(medium), Some(address)) => Ok(match third_party(ctx, policy, medium, address) {
+        (Some(medium), Some(address)) => Ok(match third_party(ctx, policy, &medium, &address) {
             Identified::Stranger(_) => unknown(),
             local @ Identified::Local(_) => local,
         }),
         (None, None) => Err(Refusal::IdentifierMissing),
         _ => Err(Refusal::IdentifierThirdPartyMissing),
+    }
+}
+
+/// A part of an identifier: `None` if absent, refused if it is not a text.
+fn part<'a>(
+    policy: &IdentificationPolicy,
+    members: &'a Members,
+    name: &str,
+    part: IdentifierPart,
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let mistyped = policy.mistyped.filter(|(of, _)| *of == part).map(|(_, mistyped)| mistyped);
+    match (members.get(name).filter(|value| !value.is_string()), mistyped) {
+        (Some(value), Some(Mistyped::WrittenAsText)) => Ok(Some(value.to_string().into())),
+        (Some(_), Some(Mistyped::Fails)) => Err(Refusal::Failure),
+        _ => Ok(text(members, name, Refusal::IdentifierWrongType)?.map(Cow::Borrowed)),
     }
 }
 

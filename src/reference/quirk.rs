@@ -6,6 +6,7 @@ use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
     DeviceIdMember, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody, LimitRefusal,
     LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows, PasswordTrouble, Policy,
+    UnlistedStage,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -342,6 +343,12 @@ behaviours! {
         policy |p| p.service.namespace_open = true;
     "oauth-stage", "Client-Server API, OAuth authentication", "new cross-signing keys can be confirmed in the stage m.oauth", changes &["uia.oauth.url"], needs Oauth,
         policy |p| p.uia.oauth = OauthStage::Offered;
+    "malformed-after-auth", "User-interactive authentication: nothing is said of when a call's own members are read",
+        "what is malformed in a deletion of devices or a change of password is refused after interactive auth alone", changes &[],
+        policy |p| p.uia.before_members = true;
+    "uia-unlisted-stage-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
+        "a stage of interactive auth that no flow has is refused with 400", changes &[],
+        policy |p| p.uia.unlisted_stage = UnlistedStage::Refused;
 }
 
 data! {
@@ -357,6 +364,11 @@ data! {
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
     "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
+    "retry-after-ms-zero", "Rate limiting: retry_after_ms may be 0", "retry_after_ms of a 429 is 0", changes &["rate_limit.consistent"], needs LoginLimit,
+        edits &[edit(&[], LIMITED, &[C::Put("/retry_after_ms", "0")])];
+    "base-url-in-capitals", "RFC 3986, 3.1: schemes are compared without regard to case", "base_url is in capitals", changes &[],
+        edits &[edit(&[O::WellKnown], When::Success, &[C::Capitals("/m.homeserver/base_url")]),
+            edit(&[O::Login], When::Success, &[C::Capitals("/well_known/m.homeserver/base_url")])];
     "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
         changes &["rate_limit.retry_after.header", "rate_limit.retry_after.grammar", "rate_limit.consistent"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
     "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],

@@ -29,6 +29,11 @@ pub(super) const REGISTRATION: Table = &[
     ("register-generates-one-name", |p| p.registration.one_generated_name = true),
     ("register-user-name-number-taken", |p| p.registration.non_string_names = true),
     ("register-makes-account-first", |p| p.registration.makes_account_first = true),
+    ("register-password-not-kept", |p| p.registration.kept_password = KeptPassword::None),
+    ("register-password-cut-at-8", |p| p.registration.kept_password = KeptPassword::FirstEightCharacters),
+    ("register-password-refused-once", |p| p.registration.kept_password = KeptPassword::FromSecondLogin),
+    ("register-ignores-user-name", |p| p.registration.ignores_user_names = true),
+    ("register-numbers-users", |p| p.registration.numbers_users = true),
 ];
 
 #[rustfmt::skip]
@@ -43,6 +48,8 @@ pub(super) const GUEST: Table = &[
     ("guest-devices-denied", |p| p.guests.refused = Some(Operation::Devices)),
     ("guest-device-denied", |p| p.guests.refused = Some(Operation::Device)),
     ("guest-device-rename-denied", |p| p.guests.refused = Some(Operation::RenameDevice)),
+    ("guest-device-name-ignored", |p| p.guests.device_name = GuestDeviceName::Unread),
+    ("guest-device-name-constant", |p| p.guests.device_name = GuestDeviceName::Constant),
 ];
 
 #[rustfmt::skip]
@@ -60,6 +67,7 @@ pub(super) const AVAILABILITY: Table = &[
     ("validity-of-beginning", |p| p.validity.near_miss = NearMiss::Shorter),
     ("validity-in-any-case", |p| p.validity.near_miss = NearMiss::AnyCase),
     ("validity-uses-token-up", |p| p.validity.uses_up = true),
+    ("validity-without-token-is-invalid", |p| p.validity.tokenless_is_invalid = true),
 ];
 
 #[rustfmt::skip]
@@ -89,6 +97,16 @@ pub(super) const PROMISE: Table = &[
         p.password.capability = PasswordCapability::Enabled;
     }),
     ("password-capability-denied", |p| p.password.capability = PasswordCapability::Disabled),
+    ("devices-delete-without-list", |p| p.devices.delete_many.list = DeviceList::MissingIsEmpty),
+    ("devices-delete-text-taken", |p| p.devices.delete_many.list = DeviceList::TextIsOne),
+    ("password-change-number-taken", |p| p.password.new_password = NewPassword::NonStringIsText),
+    ("password-change-without-password", |p| p.password.new_password = NewPassword::MissingChangesNothing),
+    ("uia-finished-session-for-any-call", |p| p.uia.finished = FinishedSession::AnyCall),
+    ("uia-finished-deletion-gives-login-token", |p| p.uia.finished = FinishedSession::GetToken),
+    ("uia-dummy-passes", |p| p.uia.unlisted_stage = UnlistedStage::DummyPasses),
+    ("uia-unlisted-stage-passes", |p| p.uia.unlisted_stage = UnlistedStage::Passes),
+    ("uia-makes-up-for-dead-token", |p| p.uia.dead_token = DeadToken::MadeUpFor),
+    ("uia-dead-token-challenged", |p| p.uia.dead_token = DeadToken::Challenged),
 ];
 
 #[rustfmt::skip]
@@ -116,6 +134,18 @@ pub(super) const REFUSAL: Table = &[
     ("path-decoded-twice", |p| p.routes.decoding = PathDecoding::Twice),
     ("path-plus-is-blank", |p| p.routes.decoding = PathDecoding::PlusIsBlank),
     ("path-read-as-latin1", |p| p.routes.decoding = PathDecoding::Latin1),
+    ("login-phone-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::Phone, Mistyped::WrittenAsText))),
+    ("login-country-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::Country, Mistyped::WrittenAsText))),
+    ("login-country-number-500", |p| p.login.identification.mistyped = Some((IdentifierPart::Country, Mistyped::Fails))),
+    ("login-address-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::Address, Mistyped::WrittenAsText))),
+    ("login-medium-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::Medium, Mistyped::WrittenAsText))),
+    ("login-medium-number-500", |p| p.login.identification.mistyped = Some((IdentifierPart::Medium, Mistyped::Fails))),
+    ("login-legacy-user-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::DeprecatedUser, Mistyped::WrittenAsText))),
+    ("login-legacy-user-number-500", |p| p.login.identification.mistyped = Some((IdentifierPart::DeprecatedUser, Mistyped::Fails))),
+    ("login-legacy-medium-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::DeprecatedMedium, Mistyped::WrittenAsText))),
+    ("login-legacy-address-number-taken", |p| p.login.identification.mistyped = Some((IdentifierPart::DeprecatedAddress, Mistyped::WrittenAsText))),
+    ("login-legacy-address-number-500", |p| p.login.identification.mistyped = Some((IdentifierPart::DeprecatedAddress, Mistyped::Fails))),
+    ("failed-login-makes-other-device", |p| p.login.failure = FailedLogin::MakesOtherDevice),
 ];
 
 #[rustfmt::skip]
@@ -154,4 +184,7 @@ pub(super) const SERVICE: Table = &[
     ("available-exclusive-is-free", |p| p.availability.overlooks = Some(Refusal::NameExclusive)),
     ("service-own-device-ignored", |p| p.service.own_device = OwnDevice::Unread),
     ("service-own-device-of-anybody", |p| p.service.own_device = OwnDevice::OfAnybody),
+    ("service-registration-challenged", |p| p.service.registration.with_legacy = LegacyServiceRegistration::AsksUia),
+    ("service-registration-needs-password", |p| p.service.registration.with_legacy = LegacyServiceRegistration::NeedsPassword),
+    ("service-registration-answers-sender", |p| p.service.registration.with_legacy = LegacyServiceRegistration::AnswersSender),
 ];

@@ -168,6 +168,8 @@ pub enum FailedLogin {
     MakesDevice,
     /// If the login names none.
     MakesNewDevice,
+    /// With an id of its own, whatever the login names.
+    MakesOtherDevice,
     EndsDevice,
     EndsSessions,
 }
@@ -214,6 +216,27 @@ pub struct IdentificationPolicy {
     pub phones: Phones,
     /// A user name that is not a text is written as one.
     pub non_string_names: bool,
+    /// What becomes of one part of an identifier where it is not a text, if it is not refused.
+    pub mistyped: Option<(IdentifierPart, Mistyped)>,
+}
+
+/// A part of an identifier, or one of the members that came before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentifierPart {
+    Country,
+    Phone,
+    Medium,
+    Address,
+    DeprecatedUser,
+    DeprecatedMedium,
+    DeprecatedAddress,
+}
+
+/// A member that should be a text and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistyped {
+    WrittenAsText,
+    Fails,
 }
 
 /// The member `identifier`.
@@ -445,6 +468,18 @@ pub struct LoginTokenPolicy {
     pub uia: GetTokenUia,
     pub made: MadeToken,
     pub ends_session: bool,
+    /// The device of a login that names none.
+    pub device: TokenLoginDevice,
+}
+
+/// The device of a token login that names none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TokenLoginDevice {
+    #[default]
+    OfItsOwn,
+    Untold,
+    Unrecorded,
+    FirstOfUser,
 }
 
 /// What logs in as a login token.

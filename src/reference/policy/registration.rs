@@ -27,6 +27,20 @@ pub struct RegistrationPolicy {
     pub password_trouble: PasswordTrouble,
     /// A user name that is not a text is written as one.
     pub non_string_names: bool,
+    /// The localpart has nothing of the name that was asked for.
+    pub ignores_user_names: bool,
+    pub kept_password: KeptPassword,
+}
+
+/// The password that an account has after its registration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeptPassword {
+    #[default]
+    Given,
+    None,
+    FirstEightCharacters,
+    /// The first login with it is refused.
+    FromSecondLogin,
 }
 
 /// Capitals and blanks in a user name.
@@ -83,6 +97,17 @@ pub struct GuestPolicy {
     pub listed_operations_alone: bool,
     /// Their names are numbers.
     pub numbered: bool,
+    pub device_name: GuestDeviceName,
+}
+
+/// The display name of a guest's device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GuestDeviceName {
+    #[default]
+    Given,
+    Unread,
+    /// One for all guests.
+    Constant,
 }
 
 /// A parameter of a guest's registration.
@@ -113,6 +138,8 @@ pub struct ValidityPolicy {
     pub says: ValiditySays,
     /// A token that was looked up registers nobody any more.
     pub uses_up: bool,
+    /// A lookup without a token is one of an invalid token.
+    pub tokenless_is_invalid: bool,
     /// From the fourth request on it is refused for its rate.
     pub limited: bool,
 }
