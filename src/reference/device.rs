@@ -182,7 +182,9 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     if ctx.policy().uia.before_members {
         confirm(ctx, policy, &owner, binding.clone(), &body)?;
     }
-    let ids = ids_of(policy, &body)?;
+    let others = ctx.store.device_ids(&owner.user);
+    let others = others.iter().filter(|id| **id != owner.device).map(String::as_str);
+    let ids = ids_of(policy, &body, others)?;
     if !ctx.policy().uia.before_members {
         confirm(ctx, policy, &owner, binding, &body)?;
     }
@@ -204,12 +206,15 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     Ok(Answer::empty())
 }
 
-/// The devices that a deletion of several names.
-fn ids_of<'a>(policy: &DeletePolicy, body: &'a Members) -> Result<Vec<&'a str>, Refusal> {
+/// The devices that a deletion of several names; `others` are those of the user beside the one that asks.
+fn ids_of<'a>(
+    policy: &DeletePolicy,
+    body: &'a Members,
+    others: impl Iterator<Item = &'a str>,
+) -> Result<Vec<&'a str>, Refusal> {
     match (body.get("devices"), policy.list) {
-        (None, DeviceList::MissingIsEmpty) => Ok(Vec::new()),
-        (None, _) => Err(Refusal::MemberMissing),
-        (Some(Value::String(one)), DeviceList::TextIsOne) => Ok(vec![one]),
+        (None, DeviceList::MissingIsAll) => Ok(others.collect()),
+        (None, DeviceList::Required) => Err(Refusal::MemberMissing),
         (Some(Value::Array(listed)), _) => {
             let ids = listed.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
             ids.ok_or(Refusal::MemberWrongType)

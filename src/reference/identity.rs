@@ -3,11 +3,10 @@
 use super::context::{Members, RequestContext, required, text};
 use super::policy::{
     DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, IdentifierPart,
-    Mistyped, NameForm, OddText, Phones, UserMember,
+    NameForm, OddText, Phones, UserMember,
 };
 use super::refusal::Refusal;
 use super::release::r0;
-use std::borrow::Cow;
 
 /// The account that a request names.
 pub(super) enum Identified {
@@ -60,13 +59,13 @@ pub(super) fn identify(
             let part = |name, part| self::part(policy, identifier, name, part)?.ok_or(missing);
             let medium = part("medium", IdentifierPart::Medium)?;
             let address = part("address", IdentifierPart::Address)?;
-            Ok(third_party(ctx, policy, &medium, &address))
+            Ok(third_party(ctx, policy, medium, address))
         }
         "m.id.phone" if policy.phones != Phones::NotSupported => {
             let missing = Refusal::IdentifierPhoneMissing;
             let part = |name, part| self::part(policy, identifier, name, part)?.ok_or(missing);
             let country = part("country", IdentifierPart::Country)?;
-            Ok(phone(ctx, policy, &country, &part("phone", IdentifierPart::Phone)?))
+            Ok(phone(ctx, policy, country, part("phone", IdentifierPart::Phone)?))
         }
         "m.id.phone" => Err(Refusal::IdentifierTypeUnknown),
         _ => {
@@ -90,7 +89,7 @@ fn identify_deprecated(
     body: &Members,
 ) -> Result<Identified, Refusal> {
     let user = part(policy, body, "user", IdentifierPart::DeprecatedUser)?;
-    match (user.as_deref(), policy.user_member) {
+    match (user, policy.user_member) {
         (None, _) | (_, UserMember::Unread) => {}
         (Some(user), UserMember::Read) => return Ok(named(ctx, policy, user)),
         (Some(user), UserMember::FullIdsUnknown) if user.starts_with('@') => {
@@ -111,7 +110,7 @@ fn identify_deprecated(
         (Some(_), Some(_)) if policy.deprecated_address == DeprecatedAddress::Unknown => {
             Ok(unknown())
         }
-        (Some(medium), Some(address)) => Ok(match third_party(ctx, policy, &medium, &address) {
+        (Some(medium), Some(address)) => Ok(match third_party(ctx, policy, medium, address) {
             Identified::Stranger(_) => unknown(),
             local @ Identified::Local(_) => local,
         }),
@@ -126,13 +125,10 @@ fn part<'a>(
     members: &'a Members,
     name: &str,
     part: IdentifierPart,
-) -> Result<Option<Cow<'a, str>>, Refusal> {
-    let mistyped = policy.mistyped.filter(|(of, _)| *of == part).map(|(_, mistyped)| mistyped);
-    match (members.get(name).filter(|value| !value.is_string()), mistyped) {
-        (Some(value), Some(Mistyped::WrittenAsText)) => Ok(Some(value.to_string().into())),
-        (Some(_), Some(Mistyped::Fails)) => Err(Refusal::Failure),
-        _ => Ok(text(members, name, Refusal::IdentifierWrongType)?.map(Cow::Borrowed)),
-    }
+) -> Result<Option<&'a str>, Refusal> {
+    let fails = policy.mistyped_fails == Some(part);
+    let wrong = if fails { Refusal::Failure } else { Refusal::IdentifierWrongType };
+    text(members, name, wrong)
 }
 
 /// The localpart of a full id, whatever its server.

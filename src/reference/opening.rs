@@ -231,11 +231,6 @@ fn choose_device(
     user: &str,
     options: &LoginOptions,
 ) -> Result<String, Stop> {
-    if lacks_device(ctx, options, TokenLoginDevice::FirstOfUser)
-        && let Some(first) = ctx.store.device_ids(user).into_iter().next()
-    {
-        return Ok(first);
-    }
     let Some(id) = &options.device_id else {
         return Ok(match policy.generated_ids {
             GeneratedIds::Fresh | GeneratedIds::Untold => ctx.store.device_id(),

@@ -364,11 +364,8 @@ data! {
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
     "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
-    "retry-after-ms-zero", "Rate limiting: retry_after_ms may be 0", "retry_after_ms of a 429 is 0", changes &["rate_limit.consistent"], needs LoginLimit,
+    "retry-after-ms-zero", "Rate limiting: retry_after_ms may be 0", "retry_after_ms of a 429 is 0", changes &[], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Put("/retry_after_ms", "0")])];
-    "base-url-in-capitals", "RFC 3986, 3.1: schemes are compared without regard to case", "base_url is in capitals", changes &[],
-        edits &[edit(&[O::WellKnown], When::Success, &[C::Capitals("/m.homeserver/base_url")]),
-            edit(&[O::Login], When::Success, &[C::Capitals("/well_known/m.homeserver/base_url")])];
     "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
         changes &["rate_limit.retry_after.header", "rate_limit.retry_after.grammar", "rate_limit.consistent"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
     "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],

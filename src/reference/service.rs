@@ -98,14 +98,8 @@ pub(super) fn register(ctx: &mut RequestContext, body: &Members) -> Outcome {
     if !policy.makes_nothing {
         ctx.store.accounts.insert(localpart.clone(), Account::default());
     }
-    let members =
-        if inhibit_login { Members::new() } else { open_session(ctx, &localpart, &options)? };
-    let sender = ctx.server.settings.appservice.as_ref().map(|service| service.sender.as_str());
-    let answered = match with_legacy {
-        LegacyServiceRegistration::AnswersSender => sender.unwrap_or(&localpart),
-        _ => &localpart,
-    };
-    let mut answer = Answer::ok(Value::Object(members));
-    answer.put("user_id", json!(ctx.server.user_id(answered)));
-    Ok(answer)
+    if inhibit_login {
+        return Ok(Answer::ok(json!({"user_id": ctx.server.user_id(&localpart)})));
+    }
+    Ok(Answer::ok(Value::Object(open_session(ctx, &localpart, &options)?)))
 }

@@ -34,7 +34,6 @@ pub(super) const ISOLATION: Table = &[
     ("uia-session-of-another-user", |p| p.uia.session_for_any_user = true),
     ("login-token-without-device", |p| p.login_tokens.device = TokenLoginDevice::Untold),
     ("login-token-device-not-created", |p| p.login_tokens.device = TokenLoginDevice::Unrecorded),
-    ("login-token-on-first-device", |p| p.login_tokens.device = TokenLoginDevice::FirstOfUser),
 ];
 
 #[rustfmt::skip]

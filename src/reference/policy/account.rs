@@ -356,6 +356,4 @@ pub enum LegacyServiceRegistration {
     Open,
     AsksUia,
     NeedsPassword,
-    /// The answer names the service's own user.
-    AnswersSender,
 }

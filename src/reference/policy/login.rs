@@ -216,8 +216,8 @@ pub struct IdentificationPolicy {
     pub phones: Phones,
     /// A user name that is not a text is written as one.
     pub non_string_names: bool,
-    /// What becomes of one part of an identifier where it is not a text, if it is not refused.
-    pub mistyped: Option<(IdentifierPart, Mistyped)>,
+    /// The part of an identifier that a login fails at where it is not a text.
+    pub mistyped_fails: Option<IdentifierPart>,
 }
 
 /// A part of an identifier, or one of the members that came before it.
@@ -230,13 +230,6 @@ pub enum IdentifierPart {
     DeprecatedUser,
     DeprecatedMedium,
     DeprecatedAddress,
-}
-
-/// A member that should be a text and is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mistyped {
-    WrittenAsText,
-    Fails,
 }
 
 /// The member `identifier`.
@@ -479,7 +472,6 @@ pub enum TokenLoginDevice {
     OfItsOwn,
     Untold,
     Unrecorded,
-    FirstOfUser,
 }
 
 /// What logs in as a login token.

@@ -298,8 +298,8 @@ pub struct DeletePolicy {
 pub enum DeviceList {
     #[default]
     Required,
-    MissingIsEmpty,
-    TextIsOne,
+    /// Without it all other devices of the user are meant.
+    MissingIsAll,
 }
 
 /// The devices that go.
