@@ -4,8 +4,8 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, Owner, RequestContext, text};
 use super::lifetime::{end_beside, end_device};
 use super::policy::{
-    DeletePolicy, DeletedDevices, DeviceList, LoggedOutDevices, Nameless, OddText, RenamePolicy,
-    ServiceDevice, SessionEnd,
+    DeletePolicy, DeletedDevices, LoggedOutDevices, Nameless, OddText, RenamePolicy, ServiceDevice,
+    SessionEnd,
 };
 use super::refusal::Refusal;
 use super::release::v1;
@@ -182,9 +182,7 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     if ctx.policy().uia.before_members {
         confirm(ctx, policy, &owner, binding.clone(), &body)?;
     }
-    let others = ctx.store.device_ids(&owner.user);
-    let others = others.iter().filter(|id| **id != owner.device).map(String::as_str);
-    let ids = ids_of(policy, &body, others)?;
+    let ids = ids_of(&body)?;
     if !ctx.policy().uia.before_members {
         confirm(ctx, policy, &owner, binding, &body)?;
     }
@@ -206,21 +204,12 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     Ok(Answer::empty())
 }
 
-/// The devices that a deletion of several names; `others` are those of the user beside the one that asks.
-fn ids_of<'a>(
-    policy: &DeletePolicy,
-    body: &'a Members,
-    others: impl Iterator<Item = &'a str>,
-) -> Result<Vec<&'a str>, Refusal> {
-    match (body.get("devices"), policy.list) {
-        (None, DeviceList::MissingIsAll) => Ok(others.collect()),
-        (None, DeviceList::Required) => Err(Refusal::MemberMissing),
-        (Some(Value::Array(listed)), _) => {
-            let ids = listed.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
-            ids.ok_or(Refusal::MemberWrongType)
-        }
-        (Some(_), _) => Err(Refusal::MemberWrongType),
-    }
+/// The devices that a deletion of several names.
+fn ids_of(body: &Members) -> Result<Vec<&str>, Refusal> {
+    let listed = body.get("devices").ok_or(Refusal::MemberMissing)?;
+    let listed = listed.as_array().ok_or(Refusal::MemberWrongType)?;
+    let ids = listed.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+    ids.ok_or(Refusal::MemberWrongType)
 }
 
 /// Asks for interactive auth, but not application services, whose users cannot pass any.

@@ -97,7 +97,6 @@ pub(super) const PROMISE: Table = &[
         p.password.capability = PasswordCapability::Enabled;
     }),
     ("password-capability-denied", |p| p.password.capability = PasswordCapability::Disabled),
-    ("devices-delete-without-list-deletes-all", |p| p.devices.delete_many.list = DeviceList::MissingIsAll),
     ("password-change-number-taken", |p| p.password.new_password = NewPassword::NonStringIsText),
     ("password-change-without-password", |p| p.password.new_password = NewPassword::MissingChangesNothing),
     ("uia-finished-session-for-any-call", |p| p.uia.finished = FinishedSession::AnyCall),

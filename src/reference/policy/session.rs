@@ -290,16 +290,6 @@ pub struct DeletePolicy {
     pub of_another: Option<Refusal>,
     pub keeps_tokens: bool,
     pub deleted: DeletedDevices,
-    pub list: DeviceList,
-}
-
-/// The list of devices to delete.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum DeviceList {
-    #[default]
-    Required,
-    /// Without it all other devices of the user are meant.
-    MissingIsAll,
 }
 
 /// The devices that go.
