@@ -1036,7 +1036,10 @@ fn mask(word: &str, before: &str) -> Option<&'static str> {
             Some("a made-up name")
         }
         _ if digits && before == "last_seen_ts" => Some("a time"),
-        _ if digits && word.len() < 4 && before == "retry_after_ms" => Some("a wait"),
+        // By the book it is never 0.
+        _ if digits && word != "0" && word.len() < 4 && before == "retry_after_ms" => {
+            Some("a wait")
+        }
         _ => None,
     }
 }
