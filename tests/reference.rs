@@ -1052,7 +1052,10 @@ fn mask(word: &str, before: &str) -> Option<&'static str> {
             Some("a made-up name")
         }
         _ if digits && before == "last_seen_ts" => Some("a time"),
-        _ if digits && word.len() < 4 && before == "retry_after_ms" => Some("a wait"),
+        // By the book it is never 0.
+        _ if digits && word != "0" && word.len() < 4 && before == "retry_after_ms" => {
+            Some("a wait")
+        }
         _ => None,
     }
 }
@@ -1683,6 +1686,17 @@ impl Tour {
         self.get("/account/whoami", &alice).await;
         self.login("bob", json!({})).await;
         self.login("alice", json!({"password": "brand new"})).await;
+        let login = json!({"type": "m.login.password", "password": PASSWORD, "refresh_token": true,
+            "identifier": {"type": "m.id.user", "user": "bob"}});
+        let other = "?user_id=@alice:reference.localhost";
+        for (query, token) in [("", alice.as_str()), (other, "")] {
+            let got = self.post(&format!("/login{query}"), token, login.clone()).await;
+            self.get("/account/whoami", &token_of(&got)).await;
+            let got = self.post("/login", "", login.clone()).await;
+            let body = json!({"refresh_token": got.body["refresh_token"]});
+            let got = self.post(&format!("/refresh{query}"), token, body).await;
+            self.get("/account/whoami", &token_of(&got)).await;
+        }
     }
 
     /// Interactive auth in the hands of somebody else.
@@ -1768,7 +1782,9 @@ impl Tour {
         }
         for miss in misses(login.body["refresh_token"].as_str().unwrap_or("none")) {
             self.refresh(&miss).await;
+            self.get("/account/whoami", &token).await;
         }
+        self.refresh(login.body["refresh_token"].as_str().unwrap_or("none")).await;
         let made = self.login_token(&token, "alice").await;
         for miss in misses(made.as_str().unwrap_or("none")) {
             self.post("/login", "", json!({"type": "m.login.token", "token": miss})).await;
@@ -1779,6 +1795,8 @@ impl Tour {
             body["auth"]["session"] = json!(miss);
             self.post(path, &token, body).await;
         }
+        let got = self.post("/login", "", json!({"type": "m.login.token", "token": made})).await;
+        self.get("/devices", &token_of(&got)).await;
         for password in ["CORRECT HORSE", "correct", ""] {
             self.post(path, &token, json!({"auth": auth(&challenge, "alice", password)})).await;
         }
@@ -1817,6 +1835,7 @@ impl Tour {
             self.get("/account/whoami", &token).await;
             self.get("/devices", &token).await;
             self.refresh(refresh.as_str().unwrap_or("none")).await;
+            self.login(name, json!({})).await;
         }
         self.register("three", json!({"inhibit_login": true, "refresh_token": true})).await;
         self.register("four", json!({"refresh_token": true, "inhibit_login": true})).await;
@@ -1916,17 +1935,64 @@ impl Tour {
         self.confirm("POST", "/account/deactivate", &bob, "bob", json!({})).await;
         self.login("bob", json!({})).await;
         self.register("dave", json!({})).await;
+        self.malformed_with_auth().await;
+        self.auth_for_other_calls().await;
+    }
+
+    /// Calls whose own members are malformed, before interactive auth and after it.
+    async fn malformed_with_auth(&mut self) {
+        let dave = self.login("dave", json!({"device_id": "HERE"})).await;
+        self.login("dave", json!({"device_id": "MANY"})).await;
+        for body in [json!({}), json!({"devices": "MANY"}), json!({"devices": [5]})] {
+            self.confirm("POST", "/delete_devices", &dave, "dave", body).await;
+            self.get("/devices", &dave).await;
+        }
+        for body in [json!({}), json!({"new_password": 5})] {
+            self.confirm("POST", "/account/password", &dave, "dave", body).await;
+            self.login("dave", json!({})).await;
+        }
+    }
+
+    /// Stages that no flow has, sessions that have authorised a call, access tokens that have ended.
+    async fn auth_for_other_calls(&mut self) {
+        let path = "/_matrix/client/v1/login/get_token";
+        self.register("erin", json!({"inhibit_login": true})).await;
+        let erin = self.login("erin", json!({"device_id": "HERE"})).await;
+        self.login("erin", json!({"device_id": "ONE"})).await;
+        for stage in ["m.login.dummy", "org.example.stage"] {
+            let session = self.post(path, &erin, json!({})).await.body["session"].clone();
+            let auth = json!({"auth": {"type": stage, "session": session}});
+            self.post(path, &erin, auth).await;
+        }
+        let challenge = self.send("DELETE", "/devices/ONE", &erin, json!({})).await;
+        let passed = json!({"auth": auth(&challenge, "erin", PASSWORD)});
+        self.send("DELETE", "/devices/ONE", &erin, passed).await;
+        let session = json!({"auth": {"session": challenge.body["session"]}});
+        self.post(path, &erin, session.clone()).await;
+        self.send("DELETE", "/devices/HERE", &erin, session).await;
+        self.login("erin", json!({"device_id": "TWO"})).await;
+        let challenge = self.send("DELETE", "/devices/TWO", &erin, json!({})).await;
+        self.post("/logout", &erin, Value::Null).await;
+        let late = json!({"auth": auth(&challenge, "erin", PASSWORD)});
+        self.send("DELETE", "/devices/TWO", &erin, late).await;
     }
 
     /// Values at the edges, and what refusals leave behind.
     async fn edges(&mut self) {
         let alice = self.login("alice", json!({"device_id": "HERE"})).await;
         self.login_answer("alice", json!({"password": "nope"})).await;
+        self.login_answer("alice", json!({"password": "nope", "device_id": "THERE"})).await;
         self.login_answer("alice", json!({"refresh_token": "yes"})).await;
         self.get("/devices", &alice).await;
         for more in [
             json!({"identifier": {"type": "m.id.user", "user": 5}}),
             json!({"identifier": "absent", "user": 5}),
+            json!({"identifier": "absent", "medium": 5, "address": "a@example.invalid"}),
+            json!({"identifier": "absent", "medium": "email", "address": 5}),
+            json!({"identifier": {"type": "m.id.thirdparty", "medium": 5, "address": "x"}}),
+            json!({"identifier": {"type": "m.id.thirdparty", "medium": "email", "address": 5}}),
+            json!({"identifier": {"type": "m.id.phone", "country": 5, "phone": "07700900001"}}),
+            json!({"identifier": {"type": "m.id.phone", "country": "GB", "phone": 5}}),
             json!({"device_id": false}),
             json!({"device_id": 0}),
             json!({"initial_device_display_name": 5}),
@@ -2017,6 +2083,7 @@ impl Tour {
             ("junk", name("b")),
             (alice.as_str(), name("c")),
             (token, "outside".to_owned()),
+            (token, name("f")),
         ] {
             self.post("/register", token, json!({"type": kind, "username": user})).await;
         }

@@ -5,7 +5,7 @@ use super::answer::{Answer, Outcome};
 use super::context::{Members, Owner, RequestContext, flag, required, text};
 use super::lifetime::{end_device, end_login_tokens};
 use super::opening::{LoginOptions, open_session};
-use super::policy::{OtherSessions, SessionEnd};
+use super::policy::{NewPassword, OtherSessions, SessionEnd};
 use super::refusal::Refusal;
 use super::store::{Access, Account};
 use super::uia;
@@ -13,6 +13,7 @@ use super::user_name::check_free;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How long a nonce of the admin call is good.
@@ -40,14 +41,23 @@ pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
         return Err(refusal.into());
     }
     let body = ctx.object()?;
-    let password = text(&body, "new_password", Refusal::PasswordNotString)?;
+    let binding = format!("password {}", owner.user);
+    let auth_first = ctx.policy().uia.before_members && !policy.without_uia;
+    if auth_first {
+        uia::confirm(ctx, &owner, binding.clone(), &body)?;
+    }
+    let password = new_password(policy.new_password, &body)?;
+    let password = password.as_deref();
     let logout_devices = flag(&body, "logout_devices", Refusal::MemberWrongType)?.unwrap_or(true);
     let user = password_owner(ctx, &owner, &body);
     if ctx.policy().uia.works_before == Some(ctx.call.operation) {
         set_password(ctx, &user, password);
     }
-    if !policy.without_uia {
-        uia::confirm(ctx, &owner, format!("password {}", owner.user), &body)?;
+    if !policy.without_uia && !auth_first {
+        uia::confirm(ctx, &owner, binding, &body)?;
+    }
+    if password.is_none() && policy.new_password == NewPassword::MissingChangesNothing {
+        return Ok(Answer::empty());
     }
     policy.trouble.check(password.ok_or(Refusal::PasswordMissing)?)?;
     if !policy.changes_nothing {
@@ -55,6 +65,16 @@ pub(super) fn change_password(ctx: &mut RequestContext) -> Outcome {
     }
     end_other_sessions(ctx, &owner, logout_devices);
     Ok(Answer::empty())
+}
+
+/// The new password: `None` if absent.
+fn new_password(policy: NewPassword, body: &Members) -> Result<Option<Cow<'_, str>>, Refusal> {
+    match body.get("new_password") {
+        Some(value) if !value.is_string() && policy == NewPassword::NonStringIsText => {
+            Ok(Some(value.to_string().into()))
+        }
+        _ => Ok(text(body, "new_password", Refusal::PasswordNotString)?.map(Cow::Borrowed)),
+    }
 }
 
 /// Whose password is changed: that of the user who asks.

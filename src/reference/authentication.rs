@@ -3,13 +3,14 @@
 use super::answer::Stop;
 use super::context::{Owner, RequestContext, milliseconds};
 use super::policy::{
-    AcceptedTokens, AssertedDevice, AssertedUser, ExpiredTokens, LockedLogout, OddText,
-    OutsideNamespace, OwnDevice, QueryToken,
+    AcceptedTokens, AssertedDevice, AssertedUser, AssumedUser, ExpiredTokens, LockedLogout,
+    OddText, OutsideNamespace, OwnDevice, QueryToken,
 };
 use super::refusal::Refusal;
 use super::release::v1;
 use super::route::Operation;
 use super::store::Reach;
+use super::uia;
 
 impl RequestContext<'_> {
     /// The access token of the request: from the header, or from the query for servers that list a release that knew
@@ -57,6 +58,9 @@ impl RequestContext<'_> {
             _ => Refusal::UnknownToken,
         };
         let unknown = self.store.dead.get(&token).copied().unwrap_or(unknown);
+        if let Some(by_auth) = uia::owner_with_dead_token(self, &token) {
+            return by_auth;
+        }
         let session = self.store.access.get_mut(&token).ok_or(unknown)?;
         let knows_of_ends = whoami || !policy.authentication.ended_known_to_whoami_alone;
         if knows_of_ends && session.dies.is_some_and(|moment| moment <= self.now) {
@@ -119,14 +123,31 @@ impl RequestContext<'_> {
             return Err(match empty {
                 true if policy.empty_access_fails => Refusal::Failure,
                 true if policy.empty_access_unknown => Refusal::UnknownToken,
+                true if policy.empty_access_unauthorized => Refusal::MalformedToken,
                 _ => Refusal::MissingToken,
             });
         };
         match OddText::is_odd(token) {
             true if policy.odd_access_fails.includes(self.call.operation) => Err(Refusal::Failure),
             true if policy.odd_access_missing => Err(Refusal::MissingToken),
+            true if policy.odd_access_unauthorized => Err(Refusal::MalformedToken),
             _ => Ok(token),
         }
+    }
+
+    /// The user whom another part of the request names, where it counts and there is such a user.
+    pub(super) fn assumed_user(&self, by: AssumedUser) -> Option<String> {
+        let user = match by {
+            AssumedUser::None => None,
+            AssumedUser::OfAccessToken => {
+                let session = self.presented_token().and_then(|token| self.store.access.get(token));
+                session.map(|session| session.user.as_str())
+            }
+            AssumedUser::OfQuery => {
+                self.call.query("user_id").and_then(|id| self.server.localpart(id))
+            }
+        };
+        user.filter(|user| self.store.accounts.contains_key(*user)).map(str::to_owned)
     }
 
     /// Whether guests may not do this, beside what is for users alone.

@@ -47,6 +47,23 @@ pub(super) const WITHOUT_PASSWORD: &[&str] = &[
     "uia.oauth.place",
     "state.deactivated.ok",
     "state.password_changed.ok",
+    "login.response.well_known.scheme", "login.post.identity", "login.post.failure.no_device",
+    "login.password.beyond_ascii", "login.password.long", "login.identifier.user.not_string",
+    "login.identifier.thirdparty.not_string", "login.identifier.phone.not_string", "login.legacy.user.not_string",
+    "login.legacy.thirdparty.not_string", "login.token.device_generated", "device.login.name_not_string",
+    "device.list.isolation", "device.put.isolation", "device.put.no_name", "device.put.name_not_string",
+    "device.path.encoded", "device.delete.isolation", "device.delete.bulk.isolation",
+    "device.delete.others_survive", "device.delete.refresh_token_dead", "device.delete.earlier_token_dead",
+    "device.delete.bulk.refresh_tokens_dead", "device.delete.bulk.malformed", "token.identity.body",
+    "token.identity.device", "logout.earlier_token_dead", "logout.other_users", "logout_all.earlier_tokens_dead",
+    "refresh.rotated_usable", "refresh.identity", "refresh.other_sessions", "refresh.failure.no_effect",
+    "refresh.ok.expiry", "uia.retry", "uia.session_alone", "uia.completed.retry", "uia.session.user",
+    "uia.session.operation", "uia.session.exact", "uia.stage_not_offered", "uia.token_dead",
+    "state.deactivated.login_token", "state.deactivated.other_users", "state.deactivated.unbind_result",
+    "state.password_changed.ok", "state.password_changed.capability", "state.password_changed.not_string",
+    "state.password_changed.refresh_tokens", "state.password_changed.earlier_tokens",
+    "state.password_changed.other_users", "register.password.logs_in", "register.refresh_token.given",
+    "register.refresh_token.usable", "register.refresh_token.not_asked",
 ];
 
 /// Where the legacy API is not offered, and the OAuth API is.
@@ -104,6 +121,28 @@ pub(super) const WITHOUT_LEGACY: &[&str] = &[
     "uia.oauth.place",
     "state.deactivated.ok",
     "state.password_changed.ok",
+    "login.response.well_known.scheme", "login.post.identity", "login.post.failure.no_device",
+    "login.password.beyond_ascii", "login.password.long", "login.identifier.user.not_string",
+    "login.identifier.thirdparty.not_string", "login.identifier.phone.not_string", "login.legacy.user.not_string",
+    "login.legacy.thirdparty.not_string", "login.token.device_generated", "register.as.no_token",
+    "register.as.bad_token", "device.login.name_not_string", "device.list.isolation", "device.put.isolation",
+    "device.put.no_name", "device.put.name_not_string", "device.path.encoded", "device.delete.isolation",
+    "device.delete.bulk.isolation", "device.delete.others_survive", "device.delete.refresh_token_dead",
+    "device.delete.earlier_token_dead", "device.delete.bulk.refresh_tokens_dead", "device.delete.bulk.malformed",
+    "token.identity.body", "token.identity.device", "logout.earlier_token_dead", "logout.other_users",
+    "logout_all.earlier_tokens_dead", "refresh.rotated_usable", "refresh.identity", "refresh.other_sessions",
+    "refresh.failure.no_effect", "refresh.ok.expiry", "uia.retry", "uia.session_alone", "uia.completed.retry",
+    "uia.session.user", "uia.session.operation", "uia.session.exact", "uia.stage_not_offered", "uia.token_dead",
+    "state.deactivated.login_token", "state.deactivated.other_users", "state.deactivated.unbind_result",
+    "state.password_changed.ok", "state.password_changed.capability", "state.password_changed.not_string",
+    "state.password_changed.refresh_tokens", "state.password_changed.earlier_tokens",
+    "state.password_changed.other_users", "register.password.logs_in", "register.refresh_token.given",
+    "register.refresh_token.usable", "register.refresh_token.not_asked", "register.closed", "register.guest.no_uia",
+    "register.guest.refused", "register.guest.device_id", "register.guest.parameters_ignored",
+    "register.guest.display_name", "register.guest.devices", "register.available.public", "register.available.ok",
+    "register.available.flag", "register.available.shape", "register.available.in_use",
+    "register.available.invalid", "register.available.missing", "register.token_validity.public",
+    "register.token_validity.shape", "register.token_validity.unknown", "register.token_validity.missing",
 ];
 
 /// Where only releases before v1.1 are listed.
@@ -129,6 +168,15 @@ pub(super) const WITHOUT_V1: &[&str] = &[
     "get_token.capability.truthful", "get_token.capability.absent",
     "refresh.other_users",
     "uia.oauth.place",
+    "login.token.device_generated", "register.as.no_token", "register.as.bad_token",
+    "device.delete.refresh_token_dead", "device.delete.earlier_token_dead",
+    "device.delete.bulk.refresh_tokens_dead", "token.identity.device", "logout.earlier_token_dead",
+    "logout_all.earlier_tokens_dead", "refresh.rotated_usable", "refresh.identity", "refresh.other_sessions",
+    "refresh.failure.no_effect", "refresh.ok.expiry", "uia.session.operation", "uia.session.exact",
+    "state.deactivated.login_token", "state.deactivated.unbind_result", "state.password_changed.refresh_tokens",
+    "state.password_changed.earlier_tokens", "register.refresh_token.given", "register.refresh_token.usable",
+    "register.refresh_token.not_asked", "register.token_validity.public", "register.token_validity.shape",
+    "register.token_validity.unknown", "register.token_validity.missing",
 ];
 
 /// Where refresh tokens are not offered.
@@ -142,6 +190,11 @@ pub(super) const WITHOUT_REFRESH: &[&str] = &[
     "refresh.unknown.errcode", "refresh.reused.status", "refresh.reused.errcode", "refresh.old_access_token",
     "refresh.access_token_rejected",
     "refresh.other_users",
+    "device.delete.refresh_token_dead", "device.delete.earlier_token_dead",
+    "device.delete.bulk.refresh_tokens_dead", "logout.earlier_token_dead", "logout_all.earlier_tokens_dead",
+    "refresh.rotated_usable", "refresh.identity", "refresh.other_sessions", "refresh.failure.no_effect",
+    "refresh.ok.expiry", "state.password_changed.refresh_tokens", "state.password_changed.earlier_tokens",
+    "register.refresh_token.given", "register.refresh_token.usable", "register.refresh_token.not_asked",
 ];
 
 /// Where get_token is not offered.
@@ -152,6 +205,7 @@ pub(super) const WITHOUT_GET_TOKEN: &[&str] = &[
     "get_token.auth_required", "get_token.uia.challenge", "get_token.uia.always", "get_token.ok.required",
     "get_token.ok.expiry", "get_token.token_works", "get_token.session_untouched", "get_token.capability.truthful",
     "get_token.capability.absent",
+    "login.token.device_generated", "uia.session.operation", "uia.session.exact", "state.deactivated.login_token",
 ];
 
 /// Where token login is not listed.
@@ -178,4 +232,5 @@ pub(super) const WITH_LIMITS: &[&str] = &[
     "rate_limit.errcode", "rate_limit.status", "rate_limit.retry_after.header", "rate_limit.retry_after.grammar",
     "rate_limit.retry_after_ms.type", "rate_limit.retry_after_ms.present", "rate_limit.consistent",
     "rate_limit.recovers",
+    "rate_limit.retry_after_ms.range",
 ];

@@ -178,17 +178,14 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
     let policy = &ctx.policy().devices.delete_many;
     let owner = ctx.full_owner()?;
     let body = ctx.object()?;
-    let listed = body
-        .get("devices")
-        .ok_or(Refusal::MemberMissing)?
-        .as_array()
-        .ok_or(Refusal::MemberWrongType)?;
-    let ids = listed
-        .iter()
-        .map(Value::as_str)
-        .collect::<Option<Vec<_>>>()
-        .ok_or(Refusal::MemberWrongType)?;
-    confirm(ctx, policy, &owner, format!("delete devices {}", owner.user), &body)?;
+    let binding = format!("delete devices {}", owner.user);
+    if ctx.policy().uia.before_members {
+        confirm(ctx, policy, &owner, binding.clone(), &body)?;
+    }
+    let ids = ids_of(&body)?;
+    if !ctx.policy().uia.before_members {
+        confirm(ctx, policy, &owner, binding, &body)?;
+    }
     if policy.deleted == DeletedDevices::UnlistedToo {
         for id in ctx.store.device_ids(&owner.user).iter().filter(|id| **id != owner.device) {
             delete_one(ctx, &owner, id, SessionEnd::BulkDeletion, false);
@@ -205,6 +202,14 @@ pub(super) fn delete_many(ctx: &mut RequestContext) -> Outcome {
         delete_one(ctx, &holder, id, SessionEnd::BulkDeletion, policy.keeps_tokens);
     }
     Ok(Answer::empty())
+}
+
+/// The devices that a deletion of several names.
+fn ids_of(body: &Members) -> Result<Vec<&str>, Refusal> {
+    let listed = body.get("devices").ok_or(Refusal::MemberMissing)?;
+    let listed = listed.as_array().ok_or(Refusal::MemberWrongType)?;
+    let ids = listed.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+    ids.ok_or(Refusal::MemberWrongType)
 }
 
 /// Asks for interactive auth, but not application services, whose users cannot pass any.

@@ -2,8 +2,8 @@
 
 use super::context::{Members, RequestContext, required, text};
 use super::policy::{
-    DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, NameForm,
-    OddText, Phones, UserMember,
+    DeprecatedAddress, Emails, ForeignIds, IdentificationPolicy, IdentifierMember, IdentifierPart,
+    NameForm, OddText, Phones, UserMember,
 };
 use super::refusal::Refusal;
 use super::release::r0;
@@ -56,14 +56,16 @@ pub(super) fn identify(
         }
         "m.id.thirdparty" => {
             let missing = Refusal::IdentifierThirdPartyMissing;
-            let medium = required(identifier, "medium", missing, wrong)?;
-            let address = required(identifier, "address", missing, wrong)?;
+            let part = |name, part| self::part(policy, identifier, name, part)?.ok_or(missing);
+            let medium = part("medium", IdentifierPart::Medium)?;
+            let address = part("address", IdentifierPart::Address)?;
             Ok(third_party(ctx, policy, medium, address))
         }
         "m.id.phone" if policy.phones != Phones::NotSupported => {
             let missing = Refusal::IdentifierPhoneMissing;
-            let country = required(identifier, "country", missing, wrong)?;
-            Ok(phone(ctx, policy, country, required(identifier, "phone", missing, wrong)?))
+            let part = |name, part| self::part(policy, identifier, name, part)?.ok_or(missing);
+            let country = part("country", IdentifierPart::Country)?;
+            Ok(phone(ctx, policy, country, part("phone", IdentifierPart::Phone)?))
         }
         "m.id.phone" => Err(Refusal::IdentifierTypeUnknown),
         _ => {
@@ -86,8 +88,7 @@ fn identify_deprecated(
     policy: &IdentificationPolicy,
     body: &Members,
 ) -> Result<Identified, Refusal> {
-    let wrong = Refusal::IdentifierWrongType;
-    let user = text(body, "user", wrong)?;
+    let user = part(policy, body, "user", IdentifierPart::DeprecatedUser)?;
     match (user, policy.user_member) {
         (None, _) | (_, UserMember::Unread) => {}
         (Some(user), UserMember::Read) => return Ok(named(ctx, policy, user)),
@@ -100,7 +101,9 @@ fn identify_deprecated(
         }
     }
     let unknown = || Identified::Stranger(Refusal::UnknownLegacyThirdParty);
-    match (text(body, "medium", wrong)?, text(body, "address", wrong)?) {
+    let medium = part(policy, body, "medium", IdentifierPart::DeprecatedMedium)?;
+    let address = part(policy, body, "address", IdentifierPart::DeprecatedAddress)?;
+    match (medium, address) {
         _ if policy.deprecated_address == DeprecatedAddress::Unread => {
             Err(Refusal::IdentifierMissing)
         }
@@ -114,6 +117,18 @@ fn identify_deprecated(
         (None, None) => Err(Refusal::IdentifierMissing),
         _ => Err(Refusal::IdentifierThirdPartyMissing),
     }
+}
+
+/// A part of an identifier: `None` if absent, refused if it is not a text.
+fn part<'a>(
+    policy: &IdentificationPolicy,
+    members: &'a Members,
+    name: &str,
+    part: IdentifierPart,
+) -> Result<Option<&'a str>, Refusal> {
+    let fails = policy.mistyped_fails == Some(part);
+    let wrong = if fails { Refusal::Failure } else { Refusal::IdentifierWrongType };
+    text(members, name, wrong)
 }
 
 /// The localpart of a full id, whatever its server.

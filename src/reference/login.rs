@@ -274,6 +274,9 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
         Identified::Stranger(refusal) => return Err(refusal.into()),
     };
     ctx.login_permit(&format!("account {user}"))?;
+    if is_refused_once(ctx, &user) {
+        return Err(Refusal::WrongPassword.into());
+    }
     let account = ctx.store.accounts.get(&user).ok_or(Refusal::UnknownUser)?;
     let right = password.is_none_or(|given| matches(policy.password_match, account, given));
     if !right || account.locked {
@@ -292,7 +295,18 @@ fn by_password(ctx: &mut RequestContext, body: &Members) -> Result<String, Stop>
     }
     let address = address_kind(body);
     let by_another = address.is_some() && address == policy.opens_another_by;
-    Ok(if by_another { ctx.store.another_user(&user) } else { user })
+    if by_another {
+        return Ok(ctx.store.another_user(&user));
+    }
+    Ok(ctx.assumed_user(ctx.policy().identity.login_as).unwrap_or(user))
+}
+
+/// Whether this login is the one that an account is refused; the next one is not.
+fn is_refused_once(ctx: &mut RequestContext, user: &str) -> bool {
+    ctx.store
+        .accounts
+        .get_mut(user)
+        .is_some_and(|account| std::mem::take(&mut account.refused_once))
 }
 
 /// A user with this password, else any.
@@ -331,6 +345,7 @@ fn fail(ctx: &mut RequestContext, user: &str, body: &Members) {
                 known.display_name = name.map(str::to_owned);
             }
         }
+        (FailedLogin::MakesOtherDevice, _) => make_device(ctx, user, &Members::new()),
         (FailedLogin::EndsDevice, Some(device)) => {
             ctx.store.end_access(user, device, Refusal::LoggedOutToken, None);
         }

@@ -3,9 +3,9 @@
 use super::answer::Stop;
 use super::context::{Members, RequestContext, flag, text};
 use super::policy::{
-    CreatesDevice, DeviceIdMember, DisplayNameMember, ExpiredDevice, GeneratedIds, GuestParameter,
-    KnownDevice, KnownDeviceToken, OpeningPolicy, OtherDevices, RefreshFlag, SharedId, TokenDevice,
-    TokenOwner,
+    CreatesDevice, DeviceIdMember, DisplayNameMember, ExpiredDevice, GeneratedIds, GuestDeviceName,
+    GuestParameter, KnownDevice, KnownDeviceToken, OpeningPolicy, OtherDevices, RefreshFlag,
+    SharedId, TokenDevice, TokenLoginDevice, TokenOwner,
 };
 use super::refusal::Refusal;
 use super::release::{r0, v1};
@@ -53,7 +53,11 @@ impl LoginOptions {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         Self {
             device_id: text("device_id").filter(|_| reads_id),
-            display_name: text("initial_device_display_name"),
+            display_name: match ctx.policy().guests.device_name {
+                GuestDeviceName::Given => text("initial_device_display_name"),
+                GuestDeviceName::Unread => None,
+                GuestDeviceName::Constant => Some("Device of a guest".to_owned()),
+            },
             ..Self::default()
         }
     }
@@ -170,7 +174,9 @@ pub(super) fn open_session(
     settle_device(ctx, policy, &owner, &device, options);
     let mut members = Members::new();
     members.insert("user_id".into(), json!(ctx.server.user_id(user)));
-    if options.device_id.is_some() || policy.generated_ids != GeneratedIds::Untold {
+    let untold = policy.generated_ids == GeneratedIds::Untold
+        || lacks_device(ctx, options, TokenLoginDevice::Untold);
+    if options.device_id.is_some() || !untold {
         members.insert("device_id".into(), options.echoed.clone().unwrap_or_else(|| json!(told)));
     }
     let bound = match policy.token_device {
@@ -197,6 +203,11 @@ pub(super) fn open_session(
         members.insert("home_server".into(), json!(ctx.server.settings.server_name));
     }
     Ok(members)
+}
+
+/// Whether a token login that names no device has none of its own, in this way.
+fn lacks_device(ctx: &RequestContext, options: &LoginOptions, way: TokenLoginDevice) -> bool {
+    options.by_token && options.device_id.is_none() && ctx.policy().login_tokens.device == way
 }
 
 /// Forgets the access token of an answer, as if it had never been.
@@ -314,6 +325,7 @@ fn settle_device(
     options: &LoginOptions,
 ) {
     let creates = match policy.creates_device {
+        _ if lacks_device(ctx, options, TokenLoginDevice::Unrecorded) => false,
         CreatesDevice::Always => true,
         CreatesDevice::IfGenerated => options.device_id.is_none(),
         CreatesDevice::Never => false,

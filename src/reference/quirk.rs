@@ -6,7 +6,7 @@ use super::edit::{Change as C, Edit, Turn, When};
 use super::policy::{
     DeviceIdMember, FailedStage, FormData, Gateway, GeneratedIds, IdentifierMember, LimitBody,
     LimitRefusal, LoginPage, NameCapitals, NewRefreshToken, OauthStage, PasswordFlows,
-    PasswordTrouble, Policy,
+    PasswordTrouble, Policy, UnlistedStage,
 };
 use super::refusal::Refusal as R;
 use super::release::{PUBLISHED, Release, v1};
@@ -160,7 +160,7 @@ behaviours! {
     "refresh-not-rotated", "POST /refresh, 200: refresh_token is optional",
         "a refresh returns no new refresh token, and the old one stays valid",
         changes &["refresh.grace", "refresh.revoked_by_access", "refresh.revoked_by_refresh", "refresh.reused.status",
-            "refresh.reused.errcode", "refresh.no_rotation"],
+            "refresh.reused.errcode", "refresh.no_rotation", "refresh.rotated_usable"],
         policy |p| p.refresh.new_token = NewRefreshToken::None;
     "expires-without-refresh", "POST /login, 200: expires_in_ms without refresh_token",
         "every login returns an access token that expires", changes &[],
@@ -220,16 +220,16 @@ behaviours! {
     "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH,
         settings |s| s.access_lifetime = None;
     "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login returns none",
-        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape",
+        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape", "well_known.homeserver.scheme", "well_known.homeserver.usable", "login.response.well_known.scheme",
             "login.response.well_known.usable"],
         settings |s| s.well_known = false;
-    "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true"],
+    "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true", "register.guest.no_uia", "register.guest.device_id", "register.guest.parameters_ignored", "register.guest.display_name", "register.guest.devices"],
         settings |s| s.guests = false;
     "uia-session-for-any-request", "User-interactive authentication: that a session belongs to one request is not pinned",
         "a session of interactive auth is accepted for another request of its user than the one that began it", changes &[],
         policy |p| p.uia.session_for_any_request = true;
     "user-name-is-a-basis", "POST /register: username is the basis for the localpart",
-        "the localpart of a new user is a number, and the name that was asked for logs in too", changes &[],
+        "the localpart of a new user is a number, and the name that was asked for logs in too", changes &["register.user_id.from_username"],
         policy |p| p.registration.numbers_users = true;
     "session-ends-with-access-token", "Refreshing access tokens: a refresh that fails may ask for a soft logout",
         "once an access token has expired its refresh token is refused with soft_logout true",
@@ -281,7 +281,7 @@ behaviours! {
         settings |s| s.versions = published(|release| release < v1(12));
     "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
         "the well-known file is reached by a redirect",
-        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys"],
+        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys", "well_known.homeserver.scheme", "well_known.homeserver.usable"],
         policy |p| p.routes.well_known_redirects = true;
 
     "uia-answer-repeated", "User-interactive authentication: a stage that is tried again may have the result of the call",
@@ -358,6 +358,12 @@ behaviours! {
         policy |p| p.service.namespace_open = true;
     "oauth-stage", "Client-Server API, OAuth authentication", "new cross-signing keys can be confirmed in the stage m.oauth", changes &["uia.oauth.url"], needs Oauth,
         policy |p| p.uia.oauth = OauthStage::Offered;
+    "malformed-after-auth", "User-interactive authentication: nothing is said of when a call's own members are read",
+        "what is malformed in a deletion of devices or a change of password is refused after interactive auth alone", changes &[],
+        policy |p| p.uia.before_members = true;
+    "uia-unlisted-stage-400", "User-interactive authentication: what fails for another reason is answered with a standard error",
+        "a stage of interactive auth that no flow has is refused with 400", changes &[],
+        policy |p| p.uia.unlisted_stage = UnlistedStage::Refused;
 }
 
 data! {
@@ -371,8 +377,10 @@ data! {
         edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
     "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is in upper case", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
-    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent"], needs LoginLimit,
+    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent", "rate_limit.retry_after_ms.range"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
+    "retry-after-ms-zero", "Rate limiting: retry_after_ms may be 0", "retry_after_ms of a 429 is 0", changes &[], needs LoginLimit,
+        edits &[edit(&[], LIMITED, &[C::Put("/retry_after_ms", "0")])];
     "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
         changes &["rate_limit.retry_after.header", "rate_limit.retry_after.grammar", "rate_limit.consistent"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
     "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],
@@ -418,7 +426,7 @@ data! {
         edits &[edit(&[], When::Always, &[C::Header("access-control-allow-methods", "OPTIONS,HEAD,PATCH,DELETE,PUT,POST,GET"),
             C::Header("access-control-allow-headers", "x-requested-with,content-type,authorization,date,if-match"),
             C::Header("access-control-expose-headers", "*")])];
-    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not returned", changes &["whoami.is_guest.type", "whoami.is_guest.true", "whoami.guest_allowed"],
+    "is-guest-absent", "GET /account/whoami, 200: is_guest may be absent for full accounts", "is_guest is not returned", changes &["whoami.is_guest.type", "whoami.is_guest.true", "whoami.guest_allowed", "register.guest.no_uia", "register.guest.device_id", "register.guest.parameters_ignored", "register.guest.display_name", "register.guest.devices"],
         edits &[edit(&[O::Whoami], When::Success, &[C::Replace("/is_guest", "false"), C::Drop("/is_guest")])];
     "versions-from-the-future", "Specification versions: unknown versions are ignored by clients", "versions that do not exist yet are listed", changes &[],
         edits &[edit(&[O::Versions], When::Success, &[C::Push("/versions", "\"v1.47\""), C::Push("/versions", "\"v2.0\"")])];

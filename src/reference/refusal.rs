@@ -24,6 +24,7 @@ pub(super) enum Refusal {
     UnknownMethod,
     // The access token.
     MissingToken,
+    MalformedToken,
     UnknownToken,
     LoggedOutToken,
     ReplacedToken,
@@ -124,6 +125,7 @@ impl Refusal {
             R::UnknownEndpoint => (404, "M_UNRECOGNIZED", "There is no such endpoint"),
             R::UnknownMethod => (405, "M_UNRECOGNIZED", "The endpoint does not know this method"),
             R::MissingToken => (401, "M_MISSING_TOKEN", "The request carries no access token"),
+            R::MalformedToken => (401, "M_UNAUTHORIZED", "This is no access token"),
             R::UnknownToken => (401, "M_UNKNOWN_TOKEN", "The access token is not known"),
             R::LoggedOutToken | R::ReplacedToken => {
                 (401, "M_UNKNOWN_TOKEN", "The access token is no longer valid")

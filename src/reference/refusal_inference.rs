@@ -330,9 +330,7 @@ fn identifier(body: &Members) -> Result<Kind, R> {
     let identifier = match body.get("identifier") {
         Some(Value::Object(identifier)) => identifier,
         Some(_) => return Err(R::IdentifierNotObject),
-        None if body.contains_key("user") => return Ok(Kind::User),
-        None if body.contains_key("address") => return Ok(Kind::LegacyThirdParty),
-        None => return Err(R::IdentifierMissing),
+        None => return deprecated_identifier(body),
     };
     let needed = |names: &[&str], missing: R| {
         names.iter().try_for_each(|name| {
@@ -349,6 +347,15 @@ fn identifier(body: &Members) -> Result<Kind, R> {
         }
         _ => Err(R::IdentifierTypeUnknown),
     }
+}
+
+fn deprecated_identifier(body: &Members) -> Result<Kind, R> {
+    let member = |name: &str| text(body, name, R::IdentifierWrongType);
+    if member("user")?.is_some() {
+        return Ok(Kind::User);
+    }
+    let (_, address) = (member("medium")?, member("address")?);
+    address.map(|_| Kind::LegacyThirdParty).ok_or(R::IdentifierMissing)
 }
 
 /// The user that a password login names.

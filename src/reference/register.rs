@@ -4,7 +4,8 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, flag, parse_object, text};
 use super::opening::{LoginOptions, forget_access, open_session};
 use super::policy::{
-    GuestParameter, InhibitLogin, NameCapitals, Registrants, RegistrationPolicy, ValiditySays,
+    GuestParameter, InhibitLogin, KeptPassword, NameCapitals, Registrants, RegistrationPolicy,
+    ValiditySays,
 };
 use super::refusal::Refusal;
 use super::service;
@@ -83,6 +84,7 @@ fn register_user(ctx: &mut RequestContext) -> Outcome {
     policy.password_trouble.check(password)?;
     let localpart = match name {
         Some(name) if policy.numbers_users => numbered(ctx, &name),
+        Some(_) if policy.ignores_user_names => ctx.store.device_id().to_lowercase(),
         Some(name) => name,
         None if policy.one_generated_name => "user".to_owned(),
         None => ctx.store.device_id().to_lowercase(),
@@ -137,8 +139,14 @@ fn options(
 
 /// Makes an account. One that is there, which is refused by the book, gets the password.
 fn make_account(ctx: &mut RequestContext, localpart: &str, password: &str) {
+    let kept = ctx.policy().registration.kept_password;
     let account = ctx.store.accounts.entry(localpart.to_owned()).or_default();
-    account.password = Some(password.to_owned());
+    account.refused_once = kept == KeptPassword::FromSecondLogin;
+    account.password = match kept {
+        KeptPassword::Given | KeptPassword::FromSecondLogin => Some(password.to_owned()),
+        KeptPassword::FirstEightCharacters => Some(password.chars().take(8).collect()),
+        KeptPassword::None => None,
+    };
 }
 
 /// The members of the answer: with a session, unless the client wants none.

@@ -4,7 +4,7 @@ use super::answer::{Answer, Outcome, Stop};
 use super::context::{Members, RequestContext, flag, text};
 use super::identity::{Identified, identify};
 use super::opening::{LoginOptions, open_session};
-use super::policy::Registrants;
+use super::policy::{LegacyServiceRegistration, Registrants};
 use super::refusal::Refusal;
 use super::store::Account;
 use super::uia::{self, Proof};
@@ -82,7 +82,11 @@ pub(super) fn register(ctx: &mut RequestContext, body: &Members) -> Outcome {
     }
     let localpart =
         text(body, "username", Refusal::MemberWrongType)?.ok_or(Refusal::MemberMissing)?.to_owned();
-    if !legacy && policy.asks_uia {
+    let with_legacy = if legacy { policy.with_legacy } else { LegacyServiceRegistration::Open };
+    if with_legacy == LegacyServiceRegistration::NeedsPassword && !body.contains_key("password") {
+        return Err(Refusal::PasswordMissing.into());
+    }
+    if !legacy && policy.asks_uia || with_legacy == LegacyServiceRegistration::AsksUia {
         let binding = format!("register {localpart}");
         uia::pass(ctx, &Proof { binding, owner: None, flows: &[&[uia::DUMMY]] }, body)?;
     }

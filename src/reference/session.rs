@@ -5,9 +5,9 @@ use super::context::{Members, Owner, RequestContext, required};
 use super::lifetime::{Outliving, end_beside, end_login_tokens, end_same_ids};
 use super::opening::{Terms, forget_access, forget_refresh, issue_tokens, limit_access};
 use super::policy::{
-    AfterLogoutAll, EndedRefreshTokens, LockedLogout, LogoutAllNeeds, LogoutAllUia, LogoutBody,
-    NewRefreshToken, OddText, OldTokenUses, OtherUsers, RefreshPolicy, RefreshedSession, Refreshes,
-    SessionEnd, UserIdParameter,
+    AfterLogoutAll, EndedRefreshTokens, FailedRefresh, LockedLogout, LogoutAllNeeds, LogoutAllUia,
+    LogoutBody, NewRefreshToken, OddText, OldTokenUses, OtherUsers, RefreshPolicy,
+    RefreshedSession, Refreshes, SessionEnd, UserIdParameter,
 };
 use super::refusal::Refusal;
 use super::release::v1;
@@ -126,6 +126,9 @@ fn traded_in(ctx: &mut RequestContext, token: &str) -> Result<Refresh, Refusal> 
     }
     let dead = ctx.store.dead.contains_key(token);
     let unknown = if dead { Refusal::RefreshTokenSpent } else { Refusal::RefreshTokenUnknown };
+    if !ctx.store.refresh.contains_key(token) {
+        fail(ctx, token);
+    }
     let session = ctx.store.refresh.get_mut(token).ok_or(unknown)?;
     let made_from = session.made_from.take();
     session.uses += 1;
@@ -134,6 +137,27 @@ fn traded_in(ctx: &mut RequestContext, token: &str) -> Result<Refresh, Refusal> 
         ctx.store.revoke_refresh(&old);
     }
     Ok(session)
+}
+
+/// What a refused refresh token does to the session of one that is nearly the same: nothing by the book.
+fn fail(ctx: &mut RequestContext, given: &str) {
+    let failure = ctx.policy().refresh.failure;
+    let near = |kept: &&String| is_near(given, kept) && failure != FailedRefresh::Nothing;
+    let Some(token) = ctx.store.refresh.keys().find(near).cloned() else { return };
+    let Some(session) = ctx.store.refresh.get(&token).cloned() else { return };
+    match failure {
+        FailedRefresh::Nothing => {}
+        FailedRefresh::EndsRefreshToken => ctx.store.revoke_refresh(&token),
+        FailedRefresh::EndsAccessToken => {
+            ctx.store.end_access(&session.user, &session.device, Refusal::ReplacedToken, None);
+        }
+    }
+}
+
+/// Whether most of two texts is the same, case left out.
+fn is_near(given: &str, kept: &str) -> bool {
+    let same = given.bytes().zip(kept.bytes()).filter(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    same * 2 > kept.len()
 }
 
 /// Refuses a refresh before or after the access token has expired, which the specification does not.
@@ -169,6 +193,9 @@ fn goes_on(
     let asserted = policy.user_id == UserIdParameter::Asserted;
     if let Some(named) = ctx.call.query("user_id").filter(|_| asserted) {
         user = ctx.server.localpart(named).map_or(user, str::to_owned);
+    }
+    if let Some(assumed) = ctx.assumed_user(ctx.policy().identity.refresh_as) {
+        user = assumed;
     }
     if policy.session == RefreshedSession::OnNewDevice {
         device = ctx.store.device_id();

@@ -37,6 +37,8 @@ pub(super) struct Account {
     pub(super) deactivated: bool,
     /// Refused at every login, which only a fault brings about.
     pub(super) locked: bool,
+    /// Refused at the next login, which only a fault brings about.
+    pub(super) refused_once: bool,
     /// Locked by an administrator.
     pub(super) closed: bool,
     pub(super) suspended: bool,
@@ -126,6 +128,8 @@ pub(super) struct Pending {
     /// The account whose password the stage takes; `None` when there is no account yet.
     pub(super) owner: Option<String>,
     pub(super) completed: Vec<String>,
+    /// The operation that it authorised.
+    pub(super) finished: Option<Operation>,
 }
 
 /// What was answered to who passed interactive auth.

@@ -6,8 +6,8 @@ use super::identity::{Identified, identify};
 use super::page::{self, StageField};
 use super::password::matches;
 use super::policy::{
-    CompletedStage, FailedStage, OauthStage, OddText, PasswordFlows, SessionAlone, StageOrder,
-    StageUsers,
+    CompletedStage, DeadToken, FailedStage, FinishedSession, OauthStage, OddText, PasswordFlows,
+    SessionAlone, StageOrder, StageUsers, UnlistedStage,
 };
 use super::refusal::Refusal;
 use super::route::Operation;
@@ -50,6 +50,7 @@ pub(super) fn pass(ctx: &mut RequestContext, proof: &Proof, body: &Members) -> R
     }
     let session = session_of(ctx, proof, auth)?;
     match text(auth, "type", Refusal::MemberWrongType)? {
+        Some(stage) if passes_unlisted(policy.unlisted_stage, proof, stage)? => return Ok(()),
         Some(stage) => {
             if let Err(error) = try_stage(ctx, proof, &session, stage, auth)? {
                 return Err(failed(ctx, proof, session, error).into());
@@ -70,13 +71,57 @@ pub(super) fn pass(ctx: &mut RequestContext, proof: &Proof, body: &Members) -> R
     if !is_done(ctx, proof, &session) {
         return Err(challenge(ctx, proof, &session, None).into());
     }
-    if !policy.session_reusable {
-        ctx.store.pending.remove(&session);
-    }
+    finish(ctx, &session);
     if policy.repeats_answers {
         ctx.store.passing = Some((session, proof.binding.clone()));
     }
     Ok(())
+}
+
+/// Whether a stage that no flow has authorises the call; by the book it fails like a wrong password.
+fn passes_unlisted(policy: UnlistedStage, proof: &Proof, stage: &str) -> Result<bool, Refusal> {
+    let unlisted = !proof.flows.iter().any(|flow| flow.contains(&stage));
+    match policy {
+        UnlistedStage::Refused if unlisted => Err(Refusal::MemberInvalid),
+        UnlistedStage::Passes => Ok(unlisted),
+        UnlistedStage::DummyPasses => Ok(unlisted && stage == DUMMY),
+        UnlistedStage::Challenged | UnlistedStage::Refused => Ok(false),
+    }
+}
+
+/// Ends a session that has authorised a call, unless it is good for more.
+fn finish(ctx: &mut RequestContext, session: &str) {
+    let (policy, operation) = (&ctx.policy().uia, ctx.call.operation);
+    if policy.session_reusable {
+        return;
+    }
+    match ctx.store.pending.get_mut(session) {
+        Some(pending) if policy.finished != FinishedSession::Nothing => {
+            pending.finished = Some(operation);
+        }
+        _ => drop(ctx.store.pending.remove(session)),
+    }
+}
+
+/// The owner of a request whose access token has ended, by the interactive auth that comes with it; nothing by the book.
+pub(super) fn owner_with_dead_token(
+    ctx: &RequestContext,
+    token: &str,
+) -> Option<Result<Owner, Stop>> {
+    let policy = ctx.policy().uia.dead_token;
+    if policy == DeadToken::Refused || !ctx.store.dead.contains_key(token) {
+        return None;
+    }
+    let body = ctx.object().ok()?;
+    let session = body.get("auth")?.get("session")?.as_str()?;
+    let user = ctx.store.pending.get(session)?.owner.clone()?;
+    let flows: &[&[&str]] = &[&[PASSWORD]];
+    let proof = Proof { binding: String::new(), owner: Some(&user), flows };
+    if policy == DeadToken::Challenged {
+        return Some(Err(challenge(ctx, &proof, session, None).into()));
+    }
+    let (device, token) = (String::new(), token.to_owned());
+    Some(Ok(Owner { user, device, guest: false, token, service: false }))
 }
 
 /// Keeps what is answered to who has passed, where it is given again to who asks again.
@@ -170,7 +215,8 @@ pub(super) fn confirm(
 fn begin(ctx: &mut RequestContext, proof: &Proof) -> String {
     let session = ctx.store.token("session");
     let owner = proof.owner.map(str::to_owned);
-    let pending = Pending { binding: proof.binding.clone(), owner, completed: Vec::new() };
+    let binding = proof.binding.clone();
+    let pending = Pending { binding, owner, completed: Vec::new(), finished: None };
     ctx.store.pending.insert(session.clone(), pending);
     session
 }
@@ -178,10 +224,24 @@ fn begin(ctx: &mut RequestContext, proof: &Proof) -> String {
 fn known(ctx: &RequestContext, proof: &Proof, session: &str) -> bool {
     let policy = &ctx.policy().uia;
     ctx.store.pending.get(session).is_some_and(|pending| {
+        if let Some(operation) = pending.finished {
+            return goes_on(ctx, operation) && pending.owner.as_deref() == proof.owner;
+        }
         policy.session_for_any_user
             || policy.session_for_any_request && pending.owner.as_deref() == proof.owner
             || pending.binding == proof.binding
     })
+}
+
+/// Whether a session that has authorised an operation is good for another call too.
+fn goes_on(ctx: &RequestContext, finished: Operation) -> bool {
+    let deletions = [Operation::DeleteDevice, Operation::DeleteDevices];
+    let now = ctx.call.operation;
+    match ctx.policy().uia.finished {
+        FinishedSession::Nothing => false,
+        FinishedSession::GetToken => now == Operation::GetToken && deletions.contains(&finished),
+        FinishedSession::AnyCall => now != finished,
+    }
 }
 
 fn completed(ctx: &RequestContext, session: &str) -> Vec<String> {

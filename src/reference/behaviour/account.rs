@@ -29,6 +29,11 @@ pub(super) const REGISTRATION: Table = &[
     ("register-generates-one-name", |p| p.registration.one_generated_name = true),
     ("register-user-name-number-taken", |p| p.registration.non_string_names = true),
     ("register-makes-account-first", |p| p.registration.makes_account_first = true),
+    ("register-password-not-kept", |p| p.registration.kept_password = KeptPassword::None),
+    ("register-password-cut-at-8", |p| p.registration.kept_password = KeptPassword::FirstEightCharacters),
+    ("register-password-refused-once", |p| p.registration.kept_password = KeptPassword::FromSecondLogin),
+    ("register-ignores-user-name", |p| p.registration.ignores_user_names = true),
+    ("register-numbers-users", |p| p.registration.numbers_users = true),
 ];
 
 #[rustfmt::skip]
@@ -43,6 +48,8 @@ pub(super) const GUEST: Table = &[
     ("guest-devices-denied", |p| p.guests.refused = Some(Operation::Devices)),
     ("guest-device-denied", |p| p.guests.refused = Some(Operation::Device)),
     ("guest-device-rename-denied", |p| p.guests.refused = Some(Operation::RenameDevice)),
+    ("guest-device-name-ignored", |p| p.guests.device_name = GuestDeviceName::Unread),
+    ("guest-device-name-constant", |p| p.guests.device_name = GuestDeviceName::Constant),
 ];
 
 #[rustfmt::skip]
@@ -90,6 +97,14 @@ pub(super) const PROMISE: Table = &[
         p.password.capability = PasswordCapability::Enabled;
     }),
     ("password-capability-denied", |p| p.password.capability = PasswordCapability::Disabled),
+    ("password-change-number-taken", |p| p.password.new_password = NewPassword::NonStringIsText),
+    ("password-change-without-password", |p| p.password.new_password = NewPassword::MissingChangesNothing),
+    ("uia-finished-session-for-any-call", |p| p.uia.finished = FinishedSession::AnyCall),
+    ("uia-finished-deletion-gives-login-token", |p| p.uia.finished = FinishedSession::GetToken),
+    ("uia-dummy-passes", |p| p.uia.unlisted_stage = UnlistedStage::DummyPasses),
+    ("uia-unlisted-stage-passes", |p| p.uia.unlisted_stage = UnlistedStage::Passes),
+    ("uia-makes-up-for-dead-token", |p| p.uia.dead_token = DeadToken::MadeUpFor),
+    ("uia-dead-token-challenged", |p| p.uia.dead_token = DeadToken::Challenged),
 ];
 
 #[rustfmt::skip]
@@ -117,6 +132,14 @@ pub(super) const REFUSAL: Table = &[
     ("path-decoded-twice", |p| p.routes.decoding = PathDecoding::Twice),
     ("path-plus-is-blank", |p| p.routes.decoding = PathDecoding::PlusIsBlank),
     ("path-read-as-latin1", |p| p.routes.decoding = PathDecoding::Latin1),
+    ("login-country-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::Country)),
+    ("login-phone-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::Phone)),
+    ("login-medium-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::Medium)),
+    ("login-address-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::Address)),
+    ("login-legacy-user-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::DeprecatedUser)),
+    ("login-legacy-medium-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::DeprecatedMedium)),
+    ("login-legacy-address-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::DeprecatedAddress)),
+    ("failed-login-makes-other-device", |p| p.login.failure = FailedLogin::MakesOtherDevice),
 ];
 
 #[rustfmt::skip]
@@ -155,4 +178,6 @@ pub(super) const SERVICE: Table = &[
     ("available-exclusive-is-free", |p| p.availability.overlooks = Some(Refusal::NameExclusive)),
     ("service-own-device-ignored", |p| p.service.own_device = OwnDevice::Unread),
     ("service-own-device-of-anybody", |p| p.service.own_device = OwnDevice::OfAnybody),
+    ("service-registration-challenged", |p| p.service.registration.with_legacy = LegacyServiceRegistration::AsksUia),
+    ("service-registration-needs-password", |p| p.service.registration.with_legacy = LegacyServiceRegistration::NeedsPassword),
 ];

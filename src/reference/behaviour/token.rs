@@ -13,6 +13,10 @@ pub(super) const IDENTITY: Table = &[
     ("password-change-of-body-user", |p| p.identity.body_user = true),
     ("get-token-of-body-user", |p| p.login_tokens.body_user = true),
     ("logout-of-body-device", |p| p.identity.logout_body_device = true),
+    ("login-as-user-of-access-token", |p| p.identity.login_as = AssumedUser::OfAccessToken),
+    ("login-as-user-of-query", |p| p.identity.login_as = AssumedUser::OfQuery),
+    ("refresh-as-user-of-access-token", |p| p.identity.refresh_as = AssumedUser::OfAccessToken),
+    ("refresh-as-user-of-query", |p| p.identity.refresh_as = AssumedUser::OfQuery),
 ];
 
 #[rustfmt::skip]
@@ -29,6 +33,8 @@ pub(super) const ISOLATION: Table = &[
     ("deactivation-by-id-alone", |p| p.isolation.same_ids_end_by = Some(SessionEnd::Deactivation)),
     ("refresh-by-id-alone", |p| p.isolation.refresh_ends_same_ids = true),
     ("uia-session-of-another-user", |p| p.uia.session_for_any_user = true),
+    ("login-token-without-device", |p| p.login_tokens.device = TokenLoginDevice::Untold),
+    ("login-token-device-not-created", |p| p.login_tokens.device = TokenLoginDevice::Unrecorded),
 ];
 
 #[rustfmt::skip]
@@ -63,6 +69,8 @@ pub(super) const LIFETIME: Table = &[
     ("refresh-ends-other-refresh-tokens", |p| p.lifetimes.refresh_ends = Beside::OtherRefreshTokens),
     ("login-token-refresh-token-dead", |p| p.login_tokens.dead_refresh_tokens = true),
     ("refresh-new-token-dead", |p| p.refresh.dead_refresh_tokens = true),
+    ("refresh-refused-ends-refresh-token", |p| p.refresh.failure = FailedRefresh::EndsRefreshToken),
+    ("refresh-refused-ends-access-token", |p| p.refresh.failure = FailedRefresh::EndsAccessToken),
 ];
 
 #[rustfmt::skip]
@@ -100,4 +108,6 @@ pub(super) const SECRET: Table = &[
     ("register-password-non-ascii-500", |p| p.registration.password_trouble = PasswordTrouble::NonAscii),
     ("register-password-long-500", |p| p.registration.password_trouble = PasswordTrouble::Long),
     ("password-change-non-ascii-500", |p| p.password.trouble = PasswordTrouble::NonAscii),
+    ("token-odd-unauthorized", |p| p.secrets.odd_access_unauthorized = true),
+    ("token-empty-unauthorized", |p| p.secrets.empty_access_unauthorized = true),
 ];

@@ -41,6 +41,42 @@ pub struct UiaPolicy {
     /// The password stage is passed without a password.
     pub missing_password_passes: bool,
     pub users: StageUsers,
+    pub unlisted_stage: UnlistedStage,
+    pub finished: FinishedSession,
+    pub dead_token: DeadToken,
+    /// What a call is asked to do is read after interactive auth.
+    pub before_members: bool,
+}
+
+/// A stage that no flow has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnlistedStage {
+    #[default]
+    Challenged,
+    Refused,
+    /// The dummy stage passes.
+    DummyPasses,
+    Passes,
+}
+
+/// What a session is good for after the call that it was finished for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FinishedSession {
+    #[default]
+    Nothing,
+    /// One that a deletion of devices was finished with.
+    GetToken,
+    AnyCall,
+}
+
+/// A request with an access token that has ended, and with interactive auth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeadToken {
+    #[default]
+    Refused,
+    /// The session says who asks.
+    MadeUpFor,
+    Challenged,
 }
 
 /// The flows where a password is asked for.
@@ -130,6 +166,16 @@ pub struct PasswordPolicy {
     pub refused: Option<Refusal>,
     pub trouble: PasswordTrouble,
     pub soft_logout: bool,
+    pub new_password: NewPassword,
+}
+
+/// The member `new_password`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NewPassword {
+    #[default]
+    Required,
+    NonStringIsText,
+    MissingChangesNothing,
 }
 
 /// What the capability `m.change_password` says.
@@ -292,6 +338,7 @@ pub struct ServiceRegistrationPolicy {
     pub opens_sessions: bool,
     /// It answers 200 and makes no account, wherever it is.
     pub makes_nothing: bool,
+    pub with_legacy: LegacyServiceRegistration,
     pub by: Registrants,
     pub outside_namespace: bool,
 }
@@ -305,4 +352,13 @@ pub enum Registrants {
     EverybodyWithAuth,
     /// With the access token of a user too.
     UsersToo,
+}
+
+/// Registration by an application service where the legacy API is offered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LegacyServiceRegistration {
+    #[default]
+    Open,
+    AsksUia,
+    NeedsPassword,
 }

@@ -14,6 +14,20 @@ pub struct IdentityPolicy {
     pub body_user: bool,
     /// `device_id` in the body of a logout names the device.
     pub logout_body_device: bool,
+    /// The user of a login beside the credentials.
+    pub login_as: AssumedUser,
+    /// The user of a refresh beside the refresh token.
+    pub refresh_as: AssumedUser,
+}
+
+/// A user whom other parts of a request name, in place of the one that it proves to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AssumedUser {
+    #[default]
+    None,
+    OfAccessToken,
+    /// The parameter `user_id`.
+    OfQuery,
 }
 
 /// The parameter `user_id` in the request of an ordinary user.
@@ -69,6 +83,10 @@ pub struct SecretPolicy {
     pub empty_access_unknown: bool,
     /// An access token without a letter or a digit counts as none.
     pub odd_access_missing: bool,
+    /// An Authorization header with an empty token is refused as unauthorized.
+    pub empty_access_unauthorized: bool,
+    /// An access token without a letter or a digit is refused as unauthorized.
+    pub odd_access_unauthorized: bool,
     /// Other secrets and names without a letter or a digit that make a request fail.
     pub odd_fails: Option<OddText>,
 }

@@ -168,9 +168,11 @@ pub enum FailedLogin {
     #[default]
     Nothing,
     MakesDevice,
-    /// If the login names none.
     RenamesDevice,
+    /// If the login names none.
     MakesNewDevice,
+    /// With an id of its own, whatever the login names.
+    MakesOtherDevice,
     EndsDevice,
     EndsSessions,
 }
@@ -217,6 +219,20 @@ pub struct IdentificationPolicy {
     pub phones: Phones,
     /// A user name that is not a text is written as one.
     pub non_string_names: bool,
+    /// The part of an identifier that a login fails at where it is not a text.
+    pub mistyped_fails: Option<IdentifierPart>,
+}
+
+/// A part of an identifier, or one of the members that came before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentifierPart {
+    Country,
+    Phone,
+    Medium,
+    Address,
+    DeprecatedUser,
+    DeprecatedMedium,
+    DeprecatedAddress,
 }
 
 /// The member `identifier`.
@@ -457,6 +473,8 @@ pub struct LoginTokenPolicy {
     pub dead_refresh_tokens: bool,
     /// `user_id` in the body names the user whom the token logs in.
     pub body_user: bool,
+    /// The device of a login that names none.
+    pub device: TokenLoginDevice,
 }
 
 /// The limit on get_token, where there is one.
@@ -467,6 +485,15 @@ pub enum GetTokenLimit {
     /// That of logins.
     AsLogins,
     None,
+}
+
+/// The device of a token login that names none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TokenLoginDevice {
+    #[default]
+    OfItsOwn,
+    Untold,
+    Unrecorded,
 }
 
 /// What logs in as a login token.

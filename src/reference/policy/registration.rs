@@ -29,6 +29,20 @@ pub struct RegistrationPolicy {
     pub takes_exclusive_names: bool,
     /// A user name that is not a text is written as one.
     pub non_string_names: bool,
+    /// The localpart has nothing of the name that was asked for.
+    pub ignores_user_names: bool,
+    pub kept_password: KeptPassword,
+}
+
+/// The password that an account has after its registration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeptPassword {
+    #[default]
+    Given,
+    None,
+    FirstEightCharacters,
+    /// The first login with it is refused.
+    FromSecondLogin,
 }
 
 /// Capitals and blanks in a user name.
@@ -85,6 +99,17 @@ pub struct GuestPolicy {
     pub listed_operations_alone: bool,
     /// Their names are numbers.
     pub numbered: bool,
+    pub device_name: GuestDeviceName,
+}
+
+/// The display name of a guest's device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GuestDeviceName {
+    #[default]
+    Given,
+    Unread,
+    /// One for all guests.
+    Constant,
 }
 
 /// A parameter of a guest's registration.

@@ -32,6 +32,16 @@ pub struct RefreshPolicy {
     /// The old access token ends when the new one is used.
     pub new_access_token_ends_old: bool,
     pub access_tokens_for_whoami_alone: bool,
+    pub failure: FailedRefresh,
+}
+
+/// What a refresh token that is nearly right does to the session that it is nearly of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FailedRefresh {
+    #[default]
+    Nothing,
+    EndsRefreshToken,
+    EndsAccessToken,
 }
 
 /// Some of the refreshes of a session.
