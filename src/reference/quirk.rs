@@ -220,8 +220,7 @@ behaviours! {
     "no-refresh", "POST /login: refresh_token is optional", "refresh tokens are not offered", changes changes::WITHOUT_REFRESH,
         settings |s| s.access_lifetime = None;
     "no-well-known", "GET /.well-known/matrix/client, 404", "there is no well-known file, and login returns none",
-        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape", "well_known.homeserver.scheme", "well_known.homeserver.usable", "login.response.well_known.scheme",
-            "login.response.well_known.usable"],
+        changes &["well_known.get.json", "well_known.homeserver.required", "cors.well_known", "well_known.homeserver.url", "well_known.extra_keys", "login.response.well_known.shape", "well_known.homeserver.scheme", "well_known.homeserver.usable", "login.response.well_known.scheme", "login.response.well_known.usable"],
         settings |s| s.well_known = false;
     "no-guests", "Guest access is optional", "guests cannot register", changes &["whoami.guest_allowed", "whoami.is_guest.true", "register.guest.no_uia", "register.guest.device_id", "register.guest.parameters_ignored", "register.guest.display_name", "register.guest.devices"],
         settings |s| s.guests = false;
@@ -281,7 +280,8 @@ behaviours! {
         settings |s| s.versions = published(|release| release < v1(12));
     "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
         "the well-known file is reached by a redirect",
-        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys", "well_known.homeserver.scheme", "well_known.homeserver.usable"],
+        changes &["cors.well_known.redirect", "cors.well_known", "well_known.get.json", "well_known.homeserver.required", "well_known.homeserver.url", "well_known.extra_keys",
+            "well_known.homeserver.scheme", "well_known.homeserver.usable"],
         policy |p| p.routes.well_known_redirects = true;
 
     "uia-answer-repeated", "User-interactive authentication: a stage that is tried again may have the result of the call",
