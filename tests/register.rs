@@ -49,6 +49,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
         "get",
         "/_matrix/client/v1/register/m.login.registration_token/validity",
     ),
+    ("setAdminLockUser", "put", "/_matrix/client/v1/admin/lock/{userId}"),
     ("updateDevice", "put", "/_matrix/client/v3/devices/{deviceId}"),
 ];
 
