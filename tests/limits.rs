@@ -324,8 +324,8 @@ fn tokens_that_never_expire_are_not_waited_for() {
 #[test]
 fn limits_that_end_as_they_say_and_come_sooner_for_login_tokens_are_seen() {
     let settings = Settings {
-        login_limit: Some(Limit { burst: 8, per_second: 2.0 }),
-        get_token_limit: Some(Limit { burst: 2, per_second: 0.5 }),
+        login_limit: Some(Limit { burst: 8, per_second: 4.0 }),
+        get_token_limit: Some(Limit { burst: 1, per_second: 0.2 }),
         ..Settings::default()
     };
     let asked = [

@@ -184,6 +184,10 @@ impl Executor {
             // Large answers take much memory while they are judged.
             let jobs = if self.sender.http.has_seen_large() { 1 } else { jobs };
             while !self.sender.stop.is_set() {
+                // Whoever overtakes a case would wait for its logins, and the case for the place.
+                for one in waiting.iter().filter(|one| scheduler.is_overtaken(&one.planned)) {
+                    queue.take_out(one.index);
+                }
                 let cases = waiting.iter().map(|one| &one.planned);
                 let Some((at, turn)) = scheduler.next(cases, jobs) else { break };
                 let Waiting { index, planned, attempt, earlier } = waiting.remove(at);

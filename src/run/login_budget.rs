@@ -34,6 +34,15 @@ impl LoginQueue {
     pub fn new(cases: impl IntoIterator<Item = usize>) -> LoginQueue {
         LoginQueue(Arc::new(watch::Sender::new(cases.into_iter().collect())))
     }
+
+    /// Takes a case out of the order: it lets all others log in before, and logs in at any time.
+    pub fn take_out(&self, case: usize) {
+        self.0.send_if_modified(|open| {
+            let before = open.len();
+            open.retain(|one| *one != case);
+            open.len() < before
+        });
+    }
 }
 
 /// Sources of the logins of one case.
@@ -82,8 +91,8 @@ impl LoginBudget {
 
     /// Lets all others log in before: it logs in outside of the order from here on.
     pub fn leave(&mut self) {
-        if let Some((LoginQueue(queue), case)) = self.queued.take() {
-            queue.send_modify(|open| open.retain(|one| *one != case));
+        if let Some((queue, case)) = self.queued.take() {
+            queue.take_out(case);
         }
     }
 

@@ -38,6 +38,14 @@ struct RunningCases {
     resting_cases: usize,
 }
 
+impl RunningCases {
+    /// Returns true if a case may end the session of one that rests.
+    fn is_harmed_by(&self, planned: &PlannedCase, claims: &BTreeSet<Claim>) -> bool {
+        planned.case.impact > Impact::Account
+            && self.resting.iter().any(|claim| claims.contains(claim))
+    }
+}
+
 /// Leave for one case to run; its accounts are free again when it is dropped.
 pub struct Turn {
     shared: Arc<SchedulerState>,
@@ -61,9 +69,7 @@ impl Scheduler {
         kept.extend(running.returning.iter().flatten().cloned());
         for (place, planned) in waiting.into_iter().enumerate() {
             let (phase, claims) = (planned.case.phase(), planned.claims());
-            let harms_resting = planned.case.impact > Impact::Account
-                && running.resting.iter().any(|claim| claims.contains(claim));
-            if harms_resting {
+            if running.is_harmed_by(planned, &claims) {
                 continue;
             }
             if running.phase.is_none_or(|others| others == phase) && kept.is_disjoint(&claims) {
@@ -75,6 +81,12 @@ impl Scheduler {
             kept.extend(claims);
         }
         None
+    }
+
+    /// Returns true if a case waits for the end of another one's rest, and is overtaken meanwhile.
+    pub fn is_overtaken(&self, planned: &PlannedCase) -> bool {
+        let running = self.0.running();
+        !running.resting.is_empty() && running.is_harmed_by(planned, &planned.claims())
     }
 
     /// Waits until a case rests: then another may run.
