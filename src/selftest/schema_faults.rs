@@ -166,6 +166,8 @@ fn changes(mutation: &SchemaMutation) -> &'static [&'static str] {
 const CHANGES: &[(&str, u16, &str, &[&str])] = &[
     ("getCapabilities", 200, "/capabilities/m.get_login_token", &["get_token.capability.absent"]),
     ("getAuthMetadata", 200, "/device_authorization_endpoint", &["auth_metadata.device_endpoint"]),
+    // Its description says that it is always true, so that its absence warns.
+    ("checkUsernameAvailability", 200, "/available", &["register.available.flag"]),
 ];
 
 #[cfg(test)]

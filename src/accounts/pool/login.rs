@@ -6,7 +6,7 @@ use crate::accounts::pool::{
 use crate::accounts::refusal::{in_words, login_advice, token_advice};
 use crate::http::message::Response;
 use crate::model::reason::Reason;
-use crate::model::user_id::localpart;
+use crate::model::user_id::{is_full, localpart};
 use crate::plan::Slot;
 use crate::redact::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -87,8 +87,8 @@ impl AccountPool {
         account.session =
             response.text_at("/access_token").map(|token| session_from(&response, token));
         account.proof = proof;
-        // What registration said is known better than what this login says.
-        if account.origin == AccountOrigin::Supplied {
+        // What registration said is known better than what this login says, if it is a user id at all.
+        if account.origin == AccountOrigin::Supplied || !is_full(&account.user_id) {
             account.user_id = response.text_at("/user_id").unwrap_or(&account.user_id).to_owned();
         }
         account.proven = true;
