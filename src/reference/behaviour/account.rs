@@ -64,12 +64,12 @@ pub(super) const AVAILABILITY: Table = &[
 
 #[rustfmt::skip]
 pub(super) const PROMISE: Table = &[
-    ("uia-wrong-password-session-untold", |p| p.uia.failed_stage = FailedStage::Untold),
     ("uia-wrong-password-ends-session", |p| p.uia.failed_stage = FailedStage::EndsSession),
     ("uia-session-alone-refused", |p| p.uia.session_alone = SessionAlone::Refused),
     ("uia-session-alone-begins-anew", |p| p.uia.session_alone = SessionAlone::BeginsAnew),
     ("uia-session-alone-passes", |p| p.uia.session_alone = SessionAlone::Passes),
     ("uia-password-missing-passes", |p| p.uia.missing_password_passes = true),
+    ("uia-wrong-password-session-untold", |p| p.uia.failed_stage = FailedStage::Untold),
     ("uia-empty-auth-passes", |p| p.uia.empty_auth_passes = true),
     ("uia-completed-stage-judged", |p| p.uia.completed_stage = CompletedStage::Judged),
     ("uia-completed-stage-refused", |p| p.uia.completed_stage = CompletedStage::Refused),
@@ -116,6 +116,8 @@ pub(super) const REFUSAL: Table = &[
     ("path-decoded-twice", |p| p.routes.decoding = PathDecoding::Twice),
     ("path-plus-is-blank", |p| p.routes.decoding = PathDecoding::PlusIsBlank),
     ("path-read-as-latin1", |p| p.routes.decoding = PathDecoding::Latin1),
+    ("well-known-base-url-of-api", |p| p.routes.base_url_below = "/_matrix"),
+    ("well-known-base-url-of-client-api", |p| p.routes.base_url_below = "/_matrix/client/"),
 ];
 
 #[rustfmt::skip]
