@@ -72,12 +72,12 @@ pub(super) const AVAILABILITY: Table = &[
 
 #[rustfmt::skip]
 pub(super) const PROMISE: Table = &[
-    ("uia-wrong-password-session-untold", |p| p.uia.failed_stage = FailedStage::Untold),
     ("uia-wrong-password-ends-session", |p| p.uia.failed_stage = FailedStage::EndsSession),
     ("uia-session-alone-refused", |p| p.uia.session_alone = SessionAlone::Refused),
     ("uia-session-alone-begins-anew", |p| p.uia.session_alone = SessionAlone::BeginsAnew),
     ("uia-session-alone-passes", |p| p.uia.session_alone = SessionAlone::Passes),
     ("uia-password-missing-passes", |p| p.uia.missing_password_passes = true),
+    ("uia-wrong-password-session-untold", |p| p.uia.failed_stage = FailedStage::Untold),
     ("uia-empty-auth-passes", |p| p.uia.empty_auth_passes = true),
     ("uia-completed-stage-judged", |p| p.uia.completed_stage = CompletedStage::Judged),
     ("uia-completed-stage-refused", |p| p.uia.completed_stage = CompletedStage::Refused),
@@ -140,6 +140,8 @@ pub(super) const REFUSAL: Table = &[
     ("login-legacy-medium-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::DeprecatedMedium)),
     ("login-legacy-address-number-500", |p| p.login.identification.mistyped_fails = Some(IdentifierPart::DeprecatedAddress)),
     ("failed-login-makes-other-device", |p| p.login.failure = FailedLogin::MakesOtherDevice),
+    ("well-known-base-url-of-api", |p| p.routes.base_url_below = "/_matrix"),
+    ("well-known-base-url-of-client-api", |p| p.routes.base_url_below = "/_matrix/client/"),
 ];
 
 #[rustfmt::skip]

@@ -11,12 +11,12 @@ pub(super) const IDENTITY: Table = &[
     ("device-id-query-asserted", |p| p.identity.query_device = true),
     ("user-header-asserted", |p| p.identity.user_header = true),
     ("password-change-of-body-user", |p| p.identity.body_user = true),
-    ("get-token-of-body-user", |p| p.login_tokens.body_user = true),
     ("logout-of-body-device", |p| p.identity.logout_body_device = true),
     ("login-as-user-of-access-token", |p| p.identity.login_as = AssumedUser::OfAccessToken),
     ("login-as-user-of-query", |p| p.identity.login_as = AssumedUser::OfQuery),
     ("refresh-as-user-of-access-token", |p| p.identity.refresh_as = AssumedUser::OfAccessToken),
     ("refresh-as-user-of-query", |p| p.identity.refresh_as = AssumedUser::OfQuery),
+    ("get-token-of-body-user", |p| p.login_tokens.body_user = true),
 ];
 
 #[rustfmt::skip]
@@ -67,10 +67,10 @@ pub(super) const LIFETIME: Table = &[
     ("device-delete-ends-other-refresh-tokens", |p| p.lifetimes.deletion_ends = Beside::OtherRefreshTokens),
     ("refresh-ends-other-access-tokens", |p| p.lifetimes.refresh_ends = Beside::OtherAccessTokens),
     ("refresh-ends-other-refresh-tokens", |p| p.lifetimes.refresh_ends = Beside::OtherRefreshTokens),
-    ("login-token-refresh-token-dead", |p| p.login_tokens.dead_refresh_tokens = true),
     ("refresh-new-token-dead", |p| p.refresh.dead_refresh_tokens = true),
     ("refresh-refused-ends-refresh-token", |p| p.refresh.failure = FailedRefresh::EndsRefreshToken),
     ("refresh-refused-ends-access-token", |p| p.refresh.failure = FailedRefresh::EndsAccessToken),
+    ("login-token-refresh-token-dead", |p| p.login_tokens.dead_refresh_tokens = true),
 ];
 
 #[rustfmt::skip]
@@ -88,8 +88,8 @@ pub(super) const SECRET: Table = &[
     ("uia-session-in-any-case", |p| p.secrets.session = NearMiss::AnyCase),
     ("login-password-longer-works", |p| p.login.password_match = PasswordMatch::Longer),
     ("login-password-cut-at-72", |p| p.login.password_match = PasswordMatch::First72Bytes),
-    ("uia-password-former", |p| p.uia.password_match = PasswordMatch::FormerToo),
     ("uia-password-case-folded", |p| p.uia.password_match = PasswordMatch::CaseFolded),
+    ("uia-password-former", |p| p.uia.password_match = PasswordMatch::FormerToo),
     ("uia-password-beginning", |p| p.uia.password_match = PasswordMatch::Beginning),
     ("uia-password-empty", |p| p.uia.password_match = PasswordMatch::EmptyToo),
     ("uia-registration-token-cut", |p| p.secrets.registration = NearMiss::Shorter),
