@@ -686,8 +686,7 @@ fn an_operation_that_is_there_below_the_other_prefix_is_absent_because_of_its_pr
 
 #[test]
 fn set_up_that_wants_a_challenge_follows_from_the_rule_that_the_operation_asks() {
-    let body =
-        |auth: &str| format!("call: other, body: {{ {auth} }}");
+    let body = |auth: &str| format!("call: other, body: {{ {auth} }}");
     let rule = format!(
         "checks: [other.uia.asks]\nsteps:\n  - {{ {}, must: {{ status: 401 }} }}",
         body("")
