@@ -66,7 +66,14 @@ fn accounts_by_shared_secret_give_the_same_verdicts() {
     std::fs::write(&file, support::dendrite::SHARED_SECRET).unwrap();
     let file = file.display().to_string();
     // Cases that register accounts of their own need a way to register by the API.
-    let skip = ["--skip", "registration-*", "--skip", "registered-*", "--skip", "uia-completes-a-registration"];
+    let skip = [
+        "--skip",
+        "registration-*",
+        "--skip",
+        "registered-*",
+        "--skip",
+        "uia-completes-a-registration",
+    ];
     let by_secret = ["run", dendrite.url(), "--registration-shared-secret-file", &file];
     let by_secret = homespec(&[&by_secret[..], &skip[..]].concat());
     let open = homespec(&[&["run", dendrite.url()], &OPTIONS[..], &skip[..]].concat());
