@@ -40,14 +40,21 @@ fn verdicts_are_those_in_the_table() {
 }
 
 #[test]
-fn broken_requirements_fail_the_run_and_only_a_guest_is_left() {
+fn broken_requirements_fail_the_run_and_only_what_dendrite_keeps_is_left() {
     let Some(programs) = programs("dendrite") else { return };
     let finished = open_run(&programs);
     assert_eq!(finished.status, Some(1), "{}", finished.stdout);
-    // Dendrite lets no guest log out.
+    // Dendrite lets no guest log out, takes the absence of a new password for an empty one, and lets nobody in with a
+    // password of more than 72 bytes that it took at registration, though that session's tokens are there.
+    let known = [
+        "logging out was answered with 403 M_GUEST_ACCESS_FORBIDDEN",
+        "logging in was answered with 403 M_FORBIDDEN",
+        "logging out was answered with 500",
+    ];
     let left = &finished.run.not_cleaned_up;
-    let mut others = left.iter().filter(|line| !line.contains("403 M_GUEST_ACCESS_FORBIDDEN"));
-    assert!(left.len() <= 1 && others.next().is_none(), "{left:?}");
+    let others: Vec<&String> =
+        left.iter().filter(|line| !known.iter().any(|known| line.contains(known))).collect();
+    assert!(left.len() <= 12 && others.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -58,8 +65,19 @@ fn accounts_by_shared_secret_give_the_same_verdicts() {
     let file = folder.path().join("secret");
     std::fs::write(&file, support::dendrite::SHARED_SECRET).unwrap();
     let file = file.display().to_string();
-    let by_secret = homespec(&["run", dendrite.url(), "--registration-shared-secret-file", &file]);
-    let open = verdicts_with_reasons(&open_run(&programs).run);
+    // Cases that register accounts of their own need a way to register by the API.
+    let skip = [
+        "--skip",
+        "registration-*",
+        "--skip",
+        "registered-*",
+        "--skip",
+        "uia-completes-a-registration",
+    ];
+    let by_secret = ["run", dendrite.url(), "--registration-shared-secret-file", &file];
+    let by_secret = homespec(&[&by_secret[..], &skip[..]].concat());
+    let open = homespec(&[&["run", dendrite.url()], &OPTIONS[..], &skip[..]].concat());
+    let open = verdicts_with_reasons(&open.run);
     let changes = verdicts_with_reasons(&by_secret.run).changes_since(&open);
     assert!(changes.is_empty(), "{}", changes.join("\n"));
 }

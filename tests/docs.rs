@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use strum::VariantArray as _;
 
 fn root() -> &'static Path {
@@ -579,12 +580,17 @@ fn reference(runtime: &tokio::runtime::Runtime, typed: &str) -> homespec::refere
         users: made.chain([user("alice".to_owned())]).collect(),
         registration_token: token,
         shared_secret: Some(SECRET.to_owned()),
+        // The pages permit waits of half an hour, and tokens are waited for.
+        chosen_lifetime: Some(LIFETIME),
+        login_token_lifetime: LIFETIME,
         login_limit: typed.contains("rate-limit").then_some(limit),
         ..Default::default()
     };
     runtime.block_on(homespec::reference::start(settings)).unwrap()
 }
 
+/// Of tokens.
+const LIFETIME: Duration = Duration::from_secs(2);
 const PASSWORD: &str = "correct horse battery";
 const SECRET: &str = "a-long-random-text";
 

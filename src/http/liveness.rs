@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Requests in a row without a response that end a run, even if the control requests have one.
 const IN_A_ROW: usize = 10;
-/// Requests without a response that end a run: each may take the whole `--timeout`.
+/// Requests that were left without a response that end a run: each may take the whole `--timeout`.
 const ALL_TOGETHER: usize = 30;
 /// Operations without a response, of which fewer do not end a run: each may hang by itself.
 const OPERATIONS: usize = 3;
@@ -130,7 +130,10 @@ impl LivenessMonitor {
         }
         let (operation, _) = kind(request);
         state.in_a_row.add(&operation);
-        state.all_together.add(&operation);
+        // A connection that is closed costs no time.
+        if trouble.kind != TransportErrorKind::Closed {
+            state.all_together.add(&operation);
+        }
         let text = if state.in_a_row.lasts(IN_A_ROW) {
             format!("{} requests in a row got no response", state.in_a_row.requests)
         } else if state.all_together.lasts(ALL_TOGETHER) {
@@ -224,6 +227,18 @@ mod tests {
         let lost = liveness.stops().unwrap();
         let Reason::TargetLost(why) = lost.reason else { panic!("{lost:?}") };
         assert!(why.contains("10 requests in a row"), "{why}");
+    }
+
+    #[test]
+    fn connections_closed_now_and_then_end_nothing() {
+        let liveness = LivenessMonitor::default();
+        let closed =
+            || Err(TransportError { kind: TransportErrorKind::Closed, text: String::new() });
+        for n in 0..3 * ALL_TOGETHER {
+            liveness.note(&request(n), &closed());
+            liveness.note(&request(n), &Ok(response(200, "{}")));
+        }
+        assert!(liveness.stops().is_none());
     }
 
     #[test]

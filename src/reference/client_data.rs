@@ -174,7 +174,7 @@ pub(super) fn sync(ctx: &mut RequestContext) -> Outcome {
     let device = ctx.store.device(&owner.user, &owner.device);
     let counts = device.map(|device| counts(&device.one_time_keys)).unwrap_or_default();
     Ok(Answer::ok(json!({
-        "next_batch": format!("s{}", ctx.store.requests),
+        "next_batch": "s1",
         "account_data": {"events": []},
         "device_lists": {"changed": [], "left": []},
         "device_one_time_keys_count": counts,

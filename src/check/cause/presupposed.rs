@@ -5,7 +5,7 @@ use super::sessions::EarlierSessions;
 use super::{CaseRecord, DecisionRecord, Record};
 use crate::check::verdict::{Evidence, Role};
 use crate::http::created_resources::token_of;
-use crate::http::message::{Exchange, Request};
+use crate::http::message::{Exchange, Request, Response};
 use crate::model::run::Verdict;
 use crate::requirements::basic::{
     DEPRECATED_USER as DEPRECATED, FULL_ID, LOCALPART, TOKEN_IN_HEADER as HEADER,
@@ -113,7 +113,11 @@ impl<'r> Presupposed<'r> {
             }
             // What must not succeed is never excused, unless what should have prevented it was refused itself.
             Ok(response) if response.is_success() => {
-                return self.absent_before(decision, evidence.step);
+                let unasked = self.unasked(evidence, exchange).map(Cause::Requirement);
+                return match unasked.filter(|_| evidence.role == Role::Stopped) {
+                    Some(cause) => vec![cause],
+                    None => self.absent_before(decision, evidence.step),
+                };
             }
             Ok(response) => Some(response),
             Err(trouble) if is_unanswered(trouble) => None,
@@ -164,6 +168,26 @@ impl<'r> Presupposed<'r> {
         causes.into_iter().map(Cause::Requirement).collect()
     }
 
+    /// The requirement on interactive auth that its operation broke elsewhere by doing without it.
+    fn unasked(&self, evidence: &Evidence, exchange: &Exchange) -> Option<&'r str> {
+        let operation = self.operations.name(exchange).filter(|_| is_without_auth(exchange))?;
+        let same = |one: &Exchange| {
+            let is_done = one.result.as_ref().is_ok_and(Response::is_success);
+            is_done && is_without_auth(one) && self.operations.name(one) == Some(operation)
+        };
+        let mut failed = self.record.decisions().filter(|one| {
+            one.verdict == Verdict::Failed && one.requirement.split('.').any(|part| part == "uia")
+        });
+        let breaks = |all: &[Evidence], record: &CaseRecord<'_>| {
+            all.iter().any(|one| {
+                one.exchange != evidence.exchange
+                    && matches!(one.role, Role::Broken { wants_success: false, .. })
+                    && record.exchange(&one.exchange).is_some_and(same)
+            })
+        };
+        failed.find(|one| breaks(one.evidence, one.record)).map(|one| one.requirement)
+    }
+
     /// The absent operation that an earlier step asked in vain, with a finding of the same requirement.
     fn absent_before(&self, decision: &DecisionRecord<'_, '_>, step: usize) -> Vec<Cause<'r>> {
         let earlier = decision.evidence.iter().filter(|one| {
@@ -209,6 +233,11 @@ impl<'r> Presupposed<'r> {
             all.filter(|(other, all)| other.requirement != decision.requirement && at_step(all));
         broken.map(|(other, _)| other.requirement.as_str()).collect()
     }
+}
+
+/// Whether a request has a body without interactive auth (Client-Server API, "User-interactive API in the REST API").
+fn is_without_auth(exchange: &Exchange) -> bool {
+    exchange.request.json_body().is_some_and(|body| body.get("auth").is_none())
 }
 
 fn has_failed(record: &Record<'_>, id: &str) -> bool {

@@ -683,3 +683,33 @@ fn an_operation_that_is_there_below_the_other_prefix_is_absent_because_of_its_pr
     ];
     assert_eq!(outcome(&run, &all, &below_r0(404)), expected);
 }
+
+#[test]
+fn set_up_that_wants_a_challenge_follows_from_the_rule_that_the_operation_asks() {
+    let body = |auth: &str| format!("call: other, body: {{ {auth} }}");
+    let rule = format!(
+        "checks: [other.uia.asks]\nsteps:\n  - {{ {}, must: {{ status: 401 }} }}",
+        body("")
+    );
+    let needs = |auth: &str| {
+        format!(
+            "checks: [list.works]\nsetup:\n  - {{ {}, must: {{ status: 401 }} }}\nsteps:\n  - {{ call: list, must: {{ status: 200 }} }}",
+            body(auth)
+        )
+    };
+    let register =
+        register(&[("list.works", None), ("other.uia.asks", None), ("other.works", Some("other"))]);
+    let after = |rule_answer, auth: &str| {
+        let run = [
+            play("a", &rule, &[rule_answer]),
+            play("b", OTHER, &[fine()]),
+            play("c", &needs(auth), &[fine()]),
+        ];
+        outcome(&run, &register, &[])
+    };
+    let [failed, by] = ["a other.uia.asks failed", "c list.works blocked by other.uia.asks"];
+    assert_eq!(after(fine(), ""), [failed, by]);
+    // With interactive auth in it, a success breaks nothing of that kind; and so where the operation asks elsewhere.
+    assert_eq!(after(fine(), "auth: {}"), [failed, "c list.works blocked"]);
+    assert_eq!(after((401, json!({})), ""), ["c list.works blocked"]);
+}
