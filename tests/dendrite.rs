@@ -52,7 +52,7 @@ fn broken_requirements_fail_the_run_and_only_what_dendrite_keeps_is_left() {
         "logging out was answered with 500",
     ];
     let left = &finished.run.not_cleaned_up;
-    let others: Vec<&String> =
+    let others: Vec<_> =
         left.iter().filter(|line| !known.iter().any(|known| line.contains(known))).collect();
     assert!(left.len() <= 12 && others.is_empty(), "{left:?}");
 }
