@@ -182,6 +182,24 @@ fn what_was_not_selected_is_neither_fixed_nor_lost() {
     }
 }
 
+/// An older homespec knew neither the requirement nor, of another, the case that breaks it.
+#[test]
+fn what_an_older_homespec_did_not_look_at_is_listed_where_it_is_broken() {
+    let (mut before, mut after) = (run("clean"), run("broken"));
+    before.requirements.retain(|one| one.id != "logout.ok");
+    after.requirements.iter_mut().find(|one| one.id == "whoami.user").unwrap().verdict =
+        RequirementVerdict::Warned;
+    let compared = compare(&[("a".into(), before), ("b".into(), after)]);
+    let (table, page) =
+        (report::compare_table(&compared).unwrap(), report::compare_markdown(&compared).unwrap());
+    for text in [table, page] {
+        let (_, seen) = text.split_once("Broken, and not looked at in A: 2 requirements").unwrap();
+        assert!(seen.contains("logout.ok") && seen.contains("whoami.user"), "{text}");
+    }
+    let same = compare(&[("a".into(), run("broken")), ("b".into(), run("broken"))]);
+    assert!(!report::compare_table(&same).unwrap().contains("not looked at"));
+}
+
 #[test]
 fn of_many_runs_there_is_a_matrix() {
     let ended = compared(&["clean", "broken", "old"], &["--format", "markdown"]);

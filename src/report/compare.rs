@@ -5,7 +5,8 @@ use super::json::written;
 use super::markdown;
 use super::template::{Template, environment, ready};
 use super::text::{count, one_line};
-use crate::baseline::compare::{Change, Comparison, Side};
+use crate::baseline::compare::{Change, Comparison, Row, Side};
+use crate::model::run::RequirementVerdict;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 
@@ -44,8 +45,8 @@ pub fn compare_json(comparison: &Comparison) -> Result<String, RenderError> {
     written(NAME, comparison)
 }
 
-/// The comparison for a terminal: the changes, one requirement per line; of more than two runs, the
-/// requirements in which they differ.
+/// The comparison for a terminal: the changes, one requirement per line, and what only the later of two runs looked
+/// at and found broken; of more than two runs, the requirements in which they differ.
 ///
 /// # Errors
 /// An internal error: the template does not fit the values it is given.
@@ -66,8 +67,21 @@ fn values(comparison: &Comparison) -> Value {
     let runs: Vec<Value> = runs
         .map(|(at, run)| context! { letter => letter(at), counts => counts(run), ..Serde(run) })
         .collect();
-    let sentence = sentence(comparison);
-    context! { runs, sentence, changes => Serde(LISTED), ..Serde(comparison) }
+    let (sentence, seen) = (sentence(comparison), Serde(newly_seen(&comparison.requirements)));
+    context! { runs, sentence, changes => Serde(LISTED), newly_seen => seen, ..Serde(comparison) }
+}
+
+/// What the later of two runs found to be broken and the earlier one did not look at: by requirements or cases that
+/// its homespec did not have, or that were not selected.
+fn newly_seen(rows: &[Row]) -> Vec<&Row> {
+    use RequirementVerdict::{Failed, Warned};
+    let is_seen = |row: &&Row| match row.verdicts.as_slice() {
+        [before, Some(after @ (Failed | Warned))] => {
+            matches!(row.change, Change::NotCompared | Change::None) && *before != Some(*after)
+        }
+        _ => false,
+    };
+    rows.iter().filter(is_seen).collect()
 }
 
 /// The applicable requirements of a run by verdict: `3 failed, 200 passed, 40 skipped`.
