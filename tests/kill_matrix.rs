@@ -21,7 +21,7 @@ fn every_fault_is_caught_and_no_quirk_is_flagged() {
     let catalogue = schema_faults::bundled().expect("the bundled files are right");
     let asked = Asked::of(&material, catalogue, &[]).expect("everything is asked for");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let jobs = std::thread::available_parallelism().map_or(2, |n| n.get()) * 4;
+    let jobs = std::thread::available_parallelism().map_or(2, |n| n.get()) * 12;
     let matrix = runtime
         .block_on(matrix(material.clone(), &asked, reach, jobs, &|_| {}))
         .expect("the matrix runs");
