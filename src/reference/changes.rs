@@ -64,6 +64,11 @@ pub(super) const WITHOUT_PASSWORD: &[&str] = &[
     "state.password_changed.refresh_tokens", "state.password_changed.earlier_tokens",
     "state.password_changed.other_users", "register.password.logs_in", "register.refresh_token.given",
     "register.refresh_token.usable", "register.refresh_token.not_asked",
+    "login.password.unknown_user.errcode", "login.password.exact.long",
+    "login.identifier.type.unknown.status", "login.identifier.absent.status",
+    "login.identifier.user.missing.status", "login.identifier.thirdparty.missing.status",
+    "login.identifier.phone.missing.status", "login.token.refresh_token",
+    "state.password_changed.other_tokens",
 ];
 
 /// Where the legacy API is not offered, and the OAuth API is.
@@ -143,6 +148,11 @@ pub(super) const WITHOUT_LEGACY: &[&str] = &[
     "register.available.flag", "register.available.shape", "register.available.in_use",
     "register.available.invalid", "register.available.missing", "register.token_validity.public",
     "register.token_validity.shape", "register.token_validity.unknown", "register.token_validity.missing",
+    "login.password.unknown_user.errcode", "login.password.exact.long",
+    "login.identifier.type.unknown.status", "login.identifier.absent.status",
+    "login.identifier.user.missing.status", "login.identifier.thirdparty.missing.status",
+    "login.identifier.phone.missing.status", "login.token.refresh_token",
+    "state.password_changed.other_tokens",
 ];
 
 /// Where only releases before v1.1 are listed.
@@ -177,6 +187,7 @@ pub(super) const WITHOUT_V1: &[&str] = &[
     "state.password_changed.earlier_tokens", "register.refresh_token.given", "register.refresh_token.usable",
     "register.refresh_token.not_asked", "register.token_validity.public", "register.token_validity.shape",
     "register.token_validity.unknown", "register.token_validity.missing",
+    "login.token.refresh_token",
 ];
 
 /// Where refresh tokens are not offered.
@@ -195,6 +206,7 @@ pub(super) const WITHOUT_REFRESH: &[&str] = &[
     "refresh.rotated_usable", "refresh.identity", "refresh.other_sessions", "refresh.failure.no_effect",
     "refresh.ok.expiry", "state.password_changed.refresh_tokens", "state.password_changed.earlier_tokens",
     "register.refresh_token.given", "register.refresh_token.usable", "register.refresh_token.not_asked",
+    "login.token.refresh_token",
 ];
 
 /// Where get_token is not offered.
@@ -206,6 +218,7 @@ pub(super) const WITHOUT_GET_TOKEN: &[&str] = &[
     "get_token.ok.expiry", "get_token.token_works", "get_token.session_untouched", "get_token.capability.truthful",
     "get_token.capability.absent",
     "login.token.device_generated", "uia.session.operation", "uia.session.exact", "state.deactivated.login_token",
+    "login.token.refresh_token",
 ];
 
 /// Where token login is not listed.

@@ -238,7 +238,8 @@ behaviours! {
         "the lifetime of an access token begins anew with each use", changes &[], needs ShortLives,
         policy |p| p.authentication.use_renews = true;
     "no-capabilities", "GET /capabilities: a client that gets none assumes the defaults", "GET /capabilities is not there",
-        changes &["get_token.capability.shape", "get_token.capability.truthful", "get_token.capability.absent"],
+        changes &["get_token.capability.shape", "get_token.capability.truthful", "get_token.capability.absent",
+            "state.password_changed.capability"],
         policy |p| p.routes.absent.push(O::Capabilities);
     "gateway-one-operation", NO_CLAUSE, "something in front of the homeserver answers GET /devices with a page", changes &[],
         policy |p| p.connection.gateway = Gateway::OneOperation(O::Devices);
@@ -259,7 +260,7 @@ behaviours! {
     "only-r0-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases before v1.1 are listed", changes changes::WITHOUT_V1,
         settings |s| s.versions = published(|release| release < v1(0));
     "only-v1-15-and-later-listed", "GET /_matrix/client/versions: which releases is the server's choice", "only releases from v1.15 on are listed",
-        changes &["route.r0_prefix"],
+        changes &["route.r0_prefix", "state.password_changed.other_tokens"],
         settings |s| s.versions = published(|release| release >= v1(15));
     "cas-offered", "Client-Server API, Client login via SSO: m.login.cas", "m.login.cas is offered too", changes &["sso.cas.redirect"],
         policy |p| p.sso.cas = true;
@@ -275,7 +276,7 @@ behaviours! {
     "login-page-before-v1-12", "Client-Server API up to v1.11, Login fallback: window.onLogin",
         "only releases up to v1.11 are listed, and the login page calls window.onLogin",
         changes &["auth.discovery.one_api", "auth.discovery.metadata_404", "get_token.capability.truthful", "get_token.capability.absent",
-            "uia.oauth.place"],
+            "uia.oauth.place", "versions.no_v1_0"],
         policy |p| p.routes.login_page = LoginPage::FormerCallback,
         settings |s| s.versions = published(|release| release < v1(12));
     "well-known-redirected", "Client-Server API, Well-known URI: redirects are followed",
@@ -327,13 +328,13 @@ behaviours! {
         policy |p| p.password.soft_logout = true;
     "no-password-change", "Client-Server API, m.change_password capability: it may be disabled",
         "passwords cannot be changed, and the capability says so",
-        changes &["state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices",
+        changes &["login.password.exact.long", "state.password_changed.other_tokens", "state.password_changed.new", "state.password_changed.own_token", "state.password_changed.logout_devices",
             "state.password_changed.ok", "state.password_changed.not_string", "state.password_changed.refresh_tokens",
             "state.password_changed.earlier_tokens", "state.password_changed.other_users", "login.password.beyond_ascii",
             "login.password.long"],
         policy |p| p.password.refused = Some(R::PasswordChangeRefused);
     "passwords-limited", "POST /register, POST /account/password: which passwords are taken is the server's choice",
-        "new passwords of more than 72 bytes are refused with 400", changes &["login.password.long"],
+        "new passwords of more than 72 bytes are refused with 400", changes &["login.password.long", "login.password.exact.long"],
         policy |p| {
             p.registration.password_trouble = PasswordTrouble::LongRefused;
             p.password.trouble = PasswordTrouble::LongRefused;

@@ -223,6 +223,8 @@ fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutco
             was > Blocked
                 || REFUSES.contains(&quirk.name)
                 || outcome.reason.as_ref().is_some_and(is_policy)
+                // Which request meets a limit last is not the quirk's affair, where nothing was decided before either.
+                || was == Skipped && outcome.reason.as_ref().is_some_and(is_of_limit)
         }
         Passed | Skipped => listed || was > Passed,
         Untested => true,
@@ -231,6 +233,10 @@ fn is_allowed(quirk: &Quirk, was: RequirementVerdict, outcome: &RequirementOutco
 
 /// Quirks that sometimes refuse what a case needs: later steps are then out of reach.
 const REFUSES: &[&str] = &["resource-limit"];
+
+fn is_of_limit(reason: &RecordedReason) -> bool {
+    reason.code.is(ReasonCode::RateLimited)
+}
 
 /// A server that refuses by its own policy leaves the question open: blocked is correct.
 fn is_policy(reason: &RecordedReason) -> bool {

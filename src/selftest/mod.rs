@@ -28,7 +28,7 @@ use crate::http::client::Transport;
 use crate::http::target::Target;
 use crate::model::exit::Gate;
 use crate::model::reason::ReasonCode;
-use crate::model::run::{CaseOutcome, RecordedExchange, Run};
+use crate::model::run::{CaseOutcome, RecordedExchange, RequirementVerdict, Run};
 use crate::pipeline::{Job, JobError, Material, Policies, RunWithheld, prepare};
 use crate::plan::facts::Allow;
 use crate::plan::selection::{Selection, glob_matches};
@@ -253,11 +253,14 @@ async fn one_fault(
     };
     let mut run =
         run(material, fault.settings(settings()?), fault.needs, selection.clone()).await?;
-    if run
-        .cases
+    let is_unregistered = |case: &CaseOutcome| {
+        case.reason.as_ref().is_some_and(|reason| reason.code.is(ReasonCode::Registration))
+    };
+    let is_shown = run
+        .requirements
         .iter()
-        .any(|case| case.reason.as_ref().is_some_and(|r| r.code.is(ReasonCode::Registration)))
-    {
+        .any(|one| one.id == fault.requirement && one.verdict == RequirementVerdict::Failed);
+    if !is_shown && run.cases.iter().any(is_unregistered) {
         // The fault prevents the creation of accounts, so supplied ones are used.
         run = self::run_with_given_accounts(material, fault, selection).await?;
     }
