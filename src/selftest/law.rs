@@ -141,7 +141,7 @@ pub async fn law(
         let context = context.clone();
         async move { context.tried(fault, variation, reach).await }
     };
-    in_parallel(jobs, combinations, one, told).await
+    in_parallel(jobs, combinations, |_| false, one, told).await
 }
 
 /// Runs each steady variation alone, with the settings that these faults need.
@@ -162,7 +162,7 @@ pub async fn false_alarms(
         let context = context.clone();
         async move { Ok((variation.name, context.without(fault.needs, variation).await?)) }
     };
-    let runs = in_parallel(jobs, &all.collect::<Vec<_>>(), one, |_| {}).await?;
+    let runs = in_parallel(jobs, &all.collect::<Vec<_>>(), |_| false, one, |_| {}).await?;
     let mut found = FalseAlarms::new();
     for (variation, both) in &runs {
         let Some(both) = both.get() else { continue };

@@ -40,8 +40,7 @@ use crate::run::executor::Silent;
 use crate::yaml::diagnostic::Diagnostic;
 use judge::{judge, out_of_reach, why};
 use matrix::Scope;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -162,8 +161,13 @@ pub async fn matrix(
         let (material, clean) = (material.clone(), clean.clone());
         async move { one_quirk(&material, quirk, &clean).await }
     };
-    let faults = in_parallel(jobs, &asked.faults, fault, |outcome| told(outcome.name)).await?;
-    let quirks = in_parallel(jobs, &asked.quirks, quirk, |outcome| told(outcome.name)).await?;
+    // What waits for limits keeps no processor busy: it begins first, and beside the rest.
+    let (slow_faults, slow_quirks) =
+        (|one: &&Fault| waits(one.needs), |one: &&Quirk| waits(one.needs));
+    let (faults, quirks) = tokio::try_join!(
+        in_parallel(jobs, &asked.faults, slow_faults, fault, |outcome| told(outcome.name)),
+        in_parallel(jobs, &asked.quirks, slow_quirks, quirk, |outcome| told(outcome.name)),
+    )?;
     let rows = material
         .register
         .iter()
@@ -172,11 +176,17 @@ pub async fn matrix(
     Ok(Matrix::of(faults, quirks, rows.collect(), &asked))
 }
 
-/// Does work for each item, at most `jobs` at once; the results are in the order of the items.
-/// `told` is called after each.
+/// Whether runs on such a server wait for its limits.
+fn waits(need: FaultNeed) -> bool {
+    need == FaultNeed::LoginLimit
+}
+
+/// Does work for each item, at most `jobs` at once, the `first` ones before the others; the results are in the order of
+/// the items. `told` is called after each.
 async fn in_parallel<I: Copy, O: Send + 'static, F>(
     jobs: usize,
     items: &[I],
+    first: impl Fn(&I) -> bool,
     work: impl Fn(I) -> F,
     told: impl Fn(&O),
 ) -> Result<Vec<O>, SelftestError>
@@ -185,7 +195,9 @@ where
 {
     let permits = Arc::new(Semaphore::new(jobs.max(1)));
     let mut running = JoinSet::new();
-    for (at, item) in items.iter().enumerate() {
+    let mut ordered: Vec<(usize, &I)> = items.iter().enumerate().collect();
+    ordered.sort_by_key(|(_, item)| !first(item));
+    for (at, item) in ordered {
         let (permits, work) = (permits.clone(), work(*item));
         running.spawn(async move {
             let _permit = permits.acquire().await;
@@ -215,15 +227,18 @@ fn key(need: FaultNeed) -> String {
 }
 
 async fn baselines(material: &Arc<Material>, asked: &Asked) -> Result<Baselines, SelftestError> {
-    let mut runs = Baselines::new();
     let of_faults = asked.faults.iter().map(|fault| fault.needs);
-    for need in of_faults.chain(asked.quirks.iter().map(|quirk| quirk.needs)) {
-        if let Entry::Vacant(open) = runs.entry(key(need)) {
-            let settings = need.met(settings()?);
-            open.insert(run(material, settings, need, Selection::default()).await?);
+    let all = of_faults.chain(asked.quirks.iter().map(|quirk| quirk.needs));
+    let needs: Vec<FaultNeed> = all.collect::<HashSet<_>>().into_iter().collect();
+    let clean = |need: FaultNeed| {
+        let material = material.clone();
+        async move {
+            let run = run(&material, need.met(settings()?), need, Selection::default()).await?;
+            Ok((key(need), run))
         }
-    }
-    Ok(runs)
+    };
+    let runs = in_parallel(needs.len(), &needs, |_| false, clean, |_| {}).await?;
+    Ok(runs.into_iter().collect())
 }
 
 /// Settings with which every fault and quirk can be switched on.

@@ -44,7 +44,7 @@ pub async fn in_front(
         let layer = Front { faults: vec![fault.name.to_owned()], ..layer.clone() };
         async move { one(&material, fault, &clean, layer).await }
     };
-    in_parallel(jobs, faults, one, |outcome| told(outcome.name)).await
+    in_parallel(jobs, faults, |_| false, one, |outcome| told(outcome.name)).await
 }
 
 async fn one(
