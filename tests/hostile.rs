@@ -542,7 +542,9 @@ fn limits_without_end_block_the_rest() {
         let url = turning(good.address(), 80, "", json("429 No", body)).url();
         let ended = homespec(&url, &["--register", "open"]);
         is_sound(&ended, wait);
-        assert_eq!(ended.status, Some(5), "{wait}: {}", ended.stdout);
+        // A wait below zero is a deviation by itself.
+        let status = if wait == "-1" { 1 } else { 5 };
+        assert_eq!(ended.status, Some(status), "{wait}: {}", ended.stdout);
         let blocked = ended.run.cases.iter().filter(|case| case.verdict == Verdict::Blocked);
         let limited = |case: &&homespec::model::run::CaseOutcome| {
             case.reason.as_ref().is_some_and(|reason| reason.code == "rate_limited")
