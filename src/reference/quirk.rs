@@ -149,7 +149,7 @@ const LIMITED: When = When::Status(429);
 behaviours! {
     "options-204", "Web browser clients: the status is not pinned", "OPTIONS is answered with 204", changes &[],
         edits &[edit(&[], When::GoodOptions, &[C::NoContent])];
-    "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &["rate_limit.consistent"], needs LoginLimit,
+    "retry-after-date", "RFC 9110, Retry-After", "Retry-After is an HTTP date", changes &["rate_limit.consistent", "rate_limit.recovers", "rate_limit.get_token_stricter"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::RetryAfterDate])];
     "device-keeps-old-token", "POST /login: a known device's earlier token may end",
         "the earlier access token of a device that logs in again keeps working", changes &[],
@@ -378,12 +378,12 @@ data! {
         edits &[edit(&[], When::Always, &[C::MediaType("application/json; charset=UTF-8")])];
     "media-type-capitals", "RFC 9110: media types are compared without regard to case", "the media type is in upper case", changes &[],
         edits &[edit(&[], When::Always, &[C::MediaType("Application/JSON;charset=utf-8")])];
-    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent", "rate_limit.retry_after_ms.range"], needs LoginLimit,
+    "retry-after-only", "Rate limiting: retry_after_ms is deprecated", "a 429 has no retry_after_ms", changes &["rate_limit.retry_after_ms.present", "rate_limit.retry_after_ms.type", "rate_limit.consistent", "rate_limit.retry_after_ms.range", "rate_limit.recovers", "rate_limit.get_token_stricter"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Drop("/retry_after_ms")])];
-    "retry-after-ms-zero", "Rate limiting: retry_after_ms may be 0", "retry_after_ms of a 429 is 0", changes &[], needs LoginLimit,
+    "retry-after-ms-zero", "Rate limiting: retry_after_ms may be 0", "retry_after_ms of a 429 is 0", changes &["rate_limit.recovers", "rate_limit.get_token_stricter"], needs LoginLimit,
         edits &[edit(&[], LIMITED, &[C::Put("/retry_after_ms", "0")])];
     "retry-after-ms-only", "Rate limiting up to v1.9", "a 429 has no Retry-After",
-        changes &["rate_limit.retry_after.header", "rate_limit.retry_after.grammar", "rate_limit.consistent"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
+        changes &["rate_limit.retry_after.header", "rate_limit.retry_after.grammar", "rate_limit.consistent", "rate_limit.recovers", "rate_limit.get_token_stricter"], needs LoginLimit, edits &[edit(&[], LIMITED, &[C::NoHeader("retry-after")])];
     "other-error-texts", "Standard error response: the text is for people", "all errors have another text", changes &[],
         edits &[edit(&[], When::Error, &[C::Put("/error", "\"Nō. 😀 <b>&amp;\"")])];
     "empty-error-texts", "Standard error response: the text is for people", "all errors have an empty text", changes &[],
