@@ -240,7 +240,9 @@ fn everything_broken_is_explained() {
         for requirement in &run.requirements {
             use RequirementVerdict::{Blocked, Errored, Failed, Warned};
             let (id, verdict) = (&requirement.id, requirement.verdict);
-            assert!(![Errored, Blocked].contains(&verdict), "{version}: {id} {}", verdict.as_str());
+            // What follows from something broken is explained with that.
+            let is_open = verdict == Errored || verdict == Blocked && requirement.because.is_none();
+            assert!(!is_open, "{version}: {id} {}", verdict.as_str());
             let is_known = table["requirements"][id]["verdict"] == verdict.as_str();
             let broken = [Failed, Warned].contains(&verdict);
             let explained = page.contains(&format!("| `{id}` |"));
