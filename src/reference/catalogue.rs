@@ -173,9 +173,10 @@ impl Quirk {
         self.clause == NO_CLAUSE
     }
 
-    /// Whether it shows each time that there is occasion for it, and not only in some of the answers.
+    /// Whether it shows each time that there is occasion for it, and not only in some of the answers. Which requests meet
+    /// a limit depends on time.
     pub fn is_steady(&self) -> bool {
-        !self.sometimes
+        !self.sometimes && self.needs != Need::LoginLimit
     }
 }
 
