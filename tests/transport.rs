@@ -163,7 +163,13 @@ fn a_unix_socket_is_a_target_like_another() {
     assert_eq!(ended.run().target.base_url, url);
     assert!(seen.lock().unwrap().iter().all(|head| head.contains("\r\nhost: localhost\r\n")));
     let plain = run(&[&[home.running.url().as_str()], &some[..]].concat());
-    assert_eq!(verdicts(ended.run()), verdicts(plain.run()));
+    // A base URL that the server names is never a socket.
+    let comparable = |run: &Run| {
+        let mut all = verdicts(run);
+        all.retain(|case, _| !case.contains("-leads-to-the-api"));
+        all
+    };
+    assert_eq!(comparable(ended.run()), comparable(plain.run()));
 }
 
 #[test]
