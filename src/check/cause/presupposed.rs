@@ -113,11 +113,12 @@ impl<'r> Presupposed<'r> {
             }
             // What must not succeed is never excused, unless what should have prevented it was refused itself.
             Ok(response) if response.is_success() => {
-                let unasked = self.unasked(evidence, exchange).map(Cause::Requirement);
-                return match unasked.filter(|_| evidence.role == Role::Stopped) {
-                    Some(cause) => vec![cause],
-                    None => self.absent_before(decision, evidence.step),
-                };
+                if evidence.role == Role::Stopped
+                    && let Some(cause) = self.unasked(evidence, exchange)
+                {
+                    return vec![Cause::Requirement(cause)];
+                }
+                return self.absent_before(decision, evidence.step);
             }
             Ok(response) => Some(response),
             Err(trouble) if is_unanswered(trouble) => None,
