@@ -19,7 +19,7 @@ struct SchedulerState {
     running: Mutex<RunningCases>,
     /// Told when a case ends, or rests.
     ended: Notify,
-    /// Told when a case rests.
+    /// Told when a case rests, and when it has rested.
     rested: Notify,
 }
 
@@ -44,6 +44,12 @@ impl RunningCases {
         planned.case.impact > Impact::Account
             && self.resting.iter().any(|claim| claims.contains(claim))
     }
+
+    /// The number of cases that have rested and whose accounts are free. One whose account serves another case keeps no
+    /// place: that other case may wait for one that has none yet.
+    fn ready(&self) -> usize {
+        self.returning.iter().filter(|accounts| self.claims.is_disjoint(accounts)).count()
+    }
 }
 
 /// Leave for one case to run; its accounts are free again when it is dropped.
@@ -62,7 +68,7 @@ impl Scheduler {
     ) -> Option<(usize, Turn)> {
         let mut running = self.0.running();
         running.jobs = jobs;
-        if running.cases + running.returning.len() >= jobs {
+        if running.cases + running.ready() >= jobs {
             return None;
         }
         let mut kept = running.claims.clone();
@@ -83,13 +89,15 @@ impl Scheduler {
         None
     }
 
-    /// Returns true if a case waits for the end of another one's rest, and is overtaken meanwhile.
+    /// Returns true if a case waits for the end of another one's rest, or for an account that one which has rested is
+    /// about to take, and is overtaken meanwhile.
     pub fn is_overtaken(&self, planned: &PlannedCase) -> bool {
-        let running = self.0.running();
-        !running.resting.is_empty() && running.is_harmed_by(planned, &planned.claims())
+        let (running, claims) = (self.0.running(), planned.claims());
+        let is_taken = running.returning.iter().any(|accounts| !accounts.is_disjoint(&claims));
+        is_taken || running.is_harmed_by(planned, &claims)
     }
 
-    /// Waits until a case rests: then another may run.
+    /// Waits until a case rests, or has rested: then another may run, or is overtaken.
     pub async fn rested(&self) {
         self.0.rested.notified().await;
     }
@@ -166,6 +174,7 @@ impl Rest<'_> {
     fn queue(&mut self) {
         self.turn.shared.running().returning.push(self.accounts.clone());
         self.state = RestState::Queued;
+        self.turn.shared.rested.notify_one();
     }
 
     /// Takes a place if there is one.
@@ -316,6 +325,34 @@ mod tests {
         drop((resting, other));
         let burst = planned(2, true);
         assert!(scheduler.next([&burst], 1).is_some(), "no phase is left open");
+    }
+
+    /// A case on another account may wait for the logins of one that has no place yet: neither may wait for cases that
+    /// want the account of the first.
+    #[tokio::test]
+    async fn what_has_rested_keeps_no_place_while_its_account_serves_another() {
+        let (scheduler, stop) = (Scheduler::default(), Cancellation::default());
+        let (_, resting) = scheduler.next([&planned(0, false)], 2).unwrap();
+        let (over, waits) = tokio::sync::oneshot::channel::<()>();
+        let mut rests = Box::pin(resting.rest(async { waits.await.unwrap() }, &stop));
+        tokio::select! {
+            biased;
+            () = &mut rests => panic!("it rests"),
+            () = scheduler.rested() => {}
+        }
+        let (_, same_account) = scheduler.next([&planned(0, false)], 2).unwrap();
+        over.send(()).unwrap();
+        tokio::select! {
+            biased;
+            () = &mut rests => panic!("its account serves another"),
+            () = scheduler.rested() => {}
+        }
+        assert!(scheduler.is_overtaken(&planned(0, false)), "others log in before it");
+        assert!(!scheduler.is_overtaken(&planned(1, false)));
+        let (_, other_account) = scheduler.next([&planned(1, false)], 2).unwrap();
+        drop(same_account);
+        rests.await;
+        drop(other_account);
     }
 
     #[test]
