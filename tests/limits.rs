@@ -8,6 +8,7 @@ use homespec::model::run::{
 use homespec::reference::{Limit, Refill, Settings, start};
 use serde_json::json;
 use std::time::Duration;
+use support::OF_EXPIRED_TOKENS;
 use support::client::Client;
 use support::program::{Finished, homespec};
 
@@ -239,15 +240,6 @@ fn a_429_without_a_time_is_told_as_such() {
     assert!(note.contains("the server did not say how long to wait, and "), "{note}");
     assert!(note.contains("how long they take is not known"), "{note}");
 }
-
-/// The requirements that only a token whose time is over shows.
-const OF_EXPIRED_TOKENS: [&str; 5] = [
-    "token.expired",
-    "token.expired.soft_logout",
-    "refresh.expired_access_token",
-    "token.soft_logout.relogin",
-    "login.token.expired",
-];
 
 /// Tokens that live two seconds; access tokens only on devices whose id the client chose.
 fn short_lives() -> Settings {

@@ -16,7 +16,7 @@ use support::synapse::{
     DEFAULT_LIMITS, EXPIRING, NO_PASSWORD, NO_REFRESH, OPEN, Profile, SHORT_TOKENS, Synapse,
 };
 use support::table::{Table, differences, verdicts};
-use support::{slow_tests, test_file, venv};
+use support::{OF_EXPIRED_TOKENS, slow_tests, test_file, venv};
 
 /// One run on an open Synapse, which several tests look at.
 fn open_run(python: &Path) -> &'static Finished {
@@ -110,15 +110,6 @@ fn a_second_run_shows_nothing_that_the_baseline_of_the_first_does_not_know() {
     }
     assert_known_in_a_second_run(&arguments);
 }
-
-/// The requirements that only a token whose time is over shows.
-const OF_EXPIRED_TOKENS: [&str; 5] = [
-    "token.expired",
-    "token.expired.soft_logout",
-    "refresh.expired_access_token",
-    "token.soft_logout.relogin",
-    "login.token.expired",
-];
 
 #[test]
 fn tokens_that_expire_are_waited_for() {

@@ -276,6 +276,15 @@ mod tests {
         planned
     }
 
+    /// Leads a rest up to where it tells the scheduler of itself, which is before its end.
+    async fn reports_rest(scheduler: &Scheduler, rest: impl Future<Output = ()>, why: &str) {
+        tokio::select! {
+            biased;
+            () = rest => panic!("{why}"),
+            () = scheduler.rested() => {}
+        }
+    }
+
     #[tokio::test]
     async fn a_case_that_rests_leaves_its_place_and_its_account_to_those_that_end_no_session() {
         let (scheduler, stop) = (Scheduler::default(), Cancellation::default());
@@ -284,11 +293,7 @@ mod tests {
         let others = others.map(|impact| with_impact(0, impact));
         let (over, waits) = tokio::sync::oneshot::channel::<()>();
         let mut rests = Box::pin(resting.rest(async { waits.await.unwrap() }, &stop));
-        tokio::select! {
-            biased;
-            () = &mut rests => panic!("it rests"),
-            () = scheduler.rested() => {}
-        }
+        reports_rest(&scheduler, &mut rests, "it rests").await;
         let (place, other) = scheduler.next(&others, 1).unwrap();
         assert_eq!(place, 3, "what may end its session waits, and keeps nobody else waiting");
         over.send(()).unwrap();
@@ -313,11 +318,7 @@ mod tests {
         {
             let given_up = resting.rest(std::future::pending(), &stop);
             tokio::pin!(given_up);
-            tokio::select! {
-                biased;
-                () = &mut given_up => panic!("it rests"),
-                () = scheduler.rested() => {}
-            }
+            reports_rest(&scheduler, &mut given_up, "it rests").await;
         }
         let (_, other) = scheduler.next([&planned(1, false)], 2).unwrap();
         stop.set(crate::http::cancel::CancelCause::Interrupted);
@@ -335,18 +336,10 @@ mod tests {
         let (_, resting) = scheduler.next([&planned(0, false)], 2).unwrap();
         let (over, waits) = tokio::sync::oneshot::channel::<()>();
         let mut rests = Box::pin(resting.rest(async { waits.await.unwrap() }, &stop));
-        tokio::select! {
-            biased;
-            () = &mut rests => panic!("it rests"),
-            () = scheduler.rested() => {}
-        }
+        reports_rest(&scheduler, &mut rests, "it rests").await;
         let (_, same_account) = scheduler.next([&planned(0, false)], 2).unwrap();
         over.send(()).unwrap();
-        tokio::select! {
-            biased;
-            () = &mut rests => panic!("its account serves another"),
-            () = scheduler.rested() => {}
-        }
+        reports_rest(&scheduler, &mut rests, "its account serves another").await;
         assert!(scheduler.is_overtaken(&planned(0, false)), "others log in before it");
         assert!(!scheduler.is_overtaken(&planned(1, false)));
         let (_, other_account) = scheduler.next([&planned(1, false)], 2).unwrap();

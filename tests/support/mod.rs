@@ -20,6 +20,15 @@ pub mod venv;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// The requirements that only a token whose time is over shows.
+pub const OF_EXPIRED_TOKENS: [&str; 5] = [
+    "token.expired",
+    "token.expired.soft_logout",
+    "refresh.expired_access_token",
+    "token.soft_logout.relogin",
+    "login.token.expired",
+];
+
 /// Writes a line to standard error at once. The test harness holds back what `eprintln!` writes until a test fails,
 /// and what is said here (that something is installed, or left out) is for those whose tests pass.
 pub fn say(text: &str) {
